@@ -1,0 +1,219 @@
+//! Networks by their CAIP-2 names, and the names that x402 v1 gave them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A network that this gateway can settle on, by its CAIP-2 name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChainId {
+    /// `eip155:{chain id}` (CAIP-2, EIP-155).
+    Evm(u64),
+    /// `solana:{first 32 characters of the genesis hash}`.
+    Solana(SolanaCluster),
+}
+
+/// A Solana cluster: the first 32 base58 characters of its genesis hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SolanaCluster([u8; 32]);
+
+impl SolanaCluster {
+    /// The cluster's name as text.
+    pub fn as_str(&self) -> &str {
+        // Only base58 characters get in, so this is never empty.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// A text that is not the CAIP-2 name of an EVM or Solana network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidChainId;
+
+impl FromStr for ChainId {
+    type Err = InvalidChainId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidChainId> {
+        match text.split_once(':') {
+            Some(("eip155", id)) if crate::amount::is_canonical_decimal(id) => {
+                id.parse().map(Self::Evm).map_err(|_| InvalidChainId)
+            }
+            Some(("solana", cluster)) if bs58::decode(cluster).into_vec().is_ok() => {
+                let bytes = cluster.as_bytes().try_into().map_err(|_| InvalidChainId)?;
+                Ok(Self::Solana(SolanaCluster(bytes)))
+            }
+            _ => Err(InvalidChainId),
+        }
+    }
+}
+
+impl fmt::Display for ChainId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Evm(id) => write!(f, "eip155:{id}"),
+            Self::Solana(cluster) => write!(f, "solana:{}", cluster.as_str()),
+        }
+    }
+}
+
+impl Serialize for ChainId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChainId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(|_| serde::de::Error::custom("not a CAIP-2 network"))
+    }
+}
+
+/// What is known of a network and its USDC before any configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownNetwork {
+    /// The CAIP-2 name.
+    pub caip2: &'static str,
+    /// The name in x402 v1; a network without one is offered to v2 clients only.
+    pub v1_name: Option<&'static str>,
+    /// What people call it.
+    pub title: &'static str,
+    /// USDC's address or mint.
+    pub usdc: &'static str,
+    /// USDC's EIP-712 domain name and version; `None` on Solana.
+    pub domain: Option<(&'static str, &'static str)>,
+}
+
+/// The networks with a known USDC. Every one of them has 6 decimals.
+/// Addresses: Circle's list of USDC contract addresses.
+pub const KNOWN_NETWORKS: &[KnownNetwork] = &[
+    evm(
+        "eip155:8453",
+        Some("base"),
+        "Base",
+        "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
+        "USD Coin",
+    ),
+    evm(
+        "eip155:84532",
+        Some("base-sepolia"),
+        "Base Sepolia",
+        "0x036CbD53842c5426634e7929541eC2318f3dCF7e",
+        "USDC",
+    ),
+    evm(
+        "eip155:43114",
+        Some("avalanche"),
+        "Avalanche",
+        "0xB97EF9Ef8734C71904D8002F8b6Bc66Dd9c48a6E",
+        "USD Coin",
+    ),
+    evm(
+        "eip155:43113",
+        Some("avalanche-fuji"),
+        "Avalanche Fuji",
+        "0x5425890298aed601595a70AB815c96711a31Bc65",
+        "USD Coin",
+    ),
+    evm(
+        "eip155:137",
+        Some("polygon"),
+        "Polygon",
+        "0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359",
+        "USD Coin",
+    ),
+    evm(
+        "eip155:80002",
+        Some("polygon-amoy"),
+        "Polygon Amoy",
+        "0x41E94Eb019C0762f9Bfcf9Fb1E58725BfB0e7582",
+        "USDC",
+    ),
+    evm(
+        "eip155:1",
+        Some("ethereum"),
+        "Ethereum",
+        "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",
+        "USD Coin",
+    ),
+    evm(
+        "eip155:42161",
+        None,
+        "Arbitrum One",
+        "0xaf88d065e77c8cC2239327C5EDb3A432268e5831",
+        "USD Coin",
+    ),
+    evm("eip155:1329", Some("sei"), "Sei", "0xe15fC38F6D8c56aF07bbCBe3BAf5708A2Bf42392", "USDC"),
+    evm("eip155:42220", Some("celo"), "Celo", "0xcebA9300f2b948710d2653dD7B07f33A8B32118C", "USDC"),
+    evm("eip155:143", Some("monad"), "Monad", "0x754704Bc059F8C67012fEd69BC8A327a5aafb603", "USDC"),
+    KnownNetwork {
+        caip2: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
+        v1_name: Some("solana"),
+        title: "Solana",
+        usdc: "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v",
+        domain: None,
+    },
+    KnownNetwork {
+        caip2: "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1",
+        v1_name: Some("solana-devnet"),
+        title: "Solana Devnet",
+        usdc: "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU",
+        domain: None,
+    },
+];
+
+const fn evm(
+    caip2: &'static str,
+    v1_name: Option<&'static str>,
+    title: &'static str,
+    usdc: &'static str,
+    domain_name: &'static str,
+) -> KnownNetwork {
+    KnownNetwork { caip2, v1_name, title, usdc, domain: Some((domain_name, "2")) }
+}
+
+/// How many decimals USDC has on every known network.
+pub const USDC_DECIMALS: u8 = 6;
+
+impl ChainId {
+    /// What is known of this network, if anything is.
+    pub fn known(self) -> Option<&'static KnownNetwork> {
+        let name = self.to_string();
+        KNOWN_NETWORKS.iter().find(|network| network.caip2 == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_network_parses_and_writes_back() {
+        for network in KNOWN_NETWORKS {
+            let id: ChainId = network.caip2.parse().unwrap();
+            assert_eq!(id.to_string(), network.caip2);
+            assert_eq!(id.known().unwrap().usdc, network.usdc);
+            assert_eq!(network.domain.is_some(), matches!(id, ChainId::Evm(_)));
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        for wrong in [
+            "",
+            "eip155:",
+            "eip155:01",
+            "eip155:+1",
+            "EIP155:1",
+            "eip155:1 ",
+            "base",
+            "eip155:99999999999999999999",
+            "solana:",
+            "solana:short",
+            "solana:0OIl0OIl0OIl0OIl0OIl0OIl0OIl0OIl",
+            "bip122:1",
+        ] {
+            assert_eq!(wrong.parse::<ChainId>(), Err(InvalidChainId), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The reason codes: the one table of what a payment can be refused for.
+//!
+//! Where the specification and the reference implementation differ, the code
+//! is the specification's.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
+        /// Why a payment was refused, as the wire spells it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// The code that goes into `errorReason` and `invalidReason`.
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
+
+            /// The reason with this code, if it is one of ours.
+            pub fn from_code(code: &str) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    // What both chains share (x402 v2 specification, section 9).
+    /// `x402Version` is neither 1 nor 2, or not that of the header it came in.
+    InvalidX402Version = "invalid_x402_version",
+    /// The scheme is not `exact`.
+    InvalidScheme = "invalid_scheme",
+    /// The network is none that this route takes.
+    InvalidNetwork = "invalid_network",
+    /// What the client says it accepted is not what this route asks for.
+    InvalidPaymentRequirements = "invalid_payment_requirements",
+    /// The scheme's payload can't be read.
+    InvalidPayload = "invalid_payload",
+    /// The payer does not hold the amount.
+    InsufficientFunds = "insufficient_funds",
+    /// The transaction landed without the transfer it should have made.
+    InvalidTransactionState = "invalid_transaction_state",
+    /// The payment has bought, or is buying, another resource.
+    DuplicateSettlement = "duplicate_settlement",
+    /// Sent, and the chain has not said yet what became of it. Not final.
+    SettlementPending = "settlement_pending",
+    /// The chain could not be reached, and nothing was sent.
+    UnexpectedSettleError = "unexpected_settle_error",
+    /// The origin refused the request, so the payment was let go.
+    ResourceUnavailable = "resource_unavailable",
+
+    // exact on EVM (EIP-3009).
+    /// Not 65 bytes, high s, a wrong v, or not signed by `from`.
+    EvmSignature = "invalid_exact_evm_payload_signature",
+    /// `to` is not payTo.
+    EvmRecipientMismatch = "invalid_exact_evm_payload_recipient_mismatch",
+    /// `validBefore` is too near, past, or beyond `maxTimeoutSeconds`.
+    EvmValidBefore = "invalid_exact_evm_payload_authorization_valid_before",
+    /// `validAfter` is not in the past.
+    EvmValidAfter = "invalid_exact_evm_payload_authorization_valid_after",
+    /// `value` is not the amount.
+    EvmValueMismatch = "invalid_exact_evm_payload_authorization_value_mismatch",
+    /// The token has seen this authorization's nonce.
+    EvmNonceUsed = "invalid_exact_evm_nonce_already_used",
+    /// The chain says that the transfer would fail.
+    EvmSimulationFailed = "invalid_exact_evm_transaction_simulation_failed",
+
+    // exact on Solana.
+    /// Not one whole transaction, or one with address lookup tables.
+    SvmUndecodable = "invalid_exact_svm_payload_transaction_could_not_be_decoded",
+    /// Account 0 is not our fee payer.
+    SvmFeePayerMismatch = "invalid_exact_svm_payload_fee_payer_mismatch",
+    /// A signature is missing, wrong, or stands where ours belongs.
+    SvmSignatureInvalid = "invalid_exact_svm_payload_signature_invalid",
+    /// Someone besides the fee payer and the payer must sign.
+    SvmExcessiveSigners = "invalid_exact_svm_payload_excessive_signers",
+    /// Fewer than 3 instructions or more than 7.
+    SvmInstructionsLength = "invalid_exact_svm_payload_transaction_instructions_length",
+    /// Instruction 0 is not `SetComputeUnitLimit`.
+    SvmComputeLimitInstruction =
+        "invalid_exact_svm_payload_transaction_instructions_compute_limit_instruction",
+    /// The compute unit limit is above ours.
+    SvmComputeLimitTooHigh =
+        "invalid_exact_svm_payload_transaction_instructions_compute_limit_instruction_too_high",
+    /// Instruction 1 is not `SetComputeUnitPrice`.
+    SvmComputePriceInstruction =
+        "invalid_exact_svm_payload_transaction_instructions_compute_price_instruction",
+    /// The compute unit price, or what it comes to in lamports, is above ours.
+    SvmComputePriceTooHigh =
+        "invalid_exact_svm_payload_transaction_instructions_compute_price_instruction_too_high",
+    /// Instruction 2 is not `TransferChecked` of a token program.
+    SvmNoTransferInstruction = "invalid_exact_svm_payload_no_transfer_instruction",
+    /// Our fee payer appears in an instruction.
+    SvmFeePayerTransferringFunds =
+        "invalid_exact_svm_payload_transaction_fee_payer_transferring_funds",
+    /// Another mint, other decimals, or another token program.
+    SvmMintMismatch = "invalid_exact_svm_payload_mint_mismatch",
+    /// The destination is not payTo's associated token account.
+    SvmRecipientMismatch = "invalid_exact_svm_payload_recipient_mismatch",
+    /// The amount is not the required one.
+    SvmAmountMismatch = "invalid_exact_svm_payload_amount_mismatch",
+    /// Instruction 3 is neither Memo nor Lighthouse.
+    SvmUnknownFourthInstruction = "invalid_exact_svm_payload_unknown_fourth_instruction",
+    /// Instruction 4 is neither Memo nor Lighthouse.
+    SvmUnknownFifthInstruction = "invalid_exact_svm_payload_unknown_fifth_instruction",
+    /// Instruction 5 is neither Memo nor Lighthouse.
+    SvmUnknownSixthInstruction = "invalid_exact_svm_payload_unknown_sixth_instruction",
+    /// Instruction 6 is neither Memo nor Lighthouse.
+    SvmUnknownSeventhInstruction = "invalid_exact_svm_payload_unknown_seventh_instruction",
+    /// A memo is required, and there is not exactly one.
+    SvmMemoCount = "invalid_exact_svm_payload_memo_count",
+    /// The memo is not the required one.
+    SvmMemoMismatch = "invalid_exact_svm_payload_memo_mismatch",
+    /// The chain says that the transaction would fail.
+    SvmSimulationFailed = "invalid_exact_svm_transaction_simulation_failed",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Reason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        Self::from_code(&code).ok_or_else(|| serde::de::Error::custom("not a known reason code"))
+    }
+}
