@@ -1,0 +1,125 @@
+/** A local EVM chain: anvil with test USDC and Multicall3 where the real ones are. */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import {
+  createTestClient, defineChain, getAddress, http, parseAbi, parseAbiItem, parseEther, publicActions, walletActions,
+} from 'viem';
+import { finalError, startProcess, waitFor } from '../util.mjs';
+import { compileTestUsdc } from './compile.mjs';
+
+/** USDC of Base Sepolia, `eip155:84532`. */
+export const USDC_ADDRESS = '0x036CbD53842c5426634e7929541eC2318f3dCF7e';
+/** Multicall3: the same address on every chain. */
+export const MULTICALL3_ADDRESS = '0xcA11bde05977b3631167028862bE2a173976CA11';
+
+const USDC_ABI = parseAbi([
+  'function mint(address to, uint256 value) returns (bool)',
+  'function balanceOf(address owner) view returns (uint256)',
+  'function authorizationState(address authorizer, bytes32 nonce) view returns (bool)',
+]);
+const TRANSFER = parseAbiItem('event Transfer(address indexed from, address indexed to, uint256 value)');
+
+/**
+ * Starts anvil on a free port of 127.0.0.1 and waits until it answers.
+ *
+ * @param {object} [options]
+ * @param {number} [options.chainId] decimal chain id
+ * @param {number} [options.blockTime] seconds between blocks; without it every transaction gets a block at once
+ * @param {number} [options.port]
+ * @param {string[]} [options.args] more arguments for anvil, e.g. `['--no-mining']`
+ * @returns {Promise<Anvil>}
+ *
+ * @typedef {object} Anvil
+ * @property {string} url
+ * @property {number} port
+ * @property {number} chainId
+ * @property {number} pid
+ * @property {any} client viem client with test, public and wallet actions
+ * @property {any[]} abi of the test USDC
+ * @property {() => string} log
+ * @property {() => Promise<void>} stop
+ * @property {(to: string, amount: bigint) => Promise<void>} mintUsdc amount in atomic units
+ * @property {(owner: string) => Promise<bigint>} usdcBalance
+ * @property {(authorizer: string, nonce: string) => Promise<boolean>} authorizationState true: used or canceled
+ * @property {(filter?: { from?: string, to?: string }) => Promise<any[]>} transferLogs Transfer events since the start
+ * @property {(address: string, amount?: bigint) => Promise<void>} fund sets an account's ether, in wei
+ */
+export async function startAnvil({ chainId = 84532, blockTime, port = 0, args = [] } = {}) {
+  const { abi, runtimeCode } = compileTestUsdc();
+  const process = startProcess(anvilBinary(), [
+    '--host', '127.0.0.1', '--port', String(port), '--chain-id', String(chainId),
+    ...(blockTime === undefined ? [] : ['--block-time', String(blockTime)]),
+    ...args,
+  ]);
+  try {
+    const listening = await waitFor(() => listeningPort(process), { what: 'anvil to start' });
+    const url = `http://127.0.0.1:${listening}`;
+    const client = chainClient(url, chainId);
+    await client.setCode({ address: USDC_ADDRESS, bytecode: runtimeCode });
+    await client.setCode({ address: MULTICALL3_ADDRESS, bytecode: await multicall3Code(client) });
+    return { url, port: listening, chainId, pid: process.pid, client, abi, log: process.log, stop: process.stop, ...helpers(client, chainId) };
+  } catch (error) {
+    await process.kill();
+    throw error;
+  }
+}
+
+/** A viem client with test, public and wallet actions for a running local chain. */
+export function chainClient(url, chainId = 84532) {
+  const chain = defineChain({
+    id: chainId,
+    name: `local ${chainId}`,
+    nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
+    rpcUrls: { default: { http: [url] } },
+    contracts: { multicall3: { address: MULTICALL3_ADDRESS } },
+  });
+  return createTestClient({ mode: 'anvil', chain, transport: http(url), pollingInterval: 50 })
+    .extend(publicActions)
+    .extend(walletActions);
+}
+
+function helpers(client) {
+  const usdc = (functionName, args) => ({ address: USDC_ADDRESS, abi: USDC_ABI, functionName, args });
+  return {
+    async mintUsdc(to, amount) {
+      // Sent from an account that anvil knows; nobody here depends on its nonce.
+      const [minter] = await client.getAddresses();
+      const hash = await client.writeContract({ ...usdc('mint', [getAddress(to), amount]), account: minter });
+      const receipt = await client.waitForTransactionReceipt({ hash });
+      if (receipt.status !== 'success') throw new Error(`minting ${amount} to ${to} failed`);
+    },
+    usdcBalance: (owner) => client.readContract(usdc('balanceOf', [getAddress(owner)])),
+    authorizationState: (authorizer, nonce) => client.readContract(usdc('authorizationState', [getAddress(authorizer), nonce])),
+    transferLogs: ({ from, to } = {}) =>
+      client.getLogs({ address: USDC_ADDRESS, event: TRANSFER, args: { from, to }, fromBlock: 0n, toBlock: 'latest', strict: true }),
+    fund: (address, value = parseEther('100')) => client.setBalance({ address: getAddress(address), value }),
+  };
+}
+
+/** The native binary itself, not npm's wrapper script: its pid is anvil's pid. */
+function anvilBinary() {
+  const arch = process.arch === 'x64' ? 'amd64' : process.arch;
+  const name = `@foundry-rs/anvil-${process.platform}-${arch}`;
+  const binary = process.platform === 'win32' ? 'bin/anvil.exe' : 'bin/anvil';
+  try {
+    return createRequire(import.meta.url).resolve(`${name}/${binary}`);
+  } catch (cause) {
+    throw new Error(`${name} is not installed: run npm ci`, { cause });
+  }
+}
+
+function listeningPort(process) {
+  const found = /Listening on 127\.0\.0\.1:(\d+)/.exec(process.log());
+  if (found) return Number(found[1]);
+  if (!process.alive()) throw finalError(`anvil ended at once:\n${process.log()}`);
+  return 0;
+}
+
+/** viem carries Multicall3's creation code; running it as a call answers the code to place. */
+async function multicall3Code(client) {
+  const viem = createRequire(import.meta.url).resolve('viem');
+  const path = join(viem, '../../_cjs/constants/contracts.js');
+  const { multicall3Bytecode } = createRequire(import.meta.url)(path);
+  const { data } = await client.call({ data: multicall3Bytecode });
+  return data;
+}

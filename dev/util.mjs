@@ -1,0 +1,166 @@
+/**
+ * What every part of the local world uses: paths, ports, waiting, processes.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+/** The root of the repository. */
+export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Where local worlds keep their files; ignored by git. */
+export const DEV_DIR = join(ROOT, '.dev');
+
+/** A path below `.dev/`, whose folder exists afterwards. */
+export function devPath(...parts) {
+  const path = join(DEV_DIR, ...parts);
+  mkdirSync(dirname(path), { recursive: true });
+  return path;
+}
+
+/** A TCP port of 127.0.0.1 that nobody listens on at this moment. */
+export async function freePort() {
+  const server = createServer();
+  const port = await listen(server, 0);
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+/** `wanted` if nobody listens there, otherwise another free port. */
+export async function preferPort(wanted) {
+  const server = createServer();
+  try {
+    await listen(server, wanted);
+  } catch {
+    return freePort();
+  }
+  await new Promise((done) => server.close(done));
+  return wanted;
+}
+
+/** Listens on 127.0.0.1 and answers the port in use. */
+export function listen(server, port = 0) {
+  return new Promise((done, fail) => {
+    server.once('error', fail);
+    server.listen(port, '127.0.0.1', () => {
+      server.off('error', fail);
+      done(server.address().port);
+    });
+  });
+}
+
+/**
+ * Asks `condition` until it answers something truthy, and returns that.
+ * An exception counts as "not yet"; the last one becomes the cause on time-out.
+ */
+export async function waitFor(condition, { timeout = 30_000, every = 25, what = 'a condition' } = {}) {
+  const end = Date.now() + timeout;
+  let cause;
+  for (;;) {
+    try {
+      const value = await condition();
+      if (value) return value;
+    } catch (error) {
+      if (error.final) throw error;
+      cause = error;
+    }
+    if (Date.now() >= end) throw new Error(`waited ${timeout} ms for ${what}`, { cause });
+    await sleep(every);
+  }
+}
+
+/** An error that `waitFor` passes on at once. */
+export function finalError(message) {
+  return Object.assign(new Error(message), { final: true });
+}
+
+const running = new Set();
+process.on('exit', () => running.forEach((child) => signalGroup(child, 'SIGKILL')));
+
+/**
+ * Starts a program in a process group of its own, so that its children can be
+ * stopped with it, and collects what it prints.
+ *
+ * @returns {{ pid: number, log(): string, exited: Promise<number>, alive(): boolean, stop(): Promise<void>, kill(): Promise<void>, child: import('node:child_process').ChildProcess }}
+ */
+export function startProcess(command, args, options = {}) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options, detached: true });
+  const output = [];
+  child.stdout.on('data', (data) => output.push(data.toString()));
+  child.stderr.on('data', (data) => output.push(data.toString()));
+  running.add(child);
+  let over = false;
+  const exited = new Promise((done) => {
+    child.once('error', (error) => {
+      output.push(String(error));
+      finish(-1);
+    });
+    child.once('exit', (code) => finish(code ?? -1));
+    function finish(code) {
+      over = true;
+      done(code);
+    }
+  });
+  const end = async (signal) => {
+    signalGroup(child, signal);
+    const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), 4_000);
+    await exited;
+    clearTimeout(timer);
+    // A child of the child may outlive it: nothing of the group may remain.
+    signalGroup(child, 'SIGKILL');
+    running.delete(child);
+  };
+  return {
+    pid: child.pid,
+    child,
+    exited,
+    log: () => output.join(''),
+    alive: () => !over,
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+  };
+}
+
+function signalGroup(child, signal) {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch (error) {
+    // ESRCH: everyone of the group is gone already. EPERM: macOS says so of zombies.
+    if (error.code !== 'ESRCH' && error.code !== 'EPERM') throw error;
+  }
+}
+
+/**
+ * Runs a program to its end. Its output goes to the terminal, or with `quiet`
+ * only into the error, should it fail.
+ */
+export async function run(command, args, { quiet = false, ...options } = {}) {
+  const child = spawn(command, args, { stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'], ...options });
+  const output = [];
+  child.stdout?.on('data', (data) => output.push(data));
+  child.stderr?.on('data', (data) => output.push(data));
+  const code = await new Promise((done, fail) => {
+    child.once('error', fail);
+    child.once('close', done);
+  });
+  const text = Buffer.concat(output).toString();
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with code ${code}\n${text}`);
+  return text;
+}
+
+/** One line per finished step, with its time. */
+export async function step(title, work) {
+  const start = Date.now();
+  try {
+    const value = await work();
+    console.log(`\u2714 ${title} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
+    return value;
+  } catch (error) {
+    console.log(`\u2718 ${title}`);
+    throw error;
+  }
+}
