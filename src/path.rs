@@ -1,0 +1,280 @@
+//! Paths of URLs, in the one spelling that is matched and forwarded.
+//!
+//! A path has many spellings, and a gate that compares one of them leaves the
+//! others open. Each spelling here either becomes the plain one or is refused;
+//! what was matched is what the origin gets to see.
+
+/// A path in its one spelling: it begins with `/`, has no empty, `.` or `..`
+/// segment, escapes nothing that need not be escaped, and keeps a trailing
+/// slash if it had one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CanonicalPath(String);
+
+/// Why a path is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadPath {
+    /// It does not begin with `/`.
+    NotAbsolute,
+    /// `%` without two hex digits behind it.
+    BadEscape,
+    /// A slash or backslash that some origins read as a separator and some
+    /// do not: `%2F`, `%5C`, `\`.
+    HiddenSeparator,
+    /// A control character, a bare space, or a byte that is never UTF-8.
+    BadCharacter,
+    /// `..` out of the root.
+    AboveRoot,
+    /// A segment that ends in a dot or a space, which some origins drop.
+    TrailingDot,
+}
+
+impl BadPath {
+    /// What to tell the client.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::NotAbsolute => "the path must begin with a slash",
+            Self::BadEscape => "the path holds a % without two hex digits behind it",
+            Self::HiddenSeparator => "the path holds an encoded slash or a backslash",
+            Self::BadCharacter => "the path holds a control character or a bad byte",
+            Self::AboveRoot => "the path leaves the root",
+            Self::TrailingDot => "a segment of the path ends in a dot or a space",
+        }
+    }
+}
+
+impl CanonicalPath {
+    /// Brings a path, without its query, into its one spelling (RFC 3986,
+    /// section 6.2.2, and stricter).
+    pub fn parse(raw: &str) -> Result<Self, BadPath> {
+        if !raw.starts_with('/') {
+            return Err(BadPath::NotAbsolute);
+        }
+        let decoded = decode_once(raw)?;
+        let mut segments: Vec<&str> = vec![];
+        let mut ends_in_slash = false;
+        for segment in decoded.split('/') {
+            ends_in_slash = matches!(segment, "" | "." | "..");
+            match segment {
+                "" | "." => {}
+                ".." => {
+                    segments.pop().ok_or(BadPath::AboveRoot)?;
+                }
+                _ if segment.ends_with('.') || segment.ends_with("%20") => {
+                    return Err(BadPath::TrailingDot);
+                }
+                _ => segments.push(segment),
+            }
+        }
+        let mut path = String::with_capacity(decoded.len());
+        for segment in &segments {
+            path.push('/');
+            path.push_str(segment);
+        }
+        if ends_in_slash || path.is_empty() {
+            path.push('/');
+        }
+        Ok(Self(path))
+    }
+
+    /// The path as it is forwarded.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path as it is compared with others. Origins differ in what they
+    /// tell apart; this tells apart only what every origin does, so that a
+    /// route also covers the spellings that some origin would serve it under:
+    /// other letter case, a trailing slash, parameters behind a `;`.
+    pub fn key(&self) -> String {
+        let mut key = String::with_capacity(self.0.len());
+        for segment in self.0.split('/').skip(1) {
+            let name = segment.split(';').next().unwrap_or_default();
+            let name = name.split("%3B").next().unwrap_or_default();
+            if !name.is_empty() {
+                key.push('/');
+                key.push_str(name);
+            }
+        }
+        key.make_ascii_lowercase();
+        key
+    }
+
+    /// [`key`](Self::key), with what a static-asset server takes for one page
+    /// made one: `/a`, `/a/`, `/a.html`, `/a/index` and `/a/index.html`.
+    pub fn asset_key(&self) -> String {
+        let mut key = self.key();
+        if let Some(page) = key.strip_suffix(".html") {
+            key.truncate(page.len());
+        }
+        if let Some(folder) = key.strip_suffix("/index") {
+            key.truncate(folder.len());
+        }
+        key
+    }
+}
+
+/// Decodes what need not be escaped, and escapes what must be.
+fn decode_once(raw: &str) -> Result<String, BadPath> {
+    let mut decoded = String::with_capacity(raw.len());
+    let mut bytes = raw.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16));
+                let (Some(high), Some(low)) = (digit(), digit()) else {
+                    return Err(BadPath::BadEscape);
+                };
+                match u8::try_from(high << 4 | low).map_err(|_| BadPath::BadEscape)? {
+                    b'/' | b'\\' => return Err(BadPath::HiddenSeparator),
+                    // C0 and C1 only occur in overlong spellings of ASCII.
+                    0..0x20 | 0x7f | 0xc0 | 0xc1 => return Err(BadPath::BadCharacter),
+                    plain if is_unreserved(plain) => decoded.push(char::from(plain)),
+                    other => escape(other, &mut decoded),
+                }
+            }
+            b'\\' => return Err(BadPath::HiddenSeparator),
+            0..=0x20 | 0x7f => return Err(BadPath::BadCharacter),
+            b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80.. => {
+                escape(byte, &mut decoded);
+            }
+            plain => decoded.push(char::from(plain)),
+        }
+    }
+    Ok(decoded)
+}
+
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn escape(byte: u8, text: &mut String) {
+    text.push('%');
+    for nibble in [byte >> 4, byte & 15] {
+        text.extend(char::from_digit(u32::from(nibble), 16).map(|c| c.to_ascii_uppercase()));
+    }
+}
+
+/// A request's URL in three parts, as the runtime hands it over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UrlParts<'a> {
+    /// `https://host:port`.
+    pub origin: &'a str,
+    /// From the first slash on, without the query.
+    pub path: &'a str,
+    /// From the `?` on; empty if there is none.
+    pub query: &'a str,
+}
+
+impl<'a> UrlParts<'a> {
+    /// Splits an absolute URL; what is not one has no origin.
+    pub fn of(url: &'a str) -> Self {
+        let url = url.split('#').next().unwrap_or_default();
+        let authority = url.find("://").map_or(0, |at| at + 3);
+        let (before_query, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+        let path = before_query
+            .get(authority..)
+            .and_then(|rest| rest.find('/'))
+            .map_or(before_query.len(), |at| at + authority);
+        let (origin, path) = before_query.split_at(path);
+        Self { origin, path: if path.is_empty() { "/" } else { path }, query }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn canonical(raw: &str) -> Result<String, BadPath> {
+        CanonicalPath::parse(raw).map(|path| path.as_str().to_owned())
+    }
+
+    #[test]
+    fn every_spelling_is_the_plain_one_or_refused() {
+        for same in [
+            "/premium/page",
+            "/%70remium/page",
+            "/premium/%70%61ge",
+            "//premium/page",
+            "/premium//page",
+            "/./premium/page",
+            "/free/../premium/page",
+            "/free/%2e%2E/premium/page",
+            "/premium/%2e/page",
+        ] {
+            assert_eq!(canonical(same).as_deref(), Ok("/premium/page"), "{same}");
+        }
+        use BadPath::{
+            AboveRoot, BadCharacter, BadEscape, HiddenSeparator, NotAbsolute, TrailingDot,
+        };
+        for (raw, why) in [
+            ("premium", NotAbsolute),
+            ("", NotAbsolute),
+            ("/premium%2Fpage", HiddenSeparator),
+            ("/premium%2fpage", HiddenSeparator),
+            ("/premium%5cpage", HiddenSeparator),
+            ("/premium\\page", HiddenSeparator),
+            ("/premium/page.", TrailingDot),
+            ("/premium./page", TrailingDot),
+            ("/premium/page%2e", TrailingDot),
+            ("/premium/page%20", TrailingDot),
+            ("/premium/...", TrailingDot),
+            ("/..", AboveRoot),
+            ("/a/../../premium", AboveRoot),
+            ("/premium%", BadEscape),
+            ("/premium%7", BadEscape),
+            ("/premium%zz", BadEscape),
+            ("/premium%é0", BadEscape),
+            ("/premium%00", BadCharacter),
+            ("/premium%0a", BadCharacter),
+            ("/premium\tpage", BadCharacter),
+            ("/premium%c0%afpage", BadCharacter),
+        ] {
+            assert_eq!(canonical(raw), Err(why), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn other_escapes_are_kept_in_upper_case() {
+        assert_eq!(canonical("/caf%c3%a9").as_deref(), Ok("/caf%C3%A9"));
+        assert_eq!(canonical("/café").as_deref(), Ok("/caf%C3%A9"));
+        assert_eq!(canonical("/a%3fb").as_deref(), Ok("/a%3Fb"));
+        assert_eq!(canonical("/a%252Fb").as_deref(), Ok("/a%252Fb"));
+        assert_eq!(canonical("/a/b/..").as_deref(), Ok("/a/"));
+        assert_eq!(canonical("/").as_deref(), Ok("/"));
+    }
+
+    #[test]
+    fn keys_cover_what_origins_serve_alike() {
+        let key = |raw: &str| CanonicalPath::parse(raw).unwrap().key();
+        for same in ["/Premium/PAGE", "/premium/page/", "/premium;a=1/page", "/premium/page%3bx"] {
+            assert_eq!(key(same), "/premium/page", "{same}");
+        }
+        let asset_key = |raw: &str| CanonicalPath::parse(raw).unwrap().asset_key();
+        for same in ["/a", "/a/", "/a.html", "/a/index", "/a/index.html", "/A/INDEX.HTML"] {
+            assert_eq!(asset_key(same), "/a", "{same}");
+        }
+        assert_eq!(asset_key("/index.html"), asset_key("/"));
+    }
+
+    #[test]
+    fn urls_have_three_parts() {
+        let parts = |url| {
+            let UrlParts { origin, path, query } = UrlParts::of(url);
+            (origin, path, query)
+        };
+        assert_eq!(parts("https://h:1/a/b?c=/d#e"), ("https://h:1", "/a/b", "?c=/d"));
+        assert_eq!(parts("http://h"), ("http://h", "/", ""));
+        assert_eq!(parts("http://h?x"), ("http://h", "/", "?x"));
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_paths_stay_as_they_are(raw in "(/|%2e|%70|[a-z.~;%é]|\\PC){0,40}") {
+            if let Ok(path) = CanonicalPath::parse(&format!("/{raw}")) {
+                prop_assert_eq!(CanonicalPath::parse(path.as_str()), Ok(path.clone()));
+                let _ = (path.key(), path.asset_key(), UrlParts::of(&raw));
+            }
+        }
+    }
+}
