@@ -1,0 +1,71 @@
+/** `npm run build`: the Worker, into `build/`. */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { ensureTools } from './tools.mjs';
+import { ROOT, devPath, run } from './util.mjs';
+
+/** The module that wrangler takes as `main`. */
+export const WORKER_MAIN = join(ROOT, 'build/index.js');
+const WORKER_WASM = join(ROOT, 'build/index_bg.wasm');
+
+/** What the Worker is made of: a change of any of these makes a new build. */
+const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml', 'build.rs', 'www/paywall.html', 'dev/build.mjs', 'dev/tools.mjs'];
+
+/**
+ * Builds the Worker in release mode, unless nothing changed since the last time.
+ *
+ * @param {object} [options]
+ * @param {boolean} [options.quiet] show the compiler's output only when it fails
+ * @returns {Promise<{ main: string, wasm: string, fresh: boolean, bytes: number, compressed: number }>}
+ *   paths, whether it was built now, and the upload's size in bytes
+ */
+export async function build({ quiet = false } = {}) {
+  const tools = await ensureTools();
+  const stamp = devPath('build.stamp');
+  const hash = hashSources();
+  const fresh = !isBuilt(stamp, hash);
+  if (fresh) {
+    await run(tools.workerBuild, ['--release'], { quiet, cwd: ROOT, env: buildEnvironment(tools) });
+    // Hashed before the build: a file changed meanwhile makes the next call build again.
+    writeFileSync(stamp, hash);
+  }
+  return { main: WORKER_MAIN, wasm: WORKER_WASM, fresh, ...size() };
+}
+
+/** worker-build takes these programs instead of downloading its own. */
+function buildEnvironment({ wasmBindgen, wasmOpt, esbuild }) {
+  return { ...process.env, WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: wasmOpt, ESBUILD_BIN: esbuild };
+}
+
+function isBuilt(stamp, hash) {
+  return [stamp, WORKER_MAIN, WORKER_WASM].every(existsSync) && readFileSync(stamp, 'utf8') === hash;
+}
+
+function hashSources() {
+  const hash = createHash('sha256');
+  for (const path of SOURCES.flatMap((source) => filesBelow(join(ROOT, source)))) {
+    hash.update(`${relative(ROOT, path)}\0`).update(readFileSync(path)).update('\0');
+  }
+  return hash.digest('hex');
+}
+
+function filesBelow(path) {
+  if (!existsSync(path)) return [];
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path).sort().flatMap((name) => filesBelow(join(path, name)));
+}
+
+function size() {
+  const files = [WORKER_MAIN, WORKER_WASM].map((path) => readFileSync(path));
+  const sum = (sizes) => sizes.reduce((total, bytes) => total + bytes, 0);
+  return { bytes: sum(files.map((file) => file.length)), compressed: sum(files.map((file) => gzipSync(file).length)) };
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const { fresh, bytes, compressed } = await build();
+  const kib = (count) => `${(count / 1024).toFixed(0)} KiB`;
+  console.log(`build/ is ${fresh ? 'built' : 'up to date'}: ${kib(bytes)}, ${kib(compressed)} compressed`);
+}
