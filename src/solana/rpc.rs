@@ -1,0 +1,185 @@
+//! What to ask a Solana node, and what its answers mean: the `params` of a
+//! JSON-RPC call, and readers for its `result`. No IO.
+//!
+//! Source: Solana documentation, "HTTP methods", and `TransactionError` of
+//! the runtime, which nodes write as JSON.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::settle::SignedTransaction;
+use crate::protocol::Reason;
+
+/// The `params` of `simulateTransaction`: what would become of it now.
+pub fn simulate_transaction_params(transaction: &SignedTransaction) -> Value {
+    json!([
+        transaction.to_base64(),
+        { "encoding": "base64", "sigVerify": true, "commitment": "confirmed" },
+    ])
+}
+
+/// The `params` of `sendTransaction`. Without preflight, as it has been
+/// simulated, and with `max_retries` re-sends by the node: 0 for who re-sends
+/// by itself. The node answers with the signature, for a transaction that has
+/// landed already too.
+pub fn send_transaction_params(transaction: &SignedTransaction, max_retries: u32) -> Value {
+    json!([
+        transaction.to_base64(),
+        {
+            "encoding": "base64",
+            "skipPreflight": true,
+            "preflightCommitment": "confirmed",
+            "maxRetries": max_retries,
+        },
+    ])
+}
+
+/// The `params` of `getSignatureStatuses`, for at most 256 signatures in
+/// base58; also those that the node keeps no longer in memory.
+pub fn get_signature_statuses_params(signatures: &[&str]) -> Value {
+    json!([signatures, { "searchTransactionHistory": true }])
+}
+
+/// The `params` of `getLatestBlockhash`.
+pub fn get_latest_blockhash_params() -> Value {
+    json!([{ "commitment": "confirmed" }])
+}
+
+/// The `params` of `getBlockHeight`.
+pub fn get_block_height_params() -> Value {
+    json!([{ "commitment": "confirmed" }])
+}
+
+/// The `params` of `isBlockhashValid`, for a blockhash in base58.
+pub fn is_blockhash_valid_params(blockhash: &str) -> Value {
+    json!([blockhash, { "commitment": "confirmed" }])
+}
+
+/// A result that is not of the documented shape. The node's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnexpectedResult;
+
+/// What a simulation foretells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SimulationOutcome {
+    /// It would succeed.
+    Succeeds,
+    /// It would fail, for a reason that is the payer's.
+    Fails(Reason),
+    /// The node doesn't know the blockhash: the transaction has expired, or
+    /// the node is behind the one that the client asked.
+    BlockhashNotFound,
+    /// It has landed, so there is nothing to simulate: ask for its status.
+    AlreadyProcessed,
+    /// Our fee payer can't pay the fee. Our fault, not the payer's.
+    FeePayerUnfunded,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// The node has not seen it. It may still land until its blockhash has
+    /// expired.
+    Unknown,
+    /// In a block that may yet be dropped; whether it succeeded there says
+    /// nothing.
+    Processed,
+    /// It succeeded, in a block that two thirds of the stake voted for.
+    Confirmed,
+    /// It succeeded, in a block that can't be dropped.
+    Finalized,
+    /// It failed, in a block that is at least confirmed; the fee is spent.
+    Failed(Reason),
+}
+
+/// A blockhash that a transaction made now can name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LatestBlockhash {
+    /// Base58.
+    pub blockhash: String,
+    /// The block height after which the blockhash has expired.
+    pub last_valid_block_height: u64,
+}
+
+/// Reads the result of `simulateTransaction`.
+pub fn parse_simulation(result: &Value) -> Result<SimulationOutcome, UnexpectedResult> {
+    Ok(match member(member(result, "value")?, "err")? {
+        Value::Null => SimulationOutcome::Succeeds,
+        Value::String(name) => match name.as_str() {
+            "BlockhashNotFound" => SimulationOutcome::BlockhashNotFound,
+            "AlreadyProcessed" => SimulationOutcome::AlreadyProcessed,
+            // The only account that is looked up by name is the fee payer.
+            "InsufficientFundsForFee" | "AccountNotFound" => SimulationOutcome::FeePayerUnfunded,
+            _ => SimulationOutcome::Fails(Reason::SvmSimulationFailed),
+        },
+        error if is_rent_of_the_fee_payer(error) => SimulationOutcome::FeePayerUnfunded,
+        error if is_lack_of_tokens(error) => SimulationOutcome::Fails(Reason::InsufficientFunds),
+        _ => SimulationOutcome::Fails(Reason::SvmSimulationFailed),
+    })
+}
+
+/// Reads the result of `getSignatureStatuses`: one status for each signature
+/// that was asked for, in the same order.
+pub fn parse_signature_statuses(result: &Value) -> Result<Vec<Status>, UnexpectedResult> {
+    let statuses = member(result, "value")?.as_array().ok_or(UnexpectedResult)?;
+    statuses.iter().map(parse_status).collect()
+}
+
+/// Reads the result of `sendTransaction`: the transaction's id.
+pub fn parse_sent(result: &Value) -> Result<&str, UnexpectedResult> {
+    result.as_str().ok_or(UnexpectedResult)
+}
+
+/// Reads the result of `getLatestBlockhash`.
+pub fn parse_latest_blockhash(result: &Value) -> Result<LatestBlockhash, UnexpectedResult> {
+    LatestBlockhash::deserialize(member(result, "value")?).map_err(|_| UnexpectedResult)
+}
+
+/// Reads the result of `getBlockHeight`.
+pub fn parse_block_height(result: &Value) -> Result<u64, UnexpectedResult> {
+    result.as_u64().ok_or(UnexpectedResult)
+}
+
+/// Reads the result of `isBlockhashValid`.
+pub fn parse_blockhash_valid(result: &Value) -> Result<bool, UnexpectedResult> {
+    member(result, "value")?.as_bool().ok_or(UnexpectedResult)
+}
+
+fn parse_status(status: &Value) -> Result<Status, UnexpectedResult> {
+    if status.is_null() {
+        return Ok(Status::Unknown);
+    }
+    let error = member(status, "err")?;
+    let reached = match status.get("confirmationStatus").unwrap_or(&Value::Null) {
+        // Nodes that don't say count confirmations, and null is "rooted".
+        Value::Null if status.get("confirmations") == Some(&Value::Null) => Status::Finalized,
+        Value::Null => Status::Processed,
+        Value::String(name) => match name.as_str() {
+            "processed" => Status::Processed,
+            "confirmed" => Status::Confirmed,
+            "finalized" => Status::Finalized,
+            _ => return Err(UnexpectedResult),
+        },
+        _ => return Err(UnexpectedResult),
+    };
+    Ok(match (reached, error) {
+        (Status::Processed, _) | (_, Value::Null) => reached,
+        (_, error) if is_lack_of_tokens(error) => Status::Failed(Reason::InsufficientFunds),
+        _ => Status::Failed(Reason::InvalidTransactionState),
+    })
+}
+
+/// The transfer, instruction 2, failed with `TokenError::InsufficientFunds`.
+fn is_lack_of_tokens(error: &Value) -> bool {
+    *error == json!({ "InstructionError": [2, { "Custom": 1 }] })
+}
+
+/// The fee would leave account 0 with less than the rent it needs.
+fn is_rent_of_the_fee_payer(error: &Value) -> bool {
+    *error == json!({ "InsufficientFundsForRent": { "account_index": 0 } })
+}
+
+fn member<'a>(object: &'a Value, name: &str) -> Result<&'a Value, UnexpectedResult> {
+    object.get(name).ok_or(UnexpectedResult)
+}

@@ -1,0 +1,267 @@
+//! A payment against the terms: the rules of `exact` on Solana, one function
+//! each, in the order in which they apply. When a transaction breaks several,
+//! the first one names the reason.
+//!
+//! Source of the rules: x402 specification, scheme `exact` on SVM.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::address::Pubkey;
+use super::instruction::TransferChecked;
+use super::message::{Instruction, MAX_TRANSACTION_BYTES, Message, Transaction};
+use super::signature::Signature;
+use super::terms::{Limits, Terms};
+use crate::amount::AtomicAmount;
+use crate::encoding::{decode_base64, encode_base58};
+use crate::protocol::Reason;
+
+/// A payment that met the terms: the payer has signed exactly what was asked
+/// for, and all that is missing is the fee payer's signature.
+///
+/// Only [`verify`] makes one. Whether the payer holds the amount, and whether
+/// the blockhash is still good, only the chain can say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedPayment {
+    transaction: Transaction,
+    fee_payer: Pubkey,
+    transfer: TransferChecked,
+}
+
+/// Checks a scheme's payload, `{"transaction": base64}`, against the terms.
+///
+/// A false refusal costs a sale. A false acceptance costs the fee payer its
+/// lamports or the seller the goods; hence what is not known is refused.
+///
+/// # Errors
+/// The reason that the first broken rule gives.
+pub fn verify(payload: &RawValue, terms: &Terms) -> Result<VerifiedPayment, Reason> {
+    let transaction = transaction_in(payload)?;
+    let message = &transaction.message;
+    let fee_payer = fee_payer_is_ours(message, terms)?;
+    signers_are_fee_payer_and_authority(message)?;
+    signatures_are_the_payers(&transaction)?;
+    let ([limit, price, transfer], rest) = three_to_seven(&message.instructions)?;
+    let units = compute_unit_limit(limit, &terms.parts().limits)?;
+    compute_unit_price(price, units, &terms.parts().limits)?;
+    let transfer = TransferChecked::read(transfer).ok_or(Reason::SvmNoTransferInstruction)?;
+    fee_payers_keep_out(message, &transfer, terms)?;
+    asset_is_the_asked_one(&transfer, terms)?;
+    recipient_is_pay_to(&transfer, terms)?;
+    amount_is_exact(&transfer, terms)?;
+    rest_is_memo_or_lighthouse(rest)?;
+    memo_is_the_asked_one(rest, terms)?;
+    Ok(VerifiedPayment { transaction, fee_payer, transfer })
+}
+
+impl VerifiedPayment {
+    /// The transaction, signed by the payer but not yet by the fee payer.
+    pub fn transaction(&self) -> &Transaction {
+        &self.transaction
+    }
+
+    /// Who pays: the authority of the transfer.
+    pub fn payer(&self) -> &Pubkey {
+        &self.transfer.authority
+    }
+
+    /// Which fee payer of ours the transaction names.
+    pub fn fee_payer(&self) -> &Pubkey {
+        &self.fee_payer
+    }
+
+    /// What is paid, in atomic units of the mint.
+    pub fn amount(&self) -> AtomicAmount {
+        AtomicAmount(self.transfer.amount.into())
+    }
+
+    /// The token.
+    pub fn mint(&self) -> &Pubkey {
+        &self.transfer.mint
+    }
+
+    /// The token account that is charged.
+    pub fn source(&self) -> &Pubkey {
+        &self.transfer.source
+    }
+
+    /// The token account that is paid.
+    pub fn destination(&self) -> &Pubkey {
+        &self.transfer.destination
+    }
+
+    /// The blockhash that the transaction expires with, in base58.
+    pub fn recent_blockhash(&self) -> String {
+        encode_base58(&self.transaction.message.recent_blockhash)
+    }
+
+    /// What tells this payment from every other of the same cluster: base58
+    /// of the SHA-256 of the message. The signatures are left out, since a
+    /// payer can make many for one message, and the chain takes it but once.
+    /// The caller adds the network.
+    pub fn identity(&self) -> String {
+        encode_base58(&Sha256::digest(&self.transaction.message.bytes))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Payload {
+    transaction: String,
+}
+
+/// SVM exact, rule 1: the transaction decodes completely. One with address
+/// lookup tables doesn't decode: what they hold can't be known without IO.
+fn transaction_in(payload: &RawValue) -> Result<Transaction, Reason> {
+    let Payload { transaction } =
+        serde_json::from_str(payload.get()).map_err(|_| Reason::InvalidPayload)?;
+    let bytes =
+        decode_base64(&transaction, MAX_TRANSACTION_BYTES).map_err(|_| Reason::SvmUndecodable)?;
+    Transaction::parse(&bytes).map_err(|_| Reason::SvmUndecodable)
+}
+
+/// SVM exact, rule 2: account 0 is our fee payer.
+fn fee_payer_is_ours(message: &Message, terms: &Terms) -> Result<Pubkey, Reason> {
+    let first = message.signers.first().ok_or(Reason::SvmUndecodable)?;
+    if terms.is_fee_payer(first) { Ok(*first) } else { Err(Reason::SvmFeePayerMismatch) }
+}
+
+/// SVM exact, rule 3, first half: the signers are the fee payer and the
+/// payer's authority. A transfer by the fee payer itself is left to the rule
+/// that is about it, and a missing transfer likewise.
+fn signers_are_fee_payer_and_authority(message: &Message) -> Result<(), Reason> {
+    let transfer = message.instructions.get(2).and_then(TransferChecked::read);
+    match (message.signers.as_slice(), transfer.map(|transfer| transfer.authority)) {
+        ([_, _, _, ..], _) => Err(Reason::SvmExcessiveSigners),
+        ([fee_payer, ..], Some(authority)) if authority == *fee_payer => Ok(()),
+        ([_, second], Some(authority)) if authority == *second => Ok(()),
+        ([_, _], None) => Ok(()),
+        _ => Err(Reason::SvmSignatureInvalid),
+    }
+}
+
+/// SVM exact, rule 3, second half: the fee payer's signature is yet to be
+/// made, and every other one verifies strictly over the message.
+fn signatures_are_the_payers(transaction: &Transaction) -> Result<(), Reason> {
+    let message = &transaction.message;
+    let mut signed = transaction.signatures.iter().zip(&message.signers);
+    let ours_is_absent = signed.next().is_some_and(|(slot, _)| *slot == Signature::ABSENT);
+    if ours_is_absent && signed.all(|(signature, signer)| signature.is_by(signer, &message.bytes)) {
+        return Ok(());
+    }
+    Err(Reason::SvmSignatureInvalid)
+}
+
+/// SVM exact, rule 4: 3 to 7 instructions.
+fn three_to_seven(
+    instructions: &[Instruction],
+) -> Result<(&[Instruction; 3], &[Instruction]), Reason> {
+    match instructions.split_first_chunk() {
+        Some((first, rest)) if rest.len() <= 4 => Ok((first, rest)),
+        _ => Err(Reason::SvmInstructionsLength),
+    }
+}
+
+/// SVM exact, rule 5: instruction 0 is `SetComputeUnitLimit`, capped. An
+/// `AdvanceNonceAccount`, without which a transaction has no durable nonce,
+/// would have to be instruction 0; so what is paid here always expires.
+fn compute_unit_limit(instruction: &Instruction, limits: &Limits) -> Result<u32, Reason> {
+    match instruction.compute_unit_limit() {
+        None => Err(Reason::SvmComputeLimitInstruction),
+        Some(units) if units > limits.compute_units => Err(Reason::SvmComputeLimitTooHigh),
+        Some(units) => Ok(units),
+    }
+}
+
+/// SVM exact, rule 6: instruction 1 is `SetComputeUnitPrice`, capped, and so
+/// is what it comes to.
+fn compute_unit_price(
+    instruction: &Instruction,
+    units: u32,
+    limits: &Limits,
+) -> Result<(), Reason> {
+    let price = instruction.compute_unit_price().ok_or(Reason::SvmComputePriceInstruction)?;
+    let lamports = (u128::from(units) * u128::from(price)).div_ceil(1_000_000);
+    if price > limits.price_micro_lamports || lamports > u128::from(limits.total_lamports) {
+        return Err(Reason::SvmComputePriceTooHigh);
+    }
+    Ok(())
+}
+
+/// SVM exact, rule 8: our fee payer is in no instruction's accounts, so it is
+/// no authority and no source; nor is the source its token account. This goes
+/// for all of our fee payers, whichever pays this time.
+fn fee_payers_keep_out(
+    message: &Message,
+    transfer: &TransferChecked,
+    terms: &Terms,
+) -> Result<(), Reason> {
+    let mut accounts = message.instructions.iter().flat_map(|instruction| &instruction.accounts);
+    if accounts.any(|account| terms.is_fee_payer(account))
+        || terms.is_fee_payers_account(&transfer.source)
+    {
+        return Err(Reason::SvmFeePayerTransferringFunds);
+    }
+    Ok(())
+}
+
+/// SVM exact, rule 9: the mint is the asset, of the same token program and
+/// with the same decimals.
+fn asset_is_the_asked_one(transfer: &TransferChecked, terms: &Terms) -> Result<(), Reason> {
+    let asked = terms.parts();
+    if transfer.mint == asked.mint
+        && transfer.decimals == asked.decimals
+        && transfer.token_program == asked.token_program
+    {
+        return Ok(());
+    }
+    Err(Reason::SvmMintMismatch)
+}
+
+/// SVM exact, rule 9: the destination is payTo's associated token account.
+/// A transfer from that account to itself succeeds and pays nobody.
+fn recipient_is_pay_to(transfer: &TransferChecked, terms: &Terms) -> Result<(), Reason> {
+    if transfer.destination == *terms.destination() && transfer.source != transfer.destination {
+        return Ok(());
+    }
+    Err(Reason::SvmRecipientMismatch)
+}
+
+/// SVM exact, rule 9: the amount is the required one, no less and no more.
+fn amount_is_exact(transfer: &TransferChecked, terms: &Terms) -> Result<(), Reason> {
+    if AtomicAmount(transfer.amount.into()) == terms.parts().amount {
+        return Ok(());
+    }
+    Err(Reason::SvmAmountMismatch)
+}
+
+/// SVM exact, rule 10: the rest is Memo or Lighthouse only. What would charge
+/// the fee payer rent (`Create` of an associated token account) or outlive
+/// the blockhash is neither.
+fn rest_is_memo_or_lighthouse(rest: &[Instruction]) -> Result<(), Reason> {
+    let unknown = [
+        Reason::SvmUnknownFourthInstruction,
+        Reason::SvmUnknownFifthInstruction,
+        Reason::SvmUnknownSixthInstruction,
+        Reason::SvmUnknownSeventhInstruction,
+    ];
+    let known = |it: &Instruction| it.memo().is_some() || it.is_lighthouse();
+    match rest.iter().zip(unknown).find(|(instruction, _)| !known(instruction)) {
+        Some((_, reason)) => Err(reason),
+        None => Ok(()),
+    }
+}
+
+/// SVM exact, rule 10: where the terms ask for a memo, there is exactly one,
+/// and it is that. Elsewhere clients add memos of their own, to tell apart
+/// two payments that are otherwise equal.
+fn memo_is_the_asked_one(rest: &[Instruction], terms: &Terms) -> Result<(), Reason> {
+    let Some(asked) = &terms.parts().memo else { return Ok(()) };
+    let mut memos = rest.iter().filter_map(Instruction::memo);
+    match (memos.next(), memos.next()) {
+        (Some(memo), None) if memo == asked.as_bytes() => Ok(()),
+        (Some(_), None) => Err(Reason::SvmMemoMismatch),
+        _ => Err(Reason::SvmMemoCount),
+    }
+}
