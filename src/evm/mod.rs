@@ -1,1 +1,48 @@
-//! x402 `exact` on EVM chains.
+//! `exact` on EVM: EIP-3009 payments checked, signed and settled here.
+//!
+//! Nothing in this module does IO or reads a clock. It turns what a client
+//! sent into a [`VerifiedPayment`], that into calls, those into a signed
+//! transaction and JSON-RPC parameters, and what a node answered into facts.
+//!
+//! | module | what | source |
+//! |---|---|---|
+//! | [`address`] | accounts | EIP-55 |
+//! | [`uint`] | `uint256` | Solidity ABI |
+//! | [`keccak`] | the hash | Keccak submission, before SHA-3 |
+//! | [`abi`] | calldata and what calls return | Solidity ABI |
+//! | [`eip712`] | what a payer signs | EIP-712, EIP-3009 |
+//! | [`signature`] | ECDSA signatures, the relayer's key | SEC 1, EIP-2 |
+//! | [`rlp`], [`transaction`] | what a relayer sends | EIP-1559, EIP-2718 |
+//! | [`payload`], [`verify`] | a payment from the wire, checked | x402 exact on EVM |
+//! | [`settle`], [`receipt`], [`fees`], [`json_rpc`] | getting it onto the chain | EIP-3009, Ethereum JSON-RPC |
+
+pub mod abi;
+pub mod address;
+pub mod eip712;
+pub mod fees;
+pub mod json_rpc;
+pub mod keccak;
+pub mod payload;
+pub mod receipt;
+pub mod rlp;
+pub mod settle;
+pub mod signature;
+pub mod transaction;
+pub mod uint;
+pub mod verify;
+
+pub use address::Address;
+pub use eip712::Domain;
+pub use fees::Fees;
+pub use json_rpc::BlockTag;
+pub use keccak::keccak256;
+pub use payload::{Authorization, ExactEvmPayload};
+pub use receipt::{Log, Receipt, authorization_transferred, paid, transfer_happened};
+pub use settle::{
+    Call, Facts, MULTICALL3, batch_call, batch_estimate_call, check_call, payment_call, read_check,
+    refusal, revert_reason,
+};
+pub use signature::{RelayerKey, Signature};
+pub use transaction::{SignedTransaction, Transaction};
+pub use uint::Uint256;
+pub use verify::{Terms, VerifiedPayment, verify};

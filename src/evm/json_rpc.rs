@@ -1,0 +1,153 @@
+//! Parameters and answers of the Ethereum JSON-RPC methods.
+//! Source: <https://ethereum.github.io/execution-apis/>.
+
+use serde_json::{Value, json};
+
+use super::eip712::Domain;
+use super::receipt::AUTHORIZATION_USED;
+use super::{Address, Call, VerifiedPayment};
+use crate::encoding::{decode_hex, decode_hex_bytes, encode_hex};
+
+/// Which state of the chain a method looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockTag {
+    /// After the latest block.
+    Latest,
+    /// After what waits in the node's pool.
+    Pending,
+    /// After the block of this number.
+    Number(u64),
+}
+
+impl BlockTag {
+    fn to_value(self) -> Value {
+        match self {
+            Self::Latest => "latest".into(),
+            Self::Pending => "pending".into(),
+            Self::Number(number) => quantity(number.into()).into(),
+        }
+    }
+}
+
+/// The parameters of `eth_call` and `eth_estimateGas`.
+pub fn call_params(from: Address, call: &Call, block: BlockTag) -> Value {
+    json!([{ "from": from, "to": call.to, "data": encode_hex(&call.data) }, block.to_value()])
+}
+
+/// The parameters of `eth_getTransactionCount` and `eth_getBalance`.
+pub fn account_params(account: Address, block: BlockTag) -> Value {
+    json!([account, block.to_value()])
+}
+
+/// The parameters of `eth_sendRawTransaction`.
+pub fn raw_transaction_params(raw: &[u8]) -> Value {
+    json!([encode_hex(raw)])
+}
+
+/// The parameters of `eth_getTransactionReceipt`.
+pub fn receipt_params(hash: &[u8; 32]) -> Value {
+    json!([encode_hex(hash)])
+}
+
+/// The parameters of `eth_getLogs` that find who used a payment's
+/// authorization since a block: at most one `AuthorizationUsed` (EIP-3009).
+pub fn authorization_logs_params(payment: &VerifiedPayment, from_block: u64) -> Value {
+    json!([{
+        "address": payment.asset(),
+        "fromBlock": quantity(from_block.into()),
+        "toBlock": "latest",
+        "topics": [
+            encode_hex(&*AUTHORIZATION_USED),
+            encode_hex(&payment.from().to_word()),
+            encode_hex(payment.nonce()),
+        ],
+    }])
+}
+
+/// Writes a quantity: `0x` and hex without leading zeros.
+pub fn quantity(number: u128) -> String {
+    format!("{number:#x}")
+}
+
+/// Reads a quantity of at most 128 bits: `0x` and hex digits. Leading zeros
+/// are tolerated, for some nodes write them; a JSON number is not.
+pub fn parse_quantity(value: &Value) -> Option<u128> {
+    let digits = value.as_str()?.strip_prefix("0x")?;
+    // `from_str_radix` takes a sign, which a quantity has not.
+    if digits.is_empty() || digits.len() > 64 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    u128::from_str_radix(digits, 16).ok()
+}
+
+/// Reads a quantity of at most 64 bits: a block number, a nonce, gas.
+pub fn parse_u64(value: &Value) -> Option<u64> {
+    parse_quantity(value)?.try_into().ok()
+}
+
+/// Reads 32 bytes: a hash or a topic.
+pub fn parse_hash(value: &Value) -> Option<[u8; 32]> {
+    decode_hex(value.as_str()?).ok()
+}
+
+/// Reads bytes, at most `max` of them: what `eth_call` returns.
+pub fn parse_data(value: &Value, max: usize) -> Option<Vec<u8>> {
+    decode_hex_bytes(value.as_str()?, max).ok()
+}
+
+/// What `eth_call` must return for the domain to be the token's own: the
+/// calldata of `DOMAIN_SEPARATOR()` and the separator that we compute.
+///
+/// A wrong name or version in the configuration makes every signature wrong;
+/// this tells it apart from wrong signatures.
+pub fn domain_separator_call(domain: &Domain) -> (Call, [u8; 32]) {
+    let selector = 0x3644_e515_u32.to_be_bytes().to_vec();
+    (Call { to: domain.verifying_contract, data: selector }, domain.separator())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evm::keccak256;
+
+    #[test]
+    fn quantities_are_read_strictly_but_for_leading_zeros() {
+        let read = |text: &str| parse_quantity(&text.into());
+        assert_eq!(read("0x0"), Some(0));
+        assert_eq!(read("0x1aF"), Some(431));
+        assert_eq!(read("0x00000000000000000000000000000000000000000001"), Some(1));
+        assert_eq!(read(&quantity(u128::MAX)), Some(u128::MAX));
+        let over = format!("0x1{}", "0".repeat(32));
+        let long = format!("0x{}", "0".repeat(65));
+        for wrong in ["", "0x", "1", "0X1", "0x+1", "0x-1", "0x1 ", "0xg", "0x1_0", &over, &long] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert_eq!(parse_quantity(&json!(1)), None);
+        assert_eq!(parse_quantity(&Value::Null), None);
+        assert_eq!(parse_u64(&"0x10000000000000000".into()), None);
+    }
+
+    #[test]
+    fn params_have_the_shape_that_nodes_take() {
+        let call = Call { to: Address::new([2; 20]), data: vec![1, 2] };
+        assert_eq!(
+            call_params(Address::new([1; 20]), &call, BlockTag::Latest),
+            json!([
+                {
+                    "from": "0x0101010101010101010101010101010101010101",
+                    "to": "0x0202020202020202020202020202020202020202",
+                    "data": "0x0102"
+                },
+                "latest"
+            ])
+        );
+        assert_eq!(
+            account_params(Address::ZERO, BlockTag::Number(16)),
+            json!(["0x0000000000000000000000000000000000000000", "0x10"])
+        );
+        assert_eq!(raw_transaction_params(&[2, 3]), json!(["0x0203"]));
+        assert_eq!(parse_data(&"0x0102".into(), 2), Some(vec![1, 2]));
+        assert_eq!(parse_data(&"0x010203".into(), 2), None);
+        assert_eq!(keccak256(b"DOMAIN_SEPARATOR()")[..4], 0x3644_e515_u32.to_be_bytes());
+    }
+}

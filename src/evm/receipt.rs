@@ -1,0 +1,184 @@
+//! Receipts, and what their logs say about payments.
+//!
+//! A receipt's status alone is no proof of a transfer: some tokens don't
+//! revert on a used authorization, calls to an address without code succeed,
+//! and in a batch every payment may fail on its own. The proof is the token's
+//! `Transfer(from, payTo, value)` log.
+
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use super::json_rpc::{parse_hash, parse_quantity, parse_u64};
+use super::{Address, Uint256, VerifiedPayment, keccak256};
+use crate::encoding::decode_hex_bytes;
+
+/// What became of a transaction: the answer of `eth_getTransactionReceipt`,
+/// as far as a settlement needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Whether `status` is 1: the transaction did not revert.
+    pub succeeded: bool,
+    /// The transaction's hash.
+    pub transaction_hash: [u8; 32],
+    /// The block it is in.
+    pub block_number: u64,
+    /// How much gas it used.
+    pub gas_used: u64,
+    /// What it paid, in wei per gas; 0 where the node does not say.
+    pub effective_gas_price: u128,
+    /// Its logs, in their order.
+    pub logs: Vec<Log>,
+}
+
+/// An event that a contract emitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The contract.
+    pub address: Address,
+    /// The event's hash and its indexed arguments: 4 at most.
+    pub topics: Vec<[u8; 32]>,
+    /// The other arguments.
+    pub data: Vec<u8>,
+}
+
+/// Keccak-256 of `AuthorizationUsed(address,bytes32)` (EIP-3009).
+pub static AUTHORIZATION_USED: LazyLock<[u8; 32]> =
+    LazyLock::new(|| keccak256(b"AuthorizationUsed(address,bytes32)"));
+
+/// Keccak-256 of `Transfer(address,address,uint256)` (ERC-20).
+pub static TRANSFER: LazyLock<[u8; 32]> =
+    LazyLock::new(|| keccak256(b"Transfer(address,address,uint256)"));
+
+impl Receipt {
+    /// Reads the `result` of `eth_getTransactionReceipt` of a transaction
+    /// that is in a block. `None` for what is not that: `null` (not known
+    /// yet) is the caller's to tell apart first.
+    pub fn from_json(result: &Value) -> Option<Self> {
+        let succeeded = match parse_quantity(result.get("status")?)? {
+            0 => false,
+            1 => true,
+            _ => return None,
+        };
+        let logs = result.get("logs")?.as_array()?;
+        Some(Self {
+            succeeded,
+            transaction_hash: parse_hash(result.get("transactionHash")?)?,
+            block_number: parse_u64(result.get("blockNumber")?)?,
+            gas_used: parse_u64(result.get("gasUsed")?)?,
+            effective_gas_price: match result.get("effectiveGasPrice") {
+                None | Some(Value::Null) => 0,
+                Some(price) => parse_quantity(price)?,
+            },
+            logs: logs.iter().map(Log::from_json).collect::<Option<_>>()?,
+        })
+    }
+
+    /// What the transaction cost, in wei. On a rollup its share of the other
+    /// chain's fees comes on top.
+    pub fn cost(&self) -> u128 {
+        self.effective_gas_price.saturating_mul(u128::from(self.gas_used))
+    }
+}
+
+impl Log {
+    fn from_json(log: &Value) -> Option<Self> {
+        // A log that a reorganisation took back is a log of nothing.
+        if log.get("removed").is_some_and(|removed| *removed != Value::Bool(false)) {
+            return None;
+        }
+        let topics = log.get("topics")?.as_array()?;
+        let data = log.get("data")?.as_str()?;
+        Some(Self {
+            address: log.get("address")?.as_str()?.parse().ok()?,
+            topics: topics.iter().map(parse_hash).collect::<Option<_>>()?,
+            data: decode_hex_bytes(data, data.len()).ok()?,
+        })
+    }
+
+    fn is_authorization_used(&self, asset: Address) -> bool {
+        self.address == asset && self.topics.first() == Some(&*AUTHORIZATION_USED)
+    }
+
+    fn uses_authorization_of(&self, payment: &VerifiedPayment) -> bool {
+        self.is_authorization_used(payment.asset())
+            && matches!(self.topics.as_slice(), [_, authorizer, nonce]
+                if *authorizer == payment.from().to_word() && nonce == payment.nonce())
+    }
+
+    fn is_transfer(&self, asset: Address) -> bool {
+        self.address == asset && self.topics.first() == Some(&*TRANSFER)
+    }
+
+    fn transfers(&self, payment: &VerifiedPayment) -> bool {
+        self.is_transfer(payment.asset())
+            && matches!(self.topics.as_slice(), [_, from, to]
+                if *from == payment.from().to_word() && *to == payment.to().to_word())
+            && self.data == Uint256::from(payment.value()).to_be_bytes()
+    }
+}
+
+/// Whether our transaction with this receipt made this one payment: [`paid`]
+/// for a transaction that is not a batch.
+pub fn transfer_happened(receipt: &Receipt, payment: &VerifiedPayment) -> bool {
+    paid(receipt, &[payment]) == [true]
+}
+
+/// Which of the payments in our transaction were made, in their order.
+///
+/// Each payment takes a log of its own, so that two payments of the same
+/// value between the same two can't both point at one transfer:
+///
+/// - `AuthorizationUsed(from, nonce)` names the payment. EIP-3009's reference
+///   implementation emits it and then the `Transfer`, so the token's next
+///   `Transfer`, before its next `AuthorizationUsed`, must be the payment's.
+/// - A token that emits no `AuthorizationUsed` at all in the transaction (the
+///   event is in the standard, yet not every token has it) has its matching
+///   `Transfer` logs counted: as many payments as there are logs. When some
+///   are missing it can't be told which, and need not be: the payer, the
+///   payee and the value are the same in all of them.
+///
+/// A false yes gives something away; a false no charges a buyer for nothing.
+pub fn paid(receipt: &Receipt, payments: &[&VerifiedPayment]) -> Vec<bool> {
+    let mut taken = vec![false; receipt.logs.len()];
+    payments
+        .iter()
+        .map(|payment| {
+            let found = if emits_authorization_used(receipt, payment.asset()) {
+                authorized_transfer(receipt, payment)
+            } else {
+                let logs = receipt.logs.iter().zip(&taken);
+                logs.enumerate()
+                    .find(|(_, (log, taken))| !**taken && log.transfers(payment))
+                    .map(|(index, _)| index)
+            };
+            // The log must not have been another payment's.
+            let free = found.and_then(|index| taken.get_mut(index)).filter(|taken| !**taken);
+            receipt.succeeded && free.map(|taken| *taken = true).is_some()
+        })
+        .collect()
+}
+
+/// Whether the payment was made in a transaction that is not ours: someone
+/// else sent the buyer's authorization.
+///
+/// Only `AuthorizationUsed` and the `Transfer` that it led to prove that: in
+/// a transaction of a stranger's making, a transfer of the same value may be
+/// that of another authorization. A canceled authorization has neither.
+pub fn authorization_transferred(receipt: &Receipt, payment: &VerifiedPayment) -> bool {
+    receipt.succeeded && authorized_transfer(receipt, payment).is_some()
+}
+
+fn emits_authorization_used(receipt: &Receipt, asset: Address) -> bool {
+    receipt.logs.iter().any(|log| log.is_authorization_used(asset))
+}
+
+/// The index of the transfer that the payment's `AuthorizationUsed` led to.
+fn authorized_transfer(receipt: &Receipt, payment: &VerifiedPayment) -> Option<usize> {
+    let mut logs = receipt.logs.iter().enumerate();
+    logs.find(|(_, log)| log.uses_authorization_of(payment))?;
+    let asset = payment.asset();
+    let (index, log) =
+        logs.find(|(_, log)| log.is_transfer(asset) || log.is_authorization_used(asset))?;
+    log.transfers(payment).then_some(index)
+}

@@ -1,0 +1,256 @@
+//! The checks of a payment, all local: `exact` on EVM.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::eip712::{digest, transfer_with_authorization_hash};
+use super::{Address, Authorization, Domain, ExactEvmPayload, Signature, Uint256};
+use crate::amount::AtomicAmount;
+use crate::encoding::encode_hex;
+use crate::protocol::{ChainId, Reason};
+use crate::time::UnixSeconds;
+
+/// How long an authorization must still be valid, in seconds: a transaction
+/// needs to get into a block before `validBefore` (x402, exact on EVM).
+pub const MIN_REMAINING_SECONDS: u64 = 6;
+
+/// How far beyond now + `maxTimeoutSeconds` an authorization may reach, in
+/// seconds: clients set `validBefore` by their own clock.
+///
+/// Too small, and a client whose clock is ahead can't pay. Too large, and an
+/// authorization has to be remembered for that much longer.
+pub const CLOCK_SKEW_SECONDS: u64 = 60;
+
+/// What a payment must be: our own requirements for a resource, with the
+/// token's domain separator computed once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "TermsFields", into = "TermsFields")]
+pub struct Terms {
+    fields: TermsFields,
+    domain_separator: [u8; 32],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TermsFields {
+    domain: Domain,
+    pay_to: Address,
+    amount: AtomicAmount,
+    max_timeout_seconds: u64,
+}
+
+impl Terms {
+    /// The terms: `amount` atomic units of the token whose domain this is, to
+    /// `pay_to`, by an authorization that ends at most `max_timeout_seconds`
+    /// from now.
+    pub fn new(
+        domain: Domain,
+        pay_to: Address,
+        amount: AtomicAmount,
+        max_timeout_seconds: u64,
+    ) -> Self {
+        TermsFields { domain, pay_to, amount, max_timeout_seconds }.into()
+    }
+
+    /// The token's EIP-712 domain.
+    pub const fn domain(&self) -> &Domain {
+        &self.fields.domain
+    }
+
+    /// The EIP-155 chain id.
+    pub const fn chain_id(&self) -> u64 {
+        self.fields.domain.chain_id
+    }
+
+    /// The token.
+    pub const fn asset(&self) -> Address {
+        self.fields.domain.verifying_contract
+    }
+
+    /// Who must be paid.
+    pub const fn pay_to(&self) -> Address {
+        self.fields.pay_to
+    }
+
+    /// How much, in atomic units.
+    pub const fn amount(&self) -> AtomicAmount {
+        self.fields.amount
+    }
+
+    /// `maxTimeoutSeconds`.
+    pub const fn max_timeout_seconds(&self) -> u64 {
+        self.fields.max_timeout_seconds
+    }
+}
+
+impl From<TermsFields> for Terms {
+    fn from(fields: TermsFields) -> Self {
+        let domain_separator = fields.domain.separator();
+        Self { fields, domain_separator }
+    }
+}
+
+impl From<Terms> for TermsFields {
+    fn from(terms: Terms) -> Self {
+        terms.fields
+    }
+}
+
+/// A payment that passed every local check of its terms. [`verify`] is the
+/// only maker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedPayment {
+    chain_id: u64,
+    asset: Address,
+    from: Address,
+    to: Address,
+    value: AtomicAmount,
+    valid_after: UnixSeconds,
+    valid_before: UnixSeconds,
+    nonce: [u8; 32],
+    signature: Signature,
+}
+
+/// Checks a payload against the terms, at a time. No IO: whether the nonce is
+/// unused and the payer has the money only the chain knows.
+///
+/// The first check that fails gives the code, and the checks go in the order
+/// of the specification: signature, recipient, `validBefore`, `validAfter`,
+/// value. Scheme and network are checked by the caller.
+///
+/// # Errors
+/// [`Reason::InvalidPayload`], [`Reason::EvmSignature`],
+/// [`Reason::EvmRecipientMismatch`], [`Reason::EvmValidBefore`],
+/// [`Reason::EvmValidAfter`], [`Reason::EvmValueMismatch`].
+pub fn verify(
+    payload: &RawValue,
+    terms: &Terms,
+    now: UnixSeconds,
+) -> Result<VerifiedPayment, Reason> {
+    let ExactEvmPayload { signature, authorization } = ExactEvmPayload::read(payload)?;
+    let signature = signature_of(&signature, &authorization, terms)?;
+    let Authorization { from, to, value, valid_after, valid_before, nonce } = authorization;
+    if to != terms.pay_to() {
+        return Err(Reason::EvmRecipientMismatch);
+    }
+    let valid_before = seconds(valid_before).ok_or(Reason::EvmValidBefore)?;
+    let latest = now.plus(terms.max_timeout_seconds()).plus(CLOCK_SKEW_SECONDS);
+    if valid_before < now.plus(MIN_REMAINING_SECONDS) || valid_before > latest {
+        return Err(Reason::EvmValidBefore);
+    }
+    // EIP-3009: `require(now > validAfter)`.
+    let valid_after = seconds(valid_after).ok_or(Reason::EvmValidAfter)?;
+    if valid_after >= now {
+        return Err(Reason::EvmValidAfter);
+    }
+    if value != terms.amount().into() {
+        return Err(Reason::EvmValueMismatch);
+    }
+    Ok(VerifiedPayment {
+        chain_id: terms.chain_id(),
+        asset: terms.asset(),
+        from,
+        to,
+        value: terms.amount(),
+        valid_after,
+        valid_before,
+        nonce,
+        signature,
+    })
+}
+
+/// The signature, if it is well-formed and `from`'s, and `from` is someone.
+fn signature_of(
+    text: &str,
+    authorization: &Authorization,
+    terms: &Terms,
+) -> Result<Signature, Reason> {
+    let signature: Signature = text.parse().map_err(|_| Reason::EvmSignature)?;
+    let hash = transfer_with_authorization_hash(authorization);
+    let signer = signature.recover(&digest(&terms.domain_separator, &hash));
+    if authorization.from == Address::ZERO || signer != Some(authorization.from) {
+        return Err(Reason::EvmSignature);
+    }
+    Ok(signature)
+}
+
+fn seconds(number: Uint256) -> Option<UnixSeconds> {
+    u64::try_from(number).ok().map(UnixSeconds)
+}
+
+impl VerifiedPayment {
+    /// The EIP-155 chain id.
+    pub const fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    /// The network.
+    pub const fn network(&self) -> ChainId {
+        ChainId::Evm(self.chain_id)
+    }
+
+    /// The token.
+    pub const fn asset(&self) -> Address {
+        self.asset
+    }
+
+    /// The payer.
+    pub const fn from(&self) -> Address {
+        self.from
+    }
+
+    /// Who is paid.
+    pub const fn to(&self) -> Address {
+        self.to
+    }
+
+    /// How much, in atomic units.
+    pub const fn value(&self) -> AtomicAmount {
+        self.value
+    }
+
+    /// The transfer lands only in a block later than this.
+    pub const fn valid_after(&self) -> UnixSeconds {
+        self.valid_after
+    }
+
+    /// The transfer lands only in a block before this.
+    pub const fn valid_before(&self) -> UnixSeconds {
+        self.valid_before
+    }
+
+    /// The authorization's nonce.
+    pub const fn nonce(&self) -> &[u8; 32] {
+        &self.nonce
+    }
+
+    /// The payer's signature.
+    pub const fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// What the chain tells this payment apart by: chain, token, payer and
+    /// nonce, in one lower-case spelling. Nothing in it is a client's to
+    /// spell, so one authorization has one identity.
+    pub fn identity(&self) -> String {
+        format!(
+            "{}/{}/{}/{}",
+            self.network(),
+            self.asset.to_lower_hex(),
+            self.from.to_lower_hex(),
+            encode_hex(&self.nonce),
+        )
+    }
+
+    /// The payer as receipts name them, with the checksum of EIP-55.
+    pub fn payer(&self) -> String {
+        self.from.to_string()
+    }
+
+    /// When the payment can no longer land: in a block of this second or a
+    /// later one the token refuses it. Blocks may carry a time a little behind
+    /// the clock, so whoever forgets the payment waits somewhat longer.
+    pub const fn expires_at(&self) -> UnixSeconds {
+        self.valid_before
+    }
+}
