@@ -9,7 +9,8 @@ import { mnemonicToAccount, privateKeyToAccount } from 'viem/accounts';
 
 const MNEMONIC = 'test test test test test test test test test test test junk';
 const SELLER_INDEX = 9;
-const FIRST_RELAYER_INDEX = 1;
+// Beyond the accounts that anvil unlocks: only the Worker sends from these.
+const FIRST_RELAYER_INDEX = 20;
 
 /** An EVM account of anvil's standard mnemonic, with its `privateKey`. */
 export function evmAccount(addressIndex) {
