@@ -2,10 +2,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { ensureTools } from './tools.mjs';
-import { ROOT, devPath, run } from './util.mjs';
+import { ROOT, devPath, isMain, run } from './util.mjs';
 
 /** The module that wrangler takes as `main`. */
 export const WORKER_MAIN = join(ROOT, 'build/index.js');
@@ -64,7 +63,7 @@ function size() {
   return { bytes: sum(files.map((file) => file.length)), compressed: sum(files.map((file) => gzipSync(file).length)) };
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+if (isMain(import.meta.url)) {
   const { fresh, bytes, compressed } = await build();
   const kib = (count) => `${(count / 1024).toFixed(0)} KiB`;
   console.log(`build/ is ${fresh ? 'built' : 'up to date'}: ${kib(bytes)}, ${kib(compressed)} compressed`);

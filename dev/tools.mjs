@@ -7,8 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { ROOT, run } from './util.mjs';
+import { ROOT, isMain, run } from './util.mjs';
 
 const WORKER_BUILD_VERSION = '0.8.7';
 const TARGET = 'wasm32-unknown-unknown';
@@ -79,4 +78,4 @@ function output(command, args) {
   }
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) console.log(await ensureTools());
+if (isMain(import.meta.url)) console.log(await ensureTools());

@@ -6,7 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /** The root of the repository. */
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -19,6 +19,11 @@ export function devPath(...parts) {
   const path = join(DEV_DIR, ...parts);
   mkdirSync(dirname(path), { recursive: true });
   return path;
+}
+
+/** True in the module that `node` was started with. */
+export function isMain(moduleUrl) {
+  return process.argv[1] !== undefined && moduleUrl === pathToFileURL(process.argv[1]).href;
 }
 
 /** A TCP port of 127.0.0.1 that nobody listens on at this moment. */
