@@ -15,6 +15,7 @@ import { writeConfig } from './worker-config.mjs';
  * @property {string} url without a slash at its end
  * @property {number} port
  * @property {number} pid of wrangler; workerd is in the same process group
+ * @property {Promise<number>} exited the code that wrangler ended with
  * @property {() => string} log everything printed so far, console output of the Worker included
  * @property {() => Promise<void>} stop
  * @property {() => Promise<void>} kill SIGKILL to wrangler and workerd: a crash; storage stays with `persist`
@@ -37,7 +38,7 @@ export async function startWorker(options = {}) {
     await end(wrangler.kill);
     throw new Error(`${error.message}\n${wrangler.log()}`);
   }
-  return { url, port, pid: wrangler.pid, log: wrangler.log, stop: () => end(wrangler.stop), kill: () => end(wrangler.kill) };
+  return { url, port, pid: wrangler.pid, exited: wrangler.exited, log: wrangler.log, stop: () => end(wrangler.stop), kill: () => end(wrangler.kill) };
 }
 
 function wranglerArguments({ configs, persistTo }, port, inspectorPort) {

@@ -81,16 +81,23 @@ export function chainClient(url, chainId = 84532) {
     .extend(walletActions);
 }
 
+/** What a token says, USDC unless another one is named: `usdcBalance(owner)`, `authorizationState(authorizer, nonce)`. */
+export function usdcReader(client, address = USDC_ADDRESS) {
+  const read = (functionName, args) => client.readContract({ address, abi: USDC_ABI, functionName, args });
+  return {
+    usdcBalance: (owner) => read('balanceOf', [getAddress(owner)]),
+    authorizationState: (authorizer, nonce) => read('authorizationState', [getAddress(authorizer), nonce]),
+  };
+}
+
 function helpers(client) {
-  const usdc = (functionName, args) => ({ address: USDC_ADDRESS, abi: USDC_ABI, functionName, args });
   return {
     async mintUsdc(to, amount) {
       // Written into storage: needs no block, so it works with any block time.
       await addToStorage(client, balanceSlot(to), amount);
       await addToStorage(client, TOTAL_SUPPLY_SLOT, amount);
     },
-    usdcBalance: (owner) => client.readContract(usdc('balanceOf', [getAddress(owner)])),
-    authorizationState: (authorizer, nonce) => client.readContract(usdc('authorizationState', [getAddress(authorizer), nonce])),
+    ...usdcReader(client),
     transferLogs: ({ from, to } = {}) =>
       client.getLogs({ address: USDC_ADDRESS, event: TRANSFER, args: { from, to }, fromBlock: 0n, toBlock: 'latest', strict: true }),
     fund: (address, value = parseEther('100')) => client.setBalance({ address: getAddress(address), value }),

@@ -1,0 +1,75 @@
+/**
+ * `npm test`: everything. `node dev/test.mjs host` runs the Rust tests alone,
+ * `node dev/test.mjs e2e [filter]` those against the running Worker; the
+ * filter is a part of a file's name.
+ */
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from './build.mjs';
+import { ensureTools } from './tools.mjs';
+import { ROOT } from './util.mjs';
+
+const E2E = join(ROOT, 'tests/e2e');
+// Every file starts a world of its own: more at once than this only makes them wait for each other.
+const FILES_AT_ONCE = 2;
+const TEST_TIMEOUT_MS = 180_000;
+
+const [part = 'all', filter = ''] = process.argv.slice(2);
+if (!['all', 'host', 'e2e'].includes(part)) {
+  console.error('Usage: node dev/test.mjs [host | e2e [filter]]');
+  process.exit(2);
+}
+
+const results = [];
+if (part !== 'e2e') await section('Rust tests (cargo test)', () => command('cargo', ['test', '--all-targets']));
+if (part !== 'e2e') await section('Rust examples in the docs (cargo test --doc)', () => command('cargo', ['test', '--doc']));
+if (part !== 'host') {
+  const built = await section('Build tools and Worker', buildWorker);
+  if (built) await section('End to end (node --test)', () => command(process.execPath, ['--test', ...testFlags(), ...testFiles()]));
+}
+summary();
+
+async function section(title, work) {
+  console.log(`\n=== ${title}\n`);
+  const start = Date.now();
+  const passed = await work().catch((error) => {
+    console.error(error.message);
+    return false;
+  });
+  results.push({ title, passed, seconds: (Date.now() - start) / 1_000 });
+  return passed;
+}
+
+async function buildWorker() {
+  await ensureTools();
+  const { fresh } = await build();
+  console.log(fresh ? 'built' : 'up to date');
+  return true;
+}
+
+function testFlags() {
+  return [`--test-concurrency=${FILES_AT_ONCE}`, `--test-timeout=${TEST_TIMEOUT_MS}`, '--test-reporter=spec'];
+}
+
+function testFiles() {
+  const files = readdirSync(E2E).filter((name) => name.endsWith('.test.mjs') && name.includes(filter)).sort();
+  if (files.length === 0) throw new Error(`no test file in tests/e2e has "${filter}" in its name`);
+  return files.map((name) => join(E2E, name));
+}
+
+async function command(program, args) {
+  const child = spawn(program, args, { cwd: ROOT, stdio: 'inherit' });
+  return new Promise((done, fail) => {
+    child.once('error', fail);
+    child.once('exit', (code) => done(code === 0));
+  });
+}
+
+function summary() {
+  console.log('\n=== Summary\n');
+  for (const { title, passed, seconds } of results) {
+    console.log(`${passed ? '\u2714' : '\u2718'} ${title} (${seconds.toFixed(1)} s)`);
+  }
+  if (results.some(({ passed }) => !passed)) process.exitCode = 1;
+}

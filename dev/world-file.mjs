@@ -1,0 +1,30 @@
+/** Where a running local world can be found by other processes. */
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { devPath } from './util.mjs';
+
+const path = () => devPath('world.json');
+
+/** Notes the addresses of the running world. */
+export function noteWorld({ url, evm, solana }) {
+  const note = { url, pid: process.pid, evm: { url: evm.url, chainId: evm.chainId }, solana: { url: solana.url } };
+  writeFileSync(path(), JSON.stringify(note, null, 2));
+}
+
+/** @returns {{ url: string, pid: number, evm: { url: string, chainId: number }, solana: { url: string } } | null} null when none runs */
+export function findWorld() {
+  if (!existsSync(path())) return null;
+  const note = JSON.parse(readFileSync(path(), 'utf8'));
+  return isAlive(note.pid) ? note : null;
+}
+
+export function forgetWorld() {
+  rmSync(path(), { force: true });
+}
+
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
