@@ -28,28 +28,26 @@ async function main() {
   if (!world) throw new Mistake('No local world runs: start one with `npm start` in another terminal.');
 
   const people = { evm: evmBuyer(options.buyer), solana: await solanaBuyer(options.buyer) };
-  const chosen = {};
-  const onOffer = (offers, offer) => Object.assign(chosen, { offers, offer });
+  const purchase = { offer: null, before: null };
   const client = options.v1 ? x402FetchV1 : x402Fetch;
-  const pay = client({ ...people, solanaUrl: world.solana.url, network: options.network, fetch: refusePlainErrors, onOffer: noteOffer });
-
-  let before;
-  let measure;
-  // The balances must be read between the offer and the payment.
-  function noteOffer(offers, offer) {
-    onOffer(offers, offer);
-    showOffer(offers, offer, options.v1);
-    measure = () => balances(world, people, offer);
-    before = measure();
-  }
+  const pay = client({
+    ...people,
+    solanaUrl: world.solana.url,
+    network: options.network,
+    fetch: shopFetch(purchase, options.v1),
+    onOffer(offers, offer) {
+      showOffer(offers, offer, options.v1);
+      Object.assign(purchase, { offer, before: balances(world, people, offer) });
+    },
+  });
 
   const response = await pay(url, { headers: { accept: '*/*' } });
   const body = Buffer.from(await response.arrayBuffer());
   const receipt = readReceipt(response);
   console.log(`\nAnswer       ${response.status} ${response.statusText}`);
-  if (!chosen.offer) console.log('             nothing had to be paid');
+  if (!purchase.offer) console.log('             nothing had to be paid');
   if (receipt) showReceipt(receipt);
-  if (measure) showBalances(await before, await measure());
+  if (purchase.offer) showBalances(await purchase.before, await balances(world, people, purchase.offer));
   showBody(response, body, options.out);
   if (!response.ok) process.exitCode = 1;
 }
@@ -70,13 +68,30 @@ function readArguments() {
   return { url: positionals[0], options: { ...values, buyer: Number(values.buyer) } };
 }
 
-/** The clients' own message for an unreachable shop names neither the shop nor the cause. */
-async function refusePlainErrors(input, init) {
+/**
+ * `fetch` for the clients: reads the balances before it lets a payment through,
+ * and says plainly what the clients' own errors don't.
+ */
+function shopFetch(purchase, v1) {
+  return async (input, init) => {
+    await purchase.before;
+    const response = await reach(input, init);
+    if (v1 && response.status === 402 && !purchase.offer) await requireV1(response.clone());
+    return response;
+  };
+}
+
+async function reach(input, init) {
   try {
     return await fetch(input, init);
   } catch (error) {
     throw new Mistake(`${input.url ?? input} can't be reached: ${error.cause?.message ?? error.message}`);
   }
+}
+
+async function requireV1(response) {
+  const challenge = await response.json().catch(() => null);
+  if (!Array.isArray(challenge?.accepts)) throw new Mistake('The seller offers nothing to clients of version 1.');
 }
 
 function showOffer(offers, offer, v1) {

@@ -84,6 +84,12 @@ export function finalError(message) {
 
 const running = new Set();
 process.on('exit', () => running.forEach((child) => signalGroup(child, 'SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, exitUnlessHandled);
+
+/** A signal's default action skips the `exit` event: what was started would stay behind. */
+function exitUnlessHandled(signal) {
+  if (process.listenerCount(signal) === 1) process.exit(1);
+}
 
 /**
  * Starts a program in a process group of its own, so that its children can be
