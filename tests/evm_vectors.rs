@@ -1,4 +1,10 @@
 //! What viem makes of the same input (`tests/data/make-evm-vectors.mjs`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests, too"
+)]
 
 use edge402::amount::AtomicAmount;
 use edge402::encoding::{decode_hex, decode_hex_bytes, encode_hex};
@@ -118,6 +124,8 @@ fn typed_data_has_viems_digests_and_signatures() {
     assert_eq!(seen, 32);
 }
 
+type Build = fn(&[&VerifiedPayment], Address) -> evm::Call;
+
 #[test]
 fn calldata_is_viems() {
     let calls = vectors("calls");
@@ -134,7 +142,6 @@ fn calldata_is_viems() {
     let multicall3: Address = parse(&calls, "multicall3");
     assert_eq!(multicall3, evm::MULTICALL3);
     let refs: Vec<_> = payments.iter().collect();
-    type Build = fn(&[&VerifiedPayment], Address) -> evm::Call;
     for (key, build) in [
         ("batches", evm::batch_call as Build),
         ("estimates", evm::batch_estimate_call),
