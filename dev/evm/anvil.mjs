@@ -13,6 +13,8 @@ export const USDC_ADDRESS = '0x036CbD53842c5426634e7929541eC2318f3dCF7e';
 /** Multicall3: the same address on every chain. */
 export const MULTICALL3_ADDRESS = '0xcA11bde05977b3631167028862bE2a173976CA11';
 
+const IDLE_BLOCK_SECONDS = 2;
+
 const USDC_ABI = parseAbi([
   'function balanceOf(address owner) view returns (uint256)',
   'function authorizationState(address authorizer, bytes32 nonce) view returns (bool)',
@@ -27,9 +29,10 @@ const TRANSFER = parseAbiItem('event Transfer(address indexed from, address inde
  *
  * @param {object} [options]
  * @param {number} [options.chainId] decimal chain id
- * @param {number} [options.blockTime] seconds between blocks; without it every transaction gets a block at once
+ * @param {number | 'manual'} [options.blockTime] seconds between blocks; 'manual': only `client.mine` makes
+ *   one; without it every transaction gets a block at once, and the clock an empty one every other second
  * @param {number} [options.port]
- * @param {string[]} [options.args] more arguments for anvil, e.g. `['--no-mining']`
+ * @param {string[]} [options.args] more arguments for anvil
  * @returns {Promise<Anvil>}
  *
  * @typedef {object} Anvil
@@ -51,13 +54,15 @@ export async function startAnvil({ chainId = 84532, blockTime, port = 0, args = 
   const { abi, runtimeCode } = compileTestUsdc();
   const process = startProcess(anvilBinary(), [
     '--host', '127.0.0.1', '--port', String(port), '--chain-id', String(chainId),
-    ...(blockTime === undefined ? [] : ['--block-time', String(blockTime)]),
+    ...miningArguments(blockTime),
     ...args,
   ]);
   try {
     const listening = await waitFor(() => listeningPort(process), { what: 'anvil to start' });
     const url = `http://127.0.0.1:${listening}`;
     const client = chainClient(url, chainId);
+    // Calls at the genesis block see the time 1; from the first block on they see that block's.
+    await client.mine({ blocks: 1 });
     await client.setCode({ address: USDC_ADDRESS, bytecode: runtimeCode });
     await client.setCode({ address: MULTICALL3_ADDRESS, bytecode: await multicall3Code(client) });
     return { url, port: listening, chainId, pid: process.pid, client, abi, log: process.log, stop: process.stop, ...helpers(client) };
@@ -123,6 +128,15 @@ function anvilBinary() {
   } catch (cause) {
     throw new Error(`${name} is not installed: run npm ci`, { cause });
   }
+}
+
+/**
+ * A call at "latest" runs at the time of the latest block. Where blocks come
+ * only with transactions, that soon lies before what buyers sign as valid_after.
+ */
+function miningArguments(blockTime) {
+  if (blockTime === undefined) return ['--mixed-mining', '--block-time', String(IDLE_BLOCK_SECONDS)];
+  return blockTime === 'manual' ? ['--no-mining'] : ['--block-time', String(blockTime)];
 }
 
 function listeningPort(process) {
