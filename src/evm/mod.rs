@@ -13,7 +13,7 @@
 //! | [`eip712`] | what a payer signs | EIP-712, EIP-3009 |
 //! | [`signature`] | ECDSA signatures, the relayer's key | SEC 1, EIP-2 |
 //! | [`rlp`], [`transaction`] | what a relayer sends | EIP-1559, EIP-2718 |
-//! | [`payload`], [`verify`] | a payment from the wire, checked | x402 exact on EVM |
+//! | [`payload`], [`mod@verify`] | a payment from the wire, checked | x402 exact on EVM |
 //! | [`settle`], [`receipt`], [`fees`], [`json_rpc`] | getting it onto the chain | EIP-3009, Ethereum JSON-RPC |
 
 pub mod abi;
