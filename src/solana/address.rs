@@ -12,8 +12,9 @@ use crate::encoding::{EncodingError, decode_base58, encode_base58};
 /// A Solana address: 32 bytes, in text base58.
 ///
 /// The address of a wallet is an ed25519 public key; that of a program's own
-/// account is 32 bytes that are no point on the curve.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// account is 32 bytes that are no point on the curve. The default is all
+/// zeros: the System program, and nobody's wallet.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pubkey(pub [u8; 32]);
 
 /// SPL Token.

@@ -248,6 +248,18 @@ mod tests {
         }
     }
 
+    /// What `@solana/kit` writes.
+    #[test]
+    fn compact_u16_is_kits() {
+        let vectors = include_str!("../../tests/data/solana/compact-u16.json");
+        let vectors: Vec<(u16, String)> = serde_json::from_str(vectors).unwrap();
+        assert!(vectors.len() > 200);
+        for (value, hex) in vectors {
+            let bytes = crate::encoding::decode_hex_bytes(&format!("0x{hex}"), 3).unwrap();
+            assert_eq!(compact(&bytes), Ok(value));
+        }
+    }
+
     #[test]
     fn headers_agree_with_the_keys() {
         let keys = [1, 2, 3].map(|byte| Pubkey([byte; 32]));

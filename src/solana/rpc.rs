@@ -183,3 +183,116 @@ fn is_rent_of_the_fee_payer(error: &Value) -> bool {
 fn member<'a>(object: &'a Value, name: &str) -> Result<&'a Value, UnexpectedResult> {
     object.get(name).ok_or(UnexpectedResult)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn simulated(err: &Value) -> Result<SimulationOutcome, UnexpectedResult> {
+        parse_simulation(&json!({
+            "context": { "apiVersion": "2.1.0", "slot": 1 },
+            "value": { "err": err, "logs": [], "unitsConsumed": 6_200, "accounts": null },
+        }))
+    }
+
+    #[test]
+    fn simulations_tell_whose_fault_it_is() {
+        use SimulationOutcome::{
+            AlreadyProcessed, BlockhashNotFound, Fails, FeePayerUnfunded, Succeeds,
+        };
+        let failed = Fails(Reason::SvmSimulationFailed);
+        for (err, expected) in [
+            (json!(null), Succeeds),
+            (json!("BlockhashNotFound"), BlockhashNotFound),
+            (json!("AlreadyProcessed"), AlreadyProcessed),
+            (json!("InsufficientFundsForFee"), FeePayerUnfunded),
+            (json!("AccountNotFound"), FeePayerUnfunded),
+            (json!({ "InsufficientFundsForRent": { "account_index": 0 } }), FeePayerUnfunded),
+            (json!({ "InsufficientFundsForRent": { "account_index": 1 } }), failed),
+            (json!("SignatureFailure"), failed),
+            (json!({ "InstructionError": [2, { "Custom": 1 }] }), Fails(Reason::InsufficientFunds)),
+            (json!({ "InstructionError": [3, { "Custom": 1 }] }), failed),
+            (json!({ "InstructionError": [2, { "Custom": 17 }] }), failed),
+            (json!({ "InstructionError": [2, "InvalidAccountData"] }), failed),
+            (json!({ "SomethingNew": [] }), failed),
+        ] {
+            assert_eq!(simulated(&err), Ok(expected), "{err}");
+        }
+        for wrong in [json!(null), json!({}), json!({ "value": null }), json!({ "value": {} })] {
+            assert_eq!(parse_simulation(&wrong), Err(UnexpectedResult), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_final_from_confirmed_on() {
+        use Status::{Confirmed, Failed, Finalized, Processed, Unknown};
+        let funds = json!({ "InstructionError": [2, { "Custom": 1 }] });
+        let other = json!({ "InstructionError": [0, "ComputationalBudgetExceeded"] });
+        let status = |err: &Value, reached: Value, confirmations: Value| {
+            let status = json!({
+                "slot": 48, "confirmations": confirmations, "err": err,
+                "status": { "Ok": null }, "confirmationStatus": reached,
+            });
+            parse_signature_statuses(&json!({ "context": { "slot": 82 }, "value": [null, status] }))
+        };
+        let fine = Value::Null;
+        for (err, reached, confirmations, expected) in [
+            (&fine, json!("processed"), json!(0), Processed),
+            (&fine, json!("confirmed"), json!(10), Confirmed),
+            (&fine, json!("finalized"), json!(null), Finalized),
+            (&fine, json!(null), json!(null), Finalized),
+            (&fine, json!(null), json!(3), Processed),
+            (&funds, json!("processed"), json!(0), Processed),
+            (&funds, json!("confirmed"), json!(1), Failed(Reason::InsufficientFunds)),
+            (&other, json!("finalized"), json!(null), Failed(Reason::InvalidTransactionState)),
+        ] {
+            let statuses = status(err, reached.clone(), confirmations);
+            assert_eq!(statuses, Ok(vec![Unknown, expected]), "{reached}");
+        }
+        assert_eq!(status(&fine, json!("certain"), json!(1)), Err(UnexpectedResult));
+        assert_eq!(parse_signature_statuses(&json!({ "value": [{}] })), Err(UnexpectedResult));
+        assert_eq!(parse_signature_statuses(&json!([])), Err(UnexpectedResult));
+    }
+
+    #[test]
+    fn params_are_those_of_the_documentation() {
+        let signed = SignedTransaction { signature: "1".into(), raw: vec![1, 2, 3] };
+        assert_eq!(
+            simulate_transaction_params(&signed).to_string(),
+            r#"["AQID",{"commitment":"confirmed","encoding":"base64","sigVerify":true}]"#
+        );
+        assert_eq!(
+            send_transaction_params(&signed, 0),
+            json!(["AQID", {
+                "encoding": "base64", "skipPreflight": true,
+                "preflightCommitment": "confirmed", "maxRetries": 0,
+            }])
+        );
+        assert_eq!(
+            get_signature_statuses_params(&["a", "b"]),
+            json!([["a", "b"], { "searchTransactionHistory": true }])
+        );
+        assert_eq!(get_latest_blockhash_params(), json!([{ "commitment": "confirmed" }]));
+        assert_eq!(get_block_height_params(), json!([{ "commitment": "confirmed" }]));
+        assert_eq!(is_blockhash_valid_params("h"), json!(["h", { "commitment": "confirmed" }]));
+    }
+
+    #[test]
+    fn results_are_read() {
+        let latest = json!({
+            "context": { "slot": 2792 },
+            "value": { "blockhash": "EkSnNWid2cvwEVnVx9aBqawnmiCNiDgp3gUdkDPTKN1N",
+                       "lastValidBlockHeight": 3090 },
+        });
+        let latest = parse_latest_blockhash(&latest).unwrap();
+        assert_eq!(latest.blockhash, "EkSnNWid2cvwEVnVx9aBqawnmiCNiDgp3gUdkDPTKN1N");
+        assert_eq!(latest.last_valid_block_height, 3090);
+        assert_eq!(parse_latest_blockhash(&json!({ "value": {} })), Err(UnexpectedResult));
+        assert_eq!(parse_block_height(&json!(1233)), Ok(1233));
+        assert_eq!(parse_block_height(&json!("1233")), Err(UnexpectedResult));
+        assert_eq!(parse_blockhash_valid(&json!({ "value": false })), Ok(false));
+        assert_eq!(parse_blockhash_valid(&json!(true)), Err(UnexpectedResult));
+        assert_eq!(parse_sent(&json!("2id3YC")), Ok("2id3YC"));
+        assert_eq!(parse_sent(&json!(null)), Err(UnexpectedResult));
+    }
+}
