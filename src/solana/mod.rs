@@ -5,7 +5,7 @@
 //!
 //! 1. [`Terms`]: what is asked for, with everything that can be computed
 //!    before a payment arrives.
-//! 2. [`verify`]: the client's JSON against the terms, without IO. Its result
+//! 2. [`verify()`]: the client's JSON against the terms, without IO. Its result
 //!    is a [`VerifiedPayment`], which nothing else can make.
 //! 3. [`co_sign`]: a [`VerifiedPayment`] and our [`FeePayerKey`] make the
 //!    [`SignedTransaction`] that the chain takes.
