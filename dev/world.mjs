@@ -1,7 +1,6 @@
 /** Both chains, everybody's money, and the Worker between them. */
 import { evmBuyers, evmRelayers, evmSeller, solanaBuyers, solanaFeePayers, solanaSeller } from './accounts.mjs';
 import { startAnvil } from './evm/anvil.mjs';
-import { startMiniflare } from './miniflare.mjs';
 import { startSolana } from './solana/server.mjs';
 import { addLighthouse, createAta, createMints, fundSol, mintToken, TOKEN_2022_MINT, USDC_MINT } from './solana/setup.mjs';
 import { startWorker } from './worker.mjs';
@@ -51,7 +50,7 @@ export async function startWorld({ evm = {}, solana = {}, worker = {}, engine = 
     await fund(chains, accounts);
     const world = { ...chains, accounts, stop, buyer: (index = 0) => buyerOf(chains, accounts, index) };
     world.startWorker = async (changes = {}) => {
-      const start = engine === 'miniflare' ? startMiniflare : startWorker;
+      const start = await engineNamed(engine);
       const started = await start(workerOptions(chains, accounts, changes));
       stops.push(started.stop);
       return started;
@@ -63,6 +62,13 @@ export async function startWorld({ evm = {}, solana = {}, worker = {}, engine = 
     await stop();
     throw error;
   }
+}
+
+/** Miniflare is loaded only when asked for: its packages are slow to load and take over SIGINT. */
+async function engineNamed(engine) {
+  if (engine === 'wrangler') return startWorker;
+  const { startMiniflare } = await import('./miniflare.mjs');
+  return startMiniflare;
 }
 
 /** The Worker's options in this world: whatever `changes` names wins. */
