@@ -128,9 +128,17 @@ impl<T: Transport> Nodes<T> {
     /// Asks several questions in one round trip. Each has its own reply, in
     /// order; a URL that gives none is passed over for the next.
     pub async fn ask(&self, calls: &[Call]) -> Result<Vec<Reply>, Unavailable> {
+        self.ask_within(calls, READ_TIMEOUT).await
+    }
+
+    async fn ask_within(
+        &self,
+        calls: &[Call],
+        timeout: Duration,
+    ) -> Result<Vec<Reply>, Unavailable> {
         let mut failures = vec![];
         for (index, url) in self.in_order() {
-            match self.ask_one(index, url, calls).await {
+            match self.ask_one(index, url, calls, timeout).await {
                 Ok(replies) => {
                     self.preferred.set(index);
                     return Ok(replies);
@@ -139,6 +147,12 @@ impl<T: Transport> Nodes<T> {
             }
         }
         Err(Unavailable(failures))
+    }
+
+    /// Asks one thing in one round trip with a time-out of one's own.
+    pub async fn ask_once(&self, call: &Call, timeout: Duration) -> Result<Reply, Unavailable> {
+        let replies = self.ask_within(std::slice::from_ref(call), timeout).await?;
+        replies.into_iter().next().ok_or(Unavailable(vec![]))
     }
 
     /// Asks one thing without asking for the chain again where it is known.
@@ -167,12 +181,13 @@ impl<T: Transport> Nodes<T> {
         index: usize,
         url: &str,
         calls: &[Call],
+        timeout: Duration,
     ) -> Result<Vec<Reply>, UrlFailure> {
         let mut batch = Vec::with_capacity(calls.len() + 1);
         batch.push(self.check.call());
         batch.extend_from_slice(calls);
         let body = envelope::write_batch(&batch);
-        let answer = self.post(url, body, READ_TIMEOUT).await?;
+        let answer = self.post(url, body, timeout).await?;
         let mut replies =
             envelope::read_batch(&answer, batch.len()).ok_or(UrlFailure::Malformed)?.into_iter();
         self.take_note(index, replies.next())?;

@@ -1,0 +1,159 @@
+//! What the seller configured: variables and secrets, read once per isolate.
+//!
+//! Reading reports every fault at once, each with the key that holds it. A
+//! fault closes what is sold and leaves open what is free, so the patterns of
+//! the routes are kept apart from the rest of the configuration.
+
+mod network;
+mod pattern;
+mod read;
+mod route;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use network::{Chain, Network};
+pub use pattern::{Pattern, PatternSet};
+pub use read::{Settings, read};
+pub use route::{Method, Offer, Route, SettleWhen};
+
+use crate::evm::RelayerKey;
+use crate::solana::FeePayerKey;
+
+/// Where the goods come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The Worker's static assets (binding `ASSETS`).
+    Assets,
+    /// Another Worker (binding `ORIGIN_SERVICE`).
+    Service,
+    /// The zone's own origin: the request is fetched as it is.
+    Zone,
+    /// A site at another host.
+    Url(OriginUrl),
+}
+
+/// The URL of an origin: its scheme and host, and a path that goes in front
+/// of every request's own (empty, or without a trailing slash).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginUrl {
+    /// `https://host`.
+    pub origin: String,
+    /// `/base`, or nothing.
+    pub base: String,
+}
+
+/// The whole configuration, in order.
+#[derive(Debug)]
+pub struct Config {
+    /// The routes that are sold; [`Loaded::patterns`] points into them.
+    pub routes: Vec<Route>,
+    /// The networks that payments come in on.
+    pub networks: Vec<Network>,
+    /// The keys that send EVM transactions and pay their gas.
+    pub relayers: Vec<RelayerKey>,
+    /// The keys that sign and pay for Solana transactions.
+    pub fee_payers: Vec<FeePayerKey>,
+}
+
+/// What was read: as much of it as could be.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Where free requests go; `None` if that is not known.
+    pub origin: Option<Origin>,
+    /// What is protected; `None` if that is not known, and so all of it is.
+    pub patterns: Option<PatternSet>,
+    /// How to sell it, or what stands in the way.
+    pub config: Result<Config, Faults>,
+}
+
+/// Something in the configuration that can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The key in wrangler.toml, or the secret's name.
+    pub key: String,
+    /// What is wrong with it and what it should be. Never a secret's value.
+    pub problem: String,
+}
+
+/// All the faults of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Faults(pub Vec<Fault>);
+
+impl Faults {
+    /// Notes a fault.
+    pub fn add(&mut self, key: impl Into<String>, problem: impl Into<String>) {
+        self.0.push(Fault { key: key.into(), problem: problem.into() });
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the configuration has {} fault(s); nothing is sold until they are mended:",
+            self.0.len()
+        )?;
+        for Fault { key, problem } in &self.0 {
+            write!(f, "\n  {key}: {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// For how long a paid answer is delivered again to who lost it.
+pub const DEFAULT_REDELIVER: Duration = Duration::from_mins(10);
+
+/// `maxTimeoutSeconds` where a network sets none.
+pub const DEFAULT_MAX_TIMEOUT_SECONDS: u64 = 300;
+
+impl OriginUrl {
+    /// A `Location` of the origin's as visitors of `host` (`https://shop`)
+    /// should see it; `None` if it can stay as it is. What leads to another
+    /// site altogether does.
+    pub fn seen_from_outside(&self, host: &str, location: &str) -> Option<String> {
+        let own_host = self.origin.split_once("://").map(|(_, own_host)| own_host)?;
+        let lower = location.to_ascii_lowercase();
+        let path = match lower.split_once("//") {
+            // `https://own.host/path`, and `//own.host/path` without a scheme.
+            Some(("http:" | "https:" | "", rest))
+                if lower.starts_with("http") || lower.starts_with("//") =>
+            {
+                let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+                if rest.get(..end)? != own_host {
+                    return None;
+                }
+                location.get(location.len() - (rest.len() - end)..)?
+            }
+            _ if location.starts_with('/') => location,
+            _ => return None,
+        };
+        let inside = path.strip_prefix(self.base.as_str()).unwrap_or(path);
+        let slash = if inside.starts_with('/') { "" } else { "/" };
+        Some(format!("{host}{slash}{inside}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_of_an_origin_stay_on_the_sellers_host() {
+        let origin = OriginUrl { origin: "https://own.host".into(), base: "/base".into() };
+        let seen = |location| origin.seen_from_outside("https://shop", location);
+        for (location, outside) in [
+            ("https://own.host/base/a?b#c", "https://shop/a?b#c"),
+            ("http://OWN.HOST/base/a", "https://shop/a"),
+            ("//own.host/base/a", "https://shop/a"),
+            ("https://own.host", "https://shop/"),
+            ("https://own.host/elsewhere", "https://shop/elsewhere"),
+            ("/base/a", "https://shop/a"),
+        ] {
+            assert_eq!(seen(location).as_deref(), Some(outside), "{location}");
+        }
+        for stays in ["https://other.site/a", "a/b", "?x", "https://own.host.evil/", "mailto:a@b"] {
+            assert_eq!(seen(stays), None, "{stays}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! One route: what is sold, for how much, and how.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::Pattern;
+use crate::amount::Price;
+use crate::exact::Terms;
+use crate::protocol::PaymentRequirements;
+use crate::protocol::requirements::PaymentRequirementsV1;
+
+/// What is sold, for how much, and how.
+#[derive(Debug)]
+pub struct Route {
+    /// What it covers.
+    pub pattern: Pattern,
+    /// What one request costs.
+    pub price: Price,
+    /// What it is, for people; empty if the seller says nothing.
+    pub description: String,
+    /// The media type of the answer; empty if the seller says nothing.
+    pub mime_type: String,
+    /// Whether the origin is asked before or after the settlement.
+    pub settle: SettleWhen,
+    /// For how long a paid answer is delivered again to who lost it.
+    pub redeliver: Duration,
+    /// What it costs on each of its networks, in the seller's order.
+    pub offers: Vec<Offer>,
+}
+
+/// What a route costs on one network.
+#[derive(Debug)]
+pub struct Offer {
+    /// Which of the configuration's networks.
+    pub network: usize,
+    /// What a payment is checked against.
+    pub terms: Terms,
+    /// The same for a client that speaks v2.
+    pub v2: PaymentRequirements,
+    /// The same for a client that speaks v1, if the network has a name there.
+    /// `resource` is filled in for each request.
+    pub v1: Option<PaymentRequirementsV1>,
+}
+
+/// When a payment is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettleWhen {
+    /// After the origin has answered well.
+    After,
+    /// Before the origin is asked.
+    Before,
+}
+
+/// An HTTP method, in capitals.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Method(String);
+
+impl Method {
+    /// Whether a route for this method also covers a request with that one: a
+    /// HEAD request tells what a GET request would.
+    pub fn covers(&self, request: &Self) -> bool {
+        self == request || (self.0 == "GET" && request.0 == "HEAD")
+    }
+
+    /// Whether asking twice changes nothing (RFC 9110, section 9.2.1).
+    pub fn is_safe(&self) -> bool {
+        matches!(self.0.as_str(), "GET" | "HEAD")
+    }
+
+    /// The method's name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Method {
+    type Err = Infallible;
+
+    fn from_str(name: &str) -> Result<Self, Infallible> {
+        Ok(Self(name.to_ascii_uppercase()))
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,72 @@
+//! The scheme `exact`, whichever chain it is on: one type for the two.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::protocol::Reason;
+use crate::time::UnixSeconds;
+use crate::{evm, solana};
+
+/// What a payment must be, on one network.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Terms {
+    /// EIP-3009 on an EVM chain.
+    Evm(evm::Terms),
+    /// A token transfer on Solana.
+    Solana(solana::Terms),
+}
+
+/// A payment that meets its terms. Only [`verify`] makes one.
+#[derive(Clone, Debug)]
+pub enum VerifiedPayment {
+    /// EIP-3009 on an EVM chain.
+    Evm(evm::VerifiedPayment),
+    /// A token transfer on Solana.
+    Solana(solana::VerifiedPayment),
+}
+
+/// Checks all that can be checked without asking a chain.
+///
+/// # Errors
+/// The first rule that the payment breaks.
+pub fn verify(
+    payload: &RawValue,
+    terms: &Terms,
+    now: UnixSeconds,
+) -> Result<VerifiedPayment, Reason> {
+    match terms {
+        Terms::Evm(terms) => evm::verify(payload, terms, now).map(VerifiedPayment::Evm),
+        Terms::Solana(terms) => solana::verify(payload, terms).map(VerifiedPayment::Solana),
+    }
+}
+
+/// A Solana blockhash lives for 150 blocks, about a minute; slots may be slow.
+/// How long a payment that names one is taken to be able to land, in seconds.
+const BLOCKHASH_LIFETIME: u64 = 180;
+
+impl VerifiedPayment {
+    /// What the chain itself tells payments apart by, on this network: a
+    /// client can't vary it and still be paying with the same authorization.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Evm(payment) => payment.identity(),
+            Self::Solana(payment) => payment.identity(),
+        }
+    }
+
+    /// Who pays, as the chain writes addresses.
+    pub fn payer(&self) -> String {
+        match self {
+            Self::Evm(payment) => payment.payer(),
+            Self::Solana(payment) => payment.payer().to_string(),
+        }
+    }
+
+    /// From when on the payment can no longer land.
+    pub fn expires_at(&self, now: UnixSeconds) -> UnixSeconds {
+        match self {
+            Self::Evm(payment) => payment.expires_at(),
+            Self::Solana(_) => now.plus(BLOCKHASH_LIFETIME),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What to do with a request: decided from its head alone, before any IO.
+
+pub mod challenge;
+pub mod cors;
+mod page;
+
+use serde_json::value::RawValue;
+
+use crate::config::{Config, Loaded, Method, Offer, Origin, Route};
+use crate::encoding::encode_hex;
+use crate::evm::keccak256;
+use crate::exact::{self, VerifiedPayment};
+use crate::path::{CanonicalPath, UrlParts};
+use crate::protocol::payment::Accepted;
+use crate::protocol::requirements::EXACT;
+use crate::protocol::{PaymentPayload, Reason, SettlementResponse, Version};
+use crate::settlement::Settlement;
+use crate::time::UnixSeconds;
+
+pub use challenge::{Challenge, ChallengeTemplate, Hints};
+
+/// The head of a request. Headers are asked for one by one, because each
+/// question crosses from WebAssembly to the host.
+pub trait Head {
+    /// The method, as the client wrote it.
+    fn method(&self) -> &str;
+    /// The whole URL.
+    fn url(&self) -> &str;
+    /// The value of a header; several of one name with commas between.
+    fn header(&self, name: &str) -> Option<String>;
+}
+
+/// What to do with a request.
+#[derive(Debug)]
+pub enum Decision<'a> {
+    /// Free: send it to the origin, under this path.
+    Forward(CanonicalPath),
+    /// It can't be read as a request or as a payment: say what to change.
+    BadRequest(&'static str),
+    /// A browser asks which headers it may send: tell it, charge nothing.
+    Preflight,
+    /// It is sold, and the configuration doesn't allow selling.
+    Closed,
+    /// It is sold: say for how much, and what was wrong with the payment if
+    /// there was one.
+    PaymentRequired(Sale<'a>, Option<Refusal>),
+    /// It is paid for by a payment that passed every local check.
+    Purchase(Box<Purchase<'a>>),
+}
+
+/// A request for something that is sold.
+#[derive(Debug)]
+pub struct Sale<'a> {
+    /// The number of the route.
+    pub number: usize,
+    /// The route.
+    pub route: &'a Route,
+    /// The path that was matched and is forwarded.
+    pub path: CanonicalPath,
+    /// The URL that is sold: origin, canonical path and query.
+    pub url: String,
+    /// The request's method.
+    pub method: Method,
+}
+
+/// A payment that was refused without asking anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// In which version it was made, and so is answered.
+    pub version: Version,
+    /// Why.
+    pub reason: Reason,
+    /// The offer that it was meant for, if that is known.
+    pub offer: Option<usize>,
+}
+
+/// A request with a payment that passed every local check.
+#[derive(Debug)]
+pub struct Purchase<'a> {
+    /// What is bought.
+    pub sale: Sale<'a>,
+    /// The number of the offer that was accepted.
+    pub offer: usize,
+    /// In which version.
+    pub version: Version,
+    /// The payment.
+    pub payment: VerifiedPayment,
+    /// The payment as the client sent it.
+    pub payload: Box<RawValue>,
+}
+
+/// Headers by which some origins let a request name another path than its
+/// own. A request that is let through for its path must not carry one.
+const PATH_OVERRIDES: [&str; 2] = ["X-Original-URL", "X-Rewrite-URL"];
+
+/// Decides what to do with a request.
+pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Decision<'a> {
+    let parts = UrlParts::of(head.url());
+    let path = match CanonicalPath::parse(parts.path) {
+        Ok(path) => path,
+        Err(bad) => return Decision::BadRequest(bad.message()),
+    };
+    let Some(patterns) = &loaded.patterns else { return Decision::Closed };
+    let method: Method = match head.method().parse() {
+        Ok(method) => method,
+        Err(never) => match never {},
+    };
+    let asks_for = match cors::preflight_method(&method, head) {
+        Some(method) => method,
+        None => method.clone(),
+    };
+    let number = patterns.route_of(&path, &asks_for);
+    if loaded.origin != Some(Origin::Assets)
+        && PATH_OVERRIDES.iter().any(|name| head.header(name).is_some())
+    {
+        return Decision::BadRequest("the request names another path in a header");
+    }
+    let Some(number) = number else { return Decision::Forward(path) };
+    if asks_for != method {
+        return Decision::Preflight;
+    }
+    let Ok(config) = &loaded.config else { return Decision::Closed };
+    let Some(route) = config.routes.get(number) else { return Decision::Closed };
+    let url = format!("{}{}{}", parts.origin.to_ascii_lowercase(), path.as_str(), parts.query);
+    let sale = Sale { number, route, path, url, method };
+    match read_payment(head) {
+        Err(message) => Decision::BadRequest(message),
+        Ok(None) => Decision::PaymentRequired(sale, None),
+        Ok(Some(payment)) => {
+            let version = payment.version;
+            match check(config, route, payment, now) {
+                Ok((offer, payment, payload)) => Decision::Purchase(Box::new(Purchase {
+                    sale,
+                    offer,
+                    version,
+                    payment,
+                    payload,
+                })),
+                Err((reason, offer)) => {
+                    Decision::PaymentRequired(sale, Some(Refusal { version, reason, offer }))
+                }
+            }
+        }
+    }
+}
+
+/// The payment that a request carries, if it carries one and only one.
+fn read_payment(head: &impl Head) -> Result<Option<PaymentPayload>, &'static str> {
+    let v1 = head.header(Version::V1.payment_header());
+    let v2 = head.header(Version::V2.payment_header());
+    let (version, value) = match (v1, v2) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => return Err("send X-PAYMENT or PAYMENT-SIGNATURE, not both"),
+        (Some(value), None) => (Version::V1, value),
+        (None, Some(value)) => (Version::V2, value),
+    };
+    if value.contains(',') {
+        return Err("the payment header was sent more than once");
+    }
+    PaymentPayload::from_header(version, &value).map(Some).map_err(|invalid| invalid.message())
+}
+
+/// The offer that a payment is for, and the payment, checked against it.
+type Checked = (usize, VerifiedPayment, Box<RawValue>);
+
+/// Checks a payment against our own requirements for a route, never against
+/// what the client claims to have accepted.
+fn check(
+    config: &Config,
+    route: &Route,
+    payment: PaymentPayload,
+    now: UnixSeconds,
+) -> Result<Checked, (Reason, Option<usize>)> {
+    if payment.scheme != EXACT {
+        return Err((Reason::InvalidScheme, None));
+    }
+    let is_for = |offer: &Offer| match payment.version {
+        Version::V1 => offer.v1.as_ref().is_some_and(|v1| v1.network == payment.network),
+        Version::V2 => {
+            config.networks.get(offer.network).is_some_and(|n| n.id.to_string() == payment.network)
+        }
+    };
+    let (number, offer) = route
+        .offers
+        .iter()
+        .enumerate()
+        .find(|(_, offer)| is_for(offer))
+        .ok_or((Reason::InvalidNetwork, None))?;
+    if let Some(accepted) = &payment.accepted {
+        let matches = match accepted {
+            Accepted::Terms(accepted) => accepted.same_terms(&offer.v2),
+            Accepted::Unreadable => false,
+        };
+        if !matches {
+            return Err((Reason::InvalidPaymentRequirements, Some(number)));
+        }
+    }
+    match exact::verify(&payment.payload, &offer.terms, now) {
+        Ok(verified) => Ok((number, verified, payment.payload)),
+        Err(reason) => Err((reason, Some(number))),
+    }
+}
+
+impl Sale<'_> {
+    /// What a payment for this is bound to: method, URL and terms, and the
+    /// body's hash where the request has one.
+    pub fn binding(&self, offer: &Offer, body: Option<&[u8; 32]>) -> String {
+        let terms = serde_json::to_string(&offer.terms).unwrap_or_default();
+        let body = body.map(|hash| encode_hex(hash)).unwrap_or_default();
+        // None of the parts but the last can hold a line break.
+        let bound = format!("{}\n{}\n{body}\n{terms}", self.method, self.url);
+        encode_hex(&keccak256(bound.as_bytes()))
+    }
+}
+
+impl Offer {
+    /// The network's name in a client's version of the protocol.
+    pub fn network_name(&self, version: Version) -> String {
+        match (version, &self.v1) {
+            (Version::V1, Some(v1)) => v1.network.clone(),
+            _ => self.v2.network.to_string(),
+        }
+    }
+
+    /// The receipt of a payment that was settled.
+    pub fn receipt(&self, version: Version, settlement: &Settlement) -> SettlementResponse {
+        SettlementResponse {
+            success: true,
+            error_reason: None,
+            payer: Some(settlement.payer.clone()),
+            transaction: settlement.transaction.clone(),
+            network: self.network_name(version),
+            amount: Some(settlement.amount),
+        }
+    }
+
+    /// The receipt of a payment that was not settled, or not yet.
+    pub fn failure(
+        &self,
+        version: Version,
+        reason: Reason,
+        payer: Option<String>,
+        transaction: Option<String>,
+    ) -> SettlementResponse {
+        SettlementResponse {
+            success: false,
+            error_reason: Some(reason),
+            payer,
+            transaction: transaction.unwrap_or_default(),
+            network: self.network_name(version),
+            amount: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

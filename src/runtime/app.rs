@@ -1,0 +1,107 @@
+//! What an isolate reads once and keeps: the configuration and what was made
+//! of it.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use js_sys::{JSON, Reflect};
+use serde_json::Value;
+use worker::wasm_bindgen::JsValue;
+use worker::{Env, console_error};
+
+use super::transport::FetchTransport;
+use crate::config::{self, Chain, Loaded, Network, Settings};
+use crate::gate::ChallengeTemplate;
+use crate::gate::challenge::BlockhashHint;
+use crate::protocol::ChainId;
+use crate::rpc::{ChainCheck, Expected, Nodes};
+
+thread_local! {
+    static APP: OnceCell<Rc<App>> = const { OnceCell::new() };
+}
+
+/// The configuration and what was made of it.
+pub struct App {
+    pub loaded: Loaded,
+    /// One for each route, in their order.
+    pub challenges: Vec<ChallengeTemplate>,
+    /// Recent blockhashes, and when they were asked for, in milliseconds.
+    pub blockhashes: RefCell<HashMap<ChainId, CachedHint>>,
+}
+
+/// A blockhash that was asked for.
+#[derive(Clone, Default)]
+pub struct CachedHint {
+    pub hint: Option<BlockhashHint>,
+    /// When it came, or failed to come.
+    pub at_ms: u64,
+    /// Since when somebody has been asking for a newer one; 0 for nobody.
+    pub asking_since_ms: u64,
+}
+
+impl App {
+    /// The isolate's one configuration.
+    pub fn get(env: &Env) -> Rc<Self> {
+        APP.with(|app| Rc::clone(app.get_or_init(|| Rc::new(Self::new(env)))))
+    }
+
+    fn new(env: &Env) -> Self {
+        let loaded = config::read(&settings(env));
+        let challenges = match &loaded.config {
+            Ok(config) => {
+                config.routes.iter().map(|route| ChallengeTemplate::new(route, config)).collect()
+            }
+            Err(faults) => {
+                console_error!("{}", faults.to_string());
+                vec![]
+            }
+        };
+        Self { loaded, challenges, blockhashes: RefCell::default() }
+    }
+
+    /// The nodes of a network.
+    pub fn nodes(network: &Network) -> Nodes<FetchTransport> {
+        let check = match (&network.chain, network.id) {
+            (Chain::Evm { domain, .. }, _) => {
+                ChainCheck { method: "eth_chainId", expect: Expected::ChainId(domain.chain_id) }
+            }
+            (Chain::Solana { .. }, id) => {
+                let prefix = id.to_string();
+                let prefix = prefix.strip_prefix("solana:").unwrap_or_default();
+                ChainCheck {
+                    method: "getGenesisHash",
+                    expect: Expected::GenesisPrefix(prefix.to_owned()),
+                }
+            }
+        };
+        Nodes::new(FetchTransport, network.rpc.clone(), check)
+    }
+}
+
+fn settings(env: &Env) -> Settings {
+    Settings {
+        origin: variable(env, "ORIGIN"),
+        routes: variable(env, "ROUTES"),
+        networks: variable(env, "NETWORKS"),
+        evm_relayer_keys: secret(env, "EVM_RELAYER_KEYS"),
+        solana_fee_payer_keys: secret(env, "SOLANA_FEE_PAYER_KEYS"),
+        rpc_urls: secret(env, "RPC_URLS"),
+    }
+}
+
+/// A variable of wrangler.toml, whatever its type.
+fn variable(env: &Env, name: &str) -> Option<Value> {
+    let value = Reflect::get(env, &JsValue::from(name)).ok()?;
+    let text = JSON::stringify(&value).ok()?.as_string()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// A secret: a text. In .dev.vars a JSON text may arrive as what it spells.
+fn secret(env: &Env, name: &str) -> Option<String> {
+    match variable(env, name)? {
+        Value::String(text) => Some(text),
+        Value::Null => None,
+        other => Some(other.to_string()),
+    }
+}

@@ -1,0 +1,136 @@
+//! The 402 answer, with a recent blockhash where there is one.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use worker::Context;
+use worker::web_sys::{Headers, Response};
+
+use super::app::{App, CachedHint};
+use super::head::RequestHead;
+use super::{clock, respond};
+use crate::config::Network;
+use crate::gate::challenge::BlockhashHint;
+use crate::gate::{Head as _, Hints, Refusal, Sale};
+use crate::protocol::payment::PAYMENT_REQUIRED_HEADER;
+use crate::protocol::{ChainId, Reason, SettlementResponse, Version};
+use crate::rpc::Call;
+use crate::solana::rpc;
+
+/// Younger than this a blockhash is used as it is.
+const FRESH_MS: u64 = 8_000;
+
+/// Younger than this it is still used, and a newer one asked for meanwhile: of
+/// its life of about a minute, most is left to the client.
+const USABLE_MS: u64 = 20_000;
+
+/// For this long a node that gave none is left in peace.
+const PAUSE_MS: u64 = 5_000;
+
+/// How long a 402 answer waits for a blockhash.
+const HINT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A receipt, and the version whose header it goes into.
+pub type ReceiptHeader = (Version, SettlementResponse);
+
+/// The 402 answer to a request without a payment, or with a bad one.
+pub async fn answer(
+    app: &Rc<App>,
+    head: &RequestHead,
+    sale: &Sale<'_>,
+    refusal: Option<Refusal>,
+    context: &Context,
+) -> worker::Result<Response> {
+    let receipt = refusal.and_then(|Refusal { version, reason, offer }| {
+        let offer = sale.route.offers.get(offer?)?;
+        Some((version, offer.failure(version, reason, None, None)))
+    });
+    let reason = refusal.map(|refusal| refusal.reason);
+    payment_required(app, head, sale, reason, receipt, context).await
+}
+
+/// The 402 answer, with the receipt of a payment that failed.
+pub async fn payment_required(
+    app: &Rc<App>,
+    head: &RequestHead,
+    sale: &Sale<'_>,
+    reason: Option<Reason>,
+    receipt: Option<ReceiptHeader>,
+    context: &Context,
+) -> worker::Result<Response> {
+    let Some(template) = app.challenges.get(sale.number) else { return respond::closed() };
+    let hints = hints(app, template.hinted_networks(), context).await;
+    let challenge = template.write(&sale.url, reason, &hints);
+    let headers = Headers::new()?;
+    headers.set(PAYMENT_REQUIRED_HEADER, &challenge.header)?;
+    headers.set("Cache-Control", "no-store")?;
+    headers.set("Vary", "Accept")?;
+    respond::allow_origins(&headers)?;
+    if let Some((version, receipt)) = receipt {
+        headers.set(version.receipt_header(), &receipt.to_header())?;
+    }
+    if head.header("Accept").is_some_and(|accept| accept.contains("text/html")) {
+        headers.set("Content-Type", "text/html; charset=utf-8")?;
+        headers.set(
+            "Content-Security-Policy",
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        )?;
+        return respond::respond(402, &headers, Some(&template.write_page(&sale.url, reason)));
+    }
+    headers.set("Content-Type", "application/json")?;
+    respond::respond(402, &headers, Some(&challenge.body))
+}
+
+async fn hints(app: &Rc<App>, networks: &[ChainId], context: &Context) -> Hints {
+    let mut hints = Hints::default();
+    for id in networks {
+        if let Some(hint) = hint_of(app, *id, context).await {
+            hints.set(*id, hint);
+        }
+    }
+    hints
+}
+
+async fn hint_of(app: &Rc<App>, id: ChainId, context: &Context) -> Option<BlockhashHint> {
+    let network = app.loaded.config.as_ref().ok()?.networks.iter().find(|n| n.id == id)?;
+    let now = clock::now_ms();
+    let cached = app.blockhashes.borrow().get(&id).cloned().unwrap_or_default();
+    let age = now.saturating_sub(cached.at_ms);
+    let is_asked_for = now.saturating_sub(cached.asking_since_ms) < PAUSE_MS;
+    match cached.hint {
+        Some(hint) if age < FRESH_MS => Some(hint),
+        Some(hint) if age < USABLE_MS => {
+            if !is_asked_for {
+                note_asking(app, id, now);
+                let (app, network) = (Rc::clone(app), network.clone());
+                context.wait_until(async move {
+                    refresh(&app, &network).await;
+                });
+            }
+            Some(hint)
+        }
+        None if cached.at_ms > 0 && age < PAUSE_MS => None,
+        _ => {
+            note_asking(app, id, now);
+            refresh(app, network).await
+        }
+    }
+}
+
+fn note_asking(app: &App, id: ChainId, now: u64) {
+    app.blockhashes.borrow_mut().entry(id).or_default().asking_since_ms = now;
+}
+
+async fn refresh(app: &App, network: &Network) -> Option<BlockhashHint> {
+    let call = Call::new("getLatestBlockhash", rpc::get_latest_blockhash_params());
+    let hint = match App::nodes(network).ask_once(&call, HINT_TIMEOUT).await {
+        Ok(Ok(result)) => rpc::parse_latest_blockhash(&result).ok().map(|latest| BlockhashHint {
+            blockhash: latest.blockhash,
+            last_valid_block_height: latest.last_valid_block_height,
+        }),
+        Ok(Err(_)) | Err(_) => None,
+    };
+    let cached = CachedHint { hint: hint.clone(), at_ms: clock::now_ms(), asking_since_ms: 0 };
+    app.blockhashes.borrow_mut().insert(network.id, cached);
+    hint
+}

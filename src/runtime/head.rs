@@ -1,0 +1,32 @@
+//! The head of a request, as the gate looks at it.
+
+use worker::web_sys::{Headers, Request};
+
+use crate::gate::Head;
+
+/// A request's method and URL, read once, and its headers, read as needed.
+pub struct RequestHead {
+    method: String,
+    url: String,
+    headers: Headers,
+}
+
+impl RequestHead {
+    pub fn new(request: &Request) -> Self {
+        Self { method: request.method(), url: request.url(), headers: request.headers() }
+    }
+}
+
+impl Head for RequestHead {
+    fn method(&self) -> &str {
+        &self.method
+    }
+
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).ok().flatten()
+    }
+}

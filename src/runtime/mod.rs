@@ -1,0 +1,43 @@
+//! The Worker around the core: it translates, the core decides.
+//!
+//! Everything here is glue between the runtime's objects and the core's types.
+//! No rule of the protocol and no decision about money is made in this module.
+
+mod app;
+mod challenge;
+mod clock;
+mod head;
+mod origin;
+mod purchase;
+mod respond;
+mod settler;
+mod settler_client;
+mod sql;
+mod transport;
+
+use worker::web_sys::{Request, Response};
+use worker::{Context, Env, event};
+
+use crate::gate::{self, Decision};
+
+/// Answers one request.
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+    let app = app::App::get(&env);
+    let head = head::RequestHead::new(&request);
+    match gate::decide(&app.loaded, &head, clock::now()) {
+        Decision::Forward(path) => {
+            let Some(to) = &app.loaded.origin else { return respond::closed() };
+            origin::forward(to, &env, request, &head, &path).await
+        }
+        Decision::BadRequest(message) => respond::error(400, message),
+        Decision::Preflight => respond::preflight(),
+        Decision::Closed => respond::closed(),
+        Decision::PaymentRequired(sale, refusal) => {
+            challenge::answer(&app, &head, &sale, refusal, &context).await
+        }
+        Decision::Purchase(purchase) => {
+            purchase::answer(&app, &env, &context, request, &head, *purchase).await
+        }
+    }
+}

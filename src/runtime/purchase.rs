@@ -1,0 +1,337 @@
+//! A request with a payment that passed every local check: claim, ask the
+//! origin, settle, deliver.
+
+use std::rc::Rc;
+
+use futures_util::future::join;
+use worker::web_sys::{Request, Response};
+use worker::{Context, Env, KvStore, console_error};
+
+use super::app::App;
+use super::challenge::payment_required;
+use super::head::RequestHead;
+use super::settler_client::{SettlerClient, new_ticket, read_bytes};
+use super::{clock, origin, respond};
+use crate::config::{Offer, Origin, SettleWhen};
+use crate::evm::keccak256;
+use crate::exact::VerifiedPayment;
+use crate::gate::{Head as _, Purchase};
+use crate::protocol::{Reason, SettlementResponse};
+use crate::settlement::relayer::{relayer_for, settler_name};
+use crate::settlement::replay::{Replay, ReplayRecord};
+use crate::settlement::{
+    ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest, Settlement,
+};
+
+/// A body of at most this many bytes is part of what a payment is bound to. A
+/// larger one is streamed unread; what it bought is not delivered again.
+const MAX_BOUND_BODY: usize = 64 * 1024;
+
+/// How soon to ask again about a payment that is pending, in seconds.
+const RETRY_AFTER: &str = "2";
+
+/// One purchase on its way through.
+struct Sequence<'a> {
+    app: &'a Rc<App>,
+    env: &'a Env,
+    context: &'a Context,
+    head: &'a RequestHead,
+    purchase: &'a Purchase<'a>,
+    offer: &'a Offer,
+    request: Request,
+    settler: SettlerClient,
+    payment: String,
+    resource: String,
+    ticket: u64,
+}
+
+/// Answers a request that brings a payment.
+pub async fn answer(
+    app: &Rc<App>,
+    env: &Env,
+    context: &Context,
+    request: Request,
+    head: &RequestHead,
+    purchase: Purchase<'_>,
+) -> worker::Result<Response> {
+    let Some(offer) = purchase.sale.route.offers.get(purchase.offer) else {
+        return respond::closed();
+    };
+    let Some(name) = settler_of(app, offer, &purchase.payment) else { return respond::closed() };
+    let (request, body) = match take_body(request, head, &purchase).await {
+        Ok(taken) => taken,
+        Err(error) => {
+            console_error!("body: {}", error.to_string());
+            return respond::error(400, "the request's body broke off");
+        }
+    };
+    let sequence = Sequence {
+        app,
+        env,
+        context,
+        head,
+        offer,
+        request,
+        settler: SettlerClient::new(env, &name)?,
+        payment: purchase.payment.identity(),
+        resource: purchase.sale.binding(offer, body.as_ref()),
+        ticket: new_ticket()?,
+        purchase: &purchase,
+    };
+    sequence.run().await
+}
+
+/// The name of the Settler that a payment goes to.
+fn settler_of(app: &App, offer: &Offer, payment: &VerifiedPayment) -> Option<String> {
+    let config = app.loaded.config.as_ref().ok()?;
+    let network = config.networks.get(offer.network)?;
+    let key = match payment {
+        VerifiedPayment::Evm(payment) => {
+            let relayers: Vec<_> =
+                config.relayers.iter().map(crate::evm::RelayerKey::address).collect();
+            relayer_for(&payment.from(), &relayers)?.to_string()
+        }
+        VerifiedPayment::Solana(payment) => payment.fee_payer().to_string(),
+    };
+    Some(settler_name(network.id, &key))
+}
+
+/// The request, and what its payment is bound to besides method and URL: the
+/// hash of a small body, or a number of its own for a large one.
+async fn take_body(
+    request: Request,
+    head: &RequestHead,
+    purchase: &Purchase<'_>,
+) -> worker::Result<(Request, Option<[u8; 32]>)> {
+    if purchase.sale.method.is_safe() || request.body().is_none() {
+        return Ok((request, None));
+    }
+    let length = head.header("Content-Length").and_then(|length| length.parse::<usize>().ok());
+    if length.is_none_or(|length| length > MAX_BOUND_BODY) {
+        let mut unique = [0; 32];
+        getrandom::fill(&mut unique).map_err(|error| error.to_string())?;
+        return Ok((request, Some(unique)));
+    }
+    let copy = request.clone()?;
+    let hash = keccak256(&read_bytes(&copy).await?);
+    Ok((request, Some(hash)))
+}
+
+impl Sequence<'_> {
+    async fn run(&self) -> worker::Result<Response> {
+        let claim = ClaimRequest {
+            payment: self.payment.clone(),
+            resource: self.resource.clone(),
+            ticket: self.ticket,
+            expires_at: self.purchase.payment.expires_at(clock::now()),
+        };
+        // KV may say "used"; only the Settler can say "fresh". When it can't
+        // be reached, KV still serves those who have paid.
+        let (replay, claimed) = join(self.replay(), self.settler.claim(&claim)).await;
+        match (replay, claimed) {
+            (_, Ok(ClaimReply::Settled(settlement)))
+            | (Some(Replay::Deliver(settlement)), Err(_)) => self.deliver_again(&settlement).await,
+            (Some(Replay::Refuse), Err(_)) => self.refused(Reason::DuplicateSettlement).await,
+            (None, Err(error)) => {
+                console_error!("claim: {}", error.to_string());
+                respond::try_again("the payment can't be settled right now; nothing was charged")
+            }
+            (Some(Replay::Deliver(settlement)), Ok(ClaimReply::Fresh)) => {
+                self.release().await;
+                self.deliver_again(&settlement).await
+            }
+            (Some(Replay::Refuse), Ok(ClaimReply::Fresh)) => {
+                self.release().await;
+                self.refused(Reason::DuplicateSettlement).await
+            }
+            (_, Ok(ClaimReply::Refused(reason))) => self.refused(reason).await,
+            (_, Ok(ClaimReply::Pending { transaction })) => self.pending(transaction).await,
+            (_, Ok(ClaimReply::Busy)) => respond::try_again(
+                "another request with this payment is being answered; nothing more was charged",
+            ),
+            (None, Ok(ClaimReply::Fresh)) => match self.purchase.sale.route.settle {
+                SettleWhen::After => self.settle_after_origin().await,
+                SettleWhen::Before => self.settle_before_origin().await,
+            },
+        }
+    }
+
+    /// Asks the origin, holds its answer, settles, delivers.
+    async fn settle_after_origin(&self) -> worker::Result<Response> {
+        // Nothing was sent: if the process dies here, the claim is free again
+        // after its lease.
+        let held = match self.ask_origin().await {
+            Ok(held) => held,
+            Err(error) => {
+                console_error!("origin: {}", error.to_string());
+                self.release().await;
+                return respond::error(502, "the origin did not answer; nothing was charged");
+            }
+        };
+        if !self.is_goods(&held) {
+            self.release().await;
+            return Ok(held);
+        }
+        match self.settle().await {
+            Ok(settlement) => self.deliver(&held, &settlement),
+            Err(answer) => {
+                if let Some(body) = held.body() {
+                    let _ = body.cancel();
+                }
+                answer
+            }
+        }
+    }
+
+    /// Settles, asks the origin, delivers whatever it says.
+    async fn settle_before_origin(&self) -> worker::Result<Response> {
+        let settlement = match self.settle().await {
+            Ok(settlement) => settlement,
+            Err(answer) => return answer,
+        };
+        self.deliver_again(&settlement).await
+    }
+
+    /// Whether an answer of the origin is what was ordered. Errors are not.
+    /// Nor is an assets server's redirect to a page's one name: the page is.
+    fn is_goods(&self, held: &Response) -> bool {
+        let is_redirect = (300..400).contains(&held.status());
+        held.status() < 400 && !(is_redirect && self.app.loaded.origin == Some(Origin::Assets))
+    }
+
+    async fn settle(&self) -> Result<Settlement, worker::Result<Response>> {
+        let request = SettleRequest {
+            payment: self.payment.clone(),
+            ticket: self.ticket,
+            resource: self.resource.clone(),
+            network: self.offer.v2.network,
+            terms: self.offer.terms.clone(),
+            payload: self.purchase.payload.clone(),
+            redeliver_seconds: self.purchase.sale.route.redeliver.as_secs(),
+        };
+        match self.settler.settle(&request).await {
+            Ok(Outcome::Settled(settlement)) => {
+                self.remember(&settlement);
+                Ok(settlement)
+            }
+            Ok(
+                Outcome::Failed { reason: Reason::UnexpectedSettleError, .. }
+                | Outcome::Unavailable,
+            ) => {
+                Err(respond::try_again("the chain can't be reached right now; nothing was charged"))
+            }
+            Ok(Outcome::Failed { reason, transaction }) => {
+                Err(self.not_paid(reason, transaction).await)
+            }
+            Ok(Outcome::Pending { transaction }) => Err(self.pending(transaction).await),
+            Err(error) => {
+                // Whether it was sent is not known here; the Settler knows,
+                // and the same payment asks it again.
+                console_error!("settle: {}", error.to_string());
+                Err(respond::try_again("send the same payment again; it is charged once at most"))
+            }
+        }
+    }
+
+    /// Asks the origin for what was paid for before.
+    async fn deliver_again(&self, settlement: &Settlement) -> worker::Result<Response> {
+        match self.ask_origin().await {
+            Ok(answer) => self.deliver(&answer, settlement),
+            Err(error) => {
+                console_error!("origin: {}", error.to_string());
+                let failed = respond::error(
+                    502,
+                    "the origin did not answer; send the same payment again, it is charged once",
+                )?;
+                self.put_receipt(&failed, &self.offer.receipt(self.purchase.version, settlement))?;
+                Ok(failed)
+            }
+        }
+    }
+
+    fn deliver(&self, answer: &Response, settlement: &Settlement) -> worker::Result<Response> {
+        let answer = origin::mutable(answer)?;
+        let headers = answer.headers();
+        self.put_receipt(&answer, &self.offer.receipt(self.purchase.version, settlement))?;
+        headers.set("Cache-Control", "private, no-store")?;
+        respond::allow_origins(&headers)?;
+        Ok(answer)
+    }
+
+    fn put_receipt(&self, answer: &Response, receipt: &SettlementResponse) -> worker::Result<()> {
+        Ok(answer.headers().set(self.purchase.version.receipt_header(), &receipt.to_header())?)
+    }
+
+    async fn ask_origin(&self) -> worker::Result<Response> {
+        let Some(to) = &self.app.loaded.origin else { return Err("no origin".into()) };
+        origin::ask(to, self.env, &self.request, self.head, &self.purchase.sale.path).await
+    }
+
+    async fn refused(&self, reason: Reason) -> worker::Result<Response> {
+        self.not_paid(reason, None).await
+    }
+
+    async fn pending(&self, transaction: String) -> worker::Result<Response> {
+        let answer = self.not_paid(Reason::SettlementPending, Some(transaction)).await?;
+        answer.headers().set("Retry-After", RETRY_AFTER)?;
+        Ok(answer)
+    }
+
+    async fn not_paid(
+        &self,
+        reason: Reason,
+        transaction: Option<String>,
+    ) -> worker::Result<Response> {
+        let version = self.purchase.version;
+        let payer = Some(self.purchase.payment.payer());
+        let receipt = self.offer.failure(version, reason, payer, transaction);
+        payment_required(
+            self.app,
+            self.head,
+            &self.purchase.sale,
+            Some(reason),
+            Some((version, receipt)),
+            self.context,
+        )
+        .await
+    }
+
+    /// Gives the claim up. If that fails, its lease ends by itself.
+    async fn release(&self) {
+        let request = ReleaseRequest { payment: self.payment.clone(), ticket: self.ticket };
+        if let Err(error) = self.settler.release(&request).await {
+            console_error!("release: {}", error.to_string());
+        }
+    }
+
+    /// What KV knows of the payment: nothing, if it can't be asked.
+    async fn replay(&self) -> Option<Replay> {
+        let kv = self.env.kv("REPLAY").ok()?;
+        let text = kv.get(&ReplayRecord::key(&self.payment)).text().await.ok()??;
+        let record: ReplayRecord = serde_json::from_str(&text).ok()?;
+        Some(record.judge(&self.resource, clock::now()))
+    }
+
+    /// Lets every edge know, after the answer has gone out.
+    fn remember(&self, settlement: &Settlement) {
+        let record =
+            ReplayRecord { resource: self.resource.clone(), settlement: settlement.clone() };
+        let now = clock::now();
+        let ttl = record.ttl_seconds(self.purchase.payment.expires_at(now), now);
+        let key = ReplayRecord::key(&self.payment);
+        match self.env.kv("REPLAY") {
+            Ok(kv) => self.context.wait_until(async move {
+                if let Err(error) = put(&kv, &key, &record, ttl).await {
+                    console_error!("REPLAY: {}", error);
+                }
+            }),
+            Err(error) => console_error!("REPLAY: {}", error.to_string()),
+        }
+    }
+}
+
+async fn put(kv: &KvStore, key: &str, record: &ReplayRecord, ttl: u64) -> Result<(), String> {
+    let text = serde_json::to_string(record).map_err(|error| error.to_string())?;
+    let put = kv.put(key, text).map_err(|error| error.to_string())?;
+    put.expiration_ttl(ttl).execute().await.map_err(|error| error.to_string())
+}

@@ -1,0 +1,54 @@
+//! Answers that the gate makes itself.
+
+use serde_json::json;
+use worker::web_sys::{Headers, Response, ResponseInit};
+
+use crate::gate::cors;
+
+/// The body of an answer: a text, or nothing.
+pub fn respond(status: u16, headers: &Headers, body: Option<&str>) -> worker::Result<Response> {
+    let init = ResponseInit::new();
+    init.set_status(status);
+    init.set_headers(headers);
+    Ok(Response::new_with_opt_str_and_init(body, &init)?)
+}
+
+/// An error that tells the client what to change.
+pub fn error(status: u16, message: &str) -> worker::Result<Response> {
+    let headers = Headers::new()?;
+    headers.set("Content-Type", "application/json")?;
+    headers.set("Cache-Control", "no-store")?;
+    allow_origins(&headers)?;
+    respond(status, &headers, Some(&json!({ "error": message }).to_string()))
+}
+
+/// Nothing can be sold now. Says nothing of why: the log does.
+pub fn closed() -> worker::Result<Response> {
+    error(503, "this resource is not for sale right now")
+}
+
+/// Nothing was charged, and the same payment may be tried again.
+pub fn try_again(message: &str) -> worker::Result<Response> {
+    let response = error(503, message)?;
+    response.headers().set("Retry-After", "2")?;
+    Ok(response)
+}
+
+/// The answer to a preflight: what a page elsewhere may send and read.
+pub fn preflight() -> worker::Result<Response> {
+    let headers = Headers::new()?;
+    headers.set("Access-Control-Allow-Methods", cors::ALLOWED_METHODS)?;
+    headers.set("Access-Control-Allow-Headers", cors::ALLOWED_HEADERS)?;
+    headers.set("Access-Control-Max-Age", cors::MAX_AGE)?;
+    allow_origins(&headers)?;
+    respond(204, &headers, None)
+}
+
+/// Lets a page elsewhere read an answer, where its origin hasn't said who may.
+pub fn allow_origins(headers: &Headers) -> worker::Result<()> {
+    if !headers.has("Access-Control-Allow-Origin")? {
+        headers.set("Access-Control-Allow-Origin", "*")?;
+    }
+    headers.append("Access-Control-Expose-Headers", cors::EXPOSED_HEADERS)?;
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! Talking to a Settler from the gate.
+
+use js_sys::futures::JsFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::web_sys;
+use worker::{Env, Method, Request, RequestInit};
+
+use crate::settlement::{ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest};
+
+/// The Settler of one relayer on one network.
+pub struct SettlerClient {
+    stub: worker::Stub,
+}
+
+impl SettlerClient {
+    /// The Settler with this name.
+    pub fn new(env: &Env, name: &str) -> worker::Result<Self> {
+        Ok(Self { stub: env.durable_object("SETTLER")?.get_by_name(name)? })
+    }
+
+    /// Binds a payment to a resource.
+    pub async fn claim(&self, request: &ClaimRequest) -> worker::Result<ClaimReply> {
+        self.call("claim", request).await
+    }
+
+    /// Settles a claimed payment.
+    pub async fn settle(&self, request: &SettleRequest) -> worker::Result<Outcome> {
+        self.call("settle", request).await
+    }
+
+    /// Gives a claim up.
+    pub async fn release(&self, request: &ReleaseRequest) -> worker::Result<()> {
+        self.call("release", request).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        verb: &str,
+        message: &impl Serialize,
+    ) -> worker::Result<T> {
+        let mut init = RequestInit::new();
+        init.with_method(Method::Post);
+        init.with_body(Some(JsValue::from(serde_json::to_string(message)?)));
+        let request = Request::new_with_init(&format!("https://settler/{verb}"), &init)?;
+        let response: web_sys::Response = self.stub.fetch_with_request(request).await?.into();
+        let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
+        if response.status() != 200 {
+            return Err(format!("settler: {verb}: {} {text}", response.status()).into());
+        }
+        Ok(serde_json::from_str(&text)?)
+    }
+}
+
+/// A number that nobody can guess: names a claim.
+pub fn new_ticket() -> worker::Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+/// Reads the bytes of a body into memory.
+pub async fn read_bytes(request: &web_sys::Request) -> worker::Result<Vec<u8>> {
+    let buffer = JsFuture::from(request.array_buffer()?).await?;
+    Ok(js_sys::Uint8Array::new(buffer.unchecked_ref()).to_vec())
+}

@@ -1,0 +1,120 @@
+//! A Settler's tables, in the SQLite storage of its Durable Object.
+//!
+//! Messages of the object leave only after what was written before them is on
+//! disk (Cloudflare's output gates): the journal is ahead of the chain.
+
+use serde::de::DeserializeOwned;
+use worker::{SqlStorage, SqlStorageValue, Storage};
+
+use crate::settlement::{JournalEntry, PaymentRecord, Store, StoreError};
+use crate::time::UnixSeconds;
+
+/// The tables, created when they are missing.
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS payments (
+        id TEXT PRIMARY KEY,
+        keep_until INTEGER NOT NULL,
+        record TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS payments_by_age ON payments (keep_until);
+    CREATE TABLE IF NOT EXISTS journal (
+        id TEXT PRIMARY KEY,
+        written_at INTEGER NOT NULL,
+        entry TEXT NOT NULL
+    ) WITHOUT ROWID;
+";
+
+/// The largest number that JavaScript keeps exactly.
+const FOREVER: u64 = (1 << 53) - 1;
+
+/// The tables of one Settler.
+pub struct SqlStore {
+    sql: SqlStorage,
+}
+
+impl SqlStore {
+    /// Opens the tables.
+    pub fn new(storage: &Storage) -> Result<Self, StoreError> {
+        let store = Self { sql: storage.sql() };
+        store.run(SCHEMA, vec![])?;
+        Ok(store)
+    }
+
+    fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<(), StoreError> {
+        self.sql.exec(query, values).map(drop).map_err(failed)
+    }
+
+    /// The first column of each row, read as JSON.
+    fn read<T: DeserializeOwned>(
+        &self,
+        query: &str,
+        values: Vec<SqlStorageValue>,
+    ) -> Result<Vec<T>, StoreError> {
+        let rows = self.sql.exec(query, values).map_err(failed)?;
+        rows.raw()
+            .map(|row| match row.map_err(failed)?.into_iter().next() {
+                Some(SqlStorageValue::String(text)) => {
+                    serde_json::from_str(&text).map_err(|error| StoreError(error.to_string()))
+                }
+                _ => Err(StoreError("a row without a text".into())),
+            })
+            .collect()
+    }
+}
+
+impl Store for SqlStore {
+    fn payment(&self, id: &str) -> Result<Option<PaymentRecord>, StoreError> {
+        let rows = self.read("SELECT record FROM payments WHERE id = ?", vec![id.into()])?;
+        Ok(rows.into_iter().next())
+    }
+
+    fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError> {
+        self.run(
+            "INSERT OR REPLACE INTO payments (id, keep_until, record) VALUES (?, ?, ?)",
+            vec![
+                record.payment.as_str().into(),
+                seconds(record.keep_until()),
+                json(record)?.into(),
+            ],
+        )
+    }
+
+    fn delete_payment(&self, id: &str) -> Result<(), StoreError> {
+        self.run("DELETE FROM payments WHERE id = ?", vec![id.into()])
+    }
+
+    // Writes without an await between them are one transaction to the disk.
+    fn submit(&self, entry: &JournalEntry, records: &[PaymentRecord]) -> Result<(), StoreError> {
+        self.run(
+            "INSERT OR REPLACE INTO journal (id, written_at, entry) VALUES (?, ?, ?)",
+            vec![entry.transaction.as_str().into(), seconds(entry.written_at), json(entry)?.into()],
+        )?;
+        records.iter().try_for_each(|record| self.put_payment(record))
+    }
+
+    fn open_entries(&self) -> Result<Vec<JournalEntry>, StoreError> {
+        self.read("SELECT entry FROM journal ORDER BY written_at", vec![])
+    }
+
+    fn close(&self, transaction: &str, records: &[PaymentRecord]) -> Result<(), StoreError> {
+        records.iter().try_for_each(|record| self.put_payment(record))?;
+        self.run("DELETE FROM journal WHERE id = ?", vec![transaction.into()])
+    }
+
+    fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {
+        self.run("DELETE FROM payments WHERE keep_until < ?", vec![seconds(now)])
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError(error.to_string()))
+}
+
+fn seconds(time: UnixSeconds) -> SqlStorageValue {
+    SqlStorageValue::Integer(i64::try_from(time.0.min(FOREVER)).unwrap_or(i64::MAX))
+}
+
+#[allow(clippy::needless_pass_by_value)] // Its only use is in `map_err`.
+fn failed(error: worker::Error) -> StoreError {
+    StoreError(error.to_string())
+}

@@ -1,0 +1,48 @@
+//! What a Settler needs from the world around it.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use super::Store;
+use crate::rpc::Transport;
+use crate::time::UnixSeconds;
+
+/// The clock, the network, the disk and the scheduler.
+#[allow(async_fn_in_trait)] // Workers have one thread: nothing needs to be Send.
+pub trait Host: Clone + 'static {
+    /// What carries JSON-RPC.
+    type Transport: Transport + 'static;
+    /// What keeps records.
+    type Store: Store + 'static;
+
+    /// A carrier of JSON-RPC.
+    fn transport(&self) -> Self::Transport;
+    /// The time.
+    fn now(&self) -> UnixSeconds;
+    /// Waits.
+    async fn sleep(&self, duration: Duration);
+    /// Runs a task that outlives the request that started it.
+    fn spawn(&self, task: impl Future<Output = ()> + 'static);
+    /// Asks for [`Settler::wake`](super::Settler::wake) to be called in this
+    /// many seconds, or earlier if that was asked for before; also when
+    /// everything here has died in between.
+    fn wake_in(&self, seconds: u64);
+    /// Writes a line for the operator.
+    fn log(&self, line: &str);
+}
+
+/// Waits for a future, but no longer than `limit`.
+pub(super) async fn within<T>(
+    host: &impl Host,
+    limit: Duration,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let sleep = pin!(host.sleep(limit));
+    match select(pin!(future), sleep).await {
+        Either::Left((value, _)) => Some(value),
+        Either::Right(((), _)) => None,
+    }
+}

@@ -1,0 +1,32 @@
+//! From a verified payment to money in the seller's account, once.
+//!
+//! One [`Settler`] exists in the world for each relayer of each chain. It owns
+//! the claims on payments, the relayer's nonces and the journal of what was
+//! sent. All of it is written against [`Host`] and [`Store`], so it runs on
+//! the host in tests as it runs in a Durable Object.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`record`] | the life of one payment, as a pure state machine |
+//! | [`store`] | what a Settler keeps on disk |
+//! | [`messages`] | what the gate asks of a Settler |
+//! | [`settler`] | claims, waiting requests, and who settles what |
+//! | [`evm`], [`solana`] | getting payments onto a chain |
+//! | [`relayer`] | which Settler a payment goes to |
+//! | [`replay`] | what every edge remembers of a settled payment |
+
+pub mod evm;
+pub mod host;
+pub mod messages;
+pub mod record;
+pub mod relayer;
+pub mod replay;
+pub mod settler;
+pub mod solana;
+pub mod store;
+
+pub use host::Host;
+pub use messages::{ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest};
+pub use record::{PaymentRecord, Settlement, State};
+pub use settler::Settler;
+pub use store::{JournalEntry, Store, StoreError};

@@ -1,0 +1,207 @@
+//! The life of one payment: `Claimed → Submitted → Settled | Failed`.
+//!
+//! A pure state machine. An unclear answer of a chain is a state, not an
+//! error: a payment stays `Submitted` until the chain has said what became of
+//! it, and nothing but the chain's word ends that.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ClaimRequest, SettleRequest};
+use crate::amount::AtomicAmount;
+use crate::protocol::Reason;
+use crate::time::UnixSeconds;
+
+/// For how long a claim is its holder's alone, in seconds.
+///
+/// Too short, and a slow origin is asked twice for one resource. Too long, and
+/// a buyer whose request died waits that long before the payment can be used.
+pub const LEASE_SECONDS: u64 = 30;
+
+/// What is known of one payment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PaymentRecord {
+    /// The payment's identity.
+    pub payment: String,
+    /// What it buys. Bound at the first claim, for good once it was submitted.
+    pub resource: String,
+    /// From when on it can't land any more.
+    pub expires_at: UnixSeconds,
+    /// Where it stands.
+    pub state: State,
+}
+
+/// Where a payment stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum State {
+    /// Bound to a resource; nothing was sent.
+    Claimed {
+        /// Who holds the claim.
+        ticket: u64,
+        /// Until when no one else can take it.
+        lease_until: UnixSeconds,
+    },
+    /// A signed transaction that carries it is in the journal, and may be on
+    /// its way.
+    Submitted {
+        /// The transaction in the journal that carries it.
+        transaction: String,
+        /// What is being settled, to be read again after a crash.
+        order: Box<Order>,
+    },
+    /// The seller has been paid.
+    Settled(Settlement),
+    /// The chain said no. Nothing was delivered, and the payment may be
+    /// claimed again.
+    Failed {
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// What is being settled: the request, and when its payment was verified.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// The request.
+    pub request: SettleRequest,
+    /// The time of the check that let it through.
+    pub verified_at: UnixSeconds,
+}
+
+/// A payment that the chain has confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// The transaction's hash or signature.
+    pub transaction: String,
+    /// Who paid.
+    pub payer: String,
+    /// What was paid, in atomic units.
+    pub amount: AtomicAmount,
+    /// Until when the resource may be delivered again.
+    pub redeliver_until: UnixSeconds,
+}
+
+/// What a claim comes to, given what is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody holds the payment: write it down as the asker's.
+    Fresh,
+    /// The same resource is being bought right now: wait for its outcome.
+    InFlight,
+    /// The same resource was bought with it: deliver again.
+    Settled(Settlement),
+    /// It can't buy this.
+    OtherResource,
+}
+
+impl PaymentRecord {
+    /// A record of a payment that is now the asker's.
+    pub fn claimed(request: &ClaimRequest, now: UnixSeconds) -> Self {
+        Self {
+            payment: request.payment.clone(),
+            resource: request.resource.clone(),
+            expires_at: request.expires_at,
+            state: State::Claimed { ticket: request.ticket, lease_until: now.plus(LEASE_SECONDS) },
+        }
+    }
+
+    /// Whether this payment can be claimed. `is_live`: whether the holder of a
+    /// ticket may still be at work. What was claimed before a restart has no
+    /// holder here; a retry for the same resource need not wait for its lease.
+    ///
+    /// A false `Fresh` would let one payment buy twice; a false `InFlight`
+    /// only costs a wait.
+    pub fn claim(
+        known: Option<&Self>,
+        request: &ClaimRequest,
+        now: UnixSeconds,
+        is_live: impl Fn(u64) -> bool,
+    ) -> Claim {
+        let Some(known) = known else { return Claim::Fresh };
+        let same = known.resource == request.resource;
+        match &known.state {
+            State::Failed { .. } => Claim::Fresh,
+            State::Claimed { ticket, .. } if *ticket == request.ticket && same => Claim::Fresh,
+            State::Claimed { lease_until, .. } if *lease_until <= now => Claim::Fresh,
+            State::Claimed { ticket, .. } if same && !is_live(*ticket) => Claim::Fresh,
+            State::Claimed { .. } | State::Submitted { .. } if same => Claim::InFlight,
+            State::Settled(settlement) if same && now <= settlement.redeliver_until => {
+                Claim::Settled(settlement.clone())
+            }
+            State::Claimed { .. } | State::Submitted { .. } | State::Settled(_) => {
+                Claim::OtherResource
+            }
+        }
+    }
+
+    /// Whether this ticket holds the claim, and nothing was sent yet.
+    pub fn is_held_by(&self, holder: u64) -> bool {
+        matches!(self.state, State::Claimed { ticket, .. } if ticket == holder)
+    }
+
+    /// Until when the record must be kept: as long as the payment could land
+    /// or be delivered again.
+    pub fn keep_until(&self) -> UnixSeconds {
+        match &self.state {
+            State::Settled(settlement) => self.expires_at.max(settlement.redeliver_until),
+            State::Claimed { lease_until, .. } => self.expires_at.max(*lease_until),
+            State::Submitted { .. } => UnixSeconds(u64::MAX),
+            State::Failed { .. } => self.expires_at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixSeconds = UnixSeconds(1_000);
+
+    fn request(resource: &str, ticket: u64) -> ClaimRequest {
+        ClaimRequest {
+            payment: "p".into(),
+            resource: resource.into(),
+            ticket,
+            expires_at: NOW.plus(300),
+        }
+    }
+
+    fn claim(known: &PaymentRecord, resource: &str, now: UnixSeconds) -> Claim {
+        PaymentRecord::claim(Some(known), &request(resource, 2), now, |ticket| ticket == 1)
+    }
+
+    #[test]
+    fn a_claim_is_its_holders_until_the_lease_is_over() {
+        assert_eq!(PaymentRecord::claim(None, &request("a", 1), NOW, |_| true), Claim::Fresh);
+        let known = PaymentRecord::claimed(&request("a", 1), NOW);
+        assert_eq!(claim(&known, "a", NOW), Claim::InFlight);
+        assert_eq!(claim(&known, "b", NOW), Claim::OtherResource);
+        assert_eq!(claim(&known, "b", NOW.plus(LEASE_SECONDS - 1)), Claim::OtherResource);
+        assert_eq!(claim(&known, "b", NOW.plus(LEASE_SECONDS)), Claim::Fresh);
+        assert!(known.is_held_by(1) && !known.is_held_by(2));
+    }
+
+    #[test]
+    fn what_a_restart_orphaned_is_free_for_the_same_resource_only() {
+        let orphan = PaymentRecord::claimed(&request("a", 9), NOW);
+        assert_eq!(claim(&orphan, "a", NOW), Claim::Fresh);
+        assert_eq!(claim(&orphan, "b", NOW), Claim::OtherResource);
+    }
+
+    #[test]
+    fn a_settled_payment_buys_its_resource_again_until_its_window_ends() {
+        let mut known = PaymentRecord::claimed(&request("a", 1), NOW);
+        let settlement = Settlement {
+            transaction: "0x1".into(),
+            payer: "0x2".into(),
+            amount: AtomicAmount(1),
+            redeliver_until: NOW.plus(600),
+        };
+        known.state = State::Settled(settlement.clone());
+        assert_eq!(claim(&known, "a", NOW.plus(600)), Claim::Settled(settlement));
+        assert_eq!(claim(&known, "a", NOW.plus(601)), Claim::OtherResource);
+        assert_eq!(claim(&known, "b", NOW), Claim::OtherResource);
+        assert_eq!(known.keep_until(), NOW.plus(600));
+        known.state = State::Failed { reason: Reason::InvalidTransactionState };
+        assert_eq!(claim(&known, "b", NOW), Claim::Fresh);
+    }
+}

@@ -1,0 +1,53 @@
+//! What every edge remembers of a settled payment: the record in KV.
+//!
+//! KV has no compare-and-set, and a read may be a minute old. So it can say
+//! that a payment was used, and never that it was not.
+
+use serde::{Deserialize, Serialize};
+
+use super::Settlement;
+use crate::time::UnixSeconds;
+
+/// The shortest life that KV gives a value, in seconds.
+const MIN_TTL_SECONDS: u64 = 60;
+
+/// A settled payment, the resource it bought, and how it was settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayRecord {
+    /// What it bought.
+    pub resource: String,
+    /// How it was settled.
+    pub settlement: Settlement,
+}
+
+/// What a record says of a payment that is presented again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// It bought this very resource: deliver it again.
+    Deliver(Settlement),
+    /// It bought something else, or its window is over.
+    Refuse,
+}
+
+impl ReplayRecord {
+    /// The key of a payment's record.
+    pub fn key(payment: &str) -> String {
+        format!("paid/{payment}")
+    }
+
+    /// What to do with a payment that is presented for `resource`.
+    pub fn judge(self, resource: &str, now: UnixSeconds) -> Replay {
+        if self.resource == resource && now <= self.settlement.redeliver_until {
+            Replay::Deliver(self.settlement)
+        } else {
+            Replay::Refuse
+        }
+    }
+
+    /// How many seconds to keep the record: past the time when the payment
+    /// could land again or be delivered again.
+    pub fn ttl_seconds(&self, payment_expires_at: UnixSeconds, now: UnixSeconds) -> u64 {
+        let until = payment_expires_at.max(self.settlement.redeliver_until);
+        until.plus(MIN_TTL_SECONDS).since(now).max(MIN_TTL_SECONDS)
+    }
+}

@@ -1,0 +1,343 @@
+//! Claims, the requests that wait for one another, and who settles what.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+
+use super::evm::EvmLane;
+use super::host::within;
+use super::record::{Claim, Order};
+use super::solana::SolanaLane;
+use super::{
+    ClaimReply, ClaimRequest, Host, Outcome, PaymentRecord, ReleaseRequest, SettleRequest,
+    Settlement, State, Store, StoreError,
+};
+use crate::exact::{self, VerifiedPayment};
+use crate::protocol::Reason;
+
+/// How long a request waits for what another one does with its payment. A
+/// little less than what clients and the edge give a request.
+pub const JOIN_LIMIT: Duration = Duration::from_secs(25);
+
+/// How often the journal is looked at while something is in it, in seconds.
+pub const WAKE_SECONDS: u64 = 30;
+
+/// The one place that can settle the payments of one relayer on one network.
+pub struct Settler<H: Host> {
+    shared: Rc<Shared<H>>,
+    lane: Lane<H>,
+}
+
+/// The way onto a chain.
+pub enum Lane<H: Host> {
+    /// An EVM chain, by one relayer.
+    Evm(Rc<EvmLane<H>>),
+    /// A Solana cluster, by one fee payer.
+    Solana(Rc<SolanaLane<H>>),
+}
+
+/// What a Settler and its lane share.
+pub(super) struct Shared<H: Host> {
+    pub host: H,
+    pub store: H::Store,
+    waiting: RefCell<HashMap<String, Vec<oneshot::Sender<()>>>>,
+    /// Tickets that were issued since this object came to life.
+    live: RefCell<HashSet<u64>>,
+}
+
+impl<H: Host> Settler<H> {
+    /// A Settler over this store.
+    pub fn new(host: H, store: H::Store, lane: impl FnOnce(LaneParts<H>) -> Lane<H>) -> Self {
+        let shared =
+            Rc::new(Shared { host, store, waiting: RefCell::default(), live: RefCell::default() });
+        let lane = lane(LaneParts(Rc::clone(&shared)));
+        Self { shared, lane }
+    }
+
+    /// Binds a payment to a resource, or says what it is bound to. A second
+    /// request for the same resource waits for the outcome of the first.
+    ///
+    /// # Errors
+    /// The disk failed: nothing may be delivered.
+    pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, StoreError> {
+        let shared = &self.shared;
+        let deadline = shared.host.now().plus(JOIN_LIMIT.as_secs());
+        loop {
+            let now = shared.host.now();
+            let known = shared.store.payment(&request.payment)?;
+            let is_live = |ticket| shared.live.borrow().contains(&ticket);
+            match PaymentRecord::claim(known.as_ref(), request, now, is_live) {
+                Claim::Fresh => {
+                    // Read, decided and written without an await: nothing
+                    // else runs in between.
+                    shared.store.put_payment(&PaymentRecord::claimed(request, now))?;
+                    shared.live.borrow_mut().insert(request.ticket);
+                    return Ok(ClaimReply::Fresh);
+                }
+                Claim::Settled(settlement) => return Ok(ClaimReply::Settled(settlement)),
+                Claim::OtherResource => {
+                    return Ok(ClaimReply::Refused(Reason::DuplicateSettlement));
+                }
+                Claim::InFlight if now >= deadline => {
+                    return Ok(match known.map(|known| known.state) {
+                        Some(State::Submitted { transaction, .. }) => {
+                            ClaimReply::Pending { transaction }
+                        }
+                        _ => ClaimReply::Busy,
+                    });
+                }
+                Claim::InFlight => {
+                    let limit = match known.map(|known| known.state) {
+                        // Who holds a claim may die without a word.
+                        Some(State::Claimed { lease_until, .. }) => lease_until.min(deadline),
+                        _ => deadline,
+                    };
+                    let limit = Duration::from_secs(limit.since(now).max(1));
+                    let changed = shared.change_of(&request.payment);
+                    let _ = within(&shared.host, limit, changed).await;
+                    if let Some(PaymentRecord { state: State::Failed { reason }, .. }) =
+                        shared.store.payment(&request.payment)?
+                    {
+                        return Ok(ClaimReply::Refused(reason));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Settles a payment that the asker has claimed.
+    ///
+    /// # Errors
+    /// The disk failed: nothing may be delivered.
+    pub async fn settle(&self, request: SettleRequest) -> Result<Outcome, StoreError> {
+        let shared = &self.shared;
+        let Some(record) = shared.store.payment(&request.payment)? else {
+            return Ok(Outcome::Unavailable);
+        };
+        if record.resource != request.resource {
+            return Ok(refused(Reason::DuplicateSettlement));
+        }
+        if record.is_held_by(request.ticket) {
+            let now = shared.host.now();
+            match exact::verify(&request.payload, &request.terms, now) {
+                Ok(payment) if payment.identity() == request.payment => {
+                    let job = Job { request, payment };
+                    return self.lane_settle(job).await;
+                }
+                Ok(_) => return Ok(refused(Reason::InvalidPayload)),
+                Err(reason) => {
+                    shared.release(&request.payment, request.ticket)?;
+                    return Ok(refused(reason));
+                }
+            }
+        }
+        // The lease ran out and a retry for the same resource took over: its
+        // outcome is this one's.
+        let claim = ClaimRequest {
+            payment: request.payment,
+            resource: request.resource,
+            ticket: request.ticket,
+            expires_at: record.expires_at,
+        };
+        Ok(match self.claim(&claim).await? {
+            ClaimReply::Settled(settlement) => Outcome::Settled(settlement),
+            ClaimReply::Refused(reason) => refused(reason),
+            ClaimReply::Pending { transaction } => Outcome::Pending { transaction },
+            ClaimReply::Busy => Outcome::Unavailable,
+            ClaimReply::Fresh => {
+                shared.release(&claim.payment, claim.ticket)?;
+                Outcome::Unavailable
+            }
+        })
+    }
+
+    /// Gives a claim up. Does nothing if it isn't the asker's, or if anything
+    /// was sent.
+    pub fn release(&self, request: &ReleaseRequest) -> Result<(), StoreError> {
+        self.shared.release(&request.payment, request.ticket)
+    }
+
+    /// Takes up what a crash left in the journal, and forgets what is old.
+    /// Called when the object comes to life and by its alarm.
+    pub fn wake(&self) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        shared.store.forget_until(shared.host.now())?;
+        let entries = shared.store.open_entries()?;
+        if !entries.is_empty() {
+            shared.host.wake_in(WAKE_SECONDS);
+        }
+        match &self.lane {
+            Lane::Evm(lane) => lane.resume(entries),
+            Lane::Solana(lane) => lane.resume(entries),
+        }
+        Ok(())
+    }
+
+    async fn lane_settle(&self, job: Job) -> Result<Outcome, StoreError> {
+        match &self.lane {
+            Lane::Evm(lane) => lane.settle(job).await,
+            Lane::Solana(lane) => lane.settle(job).await,
+        }
+    }
+}
+
+const fn refused(reason: Reason) -> Outcome {
+    Outcome::Failed { reason, transaction: None }
+}
+
+/// What a lane is made from.
+pub struct LaneParts<H: Host>(pub(super) Rc<Shared<H>>);
+
+/// A payment that is to be settled, and the request that asks for it.
+pub(super) struct Job {
+    pub request: SettleRequest,
+    pub payment: VerifiedPayment,
+}
+
+impl<H: Host> Shared<H> {
+    /// Resolves when something has become of a payment.
+    fn change_of(&self, payment: &str) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.borrow_mut().entry(payment.to_owned()).or_default().push(sender);
+        receiver
+    }
+
+    /// Wakes who waits for a payment.
+    fn tell(&self, payment: &str) {
+        for sender in self.waiting.borrow_mut().remove(payment).unwrap_or_default() {
+            // Whoever has given up waiting need not know.
+            let _ = sender.send(());
+        }
+    }
+
+    /// Frees a claim that was never submitted, if this ticket holds it.
+    pub fn release(&self, payment: &str, ticket: u64) -> Result<(), StoreError> {
+        if self.store.payment(payment)?.is_some_and(|record| record.is_held_by(ticket)) {
+            self.store.delete_payment(payment)?;
+            self.live.borrow_mut().remove(&ticket);
+            self.tell(payment);
+        }
+        Ok(())
+    }
+
+    /// Frees a claim whose payment was refused, and lets those who wait for it
+    /// know why.
+    pub fn refuse(&self, request: &SettleRequest, reason: Reason) -> Result<Outcome, StoreError> {
+        if let Some(mut record) = self.store.payment(&request.payment)?
+            && record.is_held_by(request.ticket)
+        {
+            record.state = State::Failed { reason };
+            self.store.put_payment(&record)?;
+            self.live.borrow_mut().remove(&request.ticket);
+            self.tell(&request.payment);
+        }
+        Ok(refused(reason))
+    }
+
+    /// The record of a job as submitted in this transaction; `None` if the
+    /// claim is no longer this job's.
+    pub fn submitted(
+        &self,
+        job: &Job,
+        transaction: &str,
+    ) -> Result<Option<PaymentRecord>, StoreError> {
+        let record = self.store.payment(&job.request.payment)?;
+        Ok(record.filter(|record| record.is_held_by(job.request.ticket)).map(|mut record| {
+            let order = Order { request: job.request.clone(), verified_at: self.host.now() };
+            record.state =
+                State::Submitted { transaction: transaction.to_owned(), order: Box::new(order) };
+            record
+        }))
+    }
+
+    /// Writes what became of a transaction's payments, closes the transaction
+    /// and wakes who waits. A payment's record is changed only if it is still
+    /// this transaction's.
+    pub fn close(&self, transaction: &str, fates: &[(String, Fate)]) -> Result<(), StoreError> {
+        let mut records = vec![];
+        for (payment, fate) in fates {
+            let Some(mut record) = self.store.payment(payment)? else { continue };
+            let State::Submitted { transaction: carrier, order } = &record.state else { continue };
+            if carrier != transaction {
+                continue;
+            }
+            record.state = match fate {
+                Fate::Paid { payer, amount, transaction } => State::Settled(Settlement {
+                    transaction: transaction.clone(),
+                    payer: payer.clone(),
+                    amount: *amount,
+                    redeliver_until: self.host.now().plus(order.request.redeliver_seconds),
+                }),
+                Fate::NotPaid(reason) => State::Failed { reason: *reason },
+            };
+            records.push(record);
+        }
+        self.store.close(transaction, &records)?;
+        for (payment, _) in fates {
+            self.tell(payment);
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of a payment that is submitted, or for as long as a
+    /// request can wait.
+    pub async fn outcome_of(&self, payment: &str) -> Result<Outcome, StoreError> {
+        let deadline = self.host.now().plus(JOIN_LIMIT.as_secs());
+        loop {
+            let record = self.store.payment(payment)?;
+            let now = self.host.now();
+            match record.map(|record| record.state) {
+                Some(State::Settled(settlement)) => return Ok(Outcome::Settled(settlement)),
+                Some(State::Failed { reason }) => return Ok(refused(reason)),
+                Some(State::Submitted { transaction, .. }) if now >= deadline => {
+                    return Ok(Outcome::Pending { transaction });
+                }
+                Some(State::Submitted { .. }) => {
+                    let limit = Duration::from_secs(deadline.since(now));
+                    let _ = within(&self.host, limit, self.change_of(payment)).await;
+                }
+                Some(State::Claimed { .. }) | None => return Ok(Outcome::Unavailable),
+            }
+        }
+    }
+
+    /// The orders of a journal entry's payments, verified again as they were
+    /// then. One that can't be read any more is left out.
+    pub fn orders_of(
+        &self,
+        payments: &[String],
+    ) -> Result<Vec<(String, VerifiedPayment)>, StoreError> {
+        let mut orders = vec![];
+        for id in payments {
+            let Some(record) = self.store.payment(id)? else { continue };
+            let State::Submitted { order, .. } = &record.state else { continue };
+            let Order { request, verified_at } = &**order;
+            match exact::verify(&request.payload, &request.terms, *verified_at) {
+                Ok(payment) => orders.push((id.clone(), payment)),
+                Err(reason) => {
+                    self.host.log(&format!("journal: {id} can't be read again: {reason}"));
+                }
+            }
+        }
+        Ok(orders)
+    }
+}
+
+/// What a chain says of a payment that was submitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The seller has the money.
+    Paid {
+        /// Who paid.
+        payer: String,
+        /// How much, in atomic units.
+        amount: crate::amount::AtomicAmount,
+        /// By which transaction.
+        transaction: String,
+    },
+    /// The transaction ended without it.
+    NotPaid(Reason),
+}

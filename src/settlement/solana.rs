@@ -1,0 +1,217 @@
+//! Getting payments onto Solana: simulate, co-sign, send, and send again until
+//! the blockhash has expired.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::settler::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
+use super::{Host, JournalEntry, Outcome, Store, StoreError};
+use crate::exact::VerifiedPayment;
+use crate::protocol::Reason;
+use crate::rpc::{Call, Nodes, READ_TIMEOUT, Reply};
+use crate::solana::{self, FeePayerKey, SimulationOutcome, Status, rpc};
+
+/// For how many blocks a blockhash is valid.
+const BLOCKHASH_BLOCKS: u64 = 150;
+
+/// How often a transaction's status is asked for.
+const STATUS_POLL: Duration = Duration::from_millis(400);
+
+/// After how many polls the same bytes are sent again.
+const POLLS_PER_RESEND: u32 = 5;
+
+/// The fee payer's lane onto one cluster.
+pub struct SolanaLane<H: Host> {
+    shared: Rc<Shared<H>>,
+    nodes: Nodes<H::Transport>,
+    key: FeePayerKey,
+    in_air: RefCell<HashSet<String>>,
+}
+
+impl<H: Host> SolanaLane<H> {
+    /// The lane of this fee payer onto the cluster behind these nodes.
+    pub fn new(parts: LaneParts<H>, nodes: Nodes<H::Transport>, key: FeePayerKey) -> Rc<Self> {
+        Rc::new(Self { shared: parts.0, nodes, key, in_air: RefCell::default() })
+    }
+
+    /// Settles a payment, or says how far it got.
+    pub(super) async fn settle(self: &Rc<Self>, job: Job) -> Result<Outcome, StoreError> {
+        let shared = &self.shared;
+        let VerifiedPayment::Solana(payment) = &job.payment else {
+            return shared.refuse(&job.request, Reason::InvalidNetwork);
+        };
+        let Ok(signed) = solana::co_sign(payment, &self.key) else {
+            return shared.refuse(&job.request, Reason::SvmFeePayerMismatch);
+        };
+        let calls = [
+            Call::new("simulateTransaction", rpc::simulate_transaction_params(&signed)),
+            Call::new("getBlockHeight", rpc::get_block_height_params()),
+        ];
+        // Nothing was sent yet: if the process dies here, the claim is free
+        // again after its lease.
+        let height = match self.nodes.ask(&calls).await {
+            Ok(replies) => match judge(&replies) {
+                Ok(height) => height,
+                Err(Refusal::Payer(reason)) => return shared.refuse(&job.request, reason),
+                Err(Refusal::Ours(problem)) => {
+                    shared.host.log(&format!("{}: {problem}", job.request.network));
+                    shared.release(&job.request.payment, job.request.ticket)?;
+                    return Ok(Outcome::Unavailable);
+                }
+            },
+            Err(problem) => {
+                shared.host.log(&format!("{}: {problem}", job.request.network));
+                shared.release(&job.request.payment, job.request.ticket)?;
+                return Ok(Outcome::Unavailable);
+            }
+        };
+        let Some(record) = shared.submitted(&job, &signed.signature)? else {
+            return Ok(Outcome::Unavailable);
+        };
+        let entry = JournalEntry {
+            transaction: signed.signature.clone(),
+            raw: signed.to_base64(),
+            bound: height.saturating_add(BLOCKHASH_BLOCKS),
+            payments: vec![job.request.payment.clone()],
+            written_at: shared.host.now(),
+        };
+        shared.store.submit(&entry, &[record])?;
+        shared.host.wake_in(WAKE_SECONDS);
+        // If the process dies from here on, the journal has the bytes: the
+        // next life sends the same ones, which can land only once.
+        self.start(entry);
+        shared.outcome_of(&job.request.payment).await
+    }
+
+    /// Follows the transactions that a crash left in the air.
+    pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
+        for entry in entries {
+            self.start(entry);
+        }
+    }
+
+    fn start(self: &Rc<Self>, entry: JournalEntry) {
+        if self.in_air.borrow_mut().insert(entry.transaction.clone()) {
+            let lane = Rc::clone(self);
+            self.shared.host.spawn(async move {
+                if let Err(error) = lane.follow(&entry).await {
+                    lane.shared.host.log(&error.to_string());
+                }
+                lane.in_air.borrow_mut().remove(&entry.transaction);
+            });
+        }
+    }
+
+    /// Sends a transaction and follows it to its end.
+    async fn follow(&self, entry: &JournalEntry) -> Result<(), StoreError> {
+        let send = Call::new(
+            "sendTransaction",
+            json!([entry.raw, { "encoding": "base64", "skipPreflight": true, "maxRetries": 0 }]),
+        );
+        let status = Call::new(
+            "getSignatureStatuses",
+            rpc::get_signature_statuses_params(&[&entry.transaction]),
+        );
+        for poll in 0_u32.. {
+            if poll.is_multiple_of(POLLS_PER_RESEND) {
+                // Sending again what has landed changes nothing.
+                let _ = self.nodes.ask_again(&send, READ_TIMEOUT).await;
+            }
+            match self.ask_status(&status).await {
+                Some(Status::Confirmed | Status::Finalized) => return self.close(entry, None),
+                Some(Status::Failed(reason)) => return self.close(entry, Some(reason)),
+                Some(Status::Unknown) if self.has_expired(entry).await => {
+                    return self.close(entry, Some(Reason::SvmSimulationFailed));
+                }
+                Some(Status::Unknown | Status::Processed) | None => {}
+            }
+            self.shared.host.sleep(STATUS_POLL).await;
+        }
+        Ok(())
+    }
+
+    async fn ask_status(&self, call: &Call) -> Option<Status> {
+        let reply = self.nodes.ask_again(call, READ_TIMEOUT).await.ok()?;
+        rpc::parse_signature_statuses(&reply.ok()?).ok()?.first().copied()
+    }
+
+    /// Whether a transaction that no node has seen can no longer land. The
+    /// height is asked for first and the status once more after it, so that
+    /// one which landed in between is not given up.
+    async fn has_expired(&self, entry: &JournalEntry) -> bool {
+        let height = Call::new("getBlockHeight", rpc::get_block_height_params());
+        let status = Call::new(
+            "getSignatureStatuses",
+            rpc::get_signature_statuses_params(&[&entry.transaction]),
+        );
+        let is_past = match self.nodes.ask_again(&height, READ_TIMEOUT).await {
+            Ok(Ok(height)) => rpc::parse_block_height(&height).is_ok_and(|h| h > entry.bound),
+            _ => false,
+        };
+        is_past && self.ask_status(&status).await == Some(Status::Unknown)
+    }
+
+    fn close(&self, entry: &JournalEntry, failure: Option<Reason>) -> Result<(), StoreError> {
+        let orders = self.shared.orders_of(&entry.payments)?;
+        let fates: Vec<_> = orders
+            .into_iter()
+            .map(|(id, payment)| {
+                let fate = match (failure, &payment) {
+                    (None, VerifiedPayment::Solana(transfer)) => Fate::Paid {
+                        payer: payment.payer(),
+                        amount: transfer.amount(),
+                        transaction: entry.transaction.clone(),
+                    },
+                    (reason, _) => Fate::NotPaid(reason.unwrap_or(Reason::InvalidTransactionState)),
+                };
+                (id, fate)
+            })
+            .collect();
+        self.shared.close(&entry.transaction, &fates)
+    }
+}
+
+/// Why nothing is sent.
+enum Refusal {
+    /// The payment's fault.
+    Payer(Reason),
+    /// Ours, or the node's.
+    Ours(&'static str),
+}
+
+/// The block height, if nothing speaks against sending.
+fn judge(replies: &[Reply]) -> Result<u64, Refusal> {
+    let [simulation, height] = replies else {
+        return Err(Refusal::Ours("the node left questions open"));
+    };
+    let simulation = match simulation {
+        Ok(result) => rpc::parse_simulation(result),
+        // The node will not even simulate it: a signature or the encoding.
+        Err(error) if matches!(error.code, -32_003 | -32_602) => {
+            return Err(Refusal::Payer(Reason::SvmSimulationFailed));
+        }
+        Err(_) => return Err(Refusal::Ours("simulateTransaction failed")),
+    };
+    match simulation {
+        Ok(SimulationOutcome::Succeeds) => {}
+        // Nobody else can have sent it: it has bought something already, and
+        // a node would call sending it again a success (GHSA-qr2g-p6q7-w82m).
+        Ok(SimulationOutcome::AlreadyProcessed) => {
+            return Err(Refusal::Payer(Reason::DuplicateSettlement));
+        }
+        Ok(SimulationOutcome::Fails(reason)) => return Err(Refusal::Payer(reason)),
+        Ok(SimulationOutcome::BlockhashNotFound) => {
+            return Err(Refusal::Payer(Reason::SvmSimulationFailed));
+        }
+        Ok(SimulationOutcome::FeePayerUnfunded) => {
+            return Err(Refusal::Ours("the fee payer has no SOL left"));
+        }
+        Err(_) => return Err(Refusal::Ours("simulateTransaction: an unknown shape")),
+    }
+    let height = height.as_ref().unwrap_or(&Value::Null);
+    rpc::parse_block_height(height).map_err(|_| Refusal::Ours("no block height from the node"))
+}

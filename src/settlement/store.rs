@@ -1,0 +1,55 @@
+//! What a Settler keeps on disk.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::PaymentRecord;
+use crate::time::UnixSeconds;
+
+/// The disk failed, or holds what this version can't read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreError(pub String);
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "storage: {}", self.0)
+    }
+}
+
+/// A signed transaction, written down before it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalEntry {
+    /// The transaction's hash or signature, as receipts name it.
+    pub transaction: String,
+    /// The bytes to send, in the encoding that the node takes: hex on EVM,
+    /// base64 on Solana.
+    pub raw: String,
+    /// EVM: the relayer's nonce. Solana: the last block height at which the
+    /// transaction can land.
+    pub bound: u64,
+    /// The payments in it, in the order of the calls.
+    pub payments: Vec<String>,
+    /// When it was written.
+    pub written_at: UnixSeconds,
+}
+
+/// The tables of a Settler. What a call has written is on disk before any
+/// message leaves that was sent after it.
+pub trait Store {
+    /// What is known of a payment.
+    fn payment(&self, id: &str) -> Result<Option<PaymentRecord>, StoreError>;
+    /// Writes a payment's record, over any former one.
+    fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError>;
+    /// Forgets a payment.
+    fn delete_payment(&self, id: &str) -> Result<(), StoreError>;
+    /// Writes a transaction and, in the same breath, the records of the
+    /// payments that it carries.
+    fn submit(&self, entry: &JournalEntry, records: &[PaymentRecord]) -> Result<(), StoreError>;
+    /// The transactions whose end is not known.
+    fn open_entries(&self) -> Result<Vec<JournalEntry>, StoreError>;
+    /// Writes what became of a transaction's payments and closes it.
+    fn close(&self, transaction: &str, records: &[PaymentRecord]) -> Result<(), StoreError>;
+    /// Forgets every payment that need not be kept beyond `now`.
+    fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError>;
+}
