@@ -7,7 +7,10 @@ import {
   setTransactionMessageLifetimeUsingBlockhash, signTransactionMessageWithSigners,
 } from '@solana/kit';
 import { USDC_ADDRESS } from '../../dev/evm/anvil.mjs';
-import { ataOf, tokenBalanceOf, TOKEN_2022_MINT, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, USDC_MINT } from '../../dev/solana/setup.mjs';
+import { ataOf, fundSol, tokenBalanceOf, TOKEN_2022_MINT, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, USDC_MINT } from '../../dev/solana/setup.mjs';
+import { startRpcProxy } from '../../dev/rpc-proxy.mjs';
+import { startSolana } from '../../dev/solana/server.mjs';
+import { waitFor } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
 
 let world;
@@ -170,6 +173,36 @@ describe('the Solana node', () => {
     const body = JSON.stringify([{ jsonrpc: '2.0', id: 7, method: 'getNothing' }]);
     const response = await fetch(world.solana.url, { method: 'POST', body });
     assert.deepEqual(await response.json(), [{ jsonrpc: '2.0', error: { code: -32601, message: 'Method not found' }, id: 7 }]);
+  });
+
+  test('a proxy can lose the answer to what was done', async (t) => {
+    const proxy = await startRpcProxy(world.solana.url);
+    t.after(proxy.stop);
+    const wire = await payment(18n);
+    const start = await sellerBalance();
+    proxy.rule = ({ method }) => (method === 'sendTransaction' ? { after: true } : undefined);
+    await assert.rejects(createSolanaRpc(proxy.url).sendTransaction(wire, { encoding: 'base64' }).send());
+    assert.equal((await sellerBalance()) - start, 18n);
+    assert.deepEqual(proxy.calls.map(({ method }) => method), ['sendTransaction']);
+  });
+
+  test('with a block time a transaction waits for its block', async (t) => {
+    const slow = await startSolana({ blockTime: 0.2 });
+    t.after(slow.stop);
+    const { value: lifetime } = await createSolanaRpc(slow.url).getLatestBlockhash().send();
+    const { feePayers: [feePayer] } = world.accounts.solana;
+    fundSol(slow, feePayer.address);
+    const message = pipe(
+      createTransactionMessage({ version: 0 }),
+      (m) => setTransactionMessageFeePayerSigner(feePayer.signer, m),
+      (m) => setTransactionMessageLifetimeUsingBlockhash(lifetime, m),
+      (m) => appendTransactionMessageInstructions([], m),
+    );
+    const wire = getBase64EncodedWireTransaction(await signTransactionMessageWithSigners(message));
+    const signature = await createSolanaRpc(slow.url).sendTransaction(wire, { encoding: 'base64' }).send();
+    const status = async () => (await createSolanaRpc(slow.url).getSignatureStatuses([signature]).send()).value[0];
+    assert.equal(await status(), null);
+    assert.equal((await waitFor(status)).err, null);
   });
 
   const rpc = () => createSolanaRpc(world.solana.url);
