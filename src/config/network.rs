@@ -78,7 +78,7 @@ impl Network {
             faults.add(key, "is not a CAIP-2 name such as eip155:8453 or solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp");
             return None;
         };
-        let entry: Entry = match serde_json::from_value(entry.clone()) {
+        let entry: Entry = match serde_json::from_str(&entry.to_string()) {
             Ok(entry) => entry,
             Err(error) => {
                 faults.add(key, error.to_string());

@@ -122,7 +122,9 @@ fn read_origin(value: Option<&Value>, faults: &mut Faults) -> Option<Origin> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RouteFields {
-    pattern: String,
+    /// Read on its own, so that it protects even where the rest has a fault.
+    #[serde(rename = "pattern")]
+    _pattern: String,
     price: String,
     #[serde(default)]
     description: String,
@@ -160,7 +162,7 @@ fn read_route_entries(value: Option<&Value>, faults: &mut Faults) -> Option<Vec<
                 None
             }
         };
-        let fields = match serde_json::from_value::<RouteFields>(value.clone()) {
+        let fields = match serde_json::from_str::<RouteFields>(&value.to_string()) {
             Ok(fields) => Some(fields),
             Err(error) => {
                 faults.add(key, error.to_string());
