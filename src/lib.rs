@@ -1,16 +1,56 @@
-//! x
+//! edge402 is a Cloudflare Worker that sells an origin by the request: it
+//! answers with a price (HTTP 402), checks what a client pays, settles it on
+//! the chain itself, and delivers. It speaks the x402 protocol, versions 1 and
+//! 2, with the scheme `exact` on EVM chains (EIP-3009) and on Solana.
+//!
+//! The crate is a core without IO and a thin shell around it. The core gets
+//! the time, the network and the disk as arguments, so that all of it compiles
+//! and is tested on the host; `runtime` connects it to Workers.
+//!
+//! # The layers
+//!
+//! A module imports from layers above its own in this table, never from below.
+//!
+//! | layer | module | what |
+//! |---|---|---|
+//! | L0 | [`amount`] | prices and token amounts, exact |
+//! | | [`time`] | points in time; the clock is always an argument |
+//! | | [`encoding`] | hex, base58 and base64, strict and bounded |
+//! | | [`path`] | a URL's path in its one spelling |
+//! | L1 | [`protocol`] | x402 on the wire: payments, requirements, receipts, reason codes, networks |
+//! | | [`rpc`] | JSON-RPC over any transport: batches, failover, the chain check |
+//! | L2 | [`evm`] | `exact` on EVM: check a payment, sign a transaction, read a receipt |
+//! | | [`solana`] | `exact` on Solana: check a transaction, co-sign it, read its status |
+//! | | [`exact`] | one type for the two chains |
+//! | L3 | [`config`] | variables and secrets, or every fault in them |
+//! | | [`settlement`] | the Settler: claims, the journal, the way onto a chain |
+//! | | [`gate`] | what to do with a request, decided from its head |
+//! | L4 | `runtime` | the Worker and the Durable Object: bindings, `fetch`, SQLite, KV |
+//!
+//! Within L2, [`evm`] and [`solana`] don't know each other; [`exact`] names
+//! both. Within L3, [`gate`] uses [`config`] and [`settlement`], which don't
+//! know each other.
+//!
+//! Only `runtime` names the crates `worker`, `wasm-bindgen` and `js-sys`. They
+//! are dependencies for wasm32 alone, so `cargo test` on the host proves it.
+//!
+//! `ARCHITECTURE.md` tells how a request flows through all this, and why.
+
 pub mod amount;
-pub mod config;
 pub mod encoding;
-pub mod evm;
-pub mod exact;
-pub mod gate;
 pub mod path;
+pub mod time;
+
 pub mod protocol;
 pub mod rpc;
-pub mod settlement;
+
+pub mod evm;
+pub mod exact;
 pub mod solana;
-pub mod time;
+
+pub mod config;
+pub mod gate;
+pub mod settlement;
 
 #[cfg(target_arch = "wasm32")]
 mod runtime;
