@@ -1,0 +1,71 @@
+/**
+ * `npm run bench`: edge402 beside the reference, `@x402/hono` with a facilitator
+ * of `@x402/core`, `@x402/evm` and `@x402/svm`: the same workerd, the same
+ * chains, the same origin, all on this machine.
+ */
+import { parseArgs } from 'node:util';
+import { WORKER_MAIN, build } from '../build.mjs';
+import { isMain } from '../util.mjs';
+import { check } from './parts/check.mjs';
+import { crowd } from './parts/crowd.mjs';
+import { payment } from './parts/payment.mjs';
+import { size } from './parts/size.mjs';
+import { challenge, free } from './parts/speed.mjs';
+import { score, table } from './table.mjs';
+
+const PARTS = { size, check, free, 402: challenge, payment, crowd };
+const ORDER = ['size', 'check', 'free', '402', 'payment', 'crowd'];
+
+const USAGE = `Usage: npm run bench -- [options]
+
+  --only <parts>   some of ${ORDER.join(',')}
+  --quick          fewer and shorter rounds; no crowd of 64
+  --no-build       take build/ as it is`;
+
+async function run() {
+  const values = readOptions();
+  const wanted = values.only?.split(',') ?? ORDER;
+  if (values.help || wanted.some((part) => !ORDER.includes(part))) {
+    console.log(USAGE);
+    process.exitCode = values.help ? 0 : 2;
+    return;
+  }
+  const start = Date.now();
+  const main = values['no-build'] ? WORKER_MAIN : (await build({ quiet: true })).main;
+  const groups = [];
+  for (const part of ORDER.filter((name) => wanted.includes(name))) {
+    progress(part, 'starting');
+    groups.push(await PARTS[part]({ main, quick: values.quick, note: (text) => progress(part, text) }));
+    progress(part, 'done');
+    finishLine();
+  }
+  const measured = groups.flat();
+  const { bars, missed } = score(measured);
+  console.log(`\n${table(measured)}\n`);
+  const seconds = ((Date.now() - start) / 1_000).toFixed(0);
+  console.log(`${bars - missed} of ${bars} bars met, in ${seconds} s. Round by round by turns; medians.`);
+}
+
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      'no-build': { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  return values;
+}
+
+/** One line that changes, on a terminal; elsewhere a line for each part. */
+function progress(part, text) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${part}: ${text}`);
+  else if (text === 'starting') process.stderr.write(`${part} …\n`);
+}
+
+function finishLine() {
+  if (process.stderr.isTTY) process.stderr.write('\n');
+}
+
+if (isMain(import.meta.url)) await run();
