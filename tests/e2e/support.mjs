@@ -19,6 +19,7 @@ export const MEMO_PROGRAM = 'MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr';
 /** Roles of accounts in an instruction, as @solana/kit numbers them. */
 export const ROLE = { readonly: 0, writable: 1, signer: 2, writableSigner: 3 };
 
+const RAW_TIMEOUT_MS = 10_000;
 const HEADERS = { 1: ['x-payment', 'x-payment-response'], 2: ['payment-signature', 'payment-response'] };
 const V1_NAMES = { [EVM_NETWORK]: 'base-sepolia', [SOLANA_NETWORK]: 'solana-devnet' };
 
@@ -218,7 +219,7 @@ export async function takeApart(response) {
   const { status, headers } = response;
   const receipt = decode(headers.get('payment-response') ?? headers.get('x-payment-response'));
   const challenge = decode(headers.get('payment-required'));
-  const json = /json/.test(headers.get('content-type') ?? '') ? JSON.parse(bytes.toString()) : undefined;
+  const json = bytes.length > 0 && /json/.test(headers.get('content-type') ?? '') ? JSON.parse(bytes.toString()) : undefined;
   const reason = receipt?.errorReason ?? (status === 402 ? json?.error : undefined);
   return { status, headers, bytes, text: bytes.toString(), json, receipt, challenge, reason };
 }
@@ -296,19 +297,34 @@ export async function transfersIn(world, { network, transaction }) {
 export async function raw(url, target, { method = 'GET', headers = [], body = '' } = {}) {
   const { hostname, port, host } = new URL(url);
   const socket = connect(Number(port), hostname);
-  const lines = [`${method} ${target} HTTP/1.1`, `Host: ${host}`, 'Connection: close', ...headers.map(([name, value]) => `${name}: ${value}`)];
+  const lines = [`${method} ${target} HTTP/1.1`, `Host: ${host}`, ...headers.map(([name, value]) => `${name}: ${value}`)];
   if (body) lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
   const chunks = [];
   await new Promise((done, fail) => {
-    socket.on('data', (chunk) => chunks.push(chunk));
+    socket.on('data', (chunk) => {
+      chunks.push(chunk);
+      // workerd leaves the connection open, whatever it is asked.
+      if (isWhole(Buffer.concat(chunks).toString('latin1'), method)) done();
+    });
     socket.on('end', done);
     // A server that refuses an oversized head may close while it is being written.
     socket.on('error', (error) => (chunks.length > 0 ? done() : fail(error)));
     socket.on('close', done);
+    socket.setTimeout(RAW_TIMEOUT_MS, () => fail(new Error(`no answer to ${method} ${target}`)));
     socket.write(`${lines.join('\r\n')}\r\n\r\n${body}`, 'latin1');
   });
   socket.destroy();
   return parseAnswer(Buffer.concat(chunks).toString('latin1'));
+}
+
+/** Whether an answer has come to its end (RFC 9112, section 6.3). */
+function isWhole(answer, method) {
+  const end = answer.indexOf('\r\n\r\n');
+  if (end < 0) return false;
+  const { status, headers } = parseAnswer(answer);
+  if (method === 'HEAD' || status === 204 || status === 304) return true;
+  if (/chunked/i.test(headers.get('transfer-encoding') ?? '')) return answer.endsWith('\r\n0\r\n\r\n');
+  return answer.length - end - 4 >= Number(headers.get('content-length') ?? 0);
 }
 
 function parseAnswer(answer) {
