@@ -57,6 +57,24 @@ impl<'de> Deserialize<'de> for AtomicAmount {
     }
 }
 
+/// Reads a plain decimal number such as `0.05` in units of `10^-decimals`:
+/// with 18 decimals, tokens of a chain's own coin in wei. `None` for anything
+/// else, and for what is finer than that.
+pub fn parse_decimal(text: &str, decimals: u32) -> Option<u128> {
+    let (whole, fraction) = match text.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (text, ""),
+    };
+    let digits_only = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_canonical_decimal(whole) || !digits_only || whole.len() > 12 {
+        return None;
+    }
+    let zeros = decimals.checked_sub(u32::try_from(fraction.len()).ok()?)?;
+    let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
+    digits.checked_mul(10_u128.checked_pow(zeros)?)
+}
+
 /// A price in US dollars as a seller writes it: `$0.01`.
 ///
 /// Kept as the digits and the number of them behind the point, so that the
@@ -170,6 +188,16 @@ mod tests {
             ["", "$", "0.01", "$.5", "$1.", "$01", "$1,5", "$-1", "$1e3", "$ 1", "$1.2.3", "€1"]
         {
             assert_eq!(units(wrong, 6), Err(InvalidPrice::Malformed), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn coins_become_exact_units() {
+        assert_eq!(parse_decimal("0.05", 18), Some(50_000_000_000_000_000));
+        assert_eq!(parse_decimal("2", 9), Some(2_000_000_000));
+        assert_eq!(parse_decimal("0.0000000001", 9), None);
+        for wrong in ["", ".5", "1.", "01", "-1", "1e3", "1.2.3", "$1", "1,5"] {
+            assert_eq!(parse_decimal(wrong, 18), None, "{wrong:?}");
         }
     }
 

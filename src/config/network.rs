@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{DEFAULT_MAX_TIMEOUT_SECONDS, Faults};
+use super::{DEFAULT_BATCH_MAX, DEFAULT_MAX_TIMEOUT_SECONDS, Faults};
+use crate::amount::{AtomicAmount, Price, parse_decimal};
 use crate::protocol::ChainId;
 use crate::protocol::chain_id::USDC_DECIMALS;
 use crate::{evm, solana};
@@ -25,6 +26,14 @@ pub struct Network {
     pub symbol: String,
     /// Seconds that a payment may take.
     pub max_timeout_seconds: u64,
+    /// How many payments go into one EVM transaction at most.
+    pub batch_max: usize,
+    /// The most that each key may spend on fees in a day, in wei or lamports.
+    pub daily_spend: Option<u128>,
+    /// The balance below which a key is reported, in wei or lamports.
+    pub low_balance: Option<u128>,
+    /// The amount above which two nodes must agree that it was paid.
+    pub quorum_above: Option<AtomicAmount>,
     /// What only one kind of chain has.
     pub chain: Chain,
 }
@@ -62,6 +71,10 @@ struct Entry {
     decimals: Option<u8>,
     token_program: Option<String>,
     max_timeout_seconds: Option<u64>,
+    batch_max: Option<usize>,
+    daily_spend: Option<String>,
+    low_balance: Option<String>,
+    quorum_above: Option<String>,
 }
 
 impl Network {
@@ -97,6 +110,23 @@ impl Network {
         if !(10..=86_400).contains(&max_timeout_seconds) {
             faults.add(format!("{key}.max_timeout_seconds"), "must be from 10 to 86400");
         }
+        let batch_max = entry.batch_max.unwrap_or(DEFAULT_BATCH_MAX);
+        if !(1..=100).contains(&batch_max) {
+            faults.add(format!("{key}.batch_max"), "must be from 1 to 100");
+        }
+        let coin_decimals = if matches!(id, ChainId::Evm(_)) { 18 } else { 9 };
+        let mut coins = |member: &str, text: &Option<String>| {
+            let amount = parse_decimal(text.as_deref()?, coin_decimals);
+            if amount.is_none() {
+                faults.add(
+                    format!("{key}.{member}"),
+                    "must be an amount of the chain's own coin, such as \"0.05\"",
+                );
+            }
+            amount
+        };
+        let daily_spend = coins("daily_spend", &entry.daily_spend);
+        let low_balance = coins("low_balance", &entry.low_balance);
         let known = id.known();
         let asset = entry.asset.as_deref().or(known.map(|known| known.usdc));
         let custom = entry.asset.is_some() && entry.asset.as_deref() != known.map(|k| k.usdc);
@@ -109,6 +139,16 @@ impl Network {
         };
         let decimals = entry.decimals.unwrap_or(USDC_DECIMALS);
         let usdc_domain = known.and_then(|known| known.domain).filter(|_| !custom);
+        let quorum_above = entry.quorum_above.as_deref().and_then(|text| {
+            let amount = text.parse::<Price>().ok().and_then(|price| price.in_units(decimals));
+            if amount.is_none() {
+                faults.add(format!("{key}.quorum_above"), "must be dollars, such as \"$10\"");
+            }
+            amount
+        });
+        if quorum_above.is_some() && rpc.len() < 2 {
+            faults.add(format!("{key}.quorum_above"), "needs two URLs in rpc that can agree");
+        }
         let chain = match id {
             ChainId::Evm(chain_id) => read_evm(&key, chain_id, asset, usdc_domain, &entry, faults),
             ChainId::Solana(_) => read_solana(&key, asset, &entry, faults),
@@ -125,6 +165,10 @@ impl Network {
                 (true, None) => asset.to_owned(),
             },
             max_timeout_seconds,
+            batch_max,
+            daily_spend,
+            low_balance,
+            quorum_above,
             chain,
         })
     }

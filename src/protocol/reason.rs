@@ -56,8 +56,8 @@ reasons! {
     SettlementPending = "settlement_pending",
     /// The chain could not be reached, and nothing was sent.
     UnexpectedSettleError = "unexpected_settle_error",
-    /// The origin refused the request, so the payment was let go.
-    ResourceUnavailable = "resource_unavailable",
+    /// Several of the payer's payments failed on chain lately. Not final.
+    TooManyFailures = "too_many_failed_settlements",
 
     // exact on EVM (EIP-3009).
     /// Not 65 bytes, high s, a wrong v, or not signed by `from`.

@@ -168,6 +168,28 @@ impl<T: Transport> Nodes<T> {
         Err(Unavailable(failures))
     }
 
+    /// How many nodes there are.
+    pub const fn count(&self) -> usize {
+        self.urls.len()
+    }
+
+    /// Tells every node but the one that last answered, all at once, and does
+    /// not care for what they say.
+    pub async fn tell_others(&self, call: &Call, timeout: Duration) {
+        let told = self.in_order().skip(1).map(|(index, url)| async move {
+            let _ = self.ask_checked(index, url, call, timeout).await;
+        });
+        futures_util::future::join_all(told).await;
+    }
+
+    /// Asks every node, all at once. Those that give no answer are left out.
+    pub async fn ask_each(&self, call: &Call) -> Vec<Reply> {
+        let asked = self.in_order().map(|(index, url)| async move {
+            self.ask_checked(index, url, call, READ_TIMEOUT).await.ok()
+        });
+        futures_util::future::join_all(asked).await.into_iter().flatten().collect()
+    }
+
     /// The URLs, the one that last answered first.
     fn in_order(&self) -> impl Iterator<Item = (usize, &str)> {
         let first = self.preferred.get();

@@ -17,12 +17,12 @@ use super::app::App;
 use super::clock;
 use super::sql::SqlStore;
 use super::transport::FetchTransport;
-use crate::config::Chain;
+use crate::config::{Chain, Network};
 use crate::settlement::evm::EvmLane;
 use crate::settlement::relayer::settler_name;
 use crate::settlement::settler::Lane;
 use crate::settlement::solana::SolanaLane;
-use crate::settlement::{self, Host, StoreError};
+use crate::settlement::{self, Host, Limits, StoreError};
 use crate::time::UnixSeconds;
 
 /// The one place that can settle the payments of one relayer on one network.
@@ -47,6 +47,7 @@ impl DurableObject for Settler {
         match url.rsplit('/').next() {
             Some("claim") => answer(settler.claim(&read(&body)?).await),
             Some("settle") => answer(settler.settle(read(&body)?).await),
+            Some("health") => answer(Ok(settler.health())),
             Some("release") => answer(settler.release(&read(&body)?)),
             _ => Response::error("no such verb", 404),
         }
@@ -87,7 +88,8 @@ impl Settler {
                     if let Some(key) = key {
                         let (chain_id, key) = (domain.chain_id, key.clone());
                         return Ok(settlement::Settler::new(host, store, |parts| {
-                            Lane::Evm(EvmLane::new(parts, App::nodes(network), chain_id, key))
+                            let nodes = App::nodes(network);
+                            Lane::Evm(EvmLane::new(parts, nodes, chain_id, key, limits(network)))
                         }));
                     }
                 }
@@ -97,13 +99,24 @@ impl Settler {
                     if let Some(key) = key {
                         let key = key.clone();
                         return Ok(settlement::Settler::new(host, store, |parts| {
-                            Lane::Solana(SolanaLane::new(parts, App::nodes(network), key))
+                            let nodes = App::nodes(network);
+                            Lane::Solana(SolanaLane::new(parts, nodes, key, limits(network)))
                         }));
                     }
                 }
             }
         }
         Err(format!("no key and network for the Settler {name}").into())
+    }
+}
+
+/// What the seller's configuration lets a key do on a network.
+const fn limits(network: &Network) -> Limits {
+    Limits {
+        batch_max: network.batch_max,
+        daily_spend: network.daily_spend,
+        low_balance: network.low_balance,
+        quorum_above: network.quorum_above,
     }
 }
 

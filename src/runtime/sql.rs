@@ -22,6 +22,10 @@ const SCHEMA: &str = "
         written_at INTEGER NOT NULL,
         entry TEXT NOT NULL
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS spending (
+        day INTEGER PRIMARY KEY,
+        amount TEXT NOT NULL
+    );
 ";
 
 /// The largest number that JavaScript keeps exactly.
@@ -87,7 +91,7 @@ impl Store for SqlStore {
     fn submit(&self, entry: &JournalEntry, records: &[PaymentRecord]) -> Result<(), StoreError> {
         self.run(
             "INSERT OR REPLACE INTO journal (id, written_at, entry) VALUES (?, ?, ?)",
-            vec![entry.transaction.as_str().into(), seconds(entry.written_at), json(entry)?.into()],
+            vec![entry.id.as_str().into(), seconds(entry.written_at), json(entry)?.into()],
         )?;
         records.iter().try_for_each(|record| self.put_payment(record))
     }
@@ -96,9 +100,23 @@ impl Store for SqlStore {
         self.read("SELECT entry FROM journal ORDER BY written_at", vec![])
     }
 
-    fn close(&self, transaction: &str, records: &[PaymentRecord]) -> Result<(), StoreError> {
+    fn close(&self, id: &str, records: &[PaymentRecord]) -> Result<(), StoreError> {
         records.iter().try_for_each(|record| self.put_payment(record))?;
-        self.run("DELETE FROM journal WHERE id = ?", vec![transaction.into()])
+        self.run("DELETE FROM journal WHERE id = ?", vec![id.into()])
+    }
+
+    // 128 bits are more than SQLite's integers hold: a text of digits.
+    fn spent_on(&self, day: u64) -> Result<u128, StoreError> {
+        let query = "SELECT amount FROM spending WHERE day = ?";
+        let rows: Vec<u128> = self.read(query, vec![seconds(UnixSeconds(day))])?;
+        Ok(rows.into_iter().next().unwrap_or(0))
+    }
+
+    fn set_spent_on(&self, day: u64, amount: u128) -> Result<(), StoreError> {
+        self.run(
+            "INSERT OR REPLACE INTO spending (day, amount) VALUES (?, ?)",
+            vec![seconds(UnixSeconds(day)), amount.to_string().into()],
+        )
     }
 
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {

@@ -12,10 +12,12 @@
 //! | [`messages`] | what the gate asks of a Settler |
 //! | [`settler`] | claims, waiting requests, and who settles what |
 //! | [`evm`], [`solana`] | getting payments onto a chain |
+//! | [`guards`] | what keeps strangers from spending a relayer's money |
 //! | [`relayer`] | which Settler a payment goes to |
 //! | [`replay`] | what every edge remembers of a settled payment |
 
 pub mod evm;
+pub mod guards;
 pub mod host;
 pub mod messages;
 pub mod record;
@@ -25,6 +27,7 @@ pub mod settler;
 pub mod solana;
 pub mod store;
 
+pub use guards::{Health, Limits};
 pub use host::Host;
 pub use messages::{ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest};
 pub use record::{PaymentRecord, Settlement, State};

@@ -26,6 +26,8 @@ pub struct PaymentRecord {
     pub resource: String,
     /// From when on it can't land any more.
     pub expires_at: UnixSeconds,
+    /// Since when it is bound to this resource.
+    pub claimed_at: UnixSeconds,
     /// Where it stands.
     pub state: State,
 }
@@ -76,6 +78,8 @@ pub struct Settlement {
     pub payer: String,
     /// What was paid, in atomic units.
     pub amount: AtomicAmount,
+    /// When the chain's word came.
+    pub settled_at: UnixSeconds,
     /// Until when the resource may be delivered again.
     pub redeliver_until: UnixSeconds,
 }
@@ -94,12 +98,15 @@ pub enum Claim {
 }
 
 impl PaymentRecord {
-    /// A record of a payment that is now the asker's.
-    pub fn claimed(request: &ClaimRequest, now: UnixSeconds) -> Self {
+    /// A record of a payment that is now the asker's. One that was bound to
+    /// the same resource before has been so since then.
+    pub fn claimed(known: Option<&Self>, request: &ClaimRequest, now: UnixSeconds) -> Self {
+        let before = known.filter(|known| known.resource == request.resource);
         Self {
             payment: request.payment.clone(),
             resource: request.resource.clone(),
             expires_at: request.expires_at,
+            claimed_at: before.map_or(now, |known| known.claimed_at),
             state: State::Claimed { ticket: request.ticket, lease_until: now.plus(LEASE_SECONDS) },
         }
     }
@@ -172,7 +179,7 @@ mod tests {
     #[test]
     fn a_claim_is_its_holders_until_the_lease_is_over() {
         assert_eq!(PaymentRecord::claim(None, &request("a", 1), NOW, |_| true), Claim::Fresh);
-        let known = PaymentRecord::claimed(&request("a", 1), NOW);
+        let known = PaymentRecord::claimed(None, &request("a", 1), NOW);
         assert_eq!(claim(&known, "a", NOW), Claim::InFlight);
         assert_eq!(claim(&known, "b", NOW), Claim::OtherResource);
         assert_eq!(claim(&known, "b", NOW.plus(LEASE_SECONDS - 1)), Claim::OtherResource);
@@ -182,18 +189,19 @@ mod tests {
 
     #[test]
     fn what_a_restart_orphaned_is_free_for_the_same_resource_only() {
-        let orphan = PaymentRecord::claimed(&request("a", 9), NOW);
+        let orphan = PaymentRecord::claimed(None, &request("a", 9), NOW);
         assert_eq!(claim(&orphan, "a", NOW), Claim::Fresh);
         assert_eq!(claim(&orphan, "b", NOW), Claim::OtherResource);
     }
 
     #[test]
     fn a_settled_payment_buys_its_resource_again_until_its_window_ends() {
-        let mut known = PaymentRecord::claimed(&request("a", 1), NOW);
+        let mut known = PaymentRecord::claimed(None, &request("a", 1), NOW);
         let settlement = Settlement {
             transaction: "0x1".into(),
             payer: "0x2".into(),
             amount: AtomicAmount(1),
+            settled_at: NOW,
             redeliver_until: NOW.plus(600),
         };
         known.state = State::Settled(settlement.clone());

@@ -8,12 +8,13 @@ use std::time::Duration;
 use futures_channel::oneshot;
 
 use super::evm::EvmLane;
+use super::guards::Guards;
 use super::host::within;
 use super::record::{Claim, Order};
 use super::solana::SolanaLane;
 use super::{
-    ClaimReply, ClaimRequest, Host, Outcome, PaymentRecord, ReleaseRequest, SettleRequest,
-    Settlement, State, Store, StoreError,
+    ClaimReply, ClaimRequest, Health, Host, JournalEntry, Outcome, PaymentRecord, ReleaseRequest,
+    SettleRequest, Settlement, State, Store, StoreError,
 };
 use crate::exact::{self, VerifiedPayment};
 use crate::protocol::Reason;
@@ -46,13 +47,19 @@ pub(super) struct Shared<H: Host> {
     waiting: RefCell<HashMap<String, Vec<oneshot::Sender<()>>>>,
     /// Tickets that were issued since this object came to life.
     live: RefCell<HashSet<u64>>,
+    pub guards: Guards,
 }
 
 impl<H: Host> Settler<H> {
     /// A Settler over this store.
     pub fn new(host: H, store: H::Store, lane: impl FnOnce(LaneParts<H>) -> Lane<H>) -> Self {
-        let shared =
-            Rc::new(Shared { host, store, waiting: RefCell::default(), live: RefCell::default() });
+        let shared = Rc::new(Shared {
+            host,
+            store,
+            waiting: RefCell::default(),
+            live: RefCell::default(),
+            guards: Guards::default(),
+        });
         let lane = lane(LaneParts(Rc::clone(&shared)));
         Self { shared, lane }
     }
@@ -73,7 +80,8 @@ impl<H: Host> Settler<H> {
                 Claim::Fresh => {
                     // Read, decided and written without an await: nothing
                     // else runs in between.
-                    shared.store.put_payment(&PaymentRecord::claimed(request, now))?;
+                    let record = PaymentRecord::claimed(known.as_ref(), request, now);
+                    shared.store.put_payment(&record)?;
                     shared.live.borrow_mut().insert(request.ticket);
                     return Ok(ClaimReply::Fresh);
                 }
@@ -124,6 +132,9 @@ impl<H: Host> Settler<H> {
             let now = shared.host.now();
             match exact::verify(&request.payload, &request.terms, now) {
                 Ok(payment) if payment.identity() == request.payment => {
+                    if shared.is_out_of_favour(&payment.payer()) {
+                        return shared.refuse(&request, Reason::TooManyFailures);
+                    }
                     let job = Job { request, payment };
                     return self.lane_settle(job).await;
                 }
@@ -176,6 +187,15 @@ impl<H: Host> Settler<H> {
         Ok(())
     }
 
+    /// How this Settler is doing.
+    pub fn health(&self) -> Health {
+        let (waiting, in_air) = match &self.lane {
+            Lane::Evm(lane) => lane.load(),
+            Lane::Solana(lane) => lane.load(),
+        };
+        self.shared.health(waiting, in_air)
+    }
+
     async fn lane_settle(&self, job: Job) -> Result<Outcome, StoreError> {
         match &self.lane {
             Lane::Evm(lane) => lane.settle(job).await,
@@ -226,60 +246,84 @@ impl<H: Host> Shared<H> {
     /// Frees a claim whose payment was refused, and lets those who wait for it
     /// know why.
     pub fn refuse(&self, request: &SettleRequest, reason: Reason) -> Result<Outcome, StoreError> {
+        self.decide_claim(request, State::Failed { reason })?;
+        Ok(refused(reason))
+    }
+
+    /// Ends a claim that was never submitted: somebody else's transaction did
+    /// what ours should have done.
+    pub fn settle_claim(&self, request: &SettleRequest, fate: &Fate) -> Result<(), StoreError> {
+        self.decide_claim(request, self.state_after(fate, request.redeliver_seconds))
+    }
+
+    fn decide_claim(&self, request: &SettleRequest, state: State) -> Result<(), StoreError> {
         if let Some(mut record) = self.store.payment(&request.payment)?
             && record.is_held_by(request.ticket)
         {
-            record.state = State::Failed { reason };
+            record.state = state;
             self.store.put_payment(&record)?;
             self.live.borrow_mut().remove(&request.ticket);
             self.tell(&request.payment);
         }
-        Ok(refused(reason))
+        Ok(())
     }
 
-    /// The record of a job as submitted in this transaction; `None` if the
-    /// claim is no longer this job's.
-    pub fn submitted(
-        &self,
-        job: &Job,
-        transaction: &str,
-    ) -> Result<Option<PaymentRecord>, StoreError> {
+    /// The record of a job, if its claim is still the job's own.
+    pub fn held_record(&self, job: &Job) -> Result<Option<PaymentRecord>, StoreError> {
         let record = self.store.payment(&job.request.payment)?;
-        Ok(record.filter(|record| record.is_held_by(job.request.ticket)).map(|mut record| {
-            let order = Order { request: job.request.clone(), verified_at: self.host.now() };
-            record.state =
-                State::Submitted { transaction: transaction.to_owned(), order: Box::new(order) };
-            record
-        }))
+        Ok(record.filter(|record| record.is_held_by(job.request.ticket)))
     }
 
-    /// Writes what became of a transaction's payments, closes the transaction
-    /// and wakes who waits. A payment's record is changed only if it is still
-    /// this transaction's.
-    pub fn close(&self, transaction: &str, fates: &[(String, Fate)]) -> Result<(), StoreError> {
+    /// A record as submitted in the journal entry of this name.
+    pub fn submitted(&self, mut record: PaymentRecord, job: &Job, entry: &str) -> PaymentRecord {
+        let order = Order { request: job.request.clone(), verified_at: self.host.now() };
+        record.state = State::Submitted { transaction: entry.to_owned(), order: Box::new(order) };
+        record
+    }
+
+    /// Writes what became of a transaction's payments and wakes who waits. A
+    /// payment's record is changed only if it is still this transaction's.
+    /// `is_over`: nothing more is to be done about the transaction.
+    pub fn close(
+        &self,
+        entry: &JournalEntry,
+        fates: &[(String, Fate)],
+        is_over: bool,
+    ) -> Result<(), StoreError> {
         let mut records = vec![];
         for (payment, fate) in fates {
             let Some(mut record) = self.store.payment(payment)? else { continue };
-            let State::Submitted { transaction: carrier, order } = &record.state else { continue };
-            if carrier != transaction {
-                continue;
+            let State::Submitted { transaction, order } = &record.state else { continue };
+            if *transaction == entry.id {
+                record.state = self.state_after(fate, order.request.redeliver_seconds);
+                records.push(record);
             }
-            record.state = match fate {
-                Fate::Paid { payer, amount, transaction } => State::Settled(Settlement {
-                    transaction: transaction.clone(),
-                    payer: payer.clone(),
-                    amount: *amount,
-                    redeliver_until: self.host.now().plus(order.request.redeliver_seconds),
-                }),
-                Fate::NotPaid(reason) => State::Failed { reason: *reason },
-            };
-            records.push(record);
         }
-        self.store.close(transaction, &records)?;
+        if is_over {
+            self.store.close(&entry.id, &records)?;
+        } else {
+            self.store.submit(entry, &records)?;
+        }
         for (payment, _) in fates {
             self.tell(payment);
         }
         Ok(())
+    }
+
+    fn state_after(&self, fate: &Fate, redeliver_seconds: u64) -> State {
+        match fate {
+            Fate::Paid { payer, amount, transaction } => {
+                let settled_at = self.host.now();
+                State::Settled(Settlement {
+                    transaction: transaction.clone(),
+                    payer: payer.clone(),
+                    amount: *amount,
+                    settled_at,
+                    redeliver_until: settled_at.plus(redeliver_seconds),
+                })
+            }
+            Fate::NotPaid(reason) => State::Failed { reason: *reason },
+        }
     }
 
     /// Waits for the end of a payment that is submitted, or for as long as a

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::settler::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
-use super::{Host, JournalEntry, Outcome, Store, StoreError};
+use super::{Host, JournalEntry, Limits, Outcome, Store, StoreError};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Reply};
@@ -29,13 +29,24 @@ pub struct SolanaLane<H: Host> {
     shared: Rc<Shared<H>>,
     nodes: Nodes<H::Transport>,
     key: FeePayerKey,
+    limits: Limits,
     in_air: RefCell<HashSet<String>>,
 }
 
 impl<H: Host> SolanaLane<H> {
     /// The lane of this fee payer onto the cluster behind these nodes.
-    pub fn new(parts: LaneParts<H>, nodes: Nodes<H::Transport>, key: FeePayerKey) -> Rc<Self> {
-        Rc::new(Self { shared: parts.0, nodes, key, in_air: RefCell::default() })
+    pub fn new(
+        parts: LaneParts<H>,
+        nodes: Nodes<H::Transport>,
+        key: FeePayerKey,
+        limits: Limits,
+    ) -> Rc<Self> {
+        Rc::new(Self { shared: parts.0, nodes, key, limits, in_air: RefCell::default() })
+    }
+
+    /// How many payments wait and how many transactions are in the air.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (0, self.in_air.borrow().len())
     }
 
     /// Settles a payment, or says how far it got.
@@ -47,14 +58,21 @@ impl<H: Host> SolanaLane<H> {
         let Ok(signed) = solana::co_sign(payment, &self.key) else {
             return shared.refuse(&job.request, Reason::SvmFeePayerMismatch);
         };
+        let fee = u128::from(payment.fee_lamports());
+        if self.limits.daily_spend.is_some_and(|limit| shared.spent_today() + fee > limit) {
+            shared.host.log(&format!("{}: the daily limit is reached", job.request.network));
+            shared.release(&job.request.payment, job.request.ticket)?;
+            return Ok(Outcome::Unavailable);
+        }
         let calls = [
             Call::new("simulateTransaction", rpc::simulate_transaction_params(&signed)),
             Call::new("getBlockHeight", rpc::get_block_height_params()),
+            Call::new("getBalance", json!([self.key.pubkey()])),
         ];
         // Nothing was sent yet: if the process dies here, the claim is free
         // again after its lease.
         let height = match self.nodes.ask(&calls).await {
-            Ok(replies) => match judge(&replies) {
+            Ok(replies) => match self.judge(&replies) {
                 Ok(height) => height,
                 Err(Refusal::Payer(reason)) => return shared.refuse(&job.request, reason),
                 Err(Refusal::Ours(problem)) => {
@@ -69,15 +87,19 @@ impl<H: Host> SolanaLane<H> {
                 return Ok(Outcome::Unavailable);
             }
         };
-        let Some(record) = shared.submitted(&job, &signed.signature)? else {
-            return Ok(Outcome::Unavailable);
-        };
+        let Some(record) = shared.held_record(&job)? else { return Ok(Outcome::Unavailable) };
+        let record = shared.submitted(record, &job, &signed.signature);
         let entry = JournalEntry {
+            id: signed.signature.clone(),
             transaction: signed.signature.clone(),
+            former: vec![],
             raw: signed.to_base64(),
             bound: height.saturating_add(BLOCKHASH_BLOCKS),
             payments: vec![job.request.payment.clone()],
             written_at: shared.host.now(),
+            fees: None,
+            gas: 0,
+            seen_block: height,
         };
         shared.store.submit(&entry, &[record])?;
         shared.host.wake_in(WAKE_SECONDS);
@@ -95,13 +117,13 @@ impl<H: Host> SolanaLane<H> {
     }
 
     fn start(self: &Rc<Self>, entry: JournalEntry) {
-        if self.in_air.borrow_mut().insert(entry.transaction.clone()) {
+        if self.in_air.borrow_mut().insert(entry.id.clone()) {
             let lane = Rc::clone(self);
             self.shared.host.spawn(async move {
                 if let Err(error) = lane.follow(&entry).await {
                     lane.shared.host.log(&error.to_string());
                 }
-                lane.in_air.borrow_mut().remove(&entry.transaction);
+                lane.in_air.borrow_mut().remove(&entry.id);
             });
         }
     }
@@ -120,9 +142,16 @@ impl<H: Host> SolanaLane<H> {
             if poll.is_multiple_of(POLLS_PER_RESEND) {
                 // Sending again what has landed changes nothing.
                 let _ = self.nodes.ask_again(&send, READ_TIMEOUT).await;
+                if self.nodes.count() > 1 {
+                    self.nodes.tell_others(&send, READ_TIMEOUT).await;
+                }
             }
             match self.ask_status(&status).await {
-                Some(Status::Confirmed | Status::Finalized) => return self.close(entry, None),
+                Some(Status::Confirmed | Status::Finalized) => {
+                    if self.is_certain(entry, &status).await {
+                        return self.close(entry, None);
+                    }
+                }
                 Some(Status::Failed(reason)) => return self.close(entry, Some(reason)),
                 Some(Status::Unknown) if self.has_expired(entry).await => {
                     return self.close(entry, Some(Reason::SvmSimulationFailed));
@@ -137,6 +166,26 @@ impl<H: Host> SolanaLane<H> {
     async fn ask_status(&self, call: &Call) -> Option<Status> {
         let reply = self.nodes.ask_again(call, READ_TIMEOUT).await.ok()?;
         rpc::parse_signature_statuses(&reply.ok()?).ok()?.first().copied()
+    }
+
+    /// Whether a payment above the seller's limit is confirmed by two nodes.
+    async fn is_certain(&self, entry: &JournalEntry, status: &Call) -> bool {
+        let Some(limit) = self.limits.quorum_above else { return true };
+        let Ok(orders) = self.shared.orders_of(&entry.payments) else { return false };
+        let is_dear = orders.iter().any(|(_, payment)| match payment {
+            VerifiedPayment::Solana(transfer) => transfer.amount() > limit,
+            VerifiedPayment::Evm(_) => false,
+        });
+        if !is_dear {
+            return true;
+        }
+        let answers = self.nodes.ask_each(status).await;
+        let confirms = |reply: &&Reply| {
+            let status = reply.as_ref().ok().map(rpc::parse_signature_statuses);
+            let status = status.and_then(Result::ok).and_then(|all| all.first().copied());
+            matches!(status, Some(Status::Confirmed | Status::Finalized))
+        };
+        answers.iter().filter(confirms).count() >= 2
     }
 
     /// Whether a transaction that no node has seen can no longer land. The
@@ -157,6 +206,16 @@ impl<H: Host> SolanaLane<H> {
 
     fn close(&self, entry: &JournalEntry, failure: Option<Reason>) -> Result<(), StoreError> {
         let orders = self.shared.orders_of(&entry.payments)?;
+        for (_, payment) in &orders {
+            if let VerifiedPayment::Solana(transfer) = payment
+                && failure != Some(Reason::SvmSimulationFailed)
+            {
+                self.shared.note_spent(u128::from(transfer.fee_lamports()))?;
+            }
+            if failure.is_some() {
+                self.shared.note_failure(&payment.payer());
+            }
+        }
         let fates: Vec<_> = orders
             .into_iter()
             .map(|(id, payment)| {
@@ -171,7 +230,19 @@ impl<H: Host> SolanaLane<H> {
                 (id, fate)
             })
             .collect();
-        self.shared.close(&entry.transaction, &fates)
+        self.shared.close(entry, &fates, true)
+    }
+
+    /// The block height, if nothing speaks against sending.
+    fn judge(&self, replies: &[Reply]) -> Result<u64, Refusal> {
+        let [simulation, height, balance] = replies else {
+            return Err(Refusal::Ours("the node left questions open"));
+        };
+        let balance = balance.as_ref().ok().and_then(|result| result.get("value")?.as_u64());
+        if let Some(balance) = balance {
+            self.shared.note_balance(balance.into(), self.limits.low_balance);
+        }
+        judge(simulation, height)
     }
 }
 
@@ -184,10 +255,7 @@ enum Refusal {
 }
 
 /// The block height, if nothing speaks against sending.
-fn judge(replies: &[Reply]) -> Result<u64, Refusal> {
-    let [simulation, height] = replies else {
-        return Err(Refusal::Ours("the node left questions open"));
-    };
+fn judge(simulation: &Reply, height: &Reply) -> Result<u64, Refusal> {
     let simulation = match simulation {
         Ok(result) => rpc::parse_simulation(result),
         // The node will not even simulate it: a signature or the encoding.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::PaymentRecord;
+use crate::evm::Fees;
 use crate::time::UnixSeconds;
 
 /// The disk failed, or holds what this version can't read.
@@ -20,8 +21,12 @@ impl fmt::Display for StoreError {
 /// A signed transaction, written down before it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalEntry {
-    /// The transaction's hash or signature, as receipts name it.
+    /// What the journal calls it: the hash or signature of its first version.
+    pub id: String,
+    /// The hash or signature of its latest version.
     pub transaction: String,
+    /// The hashes of the versions that this one replaces.
+    pub former: Vec<String>,
     /// The bytes to send, in the encoding that the node takes: hex on EVM,
     /// base64 on Solana.
     pub raw: String,
@@ -32,6 +37,12 @@ pub struct JournalEntry {
     pub payments: Vec<String>,
     /// When it was written.
     pub written_at: UnixSeconds,
+    /// EVM: what it offers for gas.
+    pub fees: Option<Fees>,
+    /// EVM: its gas limit.
+    pub gas: u64,
+    /// EVM: the block in which its payments were seen not to be used yet.
+    pub seen_block: u64,
 }
 
 /// The tables of a Settler. What a call has written is on disk before any
@@ -43,13 +54,17 @@ pub trait Store {
     fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError>;
     /// Forgets a payment.
     fn delete_payment(&self, id: &str) -> Result<(), StoreError>;
-    /// Writes a transaction and, in the same breath, the records of the
-    /// payments that it carries.
+    /// Writes a transaction, over any former version of it, and in the same
+    /// breath the records of the payments that it carries.
     fn submit(&self, entry: &JournalEntry, records: &[PaymentRecord]) -> Result<(), StoreError>;
     /// The transactions whose end is not known.
     fn open_entries(&self) -> Result<Vec<JournalEntry>, StoreError>;
     /// Writes what became of a transaction's payments and closes it.
-    fn close(&self, transaction: &str, records: &[PaymentRecord]) -> Result<(), StoreError>;
+    fn close(&self, id: &str, records: &[PaymentRecord]) -> Result<(), StoreError>;
+    /// What was spent on fees on a day (counted from 1970), in wei or lamports.
+    fn spent_on(&self, day: u64) -> Result<u128, StoreError>;
+    /// Writes what was spent on fees on a day, in wei or lamports.
+    fn set_spent_on(&self, day: u64, amount: u128) -> Result<(), StoreError>;
     /// Forgets every payment that need not be kept beyond `now`.
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError>;
 }

@@ -91,6 +91,17 @@ impl VerifiedPayment {
         &self.transfer.destination
     }
 
+    /// What the transaction costs its fee payer if it lands, in lamports: the
+    /// base fee for two signatures, and the priority fee for all the units
+    /// that it may use, whether it uses them or not.
+    pub fn fee_lamports(&self) -> u64 {
+        let instructions = &self.transaction.message.instructions;
+        let units = instructions.first().and_then(Instruction::compute_unit_limit).unwrap_or(0);
+        let price = instructions.get(1).and_then(Instruction::compute_unit_price).unwrap_or(0);
+        let priority = (u128::from(units) * u128::from(price)).div_ceil(1_000_000);
+        2 * LAMPORTS_PER_SIGNATURE + u64::try_from(priority).unwrap_or(u64::MAX / 2)
+    }
+
     /// The blockhash that the transaction expires with, in base58.
     pub fn recent_blockhash(&self) -> String {
         encode_base58(&self.transaction.message.recent_blockhash)
@@ -152,6 +163,9 @@ fn signatures_are_the_payers(transaction: &Transaction) -> Result<(), Reason> {
     }
     Err(Reason::SvmSignatureInvalid)
 }
+
+/// The base fee for each signature of a transaction, in lamports.
+const LAMPORTS_PER_SIGNATURE: u64 = 5_000;
 
 /// SVM exact, rule 4: 3 to 7 instructions.
 fn three_to_seven(

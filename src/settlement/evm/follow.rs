@@ -1,0 +1,424 @@
+//! From sent bytes to their end: receipts, replacements, and payments that
+//! somebody else broadcast.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::preview::{fee_history, quantity, read_market};
+use super::{EvmLane, Waiting};
+use crate::encoding::encode_hex;
+use crate::evm::{self, BlockTag, Call as EvmCall, Fees, Receipt, Transaction, json_rpc};
+use crate::exact::VerifiedPayment;
+use crate::protocol::Reason;
+use crate::rpc::{Call, METHOD_NOT_FOUND, READ_TIMEOUT, Reply, RpcError};
+use crate::settlement::settler::Fate;
+use crate::settlement::{Host, JournalEntry, Outcome, Store, StoreError};
+use crate::time::UnixSeconds;
+
+/// How long the node may hold `eth_sendRawTransactionSync` until the receipt.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often a receipt is asked for: while a request may wait for it, and then.
+const QUICK_POLL: Duration = Duration::from_millis(400);
+const SLOW_POLL: Duration = Duration::from_secs(4);
+const QUICK_SECONDS: u64 = 30;
+
+/// After how many seconds the same bytes are sent again.
+const RESEND_SECONDS: u64 = 8;
+
+/// After how many seconds a transaction is replaced by one that pays more.
+const STUCK_SECONDS: u64 = 30;
+
+/// How far back `eth_getLogs` looks for a stranger's transaction, in blocks.
+const STRANGER_BLOCKS: u64 = 500;
+
+/// By how much a block's time must be later than a claim, in seconds, for what
+/// is in it to be later too: clocks differ, and a block bears the time of its
+/// end.
+const STRANGER_MARGIN: u64 = 4;
+
+/// What sending came to.
+pub(super) enum Sent {
+    Mined(Box<Receipt>),
+    /// In the pool, or perhaps in the pool: only the chain can tell.
+    Perhaps,
+    /// Not in the pool: the node says why.
+    Refused(RpcError),
+}
+
+/// Where a transaction stands.
+enum Standing {
+    Mined(Box<Receipt>),
+    /// Its nonce is used by none of its versions.
+    Lost,
+    /// Not in a block; what the next block costs.
+    Waits(Fees),
+    /// The node did not say.
+    Unknown,
+}
+
+impl<H: Host> EvmLane<H> {
+    /// Sends signed bytes, in the way that brings the receipt soonest, and to
+    /// every other node as well.
+    pub(super) async fn send(self: &Rc<Self>, raw: &str) -> Sent {
+        let plain = Call::new("eth_sendRawTransaction", json!([raw]));
+        if self.nodes.count() > 1 {
+            let (nodes, plain) = (Rc::clone(&self.nodes), plain.clone());
+            self.shared.host.spawn(async move {
+                nodes.tell_others(&plain, READ_TIMEOUT).await;
+            });
+        }
+        if self.has_sync.get() {
+            let call = Call::new("eth_sendRawTransactionSync", json!([raw]));
+            match self.nodes.ask_again(&call, SYNC_TIMEOUT).await {
+                Ok(Ok(result)) => {
+                    return Receipt::from_json(&result)
+                        .map_or(Sent::Perhaps, |receipt| Sent::Mined(Box::new(receipt)));
+                }
+                Ok(Err(error)) if is_unknown_method(&error) => self.has_sync.set(false),
+                Ok(Err(error)) => return judge(error),
+                Err(_) => return Sent::Perhaps,
+            }
+        }
+        match self.nodes.ask_again(&plain, SYNC_TIMEOUT).await {
+            Ok(Ok(_)) | Err(_) => Sent::Perhaps,
+            Ok(Err(error)) => judge(error),
+        }
+    }
+
+    /// Brings a transaction to its end. `sent` is `None` after a crash: then
+    /// it is looked for before it is sent again.
+    pub(super) async fn follow(self: &Rc<Self>, mut entry: JournalEntry, sent: Option<Sent>) {
+        let started = self.shared.host.now();
+        let mut sent_at = if sent.is_some() { started } else { UnixSeconds(0) };
+        let mut first_sent_at = sent_at;
+        let mut mined = match sent {
+            Some(Sent::Mined(receipt)) => Some(*receipt),
+            Some(Sent::Refused(error)) => {
+                self.log(&format!("{} was refused: {}", entry.transaction, error.message));
+                if self.take_back(&mut entry) {
+                    None
+                } else {
+                    self.end(&entry);
+                    return;
+                }
+            }
+            Some(Sent::Perhaps) | None => None,
+        };
+        loop {
+            if let Some(receipt) = mined.take() {
+                match self.land(&entry, &receipt).await {
+                    Ok(true) => break,
+                    Ok(false) => {}
+                    // The journal keeps the entry: the alarm tries again.
+                    Err(error) => {
+                        self.log(&error.to_string());
+                        break;
+                    }
+                }
+            }
+            match self.standing(&entry).await {
+                Standing::Mined(receipt) => {
+                    mined = Some(*receipt);
+                    continue;
+                }
+                Standing::Lost => {
+                    self.log(&format!("nonce {} was used by another transaction", entry.bound));
+                    if let Err(error) = self.close(&entry, None).await {
+                        self.log(&error.to_string());
+                    }
+                    break;
+                }
+                Standing::Waits(market) => {
+                    let now = self.shared.host.now();
+                    if now.since(sent_at) >= RESEND_SECONDS {
+                        let is_stuck =
+                            first_sent_at.0 > 0 && now.since(first_sent_at) >= STUCK_SECONDS;
+                        if is_stuck && self.replace(&mut entry, market) {
+                            first_sent_at = now;
+                        }
+                        if first_sent_at.0 == 0 {
+                            first_sent_at = now;
+                        }
+                        sent_at = now;
+                        match self.send(&entry.raw).await {
+                            Sent::Mined(receipt) => mined = Some(*receipt),
+                            Sent::Refused(error) => self.log(&format!(
+                                "{} was refused: {}",
+                                entry.transaction, error.message
+                            )),
+                            Sent::Perhaps => {}
+                        }
+                        continue;
+                    }
+                }
+                Standing::Unknown => {}
+            }
+            let is_early = self.shared.host.now().since(started) < QUICK_SECONDS;
+            self.shared.host.sleep(if is_early { QUICK_POLL } else { SLOW_POLL }).await;
+        }
+        self.end(&entry);
+    }
+
+    fn end(self: &Rc<Self>, entry: &JournalEntry) {
+        self.in_air.borrow_mut().remove(&entry.id);
+        if !self.queue.borrow().is_empty() {
+            self.start_pump();
+        }
+    }
+
+    /// A transaction that the node will not have: its payments are free again.
+    /// Returns whether its nonce must still be filled, because later ones wait
+    /// for it.
+    fn take_back(&self, entry: &mut JournalEntry) -> bool {
+        let is_last = !self.in_air.borrow().values().any(|nonce| *nonce > entry.bound);
+        let fates: Vec<_> = entry
+            .payments
+            .drain(..)
+            .map(|id| (id, Fate::NotPaid(Reason::UnexpectedSettleError)))
+            .collect();
+        let closed = self.shared.close(entry, &fates, is_last);
+        if let Err(error) = closed {
+            self.log(&error.to_string());
+        }
+        if is_last {
+            self.next_nonce.set(Some(entry.bound));
+        }
+        !is_last
+    }
+
+    /// Where a transaction stands: one round trip.
+    async fn standing(&self, entry: &JournalEntry) -> Standing {
+        let relayer = json_rpc::account_params(self.key.address(), BlockTag::Latest);
+        let hashes = || entry.former.iter().chain([&entry.transaction]);
+        let mut calls = vec![Call::new("eth_getTransactionCount", relayer), fee_history()];
+        calls.extend(hashes().map(|hash| receipt_call(hash)));
+        let Ok(replies) = self.nodes.ask(&calls).await else { return Standing::Unknown };
+        let [count, history, receipts @ ..] = replies.as_slice() else {
+            return Standing::Unknown;
+        };
+        if let Some(receipt) = receipts.iter().find_map(read_receipt) {
+            return Standing::Mined(Box::new(receipt));
+        }
+        let (Some(count), Some((fees, _))) = (quantity(count), read_market(history)) else {
+            return Standing::Unknown;
+        };
+        if receipts.iter().any(Result::is_err) {
+            return Standing::Unknown;
+        }
+        if count <= entry.bound {
+            return Standing::Waits(fees);
+        }
+        // Its nonce is used. A node that is behind with its receipts is asked
+        // once more before the transaction counts as lost.
+        self.shared.host.sleep(QUICK_POLL).await;
+        let calls: Vec<_> = hashes().map(|hash| receipt_call(hash)).collect();
+        match self.nodes.ask(&calls).await {
+            Err(_) => Standing::Unknown,
+            Ok(replies) => match replies.iter().find_map(read_receipt) {
+                Some(receipt) => Standing::Mined(Box::new(receipt)),
+                None if replies.iter().any(Result::is_err) => Standing::Unknown,
+                None => Standing::Lost,
+            },
+        }
+    }
+
+    /// Signs the same calls again, at the same nonce, for more money, and
+    /// writes that down. What can't land any more gives way to an empty
+    /// transaction, which is all that its nonce needs.
+    fn replace(&self, entry: &mut JournalEntry, market: Fees) -> bool {
+        let Some(fees) = entry.fees else { return false };
+        let fees = fees.bumped().at_least(market);
+        let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
+        let payments: Vec<_> = orders.iter().filter_map(|(_, order)| evm_payment(order)).collect();
+        let now = self.shared.host.now();
+        let is_alive = payments.iter().any(|payment| payment.expires_at() > now);
+        let (call, gas) = match super::calls_of(&payments).filter(|_| is_alive) {
+            Some(call) => (call, entry.gas),
+            None => (EvmCall { to: self.key.address(), data: vec![] }, 21_000),
+        };
+        if self.is_over_budget(fees.worst_cost(gas)) {
+            return false;
+        }
+        let signed = Transaction::new(self.chain_id, entry.bound, fees, gas, call).sign(&self.key);
+        let mut replaced = entry.clone();
+        replaced.former.push(entry.transaction.clone());
+        replaced.transaction = encode_hex(&signed.hash);
+        replaced.raw = encode_hex(&signed.raw);
+        replaced.fees = Some(fees);
+        if let Err(error) = self.shared.store.submit(&replaced, &[]) {
+            self.log(&error.to_string());
+            return false;
+        }
+        self.log(&format!("{} replaces {}", replaced.transaction, entry.transaction));
+        *entry = replaced;
+        true
+    }
+
+    /// Writes down what a mined transaction did. `false` if that is not yet
+    /// certain enough for what it is worth.
+    async fn land(&self, entry: &JournalEntry, receipt: &Receipt) -> Result<bool, StoreError> {
+        let orders = self.shared.orders_of(&entry.payments)?;
+        let payments: Vec<_> = orders.iter().filter_map(|(_, order)| evm_payment(order)).collect();
+        let is_dear = |limit| payments.iter().any(|payment| payment.value() > limit);
+        if self.limits.quorum_above.is_some_and(is_dear)
+            && !self.two_agree(receipt, &payments).await
+        {
+            return Ok(false);
+        }
+        self.shared.note_spent(receipt.cost())?;
+        self.close(entry, Some(receipt)).await?;
+        Ok(true)
+    }
+
+    /// Whether two nodes say the same of a transaction and of its payments.
+    async fn two_agree(&self, receipt: &Receipt, payments: &[&evm::VerifiedPayment]) -> bool {
+        let answers =
+            self.nodes.ask_each(&receipt_call(&encode_hex(&receipt.transaction_hash))).await;
+        let says_so = |other: &Receipt| {
+            other.succeeded == receipt.succeeded
+                && other.block_number == receipt.block_number
+                && evm::paid(other, payments) == evm::paid(receipt, payments)
+        };
+        let agreeing = answers.iter().filter_map(read_receipt).filter(says_so).count();
+        if agreeing < 2 {
+            self.log("two nodes must agree on this receipt, and don't yet");
+        }
+        agreeing >= 2
+    }
+
+    /// Writes down what became of an entry's payments, by its own receipt or,
+    /// where that has none, by a stranger's.
+    async fn close(
+        &self,
+        entry: &JournalEntry,
+        receipt: Option<&Receipt>,
+    ) -> Result<(), StoreError> {
+        let orders = self.shared.orders_of(&entry.payments)?;
+        let payments: Vec<_> =
+            orders.iter().filter_map(|(id, order)| Some((id, evm_payment(order)?))).collect();
+        let verified: Vec<_> = payments.iter().map(|(_, payment)| *payment).collect();
+        let paid = match receipt {
+            Some(receipt) => evm::paid(receipt, &verified),
+            None => vec![false; verified.len()],
+        };
+        let mut fates = vec![];
+        for ((id, payment), paid) in payments.into_iter().zip(paid) {
+            let transaction = match (paid, receipt) {
+                (true, Some(receipt)) => Some(encode_hex(&receipt.transaction_hash)),
+                // The preview saw the authorization unused, after our claim.
+                _ => self.strangers_transaction(payment, entry.seen_block + 1, None).await,
+            };
+            let fate = match transaction {
+                Some(transaction) => {
+                    Fate::Paid { payer: payment.payer(), amount: payment.value(), transaction }
+                }
+                None => {
+                    self.shared.note_failure(&payment.payer());
+                    Fate::NotPaid(Reason::InvalidTransactionState)
+                }
+            };
+            fates.push((id.clone(), fate));
+        }
+        self.shared.close(entry, &fates, true)
+    }
+
+    /// Settles a payment whose authorization is used already, if somebody else
+    /// broadcast it after the claim: the seller has the money, and who holds
+    /// the claim gets what it was for. One that was used before bought
+    /// something else.
+    pub(super) async fn paid_by_a_stranger(
+        &self,
+        waiting: &Waiting,
+        block: u64,
+    ) -> Option<Result<Outcome, StoreError>> {
+        let request = &waiting.job.request;
+        let claimed_at = match self.shared.held_record(&waiting.job) {
+            Ok(record) => record?.claimed_at,
+            Err(error) => return Some(Err(error)),
+        };
+        let from = block.saturating_sub(STRANGER_BLOCKS);
+        let transaction =
+            self.strangers_transaction(&waiting.payment, from, Some(claimed_at)).await?;
+        let fate = Fate::Paid {
+            payer: waiting.payment.payer(),
+            amount: waiting.payment.value(),
+            transaction,
+        };
+        Some(
+            self.shared
+                .settle_claim(request, &fate)
+                .and_then(|()| self.standing_of(&request.payment)),
+        )
+    }
+
+    /// The transaction in which somebody else used a payment's authorization
+    /// and paid the seller with it: from a block on, and later than a claim.
+    async fn strangers_transaction(
+        &self,
+        payment: &evm::VerifiedPayment,
+        from_block: u64,
+        claimed_at: Option<UnixSeconds>,
+    ) -> Option<String> {
+        let call =
+            Call::new("eth_getLogs", json_rpc::authorization_logs_params(payment, from_block));
+        let logs = self.nodes.ask_again(&call, READ_TIMEOUT).await.ok()?.ok()?;
+        let log = logs.as_array()?.first()?;
+        let hash = log.get("transactionHash")?.as_str()?;
+        let block = json!([log.get("blockNumber")?, false]);
+        let calls = [receipt_call(hash), Call::new("eth_getBlockByNumber", block)];
+        let replies = self.nodes.ask(&calls).await.ok()?;
+        let [receipt, block] = replies.as_slice() else { return None };
+        let receipt = read_receipt(receipt)?;
+        let block_time = json_rpc::parse_u64(block.as_ref().ok()?.get("timestamp")?)?;
+        let is_later = claimed_at.is_none_or(|at| block_time >= at.plus(STRANGER_MARGIN).0);
+        (is_later && evm::authorization_transferred(&receipt, payment)).then(|| hash.to_owned())
+    }
+}
+
+fn evm_payment(order: &VerifiedPayment) -> Option<&evm::VerifiedPayment> {
+    match order {
+        VerifiedPayment::Evm(payment) => Some(payment),
+        VerifiedPayment::Solana(_) => None,
+    }
+}
+
+fn receipt_call(hash: &str) -> Call {
+    Call::new("eth_getTransactionReceipt", json!([hash]))
+}
+
+fn read_receipt(reply: &Reply) -> Option<Receipt> {
+    match reply.as_ref().ok()? {
+        Value::Null => None,
+        result => Receipt::from_json(result),
+    }
+}
+
+/// What an error for sent bytes means. A node that has them already, or had
+/// no time to wait for the block (EIP-7966, code 4), has taken them.
+fn judge(error: RpcError) -> Sent {
+    let text = error.message.to_ascii_lowercase();
+    let perhaps = [
+        "already known",
+        "known transaction",
+        "already imported",
+        "already in mempool",
+        // Its nonce is used, and most likely by itself: only the chain can tell.
+        "nonce too low",
+        // An earlier version of it is in the pool.
+        "underpriced",
+    ];
+    if error.code == 4 || perhaps.iter().any(|known| text.contains(known)) {
+        Sent::Perhaps
+    } else {
+        Sent::Refused(error)
+    }
+}
+
+fn is_unknown_method(error: &RpcError) -> bool {
+    let text = error.message.to_ascii_lowercase();
+    let unknown = ["method not found", "unsupported method", "does not exist", "not supported"];
+    error.code == METHOD_NOT_FOUND || unknown.iter().any(|phrase| text.contains(phrase))
+}

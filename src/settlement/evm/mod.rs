@@ -1,0 +1,289 @@
+//! Group commit on EVM: what waits while a transaction is being prepared goes
+//! out together, in the relayer's nonce order.
+//!
+//! [`preview`] asks the chain before anything is sent, [`follow`] brings what
+//! was sent to its end.
+
+mod follow;
+mod preview;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use futures_channel::oneshot;
+
+use super::host::within;
+use super::settler::{JOIN_LIMIT, Job, LaneParts, Shared, WAKE_SECONDS};
+use super::{Host, JournalEntry, Limits, Outcome, State, Store, StoreError};
+use crate::encoding::encode_hex;
+use crate::evm::{self, Call as EvmCall, Fees, MULTICALL3, RelayerKey, Transaction};
+use crate::exact::VerifiedPayment;
+use crate::protocol::Reason;
+use crate::rpc::Nodes;
+
+/// How many transactions of one relayer may be in the air. Nodes keep at least
+/// 16 of one account waiting.
+const IN_AIR_MAX: usize = 8;
+
+/// Gas for one payment and for a transaction around it, where the node gives
+/// no estimate: well above what the known tokens need (65,000 alone).
+const GAS_PER_PAYMENT: u64 = 120_000;
+const GAS_PER_TRANSACTION: u64 = 60_000;
+
+/// The relayer's lane onto one EVM chain.
+pub struct EvmLane<H: Host> {
+    shared: Rc<Shared<H>>,
+    nodes: Rc<Nodes<H::Transport>>,
+    chain_id: u64,
+    key: RelayerKey,
+    limits: Limits,
+    queue: RefCell<VecDeque<Waiting>>,
+    pump_runs: Cell<bool>,
+    /// The journal entries that somebody follows, and their nonces.
+    in_air: RefCell<HashMap<String, u64>>,
+    /// The nonce after the last one that was signed here.
+    next_nonce: Cell<Option<u64>>,
+    /// Whether Multicall3 is at its address, once that is known.
+    has_multicall: Cell<Option<bool>>,
+    /// Whether the node knows `eth_sendRawTransactionSync`.
+    has_sync: Cell<bool>,
+}
+
+/// A payment in the queue, and who waits for it.
+struct Waiting {
+    job: Job,
+    payment: evm::VerifiedPayment,
+    done: oneshot::Sender<Result<Outcome, StoreError>>,
+}
+
+impl<H: Host> EvmLane<H> {
+    /// The lane of this relayer onto the chain behind these nodes.
+    pub fn new(
+        parts: LaneParts<H>,
+        nodes: Nodes<H::Transport>,
+        chain_id: u64,
+        key: RelayerKey,
+        limits: Limits,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            shared: parts.0,
+            nodes: Rc::new(nodes),
+            chain_id,
+            key,
+            limits,
+            queue: RefCell::default(),
+            pump_runs: Cell::new(false),
+            in_air: RefCell::default(),
+            next_nonce: Cell::new(None),
+            has_multicall: Cell::new(None),
+            has_sync: Cell::new(true),
+        })
+    }
+
+    /// Puts a payment into the queue and waits for what becomes of it.
+    pub(super) async fn settle(self: &Rc<Self>, job: Job) -> Result<Outcome, StoreError> {
+        let VerifiedPayment::Evm(payment) = job.payment.clone() else {
+            return self.shared.refuse(&job.request, Reason::InvalidNetwork);
+        };
+        let id = job.request.payment.clone();
+        let (done, outcome) = oneshot::channel();
+        self.queue.borrow_mut().push_back(Waiting { job, payment, done });
+        self.start_pump();
+        match within(&self.shared.host, JOIN_LIMIT, outcome).await {
+            Some(Ok(outcome)) => outcome,
+            // Still in the queue, or in the air. Whoever asks again joins it.
+            Some(Err(_)) | None => self.standing_of(&id),
+        }
+    }
+
+    /// Follows the transactions that a crash left in the air.
+    pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
+        for entry in entries {
+            let next = self.next_nonce.get().unwrap_or(0).max(entry.bound + 1);
+            self.next_nonce.set(Some(next));
+            if self.in_air.borrow().contains_key(&entry.id) {
+                continue;
+            }
+            self.in_air.borrow_mut().insert(entry.id.clone(), entry.bound);
+            let lane = Rc::clone(self);
+            self.shared.host.spawn(async move { lane.follow(entry, None).await });
+        }
+    }
+
+    /// How many payments wait and how many transactions are in the air.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (self.queue.borrow().len(), self.in_air.borrow().len())
+    }
+
+    fn standing_of(&self, id: &str) -> Result<Outcome, StoreError> {
+        Ok(match self.shared.store.payment(id)?.map(|record| record.state) {
+            Some(State::Settled(settlement)) => Outcome::Settled(settlement),
+            Some(State::Failed { reason }) => Outcome::Failed { reason, transaction: None },
+            Some(State::Submitted { transaction, .. }) => Outcome::Pending { transaction },
+            Some(State::Claimed { .. }) | None => Outcome::Unavailable,
+        })
+    }
+
+    fn start_pump(self: &Rc<Self>) {
+        if self.pump_runs.replace(true) {
+            return;
+        }
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move {
+            while let Some(batch) = lane.next_batch() {
+                lane.run(batch).await;
+            }
+            lane.pump_runs.set(false);
+        });
+    }
+
+    /// What goes out next; `None` if nothing waits or enough is in the air.
+    fn next_batch(&self) -> Option<Vec<Waiting>> {
+        if self.in_air.borrow().len() >= IN_AIR_MAX {
+            return None;
+        }
+        let mut queue = self.queue.borrow_mut();
+        let most = if self.has_multicall.get() == Some(false) { 1 } else { self.limits.batch_max };
+        let count = most.min(queue.len());
+        (count > 0).then(|| queue.drain(..count).collect())
+    }
+
+    /// One batch, until it is in the air.
+    async fn run(self: &Rc<Self>, batch: Vec<Waiting>) {
+        let preview = match self.preview(&batch).await {
+            Ok(preview) => preview,
+            Err(problem) => {
+                self.log(&problem);
+                // Nothing was sent, so each claim is free again.
+                for waiting in batch {
+                    let request = &waiting.job.request;
+                    let freed = self.shared.release(&request.payment, request.ticket);
+                    let _ = waiting.done.send(freed.map(|()| Outcome::Unavailable));
+                }
+                return;
+            }
+        };
+        let mut good = vec![];
+        for (waiting, facts) in batch.into_iter().zip(&preview.facts) {
+            let Some(reason) = evm::refusal(facts, &waiting.payment) else {
+                good.push(waiting);
+                continue;
+            };
+            if reason == Reason::EvmNonceUsed
+                && let Some(outcome) = self.paid_by_a_stranger(&waiting, preview.block).await
+            {
+                let _ = waiting.done.send(outcome);
+                continue;
+            }
+            let why = facts.revert_reason.as_deref().unwrap_or("no revert reason");
+            self.log(&format!("{}: {reason} ({why})", waiting.job.request.payment));
+            let _ = waiting.done.send(self.shared.refuse(&waiting.job.request, reason));
+        }
+        let payments: u64 = good.len().try_into().unwrap_or(u64::MAX);
+        let gas = preview.gas.unwrap_or(GAS_PER_TRANSACTION + GAS_PER_PAYMENT * payments);
+        let written = if self.is_over_budget(preview.fees.worst_cost(gas)) {
+            Ok(None)
+        } else {
+            self.write_down(&good, preview.fees, gas, preview.block)
+        };
+        match written {
+            Ok(Some(entry)) => self.take_off(entry, good),
+            Ok(None) => {
+                for waiting in good {
+                    let request = &waiting.job.request;
+                    let freed = self.shared.release(&request.payment, request.ticket);
+                    let _ = waiting.done.send(freed.map(|()| Outcome::Unavailable));
+                }
+            }
+            Err(error) => {
+                for waiting in good {
+                    let _ = waiting.done.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Signs a transaction for these payments and writes it down, without an
+    /// await. Those whose claim was lost meanwhile stay out of it.
+    fn write_down(
+        &self,
+        batch: &[Waiting],
+        fees: Fees,
+        gas: u64,
+        block: u64,
+    ) -> Result<Option<JournalEntry>, StoreError> {
+        let mut held = vec![];
+        for waiting in batch {
+            if let Some(record) = self.shared.held_record(&waiting.job)? {
+                held.push((waiting, record));
+            }
+        }
+        let payments: Vec<_> = held.iter().map(|(waiting, _)| &waiting.payment).collect();
+        let Some(call) = calls_of(&payments) else { return Ok(None) };
+        let nonce = self.next_nonce.get().unwrap_or(0);
+        let signed = Transaction::new(self.chain_id, nonce, fees, gas, call).sign(&self.key);
+        let id = encode_hex(&signed.hash);
+        let entry = JournalEntry {
+            id: id.clone(),
+            transaction: id.clone(),
+            raw: encode_hex(&signed.raw),
+            former: vec![],
+            bound: nonce,
+            payments: held.iter().map(|(_, record)| record.payment.clone()).collect(),
+            written_at: self.shared.host.now(),
+            fees: Some(fees),
+            gas,
+            seen_block: block,
+        };
+        let records: Vec<_> = held
+            .into_iter()
+            .map(|(waiting, record)| self.shared.submitted(record, &waiting.job, &id))
+            .collect();
+        self.shared.store.submit(&entry, &records)?;
+        self.next_nonce.set(Some(nonce + 1));
+        self.shared.host.wake_in(WAKE_SECONDS);
+        Ok(Some(entry))
+    }
+
+    /// Sends what was written down and lets the pump go on.
+    fn take_off(self: &Rc<Self>, entry: JournalEntry, batch: Vec<Waiting>) {
+        self.in_air.borrow_mut().insert(entry.id.clone(), entry.bound);
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move {
+            // If the process dies here, the journal has the bytes: the next
+            // life sends the same ones, which can land only once.
+            let sent = lane.send(&entry.raw).await;
+            lane.follow(entry, Some(sent)).await;
+            for waiting in batch {
+                let outcome = lane.standing_of(&waiting.job.request.payment);
+                let _ = waiting.done.send(outcome);
+            }
+        });
+    }
+
+    /// Whether a transaction that may cost this much, in wei, is more than may
+    /// be spent today.
+    fn is_over_budget(&self, cost: u128) -> bool {
+        let Some(limit) = self.limits.daily_spend else { return false };
+        let spent = self.shared.spent_today();
+        let over = spent.saturating_add(cost) > limit;
+        if over {
+            self.log(&format!("the daily limit of {limit} wei is reached ({spent} spent)"));
+        }
+        over
+    }
+
+    fn log(&self, line: &str) {
+        self.shared.host.log(&format!("eip155:{}: {line}", self.chain_id));
+    }
+}
+
+/// The call that settles these payments: plain for one, Multicall3 for more.
+fn calls_of(payments: &[&evm::VerifiedPayment]) -> Option<EvmCall> {
+    match payments {
+        [] => None,
+        [payment] => Some(evm::payment_call(payment)),
+        several => Some(evm::batch_call(several, MULTICALL3)),
+    }
+}

@@ -1,0 +1,148 @@
+//! What the chain says before anything is sent.
+
+use serde_json::json;
+
+use super::{EvmLane, Waiting};
+use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, json_rpc};
+use crate::rpc::{Call, Reply};
+use crate::settlement::Host;
+
+/// What `eth_call` may return for one payment's check: about 256 bytes for
+/// each of three calls.
+const MAX_CHECK_BYTES: usize = 3 * 1024;
+
+/// What the chain says before anything is sent.
+pub(super) struct Preview {
+    pub fees: Fees,
+    /// One for each payment, in their order.
+    pub facts: Vec<Facts>,
+    /// The gas limit for all of them; `None` if the node gives no estimate.
+    pub gas: Option<u64>,
+    /// The block that all this is true of.
+    pub block: u64,
+}
+
+impl<H: Host> EvmLane<H> {
+    /// Asks for everything that a batch needs, in one round trip, and takes
+    /// note of the relayer's nonce.
+    pub(super) async fn preview(&self, batch: &[Waiting]) -> Result<Preview, String> {
+        let payments: Vec<_> = batch.iter().map(|waiting| &waiting.payment).collect();
+        let with_multicall = self.has_multicall.get() != Some(false);
+        let relayer = self.key.address();
+        let mut calls = vec![
+            Call::new(
+                "eth_getTransactionCount",
+                json_rpc::account_params(relayer, BlockTag::Pending),
+            ),
+            fee_history(),
+            Call::new("eth_getBalance", json_rpc::account_params(relayer, BlockTag::Latest)),
+            self.estimate(&payments),
+        ];
+        if with_multicall {
+            calls.push(self.call("eth_call", &evm::check_call(&payments, MULTICALL3)));
+        } else {
+            calls.extend(payments.iter().flat_map(|payment| self.facts_calls(payment)));
+        }
+        let replies = self.nodes.ask(&calls).await.map_err(|error| error.to_string())?;
+        let [count, history, balance, estimate, rest @ ..] = replies.as_slice() else {
+            return Err("the node left questions open".into());
+        };
+        if let Some(balance) = amount(balance) {
+            self.shared.note_balance(balance, self.limits.low_balance);
+        }
+        let pending = quantity(count).ok_or("no nonce from the node")?;
+        let next = self.next_nonce.get().unwrap_or(0).max(pending);
+        self.next_nonce.set(Some(next));
+        let facts = match read_check(rest, payments.len()).filter(|_| with_multicall) {
+            Some(facts) => {
+                self.has_multicall.set(Some(true));
+                facts
+            }
+            None if with_multicall => {
+                // No code at Multicall3's address: ask one by one.
+                self.has_multicall.set(Some(false));
+                self.log("no Multicall3 on this chain: payments go out one by one");
+                let calls: Vec<_> = payments.iter().flat_map(|p| self.facts_calls(p)).collect();
+                let replies = self.nodes.ask(&calls).await.map_err(|error| error.to_string())?;
+                read_facts(&replies, payments.len())
+            }
+            None => read_facts(rest, payments.len()),
+        };
+        let (fees, block) = read_market(history).ok_or("no fees from the node")?;
+        let all_good = facts.iter().zip(&payments).all(|(f, p)| evm::refusal(f, p).is_none());
+        let gas = quantity(estimate).filter(|_| all_good).map(|gas| gas + gas / 4);
+        Ok(Preview { fees, facts, gas, block })
+    }
+
+    fn estimate(&self, payments: &[&evm::VerifiedPayment]) -> Call {
+        let call = match payments {
+            [payment] => evm::payment_call(payment),
+            several => evm::batch_estimate_call(several, MULTICALL3),
+        };
+        self.call("eth_estimateGas", &call)
+    }
+
+    fn call(&self, method: &'static str, call: &EvmCall) -> Call {
+        Call::new(method, json_rpc::call_params(self.key.address(), call, BlockTag::Latest))
+    }
+
+    fn facts_calls(&self, payment: &evm::VerifiedPayment) -> [Call; 3] {
+        let of_token = |data| EvmCall { to: payment.asset(), data };
+        let state = of_token(evm::abi::authorization_state(payment.from(), payment.nonce()));
+        let balance = of_token(evm::abi::balance_of(payment.from()));
+        [state, balance, evm::payment_call(payment)].map(|call| self.call("eth_call", &call))
+    }
+}
+
+/// Asks for the base fee of the next block and what the latest one's builders
+/// were paid.
+pub(super) fn fee_history() -> Call {
+    Call::new("eth_feeHistory", json!(["0x1", "latest", [50]]))
+}
+
+/// The fees for the next block, and the number of the latest.
+pub(super) fn read_market(reply: &Reply) -> Option<(Fees, u64)> {
+    let history = reply.as_ref().ok()?;
+    let base = json_rpc::parse_quantity(history.get("baseFeePerGas")?.as_array()?.last()?)?;
+    let tip = history.get("reward").and_then(|rewards| rewards.get(0)?.get(0));
+    let tip = tip.and_then(json_rpc::parse_quantity).unwrap_or(0);
+    let block = json_rpc::parse_u64(history.get("oldestBlock")?)?;
+    Some((Fees::from_market(base, tip), block))
+}
+
+pub(super) fn quantity(reply: &Reply) -> Option<u64> {
+    json_rpc::parse_u64(reply.as_ref().ok()?)
+}
+
+fn amount(reply: &Reply) -> Option<u128> {
+    json_rpc::parse_quantity(reply.as_ref().ok()?)
+}
+
+fn read_check(replies: &[Reply], count: usize) -> Option<Vec<Facts>> {
+    let [Ok(result)] = replies else { return None };
+    evm::read_check(&json_rpc::parse_data(result, count.checked_mul(MAX_CHECK_BYTES)?)?, count)
+}
+
+/// What three calls for each payment say.
+fn read_facts(replies: &[Reply], count: usize) -> Vec<Facts> {
+    let data = |reply: &Reply| json_rpc::parse_data(reply.as_ref().ok()?, 1024);
+    let mut facts: Vec<Facts> = replies
+        .chunks(3)
+        .filter_map(|replies| match replies {
+            [state, balance, transfer] => Some(Facts {
+                nonce_used: data(state).and_then(|data| evm::abi::decode_bool(&data)),
+                balance: data(balance).and_then(|data| evm::abi::decode_uint256(&data)),
+                simulated: transfer.is_ok(),
+                revert_reason: transfer.as_ref().err().map(|error| error.message.clone()),
+            }),
+            _ => None,
+        })
+        .collect();
+    facts.resize_with(count, || Facts {
+        nonce_used: None,
+        balance: None,
+        simulated: false,
+        revert_reason: None,
+    });
+    facts
+}

@@ -1,0 +1,122 @@
+//! What keeps strangers from spending a relayer's money.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::settler::Shared;
+use super::{Host, Store, StoreError};
+use crate::amount::AtomicAmount;
+use crate::time::UnixSeconds;
+
+/// What a relayer may do on one network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many payments go into one EVM transaction at most.
+    pub batch_max: usize,
+    /// The most that may be spent on fees in a day, in wei or lamports.
+    pub daily_spend: Option<u128>,
+    /// The balance below which the relayer is reported, in wei or lamports.
+    pub low_balance: Option<u128>,
+    /// The amount above which two nodes must agree that it was paid.
+    pub quorum_above: Option<AtomicAmount>,
+}
+
+/// How many payments of one payer may fail on chain, after the simulation went
+/// well, before the payer is refused for a while.
+const FAILURES_MAX: u32 = 3;
+
+/// For how long a failure counts, in seconds.
+const FAILURE_SECONDS: u64 = 3_600;
+
+/// How often a low balance is written to the log, in seconds.
+const REPORT_SECONDS: u64 = 3_600;
+
+const SECONDS_PER_DAY: u64 = 86_400;
+
+/// What the guards remember while their Settler lives.
+#[derive(Default)]
+pub(super) struct Guards {
+    failures: RefCell<HashMap<String, (u32, UnixSeconds)>>,
+    balance: Cell<Option<u128>>,
+    is_low: Cell<bool>,
+    reported_at: Cell<u64>,
+}
+
+/// How a Settler is doing. Holds no secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The relayer's balance when it was last looked at, in wei or lamports.
+    pub balance: Option<String>,
+    /// Whether that is below what the seller wants.
+    pub low_balance: bool,
+    /// What was spent on fees today (UTC), in wei or lamports.
+    pub spent_today: String,
+    /// How many payments wait to be sent.
+    pub waiting: usize,
+    /// How many transactions are in the air.
+    pub in_air: usize,
+}
+
+impl<H: Host> Shared<H> {
+    /// Takes note of the relayer's balance, in wei or lamports.
+    pub fn note_balance(&self, balance: u128, low: Option<u128>) {
+        let guards = &self.guards;
+        guards.balance.set(Some(balance));
+        let is_low = low.is_some_and(|low| balance < low);
+        guards.is_low.set(is_low);
+        let now = self.host.now();
+        if is_low && now.since(UnixSeconds(guards.reported_at.get())) >= REPORT_SECONDS {
+            guards.reported_at.set(now.0);
+            self.host.log(&format!("the relayer's balance is low: {balance}"));
+        }
+    }
+
+    /// What was spent on fees today (UTC), in wei or lamports. If that can't
+    /// be read, as much as there is: nothing more is spent then.
+    pub fn spent_today(&self) -> u128 {
+        self.store.spent_on(self.today()).unwrap_or(u128::MAX)
+    }
+
+    /// Takes note of fees, in wei or lamports.
+    pub fn note_spent(&self, amount: u128) -> Result<(), StoreError> {
+        let today = self.today();
+        let spent = self.store.spent_on(today)?.saturating_add(amount);
+        self.store.set_spent_on(today, spent)
+    }
+
+    /// Takes note of a payment that failed on chain.
+    pub fn note_failure(&self, payer: &str) {
+        let now = self.host.now();
+        let mut failures = self.guards.failures.borrow_mut();
+        failures.retain(|_, (_, at)| now.since(*at) < FAILURE_SECONDS);
+        let (count, at) = failures.entry(payer.to_owned()).or_insert((0, now));
+        *count += 1;
+        *at = now;
+    }
+
+    /// Whether too many of a payer's payments have failed lately.
+    pub fn is_out_of_favour(&self, payer: &str) -> bool {
+        let now = self.host.now();
+        let failures = self.guards.failures.borrow();
+        failures
+            .get(payer)
+            .is_some_and(|(count, at)| *count >= FAILURES_MAX && now.since(*at) < FAILURE_SECONDS)
+    }
+
+    /// How things are.
+    pub fn health(&self, waiting: usize, in_air: usize) -> Health {
+        Health {
+            balance: self.guards.balance.get().map(|balance| balance.to_string()),
+            low_balance: self.guards.is_low.get(),
+            spent_today: self.spent_today().to_string(),
+            waiting,
+            in_air,
+        }
+    }
+
+    fn today(&self) -> u64 {
+        self.host.now().0 / SECONDS_PER_DAY
+    }
+}
