@@ -48,7 +48,7 @@ async function chargedOnce(chain, work, price = PAGE_PRICE) {
   const start = await ledger(world);
   const value = await work();
   const end = await ledger(world);
-  assert.equal(end[`${chain}Seller`] - start[`${chain}Seller`], price, 'charged once');
+  assert.equal(end[`${chain}Seller`] - start[`${chain}Seller`], price, `charged once: ${[value].flat().map((it) => `${it?.status} ${it?.reason ?? ''}`)}`);
   return value;
 }
 
