@@ -64,7 +64,7 @@ function summary([cold, ...warm]) {
 function tripRows({ name, edge402, reference }) {
   const withPolls = (trips, polls) => (polls > 0 ? `${trips} + ${polls} polls` : `${trips}`);
   const bar = name === 'Solana' ? `≤ ${BAR_TRIPS} plus polls` : `≤ ${BAR_TRIPS}`;
-  const methods = edge402.methods.map((batch) => (batch.length > 1 ? `[${batch.join(' ')}]` : batch[0])).join(', ');
+  const methods = edge402.methods.map((batch) => (batch.length > 1 ? `a batch of ${batch.length}` : batch[0])).join(', ');
   return [
     { what: `${name}, warm`, ours: withPolls(edge402.trips, edge402.polls), reference: withPolls(reference.trips, reference.polls), bar, passes: edge402.trips <= BAR_TRIPS, how: methods },
     { what: `${name}, first`, ours: withPolls(edge402.cold.trips.length, edge402.cold.polls), reference: withPolls(reference.cold.trips.length, reference.cold.polls), how: 'the 402 before it included' },
@@ -73,5 +73,5 @@ function tripRows({ name, edge402, reference }) {
 
 function latencyRow({ name, edge402, reference }) {
   const how = name === 'EVM' ? 'a block per transaction' : 'slots of 400 ms';
-  return { what: name, ours: ms(edge402.ms, 0), reference: ms(reference.ms, 0), how: `from the signed request to the page; ${how}` };
+  return { what: name, ours: ms(edge402.ms, 0), reference: ms(reference.ms, 0), how: `signed request to page; ${how}` };
 }
