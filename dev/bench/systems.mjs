@@ -109,6 +109,8 @@ export function startScript(name, script, bindings = {}) {
 }
 
 async function startInMiniflare(name, options, cleanUp = () => {}) {
+  // Ctrl-C ends the process without stopping anything in turn.
+  process.once('exit', cleanUp);
   const before = workerdPids();
   const output = [];
   const miniflare = new Miniflare({
