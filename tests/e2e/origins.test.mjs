@@ -301,6 +301,8 @@ describe('assets', () => {
     const redirected = await unchanged(world, async () => send(alias, await payment(world, alias)));
     assert.ok([301, 302, 307, 308].includes(redirected.status));
     assert.equal(new URL(redirected.headers.get('location'), url).pathname, '/premium/');
+    const alone = await payment(world, alias);
+    assertPaid(await charged(() => send(alias, alone, { redirect: 'follow' })));
   });
 });
 

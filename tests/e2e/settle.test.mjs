@@ -6,7 +6,7 @@ import { privateKeyToAccount } from 'viem/accounts';
 import { evmAccount, solanaAccount } from '../../dev/accounts.mjs';
 import { startRpcProxy } from '../../dev/rpc-proxy.mjs';
 import { mintToken } from '../../dev/solana/setup.mjs';
-import { freePort, waitFor } from '../../dev/util.mjs';
+import { freePort } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
 import { assertPaid, assertRefused, decode, deferred, EVM_NETWORK, evmPayload, ledger, memo, offerOf, PAGE, PAGE_PRICE, payment, paymentHeader, send, SOLANA_NETWORK, solanaPayload, transfersIn, unchanged, USDC_ADDRESS } from './support.mjs';
 
@@ -108,8 +108,7 @@ for (const [chain, network] of Object.entries(CHAINS)) {
     test('is not sent to a node of another chain', async () => {
       const headers = await payment(world, page, { network });
       await withRule(chain, tellingLies, () => unchanged(world, () => refusedForNow(headers)));
-      assert.equal((await ledger(world)).solanaSends, world.solana.calls.filter((it) => it === 'sendTransaction').length);
-      await chargedOnce(chain, async () => assertPaid(await send(page, headers)));
+        await chargedOnce(chain, async () => assertPaid(await send(page, headers)));
     });
 
     test('waits for a slow node, and so does who joins it', async () => {
@@ -171,6 +170,38 @@ describe('payments that the chain refuses', () => {
     const payload = await evmPayload(world.accounts.evm.buyers[0], offer);
     const { from, to, value, validAfter, validBefore, nonce } = payload.authorization;
     const hash = await world.evm.client.writeContract(abiCall('transferWithAuthorization', [from, to, value, validAfter, validBefore, nonce, payload.signature]));
+    await world.evm.client.waitForTransactionReceipt({ hash });
+    const answer = await unchanged(world, () => send(page, paymentHeader(2, offer, payload)));
+    assertRefused(answer, 'invalid_exact_evm_nonce_already_used');
+  });
+
+  test('somebody else uses the authorization after the claim: the seller is paid, the buyer gets the page', async () => {
+    const offer = await offerOf(page);
+    const payload = await evmPayload(world.accounts.evm.buyers[0], offer);
+    const { from, to, value, validAfter, validBefore, nonce } = payload.authorization;
+    let theirs;
+    const rule = async ({ method }) => {
+      if (method !== SEND.evm || theirs) return;
+      theirs = await world.evm.client.writeContract(abiCall('transferWithAuthorization', [from, to, value, validAfter, validBefore, nonce, payload.signature]));
+      await world.evm.client.waitForTransactionReceipt({ hash: theirs });
+    };
+    const answer = await chargedOnce('evm', () => withRule('evm', rule, () => send(page, paymentHeader(2, offer, payload))));
+    assert.equal(assertPaid(answer).transaction, theirs);
+    assertRefused(await unchanged(world, () => send(`${page}?more`, paymentHeader(2, offer, payload))), 'duplicate_settlement');
+  });
+
+  test('the buyer cancels the authorization', async () => {
+    const [buyer] = world.accounts.evm.buyers;
+    const offer = await offerOf(page);
+    const payload = await evmPayload(buyer, offer);
+    const { from: authorizer, nonce } = payload.authorization;
+    const signature = await buyer.signTypedData({
+      domain: { ...offer.extra, chainId: 84532, verifyingContract: offer.asset },
+      types: { CancelAuthorization: [{ name: 'authorizer', type: 'address' }, { name: 'nonce', type: 'bytes32' }] },
+      primaryType: 'CancelAuthorization',
+      message: { authorizer, nonce },
+    });
+    const hash = await world.evm.client.writeContract(abiCall('cancelAuthorization', [authorizer, nonce, signature]));
     await world.evm.client.waitForTransactionReceipt({ hash });
     const answer = await unchanged(world, () => send(page, paymentHeader(2, offer, payload)));
     assertRefused(answer, 'invalid_exact_evm_nonce_already_used');
@@ -257,15 +288,16 @@ describe('nodes', () => {
     const asset = '0x00000000000000000000000000000000000011a5';
     // Answers 0xffffff to balanceOf and 0 to everything else, without a log: it never reverts.
     await world.evm.client.setCode({ address: asset, bytecode: '0x60003560e01c6370a082311462ffffff0260005260206000f3' });
-    const { pay_to } = { pay_to: world.accounts.evm.seller.address };
+    const pay_to = world.accounts.evm.seller.address;
     const { url } = await world.startWorker({
       vars: { NETWORKS: { [EVM_NETWORK]: { rpc: [world.evm.url], pay_to, asset, name: 'Liar', version: '1', decimals: 6 } } },
+      secrets: { RPC_URLS: JSON.stringify({ [EVM_NETWORK]: [world.evm.url] }) },
     });
     const headers = await payment(world, url + PAGE);
     const answer = await send(url + PAGE, headers);
     assert.ok(['invalid_transaction_state', 'invalid_exact_evm_transaction_simulation_failed'].includes(answer.reason), answer.reason);
     assertRefused(answer, answer.reason);
     assert.equal(decode(answer.headers.get('payment-response')).success, false);
-    await waitFor(async () => (await send(`${url}/`)).status === 200, { timeout: 5_000 });
+    assertRefused(await send(url + PAGE, headers), answer.reason);
   });
 });
