@@ -186,7 +186,7 @@ export async function solanaPayload(buyer, offer, changes = {}) {
   return { transaction: wire(Buffer.concat([Buffer.from([slots.length]), ...slots, bytes])).toString('base64') };
 }
 
-/** Signs at once, without Web Crypto: Node 20 signs wrongly there, now and then, when many sign together. */
+/** Signs without the `signBytes` of @solana/kit, which signs the whole pool of a Buffer that lies at its start. */
 function signBytes({ secretKey }, bytes) {
   // The fixed PKCS #8 prefix of an ed25519 seed (RFC 8410, section 7).
   const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), secretKey.subarray(0, 32)]);
