@@ -28,6 +28,7 @@ export async function build({ quiet = false } = {}) {
   const fresh = !isBuilt(stamp, hash);
   if (fresh) {
     await run(tools.workerBuild, ['--release'], { quiet, cwd: ROOT, env: buildEnvironment(tools) });
+    await shrink(tools, quiet);
     // Hashed before the build: a file changed meanwhile makes the next call build again.
     writeFileSync(stamp, hash);
   }
@@ -37,6 +38,24 @@ export async function build({ quiet = false } = {}) {
 /** worker-build takes these programs instead of downloading its own. */
 function buildEnvironment({ wasmBindgen, wasmOpt, esbuild }) {
   return { ...process.env, WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: wasmOpt, ESBUILD_BIN: esbuild };
+}
+
+/** What workerd understands: the same as worker-build enables. */
+const WASM_FEATURES = [
+  'mutable-globals',
+  'sign-ext',
+  'nontrapping-float-to-int',
+  'bulk-memory',
+  'multivalue',
+  'reference-types',
+  'exception-handling',
+];
+
+/** worker-build keeps the names of all functions, which are a sixth of the upload. */
+async function shrink({ wasmOpt }, quiet) {
+  const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
+  const args = ['-Oz', '--strip-debug', '--strip-producers', ...features, WORKER_WASM, '-o', WORKER_WASM];
+  await run(wasmOpt, args, { quiet, cwd: ROOT });
 }
 
 function isBuilt(stamp, hash) {

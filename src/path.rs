@@ -54,12 +54,14 @@ impl CanonicalPath {
         let mut ends_in_slash = false;
         for segment in decoded.split('/') {
             ends_in_slash = matches!(segment, "" | "." | "..");
+            // Some origins drop what follows a `;`, and then follow the dots.
+            let name = name_of(segment);
             match segment {
                 "" | "." => {}
                 ".." => {
                     segments.pop().ok_or(BadPath::AboveRoot)?;
                 }
-                _ if segment.ends_with('.') || segment.ends_with("%20") => {
+                _ if [segment, name].iter().any(|s| s.ends_with('.') || s.ends_with("%20")) => {
                     return Err(BadPath::TrailingDot);
                 }
                 _ => segments.push(segment),
@@ -88,8 +90,7 @@ impl CanonicalPath {
     pub fn key(&self) -> String {
         let mut key = String::with_capacity(self.0.len());
         for segment in self.0.split('/').skip(1) {
-            let name = segment.split(';').next().unwrap_or_default();
-            let name = name.split("%3B").next().unwrap_or_default();
+            let name = name_of(segment);
             if !name.is_empty() {
                 key.push('/');
                 key.push_str(name);
@@ -113,9 +114,18 @@ impl CanonicalPath {
     }
 }
 
+/// A segment without its parameters (RFC 3986, section 3.3).
+fn name_of(segment: &str) -> &str {
+    let name = segment.split(';').next().unwrap_or_default();
+    name.split("%3B").next().unwrap_or_default()
+}
+
 /// Decodes what need not be escaped, and escapes what must be.
 fn decode_once(raw: &str) -> Result<String, BadPath> {
     let mut decoded = String::with_capacity(raw.len());
+    // The path as bytes, to see that they are UTF-8: a lenient origin reads
+    // overlong forms of a slash or a dot as what they stand for.
+    let mut plain_bytes = Vec::with_capacity(raw.len());
     let mut bytes = raw.bytes();
     while let Some(byte) = bytes.next() {
         match byte {
@@ -124,10 +134,11 @@ fn decode_once(raw: &str) -> Result<String, BadPath> {
                 let (Some(high), Some(low)) = (digit(), digit()) else {
                     return Err(BadPath::BadEscape);
                 };
-                match u8::try_from(high << 4 | low).map_err(|_| BadPath::BadEscape)? {
+                let byte = u8::try_from(high << 4 | low).map_err(|_| BadPath::BadEscape)?;
+                plain_bytes.push(byte);
+                match byte {
                     b'/' | b'\\' => return Err(BadPath::HiddenSeparator),
-                    // C0 and C1 only occur in overlong spellings of ASCII.
-                    0..0x20 | 0x7f | 0xc0 | 0xc1 => return Err(BadPath::BadCharacter),
+                    0..0x20 | 0x7f => return Err(BadPath::BadCharacter),
                     plain if is_unreserved(plain) => decoded.push(char::from(plain)),
                     other => escape(other, &mut decoded),
                 }
@@ -135,12 +146,19 @@ fn decode_once(raw: &str) -> Result<String, BadPath> {
             b'\\' => return Err(BadPath::HiddenSeparator),
             0..=0x20 | 0x7f => return Err(BadPath::BadCharacter),
             b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80.. => {
+                plain_bytes.push(byte);
                 escape(byte, &mut decoded);
             }
-            plain => decoded.push(char::from(plain)),
+            plain => {
+                plain_bytes.push(plain);
+                decoded.push(char::from(plain));
+            }
         }
     }
-    Ok(decoded)
+    match std::str::from_utf8(&plain_bytes) {
+        Ok(_) => Ok(decoded),
+        Err(_) => Err(BadPath::BadCharacter),
+    }
 }
 
 const fn is_unreserved(byte: u8) -> bool {

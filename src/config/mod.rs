@@ -4,9 +4,11 @@
 //! fault closes what is sold and leaves open what is free, so the patterns of
 //! the routes are kept apart from the rest of the configuration.
 
+mod fields;
 mod network;
 mod pattern;
 mod read;
+mod read_route;
 mod route;
 
 use std::fmt;
@@ -15,7 +17,7 @@ use std::time::Duration;
 pub use network::{Chain, Network};
 pub use pattern::{Pattern, PatternSet};
 pub use read::{Settings, read};
-pub use route::{Method, Offer, Route, SettleWhen};
+pub use route::{Method, Offer, PaymentIdentifier, Route, SettleWhen};
 
 use crate::evm::RelayerKey;
 use crate::solana::FeePayerKey;
@@ -54,6 +56,18 @@ pub struct Config {
     pub relayers: Vec<RelayerKey>,
     /// The keys that sign and pay for Solana transactions.
     pub fee_payers: Vec<FeePayerKey>,
+    /// The keys of access grants, if any route sells access.
+    pub grant_keys: Option<GrantKeys>,
+}
+
+/// The keys of access grants: the first one signs, each is taken.
+#[derive(Clone)]
+pub struct GrantKeys(pub Vec<[u8; 32]>);
+
+impl fmt::Debug for GrantKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GrantKeys({} keys, not shown)", self.0.len())
+    }
 }
 
 /// What was read: as much of it as could be.

@@ -1,8 +1,8 @@
 //! One network: where to reach it, who is paid, in which token.
 
-use serde::Deserialize;
 use serde_json::Value;
 
+use super::fields::Fields;
 use super::{DEFAULT_BATCH_MAX, DEFAULT_MAX_TIMEOUT_SECONDS, Faults};
 use crate::amount::{AtomicAmount, Price, parse_decimal};
 use crate::protocol::ChainId;
@@ -59,23 +59,20 @@ pub enum Chain {
     },
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    #[serde(default)]
-    rpc: Vec<String>,
-    pay_to: String,
-    asset: Option<String>,
-    name: Option<String>,
-    version: Option<String>,
-    decimals: Option<u8>,
-    token_program: Option<String>,
-    max_timeout_seconds: Option<u64>,
-    batch_max: Option<usize>,
-    daily_spend: Option<String>,
-    low_balance: Option<String>,
-    quorum_above: Option<String>,
-}
+const KNOWN: &[&str] = &[
+    "rpc",
+    "pay_to",
+    "asset",
+    "name",
+    "version",
+    "decimals",
+    "token_program",
+    "max_timeout_seconds",
+    "batch_max",
+    "daily_spend",
+    "low_balance",
+    "quorum_above",
+];
 
 impl Network {
     /// Reads one entry of `NETWORKS`; `rpc` are the URLs of the secret
@@ -86,132 +83,156 @@ impl Network {
         rpc: Option<Vec<String>>,
         faults: &mut Faults,
     ) -> Option<Self> {
-        let key = format!("NETWORKS.\"{name}\"");
+        let fields = Fields::new(format!("NETWORKS.\"{name}\""), entry, KNOWN, faults);
         let Ok(id) = name.parse::<ChainId>() else {
-            faults.add(key, "is not a CAIP-2 name such as eip155:8453 or solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp");
+            let example = "eip155:8453 or solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp";
+            fields.report(format!("is not a CAIP-2 name such as {example}"), faults);
             return None;
         };
-        let entry: Entry = match serde_json::from_str(&entry.to_string()) {
-            Ok(entry) => entry,
-            Err(error) => {
-                faults.add(key, error.to_string());
-                return None;
-            }
+        let faults_before = faults.0.len();
+        let rpc = match rpc {
+            Some(urls) => urls,
+            None => read_rpc(&fields, faults),
         };
-        let known_before = faults.0.len();
-        let rpc = rpc.unwrap_or_else(|| entry.rpc.clone());
-        if rpc.is_empty() {
-            faults.add(format!("{key}.rpc"), "names no URL (and neither does the secret RPC_URLS)");
-        }
-        if rpc.iter().any(|url| !is_http_url(url)) {
-            faults.add(format!("{key}.rpc"), "must hold http:// or https:// URLs");
-        }
-        let max_timeout_seconds = entry.max_timeout_seconds.unwrap_or(DEFAULT_MAX_TIMEOUT_SECONDS);
-        if !(10..=86_400).contains(&max_timeout_seconds) {
-            faults.add(format!("{key}.max_timeout_seconds"), "must be from 10 to 86400");
-        }
-        let batch_max = entry.batch_max.unwrap_or(DEFAULT_BATCH_MAX);
-        if !(1..=100).contains(&batch_max) {
-            faults.add(format!("{key}.batch_max"), "must be from 1 to 100");
-        }
+        let max_timeout_seconds = fields.number("max_timeout_seconds", 10..=86_400, faults);
+        let batch_max = fields.number("batch_max", 1..=100, faults);
         let coin_decimals = if matches!(id, ChainId::Evm(_)) { 18 } else { 9 };
-        let mut coins = |member: &str, text: &Option<String>| {
-            let amount = parse_decimal(text.as_deref()?, coin_decimals);
-            if amount.is_none() {
-                faults.add(
-                    format!("{key}.{member}"),
-                    "must be an amount of the chain's own coin, such as \"0.05\"",
-                );
-            }
-            amount
-        };
-        let daily_spend = coins("daily_spend", &entry.daily_spend);
-        let low_balance = coins("low_balance", &entry.low_balance);
-        let known = id.known();
-        let asset = entry.asset.as_deref().or(known.map(|known| known.usdc));
-        let custom = entry.asset.is_some() && entry.asset.as_deref() != known.map(|k| k.usdc);
-        if custom && entry.decimals.is_none() {
-            faults.add(format!("{key}.decimals"), "is needed for a token other than USDC");
-        }
-        let Some(asset) = asset else {
-            faults.add(format!("{key}.asset"), "is needed: no USDC is known on this network");
-            return None;
-        };
-        let decimals = entry.decimals.unwrap_or(USDC_DECIMALS);
-        let usdc_domain = known.and_then(|known| known.domain).filter(|_| !custom);
-        let quorum_above = entry.quorum_above.as_deref().and_then(|text| {
+        let daily_spend = read_coins(&fields, "daily_spend", coin_decimals, faults);
+        let low_balance = read_coins(&fields, "low_balance", coin_decimals, faults);
+        let token = Token::read(&fields, id, faults);
+        let decimals = token.decimals;
+        let quorum_above = fields.text("quorum_above", faults).and_then(|text| {
             let amount = text.parse::<Price>().ok().and_then(|price| price.in_units(decimals));
             if amount.is_none() {
-                faults.add(format!("{key}.quorum_above"), "must be dollars, such as \"$10\"");
+                fields.fault("quorum_above", "must be dollars, such as \"$10\"", faults);
             }
             amount
         });
         if quorum_above.is_some() && rpc.len() < 2 {
-            faults.add(format!("{key}.quorum_above"), "needs two URLs in rpc that can agree");
+            fields.fault("quorum_above", "needs two URLs in rpc that can agree", faults);
         }
         let chain = match id {
-            ChainId::Evm(chain_id) => read_evm(&key, chain_id, asset, usdc_domain, &entry, faults),
-            ChainId::Solana(_) => read_solana(&key, asset, &entry, faults),
-        }?;
-        (faults.0.len() == known_before).then(|| Self {
+            ChainId::Evm(chain_id) => read_evm(&fields, chain_id, &token, faults),
+            ChainId::Solana(_) => read_solana(&fields, &token, faults),
+        };
+        let known = id.known();
+        let network = Self {
             id,
             title: known.map_or_else(|| name.to_owned(), |known| known.title.to_owned()),
             v1_name: known.and_then(|known| known.v1_name),
             rpc,
             decimals,
-            symbol: match (custom, &entry.name) {
-                (false, _) => "USDC".to_owned(),
-                (true, Some(name)) => name.clone(),
-                (true, None) => asset.to_owned(),
-            },
-            max_timeout_seconds,
-            batch_max,
+            symbol: token.symbol,
+            max_timeout_seconds: max_timeout_seconds.unwrap_or(DEFAULT_MAX_TIMEOUT_SECONDS),
+            batch_max: batch_max.and_then(|most| most.try_into().ok()).unwrap_or(DEFAULT_BATCH_MAX),
             daily_spend,
             low_balance,
             quorum_above,
-            chain,
-        })
+            chain: chain?,
+        };
+        (faults.0.len() == faults_before).then_some(network)
+    }
+}
+
+fn read_rpc(fields: &Fields<'_>, faults: &mut Faults) -> Vec<String> {
+    if !fields.has("rpc") {
+        fields.fault("rpc", "names no URL (and neither does the secret RPC_URLS)", faults);
+        return vec![];
+    }
+    let Some(urls) = fields.texts("rpc", faults) else { return vec![] };
+    if urls.is_empty() {
+        fields.fault("rpc", "names no URL (and neither does the secret RPC_URLS)", faults);
+    } else if !urls.iter().all(|url| is_http_url(url)) {
+        fields.fault("rpc", "must hold http:// or https:// URLs", faults);
+    }
+    urls.into_iter().map(str::to_owned).collect()
+}
+
+fn read_coins(fields: &Fields<'_>, name: &str, decimals: u32, faults: &mut Faults) -> Option<u128> {
+    let amount = parse_decimal(fields.text(name, faults)?, decimals);
+    if amount.is_none() {
+        fields.fault(name, "must be an amount of the chain's own coin, such as \"0.05\"", faults);
+    }
+    amount
+}
+
+/// The token that is taken: USDC, or one that the seller describes.
+struct Token {
+    asset: Option<String>,
+    /// USDC's EIP-712 name and version, if it is USDC on an EVM chain.
+    usdc_domain: Option<(&'static str, &'static str)>,
+    decimals: u8,
+    symbol: String,
+}
+
+impl Token {
+    fn read(fields: &Fields<'_>, id: ChainId, faults: &mut Faults) -> Self {
+        let usdc = id.known().map(|known| known.usdc);
+        let given = fields.text("asset", faults);
+        // Addresses of EVM chains are the same in any letter case, mints of
+        // Solana are not.
+        let is_same = |asset: &str, usdc: &str| match id {
+            ChainId::Evm(_) => asset.eq_ignore_ascii_case(usdc),
+            ChainId::Solana(_) => asset == usdc,
+        };
+        let is_usdc = match (given, usdc) {
+            (None, usdc) => usdc.is_some(),
+            (Some(asset), Some(usdc)) => is_same(asset, usdc),
+            (Some(_), None) => false,
+        };
+        let asset = given.or(usdc);
+        if asset.is_none() {
+            fields.fault("asset", "is needed: no USDC is known on this network", faults);
+        }
+        let decimals = fields.number("decimals", 0..=36, faults).and_then(|n| n.try_into().ok());
+        match decimals {
+            None if given.is_some() && !is_usdc && !fields.has("decimals") => {
+                fields.fault("decimals", "is needed for a token other than USDC", faults);
+            }
+            Some(decimals) if is_usdc && decimals != USDC_DECIMALS => {
+                fields.fault("decimals", format!("is {USDC_DECIMALS} for USDC"), faults);
+            }
+            _ => {}
+        }
+        let symbol = match fields.text("name", faults) {
+            _ if is_usdc => "USDC".to_owned(),
+            Some(name) => name.to_owned(),
+            None => asset.unwrap_or_default().to_owned(),
+        };
+        Self {
+            asset: asset.map(str::to_owned),
+            usdc_domain: id.known().and_then(|known| known.domain).filter(|_| is_usdc),
+            decimals: decimals.unwrap_or(USDC_DECIMALS),
+            symbol,
+        }
     }
 }
 
 fn read_evm(
-    key: &str,
+    fields: &Fields<'_>,
     chain_id: u64,
-    asset: &str,
-    usdc_domain: Option<(&str, &str)>,
-    entry: &Entry,
+    token: &Token,
     faults: &mut Faults,
 ) -> Option<Chain> {
-    let mut address = |member: &str, text: &str| match text.parse::<evm::Address>() {
-        Ok(address) if address != evm::Address::ZERO => Some(address),
-        Ok(_) => {
-            faults.add(format!("{key}.{member}"), "is the zero address; put yours");
-            None
+    let asset = token.asset.as_deref();
+    let verifying_contract = asset.and_then(|text| evm_address(fields, "asset", text, faults));
+    let pay_to = fields.needed("pay_to", "the address that is paid", faults);
+    let pay_to = pay_to.and_then(|text| evm_address(fields, "pay_to", text, faults));
+    let mut named = |member: &str, known: Option<&str>| {
+        let value = fields.words(member, faults);
+        if !value.is_empty() {
+            return Some(value);
         }
-        Err(_) => {
-            faults.add(
-                format!("{key}.{member}"),
-                "must be an address: 0x and 40 hex digits, with a right checksum if in mixed case",
-            );
-            None
+        if known.is_none() {
+            let problem = format!("is needed for a token other than USDC: its EIP-712 {member}");
+            fields.fault(member, problem, faults);
         }
+        known.map(str::to_owned)
     };
-    let verifying_contract = address("asset", asset);
-    let pay_to = address("pay_to", &entry.pay_to);
-    let mut named = |member: &str, given: &Option<String>, known: Option<&str>| {
-        let value = given.as_deref().or(known);
-        if value.is_none() {
-            faults.add(
-                format!("{key}.{member}"),
-                format!("is needed for a token other than USDC: its EIP-712 {member}"),
-            );
-        }
-        value.map(str::to_owned)
-    };
-    let name = named("name", &entry.name, usdc_domain.map(|(name, _)| name));
-    let version = named("version", &entry.version, usdc_domain.map(|(_, version)| version));
-    if entry.token_program.is_some() {
-        faults.add(format!("{key}.token_program"), "is for Solana only");
+    let name = named("name", token.usdc_domain.map(|(name, _)| name));
+    let version = named("version", token.usdc_domain.map(|(_, version)| version));
+    if fields.has("token_program") {
+        fields.fault("token_program", "is for Solana only", faults);
     }
     Some(Chain::Evm {
         domain: evm::Domain {
@@ -224,32 +245,55 @@ fn read_evm(
     })
 }
 
-fn read_solana(key: &str, asset: &str, entry: &Entry, faults: &mut Faults) -> Option<Chain> {
-    let mut address = |member: &str, text: &str| match text.parse::<solana::Pubkey>() {
-        Ok(address) if address != solana::address::SYSTEM_PROGRAM => Some(address),
-        Ok(_) => {
-            faults.add(format!("{key}.{member}"), "is the system program's address; put yours");
-            None
-        }
+fn evm_address(
+    fields: &Fields<'_>,
+    member: &str,
+    text: &str,
+    faults: &mut Faults,
+) -> Option<evm::Address> {
+    let problem = match text.parse::<evm::Address>() {
+        Ok(address) if address != evm::Address::ZERO => return Some(address),
+        Ok(_) => "is the zero address; put yours",
         Err(_) => {
-            faults.add(format!("{key}.{member}"), "must be an address: base58 of 32 bytes");
-            None
+            "must be an address: 0x and 40 hex digits, with a right checksum if in mixed case"
         }
     };
-    let mint = address("asset", asset);
-    let pay_to = address("pay_to", &entry.pay_to);
-    if entry.version.is_some() {
-        faults.add(format!("{key}.version"), "is for EVM chains only");
+    fields.fault(member, problem, faults);
+    None
+}
+
+fn read_solana(fields: &Fields<'_>, token: &Token, faults: &mut Faults) -> Option<Chain> {
+    let asset = token.asset.as_deref();
+    let mint = asset.and_then(|text| solana_address(fields, "asset", text, faults));
+    let pay_to = fields.needed("pay_to", "the address that is paid", faults);
+    let pay_to = pay_to.and_then(|text| solana_address(fields, "pay_to", text, faults));
+    if fields.has("version") {
+        fields.fault("version", "is for EVM chains only", faults);
     }
-    let token_program = match entry.token_program.as_deref() {
+    let token_program = match fields.text("token_program", faults) {
         None | Some("spl-token") => Some(solana::TokenProgram::Spl),
         Some("token-2022") => Some(solana::TokenProgram::Token2022),
         Some(_) => {
-            faults.add(format!("{key}.token_program"), "must be \"spl-token\" or \"token-2022\"");
+            fields.fault("token_program", "must be \"spl-token\" or \"token-2022\"", faults);
             None
         }
     };
     Some(Chain::Solana { mint: mint?, token_program: token_program?, pay_to: pay_to? })
+}
+
+fn solana_address(
+    fields: &Fields<'_>,
+    member: &str,
+    text: &str,
+    faults: &mut Faults,
+) -> Option<solana::Pubkey> {
+    let problem = match text.parse::<solana::Pubkey>() {
+        Ok(address) if address != solana::address::SYSTEM_PROGRAM => return Some(address),
+        Ok(_) => "is the system program's address; put yours",
+        Err(_) => "must be an address: base58 of 32 bytes",
+    };
+    fields.fault(member, problem, faults);
+    None
 }
 
 pub(super) fn is_http_url(url: &str) -> bool {

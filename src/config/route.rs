@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::Pattern;
 use crate::amount::Price;
 use crate::exact::Terms;
@@ -26,7 +28,12 @@ pub struct Route {
     pub settle: SettleWhen,
     /// For how long a paid answer is delivered again to who lost it.
     pub redeliver: Duration,
-    /// What it costs on each of its networks, in the seller's order.
+    /// For how long a payment opens the route; `None` for one request.
+    pub access: Option<Duration>,
+    /// Whether clients may or must name their payments.
+    pub payment_identifier: PaymentIdentifier,
+    /// What it costs on each of its networks: in the order of the route's
+    /// `networks`, or else by their names.
     pub offers: Vec<Offer>,
 }
 
@@ -42,6 +49,41 @@ pub struct Offer {
     /// The same for a client that speaks v1, if the network has a name there.
     /// `resource` is filled in for each request.
     pub v1: Option<PaymentRequirementsV1>,
+}
+
+/// Whether clients may or must name their payments (x402 extension
+/// `payment-identifier`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentIdentifier {
+    /// Not offered; a name that comes anyway is taken.
+    Off,
+    /// Offered.
+    Optional,
+    /// A payment without one is refused.
+    Required,
+}
+
+impl PaymentIdentifier {
+    /// What the challenge says of it, under `payment-identifier`.
+    pub fn extension(self) -> Value {
+        json!({
+            "info": { "required": self == Self::Required },
+            "schema": {
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "type": "object",
+                "properties": {
+                    "required": { "type": "boolean" },
+                    "id": {
+                        "type": "string",
+                        "minLength": 16,
+                        "maxLength": 128,
+                        "pattern": "^[a-zA-Z0-9_-]+$",
+                    },
+                },
+                "required": ["required"],
+            },
+        })
+    }
 }
 
 /// When a payment is settled.

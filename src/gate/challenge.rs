@@ -6,8 +6,9 @@
 use serde_json::{Value, json};
 
 use super::page;
-use crate::config::{Chain, Config, Route};
+use crate::config::{Chain, Config, PaymentIdentifier, Route};
 use crate::encoding::encode_base64;
+use crate::protocol::payment::PAYMENT_IDENTIFIER;
 use crate::protocol::{ChainId, Reason};
 
 /// The longest `PAYMENT-REQUIRED` header that real clients take, in bytes.
@@ -96,9 +97,15 @@ impl ChallengeTemplate {
                 }
             }
         }
-        let v2 = json!({
+        let mut v2 = json!({
             "x402Version": 2, "error": mark("ERROR"), "resource": resource, "accepts": v2,
         });
+        if route.payment_identifier != PaymentIdentifier::Off
+            && let Some(v2) = v2.as_object_mut()
+        {
+            let extension = route.payment_identifier.extension();
+            v2.insert("extensions".into(), json!({ PAYMENT_IDENTIFIER: extension }));
+        }
         let v1 = json!({ "x402Version": 1, "error": mark("ERROR"), "accepts": v1 });
         let solana = config.networks.iter().filter(|n| matches!(n.chain, Chain::Solana { .. }));
         let networks = solana
@@ -140,9 +147,12 @@ impl ChallengeTemplate {
     }
 }
 
-/// A text that no JSON writer leaves as it is, so that it can be found again.
+/// Marks a gap: a private-use character, which the configuration lets into no
+/// words of the seller's.
+const MARK: char = '\u{e402}';
+
 fn mark(name: &str) -> String {
-    format!("\u{1}{name}\u{1}")
+    format!("{MARK}{name}{MARK}")
 }
 
 fn with_hint(mut requirements: Value, network: ChainId) -> Value {
@@ -159,12 +169,13 @@ impl Template {
     fn cut(json: &str) -> Self {
         let mut pieces = vec![];
         let mut after_hint = false;
-        for (n, part) in json.split("\\u0001").enumerate() {
+        for (n, part) in json.split(MARK).enumerate() {
             match part {
                 _ if n % 2 == 0 => {
-                    // A hint stands as `"mark":null,` and is written with its
-                    // own quotes and comma, or not at all.
-                    let text = if after_hint { part.strip_prefix("\":null,") } else { None };
+                    // A hint stands as `,"mark":null`, the last member of its
+                    // table, and is written with its own comma and quotes, or
+                    // not at all.
+                    let text = if after_hint { part.strip_prefix("\":null") } else { None };
                     pieces.push(Piece::Text(text.unwrap_or(part).to_owned()));
                     after_hint = false;
                 }
@@ -175,7 +186,7 @@ impl Template {
                         continue;
                     };
                     if let Some(Piece::Text(before)) = pieces.last_mut() {
-                        before.pop();
+                        before.truncate(before.trim_end_matches(",\"").len());
                     }
                     pieces.push(Piece::Hint(network));
                     after_hint = true;
@@ -194,11 +205,11 @@ impl Template {
                 Piece::Error => push_json(error, &mut filled),
                 Piece::Hint(network) => {
                     if let Some(hint) = hints.of(*network) {
-                        filled.push_str("\"recentBlockhash\":\"");
+                        filled.push_str(",\"recentBlockhash\":\"");
                         push_json(&hint.blockhash, &mut filled);
                         filled.push_str("\",\"lastValidBlockHeight\":\"");
                         filled.push_str(&hint.last_valid_block_height.to_string());
-                        filled.push_str("\",");
+                        filled.push('"');
                     }
                 }
             }

@@ -6,11 +6,12 @@ use crate::config::Method;
 
 /// What a page may send besides what browsers always allow. The reference
 /// client sends `Access-Control-Expose-Headers` as a request header.
-pub const ALLOWED_HEADERS: &str =
-    "X-PAYMENT, PAYMENT-SIGNATURE, Access-Control-Expose-Headers, Content-Type, Accept, Range";
+pub const ALLOWED_HEADERS: &str = "X-PAYMENT, PAYMENT-SIGNATURE, PAYMENT-GRANT, Access-Control-Expose-Headers, \
+     Content-Type, Accept, Range";
 
 /// What a page may read of the answer.
-pub const EXPOSED_HEADERS: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE";
+pub const EXPOSED_HEADERS: &str =
+    "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, PAYMENT-GRANT, Retry-After";
 
 /// What a page may do.
 pub const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";

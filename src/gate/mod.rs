@@ -2,11 +2,12 @@
 
 pub mod challenge;
 pub mod cors;
+pub mod grant;
 mod page;
 
 use serde_json::value::RawValue;
 
-use crate::config::{Config, Loaded, Method, Offer, Origin, Route};
+use crate::config::{Config, Loaded, Method, Offer, Origin, PaymentIdentifier, Route};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::exact::{self, VerifiedPayment};
@@ -44,6 +45,8 @@ pub enum Decision<'a> {
     /// It is sold: say for how much, and what was wrong with the payment if
     /// there was one.
     PaymentRequired(Sale<'a>, Option<Refusal>),
+    /// It was paid for before: send it to the origin, let nobody cache it.
+    Granted(Sale<'a>),
     /// It is paid for by a payment that passed every local check.
     Purchase(Box<Purchase<'a>>),
 }
@@ -87,11 +90,17 @@ pub struct Purchase<'a> {
     pub payment: VerifiedPayment,
     /// The payment as the client sent it.
     pub payload: Box<RawValue>,
+    /// The client's own name for the payment.
+    pub identifier: Option<String>,
 }
 
 /// Headers by which some origins let a request name another path than its
 /// own. A request that is let through for its path must not carry one.
 const PATH_OVERRIDES: [&str; 2] = ["X-Original-URL", "X-Rewrite-URL"];
+
+/// Headers by which some origins let a POST request name another method.
+const METHOD_OVERRIDES: [&str; 3] =
+    ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
 
 /// Decides what to do with a request.
 pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Decision<'a> {
@@ -105,29 +114,49 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
         Ok(method) => method,
         Err(never) => match never {},
     };
-    let asks_for = match cors::preflight_method(&method, head) {
-        Some(method) => method,
-        None => method.clone(),
-    };
-    let number = patterns.route_of(&path, &asks_for);
+    let number = patterns.route_of(&path, &method);
+    if let Some(asked) = cors::preflight_method(&method, head)
+        && (number.is_some() || patterns.route_of(&path, &asked).is_some())
+    {
+        return Decision::Preflight;
+    }
     if loaded.origin != Some(Origin::Assets)
         && PATH_OVERRIDES.iter().any(|name| head.header(name).is_some())
     {
         return Decision::BadRequest("the request names another path in a header");
     }
-    let Some(number) = number else { return Decision::Forward(path) };
-    if asks_for != method {
-        return Decision::Preflight;
+    if method.as_str() == "POST" {
+        let mut named = METHOD_OVERRIDES.iter().filter_map(|name| head.header(name)?.parse().ok());
+        if named.any(|named| patterns.route_of(&path, &named) != number) {
+            return Decision::BadRequest("the request names another method in a header");
+        }
     }
+    let Some(number) = number else { return Decision::Forward(path) };
     let Ok(config) = &loaded.config else { return Decision::Closed };
     let Some(route) = config.routes.get(number) else { return Decision::Closed };
     let url = format!("{}{}{}", parts.origin.to_ascii_lowercase(), path.as_str(), parts.query);
     let sale = Sale { number, route, path, url, method };
+    if let Some(keys) = &config.grant_keys
+        && sale.scope().admits(keys, head, now)
+    {
+        return Decision::Granted(sale);
+    }
     match read_payment(head) {
         Err(message) => Decision::BadRequest(message),
         Ok(None) => Decision::PaymentRequired(sale, None),
         Ok(Some(payment)) => {
             let version = payment.version;
+            let identifier = payment.identifier.clone();
+            // A client that speaks v1 has no way to name its payments.
+            if route.payment_identifier == PaymentIdentifier::Required
+                && version == Version::V2
+                && identifier.is_none()
+            {
+                return Decision::BadRequest(
+                    "extensions.payment-identifier.info.id is required: \
+                     16 to 128 of a-z A-Z 0-9 _ -",
+                );
+            }
             match check(config, route, payment, now) {
                 Ok((offer, payment, payload)) => Decision::Purchase(Box::new(Purchase {
                     sale,
@@ -135,6 +164,7 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
                     version,
                     payment,
                     payload,
+                    identifier,
                 })),
                 Err((reason, offer)) => {
                     Decision::PaymentRequired(sale, Some(Refusal { version, reason, offer }))

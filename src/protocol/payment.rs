@@ -1,6 +1,7 @@
 //! The payment header: `PaymentPayload` of v1 and v2.
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{PaymentRequirements, json};
@@ -44,6 +45,10 @@ impl Version {
 /// The response header that carries the v2 challenge.
 pub const PAYMENT_REQUIRED_HEADER: &str = "PAYMENT-REQUIRED";
 
+/// The extension by which a client names its payments, so that a request that
+/// is repeated can be told from a new one.
+pub const PAYMENT_IDENTIFIER: &str = "payment-identifier";
+
 /// The largest payment that is read, in bytes of JSON: room for a Solana
 /// transaction (1,232 bytes), what was accepted, and extensions.
 pub const MAX_PAYMENT_BYTES: usize = 16 * 1024;
@@ -61,6 +66,8 @@ pub struct PaymentPayload {
     pub accepted: Option<Accepted>,
     /// The scheme's payload, still JSON.
     pub payload: Box<RawValue>,
+    /// The client's own name for the payment; v2 only.
+    pub identifier: Option<String>,
 }
 
 /// What a v2 client says it accepted: requirements as it read them.
@@ -84,6 +91,9 @@ pub enum InvalidPayment {
     NotAPayment,
     /// `x402Version` is not the one that this header carries.
     WrongVersion,
+    /// `extensions.payment-identifier.info.id` is not 16 to 128 characters
+    /// `a-z A-Z 0-9 _ -`.
+    BadIdentifier,
 }
 
 impl InvalidPayment {
@@ -95,6 +105,9 @@ impl InvalidPayment {
             Self::NotAPayment => {
                 "the payment header does not hold the JSON of a payment: \
                  a member is missing, repeated, or of the wrong type"
+            }
+            Self::BadIdentifier => {
+                "extensions.payment-identifier.info.id must be 16 to 128 of a-z A-Z 0-9 _ -"
             }
             Self::WrongVersion => "x402Version must be 1 in X-PAYMENT and 2 in PAYMENT-SIGNATURE",
         }
@@ -119,6 +132,8 @@ struct WireV1 {
 struct WireV2 {
     accepted: Box<RawValue>,
     payload: Box<RawValue>,
+    #[serde(default)]
+    extensions: Value,
 }
 
 #[derive(Deserialize)]
@@ -147,16 +162,30 @@ impl PaymentPayload {
         match version {
             Version::V1 => {
                 let WireV1 { scheme, network, payload } = read(bytes)?;
-                Ok(Self { version, scheme, network, accepted: None, payload })
+                Ok(Self { version, scheme, network, accepted: None, payload, identifier: None })
             }
             Version::V2 => {
-                let WireV2 { accepted, payload } = read(bytes)?;
+                let WireV2 { accepted, payload, extensions } = read(bytes)?;
+                let identifier = read_identifier(&extensions)?;
                 let SchemeAndNetwork { scheme, network } = read(accepted.get().as_bytes())?;
                 let accepted =
                     read(accepted.get().as_bytes()).map_or(Accepted::Unreadable, Accepted::Terms);
-                Ok(Self { version, scheme, network, accepted: Some(accepted), payload })
+                Ok(Self { version, scheme, network, accepted: Some(accepted), payload, identifier })
             }
         }
+    }
+}
+
+/// The client's name for its payment. An extension without an id is none: the
+/// client copied what the challenge declares.
+fn read_identifier(extensions: &Value) -> Result<Option<String>, InvalidPayment> {
+    let Some(id) = extensions.pointer("/payment-identifier/info/id") else { return Ok(None) };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    match id.as_str() {
+        Some(id) if (16..=128).contains(&id.len()) && id.bytes().all(is_plain) => {
+            Ok(Some(id.to_owned()))
+        }
+        _ => Err(InvalidPayment::BadIdentifier),
     }
 }
 

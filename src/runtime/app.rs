@@ -87,6 +87,7 @@ fn settings(env: &Env) -> Settings {
         evm_relayer_keys: secret(env, "EVM_RELAYER_KEYS"),
         solana_fee_payer_keys: secret(env, "SOLANA_FEE_PAYER_KEYS"),
         rpc_urls: secret(env, "RPC_URLS"),
+        grant_secret: secret(env, "GRANT_SECRET"),
     }
 }
 

@@ -7,6 +7,7 @@ mod app;
 mod challenge;
 mod clock;
 mod head;
+mod health;
 mod origin;
 mod purchase;
 mod respond;
@@ -25,6 +26,9 @@ use crate::gate::{self, Decision};
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let app = app::App::get(&env);
     let head = head::RequestHead::new(&request);
+    if health::is_asked_for(&head) {
+        return health::answer(&app, &env).await;
+    }
     match gate::decide(&app.loaded, &head, clock::now()) {
         Decision::Forward(path) => {
             let Some(to) = &app.loaded.origin else { return respond::closed() };
@@ -35,6 +39,13 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
         Decision::Closed => respond::closed(),
         Decision::PaymentRequired(sale, refusal) => {
             challenge::answer(&app, &head, &sale, refusal, &context).await
+        }
+        Decision::Granted(sale) => {
+            let Some(to) = &app.loaded.origin else { return respond::closed() };
+            let answer = origin::ask(to, &env, &request, &head, &sale.path).await?;
+            let answer = origin::mutable(&answer)?;
+            answer.headers().set("Cache-Control", "private, no-store")?;
+            Ok(answer)
         }
         Decision::Purchase(purchase) => {
             purchase::answer(&app, &env, &context, request, &head, *purchase).await

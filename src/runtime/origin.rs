@@ -9,6 +9,7 @@ use worker::web_sys::{Headers, Request, RequestInit, RequestRedirect, Response};
 use super::head::RequestHead;
 use crate::config::{Origin, OriginUrl};
 use crate::gate::Head as _;
+use crate::gate::grant::GRANT_HEADER;
 use crate::path::{CanonicalPath, UrlParts};
 
 /// Asks the origin for a free resource.
@@ -45,7 +46,9 @@ pub async fn ask(
 ) -> worker::Result<Response> {
     let parts = UrlParts::of(head.url());
     let headers = Headers::new_with_headers(&request.headers())?;
-    for name in ["X-PAYMENT", "PAYMENT-SIGNATURE", "If-None-Match", "If-Modified-Since"] {
+    for name in
+        ["X-PAYMENT", "PAYMENT-SIGNATURE", GRANT_HEADER, "If-None-Match", "If-Modified-Since"]
+    {
         headers.delete(name)?;
     }
     let init = RequestInit::new();

@@ -15,6 +15,7 @@ use super::{clock, origin, respond};
 use crate::config::{Offer, Origin, SettleWhen};
 use crate::evm::keccak256;
 use crate::exact::VerifiedPayment;
+use crate::gate::grant::GRANT_HEADER;
 use crate::gate::{Head as _, Purchase};
 use crate::protocol::{Reason, SettlementResponse};
 use crate::settlement::relayer::{relayer_for, settler_name};
@@ -124,6 +125,7 @@ impl Sequence<'_> {
             resource: self.resource.clone(),
             ticket: self.ticket,
             expires_at: self.purchase.payment.expires_at(clock::now()),
+            identifier: self.purchase.identifier.clone(),
         };
         // KV may say "used"; only the Settler can say "fresh". When it can't
         // be reached, KV still serves those who have paid.
@@ -146,6 +148,10 @@ impl Sequence<'_> {
             }
             (_, Ok(ClaimReply::Refused(reason))) => self.refused(reason).await,
             (_, Ok(ClaimReply::Pending { transaction })) => self.pending(transaction).await,
+            (_, Ok(ClaimReply::IdentifierTaken)) => respond::error(
+                409,
+                "extensions.payment-identifier.info.id was given to another payment",
+            ),
             (_, Ok(ClaimReply::Busy)) => respond::try_again(
                 "another request with this payment is being answered; nothing more was charged",
             ),
@@ -253,6 +259,13 @@ impl Sequence<'_> {
         let answer = origin::mutable(answer)?;
         let headers = answer.headers();
         self.put_receipt(&answer, &self.offer.receipt(self.purchase.version, settlement))?;
+        if let (Ok(config), true) = (&self.app.loaded.config, answer.status() < 400)
+            && let Some(keys) = &config.grant_keys
+            && let Some(grant) = self.purchase.sale.scope().grant(keys, settlement, clock::now())
+        {
+            headers.set(GRANT_HEADER, &grant.token)?;
+            headers.append("Set-Cookie", &grant.cookie)?;
+        }
         headers.set("Cache-Control", "private, no-store")?;
         respond::allow_origins(&headers)?;
         Ok(answer)

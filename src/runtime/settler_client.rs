@@ -7,7 +7,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys;
 use worker::{Env, Method, Request, RequestInit};
 
-use crate::settlement::{ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest};
+use crate::settlement::{ClaimReply, ClaimRequest, Health, Outcome, ReleaseRequest, SettleRequest};
 
 /// The Settler of one relayer on one network.
 pub struct SettlerClient {
@@ -33,6 +33,11 @@ impl SettlerClient {
     /// Gives a claim up.
     pub async fn release(&self, request: &ReleaseRequest) -> worker::Result<()> {
         self.call("release", request).await
+    }
+
+    /// How the Settler is doing.
+    pub async fn health(&self) -> worker::Result<Health> {
+        self.call("health", &()).await
     }
 
     async fn call<T: DeserializeOwned>(

@@ -22,6 +22,10 @@ const SCHEMA: &str = "
         written_at INTEGER NOT NULL,
         entry TEXT NOT NULL
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS identifiers (
+        id TEXT PRIMARY KEY,
+        payment TEXT NOT NULL
+    ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS spending (
         day INTEGER PRIMARY KEY,
         amount TEXT NOT NULL
@@ -105,6 +109,18 @@ impl Store for SqlStore {
         self.run("DELETE FROM journal WHERE id = ?", vec![id.into()])
     }
 
+    fn payment_named(&self, identifier: &str) -> Result<Option<String>, StoreError> {
+        let query = "SELECT json_quote(payment) FROM identifiers WHERE id = ?";
+        Ok(self.read(query, vec![identifier.into()])?.into_iter().next())
+    }
+
+    fn name_payment(&self, identifier: &str, payment: &str) -> Result<(), StoreError> {
+        self.run(
+            "INSERT OR REPLACE INTO identifiers (id, payment) VALUES (?, ?)",
+            vec![identifier.into(), payment.into()],
+        )
+    }
+
     // 128 bits are more than SQLite's integers hold: a text of digits.
     fn spent_on(&self, day: u64) -> Result<u128, StoreError> {
         let query = "SELECT amount FROM spending WHERE day = ?";
@@ -120,7 +136,8 @@ impl Store for SqlStore {
     }
 
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {
-        self.run("DELETE FROM payments WHERE keep_until < ?", vec![seconds(now)])
+        self.run("DELETE FROM payments WHERE keep_until < ?", vec![seconds(now)])?;
+        self.run("DELETE FROM identifiers WHERE payment NOT IN (SELECT id FROM payments)", vec![])
     }
 }
 

@@ -22,6 +22,8 @@ pub struct ClaimRequest {
     pub ticket: u64,
     /// From when on the payment can't land any more.
     pub expires_at: UnixSeconds,
+    /// The client's own name for the payment, if it gave one.
+    pub identifier: Option<String>,
 }
 
 /// What became of a [`ClaimRequest`].
@@ -41,6 +43,8 @@ pub enum ClaimReply {
     },
     /// Another request for the same resource holds it and is not done yet.
     Busy,
+    /// The client gave this name to another payment.
+    IdentifierTaken,
 }
 
 /// Asks for a claimed payment to be settled.

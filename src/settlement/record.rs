@@ -131,7 +131,7 @@ impl PaymentRecord {
             State::Claimed { lease_until, .. } if *lease_until <= now => Claim::Fresh,
             State::Claimed { ticket, .. } if same && !is_live(*ticket) => Claim::Fresh,
             State::Claimed { .. } | State::Submitted { .. } if same => Claim::InFlight,
-            State::Settled(settlement) if same && now <= settlement.redeliver_until => {
+            State::Settled(settlement) if same && now < settlement.redeliver_until => {
                 Claim::Settled(settlement.clone())
             }
             State::Claimed { .. } | State::Submitted { .. } | State::Settled(_) => {
@@ -169,6 +169,7 @@ mod tests {
             resource: resource.into(),
             ticket,
             expires_at: NOW.plus(300),
+            identifier: None,
         }
     }
 
@@ -205,8 +206,8 @@ mod tests {
             redeliver_until: NOW.plus(600),
         };
         known.state = State::Settled(settlement.clone());
-        assert_eq!(claim(&known, "a", NOW.plus(600)), Claim::Settled(settlement));
-        assert_eq!(claim(&known, "a", NOW.plus(601)), Claim::OtherResource);
+        assert_eq!(claim(&known, "a", NOW.plus(599)), Claim::Settled(settlement));
+        assert_eq!(claim(&known, "a", NOW.plus(600)), Claim::OtherResource);
         assert_eq!(claim(&known, "b", NOW), Claim::OtherResource);
         assert_eq!(known.keep_until(), NOW.plus(600));
         known.state = State::Failed { reason: Reason::InvalidTransactionState };

@@ -37,7 +37,7 @@ impl ReplayRecord {
 
     /// What to do with a payment that is presented for `resource`.
     pub fn judge(self, resource: &str, now: UnixSeconds) -> Replay {
-        if self.resource == resource && now <= self.settlement.redeliver_until {
+        if self.resource == resource && now < self.settlement.redeliver_until {
             Replay::Deliver(self.settlement)
         } else {
             Replay::Refuse

@@ -71,6 +71,16 @@ impl<H: Host> Settler<H> {
     /// The disk failed: nothing may be delivered.
     pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, StoreError> {
         let shared = &self.shared;
+        if let Some(identifier) = &request.identifier {
+            match shared.store.payment_named(identifier)? {
+                Some(payment) if payment == request.payment => {}
+                // A payment that was let go leaves its name behind.
+                Some(payment) if shared.store.payment(&payment)?.is_some() => {
+                    return Ok(ClaimReply::IdentifierTaken);
+                }
+                Some(_) | None => shared.store.name_payment(identifier, &request.payment)?,
+            }
+        }
         let deadline = shared.host.now().plus(JOIN_LIMIT.as_secs());
         loop {
             let now = shared.host.now();
@@ -152,12 +162,13 @@ impl<H: Host> Settler<H> {
             resource: request.resource,
             ticket: request.ticket,
             expires_at: record.expires_at,
+            identifier: None,
         };
         Ok(match self.claim(&claim).await? {
             ClaimReply::Settled(settlement) => Outcome::Settled(settlement),
             ClaimReply::Refused(reason) => refused(reason),
             ClaimReply::Pending { transaction } => Outcome::Pending { transaction },
-            ClaimReply::Busy => Outcome::Unavailable,
+            ClaimReply::Busy | ClaimReply::IdentifierTaken => Outcome::Unavailable,
             ClaimReply::Fresh => {
                 shared.release(&claim.payment, claim.ticket)?;
                 Outcome::Unavailable

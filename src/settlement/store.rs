@@ -61,6 +61,11 @@ pub trait Store {
     fn open_entries(&self) -> Result<Vec<JournalEntry>, StoreError>;
     /// Writes what became of a transaction's payments and closes it.
     fn close(&self, id: &str, records: &[PaymentRecord]) -> Result<(), StoreError>;
+    /// The payment that a client gave a name to.
+    fn payment_named(&self, identifier: &str) -> Result<Option<String>, StoreError>;
+    /// Writes that a client gave a name to a payment; the name is forgotten
+    /// together with the payment.
+    fn name_payment(&self, identifier: &str, payment: &str) -> Result<(), StoreError>;
     /// What was spent on fees on a day (counted from 1970), in wei or lamports.
     fn spent_on(&self, day: u64) -> Result<u128, StoreError>;
     /// Writes what was spent on fees on a day, in wei or lamports.

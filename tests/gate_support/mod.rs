@@ -46,6 +46,7 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         evm_relayer_keys: Some(relayer_secret()),
         solana_fee_payer_keys: Some(format!("{}, {}", solana_secret(2), solana_secret(1))),
         rpc_urls: None,
+        grant_secret: None,
     }
 }
 
@@ -140,6 +141,7 @@ pub fn outcome(decision: &Decision<'_>) -> String {
         Decision::BadRequest(message) => format!("400 {message}"),
         Decision::Preflight => "preflight".into(),
         Decision::Closed => "closed".into(),
+        Decision::Granted(sale) => format!("granted {} {}", sale.number, sale.path.as_str()),
         Decision::PaymentRequired(sale, None) => {
             format!("402 {} {}", sale.number, sale.path.as_str())
         }

@@ -1,0 +1,318 @@
+//! From one entry of `ROUTES` to a route, or all that is wrong with it.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::fields::Fields;
+use super::{
+    Chain, DEFAULT_REDELIVER, Faults, Method, Network, Offer, Pattern, PaymentIdentifier, Route,
+    SettleWhen,
+};
+use crate::amount::{AtomicAmount, InvalidPrice, Price};
+use crate::exact::Terms;
+use crate::protocol::requirements::{EXACT, PaymentRequirementsV1};
+use crate::protocol::{ChainId, PaymentRequirements};
+use crate::{evm, solana, time};
+
+/// The longest description that real clients take in the challenge header, in
+/// bytes.
+const MAX_DESCRIPTION: usize = 500;
+
+/// What a route's part of the challenge header may take, in bytes of JSON: of
+/// the 2,250 that are 3,000 in base64, a shortened URL takes 260, the longest
+/// code 90, and the frame around them 60.
+const MAX_CHALLENGE_JSON: usize = 1_840;
+
+/// What a blockhash hint adds to the challenge, in bytes of JSON.
+const HINT_BYTES: usize = 130;
+
+const KNOWN: &[&str] = &[
+    "pattern",
+    "price",
+    "description",
+    "mime_type",
+    "methods",
+    "settle",
+    "redeliver",
+    "access",
+    "networks",
+    "payment_identifier",
+];
+
+/// What a route needs to know of the rest of the configuration.
+pub(super) struct Seller<'a> {
+    pub networks: &'a [Network],
+    pub fee_payers: Vec<solana::Pubkey>,
+    pub has_grant_keys: bool,
+}
+
+/// A route with its pattern read, so that it can be closed whatever else is
+/// wrong with it.
+pub(super) struct RouteEntry<'a> {
+    fields: Fields<'a>,
+    pattern: Option<Pattern>,
+    /// `None` protects every method.
+    methods: Option<Vec<Method>>,
+}
+
+pub(super) fn read_route_entries<'a>(
+    value: Option<&'a Value>,
+    faults: &mut Faults,
+) -> Option<Vec<RouteEntry<'a>>> {
+    let Some(entries) = value.and_then(Value::as_array) else {
+        faults.add("ROUTES", "must be a list: write each route as [[vars.ROUTES]]");
+        return None;
+    };
+    let mut read: Vec<RouteEntry<'a>> = vec![];
+    for (n, value) in entries.iter().enumerate() {
+        let entry =
+            RouteEntry::read(Fields::new(format!("ROUTES[{n}]"), value, KNOWN, faults), faults);
+        let twice = read.iter().any(|other| {
+            other.pattern.is_some()
+                && other.pattern == entry.pattern
+                && other.methods == entry.methods
+        });
+        if twice {
+            entry.fields.fault("pattern", "is the same as an earlier route's", faults);
+        }
+        read.push(entry);
+    }
+    Some(read)
+}
+
+impl<'a> RouteEntry<'a> {
+    fn read(fields: Fields<'a>, faults: &mut Faults) -> Self {
+        let text = fields.needed("pattern", "a path, or a prefix ending in /*", faults);
+        let pattern = match text.map(Pattern::parse) {
+            Some(Ok(pattern)) => Some(pattern),
+            Some(Err(problem)) => {
+                fields.fault("pattern", problem, faults);
+                None
+            }
+            None => None,
+        };
+        let methods = read_methods(&fields, faults);
+        Self { fields, pattern, methods }
+    }
+
+    /// What is closed to who doesn't pay; `None` if that is not known.
+    pub fn protects(&self) -> Option<(Pattern, Option<Vec<Method>>)> {
+        Some((self.pattern.clone()?, self.methods.clone()))
+    }
+
+    pub fn into_route(self, seller: &Seller<'_>, faults: &mut Faults) -> Option<Route> {
+        let fields = &self.fields;
+        let price = fields.needed("price", "dollars, such as \"$0.01\"", faults);
+        let price = price.and_then(|text| read_price(fields, text, faults));
+        let description = fields.words("description", faults);
+        if description.len() > MAX_DESCRIPTION {
+            let problem =
+                format!("has {} bytes; clients take at most {MAX_DESCRIPTION}", description.len());
+            fields.fault("description", problem, faults);
+        }
+        let mime_type = fields.words("mime_type", faults);
+        let settle = match fields.text("settle", faults) {
+            None | Some("after") => SettleWhen::After,
+            Some("before") => SettleWhen::Before,
+            Some(_) => {
+                fields.fault("settle", "must be \"before\" or \"after\"", faults);
+                SettleWhen::After
+            }
+        };
+        let redeliver = read_duration(fields, "redeliver", faults).unwrap_or(DEFAULT_REDELIVER);
+        let access = read_duration(fields, "access", faults).filter(|access| !access.is_zero());
+        if access.is_some() && !seller.has_grant_keys {
+            faults.add("GRANT_SECRET", "is needed for access: wrangler secret put GRANT_SECRET");
+        }
+        let payment_identifier = match fields.text("payment_identifier", faults) {
+            None => PaymentIdentifier::Off,
+            Some("optional") => PaymentIdentifier::Optional,
+            Some("required") => PaymentIdentifier::Required,
+            Some(_) => {
+                fields.fault("payment_identifier", "must be \"optional\" or \"required\"", faults);
+                PaymentIdentifier::Off
+            }
+        };
+        let chosen = choose_networks(fields, seller.networks, faults);
+        let (pattern, price) = (self.pattern?, price?);
+        let mut offers = vec![];
+        for index in chosen {
+            let network = seller.networks.get(index)?;
+            let Some(amount) = price.in_units(network.decimals) else {
+                let problem = format!(
+                    "is finer than the {} decimals of the token on {}",
+                    network.decimals, network.id
+                );
+                fields.fault("price", problem, faults);
+                continue;
+            };
+            let words = (description.as_str(), mime_type.as_str());
+            offers.extend(offer(index, network, amount, words, &seller.fee_payers, faults));
+        }
+        let route = Route {
+            pattern,
+            price,
+            description,
+            mime_type,
+            settle,
+            redeliver,
+            access,
+            payment_identifier,
+            offers,
+        };
+        let size = challenge_size(&route);
+        if size > MAX_CHALLENGE_JSON {
+            let problem = format!(
+                "makes a challenge that clients can't take ({size} bytes of \
+                 {MAX_CHALLENGE_JSON}): shorten the description or name fewer networks"
+            );
+            fields.report(problem, faults);
+        }
+        Some(route)
+    }
+}
+
+/// Methods that can't be read protect every method.
+fn read_methods(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<Method>> {
+    let names = fields.texts("methods", faults)?;
+    if names.is_empty() {
+        fields.fault("methods", "is empty; leave it out to sell every method", faults);
+        return None;
+    }
+    let is_token = |name: &str| {
+        let mut bytes = name.bytes();
+        !name.is_empty() && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    if !names.iter().all(|name| is_token(name)) {
+        fields.fault("methods", "must be names of methods, such as [\"GET\", \"POST\"]", faults);
+        return None;
+    }
+    names.into_iter().map(|name| name.parse().ok()).collect()
+}
+
+/// What a route takes of a challenge, in bytes of JSON.
+fn challenge_size(route: &Route) -> usize {
+    let accepts: Vec<&PaymentRequirements> = route.offers.iter().map(|offer| &offer.v2).collect();
+    let hints = route.offers.iter().filter(|offer| matches!(offer.terms, Terms::Solana(_))).count();
+    let extension = match route.payment_identifier {
+        PaymentIdentifier::Off => 0,
+        PaymentIdentifier::Optional | PaymentIdentifier::Required => {
+            route.payment_identifier.extension().to_string().len() + 40
+        }
+    };
+    json!([route.description, route.mime_type, accepts]).to_string().len()
+        + hints * HINT_BYTES
+        + extension
+}
+
+fn read_price(fields: &Fields<'_>, text: &str, faults: &mut Faults) -> Option<Price> {
+    let problem = match text.parse::<Price>() {
+        Ok(price) => return Some(price),
+        Err(InvalidPrice::Malformed) => "must be dollars, such as \"$0.01\"",
+        Err(InvalidPrice::Zero) => "is zero; what is free needs no route",
+        Err(InvalidPrice::TooLarge) => "is above a million dollars or has over 18 decimals",
+    };
+    fields.fault("price", problem, faults);
+    None
+}
+
+fn read_duration(fields: &Fields<'_>, name: &str, faults: &mut Faults) -> Option<Duration> {
+    let duration = time::parse_duration(fields.text(name, faults)?);
+    if duration.is_none() {
+        let problem = "must be a number and s, m, h or d, such as \"10m\"; or \"0\"";
+        fields.fault(name, problem, faults);
+    }
+    duration
+}
+
+fn choose_networks(fields: &Fields<'_>, networks: &[Network], faults: &mut Faults) -> Vec<usize> {
+    let name = "networks";
+    let Some(names) = fields.texts(name, faults) else { return (0..networks.len()).collect() };
+    if names.is_empty() {
+        fields.fault(name, "is empty; leave it out to take all of NETWORKS", faults);
+    }
+    let index_of = |name: &str| {
+        let id: ChainId = name.parse().ok()?;
+        networks.iter().position(|network| network.id == id)
+    };
+    let mut chosen = vec![];
+    for network in names {
+        match index_of(network) {
+            Some(index) if !chosen.contains(&index) => chosen.push(index),
+            Some(_) => fields.fault(name, format!("names {network} twice"), faults),
+            None => fields.fault(
+                name,
+                format!("names {network}, which NETWORKS doesn't have or has a fault in"),
+                faults,
+            ),
+        }
+    }
+    chosen
+}
+
+/// What the route costs on one network, in both versions.
+fn offer(
+    index: usize,
+    network: &Network,
+    amount: AtomicAmount,
+    (description, mime_type): (&str, &str),
+    fee_payers: &[solana::Pubkey],
+    faults: &mut Faults,
+) -> Option<Offer> {
+    let timeout = network.max_timeout_seconds;
+    let mut extra = Map::new();
+    let (terms, asset, pay_to) = match &network.chain {
+        Chain::Evm { domain, pay_to } => {
+            extra.insert("name".into(), json!(domain.name));
+            extra.insert("version".into(), json!(domain.version));
+            let terms = evm::Terms::new(domain.clone(), *pay_to, amount, timeout);
+            (Terms::Evm(terms), domain.verifying_contract.to_string(), pay_to.to_string())
+        }
+        Chain::Solana { mint, token_program, pay_to } => {
+            let fee_payer = fee_payers.first()?;
+            extra.insert("feePayer".into(), json!(fee_payer));
+            extra.insert("decimals".into(), json!(network.decimals));
+            extra.insert("tokenProgram".into(), json!(token_program.id()));
+            let terms = solana::TermsParts {
+                mint: *mint,
+                token_program: *token_program,
+                decimals: network.decimals,
+                pay_to: *pay_to,
+                amount,
+                fee_payers: fee_payers.to_vec(),
+                memo: None,
+                limits: solana::Limits::default(),
+            };
+            match solana::Terms::new(terms) {
+                Ok(terms) => (Terms::Solana(terms), mint.to_string(), pay_to.to_string()),
+                Err(problem) => {
+                    faults.add(format!("NETWORKS.\"{}\"", network.id), format!("{problem}"));
+                    return None;
+                }
+            }
+        }
+    };
+    let v1 = network.v1_name.map(|name| PaymentRequirementsV1 {
+        scheme: EXACT.into(),
+        network: name.into(),
+        max_amount_required: amount,
+        asset: asset.clone(),
+        pay_to: pay_to.clone(),
+        resource: String::new(),
+        description: description.to_owned(),
+        mime_type: mime_type.to_owned(),
+        max_timeout_seconds: timeout,
+        extra: extra.clone(),
+    });
+    let v2 = PaymentRequirements {
+        scheme: EXACT.into(),
+        network: network.id,
+        amount,
+        asset,
+        pay_to,
+        max_timeout_seconds: timeout,
+        extra,
+    };
+    Some(Offer { network: index, terms, v2, v1 })
+}

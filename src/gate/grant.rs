@@ -1,0 +1,129 @@
+//! Access grants: a payment that opens a route for a while.
+//!
+//! A grant is a text that only this gateway can write: when it ends, who paid,
+//! by which payment, and an HMAC over that and over what it is good for. Host,
+//! route and price are not in the text but under the HMAC, so a grant for one
+//! route opens no other, and a new price or secret ends it.
+//!
+//! A false yes would give the route away; a false no only costs the visitor
+//! another payment.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use super::{Head, Sale};
+use crate::config::{GrantKeys, Route};
+use crate::encoding::{decode_hex, encode_hex};
+use crate::evm::keccak256;
+use crate::settlement::Settlement;
+use crate::time::UnixSeconds;
+
+/// The header, of answers and of requests, that carries grants; several with
+/// commas between.
+pub const GRANT_HEADER: &str = "PAYMENT-GRANT";
+
+/// The longest header that is searched for grants, in bytes.
+const MAX_HEADER: usize = 8_192;
+
+/// What a grant is good for, and so what its HMAC covers beside its own text.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// `https://shop`.
+    pub host: &'a str,
+    /// The route.
+    pub route: &'a Route,
+}
+
+/// A grant as it is handed out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The text for [`GRANT_HEADER`].
+    pub token: String,
+    /// The value of `Set-Cookie`.
+    pub cookie: String,
+}
+
+impl Scope<'_> {
+    /// The grant that a settlement bought, if it is not over yet. The same
+    /// settlement always buys the same grant.
+    pub fn grant(
+        &self,
+        keys: &GrantKeys,
+        settlement: &Settlement,
+        now: UnixSeconds,
+    ) -> Option<Grant> {
+        let access = self.route.access?;
+        let ends = settlement.settled_at.plus(access.as_secs());
+        let left = ends.since(now);
+        if left == 0 {
+            return None;
+        }
+        let payment = encode_hex(&keccak256(settlement.transaction.as_bytes()));
+        let claims = format!("{ends}.{}.{payment}", settlement.payer);
+        let mac = self.mac(keys.0.first()?, &claims)?.finalize().into_bytes();
+        let token = format!("{claims}.{}", encode_hex(&mac));
+        let cookie = format!(
+            "{}={token}; Path=/; Max-Age={left}; HttpOnly; Secure; SameSite=Lax",
+            self.cookie_name()
+        );
+        Some(Grant { token, cookie })
+    }
+
+    /// Whether a request carries a grant for this route that is not over.
+    pub fn admits(&self, keys: &GrantKeys, head: &impl Head, now: UnixSeconds) -> bool {
+        if self.route.access.is_none() {
+            return false;
+        }
+        let name = self.cookie_name();
+        let cookies = head.header("Cookie").unwrap_or_default();
+        let header = head.header(GRANT_HEADER).unwrap_or_default();
+        if cookies.len() > MAX_HEADER || header.len() > MAX_HEADER {
+            return false;
+        }
+        let cookies = cookies
+            .split(';')
+            .filter_map(|cookie| cookie.trim().strip_prefix(name.as_str())?.strip_prefix('='));
+        let tokens = cookies.chain(header.split(',').map(str::trim));
+        tokens.into_iter().any(|token| self.is_genuine(keys, token, now))
+    }
+
+    fn is_genuine(&self, keys: &GrantKeys, token: &str, now: UnixSeconds) -> bool {
+        let Some((claims, mac)) = token.rsplit_once('.') else { return false };
+        let Ok(mac) = decode_hex::<32>(mac) else { return false };
+        let ends = claims.split('.').next().and_then(|ends| ends.parse().ok()).map(UnixSeconds);
+        // `verify_slice` takes the same time wherever the bytes differ.
+        let is_signed =
+            |key| self.mac(key, claims).is_some_and(|expected| expected.verify_slice(&mac).is_ok());
+        ends.is_some_and(|ends| now < ends) && keys.0.iter().any(is_signed)
+    }
+
+    fn mac(&self, key: &[u8; 32], claims: &str) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+        // No part but the last can hold a line break.
+        for part in [
+            "edge402 grant 1",
+            self.host,
+            self.route.pattern.as_str(),
+            &self.route.price.to_string(),
+            claims,
+        ] {
+            mac.update(part.as_bytes());
+            mac.update(b"\n");
+        }
+        Some(mac)
+    }
+
+    /// One cookie for each route, so that several grants can be held at once.
+    fn cookie_name(&self) -> String {
+        let hash = encode_hex(&keccak256(self.route.pattern.as_str().as_bytes()));
+        format!("edge402_{}", hash.get(2..18).unwrap_or_default())
+    }
+}
+
+impl Sale<'_> {
+    /// What a grant for this would be good for.
+    pub fn scope(&self) -> Scope<'_> {
+        let host = crate::path::UrlParts::of(&self.url).origin;
+        Scope { host, route: self.route }
+    }
+}
