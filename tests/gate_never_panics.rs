@@ -121,7 +121,10 @@ fn is_sound(request: &Request) -> Result<(), TestCaseError> {
                 let challenge = template().write(&sale.url, reason, &Hints::default());
                 prop_assert!(challenge.header.len() <= 3_000);
             }
-            Decision::BadRequest(_) | Decision::Preflight | Decision::Granted(_) | Decision::Closed => {}
+            Decision::BadRequest(_)
+            | Decision::Preflight
+            | Decision::Granted(_)
+            | Decision::Closed => {}
         }
     }
     Ok(())

@@ -70,7 +70,8 @@ impl<'a> Fields<'a> {
         let words = self.text(name, faults).unwrap_or_default();
         // Controls have no place in it, and private-use characters mark the
         // gaps of a challenge.
-        let is_plain = |c: char| !c.is_control() && !('\u{e000}'..='\u{f8ff}').contains(&c);
+        let is_plain =
+            |c: char| (c == '\n' || !c.is_control()) && !('\u{e000}'..='\u{f8ff}').contains(&c);
         if !words.chars().all(is_plain) {
             self.fault(name, "holds control or private-use characters", faults);
         }

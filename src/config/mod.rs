@@ -137,7 +137,7 @@ impl OriginUrl {
                 if lower.starts_with("http") || lower.starts_with("//") =>
             {
                 let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-                if rest.get(..end)? != own_host {
+                if bare_host(rest.get(..end)?) != bare_host(own_host) {
                     return None;
                 }
                 location.get(location.len() - (rest.len() - end)..)?
@@ -149,6 +149,13 @@ impl OriginUrl {
         let slash = if inside.starts_with('/') { "" } else { "/" };
         Some(format!("{host}{slash}{inside}"))
     }
+}
+
+/// A URL's authority without user names and without a port that goes without
+/// saying.
+fn bare_host(authority: &str) -> &str {
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    host.strip_suffix(":443").or_else(|| host.strip_suffix(":80")).unwrap_or(host)
 }
 
 #[cfg(test)]
@@ -164,6 +171,8 @@ mod tests {
             ("http://OWN.HOST/base/a", "https://shop/a"),
             ("//own.host/base/a", "https://shop/a"),
             ("https://own.host", "https://shop/"),
+            ("https://own.host:443/base/a", "https://shop/a"),
+            ("http://user@own.host/base/a", "https://shop/a"),
             ("https://own.host/elsewhere", "https://shop/elsewhere"),
             ("/base/a", "https://shop/a"),
         ] {

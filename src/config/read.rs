@@ -29,6 +29,8 @@ pub struct Settings {
     pub rpc_urls: Option<String>,
     /// `GRANT_SECRET`.
     pub grant_secret: Option<String>,
+    /// Which of the bindings that every configuration needs are missing.
+    pub missing_bindings: Vec<&'static str>,
 }
 
 /// Reads the configuration: as much of it as can be read, and every fault.
@@ -71,6 +73,9 @@ pub fn read(settings: &Settings) -> Loaded {
             ),
             _ => {}
         }
+    }
+    for name in &settings.missing_bindings {
+        faults.add(*name, "is a binding that wrangler.toml must have");
     }
     let grant_keys = read_grant_keys(settings.grant_secret.as_deref(), &mut faults);
     let seller = Seller {

@@ -103,7 +103,7 @@ fn preflights_cost_nothing_and_buy_nothing() {
         // These are no preflights.
         ("OPTIONS", "/a/b", &asks("GET")[..1], "payment required"),
         ("OPTIONS", "/a/b", &asks("GET")[1..], "payment required"),
-        ("OPTIONS", "/a/b", &asks("OPTIONS"), "payment required"),
+        ("OPTIONS", "/a/b", &asks("OPTIONS"), "preflight"),
         ("GET", "/a/b", &asks("GET"), "payment required"),
         ("POST", "/a/b", &asks("GET"), "payment required"),
         ("OPTIONS", "/a%2Fb", &asks("GET"), "bad request"),
@@ -214,7 +214,7 @@ fn a_route_with_a_fault_is_closed_for_every_method_it_may_mean() {
     for route in [
         json!({ "pattern": "/a/*", "price": 1 }),
         json!({ "pattern": "/a/*", "methods": "GET", "price": "$1" }),
-        json!({ "pattern": "/a/*", "methods": ["POST"], "colour": "red", "price": "$1" }),
+        json!({ "pattern": "/a/*", "methods": ["POST", "GET,PUT"], "price": "$1" }),
     ] {
         let loaded =
             config::read(&Settings { routes: Some(json!([route])), ..Settings::default() });

@@ -10,6 +10,7 @@ use serde_json::Value;
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, console_error};
 
+use super::js;
 use super::transport::FetchTransport;
 use crate::config::{self, Chain, Loaded, Network, Settings};
 use crate::gate::ChallengeTemplate;
@@ -88,7 +89,18 @@ fn settings(env: &Env) -> Settings {
         solana_fee_payer_keys: secret(env, "SOLANA_FEE_PAYER_KEYS"),
         rpc_urls: secret(env, "RPC_URLS"),
         grant_secret: secret(env, "GRANT_SECRET"),
+        missing_bindings: missing_bindings(env),
     }
+}
+
+fn missing_bindings(env: &Env) -> Vec<&'static str> {
+    let of_origin = match variable(env, "ORIGIN").as_ref().and_then(Value::as_str) {
+        Some("assets") => Some("ASSETS"),
+        Some("service") => Some("ORIGIN_SERVICE"),
+        _ => None,
+    };
+    let needed = ["REPLAY", "SETTLER"].into_iter().chain(of_origin);
+    needed.filter(|name| js::binding(env, name).is_err()).collect()
 }
 
 /// A variable of wrangler.toml, whatever its type.

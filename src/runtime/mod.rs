@@ -8,6 +8,7 @@ mod challenge;
 mod clock;
 mod head;
 mod health;
+mod js;
 mod origin;
 mod purchase;
 mod respond;

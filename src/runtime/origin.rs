@@ -1,12 +1,11 @@
 //! The origin: where the goods come from. Bodies stream through.
 
-use js_sys::futures::JsFuture;
-use js_sys::{Function, Promise, Reflect};
 use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{Headers, Request, RequestInit, RequestRedirect, Response};
 
 use super::head::RequestHead;
+use super::js;
 use crate::config::{Origin, OriginUrl};
 use crate::gate::Head as _;
 use crate::gate::grant::GRANT_HEADER;
@@ -22,21 +21,23 @@ pub async fn forward(
 ) -> worker::Result<Response> {
     let parts = UrlParts::of(head.url());
     let url = target(origin, &parts, path);
-    let request = if url == head.url() && !matches!(origin, Origin::Url(_)) {
-        request
-    } else {
-        let init = RequestInit::new();
-        init.set_redirect(RequestRedirect::Manual);
-        with_url(&url, &request, &init)?
-    };
-    let response = send(origin, env, &request).await?;
+    let url = Some(url.as_str()).filter(|url| *url != head.url());
+    // A client that pays for what is free keeps its payment.
+    let pays = *origin != Origin::Assets && KEPT.iter().any(|name| head.header(name).is_some());
+    let request = if pays { without(&KEPT, &request)? } else { request };
+    let response = send(origin, env, url, &request).await?;
     keep_redirect(origin, &parts, response)
 }
 
-/// Asks the origin for a resource that is being paid for.
-///
-/// The payment stays here. So do the conditions under which a client would
-/// rather have a 304: who pays gets the goods.
+/// What a client sends to the gate, and not to the origin.
+const KEPT: [&str; 3] = ["X-PAYMENT", "PAYMENT-SIGNATURE", GRANT_HEADER];
+
+/// The conditions under which a client would rather have a 304: who pays gets
+/// the goods.
+const CONDITIONS: [&str; 2] = ["If-None-Match", "If-Modified-Since"];
+
+/// Asks the origin for a resource that is being paid for. The payment stays
+/// here, and so do conditions.
 pub async fn ask(
     origin: &Origin,
     env: &Env,
@@ -45,25 +46,22 @@ pub async fn ask(
     path: &CanonicalPath,
 ) -> worker::Result<Response> {
     let parts = UrlParts::of(head.url());
+    let request = without(&[&KEPT[..], &CONDITIONS[..]].concat(), request)?;
+    let response = send(origin, env, Some(&target(origin, &parts, path)), &request).await?;
+    keep_redirect(origin, &parts, response)
+}
+
+/// The same request without these headers. Redirects are the client's to
+/// follow, as they are for every request that comes in.
+fn without(names: &[&str], request: &Request) -> worker::Result<Request> {
     let headers = Headers::new_with_headers(&request.headers())?;
-    for name in
-        ["X-PAYMENT", "PAYMENT-SIGNATURE", GRANT_HEADER, "If-None-Match", "If-Modified-Since"]
-    {
+    for name in names {
         headers.delete(name)?;
     }
     let init = RequestInit::new();
     init.set_redirect(RequestRedirect::Manual);
     init.set_headers(&headers);
-    let request = with_url(&target(origin, &parts, path), request, &init)?;
-    let response = send(origin, env, &request).await?;
-    keep_redirect(origin, &parts, response)
-}
-
-/// The same request for another URL: `new Request(url, request)`, and then
-/// what `init` changes.
-fn with_url(url: &str, request: &Request, init: &RequestInit) -> worker::Result<Request> {
-    let moved = Request::new_with_str_and_init(url, request.unchecked_ref::<RequestInit>())?;
-    Ok(Request::new_with_request_and_init(&moved, init)?)
+    Ok(Request::new_with_request_and_init(request, &init)?)
 }
 
 /// The URL that the origin is asked for: the path is the one that was matched.
@@ -75,25 +73,24 @@ fn target(origin: &Origin, parts: &UrlParts<'_>, path: &CanonicalPath) -> String
     format!("{host}{base}{}{}", path.as_str(), parts.query)
 }
 
-async fn send(origin: &Origin, env: &Env, request: &Request) -> worker::Result<Response> {
+/// Asks the origin: `fetch(request)`, or `fetch(url, request)` where the URL is
+/// not the request's own.
+async fn send(
+    origin: &Origin,
+    env: &Env,
+    url: Option<&str>,
+    request: &Request,
+) -> worker::Result<Response> {
     let fetcher = match origin {
-        Origin::Assets => binding(env, "ASSETS")?,
-        Origin::Service => binding(env, "ORIGIN_SERVICE")?,
+        Origin::Assets => js::binding(env, "ASSETS")?,
+        Origin::Service => js::binding(env, "ORIGIN_SERVICE")?,
         Origin::Zone | Origin::Url(_) => js_sys::global().into(),
     };
-    let fetch: Function = Reflect::get(&fetcher, &JsValue::from("fetch"))?.dyn_into()?;
-    let promise: Promise = fetch.call1(&fetcher, request)?.dyn_into()?;
-    Ok(JsFuture::from(promise).await?.dyn_into()?)
-}
-
-fn binding(env: &Env, name: &str) -> worker::Result<JsValue> {
-    let value = Reflect::get(env, &JsValue::from(name))?;
-    if value.is_undefined() {
-        return Err(
-            format!("ORIGIN needs the binding {name}, which wrangler.toml doesn't have").into()
-        );
-    }
-    Ok(value)
+    let answer = match url {
+        Some(url) => js::call(&fetcher, "fetch", &[&JsValue::from(url), request]).await?,
+        None => js::call(&fetcher, "fetch", &[request]).await?,
+    };
+    Ok(answer.dyn_into()?)
 }
 
 /// Keeps a redirect within the seller's own host: an origin that answers under

@@ -4,14 +4,16 @@
 use std::rc::Rc;
 
 use futures_util::future::join;
+use js_sys::{Object, Reflect};
+use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Request, Response};
-use worker::{Context, Env, KvStore, console_error};
+use worker::{Context, Env, console_error};
 
 use super::app::App;
 use super::challenge::payment_required;
 use super::head::RequestHead;
 use super::settler_client::{SettlerClient, new_ticket, read_bytes};
-use super::{clock, origin, respond};
+use super::{clock, js, origin, respond};
 use crate::config::{Offer, Origin, SettleWhen};
 use crate::evm::keccak256;
 use crate::exact::VerifiedPayment;
@@ -319,8 +321,9 @@ impl Sequence<'_> {
 
     /// What KV knows of the payment: nothing, if it can't be asked.
     async fn replay(&self) -> Option<Replay> {
-        let kv = self.env.kv("REPLAY").ok()?;
-        let text = kv.get(&ReplayRecord::key(&self.payment)).text().await.ok()??;
+        let kv = js::binding(self.env, "REPLAY").ok()?;
+        let key = JsValue::from(ReplayRecord::key(&self.payment));
+        let text = js::call(&kv, "get", &[&key]).await.ok()?.as_string()?;
         let record: ReplayRecord = serde_json::from_str(&text).ok()?;
         Some(record.judge(&self.resource, clock::now()))
     }
@@ -332,10 +335,10 @@ impl Sequence<'_> {
         let now = clock::now();
         let ttl = record.ttl_seconds(self.purchase.payment.expires_at(now), now);
         let key = ReplayRecord::key(&self.payment);
-        match self.env.kv("REPLAY") {
+        match js::binding(self.env, "REPLAY") {
             Ok(kv) => self.context.wait_until(async move {
                 if let Err(error) = put(&kv, &key, &record, ttl).await {
-                    console_error!("REPLAY: {}", error);
+                    console_error!("REPLAY: {:?}", error);
                 }
             }),
             Err(error) => console_error!("REPLAY: {}", error.to_string()),
@@ -343,8 +346,11 @@ impl Sequence<'_> {
     }
 }
 
-async fn put(kv: &KvStore, key: &str, record: &ReplayRecord, ttl: u64) -> Result<(), String> {
-    let text = serde_json::to_string(record).map_err(|error| error.to_string())?;
-    let put = kv.put(key, text).map_err(|error| error.to_string())?;
-    put.expiration_ttl(ttl).execute().await.map_err(|error| error.to_string())
+async fn put(kv: &JsValue, key: &str, record: &ReplayRecord, ttl: u64) -> Result<(), JsValue> {
+    let text = serde_json::to_string(record).unwrap_or_default();
+    let options = Object::new();
+    let ttl = u32::try_from(ttl).unwrap_or(u32::MAX);
+    Reflect::set(&options, &JsValue::from("expirationTtl"), &JsValue::from(ttl))?;
+    js::call(kv, "put", &[&JsValue::from(key), &JsValue::from(text), &options]).await?;
+    Ok(())
 }

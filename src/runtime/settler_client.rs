@@ -3,21 +3,23 @@
 use js_sys::futures::JsFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys;
-use worker::{Env, Method, Request, RequestInit};
+use worker::web_sys::{Request, RequestInit, Response};
 
+use super::js;
 use crate::settlement::{ClaimReply, ClaimRequest, Health, Outcome, ReleaseRequest, SettleRequest};
 
 /// The Settler of one relayer on one network.
 pub struct SettlerClient {
-    stub: worker::Stub,
+    stub: JsValue,
 }
 
 impl SettlerClient {
     /// The Settler with this name.
     pub fn new(env: &Env, name: &str) -> worker::Result<Self> {
-        Ok(Self { stub: env.durable_object("SETTLER")?.get_by_name(name)? })
+        let stub = env.durable_object("SETTLER")?.get_by_name(name)?;
+        Ok(Self { stub: stub.into_rpc() })
     }
 
     /// Binds a payment to a resource.
@@ -45,11 +47,11 @@ impl SettlerClient {
         verb: &str,
         message: &impl Serialize,
     ) -> worker::Result<T> {
-        let mut init = RequestInit::new();
-        init.with_method(Method::Post);
-        init.with_body(Some(JsValue::from(serde_json::to_string(message)?)));
-        let request = Request::new_with_init(&format!("https://settler/{verb}"), &init)?;
-        let response: web_sys::Response = self.stub.fetch_with_request(request).await?.into();
+        let init = RequestInit::new();
+        init.set_method("POST");
+        init.set_body(&JsValue::from(serde_json::to_string(message)?));
+        let url = JsValue::from(format!("https://settler/{verb}"));
+        let response: Response = js::call(&self.stub, "fetch", &[&url, &init]).await?.dyn_into()?;
         let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
         if response.status() != 200 {
             return Err(format!("settler: {verb}: {} {text}", response.status()).into());
@@ -66,7 +68,7 @@ pub fn new_ticket() -> worker::Result<u64> {
 }
 
 /// Reads the bytes of a body into memory.
-pub async fn read_bytes(request: &web_sys::Request) -> worker::Result<Vec<u8>> {
+pub async fn read_bytes(request: &Request) -> worker::Result<Vec<u8>> {
     let buffer = JsFuture::from(request.array_buffer()?).await?;
     Ok(js_sys::Uint8Array::new(buffer.unchecked_ref()).to_vec())
 }

@@ -18,8 +18,9 @@ use crate::solana::{self, FeePayerKey, SimulationOutcome, Status, rpc};
 /// For how many blocks a blockhash is valid.
 const BLOCKHASH_BLOCKS: u64 = 150;
 
-/// How often a transaction's status is asked for.
-const STATUS_POLL: Duration = Duration::from_millis(400);
+/// How long to wait before each question for a transaction's status: soon at
+/// first, for a slot takes 400 ms, and then once a slot.
+const STATUS_POLLS: [u64; 4] = [60, 100, 150, 400];
 
 /// After how many polls the same bytes are sent again.
 const POLLS_PER_RESEND: u32 = 5;
@@ -158,7 +159,8 @@ impl<H: Host> SolanaLane<H> {
                 }
                 Some(Status::Unknown | Status::Processed) | None => {}
             }
-            self.shared.host.sleep(STATUS_POLL).await;
+            let pause = STATUS_POLLS.get(usize::try_from(poll).unwrap_or(usize::MAX));
+            self.shared.host.sleep(Duration::from_millis(*pause.unwrap_or(&400))).await;
         }
         Ok(())
     }

@@ -1,0 +1,27 @@
+//! Calling the runtime's objects by name: bindings come as plain values.
+
+use js_sys::futures::JsFuture;
+use js_sys::{Array, Function, Promise, Reflect};
+use worker::Env;
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+/// Calls a method and waits for its promise.
+pub async fn call(
+    target: &JsValue,
+    method: &str,
+    arguments: &[&JsValue],
+) -> Result<JsValue, JsValue> {
+    let function: Function = Reflect::get(target, &JsValue::from(method))?.dyn_into()?;
+    let arguments: Array = arguments.iter().copied().collect();
+    let promise: Promise = Reflect::apply(&function, target, &arguments)?.dyn_into()?;
+    JsFuture::from(promise).await
+}
+
+/// A binding of wrangler.toml.
+pub fn binding(env: &Env, name: &str) -> worker::Result<JsValue> {
+    let value = Reflect::get(env, &JsValue::from(name))?;
+    if value.is_undefined() {
+        return Err(format!("wrangler.toml has no binding {name}").into());
+    }
+    Ok(value)
+}
