@@ -25,7 +25,7 @@
 //! | L3 | [`config`] | variables and secrets, or every fault in them |
 //! | | [`settlement`] | the Settler: claims, the journal, the way onto a chain |
 //! | | [`gate`] | what to do with a request, decided from its head |
-//! | L4 | `runtime` | the Worker and the Durable Object: bindings, `fetch`, SQLite, KV |
+//! | L4 | `runtime` | the Worker and the Durable Object: bindings, `fetch`, `SQLite`, KV |
 //!
 //! Within L2, [`evm`] and [`solana`] don't know each other; [`exact`] names
 //! both. Within L3, [`gate`] uses [`config`] and [`settlement`], which don't

@@ -201,6 +201,7 @@ impl<'a> UrlParts<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use BadPath::{AboveRoot, BadCharacter, BadEscape, HiddenSeparator, NotAbsolute, TrailingDot};
     use proptest::prelude::*;
 
     fn canonical(raw: &str) -> Result<String, BadPath> {
@@ -222,9 +223,6 @@ mod tests {
         ] {
             assert_eq!(canonical(same).as_deref(), Ok("/premium/page"), "{same}");
         }
-        use BadPath::{
-            AboveRoot, BadCharacter, BadEscape, HiddenSeparator, NotAbsolute, TrailingDot,
-        };
         for (raw, why) in [
             ("premium", NotAbsolute),
             ("", NotAbsolute),

@@ -12,7 +12,7 @@ use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::exact::{self, VerifiedPayment};
 use crate::path::{CanonicalPath, UrlParts};
-use crate::protocol::payment::Accepted;
+use crate::protocol::payment::{Accepted, InvalidPayment};
 use crate::protocol::requirements::EXACT;
 use crate::protocol::{PaymentPayload, Reason, SettlementResponse, Version};
 use crate::settlement::Settlement;
@@ -187,7 +187,7 @@ fn read_payment(head: &impl Head) -> Result<Option<PaymentPayload>, &'static str
     if value.contains(',') {
         return Err("the payment header was sent more than once");
     }
-    PaymentPayload::from_header(version, &value).map(Some).map_err(|invalid| invalid.message())
+    PaymentPayload::from_header(version, &value).map(Some).map_err(InvalidPayment::message)
 }
 
 /// The offer that a payment is for, and the payment, checked against it.

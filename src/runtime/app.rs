@@ -8,10 +8,11 @@ use std::rc::Rc;
 use js_sys::{JSON, Reflect};
 use serde_json::Value;
 use worker::wasm_bindgen::JsValue;
+use worker::web_sys::Headers;
 use worker::{Env, console_error};
 
-use super::js;
 use super::transport::FetchTransport;
+use super::{js, respond};
 use crate::config::{self, Chain, Loaded, Network, Settings};
 use crate::gate::ChallengeTemplate;
 use crate::gate::challenge::BlockhashHint;
@@ -27,6 +28,8 @@ pub struct App {
     pub loaded: Loaded,
     /// One for each route, in their order.
     pub challenges: Vec<ChallengeTemplate>,
+    /// The headers that all 402 answers share: for a client, for a browser.
+    challenge_headers: [OnceCell<Headers>; 2],
     /// Recent blockhashes, and when they were asked for, in milliseconds.
     pub blockhashes: RefCell<HashMap<ChainId, CachedHint>>,
 }
@@ -58,7 +61,36 @@ impl App {
                 vec![]
             }
         };
-        Self { loaded, challenges, blockhashes: RefCell::default() }
+        Self {
+            loaded,
+            challenges,
+            challenge_headers: Default::default(),
+            blockhashes: RefCell::default(),
+        }
+    }
+
+    /// The headers that all 402 answers share, made once: each header that is
+    /// set crosses from WebAssembly to the host.
+    pub fn challenge_headers(&self, wants_page: bool) -> worker::Result<Headers> {
+        let [for_client, for_page] = &self.challenge_headers;
+        let cell = if wants_page { for_page } else { for_client };
+        if let Some(headers) = cell.get() {
+            return Ok(headers.clone());
+        }
+        let headers = Headers::new()?;
+        headers.set("Cache-Control", "no-store")?;
+        headers.set("Vary", "Accept")?;
+        respond::allow_origins(&headers)?;
+        if wants_page {
+            headers.set("Content-Type", "text/html; charset=utf-8")?;
+            headers.set(
+                "Content-Security-Policy",
+                "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+            )?;
+        } else {
+            headers.set("Content-Type", "application/json")?;
+        }
+        Ok(cell.get_or_init(|| headers).clone())
     }
 
     /// The nodes of a network.

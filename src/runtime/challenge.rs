@@ -61,23 +61,15 @@ pub async fn payment_required(
     let Some(template) = app.challenges.get(sale.number) else { return respond::closed() };
     let hints = hints(app, template.hinted_networks(), context).await;
     let challenge = template.write(&sale.url, reason, &hints);
-    let headers = Headers::new()?;
+    let wants_page = head.header("Accept").is_some_and(|accept| accept.contains("text/html"));
+    let headers = Headers::new_with_headers(&app.challenge_headers(wants_page)?)?;
     headers.set(PAYMENT_REQUIRED_HEADER, &challenge.header)?;
-    headers.set("Cache-Control", "no-store")?;
-    headers.set("Vary", "Accept")?;
-    respond::allow_origins(&headers)?;
     if let Some((version, receipt)) = receipt {
         headers.set(version.receipt_header(), &receipt.to_header())?;
     }
-    if head.header("Accept").is_some_and(|accept| accept.contains("text/html")) {
-        headers.set("Content-Type", "text/html; charset=utf-8")?;
-        headers.set(
-            "Content-Security-Policy",
-            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-        )?;
+    if wants_page {
         return respond::respond(402, &headers, Some(&template.write_page(&sale.url, reason)));
     }
-    headers.set("Content-Type", "application/json")?;
     respond::respond(402, &headers, Some(&challenge.body))
 }
 

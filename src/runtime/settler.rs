@@ -31,12 +31,12 @@ use crate::time::UnixSeconds;
 pub struct Settler {
     state: Rc<State>,
     env: Env,
-    settler: OnceCell<settlement::Settler<WorkerHost>>,
+    inner: OnceCell<settlement::Settler<WorkerHost>>,
 }
 
 impl DurableObject for Settler {
     fn new(state: State, env: Env) -> Self {
-        Self { state: Rc::new(state), env, settler: OnceCell::new() }
+        Self { state: Rc::new(state), env, inner: OnceCell::new() }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
@@ -66,12 +66,12 @@ impl Settler {
     /// The Settler, made when it is first needed in this object's life. That
     /// is also when it takes up what the last life left in the journal.
     fn settler(&self) -> worker::Result<&settlement::Settler<WorkerHost>> {
-        if let Some(settler) = self.settler.get() {
+        if let Some(settler) = self.inner.get() {
             return Ok(settler);
         }
         let made = self.make()?;
         made.wake().map_err(|error| error.to_string())?;
-        Ok(self.settler.get_or_init(|| made))
+        Ok(self.inner.get_or_init(|| made))
     }
 
     fn make(&self) -> worker::Result<settlement::Settler<WorkerHost>> {

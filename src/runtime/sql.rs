@@ -1,4 +1,4 @@
-//! A Settler's tables, in the SQLite storage of its Durable Object.
+//! A Settler's tables, in the `SQLite` storage of its Durable Object.
 //!
 //! Messages of the object leave only after what was written before them is on
 //! disk (Cloudflare's output gates): the journal is ahead of the chain.

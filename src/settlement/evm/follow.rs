@@ -311,14 +311,11 @@ impl<H: Host> EvmLane<H> {
                 // The preview saw the authorization unused, after our claim.
                 _ => self.strangers_transaction(payment, entry.seen_block + 1, None).await,
             };
-            let fate = match transaction {
-                Some(transaction) => {
-                    Fate::Paid { payer: payment.payer(), amount: payment.value(), transaction }
-                }
-                None => {
-                    self.shared.note_failure(&payment.payer());
-                    Fate::NotPaid(Reason::InvalidTransactionState)
-                }
+            let fate = if let Some(transaction) = transaction {
+                Fate::Paid { payer: payment.payer(), amount: payment.value(), transaction }
+            } else {
+                self.shared.note_failure(&payment.payer());
+                Fate::NotPaid(Reason::InvalidTransactionState)
             };
             fates.push((id.clone(), fate));
         }
