@@ -78,14 +78,31 @@ impl<H: Host> EvmLane<H> {
                         .map_or(Sent::Perhaps, |receipt| Sent::Mined(Box::new(receipt)));
                 }
                 Ok(Err(error)) if is_unknown_method(&error) => self.has_sync.set(false),
-                Ok(Err(error)) => return judge(error),
+                Ok(Err(error)) => return self.refused_by_all(error, &plain).await,
                 Err(_) => return Sent::Perhaps,
             }
         }
         match self.nodes.ask_again(&plain, SYNC_TIMEOUT).await {
             Ok(Ok(_)) | Err(_) => Sent::Perhaps,
-            Ok(Err(error)) => judge(error),
+            Ok(Err(error)) => self.refused_by_all(error, &plain).await,
         }
+    }
+
+    /// What one node refuses, another may have taken: only what all of them
+    /// refuse is certainly in no pool.
+    async fn refused_by_all(&self, error: RpcError, plain: &Call) -> Sent {
+        let verdict = judge(error);
+        if matches!(verdict, Sent::Refused(_)) && self.nodes.count() > 1 {
+            let answers = self.nodes.ask_each(plain).await;
+            let refusals = answers.into_iter().filter(|answer| match answer {
+                Ok(_) => false,
+                Err(error) => matches!(judge(error.clone()), Sent::Refused(_)),
+            });
+            if refusals.count() < self.nodes.count() {
+                return Sent::Perhaps;
+            }
+        }
+        verdict
     }
 
     /// Brings a transaction to its end. `sent` is `None` after a crash: then
