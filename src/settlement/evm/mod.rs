@@ -2,10 +2,11 @@
 //! out together, in the relayer's nonce order.
 //!
 //! [`preview`] asks the chain before anything is sent, [`follow`] brings what
-//! was sent to its end.
+//! was sent to its end, [`stranger`] finds what somebody else sent.
 
 mod follow;
 mod preview;
+mod stranger;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
