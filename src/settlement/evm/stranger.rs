@@ -54,7 +54,7 @@ impl<H: Host> EvmLane<H> {
 
     /// The transaction in which somebody else used a payment's authorization
     /// and paid the seller with it: from a block on, and later than a claim.
-    async fn strangers_transaction(
+    pub(super) async fn strangers_transaction(
         &self,
         payment: &evm::VerifiedPayment,
         from_block: u64,
