@@ -173,21 +173,22 @@ impl<T: Transport> Nodes<T> {
         self.urls.len()
     }
 
-    /// Tells every node but the one that last answered, all at once, and does
-    /// not care for what they say.
+    /// Tells every node but the one that last answered, one after the other,
+    /// and does not care for what they say.
     pub async fn tell_others(&self, call: &Call, timeout: Duration) {
-        let told = self.in_order().skip(1).map(|(index, url)| async move {
+        for (index, url) in self.in_order().skip(1) {
             let _ = self.ask_checked(index, url, call, timeout).await;
-        });
-        futures_util::future::join_all(told).await;
+        }
     }
 
-    /// Asks every node, all at once. Those that give no answer are left out.
+    /// Asks every node, one after the other. Those that give no answer are
+    /// left out.
     pub async fn ask_each(&self, call: &Call) -> Vec<Reply> {
-        let asked = self.in_order().map(|(index, url)| async move {
-            self.ask_checked(index, url, call, READ_TIMEOUT).await.ok()
-        });
-        futures_util::future::join_all(asked).await.into_iter().flatten().collect()
+        let mut replies = vec![];
+        for (index, url) in self.in_order() {
+            replies.extend(self.ask_checked(index, url, call, READ_TIMEOUT).await);
+        }
+        replies
     }
 
     /// The URLs, the one that last answered first.

@@ -1,7 +1,6 @@
 //! `/.edge402/health`: how the Settlers are doing. Nothing in it is secret:
 //! addresses and balances are on the chain for everyone to see.
 
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 use worker::Env;
 use worker::web_sys::{Headers, Response};
@@ -29,7 +28,10 @@ pub fn is_asked_for(head: &RequestHead) -> bool {
 pub async fn answer(app: &App, env: &Env) -> worker::Result<Response> {
     let (is_well, settlers) = match &app.loaded.config {
         Ok(config) => {
-            let settlers = join_all(names(config).into_iter().map(|name| ask(env, name))).await;
+            let mut settlers = vec![];
+            for name in names(config) {
+                settlers.push(ask(env, name).await);
+            }
             (settlers.iter().all(|settler| settler.get("error").is_none()), settlers)
         }
         Err(_) => (false, vec![]),
