@@ -127,3 +127,119 @@ impl Sale<'_> {
         Scope { host, route: self.route }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::amount::AtomicAmount;
+    use crate::config::{self, Config, Settings};
+
+    const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
+
+    fn config(price: &str) -> Config {
+        let text = |text: &str| Some(text.to_owned());
+        let settings = Settings {
+            origin: Some(json!("assets")),
+            routes: Some(json!([
+                { "pattern": "/a/*", "price": price, "access": "1h" },
+                { "pattern": "/b", "price": price, "access": "1h" },
+                { "pattern": "/once", "price": price },
+            ])),
+            networks: Some(json!({ "eip155:8453": {
+                "rpc": ["https://node.example"],
+                "pay_to": "0x209693Bc6afc0C5328bA36FaF03C514EF312287C",
+            }})),
+            evm_relayer_keys: Some(format!("0x{}", "46".repeat(32))),
+            grant_secret: text(&"8f".repeat(32)),
+            ..Settings::default()
+        };
+        config::read(&settings).config.unwrap()
+    }
+
+    fn settlement() -> Settlement {
+        Settlement {
+            transaction: "0xabc".into(),
+            payer: "0xdef".into(),
+            amount: AtomicAmount(1),
+            settled_at: NOW,
+            redeliver_until: NOW.plus(600),
+        }
+    }
+
+    /// A request with this cookie and this grant header.
+    struct Request<'a>(&'a str, &'a str);
+
+    impl Head for Request<'_> {
+        fn method(&self) -> &'static str {
+            "GET"
+        }
+
+        fn url(&self) -> &'static str {
+            ""
+        }
+
+        fn header(&self, name: &str) -> Option<String> {
+            match name {
+                "Cookie" => Some(self.0.to_owned()),
+                GRANT_HEADER => Some(self.1.to_owned()),
+                _ => None,
+            }
+        }
+    }
+
+    #[test]
+    fn a_grant_is_good_for_its_host_route_price_and_hour() {
+        let config = config("$0.01");
+        let keys = config.grant_keys.as_ref().unwrap();
+        let scope =
+            |number: usize, host: &'static str| Scope { host, route: &config.routes[number] };
+        let ours = scope(0, "https://shop");
+        let grant = ours.grant(keys, &settlement(), NOW).unwrap();
+        assert_eq!(ours.grant(keys, &settlement(), NOW.plus(9)).unwrap().token, grant.token);
+        assert_eq!(ours.grant(keys, &settlement(), NOW.plus(3_600)), None);
+        let cookie = grant.cookie.split(';').next().unwrap();
+        for attribute in ["; Path=/", "; Max-Age=3600", "; HttpOnly", "; Secure", "; SameSite=Lax"]
+        {
+            assert!(grant.cookie.contains(attribute), "{}", grant.cookie);
+        }
+        let others = format!("x=1; edge402_0=2; {cookie}");
+        let several = format!("1.2.3, {}", grant.token);
+        for request in [
+            Request(cookie, ""),
+            Request(&others, ""),
+            Request("", &grant.token),
+            Request("", &several),
+        ] {
+            assert!(ours.admits(keys, &request, NOW.plus(3_599)));
+            assert!(!ours.admits(keys, &request, NOW.plus(3_600)), "it is over");
+            assert!(!scope(1, "https://shop").admits(keys, &request, NOW), "another route");
+            assert!(!scope(2, "https://shop").admits(keys, &request, NOW), "sold by the request");
+            assert!(!scope(0, "https://other").admits(keys, &request, NOW), "another host");
+            let dearer = self::config("$0.02");
+            let dearer = Scope { host: "https://shop", route: &dearer.routes[0] };
+            assert!(!dearer.admits(keys, &request, NOW), "another price");
+        }
+    }
+
+    #[test]
+    fn nobody_else_can_write_one() {
+        let config = config("$0.01");
+        let keys = config.grant_keys.as_ref().unwrap();
+        let scope = Scope { host: "https://shop", route: &config.routes[0] };
+        let token = scope.grant(keys, &settlement(), NOW).unwrap().token;
+        for at in 0..token.len() {
+            let mut bytes = token.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
+            let changed = String::from_utf8(bytes).unwrap();
+            assert!(!scope.admits(keys, &Request("", &changed), NOW), "{changed}");
+        }
+        for wrong in ["", ".", "..", "9999999999..", "9999999999.a.b.0x", &token[1..]] {
+            assert!(!scope.admits(keys, &Request("", wrong), NOW), "{wrong}");
+        }
+        let rotated = GrantKeys(vec![[1; 32], keys.0[0]]);
+        assert!(scope.admits(&rotated, &Request("", &token), NOW), "the old key is still taken");
+        assert!(!scope.admits(&GrantKeys(vec![[1; 32]]), &Request("", &token), NOW));
+    }
+}
