@@ -3,7 +3,7 @@ import { build } from './build.mjs';
 import { ensureTools } from './tools.mjs';
 import { preferPort, step } from './util.mjs';
 import { startWorld } from './world.mjs';
-import { forgetWorld, noteWorld } from './world-file.mjs';
+import { findWorld, forgetWorld, noteWorld } from './world-file.mjs';
 
 const PORT = 8402;
 
@@ -14,6 +14,13 @@ const stops = [];
 let stopping = false;
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => end(0));
+
+const open = findWorld();
+if (open) {
+  // Two shops would share one folder, and each would take the other's keys for its own.
+  console.error(`The shop is open already: ${open.url} (process ${open.pid}). Close it first.`);
+  process.exit(1);
+}
 
 try {
   await step('Build tools', ensureTools);

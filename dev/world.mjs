@@ -73,20 +73,24 @@ async function engineNamed(engine) {
 
 /** The Worker's options in this world: whatever `changes` names wins. */
 function workerOptions({ evm, solana }, { evm: { seller, relayers }, solana: { seller: solanaSellerAccount, feePayers } }, changes) {
+  const vars = {
+    NETWORKS: {
+      [EVM_NETWORK]: { rpc: [evm.url], pay_to: seller.address },
+      [SOLANA_NETWORK]: { rpc: [solana.url], pay_to: solanaSellerAccount.address },
+    },
+    ...changes.vars,
+  };
+  const local = { [EVM_NETWORK]: [evm.url], [SOLANA_NETWORK]: [solana.url] };
+  // Of the local nodes, those of the networks that are configured.
+  const urls = Object.fromEntries(Object.entries(local).filter(([network]) => network in vars.NETWORKS));
   return {
     ...changes,
-    vars: {
-      NETWORKS: {
-        [EVM_NETWORK]: { rpc: [evm.url], pay_to: seller.address },
-        [SOLANA_NETWORK]: { rpc: [solana.url], pay_to: solanaSellerAccount.address },
-      },
-      ...changes.vars,
-    },
+    vars,
     secrets: {
       EVM_RELAYER_KEYS: relayers.map(({ privateKey }) => privateKey).join(','),
       SOLANA_FEE_PAYER_KEYS: feePayers.map(({ secretBase58 }) => secretBase58).join(','),
       GRANT_SECRET,
-      RPC_URLS: JSON.stringify({ [EVM_NETWORK]: [evm.url], [SOLANA_NETWORK]: [solana.url] }),
+      RPC_URLS: JSON.stringify(urls),
       ...changes.secrets,
     },
   };
