@@ -1,0 +1,248 @@
+//! Any interleaving of requests, blocks, faults and crashes: paid once,
+//! delivered for sure.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests, too"
+)]
+
+mod settlement_support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use settlement_support::{Answer, Fault, Payment, Setup, World, pay_to};
+
+const RESOURCES: [&str; 3] = ["a", "b", "c"];
+const PAYMENTS: usize = 5;
+
+/// For how long each payment is valid, in seconds.
+const VALID_FOR: [u64; PAYMENTS] = [600, 600, 300, 60, 25];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Buy {
+        payment: usize,
+        resource: usize,
+        origin_ms: u64,
+        origin_is_good: bool,
+    },
+    Wait(u64),
+    Crash,
+    /// What is sent next is taken and forgotten.
+    Forget,
+    /// Offers of today are too low for a while, or no longer.
+    Price(bool),
+}
+
+#[derive(Clone, Debug)]
+struct Story {
+    urls: usize,
+    block_ms: u64,
+    has_multicall: bool,
+    has_sync: bool,
+    batch_max: usize,
+    faults: Vec<Fault>,
+    steps: Vec<Step>,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let origin_ms = prop_oneof![
+        6 => Just(0_u64),
+        4 => 0..3_000_u64,
+        1 => 20_000..45_000_u64,
+    ];
+    let buy = (0..PAYMENTS, 0..RESOURCES.len(), origin_ms, prop::bool::weighted(0.9)).prop_map(
+        |(payment, resource, origin_ms, origin_is_good)| Step::Buy {
+            payment,
+            resource,
+            origin_ms,
+            origin_is_good,
+        },
+    );
+    let wait = prop_oneof![
+        6 => 0..200_u64,
+        4 => 200..5_000_u64,
+        1 => 5_000..40_000_u64,
+    ];
+    let step = prop_oneof![
+        10 => buy,
+        6 => wait.prop_map(Step::Wait),
+        1 => Just(Step::Crash),
+        1 => Just(Step::Forget),
+        1 => any::<bool>().prop_map(Step::Price),
+    ];
+    vec(step, 1..30)
+}
+
+fn stories(faults: impl Strategy<Value = Fault>) -> impl Strategy<Value = Story> {
+    let block_ms = prop::sample::select(vec![250, 2_000, 12_000]);
+    let batch_max = prop::sample::select(vec![1, 2, 32]);
+    let chain = (1..=2_usize, block_ms, any::<bool>(), any::<bool>(), batch_max);
+    (chain, vec(faults, 0..60), steps()).prop_map(|(chain, faults, steps)| {
+        let (urls, block_ms, has_multicall, has_sync, batch_max) = chain;
+        Story { urls, block_ms, has_multicall, has_sync, batch_max, faults, steps }
+    })
+}
+
+/// What happens on the way to a node and back.
+fn on_the_way() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        12 => Just(Fault::None),
+        2 => Just(Fault::LostBefore),
+        2 => Just(Fault::LostAfter),
+        1 => Just(Fault::Unreachable),
+        1 => Just(Fault::Status(502)),
+        1 => Just(Fault::Status(429)),
+        1 => Just(Fault::RateLimited),
+        1 => Just(Fault::WrongChain),
+        1 => Just(Fault::Garbage),
+        1 => Just(Fault::ErrorBefore),
+        2 => Just(Fault::Slow),
+    ]
+}
+
+/// Whether a payment was sent to the seller is what the chain says; all else
+/// must go with it.
+fn tell(story: &Story) -> Result<(), TestCaseError> {
+    let mut setup = Setup {
+        urls: story.urls,
+        block_ms: story.block_ms,
+        has_multicall: story.has_multicall,
+        has_sync: story.has_sync,
+        ..Setup::default()
+    };
+    setup.limits.batch_max = story.batch_max;
+    let world = World::new(&setup);
+    let payments = payments();
+    world.faults.borrow_mut().extend(&story.faults);
+    let mut buyers = vec![];
+    let mut wanted = BTreeSet::new();
+    for step in &story.steps {
+        match *step {
+            Step::Buy { payment, resource, origin_ms, origin_is_good } => {
+                let buyer = Rc::clone(&world);
+                wanted.insert((payment, resource));
+                buyers.push(world.start(buyer.buy(
+                    payments[payment].clone(),
+                    RESOURCES[resource].into(),
+                    origin_ms,
+                    origin_is_good,
+                )));
+            }
+            Step::Wait(ms) => world.run_for(ms),
+            Step::Crash => world.crash(),
+            Step::Forget => world.chain.borrow_mut().forgets += 1,
+            Step::Price(is_high) => {
+                world.chain.borrow_mut().min_fee = if is_high { 2_100_000_000 } else { 0 };
+            }
+        }
+        check_always(&world, &payments)?;
+    }
+    // The faults end, and time passes.
+    world.faults.borrow_mut().clear();
+    world.chain.borrow_mut().forgets = 0;
+    world.chain.borrow_mut().min_fee = 0;
+    world.run_for(150_000);
+    prop_assert!(buyers.iter().all(|buyer| buyer.borrow().is_some()), "an answer for everyone");
+    prop_assert!(world.tables.entries().is_empty(), "the journal is empty");
+    prop_assert!(world.chain.borrow().pool.is_empty(), "nothing waits for a nonce");
+    check_always(&world, &payments)?;
+
+    // Whoever paid gets it when they come back.
+    for (index, payment) in payments.iter().enumerate() {
+        let was_paid = world.chain.borrow().transfers_of(payment).len() == 1;
+        let resource = match world.tables.record(&payment.id) {
+            Some(record) => record.resource,
+            None => match wanted.iter().find(|(wanted, _)| *wanted == index) {
+                Some((_, resource)) => RESOURCES[*resource].to_owned(),
+                None => continue,
+            },
+        };
+        let answer = world.buy_now(payment, &resource);
+        if was_paid {
+            prop_assert!(answer.is_delivery(), "{} paid for {resource}: {answer:?}", payment.id);
+        }
+        let is_alive = payment.expires_at > world.clock.now().plus(30);
+        if !was_paid && is_alive {
+            prop_assert!(answer.is_delivery(), "{} is stuck: {answer:?}", payment.id);
+        }
+    }
+    check_always(&world, &payments)?;
+
+    // Everything that was delivered can be had again.
+    let deliveries = world.deliveries.borrow().clone();
+    for (id, resource, transaction) in deliveries {
+        let payment = payments.iter().find(|payment| payment.id == id).unwrap();
+        if world.tables.record(&id).is_some() {
+            let Answer::Delivered(again) = world.buy_now(payment, &resource) else {
+                return Err(TestCaseError::fail(format!("{id} was delivered {resource}")));
+            };
+            prop_assert_eq!(again.transaction, transaction);
+        }
+    }
+    world.run_for(60_000);
+    prop_assert!(world.tables.entries().is_empty(), "the journal is empty");
+    check_always(&world, &payments)
+}
+
+fn check_always(world: &World, payments: &[Payment]) -> Result<(), TestCaseError> {
+    let chain = world.chain.borrow();
+    for payment in payments {
+        prop_assert!(chain.transfers_of(payment).len() <= 1, "one transfer for {}", payment.id);
+    }
+    let mut bought: BTreeMap<String, String> = BTreeMap::new();
+    for (id, resource, transaction) in &*world.deliveries.borrow() {
+        let first = bought.entry(id.clone()).or_insert_with(|| resource.clone());
+        prop_assert_eq!(&*first, resource, "one resource for {}", id);
+        let payment = payments.iter().find(|payment| payment.id == *id).unwrap();
+        let transfers = chain.transfers_of(payment);
+        prop_assert!(
+            transfers.iter().any(|it| it.to == pay_to() && it.transaction == *transaction),
+            "{} was delivered for {}, which paid nothing",
+            id,
+            transaction
+        );
+    }
+    for (nonce, mined) in (0..).zip(&chain.mined) {
+        prop_assert_eq!(mined.transaction.nonce, nonce);
+    }
+    Ok(())
+}
+
+/// Signed once: in debug mode that takes a while.
+fn payments() -> Vec<Payment> {
+    thread_local! {
+        static PAYMENTS_MADE: Vec<Payment> = (0..PAYMENTS)
+            .map(|index| {
+                let number = u8::try_from(index).unwrap();
+                // Two of them are one payer's.
+                Payment::new(number / 2, number, VALID_FOR[index])
+            })
+            .collect();
+    }
+    PAYMENTS_MADE.with(Clone::clone)
+}
+
+fn run(cases: u32, stories: impl Strategy<Value = Story>) {
+    let cases = std::env::var("SIM_CASES").map_or(cases, |text| text.parse().unwrap());
+    let config =
+        Config { cases, max_shrink_iters: 4_000, failure_persistence: None, ..Config::default() };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    runner.run(&stories, |story| tell(&story)).unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn paid_once_and_delivered_for_sure_without_faults() {
+    run(128, stories(Just(Fault::None)));
+}
+
+#[test]
+fn paid_once_and_delivered_for_sure() {
+    run(256, stories(on_the_way()));
+}
