@@ -12,10 +12,12 @@ mod settlement_support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use edge402::time::UnixSeconds;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use settlement_support::{Answer, Fault, Payment, Setup, World, pay_to};
+use settlement_support::time::START_MS;
+use settlement_support::{Answer, Fault, Payment, REDELIVER, Setup, World, pay_to};
 
 const RESOURCES: [&str; 3] = ["a", "b", "c"];
 const PAYMENTS: usize = 5;
@@ -46,6 +48,7 @@ struct Story {
     has_multicall: bool,
     has_sync: bool,
     batch_max: usize,
+    receipt_delay: u64,
     faults: Vec<Fault>,
     steps: Vec<Step>,
 }
@@ -79,14 +82,28 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..30)
 }
 
-fn stories(faults: impl Strategy<Value = Fault>) -> impl Strategy<Value = Story> {
+fn stories(
+    faults: impl Strategy<Value = Fault>,
+    receipt_delays: impl Strategy<Value = u64>,
+) -> impl Strategy<Value = Story> {
     let block_ms = prop::sample::select(vec![250, 2_000, 12_000]);
     let batch_max = prop::sample::select(vec![1, 2, 32]);
     let chain = (1..=2_usize, block_ms, any::<bool>(), any::<bool>(), batch_max);
-    (chain, vec(faults, 0..60), steps()).prop_map(|(chain, faults, steps)| {
-        let (urls, block_ms, has_multicall, has_sync, batch_max) = chain;
-        Story { urls, block_ms, has_multicall, has_sync, batch_max, faults, steps }
-    })
+    (chain, vec(faults, 0..60), receipt_delays, steps()).prop_map(
+        |(chain, faults, receipt_delay, steps)| {
+            let (urls, block_ms, has_multicall, has_sync, batch_max) = chain;
+            Story {
+                urls,
+                block_ms,
+                has_multicall,
+                has_sync,
+                batch_max,
+                receipt_delay,
+                faults,
+                steps,
+            }
+        },
+    )
 }
 
 /// What happens on the way to a node and back.
@@ -120,6 +137,7 @@ fn tell(story: &Story) -> Result<(), TestCaseError> {
     let world = World::new(&setup);
     let payments = payments();
     world.faults.borrow_mut().extend(&story.faults);
+    world.chain.borrow_mut().receipt_delay = story.receipt_delay;
     let mut buyers = vec![];
     let mut wanted = BTreeSet::new();
     for step in &story.steps {
@@ -164,7 +182,8 @@ fn tell(story: &Story) -> Result<(), TestCaseError> {
             },
         };
         let answer = world.buy_now(payment, &resource);
-        if was_paid {
+        let is_in_window = world.clock.now() < UnixSeconds(START_MS / 1_000).plus(REDELIVER);
+        if was_paid && is_in_window {
             prop_assert!(answer.is_delivery(), "{} paid for {resource}: {answer:?}", payment.id);
         }
         let is_alive = payment.expires_at > world.clock.now().plus(30);
@@ -178,11 +197,12 @@ fn tell(story: &Story) -> Result<(), TestCaseError> {
     let deliveries = world.deliveries.borrow().clone();
     for (id, resource, transaction) in deliveries {
         let payment = payments.iter().find(|payment| payment.id == id).unwrap();
-        if world.tables.record(&id).is_some() {
-            let Answer::Delivered(again) = world.buy_now(payment, &resource) else {
-                return Err(TestCaseError::fail(format!("{id} was delivered {resource}")));
-            };
-            prop_assert_eq!(again.transaction, transaction);
+        match world.buy_now(payment, &resource) {
+            Answer::Delivered(again) => prop_assert_eq!(again.transaction, transaction),
+            answer => {
+                let ends_first = UnixSeconds(START_MS / 1_000).plus(REDELIVER);
+                prop_assert!(world.clock.now() >= ends_first, "{id} for {resource}: {answer:?}");
+            }
         }
     }
     world.run_for(60_000);
@@ -239,10 +259,23 @@ fn run(cases: u32, stories: impl Strategy<Value = Story>) {
 
 #[test]
 fn paid_once_and_delivered_for_sure_without_faults() {
-    run(128, stories(Just(Fault::None)));
+    run(128, stories(Just(Fault::None), Just(0)));
 }
 
 #[test]
 fn paid_once_and_delivered_for_sure() {
-    run(256, stories(on_the_way()));
+    run(256, stories(on_the_way(), Just(0)));
+}
+
+#[test]
+#[ignore = "bug: any error of a node frees the payment, and a retry finds its nonce used"]
+fn paid_once_and_delivered_for_sure_by_nodes_that_fail_after_they_act() {
+    let fault = prop_oneof![5 => on_the_way(), 1 => Just(Fault::ErrorAfter)];
+    run(128, stories(fault, Just(0)));
+}
+
+#[test]
+#[ignore = "bug: a receipt that is 400 ms late counts as lost, and a retry finds its nonce used"]
+fn paid_once_and_delivered_for_sure_with_receipts_that_come_late() {
+    run(128, stories(on_the_way(), 0..6_000_u64));
 }
