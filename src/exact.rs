@@ -40,6 +40,21 @@ pub fn verify(
     }
 }
 
+/// Checks a payment whose time is over as if it were not: what it bought while
+/// it was good can still be collected, and nothing else be done with it.
+///
+/// # Errors
+/// The first rule that the payment breaks besides; `EvmValidBefore` if its time
+/// is not over, but too far away.
+pub fn verify_lapsed(
+    payload: &RawValue,
+    terms: &Terms,
+    now: UnixSeconds,
+) -> Result<VerifiedPayment, Reason> {
+    let Terms::Evm(terms) = terms else { return Err(Reason::InvalidPayload) };
+    evm::verify_lapsed(payload, terms, now).map(VerifiedPayment::Evm)
+}
+
 /// A Solana blockhash lives for 150 blocks, about a minute; slots may be slow.
 /// How long a payment that names one is taken to be able to land, in seconds.
 const BLOCKHASH_LIFETIME: u64 = 180;

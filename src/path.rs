@@ -93,7 +93,7 @@ impl CanonicalPath {
             let name = name_of(segment);
             if !name.is_empty() {
                 key.push('/');
-                key.push_str(name);
+                push_decoded(name, &mut key);
             }
         }
         key.make_ascii_lowercase();
@@ -118,6 +118,28 @@ impl CanonicalPath {
 fn name_of(segment: &str) -> &str {
     let name = segment.split(';').next().unwrap_or_default();
     name.split("%3B").next().unwrap_or_default()
+}
+
+/// Characters that a path may hold bare or escaped, which RFC 3986 tells apart
+/// and origins don't.
+const SUB_DELIMITERS: &[u8] = b"!$&'()*+,=:@[]";
+
+/// Writes a segment with every escape that an origin would decode decoded.
+fn push_decoded(segment: &str, key: &mut String) {
+    let mut parts = segment.split('%');
+    key.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        // Escapes are two digits in capitals here.
+        let (code, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        match u8::from_str_radix(code, 16) {
+            Ok(byte) if SUB_DELIMITERS.contains(&byte) => key.push(char::from(byte)),
+            _ => {
+                key.push('%');
+                key.push_str(code);
+            }
+        }
+        key.push_str(rest);
+    }
 }
 
 /// Decodes what need not be escaped, and escapes what must be.
@@ -266,6 +288,9 @@ mod tests {
         for same in ["/Premium/PAGE", "/premium/page/", "/premium;a=1/page", "/premium/page%3bx"] {
             assert_eq!(key(same), "/premium/page", "{same}");
         }
+        assert_eq!(key("/%40jane/report%281%29,a"), key("/@jane/report(1)%2Ca"));
+        assert_eq!(key("/c%2B%2B/%5Bid%5D"), key("/c++/[id]"));
+        assert_ne!(key("/%2540jane"), key("/@jane"), "an escaped percent sign is no escape");
         let asset_key = |raw: &str| CanonicalPath::parse(raw).unwrap().asset_key();
         for same in ["/a", "/a/", "/a.html", "/a/index", "/a/index.html", "/A/INDEX.HTML"] {
             assert_eq!(asset_key(same), "/a", "{same}");

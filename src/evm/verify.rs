@@ -159,6 +159,26 @@ pub fn verify(
     })
 }
 
+/// Checks a payload whose `validBefore` has come, or is about to, as it was
+/// shortly before that. It can't be settled any more; it tells who asks for
+/// what was settled.
+///
+/// # Errors
+/// As [`verify`]; [`Reason::EvmValidBefore`] if it lies too far ahead instead.
+pub fn verify_lapsed(
+    payload: &RawValue,
+    terms: &Terms,
+    now: UnixSeconds,
+) -> Result<VerifiedPayment, Reason> {
+    let ExactEvmPayload { authorization, .. } = ExactEvmPayload::read(payload)?;
+    let valid_before = seconds(authorization.valid_before).ok_or(Reason::EvmValidBefore)?;
+    if valid_before >= now.plus(MIN_REMAINING_SECONDS) {
+        return Err(Reason::EvmValidBefore);
+    }
+    let then = UnixSeconds(valid_before.0.saturating_sub(MIN_REMAINING_SECONDS));
+    verify(payload, terms, then)
+}
+
 /// The signature, if it is well-formed and `from`'s, and `from` is someone.
 fn signature_of(
     text: &str,

@@ -92,6 +92,8 @@ pub struct Purchase<'a> {
     pub payload: Box<RawValue>,
     /// The client's own name for the payment.
     pub identifier: Option<String>,
+    /// Whether its time is over: then it can only get what it has bought.
+    pub has_lapsed: bool,
 }
 
 /// Headers by which some origins let a request name another path than its
@@ -158,14 +160,17 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
                 );
             }
             match check(config, route, payment, now) {
-                Ok((offer, payment, payload)) => Decision::Purchase(Box::new(Purchase {
-                    sale,
-                    offer,
-                    version,
-                    payment,
-                    payload,
-                    identifier,
-                })),
+                Ok(Checked { offer, payment, payload, has_lapsed }) => {
+                    Decision::Purchase(Box::new(Purchase {
+                        sale,
+                        offer,
+                        version,
+                        payment,
+                        payload,
+                        identifier,
+                        has_lapsed,
+                    }))
+                }
                 Err((reason, offer)) => {
                     Decision::PaymentRequired(sale, Some(Refusal { version, reason, offer }))
                 }
@@ -191,7 +196,12 @@ fn read_payment(head: &impl Head) -> Result<Option<PaymentPayload>, &'static str
 }
 
 /// The offer that a payment is for, and the payment, checked against it.
-type Checked = (usize, VerifiedPayment, Box<RawValue>);
+struct Checked {
+    offer: usize,
+    payment: VerifiedPayment,
+    payload: Box<RawValue>,
+    has_lapsed: bool,
+}
 
 /// Checks a payment against our own requirements for a route, never against
 /// what the client claims to have accepted.
@@ -225,10 +235,17 @@ fn check(
             return Err((Reason::InvalidPaymentRequirements, Some(number)));
         }
     }
-    match exact::verify(&payment.payload, &offer.terms, now) {
-        Ok(verified) => Ok((number, verified, payment.payload)),
-        Err(reason) => Err((reason, Some(number))),
-    }
+    let payload = payment.payload;
+    let (payment, has_lapsed) = match exact::verify(&payload, &offer.terms, now) {
+        Ok(payment) => (payment, false),
+        // Who paid in time may come for the goods later.
+        Err(Reason::EvmValidBefore) => {
+            let lapsed = exact::verify_lapsed(&payload, &offer.terms, now);
+            (lapsed.map_err(|reason| (reason, Some(number)))?, true)
+        }
+        Err(reason) => return Err((reason, Some(number))),
+    };
+    Ok(Checked { offer: number, payment, payload, has_lapsed })
 }
 
 impl Sale<'_> {

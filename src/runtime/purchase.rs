@@ -27,7 +27,7 @@ use crate::settlement::{
 };
 
 /// A body of at most this many bytes is part of what a payment is bound to. A
-/// larger one is streamed unread; what it bought is not delivered again.
+/// larger one is streamed unread, and what it bought is delivered once.
 const MAX_BOUND_BODY: usize = 64 * 1024;
 
 /// How soon to ask again about a payment that is pending, in seconds.
@@ -46,6 +46,7 @@ struct Sequence<'a> {
     payment: String,
     resource: String,
     ticket: u64,
+    once: bool,
 }
 
 /// Answers a request that brings a payment.
@@ -61,7 +62,7 @@ pub async fn answer(
         return respond::closed();
     };
     let Some(name) = settler_of(app, offer, &purchase.payment) else { return respond::closed() };
-    let (request, body) = match take_body(request, head, &purchase).await {
+    let (request, body, once) = match take_body(request, head, &purchase).await {
         Ok(taken) => taken,
         Err(error) => {
             console_error!("body: {}", error.to_string());
@@ -79,6 +80,7 @@ pub async fn answer(
         payment: purchase.payment.identity(),
         resource: purchase.sale.binding(offer, body.as_ref()),
         ticket: new_ticket()?,
+        once,
         purchase: &purchase,
     };
     sequence.run().await
@@ -99,25 +101,26 @@ fn settler_of(app: &App, offer: &Offer, payment: &VerifiedPayment) -> Option<Str
     Some(settler_name(network.id, &key))
 }
 
-/// The request, and what its payment is bound to besides method and URL: the
-/// hash of a small body, or a number of its own for a large one.
+/// The request, what its payment is bound to besides method and URL, and
+/// whether that is too little to tell it from another order: the hash of a
+/// small body, or only the length and type of a large one, which is not read.
 async fn take_body(
     request: Request,
     head: &RequestHead,
     purchase: &Purchase<'_>,
-) -> worker::Result<(Request, Option<[u8; 32]>)> {
+) -> worker::Result<(Request, Option<[u8; 32]>, bool)> {
     if purchase.sale.method.is_safe() || request.body().is_none() {
-        return Ok((request, None));
+        return Ok((request, None, false));
     }
     let length = head.header("Content-Length").and_then(|length| length.parse::<usize>().ok());
     if length.is_none_or(|length| length > MAX_BOUND_BODY) {
-        let mut unique = [0; 32];
-        getrandom::fill(&mut unique).map_err(|error| error.to_string())?;
-        return Ok((request, Some(unique)));
+        let media_type = head.header("Content-Type").unwrap_or_default();
+        let looks = format!("unread {length:?} {media_type}");
+        return Ok((request, Some(keccak256(looks.as_bytes())), true));
     }
     let copy = request.clone()?;
     let hash = keccak256(&read_bytes(&copy).await?);
-    Ok((request, Some(hash)))
+    Ok((request, Some(hash), false))
 }
 
 impl Sequence<'_> {
@@ -127,7 +130,13 @@ impl Sequence<'_> {
             resource: self.resource.clone(),
             ticket: self.ticket,
             expires_at: self.purchase.payment.expires_at(clock::now()),
-            identifier: self.purchase.identifier.clone(),
+            // A name is the payer's own: nobody else can use it up.
+            identifier: self
+                .purchase
+                .identifier
+                .as_ref()
+                .map(|name| format!("{}/{name}", self.purchase.payment.payer())),
+            look_only: self.purchase.has_lapsed,
         };
         // KV may say "used"; only the Settler can say "fresh". When it can't
         // be reached, KV still serves those who have paid.
@@ -216,6 +225,7 @@ impl Sequence<'_> {
             terms: self.offer.terms.clone(),
             payload: self.purchase.payload.clone(),
             redeliver_seconds: self.purchase.sale.route.redeliver.as_secs(),
+            once: self.once,
         };
         match self.settler.settle(&request).await {
             Ok(Outcome::Settled(settlement)) => {

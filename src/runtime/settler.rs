@@ -18,6 +18,7 @@ use super::clock;
 use super::sql::SqlStore;
 use super::transport::FetchTransport;
 use crate::config::{Chain, Network};
+use crate::evm::RelayerKey;
 use crate::settlement::evm::EvmLane;
 use crate::settlement::relayer::settler_name;
 use crate::settlement::settler::Lane;
@@ -87,9 +88,17 @@ impl Settler {
                     let key = config.relayers.iter().find(|k| is_ours(k.address().to_string()));
                     if let Some(key) = key {
                         let (chain_id, key) = (domain.chain_id, key.clone());
+                        let relayers = config.relayers.iter().map(RelayerKey::address).collect();
                         return Ok(settlement::Settler::new(host, store, |parts| {
                             let nodes = App::nodes(network);
-                            Lane::Evm(EvmLane::new(parts, nodes, chain_id, key, limits(network)))
+                            Lane::Evm(EvmLane::new(
+                                parts,
+                                nodes,
+                                chain_id,
+                                key,
+                                relayers,
+                                limits(network),
+                            ))
                         }));
                     }
                 }

@@ -4,7 +4,8 @@
 //! disk (Cloudflare's output gates): the journal is ahead of the chain.
 
 use serde::de::DeserializeOwned;
-use worker::{SqlStorage, SqlStorageValue, Storage};
+use serde_json::Value;
+use worker::{SqlStorage, SqlStorageValue, Storage, console_error};
 
 use crate::settlement::{JournalEntry, PaymentRecord, Store, StoreError};
 use crate::time::UnixSeconds;
@@ -101,7 +102,15 @@ impl Store for SqlStore {
     }
 
     fn open_entries(&self) -> Result<Vec<JournalEntry>, StoreError> {
-        self.read("SELECT entry FROM journal ORDER BY written_at", vec![])
+        // An entry that can't be read must not keep the others from being
+        // followed; it stays on disk.
+        let rows: Vec<Value> =
+            self.read("SELECT entry FROM journal ORDER BY written_at", vec![])?;
+        let entries = rows.into_iter().filter_map(|row| {
+            let entry = serde_json::from_value(row);
+            entry.map_err(|error| console_error!("journal: {}", error.to_string())).ok()
+        });
+        Ok(entries.collect())
     }
 
     fn close(&self, id: &str, records: &[PaymentRecord]) -> Result<(), StoreError> {

@@ -24,6 +24,9 @@ pub struct ClaimRequest {
     pub expires_at: UnixSeconds,
     /// The client's own name for the payment, if it gave one.
     pub identifier: Option<String>,
+    /// The payment can't be settled any more: say what it has bought, and bind
+    /// it to nothing.
+    pub look_only: bool,
 }
 
 /// What became of a [`ClaimRequest`].
@@ -64,6 +67,10 @@ pub struct SettleRequest {
     pub payload: Box<RawValue>,
     /// For how long the resource may be delivered again, in seconds.
     pub redeliver_seconds: u64,
+    /// What is bought can't be told from other things by its name, so it is
+    /// delivered once: to this request, or if the chain is too slow for it to
+    /// the first that asks again.
+    pub once: bool,
 }
 
 /// What became of a [`SettleRequest`].

@@ -170,6 +170,7 @@ mod tests {
             ticket,
             expires_at: NOW.plus(300),
             identifier: None,
+            look_only: false,
         }
     }
 

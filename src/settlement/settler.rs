@@ -1,6 +1,6 @@
 //! Claims, the requests that wait for one another, and who settles what.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::exact::{self, VerifiedPayment};
 use crate::protocol::Reason;
+use crate::time::UnixSeconds;
 
 /// How long a request waits for what another one does with its payment. A
 /// little less than what clients and the edge give a request.
@@ -25,6 +26,9 @@ pub const JOIN_LIMIT: Duration = Duration::from_secs(25);
 
 /// How often the journal is looked at while something is in it, in seconds.
 pub const WAKE_SECONDS: u64 = 30;
+
+/// How often old records are forgotten, in seconds.
+const FORGET_SECONDS: u64 = 3_600;
 
 /// The one place that can settle the payments of one relayer on one network.
 pub struct Settler<H: Host> {
@@ -47,6 +51,8 @@ pub(super) struct Shared<H: Host> {
     waiting: RefCell<HashMap<String, Vec<oneshot::Sender<()>>>>,
     /// Tickets that were issued since this object came to life.
     live: RefCell<HashSet<u64>>,
+    /// Whether the alarm is set that forgets old records.
+    will_forget: Cell<bool>,
     pub guards: Guards,
 }
 
@@ -58,6 +64,7 @@ impl<H: Host> Settler<H> {
             store,
             waiting: RefCell::default(),
             live: RefCell::default(),
+            will_forget: Cell::new(false),
             guards: Guards::default(),
         });
         let lane = lane(LaneParts(Rc::clone(&shared)));
@@ -87,7 +94,11 @@ impl<H: Host> Settler<H> {
             let known = shared.store.payment(&request.payment)?;
             let is_live = |ticket| shared.live.borrow().contains(&ticket);
             match PaymentRecord::claim(known.as_ref(), request, now, is_live) {
+                Claim::Fresh if request.look_only => {
+                    return Ok(ClaimReply::Refused(Reason::EvmValidBefore));
+                }
                 Claim::Fresh => {
+                    shared.plan_to_forget();
                     // Read, decided and written without an await: nothing
                     // else runs in between.
                     let record = PaymentRecord::claimed(known.as_ref(), request, now);
@@ -139,14 +150,15 @@ impl<H: Host> Settler<H> {
             return Ok(refused(Reason::DuplicateSettlement));
         }
         if record.is_held_by(request.ticket) {
-            let now = shared.host.now();
-            match exact::verify(&request.payload, &request.terms, now) {
+            let verified_at = shared.host.now();
+            match exact::verify(&request.payload, &request.terms, verified_at) {
                 Ok(payment) if payment.identity() == request.payment => {
                     if shared.is_out_of_favour(&payment.payer()) {
                         return shared.refuse(&request, Reason::TooManyFailures);
                     }
-                    let job = Job { request, payment };
-                    return self.lane_settle(job).await;
+                    let (id, once) = (request.payment.clone(), request.once);
+                    let outcome = self.lane_settle(Job { request, payment, verified_at }).await?;
+                    return if once { shared.deliver_once(&id, outcome) } else { Ok(outcome) };
                 }
                 Ok(_) => return Ok(refused(Reason::InvalidPayload)),
                 Err(reason) => {
@@ -163,6 +175,7 @@ impl<H: Host> Settler<H> {
             ticket: request.ticket,
             expires_at: record.expires_at,
             identifier: None,
+            look_only: false,
         };
         Ok(match self.claim(&claim).await? {
             ClaimReply::Settled(settlement) => Outcome::Settled(settlement),
@@ -187,6 +200,7 @@ impl<H: Host> Settler<H> {
     pub fn wake(&self) -> Result<(), StoreError> {
         let shared = &self.shared;
         shared.store.forget_until(shared.host.now())?;
+        shared.will_forget.set(false);
         let entries = shared.store.open_entries()?;
         if !entries.is_empty() {
             shared.host.wake_in(WAKE_SECONDS);
@@ -226,6 +240,8 @@ pub struct LaneParts<H: Host>(pub(super) Rc<Shared<H>>);
 pub(super) struct Job {
     pub request: SettleRequest,
     pub payment: VerifiedPayment,
+    /// When the payment was verified.
+    pub verified_at: UnixSeconds,
 }
 
 impl<H: Host> Shared<H> {
@@ -287,20 +303,15 @@ impl<H: Host> Shared<H> {
 
     /// A record as submitted in the journal entry of this name.
     pub fn submitted(&self, mut record: PaymentRecord, job: &Job, entry: &str) -> PaymentRecord {
-        let order = Order { request: job.request.clone(), verified_at: self.host.now() };
+        self.live.borrow_mut().remove(&job.request.ticket);
+        let order = Order { request: job.request.clone(), verified_at: job.verified_at };
         record.state = State::Submitted { transaction: entry.to_owned(), order: Box::new(order) };
         record
     }
 
     /// Writes what became of a transaction's payments and wakes who waits. A
     /// payment's record is changed only if it is still this transaction's.
-    /// `is_over`: nothing more is to be done about the transaction.
-    pub fn close(
-        &self,
-        entry: &JournalEntry,
-        fates: &[(String, Fate)],
-        is_over: bool,
-    ) -> Result<(), StoreError> {
+    pub fn close(&self, entry: &JournalEntry, fates: &[(String, Fate)]) -> Result<(), StoreError> {
         let mut records = vec![];
         for (payment, fate) in fates {
             let Some(mut record) = self.store.payment(payment)? else { continue };
@@ -310,11 +321,7 @@ impl<H: Host> Shared<H> {
                 records.push(record);
             }
         }
-        if is_over {
-            self.store.close(&entry.id, &records)?;
-        } else {
-            self.store.submit(entry, &records)?;
-        }
+        self.store.close(&entry.id, &records)?;
         for (payment, _) in fates {
             self.tell(payment);
         }
@@ -359,8 +366,27 @@ impl<H: Host> Shared<H> {
         }
     }
 
+    /// What was just settled for the request that asks is not delivered again.
+    fn deliver_once(&self, payment: &str, outcome: Outcome) -> Result<Outcome, StoreError> {
+        let Outcome::Settled(mut settlement) = outcome else { return Ok(outcome) };
+        settlement.redeliver_until = settlement.settled_at;
+        if let Some(mut record) = self.store.payment(payment)? {
+            record.state = State::Settled(settlement.clone());
+            self.store.put_payment(&record)?;
+        }
+        Ok(Outcome::Settled(settlement))
+    }
+
+    /// Sees to it that old records are forgotten some time.
+    fn plan_to_forget(&self) {
+        if !self.will_forget.replace(true) {
+            self.host.wake_in(FORGET_SECONDS);
+        }
+    }
+
     /// The orders of a journal entry's payments, verified again as they were
-    /// then. One that can't be read any more is left out.
+    /// then. One that can't be read again is an error: its fate is not to be
+    /// passed over.
     pub fn orders_of(
         &self,
         payments: &[String],
@@ -373,7 +399,7 @@ impl<H: Host> Shared<H> {
             match exact::verify(&request.payload, &request.terms, *verified_at) {
                 Ok(payment) => orders.push((id.clone(), payment)),
                 Err(reason) => {
-                    self.host.log(&format!("journal: {id} can't be read again: {reason}"));
+                    return Err(StoreError(format!("{id} can't be read again: {reason}")));
                 }
             }
         }

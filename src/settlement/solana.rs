@@ -2,7 +2,7 @@
 //! the blockhash has expired.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,16 +22,28 @@ const BLOCKHASH_BLOCKS: u64 = 150;
 /// first, for a slot takes 400 ms, and then once a slot.
 const STATUS_POLLS: [u64; 4] = [60, 100, 150, 400];
 
+/// How many payments of one payer may be on their way at once.
+const IN_AIR_PER_PAYER: usize = 8;
+
+/// How many blocks a node may be behind the one that told the height.
+const BLOCKS_BEHIND: u64 = 64;
+
+/// After this many polls there is no request left that waits: poll less often.
+const QUICK_POLLS: u32 = 80;
+const SLOW_POLL_MILLIS: u64 = 3_000;
+
 /// After how many polls the same bytes are sent again.
 const POLLS_PER_RESEND: u32 = 5;
 
 /// The fee payer's lane onto one cluster.
 pub struct SolanaLane<H: Host> {
     shared: Rc<Shared<H>>,
-    nodes: Nodes<H::Transport>,
+    nodes: Rc<Nodes<H::Transport>>,
     key: FeePayerKey,
     limits: Limits,
     in_air: RefCell<HashSet<String>>,
+    /// The payments that are being settled: who pays, and the fee in lamports.
+    reserved: RefCell<HashMap<String, (String, u128)>>,
 }
 
 impl<H: Host> SolanaLane<H> {
@@ -42,7 +54,14 @@ impl<H: Host> SolanaLane<H> {
         key: FeePayerKey,
         limits: Limits,
     ) -> Rc<Self> {
-        Rc::new(Self { shared: parts.0, nodes, key, limits, in_air: RefCell::default() })
+        Rc::new(Self {
+            shared: parts.0,
+            nodes: Rc::new(nodes),
+            key,
+            limits,
+            in_air: RefCell::default(),
+            reserved: RefCell::default(),
+        })
     }
 
     /// How many payments wait and how many transactions are in the air.
@@ -56,15 +75,43 @@ impl<H: Host> SolanaLane<H> {
         let VerifiedPayment::Solana(payment) = &job.payment else {
             return shared.refuse(&job.request, Reason::InvalidNetwork);
         };
-        let Ok(signed) = solana::co_sign(payment, &self.key) else {
-            return shared.refuse(&job.request, Reason::SvmFeePayerMismatch);
-        };
-        let fee = u128::from(payment.fee_lamports());
-        if self.limits.daily_spend.is_some_and(|limit| shared.spent_today() + fee > limit) {
-            shared.host.log(&format!("{}: the daily limit is reached", job.request.network));
+        // Each of many payments of one payer is simulated alone and may do
+        // well; together they may not, and the fee is spent all the same.
+        if !self.reserve(&job.request.payment, payment) {
+            shared.host.log(&format!("{}: too much in the air", job.request.network));
             shared.release(&job.request.payment, job.request.ticket)?;
             return Ok(Outcome::Unavailable);
         }
+        let outcome = self.settle_reserved(&job, payment).await;
+        self.reserved.borrow_mut().remove(&job.request.payment);
+        outcome
+    }
+
+    /// Sets the fee of a payment aside, if the payer's other payments and the
+    /// day's limit allow it.
+    fn reserve(&self, id: &str, payment: &solana::VerifiedPayment) -> bool {
+        let (payer, fee) = (payment.payer().to_string(), u128::from(payment.fee_lamports()));
+        let mut reserved = self.reserved.borrow_mut();
+        let of_payer = reserved.values().filter(|(other, _)| *other == payer).count();
+        let set_aside: u128 = reserved.values().map(|(_, fee)| fee).sum();
+        let spent = self.shared.spent_today().saturating_add(set_aside).saturating_add(fee);
+        let fits = of_payer < IN_AIR_PER_PAYER
+            && self.limits.daily_spend.is_none_or(|limit| spent <= limit);
+        if fits {
+            reserved.insert(id.to_owned(), (payer, fee));
+        }
+        fits
+    }
+
+    async fn settle_reserved(
+        self: &Rc<Self>,
+        job: &Job,
+        payment: &solana::VerifiedPayment,
+    ) -> Result<Outcome, StoreError> {
+        let shared = &self.shared;
+        let Ok(signed) = solana::co_sign(payment, &self.key) else {
+            return shared.refuse(&job.request, Reason::SvmFeePayerMismatch);
+        };
         let calls = [
             Call::new("simulateTransaction", rpc::simulate_transaction_params(&signed)),
             Call::new("getBlockHeight", rpc::get_block_height_params()),
@@ -88,8 +135,8 @@ impl<H: Host> SolanaLane<H> {
                 return Ok(Outcome::Unavailable);
             }
         };
-        let Some(record) = shared.held_record(&job)? else { return Ok(Outcome::Unavailable) };
-        let record = shared.submitted(record, &job, &signed.signature);
+        let Some(record) = shared.held_record(job)? else { return Ok(Outcome::Unavailable) };
+        let record = shared.submitted(record, job, &signed.signature);
         let entry = JournalEntry {
             id: signed.signature.clone(),
             transaction: signed.signature.clone(),
@@ -144,7 +191,10 @@ impl<H: Host> SolanaLane<H> {
                 // Sending again what has landed changes nothing.
                 let _ = self.nodes.ask_again(&send, READ_TIMEOUT).await;
                 if self.nodes.count() > 1 {
-                    self.nodes.tell_others(&send, READ_TIMEOUT).await;
+                    let (nodes, send) = (Rc::clone(&self.nodes), send.clone());
+                    self.shared.host.spawn(async move {
+                        nodes.tell_others(&send, READ_TIMEOUT).await;
+                    });
                 }
             }
             match self.ask_status(&status).await {
@@ -160,14 +210,18 @@ impl<H: Host> SolanaLane<H> {
                 Some(Status::Unknown | Status::Processed) | None => {}
             }
             let pause = STATUS_POLLS.get(usize::try_from(poll).unwrap_or(usize::MAX));
-            self.shared.host.sleep(Duration::from_millis(*pause.unwrap_or(&400))).await;
+            let pause = match pause {
+                Some(millis) => *millis,
+                None if poll < QUICK_POLLS => 400,
+                None => SLOW_POLL_MILLIS,
+            };
+            self.shared.host.sleep(Duration::from_millis(pause)).await;
         }
         Ok(())
     }
 
     async fn ask_status(&self, call: &Call) -> Option<Status> {
-        let reply = self.nodes.ask_again(call, READ_TIMEOUT).await.ok()?;
-        rpc::parse_signature_statuses(&reply.ok()?).ok()?.first().copied()
+        read_status(&self.nodes.ask_again(call, READ_TIMEOUT).await.ok()?)
     }
 
     /// Whether a payment above the seller's limit is confirmed by two nodes.
@@ -183,9 +237,7 @@ impl<H: Host> SolanaLane<H> {
         }
         let answers = self.nodes.ask_each(status).await;
         let confirms = |reply: &&Reply| {
-            let status = reply.as_ref().ok().map(rpc::parse_signature_statuses);
-            let status = status.and_then(Result::ok).and_then(|all| all.first().copied());
-            matches!(status, Some(Status::Confirmed | Status::Finalized))
+            matches!(read_status(reply), Some(Status::Confirmed | Status::Finalized))
         };
         answers.iter().filter(confirms).count() >= 2
     }
@@ -200,10 +252,16 @@ impl<H: Host> SolanaLane<H> {
             rpc::get_signature_statuses_params(&[&entry.transaction]),
         );
         let is_past = match self.nodes.ask_again(&height, READ_TIMEOUT).await {
-            Ok(Ok(height)) => rpc::parse_block_height(&height).is_ok_and(|h| h > entry.bound),
+            Ok(Ok(height)) => rpc::parse_block_height(&height)
+                .is_ok_and(|height| height > entry.bound.saturating_add(BLOCKS_BEHIND)),
             _ => false,
         };
-        is_past && self.ask_status(&status).await == Some(Status::Unknown)
+        if !is_past {
+            return false;
+        }
+        let answers = self.nodes.ask_each(&status).await;
+        let is_unknown = |reply: &&Reply| read_status(reply) == Some(Status::Unknown);
+        answers.iter().filter(is_unknown).count() == self.nodes.count()
     }
 
     fn close(&self, entry: &JournalEntry, failure: Option<Reason>) -> Result<(), StoreError> {
@@ -232,7 +290,7 @@ impl<H: Host> SolanaLane<H> {
                 (id, fate)
             })
             .collect();
-        self.shared.close(entry, &fates, true)
+        self.shared.close(entry, &fates)
     }
 
     /// The block height, if nothing speaks against sending.
@@ -246,6 +304,10 @@ impl<H: Host> SolanaLane<H> {
         }
         judge(simulation, height)
     }
+}
+
+fn read_status(reply: &Reply) -> Option<Status> {
+    rpc::parse_signature_statuses(reply.as_ref().ok()?).ok()?.first().copied()
 }
 
 /// Why nothing is sent.

@@ -225,7 +225,14 @@ impl World {
                 let urls = (0..setup.urls).map(|n| format!("https://node{n}.test/")).collect();
                 let check = ChainCheck { method: "eth_chainId", expect: Expected::ChainId(CHAIN) };
                 let nodes = Nodes::new(host.transport(), urls, check);
-                Lane::Evm(EvmLane::new(parts, nodes, CHAIN, relayer(), setup.limits.clone()))
+                Lane::Evm(EvmLane::new(
+                    parts,
+                    nodes,
+                    CHAIN,
+                    relayer(),
+                    vec![relayer().address()],
+                    setup.limits.clone(),
+                ))
             }),
         );
         let miner = Rc::clone(&world);
@@ -305,6 +312,7 @@ impl World {
             ticket: self.ticket(),
             expires_at: payment.expires_at,
             identifier: None,
+            look_only: false,
         }
     }
 
@@ -607,6 +615,7 @@ impl Payment {
             terms: self.terms.clone(),
             payload: self.payload.clone(),
             redeliver_seconds: REDELIVER,
+            once: false,
         }
     }
 
@@ -914,6 +923,7 @@ pub mod chain {
     const GAS_BASE: u64 = 21_000;
     const GAS_PER_CALL: u64 = 45_000;
     const FIRST_BLOCK: u64 = 1_000;
+    const STRANGER: Address = Address::new([0x57; 20]);
 
     /// A transfer that happened.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -1018,7 +1028,7 @@ pub mod chain {
                     break;
                 }
                 let pooled = self.pool.remove(&self.count()).unwrap();
-                self.execute(&pooled, now_ms);
+                self.execute(&pooled, self.relayer, now_ms);
                 self.mined.push(pooled);
             }
         }
@@ -1039,12 +1049,12 @@ pub mod chain {
             };
             let pooled = Pooled { hash: hash.clone(), transaction };
             let balance = self.relayer_balance;
-            self.execute(&pooled, now_ms);
+            self.execute(&pooled, self.relayer, now_ms);
             self.relayer_balance = balance;
             hash
         }
 
-        fn execute(&mut self, pooled: &Pooled, now_ms: u64) {
+        fn execute(&mut self, pooled: &Pooled, sender: Address, now_ms: u64) {
             let Pooled { hash, transaction } = pooled;
             let time = *self.blocks.last().unwrap();
             let mut state = self.state.clone();

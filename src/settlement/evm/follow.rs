@@ -30,6 +30,19 @@ const RESEND_SECONDS: u64 = 8;
 /// After how many seconds a transaction is replaced by one that pays more.
 const STUCK_SECONDS: u64 = 30;
 
+/// For how long a used nonce without a receipt counts as a node's delay, in
+/// seconds.
+const LOST_SECONDS: u64 = 30;
+
+/// For how long after its end an authorization that somebody used is looked
+/// for, in seconds.
+const UNCLEAR_SECONDS: u64 = 600;
+
+/// How often a transaction is replaced at most, and how many times the usual
+/// tip is as much as makes sense.
+const REPLACEMENTS_MAX: usize = 12;
+const ENOUGH_TIMES_THE_TIP: u128 = 4;
+
 /// What sending came to.
 pub(super) enum Sent {
     Mined(Box<Receipt>),
@@ -107,6 +120,7 @@ impl<H: Host> EvmLane<H> {
             Some(Sent::Refused(error)) => {
                 self.log(&format!("{} was refused: {}", entry.transaction, error.message));
                 if self.take_back(&mut entry) {
+                    sent_at = UnixSeconds(0);
                     None
                 } else {
                     self.end(&entry);
@@ -115,11 +129,12 @@ impl<H: Host> EvmLane<H> {
             }
             Some(Sent::Perhaps) | None => None,
         };
+        let mut lost_since = None;
         loop {
             if let Some(receipt) = mined.take() {
                 match self.land(&entry, &receipt).await {
                     Ok(true) => break,
-                    Ok(false) => {}
+                    Ok(false) => self.shared.host.sleep(SLOW_POLL).await,
                     // The journal keeps the entry: the alarm tries again.
                     Err(error) => {
                         self.log(&error.to_string());
@@ -132,6 +147,14 @@ impl<H: Host> EvmLane<H> {
                     mined = Some(*receipt);
                     continue;
                 }
+                // Another node may be ahead of this one with its receipts.
+                Standing::Lost
+                    if self
+                        .shared
+                        .host
+                        .now()
+                        .since(*lost_since.get_or_insert_with(|| self.shared.host.now()))
+                        < LOST_SECONDS => {}
                 Standing::Lost => {
                     self.log(&format!("nonce {} was used by another transaction", entry.bound));
                     if let Err(error) = self.close(&entry, None).await {
@@ -177,24 +200,26 @@ impl<H: Host> EvmLane<H> {
         }
     }
 
-    /// A transaction that the node will not have: its payments are free again.
-    /// Returns whether its nonce must still be filled, because later ones wait
-    /// for it.
+    /// A transaction that no node will have: its payments are free again, and
+    /// its nonce is the next one again. Where later nonces wait for it, an
+    /// empty transaction takes its place, and whichever of the two lands
+    /// decides; then this returns true.
     fn take_back(&self, entry: &mut JournalEntry) -> bool {
-        let is_last = !self.in_air.borrow().values().any(|nonce| *nonce > entry.bound);
+        if let Some(fees) = entry.fees
+            && self.in_air.borrow().values().any(|flight| flight.nonce > entry.bound)
+        {
+            return self.replace_by(entry, None, fees);
+        }
         let fates: Vec<_> = entry
             .payments
-            .drain(..)
-            .map(|id| (id, Fate::NotPaid(Reason::UnexpectedSettleError)))
+            .iter()
+            .map(|id| (id.clone(), Fate::NotPaid(Reason::UnexpectedSettleError)))
             .collect();
-        let closed = self.shared.close(entry, &fates, is_last);
-        if let Err(error) = closed {
-            self.log(&error.to_string());
+        match self.shared.close(entry, &fates) {
+            Ok(()) => self.next_nonce.set(Some(entry.bound)),
+            Err(error) => self.log(&error.to_string()),
         }
-        if is_last {
-            self.next_nonce.set(Some(entry.bound));
-        }
-        !is_last
+        false
     }
 
     /// Where a transaction stands: one round trip.
@@ -216,21 +241,7 @@ impl<H: Host> EvmLane<H> {
         if receipts.iter().any(Result::is_err) {
             return Standing::Unknown;
         }
-        if count <= entry.bound {
-            return Standing::Waits(fees);
-        }
-        // Its nonce is used. A node that is behind with its receipts is asked
-        // once more before the transaction counts as lost.
-        self.shared.host.sleep(QUICK_POLL).await;
-        let calls: Vec<_> = hashes().map(|hash| receipt_call(hash)).collect();
-        match self.nodes.ask(&calls).await {
-            Err(_) => Standing::Unknown,
-            Ok(replies) => match replies.iter().find_map(read_receipt) {
-                Some(receipt) => Standing::Mined(Box::new(receipt)),
-                None if replies.iter().any(Result::is_err) => Standing::Unknown,
-                None => Standing::Lost,
-            },
-        }
+        if count <= entry.bound { Standing::Waits(fees) } else { Standing::Lost }
     }
 
     /// Signs the same calls again, at the same nonce, for more money, and
@@ -238,12 +249,25 @@ impl<H: Host> EvmLane<H> {
     /// transaction, which is all that its nonce needs.
     fn replace(&self, entry: &mut JournalEntry, market: Fees) -> bool {
         let Some(fees) = entry.fees else { return false };
+        // A chain that stands still takes no transaction, however much it pays.
+        let pays_enough = fees.max_fee_per_gas >= market.max_fee_per_gas
+            && fees.max_priority_fee_per_gas
+                >= market.max_priority_fee_per_gas.saturating_mul(ENOUGH_TIMES_THE_TIP);
+        if pays_enough || entry.former.len() >= REPLACEMENTS_MAX {
+            return false;
+        }
         let fees = fees.bumped().at_least(market);
         let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
         let payments: Vec<_> = orders.iter().filter_map(|(_, order)| evm_payment(order)).collect();
         let now = self.shared.host.now();
         let is_alive = payments.iter().any(|payment| payment.expires_at() > now);
-        let (call, gas) = match super::calls_of(&payments).filter(|_| is_alive) {
+        self.replace_by(entry, super::calls_of(&payments).filter(|_| is_alive), fees)
+    }
+
+    /// Signs another call, or none, at a transaction's nonce, and writes that
+    /// down.
+    fn replace_by(&self, entry: &mut JournalEntry, call: Option<EvmCall>, fees: Fees) -> bool {
+        let (call, gas) = match call {
             Some(call) => (call, entry.gas),
             None => (EvmCall { to: self.key.address(), data: vec![] }, 21_000),
         };
@@ -317,7 +341,7 @@ impl<H: Host> EvmLane<H> {
             let transaction = match (paid, receipt) {
                 (true, Some(receipt)) => Some(encode_hex(&receipt.transaction_hash)),
                 // The preview saw the authorization unused, after our claim.
-                _ => self.strangers_transaction(payment, entry.seen_block + 1, None).await,
+                _ => self.who_else_paid(entry, payment).await?,
             };
             let fate = if let Some(transaction) = transaction {
                 Fate::Paid { payer: payment.payer(), amount: payment.value(), transaction }
@@ -327,7 +351,40 @@ impl<H: Host> EvmLane<H> {
             };
             fates.push((id.clone(), fate));
         }
-        self.shared.close(entry, &fates, true)
+        self.shared.close(entry, &fates)
+    }
+
+    /// The transaction, ours or a stranger's, that used a payment's
+    /// authorization after it was seen unused; `None` if none did.
+    ///
+    /// # Errors
+    /// That is not certain: a node did not answer, or says that the
+    /// authorization is used and can't tell by whom. A node that is behind may
+    /// know later, so the journal keeps the entry.
+    async fn who_else_paid(
+        &self,
+        entry: &JournalEntry,
+        payment: &evm::VerifiedPayment,
+    ) -> Result<Option<String>, StoreError> {
+        let unclear = |what: &str| StoreError(format!("{}: {what}", entry.transaction));
+        let found =
+            self.strangers_transaction(payment, entry.seen_block + 1, None, Some(entry)).await;
+        if let Some(transaction) = found.map_err(|error| unclear(&error.to_string()))? {
+            return Ok(Some(transaction));
+        }
+        let [state, ..] = self.facts_calls(payment);
+        let reply = self.nodes.ask_again(&state, READ_TIMEOUT).await;
+        let data = reply.ok().and_then(Result::ok);
+        let data = data.and_then(|result| json_rpc::parse_data(&result, 32));
+        match data.and_then(|data| evm::abi::decode_bool(&data)) {
+            Some(false) => Ok(None),
+            // Canceled, or used by another purchase: it stays what it is.
+            Some(true) if self.shared.host.now() > payment.expires_at().plus(UNCLEAR_SECONDS) => {
+                Ok(None)
+            }
+            Some(true) => Err(unclear("the authorization is used, and by whom is not known yet")),
+            None => Err(unclear("the token does not say whether the authorization is used")),
+        }
     }
 }
 
@@ -342,31 +399,30 @@ pub(super) fn receipt_call(hash: &str) -> Call {
     Call::new("eth_getTransactionReceipt", json!([hash]))
 }
 
-pub(super) fn read_receipt(reply: &Reply) -> Option<Receipt> {
+fn read_receipt(reply: &Reply) -> Option<Receipt> {
     match reply.as_ref().ok()? {
         Value::Null => None,
         result => Receipt::from_json(result),
     }
 }
 
-/// What an error for sent bytes means. A node that has them already, or had
-/// no time to wait for the block (EIP-7966, code 4), has taken them.
+/// What an error for sent bytes means. Few say for certain that the bytes are
+/// in no pool: a node may have them already, have had no time to wait for the
+/// block (EIP-7966), or have failed after it took them.
 fn judge(error: RpcError) -> Sent {
     let text = error.message.to_ascii_lowercase();
-    let perhaps = [
-        "already known",
-        "known transaction",
-        "already imported",
-        "already in mempool",
-        // Its nonce is used, and most likely by itself: only the chain can tell.
-        "nonce too low",
-        // An earlier version of it is in the pool.
-        "underpriced",
+    let certain = [
+        "insufficient funds",
+        "insufficientfunds",
+        "intrinsic gas",
+        "exceeds block gas limit",
+        "invalid sender",
+        "invalid chain id",
     ];
-    if error.code == 4 || perhaps.iter().any(|known| text.contains(known)) {
-        Sent::Perhaps
-    } else {
+    if certain.iter().any(|refusal| text.contains(refusal)) {
         Sent::Refused(error)
+    } else {
+        Sent::Perhaps
     }
 }
 

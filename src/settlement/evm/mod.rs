@@ -13,12 +13,13 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use futures_channel::oneshot;
+use preview::Problem;
 
 use super::host::within;
 use super::settler::{JOIN_LIMIT, Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, JournalEntry, Limits, Outcome, State, Store, StoreError};
 use crate::encoding::encode_hex;
-use crate::evm::{self, Call as EvmCall, Fees, MULTICALL3, RelayerKey, Transaction};
+use crate::evm::{self, Address, Call as EvmCall, Fees, MULTICALL3, RelayerKey, Transaction};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::Nodes;
@@ -41,14 +42,31 @@ pub struct EvmLane<H: Host> {
     limits: Limits,
     queue: RefCell<VecDeque<Waiting>>,
     pump_runs: Cell<bool>,
-    /// The journal entries that somebody follows, and their nonces.
-    in_air: RefCell<HashMap<String, u64>>,
+    /// The relayers of all Settlers of this chain: what one of them sent, no
+    /// stranger did.
+    relayers: Vec<Address>,
+    /// The journal entries that somebody follows.
+    in_air: RefCell<HashMap<String, InAir>>,
     /// The nonce after the last one that was signed here.
     next_nonce: Cell<Option<u64>>,
     /// Whether Multicall3 is at its address, once that is known.
     has_multicall: Cell<Option<bool>>,
     /// Whether the node knows `eth_sendRawTransactionSync`.
     has_sync: Cell<bool>,
+}
+
+/// A transaction that somebody follows.
+struct InAir {
+    nonce: u64,
+    /// The most that it can cost, in wei.
+    worst_cost: u128,
+}
+
+impl InAir {
+    fn of(entry: &JournalEntry) -> Self {
+        let worst_cost = entry.fees.map_or(0, |fees| fees.worst_cost(entry.gas));
+        Self { nonce: entry.bound, worst_cost }
+    }
 }
 
 /// A payment in the queue, and who waits for it.
@@ -65,6 +83,7 @@ impl<H: Host> EvmLane<H> {
         nodes: Nodes<H::Transport>,
         chain_id: u64,
         key: RelayerKey,
+        relayers: Vec<Address>,
         limits: Limits,
     ) -> Rc<Self> {
         Rc::new(Self {
@@ -72,6 +91,7 @@ impl<H: Host> EvmLane<H> {
             nodes: Rc::new(nodes),
             chain_id,
             key,
+            relayers,
             limits,
             queue: RefCell::default(),
             pump_runs: Cell::new(false),
@@ -87,15 +107,18 @@ impl<H: Host> EvmLane<H> {
         let VerifiedPayment::Evm(payment) = job.payment.clone() else {
             return self.shared.refuse(&job.request, Reason::InvalidNetwork);
         };
-        let id = job.request.payment.clone();
+        let (id, ticket) = (job.request.payment.clone(), job.request.ticket);
         let (done, outcome) = oneshot::channel();
         self.queue.borrow_mut().push_back(Waiting { job, payment, done });
         self.start_pump();
-        match within(&self.shared.host, JOIN_LIMIT, outcome).await {
-            Some(Ok(outcome)) => outcome,
-            // Still in the queue, or in the air. Whoever asks again joins it.
-            Some(Err(_)) | None => self.standing_of(&id),
+        if let Some(Ok(outcome)) = within(&self.shared.host, JOIN_LIMIT, outcome).await {
+            return outcome;
         }
+        // In the air: whoever asks again joins it. Or still on the ground:
+        // then it stays there, because the buyer is told so.
+        self.queue.borrow_mut().retain(|waiting| waiting.job.request.ticket != ticket);
+        self.shared.release(&id, ticket)?;
+        self.standing_of(&id)
     }
 
     /// Follows the transactions that a crash left in the air.
@@ -106,7 +129,7 @@ impl<H: Host> EvmLane<H> {
             if self.in_air.borrow().contains_key(&entry.id) {
                 continue;
             }
-            self.in_air.borrow_mut().insert(entry.id.clone(), entry.bound);
+            self.in_air.borrow_mut().insert(entry.id.clone(), InAir::of(&entry));
             let lane = Rc::clone(self);
             self.shared.host.spawn(async move { lane.follow(entry, None).await });
         }
@@ -154,7 +177,8 @@ impl<H: Host> EvmLane<H> {
     async fn run(self: &Rc<Self>, batch: Vec<Waiting>) {
         let preview = match self.preview(&batch).await {
             Ok(preview) => preview,
-            Err(problem) => {
+            Err(Problem::OneOfMany) => return self.run_each(batch).await,
+            Err(Problem::Nodes(problem)) => {
                 self.log(&problem);
                 // Nothing was sent, so each claim is free again.
                 for waiting in batch {
@@ -165,24 +189,34 @@ impl<H: Host> EvmLane<H> {
                 return;
             }
         };
+        let most_gas = most_gas(batch.len());
+        if preview.gas.is_some_and(|gas| gas > most_gas) && batch.len() > 1 {
+            return self.run_each(batch).await;
+        }
+        let is_greedy = preview.gas.is_some_and(|gas| gas > most_gas);
+        let soon = self.shared.host.now().plus(evm::verify::MIN_REMAINING_SECONDS);
         let mut good = vec![];
         for (waiting, facts) in batch.into_iter().zip(&preview.facts) {
-            let Some(reason) = evm::refusal(facts, &waiting.payment) else {
-                good.push(waiting);
-                continue;
+            let reason = match evm::refusal(facts, &waiting.payment) {
+                // It runs code of the payer's (EIP-7702) on our gas.
+                None if is_greedy => Reason::EvmSimulationFailed,
+                // The queue took the time that it had left.
+                None if waiting.payment.expires_at() < soon => Reason::EvmValidBefore,
+                None => {
+                    good.push(waiting);
+                    continue;
+                }
+                Some(Reason::EvmNonceUsed) => {
+                    self.look_for_a_stranger(waiting, preview.block);
+                    continue;
+                }
+                Some(reason) => reason,
             };
-            if reason == Reason::EvmNonceUsed
-                && let Some(outcome) = self.paid_by_a_stranger(&waiting, preview.block).await
-            {
-                let _ = waiting.done.send(outcome);
-                continue;
-            }
             let why = facts.revert_reason.as_deref().unwrap_or("no revert reason");
             self.log(&format!("{}: {reason} ({why})", waiting.job.request.payment));
             let _ = waiting.done.send(self.shared.refuse(&waiting.job.request, reason));
         }
-        let payments: u64 = good.len().try_into().unwrap_or(u64::MAX);
-        let gas = preview.gas.unwrap_or(GAS_PER_TRANSACTION + GAS_PER_PAYMENT * payments);
+        let gas = preview.gas.unwrap_or(self::most_gas(good.len()));
         let written = if self.is_over_budget(preview.fees.worst_cost(gas)) {
             Ok(None)
         } else {
@@ -202,6 +236,13 @@ impl<H: Host> EvmLane<H> {
                     let _ = waiting.done.send(Err(error.clone()));
                 }
             }
+        }
+    }
+
+    /// One of several payments spoils the batch: each goes its own way.
+    async fn run_each(self: &Rc<Self>, batch: Vec<Waiting>) {
+        for waiting in batch {
+            Box::pin(self.run(vec![waiting])).await;
         }
     }
 
@@ -249,7 +290,7 @@ impl<H: Host> EvmLane<H> {
 
     /// Sends what was written down and lets the pump go on.
     fn take_off(self: &Rc<Self>, entry: JournalEntry, batch: Vec<Waiting>) {
-        self.in_air.borrow_mut().insert(entry.id.clone(), entry.bound);
+        self.in_air.borrow_mut().insert(entry.id.clone(), InAir::of(&entry));
         let lane = Rc::clone(self);
         self.shared.host.spawn(async move {
             // If the process dies here, the journal has the bytes: the next
@@ -267,10 +308,13 @@ impl<H: Host> EvmLane<H> {
     /// be spent today.
     fn is_over_budget(&self, cost: u128) -> bool {
         let Some(limit) = self.limits.daily_spend else { return false };
-        let spent = self.shared.spent_today();
+        let in_air: u128 = self.in_air.borrow().values().map(|flight| flight.worst_cost).sum();
+        let spent = self.shared.spent_today().saturating_add(in_air);
         let over = spent.saturating_add(cost) > limit;
         if over {
-            self.log(&format!("the daily limit of {limit} wei is reached ({spent} spent)"));
+            self.log(&format!(
+                "the daily limit of {limit} wei is reached ({spent} spent or in the air)"
+            ));
         }
         over
     }
@@ -278,6 +322,12 @@ impl<H: Host> EvmLane<H> {
     fn log(&self, line: &str) {
         self.shared.host.log(&format!("eip155:{}: {line}", self.chain_id));
     }
+}
+
+/// The most gas that a transaction with this many payments is given.
+fn most_gas(payments: usize) -> u64 {
+    let payments = u64::try_from(payments).unwrap_or(u64::MAX);
+    GAS_PER_TRANSACTION.saturating_add(GAS_PER_PAYMENT.saturating_mul(payments))
 }
 
 /// The call that settles these payments: plain for one, Multicall3 for more.

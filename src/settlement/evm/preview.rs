@@ -1,10 +1,10 @@
 //! What the chain says before anything is sent.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{EvmLane, Waiting};
 use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, json_rpc};
-use crate::rpc::{Call, Reply};
+use crate::rpc::{Call, Reply, Unavailable};
 use crate::settlement::Host;
 
 /// What `eth_call` may return for one payment's check: about 256 bytes for
@@ -22,10 +22,31 @@ pub(super) struct Preview {
     pub block: u64,
 }
 
+/// Why there is no preview.
+pub(super) enum Problem {
+    /// The nodes gave none. Nobody's fault who is in the batch.
+    Nodes(String),
+    /// The simulation as a whole failed, which one payment of several can
+    /// bring about.
+    OneOfMany,
+}
+
+impl From<&str> for Problem {
+    fn from(text: &str) -> Self {
+        Self::Nodes(text.to_owned())
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(error: Unavailable) -> Self {
+        Self::Nodes(error.to_string())
+    }
+}
+
 impl<H: Host> EvmLane<H> {
     /// Asks for everything that a batch needs, in one round trip, and takes
     /// note of the relayer's nonce.
-    pub(super) async fn preview(&self, batch: &[Waiting]) -> Result<Preview, String> {
+    pub(super) async fn preview(&self, batch: &[Waiting]) -> Result<Preview, Problem> {
         let payments: Vec<_> = batch.iter().map(|waiting| &waiting.payment).collect();
         let with_multicall = self.has_multicall.get() != Some(false);
         let relayer = self.key.address();
@@ -43,7 +64,7 @@ impl<H: Host> EvmLane<H> {
         } else {
             calls.extend(payments.iter().flat_map(|payment| self.facts_calls(payment)));
         }
-        let replies = self.nodes.ask(&calls).await.map_err(|error| error.to_string())?;
+        let replies = self.nodes.ask(&calls).await?;
         let [count, history, balance, estimate, rest @ ..] = replies.as_slice() else {
             return Err("the node left questions open".into());
         };
@@ -58,12 +79,18 @@ impl<H: Host> EvmLane<H> {
                 self.has_multicall.set(Some(true));
                 facts
             }
+            None if with_multicall && rest != [Ok(Value::from("0x"))] => {
+                return Err(match payments.len() {
+                    1 => "the node can't simulate the payment".into(),
+                    _ => Problem::OneOfMany,
+                });
+            }
             None if with_multicall => {
                 // No code at Multicall3's address: ask one by one.
                 self.has_multicall.set(Some(false));
                 self.log("no Multicall3 on this chain: payments go out one by one");
                 let calls: Vec<_> = payments.iter().flat_map(|p| self.facts_calls(p)).collect();
-                let replies = self.nodes.ask(&calls).await.map_err(|error| error.to_string())?;
+                let replies = self.nodes.ask(&calls).await?;
                 read_facts(&replies, payments.len())
             }
             None => read_facts(rest, payments.len()),
@@ -86,7 +113,7 @@ impl<H: Host> EvmLane<H> {
         Call::new(method, json_rpc::call_params(self.key.address(), call, BlockTag::Latest))
     }
 
-    fn facts_calls(&self, payment: &evm::VerifiedPayment) -> [Call; 3] {
+    pub(super) fn facts_calls(&self, payment: &evm::VerifiedPayment) -> [Call; 3] {
         let of_token = |data| EvmCall { to: payment.asset(), data };
         let state = of_token(evm::abi::authorization_state(payment.from(), payment.nonce()));
         let balance = of_token(evm::abi::balance_of(payment.from()));

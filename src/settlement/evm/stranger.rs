@@ -4,14 +4,17 @@
 //! is paid all the same, so the buyer who holds the claim gets the goods; but
 //! an authorization that was used before the claim has bought something else.
 
+use std::rc::Rc;
+
 use serde_json::json;
 
-use super::follow::{read_receipt, receipt_call};
+use super::follow::receipt_call;
 use super::{EvmLane, Waiting};
-use crate::evm::{self, json_rpc};
-use crate::rpc::{Call, READ_TIMEOUT};
+use crate::evm::{self, Receipt, json_rpc};
+use crate::protocol::Reason;
+use crate::rpc::{Call, READ_TIMEOUT, Unavailable};
 use crate::settlement::settler::Fate;
-use crate::settlement::{Host, Outcome, StoreError};
+use crate::settlement::{Host, JournalEntry, Outcome, StoreError};
 use crate::time::UnixSeconds;
 
 /// How far back `eth_getLogs` looks for a stranger's transaction, in blocks.
@@ -25,53 +28,84 @@ const STRANGER_MARGIN: u64 = 4;
 impl<H: Host> EvmLane<H> {
     /// Settles a payment whose authorization is used already, if somebody else
     /// broadcast it after the claim: the seller has the money, and who holds
-    /// the claim gets what it was for. One that was used before bought
-    /// something else.
-    pub(super) async fn paid_by_a_stranger(
+    /// the claim gets what it was for. One that was used before is refused. The
+    /// queue does not wait for this.
+    pub(super) fn look_for_a_stranger(self: &Rc<Self>, waiting: Waiting, block: u64) {
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move {
+            let outcome = lane.paid_by_a_stranger(&waiting, block).await;
+            let _ = waiting.done.send(outcome);
+        });
+    }
+
+    async fn paid_by_a_stranger(
         &self,
         waiting: &Waiting,
         block: u64,
-    ) -> Option<Result<Outcome, StoreError>> {
+    ) -> Result<Outcome, StoreError> {
         let request = &waiting.job.request;
-        let claimed_at = match self.shared.held_record(&waiting.job) {
-            Ok(record) => record?.claimed_at,
-            Err(error) => return Some(Err(error)),
+        let Some(record) = self.shared.held_record(&waiting.job)? else {
+            return Ok(Outcome::Unavailable);
         };
         let from = block.saturating_sub(STRANGER_BLOCKS);
-        let transaction =
-            self.strangers_transaction(&waiting.payment, from, Some(claimed_at)).await?;
-        let fate = Fate::Paid {
-            payer: waiting.payment.payer(),
-            amount: waiting.payment.value(),
-            transaction,
-        };
-        Some(
-            self.shared
-                .settle_claim(request, &fate)
-                .and_then(|()| self.standing_of(&request.payment)),
-        )
+        let claimed_at = Some(record.claimed_at);
+        match self.strangers_transaction(&waiting.payment, from, claimed_at, None).await {
+            Ok(Some(transaction)) => {
+                let fate = Fate::Paid {
+                    payer: waiting.payment.payer(),
+                    amount: waiting.payment.value(),
+                    transaction,
+                };
+                self.shared.settle_claim(request, &fate)?;
+                self.standing_of(&request.payment)
+            }
+            Ok(None) => self.shared.refuse(request, Reason::EvmNonceUsed),
+            Err(problem) => {
+                self.log(&problem.to_string());
+                self.shared.release(&request.payment, request.ticket)?;
+                Ok(Outcome::Unavailable)
+            }
+        }
     }
 
-    /// The transaction in which somebody else used a payment's authorization
-    /// and paid the seller with it: from a block on, and later than a claim.
+    /// The transaction that used a payment's authorization and paid the seller
+    /// with it: from a block on, and later than a claim. One of our own counts
+    /// only if it is a version of this entry: any other was for another
+    /// purchase.
+    ///
+    /// # Errors
+    /// The nodes did not answer.
     pub(super) async fn strangers_transaction(
         &self,
         payment: &evm::VerifiedPayment,
         from_block: u64,
         claimed_at: Option<UnixSeconds>,
-    ) -> Option<String> {
+        entry: Option<&JournalEntry>,
+    ) -> Result<Option<String>, Unavailable> {
         let call =
             Call::new("eth_getLogs", json_rpc::authorization_logs_params(payment, from_block));
-        let logs = self.nodes.ask_again(&call, READ_TIMEOUT).await.ok()?.ok()?;
-        let log = logs.as_array()?.first()?;
-        let hash = log.get("transactionHash")?.as_str()?;
-        let block = json!([log.get("blockNumber")?, false]);
-        let calls = [receipt_call(hash), Call::new("eth_getBlockByNumber", block)];
-        let replies = self.nodes.ask(&calls).await.ok()?;
-        let [receipt, block] = replies.as_slice() else { return None };
-        let receipt = read_receipt(receipt)?;
-        let block_time = json_rpc::parse_u64(block.as_ref().ok()?.get("timestamp")?)?;
-        let is_later = claimed_at.is_none_or(|at| block_time >= at.plus(STRANGER_MARGIN).0);
-        (is_later && evm::authorization_transferred(&receipt, payment)).then(|| hash.to_owned())
+        let silent = || Unavailable(vec![]);
+        let logs = self.nodes.ask_again(&call, READ_TIMEOUT).await?.map_err(|_| silent())?;
+        let log = logs.as_array().and_then(|logs| logs.first());
+        let Some((hash, number)) = log.and_then(|log| {
+            Some((log.get("transactionHash")?.as_str()?, log.get("blockNumber")?.clone()))
+        }) else {
+            return Ok(None);
+        };
+        let block = Call::new("eth_getBlockByNumber", json!([number, false]));
+        let replies = self.nodes.ask(&[receipt_call(hash), block]).await?;
+        let [Ok(receipt), Ok(block)] = replies.as_slice() else { return Err(silent()) };
+        let read = Receipt::from_json(receipt).ok_or_else(silent)?;
+        let sender = receipt.get("from").and_then(|from| from.as_str()?.parse().ok());
+        let time = block.get("timestamp").and_then(json_rpc::parse_u64).ok_or_else(silent)?;
+        let is_a_version = entry.is_some_and(|entry| {
+            entry.transaction == hash || entry.former.iter().any(|h| h == hash)
+        });
+        let is_ours = sender.is_some_and(|sender| self.relayers.contains(&sender));
+        let is_later = claimed_at.is_none_or(|at| time >= at.plus(STRANGER_MARGIN).0);
+        let counts = (is_a_version || !is_ours)
+            && is_later
+            && evm::authorization_transferred(&read, payment);
+        Ok(counts.then(|| hash.to_owned()))
     }
 }
