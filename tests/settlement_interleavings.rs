@@ -268,14 +268,13 @@ fn paid_once_and_delivered_for_sure() {
 }
 
 #[test]
-#[ignore = "bug: any error of a node frees the payment, and a retry finds its nonce used"]
 fn paid_once_and_delivered_for_sure_by_nodes_that_fail_after_they_act() {
     let fault = prop_oneof![5 => on_the_way(), 1 => Just(Fault::ErrorAfter)];
     run(128, stories(fault, Just(0)));
 }
 
 #[test]
-#[ignore = "bug: a receipt that is 400 ms late counts as lost, and a retry finds its nonce used"]
+#[ignore = "bug: payers are refused for what a batch to no Multicall3 did"]
 fn paid_once_and_delivered_for_sure_with_receipts_that_come_late() {
     run(128, stories(on_the_way(), 0..6_000_u64));
 }

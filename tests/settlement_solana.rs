@@ -198,7 +198,8 @@ fn a_payment_is_given_up_only_when_its_blockhash_has_expired() {
         assert_eq!(world.buy_now(&payment, "b"), Answer::Refused(Reason::DuplicateSettlement));
         world.run_for(SLOT_MS);
     }
-    world.run_for(5_000);
+    // Nodes differ in how far they are.
+    world.run_for(60_000);
     let state = world.tables.record(&payment.id).unwrap().state;
     assert!(matches!(state, State::Failed { reason: Reason::SvmSimulationFailed }), "{state:?}");
     assert!(world.tables.entries().is_empty());

@@ -977,7 +977,7 @@ pub mod chain {
         state: State,
         receipts: HashMap<String, Mined>,
         logs: Vec<(u64, Value)>,
-        /// Fakes a clock that is behind, in seconds.
+        /// By how much blocks' times are behind, in seconds.
         pub clock_lag: u64,
     }
 
@@ -1049,7 +1049,7 @@ pub mod chain {
             };
             let pooled = Pooled { hash: hash.clone(), transaction };
             let balance = self.relayer_balance;
-            self.execute(&pooled, self.relayer, now_ms);
+            self.execute(&pooled, STRANGER, now_ms);
             self.relayer_balance = balance;
             hash
         }
@@ -1101,6 +1101,7 @@ pub mod chain {
             let receipt = json!({
                 "status": if succeeded { "0x1" } else { "0x0" },
                 "transactionHash": hash,
+                "from": sender,
                 "blockNumber": quantity(block.into()),
                 "gasUsed": quantity(gas_used.into()),
                 "effectiveGasPrice": quantity(price),
