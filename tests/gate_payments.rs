@@ -243,10 +243,6 @@ fn a_refusal_names_the_offer_and_the_first_check_that_failed() {
         ),
         (signed(|a| a.to = other.parse().unwrap()), "invalid_exact_evm_payload_recipient_mismatch"),
         (
-            signed(|a| a.valid_before = (gate_support::NOW + 5).into()),
-            "invalid_exact_evm_payload_authorization_valid_before",
-        ),
-        (
             signed(|a| a.valid_before = (gate_support::NOW + 361).into()),
             "invalid_exact_evm_payload_authorization_valid_before",
         ),

@@ -150,6 +150,8 @@ impl<H: Host> Settler<H> {
             return Ok(refused(Reason::DuplicateSettlement));
         }
         if record.is_held_by(request.ticket) {
+            // It may have been issued before a restart.
+            shared.live.borrow_mut().insert(request.ticket);
             let verified_at = shared.host.now();
             match exact::verify(&request.payload, &request.terms, verified_at) {
                 Ok(payment) if payment.identity() == request.payment => {

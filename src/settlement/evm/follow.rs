@@ -346,7 +346,10 @@ impl<H: Host> EvmLane<H> {
             let fate = if let Some(transaction) = transaction {
                 Fate::Paid { payer: payment.payer(), amount: payment.value(), transaction }
             } else {
-                self.shared.note_failure(&payment.payer());
+                // A nonce that was lost to another transaction is our fault.
+                if receipt.is_some() {
+                    self.shared.note_failure(&payment.payer());
+                }
                 Fate::NotPaid(Reason::InvalidTransactionState)
             };
             fates.push((id.clone(), fate));

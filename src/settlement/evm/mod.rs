@@ -175,6 +175,10 @@ impl<H: Host> EvmLane<H> {
 
     /// One batch, until it is in the air.
     async fn run(self: &Rc<Self>, batch: Vec<Waiting>) {
+        let batch = self.still_held(batch);
+        if batch.is_empty() {
+            return;
+        }
         let preview = match self.preview(&batch).await {
             Ok(preview) => preview,
             Err(Problem::OneOfMany) => return self.run_each(batch).await,
@@ -189,11 +193,10 @@ impl<H: Host> EvmLane<H> {
                 return;
             }
         };
-        let most_gas = most_gas(batch.len());
-        if preview.gas.is_some_and(|gas| gas > most_gas) && batch.len() > 1 {
+        let is_greedy = preview.gas.is_some_and(|gas| gas > most_gas(batch.len()));
+        if batch.len() > 1 && (is_greedy || self.has_multicall.get() == Some(false)) {
             return self.run_each(batch).await;
         }
-        let is_greedy = preview.gas.is_some_and(|gas| gas > most_gas);
         let soon = self.shared.host.now().plus(evm::verify::MIN_REMAINING_SECONDS);
         let mut good = vec![];
         for (waiting, facts) in batch.into_iter().zip(&preview.facts) {
@@ -216,7 +219,7 @@ impl<H: Host> EvmLane<H> {
             self.log(&format!("{}: {reason} ({why})", waiting.job.request.payment));
             let _ = waiting.done.send(self.shared.refuse(&waiting.job.request, reason));
         }
-        let gas = preview.gas.unwrap_or(self::most_gas(good.len()));
+        let gas = preview.gas.unwrap_or(most_gas(good.len()));
         let written = if self.is_over_budget(preview.fees.worst_cost(gas)) {
             Ok(None)
         } else {
@@ -237,6 +240,25 @@ impl<H: Host> EvmLane<H> {
                 }
             }
         }
+    }
+
+    /// A batch without the payments whose claims were taken over while they
+    /// waited: with the same payment twice, one of the two would fail.
+    fn still_held(&self, batch: Vec<Waiting>) -> Vec<Waiting> {
+        let mut held = vec![];
+        for waiting in batch {
+            match self.shared.held_record(&waiting.job) {
+                Ok(Some(_)) => held.push(waiting),
+                Ok(None) => {
+                    let standing = self.standing_of(&waiting.job.request.payment);
+                    let _ = waiting.done.send(standing);
+                }
+                Err(error) => {
+                    let _ = waiting.done.send(Err(error));
+                }
+            }
+        }
+        held
     }
 
     /// One of several payments spoils the batch: each goes its own way.
