@@ -65,10 +65,10 @@ export function wrongChain(chainId) {
   return ({ method }) => (method === 'eth_chainId' ? { change: () => `0x${chainId.toString(16)}` } : undefined);
 }
 
-/** A rule: receipts are not there, neither those asked for nor those waited for, for as long as `isGone`. */
+/** A rule: receipts are not there, neither those asked for nor those waited for, if `isGone` says so of the call. */
 export function vanishedReceipts(isGone = () => true) {
-  return ({ method }) => {
-    if (!isGone()) return undefined;
+  return ({ method, params }) => {
+    if (!isGone({ method, params })) return undefined;
     if (method === 'eth_getTransactionReceipt') return { change: () => null };
     // The node gave up waiting for the block (EIP-7966).
     if (method === 'eth_sendRawTransactionSync') return { change: () => undefined };
