@@ -10,13 +10,12 @@ mod settlement_support;
 
 use std::rc::Rc;
 
-use edge402::evm::{Call, Fees, Transaction};
 use edge402::protocol::Reason;
 use edge402::settlement::record::LEASE_SECONDS;
 use edge402::settlement::{ClaimReply, Outcome, State};
 use settlement_support::chain::read_transaction;
 use settlement_support::{
-    AMOUNT, Answer, CHAIN, Fault, Payment, REDELIVER, Setup, World, payer, relayer,
+    AMOUNT, Answer, Fault, Payment, REDELIVER, Setup, World, foreign_raw, payer,
 };
 
 /// Long enough for every transaction to land or to be given up.
@@ -199,14 +198,6 @@ fn a_replaced_transaction_may_land_after_all() {
     let Answer::Delivered(settlement) = world.buy_now(&payment, "a") else { panic!() };
     assert_eq!(settlement.transaction, first);
     assert_settled(&world, &payment);
-}
-
-/// An empty transaction of the relayer's, from another tool.
-fn foreign_raw(nonce: u64) -> String {
-    let fees = Fees { max_fee_per_gas: 90_000_000_000, max_priority_fee_per_gas: 9_000_000_000 };
-    let call = Call { to: relayer().address(), data: vec![] };
-    let signed = Transaction::new(CHAIN, nonce, fees, 21_000, call).sign(&relayer());
-    edge402::encoding::encode_hex(&signed.raw)
 }
 
 #[test]
