@@ -1,9 +1,10 @@
 /** workerd killed in the middle of a sale: whoever paid gets the page in the next life, and pays once. */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { startRpcProxy } from '../../dev/rpc-proxy.mjs';
-import { finalError, freePort, listen, waitFor } from '../../dev/util.mjs';
+import { devPath, finalError, freePort, listen, waitFor } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
 import { assertPaid, assertRefused, deferred, EVM_NETWORK, evmPayload, ledger, offerOf, PAGE_PRICE, paymentHeader, send, SOLANA_NETWORK, solanaPayload, transfersIn } from './support.mjs';
 
@@ -47,6 +48,7 @@ after(async () => {
   await world?.stop();
   await origin?.stop();
   for (const proxy of Object.values(proxies ?? {})) await proxy.stop();
+  if (options) rmSync(devPath(options.name), { recursive: true, force: true });
 });
 
 /** A site that says which page it gives, once `rule` lets it. */

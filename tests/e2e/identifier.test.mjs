@@ -107,7 +107,7 @@ test('a name with a payment on another chain is a conflict, too', { todo: 'each 
   assert.equal(answer.status, 409, answer.text);
 });
 
-test('a name whose payment was refused is free for the next one', { todo: 'a refused payment keeps its name until it expires' }, async () => {
+test('a name whose payment was refused is free for the next one', async () => {
   const id = generatePaymentId();
   const poor = privateKeyToAccount(generatePrivateKey());
   const offer = await offerOf(urls.optional);

@@ -32,16 +32,26 @@ async function buy(url, headers, counts) {
   }, { timeout: 60_000, every: 250, what: `an answer for ${url}` });
 }
 
+/** What each buyer wants, one thing after the other: URLs, and how to pay for them. */
+async function wishes(chain) {
+  const [network, make] = CHAINS[chain];
+  const offer = await offerOf(page, network);
+  const wish = async (buyer, b, n) => {
+    const url = `${page}?${chain}=${b}.${n}`;
+    // Blockhashes grow old: on Solana a payment is made when it is needed.
+    if (chain === 'solana') return { url, pay: async () => paymentHeader(2, offer, await make(buyer, await offerOf(url, network))) };
+    const headers = paymentHeader(2, offer, await make(buyer, offer));
+    return { url, pay: () => headers };
+  };
+  const numbers = Array.from({ length: PAYMENTS_EACH }, (_, n) => n);
+  return Promise.all(world.accounts[chain].buyers.map((buyer, b) => Promise.all(numbers.map((n) => wish(buyer, b, n)))));
+}
+
 /** All buyers at once, each paying one thing after the other; answers every answer. */
 async function everybodyBuys(chain, counts) {
-  const [network, make] = CHAINS[chain];
-  const answers = await Promise.all(world.accounts[chain].buyers.map(async (buyer, b) => {
+  const answers = await Promise.all((await wishes(chain)).map(async (list) => {
     const got = [];
-    for (let n = 0; n < PAYMENTS_EACH; n += 1) {
-      const url = `${page}?${chain}=${b}.${n}`;
-      const offer = await offerOf(url, network);
-      got.push(await buy(url, paymentHeader(2, offer, await make(buyer, offer)), counts));
-    }
+    for (const { url, pay } of list) got.push(await buy(url, await pay(), counts));
     return got;
   }));
   return answers.flat();
