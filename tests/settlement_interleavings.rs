@@ -150,6 +150,7 @@ fn on_the_way() -> impl Strategy<Value = Fault> {
 
 /// Whether a payment was sent to the seller is what the chain says; all else
 /// must go with it.
+#[allow(clippy::too_many_lines, reason = "one story, from its beginning to its end")]
 fn tell(story: &Story) -> Result<(), TestCaseError> {
     let mut setup = Setup {
         urls: story.urls,

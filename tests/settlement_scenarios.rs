@@ -67,7 +67,9 @@ fn what_waits_goes_out_together() {
         assert!(world.take(buyer).is_delivery());
     }
     assert!(world.chain.borrow().count() <= 3, "{} transactions", world.chain.borrow().count());
-    payments.iter().for_each(|it| assert_settled(&world, it));
+    for payment in &payments {
+        assert_settled(&world, payment);
+    }
 }
 
 #[test]
@@ -384,7 +386,9 @@ fn without_multicall_payments_go_one_by_one() {
         assert!(world.take(buyer).is_delivery());
     }
     assert_eq!(world.chain.borrow().count(), 13);
-    payments.iter().for_each(|it| assert_settled(&world, it));
+    for payment in &payments {
+        assert_settled(&world, payment);
+    }
 }
 
 #[test]
@@ -392,7 +396,9 @@ fn without_multicall_the_first_batch_goes_one_by_one_too() {
     let world = without_multicall();
     let payments: Vec<_> = (1..=4).map(payment).collect();
     let claims: Vec<_> = payments.iter().map(|it| world.claim_request(it, "a")).collect();
-    claims.iter().for_each(|it| assert_eq!(world.claim(it), ClaimReply::Fresh));
+    for claim in &claims {
+        assert_eq!(world.claim(claim), ClaimReply::Fresh);
+    }
     let outcomes: Vec<_> =
         payments.iter().zip(&claims).map(|(it, claim)| world.start_settle(it, claim)).collect();
     for outcome in &outcomes {
