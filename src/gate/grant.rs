@@ -22,6 +22,9 @@ use crate::time::UnixSeconds;
 /// commas between.
 pub const GRANT_HEADER: &str = "PAYMENT-GRANT";
 
+/// What the names of cookies with grants begin with.
+const COOKIE_PREFIX: &str = "edge402_";
+
 /// The longest header that is searched for grants, in bytes.
 const MAX_HEADER: usize = 8_192;
 
@@ -116,8 +119,19 @@ impl Scope<'_> {
     /// One cookie for each route, so that several grants can be held at once.
     fn cookie_name(&self) -> String {
         let hash = encode_hex(&keccak256(self.route.pattern.as_str().as_bytes()));
-        format!("edge402_{}", hash.get(2..18).unwrap_or_default())
+        format!("{COOKIE_PREFIX}{}", hash.get(2..18).unwrap_or_default())
     }
+}
+
+/// A `Cookie` header without grants: they are the gate's, not the origin's.
+/// `None` if nothing is left.
+pub fn cookies_without_grants(cookies: &str) -> Option<String> {
+    let kept: Vec<&str> = cookies
+        .split(';')
+        .map(str::trim)
+        .filter(|cookie| !cookie.starts_with(COOKIE_PREFIX))
+        .collect();
+    (!kept.is_empty()).then(|| kept.join("; "))
 }
 
 impl Sale<'_> {

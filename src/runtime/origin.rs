@@ -8,7 +8,7 @@ use super::head::RequestHead;
 use super::js;
 use crate::config::{Origin, OriginUrl};
 use crate::gate::Head as _;
-use crate::gate::grant::GRANT_HEADER;
+use crate::gate::grant::{GRANT_HEADER, cookies_without_grants};
 use crate::path::{CanonicalPath, UrlParts};
 
 /// Asks the origin for a free resource.
@@ -57,6 +57,12 @@ fn without(names: &[&str], request: &Request) -> worker::Result<Request> {
     let headers = Headers::new_with_headers(&request.headers())?;
     for name in names {
         headers.delete(name)?;
+    }
+    if let Some(cookies) = headers.get("Cookie")? {
+        match cookies_without_grants(&cookies) {
+            Some(kept) => headers.set("Cookie", &kept)?,
+            None => headers.delete("Cookie")?,
+        }
     }
     let init = RequestInit::new();
     init.set_redirect(RequestRedirect::Manual);

@@ -48,7 +48,7 @@ impl DurableObject for Settler {
         match url.rsplit('/').next() {
             Some("claim") => answer(settler.claim(&read(&body)?).await),
             Some("settle") => answer(settler.settle(read(&body)?).await),
-            Some("health") => answer(Ok(settler.health())),
+            Some("health") => answer(Ok(settler.health().await)),
             Some("release") => answer(settler.release(&read(&body)?)),
             _ => Response::error("no such verb", 404),
         }
@@ -76,11 +76,12 @@ impl Settler {
     }
 
     fn make(&self) -> worker::Result<settlement::Settler<WorkerHost>> {
-        let name = self.state.id().name().ok_or("a Settler without a name")?;
         let app = App::get(&self.env);
         let config = app.loaded.config.as_ref().map_err(|_| "the configuration has faults")?;
         let host = WorkerHost { state: Rc::clone(&self.state) };
         let store = SqlStore::new(&self.state.storage()).map_err(|error| error.to_string())?;
+        let name = store.name(self.state.id().name()).map_err(|error| error.to_string())?;
+        let name = name.ok_or("a Settler without a name")?;
         for network in &config.networks {
             match &network.chain {
                 Chain::Evm { domain, .. } => {

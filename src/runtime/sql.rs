@@ -27,6 +27,9 @@ const SCHEMA: &str = "
         id TEXT PRIMARY KEY,
         payment TEXT NOT NULL
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS object (
+        name TEXT PRIMARY KEY
+    ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS spending (
         day INTEGER PRIMARY KEY,
         amount TEXT NOT NULL
@@ -47,6 +50,16 @@ impl SqlStore {
         let store = Self { sql: storage.sql() };
         store.run(SCHEMA, vec![])?;
         Ok(store)
+    }
+
+    /// The name of the object that these tables belong to. It is kept here,
+    /// because an object that its alarm wakes is not told.
+    pub fn name(&self, told: Option<String>) -> Result<Option<String>, StoreError> {
+        if let Some(name) = told {
+            self.run("INSERT OR IGNORE INTO object (name) VALUES (?)", vec![name.as_str().into()])?;
+            return Ok(Some(name));
+        }
+        Ok(self.read("SELECT json_quote(name) FROM object", vec![])?.into_iter().next())
     }
 
     fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<(), StoreError> {

@@ -30,6 +30,10 @@ const FAILURES_MAX: u32 = 3;
 /// For how long a failure counts, in seconds.
 const FAILURE_SECONDS: u64 = 3_600;
 
+/// For how long a balance is told again without a look at the chain, in
+/// seconds.
+const BALANCE_SECONDS: u64 = 10;
+
 /// How often a low balance is written to the log, in seconds.
 const REPORT_SECONDS: u64 = 3_600;
 
@@ -40,6 +44,8 @@ const SECONDS_PER_DAY: u64 = 86_400;
 pub(super) struct Guards {
     failures: RefCell<HashMap<String, (u32, UnixSeconds)>>,
     balance: Cell<Option<u128>>,
+    /// When the balance was looked at; 0 if something was spent since.
+    looked_at: Cell<u64>,
     is_low: Cell<bool>,
     reported_at: Cell<u64>,
 }
@@ -64,6 +70,7 @@ impl<H: Host> Shared<H> {
     pub fn note_balance(&self, balance: u128, low: Option<u128>) {
         let guards = &self.guards;
         guards.balance.set(Some(balance));
+        guards.looked_at.set(self.host.now().0);
         let is_low = low.is_some_and(|low| balance < low);
         guards.is_low.set(is_low);
         let now = self.host.now();
@@ -71,6 +78,11 @@ impl<H: Host> Shared<H> {
             guards.reported_at.set(now.0);
             self.host.log(&format!("the relayer's balance is low: {balance}"));
         }
+    }
+
+    /// Whether the balance must be looked at again to be told to anybody.
+    pub fn is_balance_old(&self) -> bool {
+        self.host.now().since(UnixSeconds(self.guards.looked_at.get())) >= BALANCE_SECONDS
     }
 
     /// What was spent on fees today (UTC), in wei or lamports. If that can't
@@ -83,6 +95,7 @@ impl<H: Host> Shared<H> {
     pub fn note_spent(&self, amount: u128) -> Result<(), StoreError> {
         let today = self.today();
         let spent = self.store.spent_on(today)?.saturating_add(amount);
+        self.guards.looked_at.set(0);
         self.store.set_spent_on(today, spent)
     }
 

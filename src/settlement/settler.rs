@@ -215,7 +215,13 @@ impl<H: Host> Settler<H> {
     }
 
     /// How this Settler is doing.
-    pub fn health(&self) -> Health {
+    pub async fn health(&self) -> Health {
+        if self.shared.is_balance_old() {
+            match &self.lane {
+                Lane::Evm(lane) => lane.look_at_balance().await,
+                Lane::Solana(lane) => lane.look_at_balance().await,
+            }
+        }
         let (waiting, in_air) = match &self.lane {
             Lane::Evm(lane) => lane.load(),
             Lane::Solana(lane) => lane.load(),

@@ -64,6 +64,24 @@ impl<H: Host> SolanaLane<H> {
         })
     }
 
+    /// Looks at the fee payer's balance.
+    pub(super) async fn look_at_balance(&self) {
+        if let Ok(reply) = self.nodes.ask_once(&self.balance_call(), READ_TIMEOUT).await {
+            self.note_balance(&reply);
+        }
+    }
+
+    fn balance_call(&self) -> Call {
+        Call::new("getBalance", json!([self.key.pubkey(), { "commitment": "confirmed" }]))
+    }
+
+    fn note_balance(&self, reply: &Reply) {
+        let balance = reply.as_ref().ok().and_then(|result| result.get("value")?.as_u64());
+        if let Some(balance) = balance {
+            self.shared.note_balance(balance.into(), self.limits.low_balance);
+        }
+    }
+
     /// How many payments wait and how many transactions are in the air.
     pub(super) fn load(&self) -> (usize, usize) {
         (0, self.in_air.borrow().len())
@@ -115,7 +133,7 @@ impl<H: Host> SolanaLane<H> {
         let calls = [
             Call::new("simulateTransaction", rpc::simulate_transaction_params(&signed)),
             Call::new("getBlockHeight", rpc::get_block_height_params()),
-            Call::new("getBalance", json!([self.key.pubkey()])),
+            self.balance_call(),
         ];
         // Nothing was sent yet: if the process dies here, the claim is free
         // again after its lease.
@@ -298,10 +316,7 @@ impl<H: Host> SolanaLane<H> {
         let [simulation, height, balance] = replies else {
             return Err(Refusal::Ours("the node left questions open"));
         };
-        let balance = balance.as_ref().ok().and_then(|result| result.get("value")?.as_u64());
-        if let Some(balance) = balance {
-            self.shared.note_balance(balance.into(), self.limits.low_balance);
-        }
+        self.note_balance(balance);
         judge(simulation, height)
     }
 }

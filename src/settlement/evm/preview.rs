@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{EvmLane, Waiting};
 use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, json_rpc};
-use crate::rpc::{Call, Reply, Unavailable};
+use crate::rpc::{Call, READ_TIMEOUT, Reply, Unavailable};
 use crate::settlement::Host;
 
 /// What `eth_call` may return for one payment's check: about 256 bytes for
@@ -99,6 +99,17 @@ impl<H: Host> EvmLane<H> {
         let all_good = facts.iter().zip(&payments).all(|(f, p)| evm::refusal(f, p).is_none());
         let gas = quantity(estimate).filter(|_| all_good).map(|gas| gas + gas / 4);
         Ok(Preview { fees, facts, gas, block })
+    }
+
+    /// Looks at the relayer's balance.
+    pub(in crate::settlement) async fn look_at_balance(&self) {
+        let account = json_rpc::account_params(self.key.address(), BlockTag::Latest);
+        let call = Call::new("eth_getBalance", account);
+        if let Ok(reply) = self.nodes.ask_once(&call, READ_TIMEOUT).await
+            && let Some(balance) = amount(&reply)
+        {
+            self.shared.note_balance(balance, self.limits.low_balance);
+        }
     }
 
     fn estimate(&self, payments: &[&evm::VerifiedPayment]) -> Call {
