@@ -368,7 +368,9 @@ fn nothing_is_sent_beyond_the_daily_limit() {
         }
     }
     assert!((1..8).contains(&delivered), "{delivered}");
-    let spent: u128 = world.settler().health().spent_today.parse().unwrap();
+    let settler = world.settler();
+    let spent = world.wait(async move { settler.health().await.spent_today });
+    let spent: u128 = spent.parse().unwrap();
     assert!(spent <= 300_000_000_000_000 && spent > 0, "{spent}");
     world.crash();
     assert_eq!(world.buy_now(&payment(9), "a"), Answer::Unavailable);
