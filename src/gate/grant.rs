@@ -123,6 +123,11 @@ impl Scope<'_> {
     }
 }
 
+/// Whether a `Cookie` header may hold grants.
+pub fn may_hold_grants(cookies: &str) -> bool {
+    cookies.contains(COOKIE_PREFIX)
+}
+
 /// A `Cookie` header without grants: they are the gate's, not the origin's.
 /// `None` if nothing is left.
 pub fn cookies_without_grants(cookies: &str) -> Option<String> {

@@ -8,7 +8,7 @@ use super::head::RequestHead;
 use super::js;
 use crate::config::{Origin, OriginUrl};
 use crate::gate::Head as _;
-use crate::gate::grant::{GRANT_HEADER, cookies_without_grants};
+use crate::gate::grant::{GRANT_HEADER, cookies_without_grants, may_hold_grants};
 use crate::path::{CanonicalPath, UrlParts};
 
 /// Asks the origin for a free resource.
@@ -22,9 +22,13 @@ pub async fn forward(
     let parts = UrlParts::of(head.url());
     let url = target(origin, &parts, path);
     let url = Some(url.as_str()).filter(|url| *url != head.url());
-    // A client that pays for what is free keeps its payment.
-    let pays = *origin != Origin::Assets && KEPT.iter().any(|name| head.header(name).is_some());
-    let request = if pays { without(&KEPT, &request)? } else { request };
+    // A client that pays for what is free keeps its payment, and its grants.
+    let holds_ours = || {
+        KEPT.iter().any(|name| head.header(name).is_some())
+            || head.header("Cookie").is_some_and(|cookies| may_hold_grants(&cookies))
+    };
+    let request =
+        if *origin != Origin::Assets && holds_ours() { without(&KEPT, &request)? } else { request };
     let response = send(origin, env, url, &request).await?;
     keep_redirect(origin, &parts, response)
 }

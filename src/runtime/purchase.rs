@@ -147,7 +147,7 @@ impl Sequence<'_> {
             (Some(Replay::Refuse), Err(_)) => self.refused(Reason::DuplicateSettlement).await,
             (None, Err(error)) => {
                 console_error!("claim: {}", error.to_string());
-                respond::try_again("the payment can't be settled right now; nothing was charged")
+                respond::try_again("send the same payment again; it is charged once at most")
             }
             (Some(Replay::Deliver(settlement)), Ok(ClaimReply::Fresh)) => {
                 self.release().await;

@@ -27,9 +27,6 @@ pub const JOIN_LIMIT: Duration = Duration::from_secs(25);
 /// How often the journal is looked at while something is in it, in seconds.
 pub const WAKE_SECONDS: u64 = 30;
 
-/// How often old records are forgotten, in seconds.
-const FORGET_SECONDS: u64 = 3_600;
-
 /// The one place that can settle the payments of one relayer on one network.
 pub struct Settler<H: Host> {
     shared: Rc<Shared<H>>,
@@ -51,8 +48,8 @@ pub(super) struct Shared<H: Host> {
     waiting: RefCell<HashMap<String, Vec<oneshot::Sender<()>>>>,
     /// Tickets that were issued since this object came to life.
     live: RefCell<HashSet<u64>>,
-    /// Whether the alarm is set that forgets old records.
-    will_forget: Cell<bool>,
+    /// Whether the alarm was set since it last rang.
+    will_wake: Cell<bool>,
     pub guards: Guards,
 }
 
@@ -64,7 +61,7 @@ impl<H: Host> Settler<H> {
             store,
             waiting: RefCell::default(),
             live: RefCell::default(),
-            will_forget: Cell::new(false),
+            will_wake: Cell::new(false),
             guards: Guards::default(),
         });
         let lane = lane(LaneParts(Rc::clone(&shared)));
@@ -98,7 +95,7 @@ impl<H: Host> Settler<H> {
                     return Ok(ClaimReply::Refused(Reason::EvmValidBefore));
                 }
                 Claim::Fresh => {
-                    shared.plan_to_forget();
+                    shared.plan_to_wake();
                     // Read, decided and written without an await: nothing
                     // else runs in between.
                     let record = PaymentRecord::claimed(known.as_ref(), request, now);
@@ -202,7 +199,7 @@ impl<H: Host> Settler<H> {
     pub fn wake(&self) -> Result<(), StoreError> {
         let shared = &self.shared;
         shared.store.forget_until(shared.host.now())?;
-        shared.will_forget.set(false);
+        shared.will_wake.set(false);
         let entries = shared.store.open_entries()?;
         if !entries.is_empty() {
             shared.host.wake_in(WAKE_SECONDS);
@@ -385,10 +382,11 @@ impl<H: Host> Shared<H> {
         Ok(Outcome::Settled(settlement))
     }
 
-    /// Sees to it that old records are forgotten some time.
-    fn plan_to_forget(&self) {
-        if !self.will_forget.replace(true) {
-            self.host.wake_in(FORGET_SECONDS);
+    /// Sees to it that this object wakes: to finish what is in the journal by
+    /// then, if it dies, and to forget old records.
+    fn plan_to_wake(&self) {
+        if !self.will_wake.replace(true) {
+            self.host.wake_in(WAKE_SECONDS);
         }
     }
 

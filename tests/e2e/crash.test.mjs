@@ -240,7 +240,7 @@ describe('killed', () => {
     await assertDelivered(all, start);
   });
 
-  test('while nobody comes back: the alarm finishes what is in the journal', { todo: 'an object that its alarm wakes has no name' }, async () => {
+  test('while nobody comes back: the alarm finishes what is in the journal', async () => {
     const start = await ledger(world);
     const all = [await order('evm', 0), await order('solana', 0)];
     holdSends(() => life.promise);

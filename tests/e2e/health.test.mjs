@@ -70,7 +70,7 @@ for (const [chain, network] of Object.entries(CHAINS)) {
     assert.ok(BigInt(health.balance) <= start && BigInt(health.balance) >= end, health.balance);
   });
 
-  test(`knows the balance on ${chain} to the last unit once a payment has landed`, { todo: 'it is the balance before the last transaction' }, async () => {
+  test(`knows the balance on ${chain} to the last unit once a payment has landed`, async () => {
     const url = `${world.url}${PAGE}?last`;
     assertPaid(await send(url, await payment(world, url, { network })));
     const { health } = settlerOn(await healthOf(world.url), network);
@@ -78,7 +78,7 @@ for (const [chain, network] of Object.entries(CHAINS)) {
   });
 }
 
-test('knows the balances before anything was sold', { todo: 'nobody has asked the chain yet' }, async () => {
+test('knows the balances before anything was sold', async () => {
   const answer = await healthOf((await world.startWorker()).url);
   for (const [chain, network] of Object.entries(CHAINS)) {
     assert.equal(settlerOn(answer, network).health.balance, String((await keyOn(chain)).balance));

@@ -99,14 +99,6 @@ for (const chain of Object.keys(CHAINS)) {
   });
 }
 
-test('a name with a payment on another chain is a conflict, too', { todo: 'each Settler knows its own names only' }, async () => {
-  const id = generatePaymentId();
-  const [one, two] = [await order(urls.optional, 'evm'), await order(urls.optional, 'solana')];
-  assertPaid(await send(one.url, one.under(withId(id))));
-  const answer = await send(two.url, two.under(withId(id)));
-  assert.equal(answer.status, 409, answer.text);
-});
-
 test('a name whose payment was refused is free for the next one', async () => {
   const id = generatePaymentId();
   const poor = privateKeyToAccount(generatePrivateKey());

@@ -114,7 +114,8 @@ impl<H: Host> EvmLane<H> {
     pub(super) async fn follow(self: &Rc<Self>, mut entry: JournalEntry, sent: Option<Sent>) {
         let started = self.shared.host.now();
         let mut sent_at = if sent.is_some() { started } else { UnixSeconds(0) };
-        let mut first_sent_at = sent_at;
+        // The node may have held the bytes for a while before it answered.
+        let mut first_sent_at = if sent.is_some() { entry.written_at } else { sent_at };
         let mut mined = match sent {
             Some(Sent::Mined(receipt)) => Some(*receipt),
             Some(Sent::Refused(error)) => {
@@ -267,11 +268,14 @@ impl<H: Host> EvmLane<H> {
     /// Signs another call, or none, at a transaction's nonce, and writes that
     /// down.
     fn replace_by(&self, entry: &mut JournalEntry, call: Option<EvmCall>, fees: Fees) -> bool {
+        // An empty transaction must go out whatever the budget says: the nonces
+        // behind it wait.
+        let is_empty = call.is_none();
         let (call, gas) = match call {
             Some(call) => (call, entry.gas),
             None => (EvmCall { to: self.key.address(), data: vec![] }, 21_000),
         };
-        if self.is_over_budget(fees.worst_cost(gas)) {
+        if !is_empty && self.is_over_budget(fees.worst_cost(gas)) {
             return false;
         }
         let signed = Transaction::new(self.chain_id, entry.bound, fees, gas, call).sign(&self.key);
