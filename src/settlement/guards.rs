@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::settler::Shared;
+use super::shared::Shared;
 use super::{Host, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::time::UnixSeconds;

@@ -11,6 +11,7 @@
 //! | [`store`] | what a Settler keeps on disk |
 //! | [`messages`] | what the gate asks of a Settler |
 //! | [`settler`] | claims, waiting requests, and who settles what |
+//! | `shared` | what a Settler and its lanes share |
 //! | [`evm`], [`solana`] | getting payments onto a chain |
 //! | [`guards`] | what keeps strangers from spending a relayer's money |
 //! | [`relayer`] | which Settler a payment goes to |
@@ -24,6 +25,7 @@ pub mod record;
 pub mod relayer;
 pub mod replay;
 pub mod settler;
+mod shared;
 pub mod solana;
 pub mod store;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::settler::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
+use super::shared::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, JournalEntry, Limits, Outcome, Store, StoreError};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;

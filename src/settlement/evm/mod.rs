@@ -1,11 +1,12 @@
 //! Group commit on EVM: what waits while a transaction is being prepared goes
 //! out together, in the relayer's nonce order.
 //!
-//! [`preview`] asks the chain before anything is sent, [`follow`] brings what
-//! was sent to its end, [`stranger`] finds what somebody else sent.
+//! [`preview`] asks the chain before anything is sent, [`send`] sends, [`follow`]
+//! brings what was sent to its end, [`stranger`] finds what somebody else sent.
 
 mod follow;
 mod preview;
+mod send;
 mod stranger;
 
 use std::cell::{Cell, RefCell};
@@ -16,7 +17,7 @@ use futures_channel::oneshot;
 use preview::Problem;
 
 use super::host::within;
-use super::settler::{JOIN_LIMIT, Job, LaneParts, Shared, WAKE_SECONDS};
+use super::shared::{JOIN_LIMIT, Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, JournalEntry, Limits, Outcome, State, Store, StoreError};
 use crate::encoding::encode_hex;
 use crate::evm::{self, Address, Call as EvmCall, Fees, MULTICALL3, RelayerKey, Transaction};

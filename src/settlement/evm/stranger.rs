@@ -13,7 +13,7 @@ use super::{EvmLane, Waiting};
 use crate::evm::{self, Receipt, json_rpc};
 use crate::protocol::Reason;
 use crate::rpc::{Call, READ_TIMEOUT, Unavailable};
-use crate::settlement::settler::Fate;
+use crate::settlement::shared::Fate;
 use crate::settlement::{Host, JournalEntry, Outcome, StoreError};
 use crate::time::UnixSeconds;
 

@@ -1,0 +1,247 @@
+//! What a Settler and its lanes share: the tables, who waits for which
+//! payment, and how a payment's state changes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+
+use super::guards::Guards;
+use super::host::within;
+use super::record::Order;
+use super::{
+    Host, JournalEntry, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store, StoreError,
+};
+use crate::amount::AtomicAmount;
+use crate::exact::{self, VerifiedPayment};
+use crate::protocol::Reason;
+use crate::time::UnixSeconds;
+
+/// How long a request waits for what another one does with its payment. A
+/// little less than what clients and the edge give a request.
+pub const JOIN_LIMIT: Duration = Duration::from_secs(25);
+
+/// How often the journal is looked at while something is in it, in seconds.
+pub const WAKE_SECONDS: u64 = 30;
+
+/// What a Settler and its lane share.
+pub(super) struct Shared<H: Host> {
+    pub host: H,
+    pub store: H::Store,
+    waiting: RefCell<HashMap<String, Vec<oneshot::Sender<()>>>>,
+    /// Tickets that were issued since this object came to life.
+    pub live: RefCell<HashSet<u64>>,
+    /// Whether the alarm was set since it last rang.
+    pub will_wake: Cell<bool>,
+    pub guards: Guards,
+}
+
+/// What a lane is made from.
+pub struct LaneParts<H: Host>(pub(super) Rc<Shared<H>>);
+
+/// A payment that is to be settled, and the request that asks for it.
+pub(super) struct Job {
+    pub request: SettleRequest,
+    pub payment: VerifiedPayment,
+    /// When the payment was verified.
+    pub verified_at: UnixSeconds,
+}
+
+impl<H: Host> Shared<H> {
+    /// What a Settler that comes to life shares with its lane.
+    pub fn new(host: H, store: H::Store) -> Self {
+        Self {
+            host,
+            store,
+            waiting: RefCell::default(),
+            live: RefCell::default(),
+            will_wake: Cell::new(false),
+            guards: Guards::default(),
+        }
+    }
+
+    /// Resolves when something has become of a payment.
+    pub fn change_of(&self, payment: &str) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.borrow_mut().entry(payment.to_owned()).or_default().push(sender);
+        receiver
+    }
+
+    /// Wakes who waits for a payment.
+    fn tell(&self, payment: &str) {
+        for sender in self.waiting.borrow_mut().remove(payment).unwrap_or_default() {
+            // Whoever has given up waiting need not know.
+            let _ = sender.send(());
+        }
+    }
+
+    /// Frees a claim that was never submitted, if this ticket holds it.
+    pub fn release(&self, payment: &str, ticket: u64) -> Result<(), StoreError> {
+        if self.store.payment(payment)?.is_some_and(|record| record.is_held_by(ticket)) {
+            self.store.delete_payment(payment)?;
+            self.live.borrow_mut().remove(&ticket);
+            self.tell(payment);
+        }
+        Ok(())
+    }
+
+    /// Frees a claim whose payment was refused, and lets those who wait for it
+    /// know why.
+    pub fn refuse(&self, request: &SettleRequest, reason: Reason) -> Result<Outcome, StoreError> {
+        self.decide_claim(request, State::Failed { reason })?;
+        Ok(refused(reason))
+    }
+
+    /// Ends a claim that was never submitted: somebody else's transaction did
+    /// what ours should have done.
+    pub fn settle_claim(&self, request: &SettleRequest, fate: &Fate) -> Result<(), StoreError> {
+        self.decide_claim(request, self.state_after(fate, request.redeliver_seconds))
+    }
+
+    fn decide_claim(&self, request: &SettleRequest, state: State) -> Result<(), StoreError> {
+        if let Some(mut record) = self.store.payment(&request.payment)?
+            && record.is_held_by(request.ticket)
+        {
+            record.state = state;
+            self.store.put_payment(&record)?;
+            self.live.borrow_mut().remove(&request.ticket);
+            self.tell(&request.payment);
+        }
+        Ok(())
+    }
+
+    /// The record of a job, if its claim is still the job's own.
+    pub fn held_record(&self, job: &Job) -> Result<Option<PaymentRecord>, StoreError> {
+        let record = self.store.payment(&job.request.payment)?;
+        Ok(record.filter(|record| record.is_held_by(job.request.ticket)))
+    }
+
+    /// A record as submitted in the journal entry of this name.
+    pub fn submitted(&self, mut record: PaymentRecord, job: &Job, entry: &str) -> PaymentRecord {
+        self.live.borrow_mut().remove(&job.request.ticket);
+        let order = Order { request: job.request.clone(), verified_at: job.verified_at };
+        record.state = State::Submitted { transaction: entry.to_owned(), order: Box::new(order) };
+        record
+    }
+
+    /// Writes what became of a transaction's payments and wakes who waits. A
+    /// payment's record is changed only if it is still this transaction's.
+    pub fn close(&self, entry: &JournalEntry, fates: &[(String, Fate)]) -> Result<(), StoreError> {
+        let mut records = vec![];
+        for (payment, fate) in fates {
+            let Some(mut record) = self.store.payment(payment)? else { continue };
+            let State::Submitted { transaction, order } = &record.state else { continue };
+            if *transaction == entry.id {
+                record.state = self.state_after(fate, order.request.redeliver_seconds);
+                records.push(record);
+            }
+        }
+        self.store.close(&entry.id, &records)?;
+        for (payment, _) in fates {
+            self.tell(payment);
+        }
+        Ok(())
+    }
+
+    fn state_after(&self, fate: &Fate, redeliver_seconds: u64) -> State {
+        match fate {
+            Fate::Paid { payer, amount, transaction } => {
+                let settled_at = self.host.now();
+                State::Settled(Settlement {
+                    transaction: transaction.clone(),
+                    payer: payer.clone(),
+                    amount: *amount,
+                    settled_at,
+                    redeliver_until: settled_at.plus(redeliver_seconds),
+                })
+            }
+            Fate::NotPaid(reason) => State::Failed { reason: *reason },
+        }
+    }
+
+    /// Waits for the end of a payment that is submitted, or for as long as a
+    /// request can wait.
+    pub async fn outcome_of(&self, payment: &str) -> Result<Outcome, StoreError> {
+        let deadline = self.host.now().plus(JOIN_LIMIT.as_secs());
+        loop {
+            let record = self.store.payment(payment)?;
+            let now = self.host.now();
+            match record.map(|record| record.state) {
+                Some(State::Settled(settlement)) => return Ok(Outcome::Settled(settlement)),
+                Some(State::Failed { reason }) => return Ok(refused(reason)),
+                Some(State::Submitted { transaction, .. }) if now >= deadline => {
+                    return Ok(Outcome::Pending { transaction });
+                }
+                Some(State::Submitted { .. }) => {
+                    let limit = Duration::from_secs(deadline.since(now));
+                    let _ = within(&self.host, limit, self.change_of(payment)).await;
+                }
+                Some(State::Claimed { .. }) | None => return Ok(Outcome::Unavailable),
+            }
+        }
+    }
+
+    /// What was just settled for the request that asks is not delivered again.
+    pub fn deliver_once(&self, payment: &str, outcome: Outcome) -> Result<Outcome, StoreError> {
+        let Outcome::Settled(mut settlement) = outcome else { return Ok(outcome) };
+        settlement.redeliver_until = settlement.settled_at;
+        if let Some(mut record) = self.store.payment(payment)? {
+            record.state = State::Settled(settlement.clone());
+            self.store.put_payment(&record)?;
+        }
+        Ok(Outcome::Settled(settlement))
+    }
+
+    /// Sees to it that this object wakes: to finish what is in the journal by
+    /// then, if it dies, and to forget old records.
+    pub fn plan_to_wake(&self) {
+        if !self.will_wake.replace(true) {
+            self.host.wake_in(WAKE_SECONDS);
+        }
+    }
+
+    /// The orders of a journal entry's payments, verified again as they were
+    /// then. One that can't be read again is an error: its fate is not to be
+    /// passed over.
+    pub fn orders_of(
+        &self,
+        payments: &[String],
+    ) -> Result<Vec<(String, VerifiedPayment)>, StoreError> {
+        let mut orders = vec![];
+        for id in payments {
+            let Some(record) = self.store.payment(id)? else { continue };
+            let State::Submitted { order, .. } = &record.state else { continue };
+            let Order { request, verified_at } = &**order;
+            match exact::verify(&request.payload, &request.terms, *verified_at) {
+                Ok(payment) => orders.push((id.clone(), payment)),
+                Err(reason) => {
+                    return Err(StoreError(format!("{id} can't be read again: {reason}")));
+                }
+            }
+        }
+        Ok(orders)
+    }
+}
+
+/// What a chain says of a payment that was submitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The seller has the money.
+    Paid {
+        /// Who paid.
+        payer: String,
+        /// How much, in atomic units.
+        amount: AtomicAmount,
+        /// By which transaction.
+        transaction: String,
+    },
+    /// The transaction ended without it.
+    NotPaid(Reason),
+}
+
+/// The outcome of a payment that was refused.
+pub(super) const fn refused(reason: Reason) -> Outcome {
+    Outcome::Failed { reason, transaction: None }
+}
