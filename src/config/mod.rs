@@ -119,7 +119,7 @@ impl fmt::Display for Faults {
 pub const DEFAULT_REDELIVER: Duration = Duration::from_mins(10);
 
 /// How many payments go into one transaction where a network sets nothing.
-pub const DEFAULT_BATCH_MAX: usize = 40;
+pub const DEFAULT_BATCH_MAX: u64 = 40;
 
 /// `maxTimeoutSeconds` where a network sets none.
 pub const DEFAULT_MAX_TIMEOUT_SECONDS: u64 = 300;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::fields::Fields;
 use super::{DEFAULT_BATCH_MAX, DEFAULT_MAX_TIMEOUT_SECONDS, Faults};
 use crate::amount::{AtomicAmount, Price, parse_decimal};
+use crate::evm::{CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION};
 use crate::protocol::ChainId;
 use crate::protocol::chain_id::USDC_DECIMALS;
 use crate::{evm, solana};
@@ -69,6 +70,8 @@ const KNOWN: &[&str] = &[
     "token_program",
     "max_timeout_seconds",
     "batch_max",
+    "batch_gas",
+    "batch_calldata",
     "daily_spend",
     "low_balance",
     "quorum_above",
@@ -95,7 +98,7 @@ impl Network {
             None => read_rpc(&fields, faults),
         };
         let max_timeout_seconds = fields.number("max_timeout_seconds", 10..=86_400, faults);
-        let batch_max = fields.number("batch_max", 1..=100, faults);
+        let batch_max = read_batch_max(&fields, faults);
         let coin_decimals = if matches!(id, ChainId::Evm(_)) { 18 } else { 9 };
         let daily_spend = read_coins(&fields, "daily_spend", coin_decimals, faults);
         let low_balance = read_coins(&fields, "low_balance", coin_decimals, faults);
@@ -124,7 +127,7 @@ impl Network {
             decimals,
             symbol: token.symbol,
             max_timeout_seconds: max_timeout_seconds.unwrap_or(DEFAULT_MAX_TIMEOUT_SECONDS),
-            batch_max: batch_max.and_then(|most| most.try_into().ok()).unwrap_or(DEFAULT_BATCH_MAX),
+            batch_max,
             daily_spend,
             low_balance,
             quorum_above,
@@ -146,6 +149,22 @@ fn read_rpc(fields: &Fields<'_>, faults: &mut Faults) -> Vec<String> {
         fields.fault("rpc", "must hold http:// or https:// URLs", faults);
     }
     urls.into_iter().map(str::to_owned).collect()
+}
+
+/// How many payments fit into one transaction, by number, gas and calldata.
+fn read_batch_max(fields: &Fields<'_>, faults: &mut Faults) -> usize {
+    let least_gas = GAS_PER_TRANSACTION + GAS_PER_PAYMENT;
+    let least_bytes = CALLDATA_PER_BATCH + CALLDATA_PER_PAYMENT;
+    let most = fields.number("batch_max", 1..=100, faults);
+    let gas = fields.number("batch_gas", least_gas..=100_000_000, faults);
+    let bytes = fields.number("batch_calldata", least_bytes..=131_072, faults);
+    let by_gas = gas.map(|gas| gas.saturating_sub(GAS_PER_TRANSACTION) / GAS_PER_PAYMENT);
+    let by_bytes =
+        bytes.map(|bytes| bytes.saturating_sub(CALLDATA_PER_BATCH) / CALLDATA_PER_PAYMENT);
+    let bounds =
+        [most.unwrap_or(DEFAULT_BATCH_MAX), by_gas.unwrap_or(100), by_bytes.unwrap_or(100)];
+    let fits = bounds.into_iter().min().unwrap_or(1).max(1);
+    usize::try_from(fits).unwrap_or(1)
 }
 
 fn read_coins(fields: &Fields<'_>, name: &str, decimals: u32, faults: &mut Faults) -> Option<u128> {

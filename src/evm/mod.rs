@@ -39,8 +39,9 @@ pub use keccak::keccak256;
 pub use payload::{Authorization, ExactEvmPayload};
 pub use receipt::{Log, Receipt, authorization_transferred, paid, transfer_happened};
 pub use settle::{
-    Call, Facts, MULTICALL3, batch_call, batch_estimate_call, check_call, payment_call, read_check,
-    refusal, revert_reason,
+    CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, Call, Facts, GAS_PER_PAYMENT, GAS_PER_TRANSACTION,
+    MULTICALL3, batch_call, batch_estimate_call, check_call, payment_call, read_check, refusal,
+    revert_reason,
 };
 pub use signature::{RelayerKey, Signature};
 pub use transaction::{SignedTransaction, Transaction};

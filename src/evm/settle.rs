@@ -11,6 +11,18 @@ pub const MULTICALL3: Address = Address::new([
     0x39, 0x76, 0xca, 0x11,
 ]);
 
+/// The most gas that one payment is given, and a transaction around payments:
+/// well above what the known tokens need (65,000 alone).
+pub const GAS_PER_PAYMENT: u64 = 120_000;
+/// See [`GAS_PER_PAYMENT`].
+pub const GAS_PER_TRANSACTION: u64 = 60_000;
+
+/// What one payment adds to the calldata of a batch, in bytes, and the batch
+/// around the payments: Solidity ABI of `aggregate3`.
+pub const CALLDATA_PER_PAYMENT: u64 = 512;
+/// See [`CALLDATA_PER_PAYMENT`].
+pub const CALLDATA_PER_BATCH: u64 = 68;
+
 /// A call to a contract, without value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {

@@ -215,6 +215,30 @@ fn faults_of_routes_have_their_keys() {
 }
 
 #[test]
+fn a_batch_is_bounded_by_number_gas_and_calldata() {
+    for (limits, expected) in [
+        (json!({}), 40),
+        (json!({ "batch_max": 7 }), 7),
+        (json!({ "batch_gas": 300_000 }), 2),
+        (json!({ "batch_gas": 180_000, "batch_max": 9 }), 1),
+        (json!({ "batch_calldata": 5_188 }), 10),
+        (json!({ "batch_calldata": 131_072, "batch_gas": 100_000_000, "batch_max": 100 }), 100),
+    ] {
+        let mut good = good();
+        let network = good["NETWORKS"][BASE].as_object_mut().unwrap();
+        network.extend(limits.as_object().unwrap().clone());
+        assert_eq!(config(&good).networks[0].batch_max, expected, "{limits}");
+    }
+    for (name, value) in [("batch_gas", 179_999), ("batch_calldata", 579), ("batch_max", 0)] {
+        let bad = with(&[
+            (&format!("/NETWORKS/{BASE}/{name}"), json!(value)),
+            ("/ROUTES/1/networks", json!(null)),
+        ]);
+        assert_eq!(keys(&bad), [format!("NETWORKS.\"{BASE}\".{name}")]);
+    }
+}
+
+#[test]
 fn faults_of_networks_have_their_keys() {
     let base = "NETWORKS.\"eip155:84532\"";
     let solana = format!("NETWORKS.\"{DEVNET}\"");

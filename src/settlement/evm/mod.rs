@@ -20,7 +20,10 @@ use super::host::within;
 use super::shared::{JOIN_LIMIT, Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, JournalEntry, Limits, Outcome, State, Store, StoreError};
 use crate::encoding::encode_hex;
-use crate::evm::{self, Address, Call as EvmCall, Fees, MULTICALL3, RelayerKey, Transaction};
+use crate::evm::{
+    self, Address, Call as EvmCall, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
+    RelayerKey, Transaction,
+};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::Nodes;
@@ -28,11 +31,6 @@ use crate::rpc::Nodes;
 /// How many transactions of one relayer may be in the air. Nodes keep at least
 /// 16 of one account waiting.
 const IN_AIR_MAX: usize = 8;
-
-/// Gas for one payment and for a transaction around it, where the node gives
-/// no estimate: well above what the known tokens need (65,000 alone).
-const GAS_PER_PAYMENT: u64 = 120_000;
-const GAS_PER_TRANSACTION: u64 = 60_000;
 
 /// The relayer's lane onto one EVM chain.
 pub struct EvmLane<H: Host> {
