@@ -4,6 +4,7 @@
 //! fault closes what is sold and leaves open what is free, so the patterns of
 //! the routes are kept apart from the rest of the configuration.
 
+mod facilitator;
 mod fields;
 mod network;
 mod pattern;
@@ -14,6 +15,7 @@ mod route;
 use std::fmt;
 use std::time::Duration;
 
+pub use facilitator::{Account, Facilitator, PayTo};
 pub use network::{Chain, Network};
 pub use pattern::{Pattern, PatternSet};
 pub use read::{Settings, read};
@@ -58,6 +60,8 @@ pub struct Config {
     pub fee_payers: Vec<FeePayerKey>,
     /// The keys of access grants, if any route sells access.
     pub grant_keys: Option<GrantKeys>,
+    /// What others may have settled here, if they may.
+    pub facilitator: Option<Facilitator>,
 }
 
 /// The keys of access grants: the first one signs, each is taken.
@@ -77,6 +81,9 @@ pub struct Loaded {
     pub origin: Option<Origin>,
     /// What is protected; `None` if that is not known, and so all of it is.
     pub patterns: Option<PatternSet>,
+    /// Where the facilitator answers, if there is one: a path without a
+    /// trailing slash.
+    pub facilitator_path: Option<String>,
     /// How to sell it, or what stands in the way.
     pub config: Result<Config, Faults>,
 }

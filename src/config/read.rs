@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::facilitator;
 use super::network::is_http_url;
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::{
-    Chain, Config, Faults, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, Route,
+    Chain, Config, Facilitator, Faults, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet,
+    Route,
 };
 use crate::evm::RelayerKey;
 use crate::solana::FeePayerKey;
@@ -29,6 +31,10 @@ pub struct Settings {
     pub rpc_urls: Option<String>,
     /// `GRANT_SECRET`.
     pub grant_secret: Option<String>,
+    /// `FACILITATOR`.
+    pub facilitator: Option<Value>,
+    /// `FACILITATOR_TOKENS`.
+    pub facilitator_tokens: Option<String>,
     /// Which of the bindings that every configuration needs are missing.
     pub missing_bindings: Vec<&'static str>,
 }
@@ -86,13 +92,18 @@ pub fn read(settings: &Settings) -> Loaded {
     let entries = entries.unwrap_or_default().into_iter();
     let routes: Vec<Route> =
         entries.filter_map(|entry| entry.into_route(&seller, &mut faults)).collect();
+    let tokens = settings.facilitator_tokens.as_deref();
+    let value = settings.facilitator.as_ref();
+    let facilitator =
+        value.and_then(|value| Facilitator::read(value, tokens, &networks, &mut faults));
     faults.0.dedup();
     let config = if faults.0.is_empty() {
-        Ok(Config { routes, networks, relayers, fee_payers, grant_keys })
+        Ok(Config { routes, networks, relayers, fee_payers, grant_keys, facilitator })
     } else {
         Err(faults)
     };
-    Loaded { origin, patterns, config }
+    let facilitator_path = value.and_then(facilitator::path_of);
+    Loaded { origin, patterns, facilitator_path, config }
 }
 
 fn read_origin(value: Option<&Value>, faults: &mut Faults) -> Option<Origin> {

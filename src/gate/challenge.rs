@@ -38,7 +38,8 @@ impl Hints {
         self.0.push((network, hint));
     }
 
-    fn of(&self, network: ChainId) -> Option<&BlockhashHint> {
+    /// What is known of one network.
+    pub fn of(&self, network: ChainId) -> Option<&BlockhashHint> {
         self.0.iter().find(|(id, _)| *id == network).map(|(_, hint)| hint)
     }
 }

@@ -121,6 +121,8 @@ fn settings(env: &Env) -> Settings {
         solana_fee_payer_keys: secret(env, "SOLANA_FEE_PAYER_KEYS"),
         rpc_urls: secret(env, "RPC_URLS"),
         grant_secret: secret(env, "GRANT_SECRET"),
+        facilitator: variable(env, "FACILITATOR").filter(|value| !value.is_null()),
+        facilitator_tokens: secret(env, "FACILITATOR_TOKENS"),
         missing_bindings: missing_bindings(env),
     }
 }

@@ -4,8 +4,10 @@
 //! No rule of the protocol and no decision about money is made in this module.
 
 mod app;
+mod body;
 mod challenge;
 mod clock;
+mod facilitator;
 mod head;
 mod health;
 mod js;
@@ -29,6 +31,9 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
     let head = head::RequestHead::new(&request);
     if health::is_asked_for(&head) {
         return health::answer(&app, &env).await;
+    }
+    if let Some(endpoint) = facilitator::asked_for(&app, &head) {
+        return facilitator::answer(&app, &env, &context, &request, &head, endpoint).await;
     }
     match gate::decide(&app.loaded, &head, clock::now()) {
         Decision::Forward(path) => {

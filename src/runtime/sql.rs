@@ -34,6 +34,12 @@ const SCHEMA: &str = "
         day INTEGER PRIMARY KEY,
         amount TEXT NOT NULL
     );
+    CREATE TABLE IF NOT EXISTS account_spending (
+        account TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        amount TEXT NOT NULL,
+        PRIMARY KEY (account, day)
+    ) WITHOUT ROWID;
 ";
 
 /// The largest number that JavaScript keeps exactly.
@@ -154,6 +160,24 @@ impl Store for SqlStore {
         self.run(
             "INSERT OR REPLACE INTO spending (day, amount) VALUES (?, ?)",
             vec![seconds(UnixSeconds(day)), amount.to_string().into()],
+        )
+    }
+
+    fn account_spent_on(&self, account: &str, day: u64) -> Result<u128, StoreError> {
+        let query = "SELECT amount FROM account_spending WHERE account = ? AND day = ?";
+        let rows: Vec<u128> = self.read(query, vec![account.into(), seconds(UnixSeconds(day))])?;
+        Ok(rows.into_iter().next().unwrap_or(0))
+    }
+
+    fn set_account_spent_on(
+        &self,
+        account: &str,
+        day: u64,
+        amount: u128,
+    ) -> Result<(), StoreError> {
+        self.run(
+            "INSERT OR REPLACE INTO account_spending (account, day, amount) VALUES (?, ?, ?)",
+            vec![account.into(), seconds(UnixSeconds(day)), amount.to_string().into()],
         )
     }
 

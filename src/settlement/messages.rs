@@ -27,6 +27,9 @@ pub struct ClaimRequest {
     /// The payment can't be settled any more: say what it has bought, and bind
     /// it to nothing.
     pub look_only: bool,
+    /// What is bought is delivered to one request, whichever asks first once it
+    /// is settled: see [`SettleRequest::once`].
+    pub once: bool,
 }
 
 /// What became of a [`ClaimRequest`].
@@ -71,6 +74,43 @@ pub struct SettleRequest {
     /// delivered once: to this request, or if the chain is too slow for it to
     /// the first that asks again.
     pub once: bool,
+    /// On whose account the fees go, if there is a limit to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+}
+
+/// Asks for a payment to be claimed and settled in one go, for who has nothing
+/// to do in between.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChargeRequest {
+    /// The claim.
+    pub claim: ClaimRequest,
+    /// What to settle if the claim is fresh.
+    pub settle: SettleRequest,
+}
+
+/// Asks whether a payment could be settled, and changes nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerifyRequest {
+    /// The payment's identity.
+    pub payment: String,
+    /// What it is to buy: what it has bought already makes it no worse.
+    pub resource: String,
+    /// What the payment must be.
+    pub terms: Terms,
+    /// The payment, as the client sent it.
+    pub payload: Box<RawValue>,
+}
+
+/// What is to be said of a [`VerifyRequest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// The chain would take it now.
+    Valid,
+    /// It would not, or it is used.
+    Invalid(Reason),
+    /// The chain could not be asked.
+    Unknown,
 }
 
 /// What became of a [`SettleRequest`].
@@ -93,6 +133,9 @@ pub enum Outcome {
     /// Nothing was sent: the chain could not be reached, or others are first
     /// in the queue. The claim is free again where nothing can be sent later.
     Unavailable,
+    /// Nothing was sent, because the fees of the day have reached the limit of
+    /// the account. The claim is free again.
+    LimitReached,
 }
 
 /// Gives a claim up that was never settled.

@@ -124,12 +124,23 @@ impl PaymentRecord {
         is_live: impl Fn(u64) -> bool,
     ) -> Claim {
         let Some(known) = known else { return Claim::Fresh };
-        let same = known.resource == request.resource;
         match &known.state {
+            State::Claimed { ticket, .. }
+                if known.resource == request.resource
+                    && (*ticket == request.ticket || !is_live(*ticket)) =>
+            {
+                Claim::Fresh
+            }
+            _ => known.standing_for(&request.resource, now),
+        }
+    }
+
+    /// What a claim for this resource comes to, for who holds none yet.
+    pub fn standing_for(&self, resource: &str, now: UnixSeconds) -> Claim {
+        let same = self.resource == resource;
+        match &self.state {
             State::Failed { .. } => Claim::Fresh,
-            State::Claimed { ticket, .. } if *ticket == request.ticket && same => Claim::Fresh,
             State::Claimed { lease_until, .. } if *lease_until <= now => Claim::Fresh,
-            State::Claimed { ticket, .. } if same && !is_live(*ticket) => Claim::Fresh,
             State::Claimed { .. } | State::Submitted { .. } if same => Claim::InFlight,
             State::Settled(settlement) if same && now < settlement.redeliver_until => {
                 Claim::Settled(settlement.clone())
@@ -143,6 +154,15 @@ impl PaymentRecord {
     /// Whether this ticket holds the claim, and nothing was sent yet.
     pub fn is_held_by(&self, holder: u64) -> bool {
         matches!(self.state, State::Claimed { ticket, .. } if ticket == holder)
+    }
+
+    /// The transaction that settled the payment, or is to.
+    pub fn transaction(self) -> Option<String> {
+        match self.state {
+            State::Settled(settlement) => Some(settlement.transaction),
+            State::Submitted { transaction, .. } => Some(transaction),
+            State::Claimed { .. } | State::Failed { .. } => None,
+        }
     }
 
     /// Until when the record must be kept: as long as the payment could land
@@ -171,6 +191,7 @@ mod tests {
             expires_at: NOW.plus(300),
             identifier: None,
             look_only: false,
+            once: false,
         }
     }
 

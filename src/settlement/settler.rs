@@ -9,10 +9,10 @@ use super::record::Claim;
 use super::shared::{JOIN_LIMIT, Job, Shared, WAKE_SECONDS, refused};
 use super::solana::SolanaLane;
 use super::{
-    ClaimReply, ClaimRequest, Health, Host, Outcome, PaymentRecord, ReleaseRequest, SettleRequest,
-    State, Store, StoreError,
+    ChargeRequest, ClaimReply, ClaimRequest, Health, Host, Outcome, PaymentRecord, ReleaseRequest,
+    SettleRequest, State, Store, StoreError, Verdict, VerifyRequest,
 };
-use crate::exact;
+use crate::exact::{self, VerifiedPayment};
 use crate::protocol::Reason;
 
 pub use super::shared::LaneParts;
@@ -74,6 +74,12 @@ impl<H: Host> Settler<H> {
                     shared.live.borrow_mut().insert(request.ticket);
                     return Ok(ClaimReply::Fresh);
                 }
+                Claim::Settled(_) if request.once => {
+                    return Ok(match shared.deliver_once(&request.payment)? {
+                        Outcome::Settled(settlement) => ClaimReply::Settled(settlement),
+                        _ => ClaimReply::Refused(Reason::DuplicateSettlement),
+                    });
+                }
                 Claim::Settled(settlement) => return Ok(ClaimReply::Settled(settlement)),
                 Claim::OtherResource => {
                     return Ok(ClaimReply::Refused(Reason::DuplicateSettlement));
@@ -128,7 +134,10 @@ impl<H: Host> Settler<H> {
                     }
                     let (id, once) = (request.payment.clone(), request.once);
                     let outcome = self.lane_settle(Job { request, payment, verified_at }).await?;
-                    return if once { shared.deliver_once(&id, outcome) } else { Ok(outcome) };
+                    return match outcome {
+                        Outcome::Settled(_) if once => shared.deliver_once(&id),
+                        outcome => Ok(outcome),
+                    };
                 }
                 Ok(_) => return Ok(refused(Reason::InvalidPayload)),
                 Err(reason) => {
@@ -146,16 +155,69 @@ impl<H: Host> Settler<H> {
             expires_at: record.expires_at,
             identifier: None,
             look_only: false,
+            once: request.once,
         };
-        Ok(match self.claim(&claim).await? {
-            ClaimReply::Settled(settlement) => Outcome::Settled(settlement),
-            ClaimReply::Refused(reason) => refused(reason),
-            ClaimReply::Pending { transaction } => Outcome::Pending { transaction },
-            ClaimReply::Busy | ClaimReply::IdentifierTaken => Outcome::Unavailable,
-            ClaimReply::Fresh => {
-                shared.release(&claim.payment, claim.ticket)?;
-                Outcome::Unavailable
+        let reply = self.claim(&claim).await?;
+        if reply == ClaimReply::Fresh {
+            shared.release(&claim.payment, claim.ticket)?;
+        }
+        Ok(outcome_of(reply))
+    }
+
+    /// Claims a payment and settles it. A payment that was settled for
+    /// something else is refused with the transaction that settled it, so that
+    /// who asks can find the money.
+    ///
+    /// # Errors
+    /// The disk failed: nothing may be delivered.
+    pub async fn charge(&self, request: ChargeRequest) -> Result<Outcome, StoreError> {
+        let ChargeRequest { claim, settle } = request;
+        match self.claim(&claim).await? {
+            // Nothing was sent: if the process dies here, the claim is free
+            // again after its lease.
+            ClaimReply::Fresh => self.settle(settle).await,
+            ClaimReply::Refused(reason) => {
+                let known = self.shared.store.payment(&claim.payment)?;
+                let transaction = known.and_then(super::record::PaymentRecord::transaction);
+                Ok(Outcome::Failed { reason, transaction })
             }
+            reply => Ok(outcome_of(reply)),
+        }
+    }
+
+    /// Whether a payment could be settled now: not used here, and good on the
+    /// chain. Binds nothing, writes nothing, sends nothing.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn verify(&self, request: &VerifyRequest) -> Result<Verdict, StoreError> {
+        let shared = &self.shared;
+        let now = shared.host.now();
+        let payment = match exact::verify(&request.payload, &request.terms, now) {
+            Ok(payment) if payment.identity() == request.payment => payment,
+            Ok(_) => return Ok(Verdict::Invalid(Reason::InvalidPayload)),
+            Err(reason) => return Ok(Verdict::Invalid(reason)),
+        };
+        if let Some(known) = shared.store.payment(&request.payment)? {
+            match (known.standing_for(&request.resource, now), known.state) {
+                (Claim::OtherResource, _) => {
+                    return Ok(Verdict::Invalid(Reason::DuplicateSettlement));
+                }
+                // Who asked for this to be settled, and does not know yet what
+                // became of it, will be told when asking again.
+                (Claim::Settled(_), _) | (Claim::InFlight, State::Submitted { .. }) => {
+                    return Ok(Verdict::Valid);
+                }
+                (Claim::Fresh | Claim::InFlight, _) => {}
+            }
+        }
+        if shared.is_out_of_favour(&payment.payer()) {
+            return Ok(Verdict::Invalid(Reason::TooManyFailures));
+        }
+        Ok(match (&self.lane, &payment) {
+            (Lane::Evm(lane), VerifiedPayment::Evm(payment)) => lane.verify(payment).await,
+            (Lane::Solana(lane), VerifiedPayment::Solana(payment)) => lane.verify(payment).await,
+            _ => Verdict::Invalid(Reason::InvalidNetwork),
         })
     }
 
@@ -202,5 +264,15 @@ impl<H: Host> Settler<H> {
             Lane::Evm(lane) => lane.settle(job).await,
             Lane::Solana(lane) => lane.settle(job).await,
         }
+    }
+}
+
+/// What a claim comes to for who wants the payment settled.
+fn outcome_of(reply: ClaimReply) -> Outcome {
+    match reply {
+        ClaimReply::Settled(settlement) => Outcome::Settled(settlement),
+        ClaimReply::Refused(reason) => refused(reason),
+        ClaimReply::Pending { transaction } => Outcome::Pending { transaction },
+        ClaimReply::Busy | ClaimReply::IdentifierTaken | ClaimReply::Fresh => Outcome::Unavailable,
     }
 }

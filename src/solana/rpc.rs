@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::settle::SignedTransaction;
+use super::verify::VerifiedPayment;
+use crate::encoding::encode_base64;
 use crate::protocol::Reason;
 
 /// The `params` of `simulateTransaction`: what would become of it now.
@@ -15,6 +17,15 @@ pub fn simulate_transaction_params(transaction: &SignedTransaction) -> Value {
     json!([
         transaction.to_base64(),
         { "encoding": "base64", "sigVerify": true, "commitment": "confirmed" },
+    ])
+}
+
+/// The `params` of `simulateTransaction` for a payment without the fee payer's
+/// signature: what would become of it if that were added.
+pub fn simulate_unsigned_params(payment: &VerifiedPayment) -> Value {
+    json!([
+        encode_base64(&payment.transaction().to_bytes()),
+        { "encoding": "base64", "sigVerify": false, "commitment": "confirmed" },
     ])
 }
 

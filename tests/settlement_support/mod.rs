@@ -90,6 +90,7 @@ impl Default for Setup {
                 daily_spend: None,
                 low_balance: None,
                 quorum_above: None,
+                accounts: vec![],
             },
         }
     }
@@ -313,6 +314,7 @@ impl World {
             expires_at: payment.expires_at,
             identifier: None,
             look_only: false,
+            once: false,
         }
     }
 
@@ -416,7 +418,7 @@ impl World {
             Some(Outcome::Settled(settlement)) => self.deliver(&payment, &resource, settlement),
             Some(Outcome::Failed { reason, .. }) => Answer::Refused(reason),
             Some(Outcome::Pending { transaction }) => Answer::Pending(transaction),
-            Some(Outcome::Unavailable) => Answer::Unavailable,
+            Some(Outcome::Unavailable | Outcome::LimitReached) => Answer::Unavailable,
         }
     }
 
@@ -625,6 +627,7 @@ impl Payment {
             payload: self.payload.clone(),
             redeliver_seconds: REDELIVER,
             once: false,
+            account: None,
         }
     }
 
@@ -803,6 +806,7 @@ pub mod tables {
         journal: RefCell<BTreeMap<String, String>>,
         names: RefCell<BTreeMap<String, String>>,
         spent: RefCell<BTreeMap<u64, u128>>,
+        account_spent: RefCell<BTreeMap<(String, u64), u128>>,
         /// Whether the disk fails.
         pub is_broken: Cell<bool>,
     }
@@ -900,6 +904,22 @@ pub mod tables {
         fn set_spent_on(&self, day: u64, amount: u128) -> Result<(), StoreError> {
             self.check()?;
             self.0.spent.borrow_mut().insert(day, amount);
+            Ok(())
+        }
+
+        fn account_spent_on(&self, account: &str, day: u64) -> Result<u128, StoreError> {
+            self.check()?;
+            Ok(self.0.account_spent.borrow().get(&(account.into(), day)).copied().unwrap_or(0))
+        }
+
+        fn set_account_spent_on(
+            &self,
+            account: &str,
+            day: u64,
+            amount: u128,
+        ) -> Result<(), StoreError> {
+            self.check()?;
+            self.0.account_spent.borrow_mut().insert((account.into(), day), amount);
             Ok(())
         }
 

@@ -48,6 +48,8 @@ fn load(config: &Value) -> Loaded {
         solana_fee_payer_keys: text("SOLANA_FEE_PAYER_KEYS"),
         rpc_urls: text("RPC_URLS"),
         grant_secret: text("GRANT_SECRET"),
+        facilitator: config.get("FACILITATOR").cloned(),
+        facilitator_tokens: text("FACILITATOR_TOKENS"),
         missing_bindings: vec![],
     })
 }
