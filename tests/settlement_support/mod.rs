@@ -824,6 +824,12 @@ pub mod tables {
             entries
         }
 
+        /// All that was spent for an account.
+        pub fn account_spent(&self, account: &str) -> u128 {
+            let spent = self.account_spent.borrow();
+            spent.iter().filter(|((name, _), _)| name == account).map(|(_, spent)| spent).sum()
+        }
+
         pub fn payments(&self) -> usize {
             self.payments.borrow().len()
         }
