@@ -88,6 +88,15 @@ impl<'a> Fields<'a> {
         texts
     }
 
+    /// A yes or no that may be left out, for no.
+    pub fn flag(&self, name: &str, faults: &mut Faults) -> bool {
+        let Some(value) = self.get(name) else { return false };
+        if !value.is_boolean() {
+            self.fault(name, "must be true or false", faults);
+        }
+        value.as_bool().unwrap_or_default()
+    }
+
     /// A whole number within bounds that may be left out.
     pub fn number(
         &self,

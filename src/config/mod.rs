@@ -5,6 +5,7 @@
 //! the routes are kept apart from the rest of the configuration.
 
 mod fields;
+mod listing;
 mod network;
 mod pattern;
 mod read;
@@ -14,6 +15,7 @@ mod route;
 use std::fmt;
 use std::time::Duration;
 
+pub use listing::Service;
 pub use network::{Chain, Network};
 pub use pattern::{Pattern, PatternSet};
 pub use read::{Settings, read};

@@ -10,6 +10,7 @@ use super::{
     Chain, Config, Faults, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, Route,
 };
 use crate::evm::RelayerKey;
+use crate::path::CanonicalPath;
 use crate::solana::FeePayerKey;
 
 /// The variables and secrets, as the runtime found them.
@@ -86,6 +87,11 @@ pub fn read(settings: &Settings) -> Loaded {
     let entries = entries.unwrap_or_default().into_iter();
     let routes: Vec<Route> =
         entries.filter_map(|entry| entry.into_route(&seller, &mut faults)).collect();
+    if let Some(patterns) = &patterns
+        && faults.0.is_empty()
+    {
+        find_mislisted(&routes, patterns, &mut faults);
+    }
     faults.0.dedup();
     let config = if faults.0.is_empty() {
         Ok(Config { routes, networks, relayers, fee_payers, grant_keys })
@@ -93,6 +99,20 @@ pub fn read(settings: &Settings) -> Loaded {
         Err(faults)
     };
     Loaded { origin, patterns, config }
+}
+
+/// What is listed must be sold by the route that lists it: `/a/*` is listed as
+/// `/a/`, which may be another route's, of another price.
+fn find_mislisted(routes: &[Route], patterns: &PatternSet, faults: &mut Faults) {
+    for (number, route) in routes.iter().enumerate() {
+        let Some(method) = &route.listed else { continue };
+        let Ok(path) = CanonicalPath::parse(route.pattern.path()) else { continue };
+        if patterns.route_of(&path, method) != Some(number) {
+            let problem =
+                format!("would list {method} {}, which another route sells", path.as_str());
+            faults.add(format!("ROUTES[{number}].listed"), problem);
+        }
+    }
 }
 
 fn read_origin(value: Option<&Value>, faults: &mut Faults) -> Option<Origin> {
