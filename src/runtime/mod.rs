@@ -6,6 +6,7 @@
 mod app;
 mod challenge;
 mod clock;
+mod discovery;
 mod head;
 mod health;
 mod js;
@@ -29,6 +30,9 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
     let head = head::RequestHead::new(&request);
     if health::is_asked_for(&head) {
         return health::answer(&app, &env).await;
+    }
+    if let Some(document) = discovery::document(&app, &head) {
+        return discovery::answer(&document);
     }
     match gate::decide(&app.loaded, &head, clock::now()) {
         Decision::Forward(path) => {
