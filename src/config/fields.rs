@@ -94,13 +94,13 @@ impl<'a> Fields<'a> {
         texts
     }
 
-    /// Whether a switch that may be left out is on.
+    /// A yes or no that may be left out, for no.
     pub fn flag(&self, name: &str, faults: &mut Faults) -> bool {
-        let value = self.get(name);
-        if value.is_some_and(|value| !value.is_boolean()) {
+        let Some(value) = self.get(name) else { return false };
+        if !value.is_boolean() {
             self.fault(name, "must be true or false", faults);
         }
-        value.and_then(Value::as_bool).unwrap_or(false)
+        value.as_bool().unwrap_or_default()
     }
 
     /// A table within this one that may be left out, in the order of its keys.

@@ -6,6 +6,7 @@
 
 mod facilitator;
 mod fields;
+mod listing;
 mod network;
 mod pattern;
 mod read;
@@ -16,6 +17,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use facilitator::{Account, Facilitator, PayTo};
+pub use listing::Service;
 pub use network::{Chain, Network};
 pub use pattern::{Pattern, PatternSet};
 pub use read::{Settings, read};

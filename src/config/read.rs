@@ -12,6 +12,7 @@ use super::{
     Route,
 };
 use crate::evm::RelayerKey;
+use crate::path::CanonicalPath;
 use crate::solana::FeePayerKey;
 
 /// The variables and secrets, as the runtime found them.
@@ -96,6 +97,11 @@ pub fn read(settings: &Settings) -> Loaded {
     let value = settings.facilitator.as_ref();
     let facilitator =
         value.and_then(|value| Facilitator::read(value, tokens, &networks, &mut faults));
+    if let Some(patterns) = &patterns
+        && faults.0.is_empty()
+    {
+        find_mislisted(&routes, patterns, &mut faults);
+    }
     faults.0.dedup();
     let config = if faults.0.is_empty() {
         Ok(Config { routes, networks, relayers, fee_payers, grant_keys, facilitator })
@@ -104,6 +110,20 @@ pub fn read(settings: &Settings) -> Loaded {
     };
     let facilitator_path = value.and_then(facilitator::path_of);
     Loaded { origin, patterns, facilitator_path, config }
+}
+
+/// What is listed must be sold by the route that lists it: `/a/*` is listed as
+/// `/a/`, which may be another route's, of another price.
+fn find_mislisted(routes: &[Route], patterns: &PatternSet, faults: &mut Faults) {
+    for (number, route) in routes.iter().enumerate() {
+        let Some(method) = &route.listed else { continue };
+        let Ok(path) = CanonicalPath::parse(route.pattern.path()) else { continue };
+        if patterns.route_of(&path, method) != Some(number) {
+            let problem =
+                format!("would list {method} {}, which another route sells", path.as_str());
+            faults.add(format!("ROUTES[{number}].listed"), problem);
+        }
+    }
 }
 
 fn read_origin(value: Option<&Value>, faults: &mut Faults) -> Option<Origin> {

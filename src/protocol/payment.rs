@@ -49,6 +49,10 @@ pub const PAYMENT_REQUIRED_HEADER: &str = "PAYMENT-REQUIRED";
 /// is repeated can be told from a new one.
 pub const PAYMENT_IDENTIFIER: &str = "payment-identifier";
 
+/// The extension by which facilitators and crawlers learn how a resource is
+/// asked for.
+pub const BAZAAR: &str = "bazaar";
+
 /// The largest payment that is read, in bytes of JSON: room for a Solana
 /// transaction (1,232 bytes), what was accepted, and extensions.
 pub const MAX_PAYMENT_BYTES: usize = 16 * 1024;

@@ -11,7 +11,7 @@ use super::challenge::hints;
 use super::head::RequestHead;
 use super::purchase::settler_of;
 use super::settler_client::{SettlerClient, new_ticket};
-use super::{body, clock, respond};
+use super::{body, clock, discovery, respond};
 use crate::config::{Account, Config, Facilitator};
 use crate::facilitator::accepts::AcceptsRequest;
 use crate::facilitator::access::{Meter, account_of};
@@ -74,6 +74,9 @@ pub async fn answer(
         let response = respond::error(405, "this endpoint answers to another method")?;
         response.headers().set("Allow", endpoint.method())?;
         return Ok(response);
+    }
+    if endpoint == Endpoint::Resources {
+        return discovery::resources(config, head);
     }
     let authorization = head.header("Authorization");
     let Some(account) = account_of(facilitator, authorization.as_deref()) else {

@@ -7,6 +7,7 @@ mod app;
 mod body;
 mod challenge;
 mod clock;
+mod discovery;
 mod facilitator;
 mod head;
 mod health;
@@ -34,6 +35,9 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
     }
     if let Some(endpoint) = facilitator::asked_for(&app, &head) {
         return facilitator::answer(&app, &env, &context, &request, &head, endpoint).await;
+    }
+    if let Some(document) = discovery::document(&app, &head) {
+        return discovery::answer(&document);
     }
     match gate::decide(&app.loaded, &head, clock::now()) {
         Decision::Forward(path) => {
