@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+const SECONDS_PER_DAY: u64 = 86_400;
+
 /// Whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UnixSeconds(pub u64);
@@ -21,13 +23,23 @@ impl UnixSeconds {
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
-}
 
-impl UnixSeconds {
+    /// The number of the day (UTC), counted from 1970-01-01.
+    #[must_use]
+    pub const fn day(self) -> u64 {
+        self.0 / SECONDS_PER_DAY
+    }
+
+    /// How many seconds are left of the day (UTC).
+    #[must_use]
+    pub const fn to_midnight(self) -> u64 {
+        SECONDS_PER_DAY - self.0 % SECONDS_PER_DAY
+    }
+
     /// The time as ISO 8601 spells it: `2023-11-14T22:13:20Z`.
     #[must_use]
     pub fn iso8601(self) -> String {
-        let (days, seconds) = (self.0 / 86_400, self.0 % 86_400);
+        let (days, seconds) = (self.day(), self.0 % SECONDS_PER_DAY);
         // Years begin in March here, so that the day that comes and goes is
         // their last, and eras of 400 years repeat (H. Hinnant,
         // "chrono-Compatible Low-Level Date Algorithms", civil_from_days).
@@ -62,7 +74,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         's' => 1,
         'm' => 60,
         'h' => 3_600,
-        'd' => 86_400,
+        'd' => SECONDS_PER_DAY,
         _ => return None,
     };
     let digits = text.strip_suffix(unit)?;

@@ -36,8 +36,6 @@ const REPEAT_SECONDS: u64 = 86_400;
 /// asks again, in seconds.
 const COLLECT_SECONDS: u64 = 600;
 
-const SECONDS_PER_DAY: u64 = 86_400;
-
 /// What a request asks of the facilitator, if it asks anything of it.
 pub fn asked_for(app: &App, head: &RequestHead) -> Option<Endpoint> {
     let base = app.loaded.facilitator_path.as_ref()?;
@@ -165,7 +163,7 @@ impl Exchange<'_> {
 
     async fn settle(&self, order: Order) -> worker::Result<Answer> {
         let now = clock::now();
-        let to_midnight = SECONDS_PER_DAY - now.0 % SECONDS_PER_DAY;
+        let to_midnight = now.to_midnight();
         let payment = match order.check(now) {
             Ok(payment) => payment,
             Err(reason) => {

@@ -183,7 +183,9 @@ impl Store for SqlStore {
 
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {
         self.run("DELETE FROM payments WHERE keep_until < ?", vec![seconds(now)])?;
-        self.run("DELETE FROM identifiers WHERE payment NOT IN (SELECT id FROM payments)", vec![])
+        self.run("DELETE FROM identifiers WHERE payment NOT IN (SELECT id FROM payments)", vec![])?;
+        let yesterday = seconds(UnixSeconds(now.day().saturating_sub(1)));
+        self.run("DELETE FROM account_spending WHERE day < ?", vec![yesterday])
     }
 }
 

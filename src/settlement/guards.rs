@@ -40,8 +40,6 @@ const BALANCE_SECONDS: u64 = 10;
 /// How often a low balance is written to the log, in seconds.
 const REPORT_SECONDS: u64 = 3_600;
 
-const SECONDS_PER_DAY: u64 = 86_400;
-
 /// What the guards remember while their Settler lives.
 #[derive(Default)]
 pub(super) struct Guards {
@@ -188,7 +186,7 @@ impl<H: Host> Shared<H> {
     }
 
     fn today(&self) -> u64 {
-        self.host.now().0 / SECONDS_PER_DAY
+        self.host.now().day()
     }
 }
 
