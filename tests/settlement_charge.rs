@@ -6,7 +6,7 @@ mod settlement_support;
 use std::rc::Rc;
 
 use edge402::protocol::Reason;
-use edge402::settlement::{ChargeRequest, Outcome, State, StoreError, Verdict, VerifyRequest};
+use edge402::settlement::{Outcome, SettleRequest, State, StoreError, Verdict};
 use serde_json::json;
 use settlement_support::{Fault, Handle, Payment, Setup, World};
 
@@ -16,19 +16,21 @@ fn payment(number: u8) -> Payment {
     Payment::new(number, number, 600)
 }
 
+fn order(world: &World, payment: &Payment, resource: &str) -> SettleRequest {
+    let mut order = payment.settle_request(&world.claim_request(payment, resource));
+    order.account = Some("acme".into());
+    order
+}
+
 fn start_charge(
     world: &Rc<World>,
     payment: &Payment,
     resource: &str,
     once: bool,
 ) -> Handle<Option<Result<Outcome, StoreError>>> {
-    let mut claim = world.claim_request(payment, resource);
-    claim.once = once;
-    let mut settle = payment.settle_request(&claim);
-    settle.once = once;
-    settle.account = Some("acme".into());
-    let (world, request) = (Rc::clone(world), ChargeRequest { claim, settle });
-    let asker = Rc::clone(&world);
+    let mut request = order(world, payment, resource);
+    request.once = once;
+    let asker = Rc::clone(world);
     world.start(async move { asker.ask(|it| async move { it.charge(request).await }).await })
 }
 
@@ -38,12 +40,7 @@ fn charge(world: &Rc<World>, payment: &Payment, once: bool) -> Outcome {
 }
 
 fn verify(world: &Rc<World>, payment: &Payment, resource: &str) -> Verdict {
-    let request = VerifyRequest {
-        payment: payment.id.clone(),
-        resource: resource.into(),
-        terms: payment.terms.clone(),
-        payload: payment.payload.clone(),
-    };
+    let request = order(world, payment, resource);
     let settler = world.settler();
     world.wait(async move { settler.verify(&request).await.unwrap() })
 }
@@ -223,6 +220,6 @@ fn an_order_of_an_earlier_version_has_no_account() {
     let mut written = json!(settle);
     assert!(written.as_object_mut().unwrap().remove("account").is_none());
     let text = written.to_string();
-    let read: edge402::settlement::SettleRequest = serde_json::from_str(&text).unwrap();
+    let read: SettleRequest = serde_json::from_str(&text).unwrap();
     assert_eq!(read.account, None);
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{BadRequest, Endpoint, Order};
 use crate::protocol::{Reason, SettlementResponse};
 use crate::settlement::{Outcome, Verdict};
+use crate::time::UnixSeconds;
 
 /// An answer: HTTP status, JSON, and when to come again, in seconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,8 +88,8 @@ pub fn verified(verdict: Verdict, payer: Option<String>) -> Answer {
 /// How soon to ask again about what is not decided, in seconds.
 const RETRY_SECONDS: u64 = 2;
 
-/// The answer of `/settle`.
-pub fn settled(order: &Order, outcome: Outcome, payer: Option<&str>, to_midnight: u64) -> Answer {
+/// The answer of `/settle`, at this time.
+pub fn settled(order: &Order, outcome: Outcome, payer: Option<&str>, now: UnixSeconds) -> Answer {
     let failed = |reason, transaction: Option<String>| SettlementResponse {
         success: false,
         error_reason: Some(reason),
@@ -113,7 +114,7 @@ pub fn settled(order: &Order, outcome: Outcome, payer: Option<&str>, to_midnight
         }
         Outcome::LimitReached => {
             let text = "the day's limit on fees is reached; nothing was charged";
-            return try_later(Endpoint::Settle, 429, text, to_midnight);
+            return try_later(Endpoint::Settle, 429, text, now.to_midnight());
         }
         Outcome::Failed { reason, transaction } => failed(reason, transaction),
         Outcome::Pending { transaction } => failed(Reason::SettlementPending, Some(transaction)),

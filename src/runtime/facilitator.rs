@@ -13,6 +13,7 @@ use super::purchase::settler_of;
 use super::settler_client::{SettlerClient, new_ticket};
 use super::{body, clock, discovery, respond};
 use crate::config::{Account, Config, Facilitator};
+use crate::exact::VerifiedPayment;
 use crate::facilitator::accepts::AcceptsRequest;
 use crate::facilitator::access::{Meter, account_of};
 use crate::facilitator::answer::{Answer, bad_request, settled, try_later, verified};
@@ -20,9 +21,7 @@ use crate::facilitator::order::idempotency_key;
 use crate::facilitator::{Endpoint, MAX_BODY, Order, supported};
 use crate::gate::Head as _;
 use crate::path::{CanonicalPath, UrlParts};
-use crate::settlement::{
-    ChargeRequest, ClaimRequest, Outcome, SettleRequest, Verdict, VerifyRequest,
-};
+use crate::settlement::{Outcome, SettleRequest, Verdict};
 
 thread_local! {
     static METER: RefCell<Meter> = RefCell::default();
@@ -133,7 +132,7 @@ impl Exchange<'_> {
         if self.endpoint == Endpoint::Verify {
             self.verify(&order).await
         } else {
-            self.settle(order).await
+            self.settle(&order).await
         }
     }
 
@@ -142,55 +141,47 @@ impl Exchange<'_> {
             Ok(payment) => payment,
             Err(reason) => return Ok(verified(Verdict::Invalid(reason), None)),
         };
-        let Some(name) = settler_of(self.config, order.network, &payment) else {
-            return Ok(verified(Verdict::Unknown, None));
-        };
-        let request = VerifyRequest {
-            payment: payment.identity(),
-            resource: order.resource(self.account, self.key.as_deref()),
-            terms: order.terms.clone(),
-            payload: order.payload.clone(),
-        };
-        let verdict = match SettlerClient::new(self.env, &name)?.verify(&request).await {
-            Ok(verdict) => verdict,
-            Err(error) => {
-                console_error!("verify: {}", error.to_string());
-                Verdict::Unknown
-            }
-        };
+        let (settler, request) = self.request(order, &payment)?;
+        let verdict = settler.verify(&request).await.unwrap_or_else(|error| {
+            console_error!("verify: {}", error.to_string());
+            Verdict::Unknown
+        });
         Ok(verified(verdict, Some(payment.payer())))
     }
 
-    async fn settle(&self, order: Order) -> worker::Result<Answer> {
+    async fn settle(&self, order: &Order) -> worker::Result<Answer> {
         let now = clock::now();
-        let to_midnight = now.to_midnight();
         let payment = match order.check(now) {
             Ok(payment) => payment,
             Err(reason) => {
                 let outcome = Outcome::Failed { reason, transaction: None };
-                return Ok(settled(&order, outcome, None, to_midnight));
+                return Ok(settled(order, outcome, None, now));
             }
         };
-        let Some(name) = settler_of(self.config, order.network, &payment) else {
-            return Ok(settled(&order, Outcome::Unavailable, None, to_midnight));
-        };
-        let resource = order.resource(self.account, self.key.as_deref());
+        let (settler, request) = self.request(order, &payment)?;
+        let outcome = settler.charge(&request).await.unwrap_or_else(|error| {
+            // Whether it was sent is not known here; the Settler knows, and the
+            // same request asks it again.
+            console_error!("settle: {}", error.to_string());
+            Outcome::Unavailable
+        });
+        Ok(settled(order, outcome, Some(&payment.payer()), now))
+    }
+
+    /// The Settler of a payment, and what it is asked.
+    fn request(
+        &self,
+        order: &Order,
+        payment: &VerifiedPayment,
+    ) -> worker::Result<(SettlerClient, SettleRequest)> {
+        let name = settler_of(self.config, order.network, payment).ok_or("no Settler")?;
         // A server that does not name its request may be asking for a second
         // delivery as well as for a lost answer: it is told once.
         let once = self.key.is_none();
-        let claim = ClaimRequest {
+        let request = SettleRequest {
             payment: payment.identity(),
-            resource: resource.clone(),
             ticket: new_ticket()?,
-            expires_at: payment.expires_at(now),
-            identifier: None,
-            look_only: false,
-            once,
-        };
-        let settle = SettleRequest {
-            payment: claim.payment.clone(),
-            ticket: claim.ticket,
-            resource,
+            resource: order.resource(self.account, self.key.as_deref()),
             network: self.config.networks.get(order.network).ok_or("no such network")?.id,
             terms: order.terms.clone(),
             payload: order.payload.clone(),
@@ -198,17 +189,7 @@ impl Exchange<'_> {
             once,
             account: Some(self.account.name.clone()),
         };
-        let settler = SettlerClient::new(self.env, &name)?;
-        let outcome = match settler.charge(&ChargeRequest { claim, settle }).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                // Whether it was sent is not known here; the Settler knows, and
-                // the same request asks it again.
-                console_error!("settle: {}", error.to_string());
-                Outcome::Unavailable
-            }
-        };
-        Ok(settled(&order, outcome, Some(&payment.payer()), to_midnight))
+        Ok((SettlerClient::new(self.env, &name)?, request))
     }
 }
 

@@ -9,8 +9,7 @@ use worker::web_sys::{RequestInit, Response};
 
 use super::js;
 use crate::settlement::{
-    ChargeRequest, ClaimReply, ClaimRequest, Health, Outcome, ReleaseRequest, SettleRequest,
-    Verdict, VerifyRequest,
+    ClaimReply, ClaimRequest, Health, Outcome, ReleaseRequest, SettleRequest, Verdict,
 };
 
 /// The Settler of one relayer on one network.
@@ -36,12 +35,12 @@ impl SettlerClient {
     }
 
     /// Claims a payment and settles it.
-    pub async fn charge(&self, request: &ChargeRequest) -> worker::Result<Outcome> {
+    pub async fn charge(&self, request: &SettleRequest) -> worker::Result<Outcome> {
         self.call("charge", request).await
     }
 
     /// Asks whether a payment could be settled.
-    pub async fn verify(&self, request: &VerifyRequest) -> worker::Result<Verdict> {
+    pub async fn verify(&self, request: &SettleRequest) -> worker::Result<Verdict> {
         self.call("verify", request).await
     }
 

@@ -79,30 +79,23 @@ pub struct SettleRequest {
     pub account: Option<String>,
 }
 
-/// Asks for a payment to be claimed and settled in one go, for who has nothing
-/// to do in between.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ChargeRequest {
-    /// The claim.
-    pub claim: ClaimRequest,
-    /// What to settle if the claim is fresh.
-    pub settle: SettleRequest,
+impl SettleRequest {
+    /// The claim to go with it, for a payment that can't land any more from
+    /// then on.
+    pub fn claim(&self, expires_at: UnixSeconds) -> ClaimRequest {
+        ClaimRequest {
+            payment: self.payment.clone(),
+            resource: self.resource.clone(),
+            ticket: self.ticket,
+            expires_at,
+            identifier: None,
+            look_only: false,
+            once: self.once,
+        }
+    }
 }
 
-/// Asks whether a payment could be settled, and changes nothing.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct VerifyRequest {
-    /// The payment's identity.
-    pub payment: String,
-    /// What it is to buy: what it has bought already makes it no worse.
-    pub resource: String,
-    /// What the payment must be.
-    pub terms: Terms,
-    /// The payment, as the client sent it.
-    pub payload: Box<RawValue>,
-}
-
-/// What is to be said of a [`VerifyRequest`].
+/// Whether an order could be settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// The chain would take it now.

@@ -31,10 +31,7 @@ pub mod store;
 
 pub use guards::{Health, Limits};
 pub use host::Host;
-pub use messages::{
-    ChargeRequest, ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest, Verdict,
-    VerifyRequest,
-};
+pub use messages::{ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest, Verdict};
 pub use record::{PaymentRecord, Settlement, State};
 pub use settler::Settler;
 pub use store::{JournalEntry, Store, StoreError};

@@ -9,11 +9,12 @@ use super::record::Claim;
 use super::shared::{JOIN_LIMIT, Job, Shared, WAKE_SECONDS, refused};
 use super::solana::SolanaLane;
 use super::{
-    ChargeRequest, ClaimReply, ClaimRequest, Health, Host, Outcome, PaymentRecord, ReleaseRequest,
-    SettleRequest, State, Store, StoreError, Verdict, VerifyRequest,
+    ClaimReply, ClaimRequest, Health, Host, Outcome, PaymentRecord, ReleaseRequest, SettleRequest,
+    State, Store, StoreError, Verdict,
 };
 use crate::exact::{self, VerifiedPayment};
 use crate::protocol::Reason;
+use crate::time::UnixSeconds;
 
 pub use super::shared::LaneParts;
 
@@ -127,36 +128,17 @@ impl<H: Host> Settler<H> {
             // It may have been issued before a restart.
             shared.live.borrow_mut().insert(request.ticket);
             let verified_at = shared.host.now();
-            match exact::verify(&request.payload, &request.terms, verified_at) {
-                Ok(payment) if payment.identity() == request.payment => {
-                    if shared.is_out_of_favour(&payment.payer()) {
-                        return shared.refuse(&request, Reason::TooManyFailures);
-                    }
-                    let (id, once) = (request.payment.clone(), request.once);
-                    let outcome = self.lane_settle(Job { request, payment, verified_at }).await?;
-                    return match outcome {
-                        Outcome::Settled(_) if once => shared.deliver_once(&id),
-                        outcome => Ok(outcome),
-                    };
-                }
-                Ok(_) => return Ok(refused(Reason::InvalidPayload)),
+            return match verify(&request, verified_at) {
+                Ok(payment) => self.settle_verified(request, payment, verified_at).await,
                 Err(reason) => {
                     shared.release(&request.payment, request.ticket)?;
-                    return Ok(refused(reason));
+                    Ok(refused(reason))
                 }
-            }
+            };
         }
         // The lease ran out and a retry for the same resource took over: its
         // outcome is this one's.
-        let claim = ClaimRequest {
-            payment: request.payment,
-            resource: request.resource,
-            ticket: request.ticket,
-            expires_at: record.expires_at,
-            identifier: None,
-            look_only: false,
-            once: request.once,
-        };
+        let claim = request.claim(record.expires_at);
         let reply = self.claim(&claim).await?;
         if reply == ClaimReply::Fresh {
             shared.release(&claim.payment, claim.ticket)?;
@@ -164,21 +146,25 @@ impl<H: Host> Settler<H> {
         Ok(outcome_of(reply))
     }
 
-    /// Claims a payment and settles it. A payment that was settled for
-    /// something else is refused with the transaction that settled it, so that
-    /// who asks can find the money.
+    /// Claims a payment and settles it, for who has nothing to do in between.
+    /// One that was settled for something else is refused with the transaction
+    /// that settled it, so that who asks can find the money.
     ///
     /// # Errors
     /// The disk failed: nothing may be delivered.
-    pub async fn charge(&self, request: ChargeRequest) -> Result<Outcome, StoreError> {
-        let ChargeRequest { claim, settle } = request;
-        match self.claim(&claim).await? {
+    pub async fn charge(&self, request: SettleRequest) -> Result<Outcome, StoreError> {
+        let now = self.shared.host.now();
+        let payment = match verify(&request, now) {
+            Ok(payment) => payment,
+            Err(reason) => return Ok(refused(reason)),
+        };
+        match self.claim(&request.claim(payment.expires_at(now))).await? {
             // Nothing was sent: if the process dies here, the claim is free
             // again after its lease.
-            ClaimReply::Fresh => self.settle(settle).await,
+            ClaimReply::Fresh => self.settle_verified(request, payment, now).await,
             ClaimReply::Refused(reason) => {
-                let known = self.shared.store.payment(&claim.payment)?;
-                let transaction = known.and_then(super::record::PaymentRecord::transaction);
+                let known = self.shared.store.payment(&request.payment)?;
+                let transaction = known.and_then(PaymentRecord::transaction);
                 Ok(Outcome::Failed { reason, transaction })
             }
             reply => Ok(outcome_of(reply)),
@@ -190,12 +176,11 @@ impl<H: Host> Settler<H> {
     ///
     /// # Errors
     /// The disk failed.
-    pub async fn verify(&self, request: &VerifyRequest) -> Result<Verdict, StoreError> {
+    pub async fn verify(&self, request: &SettleRequest) -> Result<Verdict, StoreError> {
         let shared = &self.shared;
         let now = shared.host.now();
-        let payment = match exact::verify(&request.payload, &request.terms, now) {
-            Ok(payment) if payment.identity() == request.payment => payment,
-            Ok(_) => return Ok(Verdict::Invalid(Reason::InvalidPayload)),
+        let payment = match verify(request, now) {
+            Ok(payment) => payment,
             Err(reason) => return Ok(Verdict::Invalid(reason)),
         };
         if let Some(known) = shared.store.payment(&request.payment)? {
@@ -259,12 +244,37 @@ impl<H: Host> Settler<H> {
         self.shared.health(waiting, in_air)
     }
 
+    /// Settles what was claimed and verified.
+    async fn settle_verified(
+        &self,
+        request: SettleRequest,
+        payment: VerifiedPayment,
+        verified_at: UnixSeconds,
+    ) -> Result<Outcome, StoreError> {
+        let shared = &self.shared;
+        if shared.is_out_of_favour(&payment.payer()) {
+            return shared.refuse(&request, Reason::TooManyFailures);
+        }
+        let (id, once) = (request.payment.clone(), request.once);
+        match self.lane_settle(Job { request, payment, verified_at }).await? {
+            Outcome::Settled(_) if once => shared.deliver_once(&id),
+            outcome => Ok(outcome),
+        }
+    }
+
     async fn lane_settle(&self, job: Job) -> Result<Outcome, StoreError> {
         match &self.lane {
             Lane::Evm(lane) => lane.settle(job).await,
             Lane::Solana(lane) => lane.settle(job).await,
         }
     }
+}
+
+/// The payment that is to be settled, if it is the one that it is said to be.
+fn verify(request: &SettleRequest, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
+    let payment = exact::verify(&request.payload, &request.terms, now)?;
+    let is_it = payment.identity() == request.payment;
+    if is_it { Ok(payment) } else { Err(Reason::InvalidPayload) }
 }
 
 /// What a claim comes to for who wants the payment settled.
