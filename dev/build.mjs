@@ -61,9 +61,16 @@ const WASM_FEATURES = [
  */
 const SHRINKING = ['-Oz', '--one-caller-inline-max-function-size=20', '--reorder-functions-by-name', '--strip-debug', '--strip-producers'];
 
+/**
+ * Classes that the crates `worker` and `wasm-streams` offer to JavaScript, and
+ * that nothing here makes: without their exports their code goes, too.
+ */
+const UNUSED_CLASSES = ['containerstartupoptions', 'minifyconfig', 'r2range', 'intounderlying'];
+
 async function shrink({ wasmOpt }, quiet) {
   const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
-  await run(wasmOpt, [...SHRINKING, ...features, WORKER_WASM, '-o', WORKER_WASM], { quiet, cwd: ROOT });
+  const unused = `--remove-exports=${UNUSED_CLASSES.map((name) => `*${name}*`).join(',')}`;
+  await run(wasmOpt, [unused, ...SHRINKING, ...features, WORKER_WASM, '-o', WORKER_WASM], { quiet, cwd: ROOT });
 }
 
 function isBuilt(stamp, hash) {
