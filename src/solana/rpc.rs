@@ -4,7 +4,6 @@
 //! Source: Solana documentation, "HTTP methods", and `TransactionError` of
 //! the runtime, which nodes write as JSON.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::settle::SignedTransaction;
@@ -104,8 +103,7 @@ pub enum Status {
 }
 
 /// A blockhash that a transaction made now can name.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LatestBlockhash {
     /// Base58.
     pub blockhash: String,
@@ -144,7 +142,13 @@ pub fn parse_sent(result: &Value) -> Result<&str, UnexpectedResult> {
 
 /// Reads the result of `getLatestBlockhash`.
 pub fn parse_latest_blockhash(result: &Value) -> Result<LatestBlockhash, UnexpectedResult> {
-    LatestBlockhash::deserialize(member(result, "value")?).map_err(|_| UnexpectedResult)
+    let value = member(result, "value")?;
+    Ok(LatestBlockhash {
+        blockhash: member(value, "blockhash")?.as_str().ok_or(UnexpectedResult)?.to_owned(),
+        last_valid_block_height: member(value, "lastValidBlockHeight")?
+            .as_u64()
+            .ok_or(UnexpectedResult)?,
+    })
 }
 
 /// Reads the result of `getBlockHeight`.
