@@ -71,6 +71,13 @@ impl SqlStore {
         self.sql.exec(query, values).map(drop).map_err(failed)
     }
 
+    /// The amount in the first column of the one row; 0 if there is none.
+    fn amount(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<u128, StoreError> {
+        let rows = self.texts(query, values)?;
+        let Some(amount) = rows.first() else { return Ok(0) };
+        amount.parse().map_err(|_| StoreError("what was spent is no number".into()))
+    }
+
     /// The first column of each row.
     fn texts(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Vec<String>, StoreError> {
         let rows = self.sql.exec(query, values).map_err(failed)?;
@@ -143,9 +150,7 @@ impl Store for SqlStore {
     // 128 bits are more than SQLite's integers hold: a text of digits.
     fn spent_on(&self, day: u64) -> Result<u128, StoreError> {
         let query = "SELECT amount FROM spending WHERE day = ?";
-        let rows = self.texts(query, vec![seconds(UnixSeconds(day))])?;
-        let Some(amount) = rows.first() else { return Ok(0) };
-        amount.parse().map_err(|_| StoreError("what was spent is no number".into()))
+        self.amount(query, vec![seconds(UnixSeconds(day))])
     }
 
     fn set_spent_on(&self, day: u64, amount: u128) -> Result<(), StoreError> {
@@ -157,8 +162,7 @@ impl Store for SqlStore {
 
     fn account_spent_on(&self, account: &str, day: u64) -> Result<u128, StoreError> {
         let query = "SELECT amount FROM account_spending WHERE account = ? AND day = ?";
-        let rows: Vec<u128> = self.read(query, vec![account.into(), seconds(UnixSeconds(day))])?;
-        Ok(rows.into_iter().next().unwrap_or(0))
+        self.amount(query, vec![account.into(), seconds(UnixSeconds(day))])
     }
 
     fn set_account_spent_on(
