@@ -16,14 +16,14 @@ import { CHAINS, NAMES, PATH, tokenHashes } from './facilitator-support.mjs';
 import { ledger, PAGE, PAGE_PRICE, takeApart, transfersIn, unchanged, USDC_ADDRESS, USDC_MINT } from './support.mjs';
 
 const CLIENTS = { '@x402/fetch': x402Fetch, 'x402-fetch': x402FetchV1, '@faremeter/fetch': faremeterFetch };
-const HONO_TOKEN = 'the token of the Hono shops';
-const GATE_TOKEN = 'the token of another gate';
+const HONO_TOKEN = 'token-of-the-hono-shops';
+const GATE_TOKEN = 'token-of-another-gate';
 
-/** What pays where: the protocol version that a client and a server come to speak. */
+/** Who sells through whom, and what pays there: the protocol version that a client and a server come to speak. */
 const SHOPS = {
   '@x402/hono': { facilitator: 'edge402', pays: { '@x402/fetch': 2, '@faremeter/fetch': 2 } },
   'x402-hono': { facilitator: 'edge402', pays: { '@x402/fetch': 1, 'x402-fetch': 1, '@faremeter/fetch': 1 } },
-  '@faremeter/middleware, v1 and v2': { facilitator: 'edge402', pays: { '@x402/fetch': 2, '@faremeter/fetch': 2 } },
+  '@faremeter/middleware, both versions': { facilitator: 'edge402', pays: { '@x402/fetch': 2, '@faremeter/fetch': 2 } },
   '@faremeter/middleware, v1': { facilitator: 'edge402', pays: { '@faremeter/fetch': 1 } },
   'edge402, through @x402/core': { facilitator: '@x402/core', pays: { '@x402/fetch': 2, 'x402-fetch': 1, '@faremeter/fetch': 2 } },
   'edge402, through edge402': { facilitator: 'edge402', pays: { '@x402/fetch': 2, 'x402-fetch': 1, '@faremeter/fetch': 2 } },
@@ -33,7 +33,7 @@ const SHOPS = {
 /** Why the other pairs can't work, whoever the facilitator is. */
 const IMPOSSIBLE = [
   { shop: '@x402/hono', client: 'x402-fetch', why: 'the server offers version 2 only, in a header; the client reads version 1, from the body' },
-  { shop: '@faremeter/middleware, v1 and v2', client: 'x402-fetch', why: 'in version 1 the server names networks as version 2 does; the client refuses names that it does not know' },
+  { shop: '@faremeter/middleware, both versions', client: 'x402-fetch', why: 'in version 1 the server names networks as version 2 does; the client refuses names that it does not know' },
   { shop: '@faremeter/middleware, v1', client: 'x402-fetch', why: 'the same' },
   { shop: '@faremeter/middleware, v1', client: '@x402/fetch', why: 'the same' },
 ];
@@ -77,7 +77,7 @@ async function startShops(facilitator) {
   const started = {
     '@x402/hono': await startX402Hono({ facilitator, token: HONO_TOKEN, offers }),
     'x402-hono': await startX402HonoV1({ facilitator, token: HONO_TOKEN, offers }),
-    '@faremeter/middleware, v1 and v2': await startFaremeter({ facilitator, offers }),
+    '@faremeter/middleware, both versions': await startFaremeter({ facilitator, offers }),
     '@faremeter/middleware, v1': await startFaremeter({ facilitator, offers, versions: [1] }),
   };
   return Object.fromEntries(Object.entries(started).map(([name, { url, stop }]) => {
@@ -181,7 +181,7 @@ describe('what can’t work, and costs nothing', () => {
 function printTable() {
   const head = ['server', 'facilitator', 'client', 'version', 'chain', 'goods', 'seller', 'transaction'];
   const dollars = (amount) => `+$${Number(amount) / 1e6}`;
-  const rows = table.map((it) => [it.shop, it.facilitator, it.client, `v${it.version}`, it.chain, it.goods, dollars(it.seller), it.transaction]);
+  const rows = table.map((it) => [it.shop.replace(/, through .*/, ''), it.facilitator, it.client, `v${it.version}`, it.chain, it.goods, dollars(it.seller), it.transaction]);
   const widths = head.map((_, i) => Math.max(...[head, ...rows].map((row) => row[i].length)));
   const line = (row) => row.map((cell, i) => cell.padEnd(widths[i])).join('  ').trimEnd();
   const legend = IMPOSSIBLE.map(({ shop, client, why }) => `not: ${client} at ${shop}: ${why}`);
