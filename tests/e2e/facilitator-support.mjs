@@ -75,7 +75,8 @@ export async function ask(url, endpoint, body, { token, headers = {}, method = b
   const response = await fetch(url + PATH + endpoint, {
     method,
     redirect: 'manual',
-    headers: { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...headers },
+    // workerd hangs up after a request whose body it did not need; the next one on that connection would be lost.
+    headers: { connection: 'close', 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...headers },
     body: body === undefined || typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
   });
   const text = await response.text();

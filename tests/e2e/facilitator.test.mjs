@@ -17,7 +17,7 @@ before(async () => {
   const pay_to = [world.accounts.evm.seller.address, world.accounts.solana.seller.address];
   ({ url } = await world.startWorker({
     vars: {
-      ROUTES: [{ pattern: '/premium/*', price: '$0.01', description: 'Premium pages', listed: true }, { pattern: '/data/*', price: '$0.005' }],
+      ROUTES: [{ pattern: '/premium/*', price: '$0.01', description: 'Premium pages' }, { pattern: '/data/*', price: '$0.005' }],
       FACILITATOR: { path: PATH, clients: Object.keys(TOKENS).map((name) => ({ name, pay_to })) },
     },
     secrets: { FACILITATOR_TOKENS: tokenHashes(...Object.entries(TOKENS)) },
@@ -103,10 +103,14 @@ describe('POST /accepts', () => {
     for (const [i, { extra, ...rest }] of json.accepts.entries()) assert.deepEqual(rest, JSON.parse(JSON.stringify(accepts[i])));
   });
 
-  test('an entry without a time gets one', async () => {
+  test('an entry that leaves the time open gets one', async () => {
     const { extra: _, maxTimeoutSeconds: __, ...bare } = await demand(world, 'evm');
-    const { json } = await ask(url, '/accepts', { x402Version: 2, resource: { url: '' }, accepts: [bare] }, acme);
-    assert.ok(Number.isInteger(json.accepts[0].maxTimeoutSeconds) && json.accepts[0].maxTimeoutSeconds > 0);
+    // Faremeter's handlers with prices of their own write 0.
+    for (const entry of [bare, { ...bare, maxTimeoutSeconds: 0 }]) {
+      const { json } = await ask(url, '/accepts', { x402Version: 2, resource: { url: '' }, accepts: [entry] }, acme);
+      const { maxTimeoutSeconds } = json.accepts[0];
+      assert.ok(Number.isInteger(maxTimeoutSeconds) && maxTimeoutSeconds > 0, String(maxTimeoutSeconds));
+    }
   });
 });
 
