@@ -1,11 +1,12 @@
 /** A facilitator beside nodes of one's own: for when those are down, and only then. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
+import { evmAccount } from '../../dev/accounts.mjs';
 import { startRpcProxy } from '../../dev/rpc-proxy.mjs';
 import { startScriptedFacilitator } from '../../dev/servers/scripted-facilitator.mjs';
 import { waitFor } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
-import { assertPaid, assertRefused, EVM_NETWORK, evmPayload, offerOf, PAGE, PAGE_PRICE, paymentHeader, send, SOLANA_NETWORK, transfersIn } from './support.mjs';
+import { assertPaid, assertRefused, EVM_NETWORK, evmPayload, offerOf, PAGE, PAGE_PRICE, paymentHeader, send, SOLANA_NETWORK, transfersIn, USDC_ADDRESS } from './support.mjs';
 
 const SENDS = ['eth_sendRawTransactionSync', 'eth_sendRawTransaction'];
 
@@ -68,10 +69,8 @@ test('not asked while the nodes answer', async () => {
 test('not asked for a payment that the chain refuses', async () => {
   const { payload, headers } = await order();
   const { authorization: { from, to, value, validAfter, validBefore, nonce }, signature } = payload;
-  const { address: account } = world.accounts.evm.relayers[0];
-  await world.evm.client.impersonateAccount({ address: account });
-  const { asset: address } = await offerOf(page);
-  const hash = await world.evm.client.writeContract({ account, address, abi: world.evm.abi, functionName: 'transferWithAuthorization', args: [from, to, value, validAfter, validBefore, nonce, signature] });
+  const args = [from, to, value, validAfter, validBefore, nonce, signature];
+  const hash = await world.evm.client.writeContract({ account: evmAccount(0), address: USDC_ADDRESS, abi: world.evm.abi, functionName: 'transferWithAuthorization', args });
   await world.evm.client.waitForTransactionReceipt({ hash });
   assertRefused(await send(page, headers), 'invalid_exact_evm_nonce_already_used');
   assert.equal(settlements(), 0);
