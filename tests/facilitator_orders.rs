@@ -326,10 +326,10 @@ fn accepts_are_completed_and_others_left_out() {
         "payTo": PAY_TO, "extra": { "theirs": 1 }, "resource": "https://shop/" });
     let not_ours = [
         json!({ "scheme": "upto", "network": "base-sepolia", "payTo": PAY_TO }),
-        json!({ "scheme": "exact", "network": "base", "payTo": PAY_TO }),
-        json!({ "scheme": "exact", "network": EVM, "payTo": USDC }),
-        json!({ "scheme": "exact", "network": EVM, "payTo": PAY_TO, "asset": PAY_TO }),
-        json!({ "scheme": "exact", "network": EVM }),
+        json!({ "scheme": "exact", "network": "base", "payTo": PAY_TO, "maxAmountRequired": "5" }),
+        json!({ "scheme": "exact", "network": EVM, "payTo": USDC, "maxAmountRequired": "5" }),
+        json!({ "scheme": "exact", "network": EVM, "payTo": PAY_TO, "maxAmountRequired": "5",
+            "asset": PAY_TO }),
     ];
     let accepts: Vec<_> = [ours].into_iter().chain(not_ours).collect();
     let body = json!({ "x402Version": 1, "accepts": accepts }).to_string();
@@ -351,9 +351,21 @@ fn accepts_are_completed_and_others_left_out() {
         (json!({ "x402Version": 2, "accepts": [{ "scheme": "exact" }] }), "accepts[0].network"),
         (
             json!({ "x402Version": 2, "accepts": [
-                { "scheme": "exact", "network": EVM, "extra": 1 },
+                { "scheme": "exact", "network": EVM, "payTo": PAY_TO, "amount": "1", "extra": 1 },
             ] }),
             "accepts[0].extra",
+        ),
+        (
+            json!({ "x402Version": 2, "accepts": [
+                { "scheme": "exact", "network": EVM, "payTo": PAY_TO, "maxAmountRequired": "1" },
+            ] }),
+            "accepts[0].amount",
+        ),
+        (
+            json!({ "x402Version": 2, "accepts": [
+                { "scheme": "exact", "network": EVM, "amount": "1" },
+            ] }),
+            "accepts[0].payTo",
         ),
     ] {
         let bad = AcceptsRequest::read(&config, account, body.to_string().as_bytes()).unwrap_err();

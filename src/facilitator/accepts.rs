@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::BadRequest;
 use super::fields::{Fields, read_body};
-use super::order::number_of;
+use super::order::{number_of, read_timeout};
 use crate::config::{Account, Chain, Config, Network, PayTo};
 use crate::gate::Hints;
 use crate::protocol::requirements::EXACT;
@@ -49,7 +49,7 @@ impl AcceptsRequest {
             if fields.text("scheme")? != EXACT {
                 continue;
             }
-            fields.object("extra", Reason::InvalidPaymentRequirements)?;
+            read_rest(&fields, version)?;
             let number = number_of(config, network).filter(|number| account.may_use(*number));
             if let Some(number) = number
                 && config.networks.get(number).is_some_and(|it| is_served(it, account, entry))
@@ -81,6 +81,21 @@ impl AcceptsRequest {
         let resource = self.resource.unwrap_or_else(|| json!({ "url": "" }));
         json!({ "x402Version": 2, "resource": resource, "accepts": accepts })
     }
+}
+
+/// Reads what an entry may hold besides network and scheme.
+fn read_rest(fields: &Fields<'_>, version: u64) -> Result<(), BadRequest> {
+    fields.amount(if version == 1 { "maxAmountRequired" } else { "amount" })?;
+    fields.text("payTo")?;
+    if fields.has("asset") {
+        fields.text("asset")?;
+    }
+    // Some middleware writes 0 for what it leaves to the facilitator.
+    if fields.has("maxTimeoutSeconds") {
+        read_timeout(fields, 0)?;
+    }
+    fields.object("extra", Reason::InvalidPaymentRequirements)?;
+    Ok(())
 }
 
 /// Whether what an entry says of token and recipient can be had.
@@ -129,7 +144,10 @@ fn completed(
         }
     };
     entry.entry("asset").or_insert_with(|| json!(asset));
-    entry.entry("maxTimeoutSeconds").or_insert_with(|| json!(network.max_timeout_seconds));
+    let timeout = entry.entry("maxTimeoutSeconds").or_insert(Value::Null);
+    if timeout.as_u64().unwrap_or(0) == 0 {
+        *timeout = json!(network.max_timeout_seconds);
+    }
     let theirs = entry.entry("extra").or_insert_with(|| json!({}));
     if !theirs.is_object() {
         *theirs = json!({});

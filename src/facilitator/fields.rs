@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::amount::AtomicAmount;
 use crate::protocol::{Reason, json};
 
 /// A field of a request that can't be read or can't be had.
@@ -51,6 +52,19 @@ impl<'a> Fields<'a> {
     /// A member, unless it is missing or null.
     pub fn get(&self, name: &str) -> Option<&'a Value> {
         self.members.get(name).filter(|value| !value.is_null())
+    }
+
+    /// Whether a member is written at all, be it as null.
+    pub fn has(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+
+    /// An amount in atomic units, above 0, that is needed.
+    pub fn amount(&self, name: &str) -> Result<AtomicAmount, BadRequest> {
+        let amount: Option<AtomicAmount> = self.text(name)?.parse().ok();
+        amount
+            .filter(|amount| amount.0 > 0)
+            .ok_or_else(|| self.bad(name, "must be a decimal text of atomic units above 0"))
     }
 
     /// A text that is needed.

@@ -4,7 +4,6 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use super::fields::{BadRequest, Fields, read_body};
-use crate::amount::AtomicAmount;
 use crate::config::{Account, Chain, Config, Network, PayTo};
 use crate::encoding::{decode_base64, encode_hex};
 use crate::evm::{self, keccak256};
@@ -151,6 +150,15 @@ fn read_header(body: &Fields<'_>) -> Result<Map<String, Value>, BadRequest> {
     read_body(&bytes).map_err(|_| body.bad("paymentHeader", "must be base64 of a JSON object"))
 }
 
+/// `maxTimeoutSeconds`, no less than `least`.
+pub(super) fn read_timeout(wanted: &Fields<'_>, least: u64) -> Result<u64, BadRequest> {
+    let name = "maxTimeoutSeconds";
+    let timeout = wanted.get(name).and_then(Value::as_u64);
+    timeout
+        .filter(|seconds| (least..=MAX_TIMEOUT_SECONDS).contains(seconds))
+        .ok_or_else(|| wanted.bad(name, "must be a whole number, 1 to 86400"))
+}
+
 /// The number of a network, by either of its names.
 pub(super) fn number_of(config: &Config, name: &str) -> Option<usize> {
     let is_named =
@@ -187,16 +195,8 @@ impl Requirements {
             Version::V1 => "maxAmountRequired",
             Version::V2 => "amount",
         };
-        let amount: AtomicAmount = wanted
-            .text(name)?
-            .parse()
-            .ok()
-            .filter(|amount: &AtomicAmount| amount.0 > 0)
-            .ok_or_else(|| wanted.bad(name, "must be a decimal text of atomic units above 0"))?;
-        let timeout = wanted.get("maxTimeoutSeconds").and_then(Value::as_u64);
-        let timeout = timeout
-            .filter(|seconds| (1..=MAX_TIMEOUT_SECONDS).contains(seconds))
-            .ok_or_else(|| wanted.bad("maxTimeoutSeconds", "must be a whole number, 1 to 86400"))?;
+        let amount = wanted.amount(name)?;
+        let timeout = read_timeout(wanted, 1)?;
         let nothing = Map::new();
         let extra =
             wanted.object("extra", Reason::InvalidPaymentRequirements)?.unwrap_or_else(|| {
