@@ -83,7 +83,16 @@ impl Order {
         if self.paid_on != Some(self.network) {
             return Err(Reason::InvalidNetwork);
         }
-        exact::verify(&self.payload, &self.terms, now)
+        let payment = exact::verify(&self.payload, &self.terms, now)?;
+        match (&payment, &self.terms) {
+            // SVM exact: the fee payer is the one of the requirements.
+            (VerifiedPayment::Solana(payment), Terms::Solana(terms))
+                if terms.parts().fee_payers.first() != Some(payment.fee_payer()) =>
+            {
+                Err(Reason::SvmFeePayerMismatch)
+            }
+            _ => Ok(payment),
+        }
     }
 
     /// What the payment buys, as far as a facilitator knows: a purchase on
@@ -228,7 +237,7 @@ impl Requirements {
                     decimals: network.decimals,
                     pay_to: pay_to(account, wanted, PayTo::Solana)?,
                     amount,
-                    fee_payers: vec![fee_payer(config, &extra)?],
+                    fee_payers: fee_payers(config, &extra)?,
                     memo: memo(&extra)?,
                     limits: solana::Limits::default(),
                 };
@@ -265,12 +274,16 @@ fn agrees(extra: &Fields<'_>, name: &str, ours: &str) -> Result<(), BadRequest> 
     }
 }
 
-/// The fee payer that the server told its buyer: one of ours.
-fn fee_payer(config: &Config, extra: &Fields<'_>) -> Result<solana::Pubkey, BadRequest> {
+/// Our fee payers, none of whom may appear in the payment's instructions: first
+/// the one that the server told its buyer.
+fn fee_payers(config: &Config, extra: &Fields<'_>) -> Result<Vec<solana::Pubkey>, BadRequest> {
     let named = extra.text("feePayer")?.parse().ok();
-    let mut ours = config.fee_payers.iter().map(FeePayerKey::pubkey);
-    ours.find(|key| Some(*key) == named)
-        .ok_or_else(|| extra.bad("feePayer", "must be one of the signers in /supported"))
+    let mut ours: Vec<_> = config.fee_payers.iter().map(FeePayerKey::pubkey).collect();
+    let Some(place) = ours.iter().position(|key| Some(*key) == named) else {
+        return Err(extra.bad("feePayer", "must be one of the signers in /supported"));
+    };
+    ours.swap(0, place);
+    Ok(ours)
 }
 
 fn memo(extra: &Fields<'_>) -> Result<Option<String>, BadRequest> {
