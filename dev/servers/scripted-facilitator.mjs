@@ -32,7 +32,7 @@ import { EVM_NETWORK, SOLANA_NETWORK } from '../world.mjs';
  */
 export async function startScriptedFacilitator({ feePayer, payer }) {
   const settled = new Map();
-  const nameOf = (payload) => createHash('sha256').update(JSON.stringify(payload)).digest('hex');
+  const nameOf = (payload) => createHash('sha256').update(signedPart(payload)).digest('hex');
   const it = { url: '', requests: [], script: {}, transactionOf: (payload) => settled.get(nameOf(payload))?.transaction };
   const payerOf = ({ paymentPayload: { payload } }) => payload.authorization?.from ?? payer;
   const usual = {
@@ -50,6 +50,9 @@ export async function startScriptedFacilitator({ feePayer, payer }) {
   };
   return it;
 }
+
+/** What tells a payment from all others: members may come in any order. */
+export const signedPart = (payload) => payload.signature ?? payload.transaction;
 
 function kinds(feePayer) {
   const both = (evm, solana, x402Version) => [
