@@ -188,7 +188,7 @@ fn what_is_wrong_is_named() {
         ),
         (
             "/paymentRequirements/maxTimeoutSeconds",
-            json!(86_401),
+            json!(3_601),
             "paymentRequirements.maxTimeoutSeconds",
         ),
         (
@@ -305,7 +305,8 @@ fn an_open_facilitator_pays_its_own_list_only() {
     let mut settings = settings();
     settings.facilitator_tokens = None;
     settings.facilitator =
-        Some(json!({ "path": "/", "open": true, "pay_to": [PAY_TO], "networks": [EVM] }));
+        Some(json!({ "path": "/", "open": true, "pay_to": [PAY_TO], "networks": [EVM],
+            "daily_spend": { EVM: "0.01" } }));
     let config = config::read(&settings).config.unwrap();
     let facilitator = config.facilitator.as_ref().unwrap();
     let account = account_of(facilitator, None).unwrap();
@@ -416,6 +417,11 @@ fn faults_name_their_keys() {
         (of(json!("/pay")), "FACILITATOR: must be a table"),
         (of(json!({ "path": "/pay" })), "FACILITATOR: is for nobody"),
         (of(json!({ "path": "/pay", "open": true })), "FACILITATOR.pay_to: is needed"),
+        (
+            of(json!({ "path": "/pay", "open": true, "pay_to": [PAY_TO],
+                "daily_spend": { EVM: "1" } })),
+            "FACILITATOR.daily_spend.\"solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1\": is needed",
+        ),
         (of(json!({ "path": "/pay", "open": 1 })), "FACILITATOR.open: must be true or false"),
         (with("/path", Value::Null), "FACILITATOR.path: is needed"),
         (with("/path", json!("pay")), "FACILITATOR.path: must be a plain path"),
@@ -471,6 +477,7 @@ fn faults_name_their_keys() {
         (secret(&format!("both:{hash}1")), "FACILITATOR_TOKENS: entry 1 must be"),
         (secret(&format!("nobody:{hash}")), "entry 1 names a client"),
         (secret(&format!("both:{hash}")), "has no token for solana"),
+        (secret(&format!("both:{hash},solana:{hash}")), "entry 2 is the same token"),
     ] {
         assert!(report.contains(expected), "{expected}: {report}");
         assert!(!report.contains(&hash), "no secret is shown");

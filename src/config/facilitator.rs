@@ -104,6 +104,17 @@ impl Facilitator {
         let path = read_path(&fields, faults);
         let is_open = fields.flag("open", faults);
         let open = is_open.then(|| Account::read(OPEN.into(), &fields, networks, faults)).flatten();
+        if let Some(open) = &open {
+            // Whoever has a wallet can have payments settled that are worth
+            // less than their fees.
+            for number in &open.networks {
+                if let (None, Some(network)) = (open.daily_spend_on(*number), networks.get(*number))
+                {
+                    let key = format!("daily_spend.\"{}\"", network.id);
+                    fields.fault(&key, "is needed with open = true", faults);
+                }
+            }
+        }
         if !is_open {
             for name in ["pay_to", "networks", "daily_spend", "requests_per_minute"] {
                 if fields.has(name) {
@@ -287,6 +298,9 @@ fn read_tokens(
             faults.add(key, problem);
             continue;
         };
+        if tokens.iter().any(|(TokenHash(known), _)| *known == hash.0) {
+            faults.add(key, format!("entry {} is the same token as an earlier one", n + 1));
+        }
         if let Some(client) = clients.iter().position(|client| client.name == name) {
             tokens.push((hash, client));
         } else {

@@ -117,7 +117,8 @@ fn is_served(network: &Network, account: &Account, entry: &Map<String, Value>) -
     }
 }
 
-/// An entry with what it left open. What the server said of itself stays.
+/// An entry with what it left open. What is ours to say of token and fee payer
+/// goes over what the server said; a fee payer of ours that it names stays.
 fn completed(
     config: &Config,
     network: &Network,
@@ -130,8 +131,12 @@ fn completed(
             json!({ "name": domain.name, "version": domain.version }),
         ),
         Chain::Solana { mint, token_program, .. } => {
+            let named = entry.get("extra").and_then(|extra| extra.get("feePayer")?.as_str());
+            let named = named.and_then(|named| named.parse().ok());
+            let mut ours = config.fee_payers.iter().map(FeePayerKey::pubkey);
+            let first = config.fee_payers.first().map(FeePayerKey::pubkey);
             let mut extra = json!({
-                "feePayer": config.fee_payers.first().map(FeePayerKey::pubkey),
+                "feePayer": ours.find(|key| Some(*key) == named).or(first),
                 "decimals": network.decimals,
                 "tokenProgram": token_program.id(),
             });

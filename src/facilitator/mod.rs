@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Account, Chain, Config};
 use crate::evm::RelayerKey;
+use crate::path::CanonicalPath;
 use crate::protocol::requirements::EXACT;
 use crate::solana::FeePayerKey;
 
@@ -52,19 +53,22 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// What is at a path, if that is the facilitator's: `base` or below it.
-    /// With an empty `base` only the endpoints themselves are.
-    pub fn at(base: &str, path: &str) -> Option<Self> {
-        let rest = path.strip_prefix(base)?;
-        match rest {
-            "/verify" => Some(Self::Verify),
-            "/settle" => Some(Self::Settle),
-            "/accepts" => Some(Self::Accepts),
-            "/supported" => Some(Self::Supported),
-            "/discovery/resources" => Some(Self::Resources),
-            _ if base.is_empty() => None,
-            _ => (rest.is_empty() || rest.starts_with('/')).then_some(Self::Unknown),
+    /// What is at a path, if that is the facilitator's: `base` or below it, in
+    /// any spelling, because a request there may carry a token. With an empty
+    /// `base` only the endpoints themselves are.
+    pub fn at(base: &str, path: &CanonicalPath) -> Option<Self> {
+        match path.as_str().strip_prefix(base) {
+            Some("/verify") => return Some(Self::Verify),
+            Some("/settle") => return Some(Self::Settle),
+            Some("/accepts") => return Some(Self::Accepts),
+            Some("/supported") => return Some(Self::Supported),
+            Some("/discovery/resources") => return Some(Self::Resources),
+            Some(_) | None => {}
         }
+        let key = path.key();
+        let rest = key.strip_prefix(&CanonicalPath::parse(base).ok()?.key())?;
+        let is_below = !base.is_empty() && (rest.is_empty() || rest.starts_with('/'));
+        is_below.then_some(Self::Unknown)
     }
 
     /// The method that it answers to.
@@ -117,16 +121,25 @@ mod tests {
 
     #[test]
     fn everything_below_the_path_is_the_facilitators() {
-        let at = |path| Endpoint::at("/pay", path);
+        let at = |path| Endpoint::at("/pay", &CanonicalPath::parse(path).unwrap());
         assert_eq!(at("/pay/verify"), Some(Endpoint::Verify));
         assert_eq!(at("/pay/discovery/resources"), Some(Endpoint::Resources));
-        for unknown in ["/pay", "/pay/", "/pay/verify/", "/pay/VERIFY", "/pay/x"] {
+        for unknown in [
+            "/pay",
+            "/pay/",
+            "/pay/verify/",
+            "/pay/VERIFY",
+            "/pay/x",
+            "/PAY/verify",
+            "/pay;a/verify",
+        ] {
             assert_eq!(at(unknown), Some(Endpoint::Unknown), "{unknown}");
         }
         for other in ["/", "/payments/verify", "/verify", "/x/pay/verify"] {
             assert_eq!(at(other), None, "{other}");
         }
-        assert_eq!(Endpoint::at("", "/settle"), Some(Endpoint::Settle));
-        assert_eq!(Endpoint::at("", "/shop"), None);
+        let at_root = |path| Endpoint::at("", &CanonicalPath::parse(path).unwrap());
+        assert_eq!(at_root("/settle"), Some(Endpoint::Settle));
+        assert_eq!(at_root("/shop"), None);
     }
 }

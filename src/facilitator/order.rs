@@ -14,9 +14,9 @@ use crate::protocol::{Reason, Version};
 use crate::solana::{self, FeePayerKey};
 use crate::time::UnixSeconds;
 
-/// The longest time that a payment may take, in seconds: what is settled must
-/// be remembered for as long.
-const MAX_TIMEOUT_SECONDS: u64 = 86_400;
+/// The longest time that a payment may take, in seconds: it must be remembered
+/// for as long, and may stay unclear for as long.
+const MAX_TIMEOUT_SECONDS: u64 = 3_600;
 
 /// A payment, and what a resource server wants for it.
 #[derive(Debug)]
@@ -165,7 +165,7 @@ pub(super) fn read_timeout(wanted: &Fields<'_>, least: u64) -> Result<u64, BadRe
     let timeout = wanted.get(name).and_then(Value::as_u64);
     timeout
         .filter(|seconds| (least..=MAX_TIMEOUT_SECONDS).contains(seconds))
-        .ok_or_else(|| wanted.bad(name, "must be a whole number, 1 to 86400"))
+        .ok_or_else(|| wanted.bad(name, "must be a whole number of seconds, an hour at most"))
 }
 
 /// The number of a network, by either of its names.

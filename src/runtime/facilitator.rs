@@ -15,7 +15,7 @@ use super::{body, clock, discovery, respond};
 use crate::config::{Account, Config, Facilitator};
 use crate::exact::VerifiedPayment;
 use crate::facilitator::accepts::AcceptsRequest;
-use crate::facilitator::access::{Meter, account_of};
+use crate::facilitator::access::{Asker, Meter, account_of};
 use crate::facilitator::answer::{Answer, bad_request, settled, try_later, verified};
 use crate::facilitator::order::idempotency_key;
 use crate::facilitator::{Endpoint, MAX_BODY, Order, supported};
@@ -39,7 +39,7 @@ const COLLECT_SECONDS: u64 = 600;
 pub fn asked_for(app: &App, head: &RequestHead) -> Option<Endpoint> {
     let base = app.loaded.facilitator_path.as_ref()?;
     let path = CanonicalPath::parse(UrlParts::of(head.url()).path).ok()?;
-    Endpoint::at(base, path.as_str())
+    Endpoint::at(base, &path)
 }
 
 /// One request, and on whose account it is made.
@@ -62,8 +62,11 @@ pub async fn answer(
     head: &RequestHead,
     endpoint: Endpoint,
 ) -> worker::Result<Response> {
-    let Ok(config) = &app.loaded.config else { return respond::closed() };
-    let Some(facilitator) = &config.facilitator else { return respond::closed() };
+    let config = app.loaded.config.as_ref().ok();
+    let Some((config, facilitator)) = config.and_then(|it| Some((it, it.facilitator.as_ref()?)))
+    else {
+        return respond::error(503, "the facilitator is closed right now");
+    };
     if endpoint == Endpoint::Unknown {
         return respond::error(404, "the facilitator has no such endpoint");
     }
@@ -105,12 +108,9 @@ pub async fn answer(
 
 /// Counts a request: by its token, or without one by where it comes from.
 fn count(facilitator: &Facilitator, account: &Account, head: &RequestHead) -> Result<(), u64> {
-    let asker = if facilitator.is_open(account) {
-        format!("open/{}", head.header("CF-Connecting-IP").unwrap_or_default())
-    } else {
-        account.name.clone()
-    };
-    METER.with_borrow_mut(|meter| meter.count(&asker, account.requests_per_minute, clock::now()))
+    let address = head.header("CF-Connecting-IP");
+    let asker = Asker::new(facilitator, account, address.as_deref());
+    METER.with_borrow_mut(|meter| meter.count(asker, account.requests_per_minute, clock::now()))
 }
 
 impl Exchange<'_> {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startWorld } from '../../dev/world.mjs';
-import { ask, assertMistaken, assertSettled, assertTooMany, assertUnsettled, assertValid, CHAINS, demand, NAMES, order, PATH, requirements, tokenHashes, WAYS } from './facilitator-support.mjs';
+import { ask, assertMistaken, assertSettled, assertTooMany, assertUnsettled, assertValid, CHAINS, DAILY_SPEND, demand, NAMES, order, PATH, requirements, tokenHashes, WAYS } from './facilitator-support.mjs';
 import { PAGE, send, unchanged } from './support.mjs';
 
 const TOKENS = { acme: 'token-of-acme', solana: 'token-for-solana-only', stranger: 'token-for-other-sellers', thrifty: 'token-with-next-to-no-money', hasty: 'token-with-few-requests' };
@@ -30,8 +30,8 @@ before(async () => {
   const start = (FACILITATOR) => world.startWorker({ vars: { FACILITATOR: { path: PATH, ...FACILITATOR } }, secrets });
   const workers = await Promise.all([
     start({ clients }),
-    start({ clients, open: true, pay_to: [evm.seller.address] }),
-    start({ clients, open: true, pay_to, requests_per_minute: PER_MINUTE }),
+    start({ clients, open: true, pay_to: [evm.seller.address], daily_spend: DAILY_SPEND }),
+    start({ clients, open: true, pay_to, daily_spend: DAILY_SPEND, requests_per_minute: PER_MINUTE }),
   ]);
   [closed, open, openHasty] = workers.map(({ url }) => url);
 });

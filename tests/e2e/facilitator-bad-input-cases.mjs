@@ -42,7 +42,7 @@ const NOT_AMOUNTS = {
   'empty': '', '1.0': '1.0', '01': '01', '00': '00', '-1': '-1', '+1': '+1', '1e4': '1e4', 'hex': '0x2710', 'with a blank in front': ' 10000',
   'with a blank behind': '10000 ', 'with a comma': '10,000', 'in dollars': '$0.01', 'in Arabic digits': '١٠٠٠٠', 'of 257 bits': (2n ** 256n).toString(), 'of 300 digits': '1'.repeat(300),
 };
-const NOT_TIMES = { 'null': null, 'as text': '300', 'negative': -1, 'a day and a second': 86_401, 'with a fraction': 300.5, 'beyond 64 bits': 1e30 };
+const NOT_TIMES = { 'null': null, 'as text': '300', 'negative': -1, 'an hour and a second': 3_601, 'with a fraction': 300.5, 'beyond 64 bits': 1e30 };
 
 /** `what: value` as cases that put the value, or leave the member out. */
 const values = (path, table) => Object.entries(table).map(([what, value]) => [`${path}: ${what}`, path, value]);

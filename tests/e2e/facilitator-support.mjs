@@ -10,6 +10,9 @@ export const NAMES = { 1: { evm: 'base-sepolia', solana: 'solana-devnet' }, 2: C
 /** Every way of asking: protocol version and chain. */
 export const WAYS = [1, 2].flatMap((version) => Object.keys(CHAINS).map((chain) => ({ version, chain })));
 
+/** What may be spent on fees in a day, in each chain's coin: an open facilitator must have a limit. */
+export const DAILY_SPEND = { [EVM_NETWORK]: '1', [SOLANA_NETWORK]: '1' };
+
 /** The secret FACILITATOR_TOKENS: `[name, token]` pairs, hashed. */
 export const tokenHashes = (...pairs) => pairs.map(([name, token]) => `${name}:${createHash('sha256').update(token).digest('hex')}`).join(',');
 

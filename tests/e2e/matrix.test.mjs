@@ -12,7 +12,7 @@ import { startReferenceFacilitator } from '../../dev/servers/facilitators.mjs';
 import { GOODS, startFaremeter, startX402Hono, startX402HonoV1 } from '../../dev/servers/shops.mjs';
 import { ROOT } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
-import { CHAINS, NAMES, PATH, tokenHashes } from './facilitator-support.mjs';
+import { CHAINS, DAILY_SPEND, NAMES, PATH, tokenHashes } from './facilitator-support.mjs';
 import { ledger, PAGE, PAGE_PRICE, takeApart, transfersIn, unchanged, USDC_ADDRESS, USDC_MINT } from './support.mjs';
 
 const CLIENTS = { '@x402/fetch': x402Fetch, 'x402-fetch': x402FetchV1, '@faremeter/fetch': faremeterFetch };
@@ -63,7 +63,7 @@ const sellers = () => ({ evm: world.accounts.evm.seller.address, solana: world.a
 function startFacilitator() {
   const pay_to = Object.values(sellers());
   return world.startWorker({
-    vars: { FACILITATOR: { path: PATH, open: true, pay_to, clients: [{ name: 'hono', pay_to }, { name: 'gate', pay_to }] } },
+    vars: { FACILITATOR: { path: PATH, open: true, pay_to, daily_spend: DAILY_SPEND, clients: [{ name: 'hono', pay_to }, { name: 'gate', pay_to }] } },
     secrets: { FACILITATOR_TOKENS: tokenHashes(['hono', HONO_TOKEN], ['gate', GATE_TOKEN]) },
   });
 }
