@@ -65,6 +65,14 @@ pub struct PaymentRequirementsV1 {
 const HINTS: &[&str] = &["recentBlockhash", "lastValidBlockHeight", "decimals", "tokenProgram"];
 
 impl PaymentRequirements {
+    /// The same terms without hints.
+    #[must_use]
+    pub fn without_hints(&self) -> Self {
+        let mut terms = self.clone();
+        terms.extra.retain(|key, _| !HINTS.contains(&key.as_str()));
+        terms
+    }
+
     /// Whether a client that says it accepted `self` accepted `ours`: the same
     /// terms, hints aside.
     pub fn same_terms(&self, ours: &Self) -> bool {

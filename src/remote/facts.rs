@@ -1,0 +1,189 @@
+//! What must be known of a facilitator before anything is sold: which version
+//! it speaks, and on Solana who pays the fees, for buyers sign that in.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Facilitator, Http, HttpRequest, is_network};
+use crate::protocol::requirements::EXACT;
+use crate::protocol::{ChainId, Version};
+use crate::solana::Pubkey;
+use crate::solana::address::SYSTEM_PROGRAM;
+
+/// How long a facilitator may take to say what it does: together, what the
+/// first request for something that is sold waits at most.
+const SUPPORTED_TIMEOUT: Duration = Duration::from_secs(2);
+const ACCEPTS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a facilitator has said of itself, for one network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemoteFacts {
+    /// Solana: the account that pays the fees of the transactions it settles.
+    pub fee_payer: Option<Pubkey>,
+    /// The version to speak with it: v2 unless it knows v1 only.
+    pub version: Version,
+}
+
+impl Default for RemoteFacts {
+    fn default() -> Self {
+        Self { fee_payer: None, version: Version::V2 }
+    }
+}
+
+impl Facilitator {
+    /// Asks a facilitator what it does on a network: `/supported`, and where
+    /// that doesn't tell the fee payer, Faremeter's `/accepts`.
+    pub async fn ask_facts(
+        &self,
+        http: &impl Http,
+        network: ChainId,
+        asset: &str,
+        pay_to: &str,
+    ) -> Option<RemoteFacts> {
+        let supported = self.ask(http, "/supported", None, SUPPORTED_TIMEOUT).await;
+        let known = supported.and_then(|answer| RemoteFacts::from_supported(&answer, network));
+        let is_enough = known.is_some_and(|known| known.fee_payer.is_some());
+        if is_enough || matches!(network, ChainId::Evm(_)) {
+            return known;
+        }
+        let probe = json!({
+            "x402Version": 2,
+            "resource": { "url": self.url },
+            "accepts": [{
+                "scheme": EXACT, "network": network, "amount": "1",
+                "asset": asset, "payTo": pay_to, "maxTimeoutSeconds": 60,
+            }],
+        });
+        let answer = self.ask(http, "/accepts", Some(&probe.to_string()), ACCEPTS_TIMEOUT).await;
+        answer.and_then(|answer| RemoteFacts::from_accepts(&answer, network)).or(known)
+    }
+
+    async fn ask(
+        &self,
+        http: &impl Http,
+        path: &str,
+        body: Option<&str>,
+        timeout: Duration,
+    ) -> Option<Value> {
+        let headers = self.headers.iter().map(|(n, value)| (n.as_str(), value.as_str())).collect();
+        let request = HttpRequest { url: format!("{}{path}", self.url), headers, body, timeout };
+        let answer = http.exchange(request).await.ok()?;
+        (answer.status == 200).then(|| answer.json())
+    }
+}
+
+impl RemoteFacts {
+    /// Reads `GET /supported` (x402 v2 specification, section 7.3): each kind
+    /// once for each version. `None` if it does nothing on this network.
+    pub fn from_supported(answer: &Value, network: ChainId) -> Option<Self> {
+        let kinds = answer.get("kinds")?.as_array()?;
+        let of_version = |number: u64| {
+            kinds.iter().find(move |kind| {
+                kind.get("x402Version").and_then(Value::as_u64) == Some(number)
+                    && is_exact_on(kind, network)
+            })
+        };
+        let (v1, v2) = (of_version(1), of_version(2));
+        let version = if v2.is_some() { Version::V2 } else { Version::V1 };
+        v2.or(v1)?;
+        let fee_payer = v2.and_then(fee_payer_of).or_else(|| v1.and_then(fee_payer_of));
+        Some(Self { fee_payer, version })
+    }
+
+    /// Reads the answer of Faremeter's `POST /accepts`.
+    pub fn from_accepts(answer: &Value, network: ChainId) -> Option<Self> {
+        let accepts = answer.get("accepts")?.as_array()?;
+        let entry = accepts.iter().find(|entry| is_exact_on(entry, network))?;
+        Some(Self { fee_payer: Some(fee_payer_of(entry)?), version: Version::V2 })
+    }
+}
+
+fn is_exact_on(entry: &Value, network: ChainId) -> bool {
+    let text = |name: &str| entry.get(name).and_then(Value::as_str);
+    text("scheme") == Some(EXACT) && text("network").is_some_and(|text| is_network(text, network))
+}
+
+fn fee_payer_of(entry: &Value) -> Option<Pubkey> {
+    let fee_payer = entry.pointer("/extra/feePayer")?.as_str()?.parse().ok();
+    fee_payer.filter(|fee_payer| *fee_payer != SYSTEM_PROGRAM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAYER: &str = "9hSR6S7WPtxmTojgo6GG3k4yDPecgJY292j7xrsUGWBu";
+    const OTHER: &str = "EdmxWPmx2WH6WgFfTdu9xfkYf3k1g5wD1zccTVySEEh1";
+    const DEVNET: &str = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
+
+    fn kind(version: u8, network: &str, fee_payer: Option<&str>) -> Value {
+        let mut kind = json!({ "x402Version": version, "scheme": "exact", "network": network });
+        if let Some(fee_payer) = fee_payer {
+            kind["extra"] = json!({ "feePayer": fee_payer });
+        }
+        kind
+    }
+
+    fn supported(network: &str, kinds: &[Value]) -> Option<RemoteFacts> {
+        let answer = json!({ "kinds": kinds, "extensions": [], "signers": {} });
+        RemoteFacts::from_supported(&answer, network.parse().unwrap())
+    }
+
+    #[test]
+    fn supported_tells_the_version_and_the_fee_payer() {
+        let payer = |text: &str| Some(text.parse().unwrap());
+        let base = "eip155:84532";
+        for (network, kinds, expected) in [
+            (base, vec![kind(1, "base-sepolia", None)], Some((None, Version::V1))),
+            (base, vec![kind(2, base, None)], Some((None, Version::V2))),
+            (
+                base,
+                vec![kind(1, "base-sepolia", None), kind(2, base, None)],
+                Some((None, Version::V2)),
+            ),
+            (base, vec![kind(2, "eip155:8453", None), kind(3, base, None)], None),
+            (base, vec![], None),
+            (
+                DEVNET,
+                vec![kind(1, "solana-devnet", Some(OTHER)), kind(2, DEVNET, Some(PAYER))],
+                Some((payer(PAYER), Version::V2)),
+            ),
+            (
+                DEVNET,
+                vec![kind(1, "solana-devnet", Some(OTHER))],
+                Some((payer(OTHER), Version::V1)),
+            ),
+            (DEVNET, vec![kind(2, DEVNET, None)], Some((None, Version::V2))),
+            (DEVNET, vec![kind(2, DEVNET, Some("no key"))], Some((None, Version::V2))),
+            (DEVNET, vec![kind(2, DEVNET, Some(&"1".repeat(32)))], Some((None, Version::V2))),
+        ] {
+            let expected = expected.map(|(fee_payer, version)| RemoteFacts { fee_payer, version });
+            assert_eq!(supported(network, &kinds), expected, "{kinds:?}");
+        }
+        let mut other = kind(2, base, None);
+        other["scheme"] = json!("upto");
+        assert_eq!(supported(base, &[other]), None);
+        for garbage in
+            [json!(null), json!([]), json!({ "kinds": {} }), json!({ "kinds": [1, null] })]
+        {
+            assert_eq!(RemoteFacts::from_supported(&garbage, base.parse().unwrap()), None);
+        }
+    }
+
+    #[test]
+    fn accepts_tells_the_fee_payer() {
+        let network = DEVNET.parse().unwrap();
+        let read = |accepts: Value| {
+            RemoteFacts::from_accepts(&json!({ "x402Version": 2, "accepts": accepts }), network)
+        };
+        let facts = RemoteFacts { fee_payer: PAYER.parse().ok(), version: Version::V2 };
+        assert_eq!(
+            read(json!([kind(2, "eip155:1", None), kind(2, DEVNET, Some(PAYER))])),
+            Some(facts)
+        );
+        assert_eq!(read(json!([kind(2, DEVNET, None)])), None);
+        assert_eq!(read(json!([])), None);
+        assert_eq!(read(json!(null)), None);
+    }
+}
