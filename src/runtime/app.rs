@@ -121,6 +121,8 @@ fn settings(env: &Env) -> Settings {
         solana_fee_payer_keys: secret(env, "SOLANA_FEE_PAYER_KEYS"),
         rpc_urls: secret(env, "RPC_URLS"),
         grant_secret: secret(env, "GRANT_SECRET"),
+        facilitator_headers: secret(env, "FACILITATOR_HEADERS"),
+        remote: std::collections::BTreeMap::new(),
         missing_bindings: missing_bindings(env),
     }
 }
