@@ -33,7 +33,8 @@ impl Default for RemoteFacts {
 
 impl Facilitator {
     /// Asks a facilitator what it does on a network: `/supported`, and where
-    /// that doesn't tell the fee payer, Faremeter's `/accepts`.
+    /// that doesn't tell Solana's fee payer, Faremeter's `/accepts`. `None` if
+    /// it doesn't say, or too little to sell anything.
     pub async fn ask_facts(
         &self,
         http: &impl Http,
@@ -56,7 +57,7 @@ impl Facilitator {
             }],
         });
         let answer = self.ask(http, "/accepts", Some(&probe.to_string()), ACCEPTS_TIMEOUT).await;
-        answer.and_then(|answer| RemoteFacts::from_accepts(&answer, network)).or(known)
+        answer.and_then(|answer| RemoteFacts::from_accepts(&answer, network))
     }
 
     async fn ask(
@@ -112,6 +113,7 @@ fn fee_payer_of(entry: &Value) -> Option<Pubkey> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote::HttpAnswer;
 
     const PAYER: &str = "9hSR6S7WPtxmTojgo6GG3k4yDPecgJY292j7xrsUGWBu";
     const OTHER: &str = "EdmxWPmx2WH6WgFfTdu9xfkYf3k1g5wD1zccTVySEEh1";
@@ -185,5 +187,70 @@ mod tests {
         assert_eq!(read(json!([kind(2, DEVNET, None)])), None);
         assert_eq!(read(json!([])), None);
         assert_eq!(read(json!(null)), None);
+    }
+
+    /// Answers by path, and writes down what it was asked.
+    struct Script(Vec<(&'static str, u16, Value)>, std::cell::RefCell<Vec<String>>);
+
+    impl Http for Script {
+        async fn exchange(
+            &self,
+            request: HttpRequest<'_>,
+        ) -> Result<HttpAnswer, crate::rpc::TransportError> {
+            assert_eq!(request.headers, [("X-Key", "k")]);
+            let path = request.url.strip_prefix("https://pay.test").unwrap();
+            self.1.borrow_mut().push(format!("{path} {}", request.body.unwrap_or_default()));
+            let found = self.0.iter().find(|(known, ..)| *known == path);
+            found
+                .map(|(_, status, body)| HttpAnswer {
+                    status: *status,
+                    body: Some(body.to_string()),
+                })
+                .ok_or(crate::rpc::TransportError::TimedOut)
+        }
+    }
+
+    fn ask(network: &str, script: &Script) -> Option<RemoteFacts> {
+        use futures_util::FutureExt as _;
+        let facilitator = Facilitator {
+            url: "https://pay.test".into(),
+            headers: vec![("X-Key".into(), "k".into())],
+            facts: RemoteFacts::default(),
+        };
+        let asked = facilitator.ask_facts(script, network.parse().unwrap(), "mint", "seller");
+        asked.now_or_never().unwrap()
+    }
+
+    #[test]
+    fn accepts_is_asked_where_supported_says_too_little() {
+        let script =
+            |answers: &[(&'static str, u16, Value)]| Script(answers.to_vec(), [].to_vec().into());
+        let kinds = |kind: Value| json!({ "kinds": [kind] });
+        let facts = RemoteFacts { fee_payer: PAYER.parse().ok(), version: Version::V2 };
+        let accepts = json!({ "x402Version": 2, "accepts": [kind(2, DEVNET, Some(PAYER))] });
+
+        let told = script(&[("/supported", 200, kinds(kind(2, DEVNET, Some(PAYER))))]);
+        assert_eq!(ask(DEVNET, &told), Some(facts));
+        assert_eq!(*told.1.borrow(), ["/supported "]);
+
+        for supported in [
+            ("/supported", 200, kinds(kind(2, DEVNET, None))),
+            ("/supported", 404, json!({})),
+            ("/elsewhere", 200, json!({})),
+        ] {
+            let asked = script(&[supported.clone(), ("/accepts", 200, accepts.clone())]);
+            assert_eq!(ask(DEVNET, &asked), Some(facts));
+            let probe = asked.1.borrow()[1].clone();
+            let probe: Value =
+                serde_json::from_str(probe.strip_prefix("/accepts ").unwrap()).unwrap();
+            assert_eq!(probe["accepts"][0]["payTo"], "seller");
+            assert_eq!(ask(DEVNET, &script(&[supported])), None, "nothing can be sold then");
+        }
+
+        let base = "eip155:84532";
+        let told = script(&[("/supported", 200, kinds(kind(1, "base-sepolia", None)))]);
+        let v1 = RemoteFacts { fee_payer: None, version: Version::V1 };
+        assert_eq!(ask(base, &told), Some(v1));
+        assert_eq!(ask(base, &script(&[])), None);
     }
 }

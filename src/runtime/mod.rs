@@ -11,6 +11,7 @@ mod health;
 mod js;
 mod origin;
 mod purchase;
+mod remote;
 mod respond;
 mod settler;
 mod settler_client;
@@ -30,6 +31,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
     if health::is_asked_for(&head) {
         return health::answer(&app, &env).await;
     }
+    let app = remote::with_facts(app, &env, &context, &head).await;
     match gate::decide(&app.loaded, &head, clock::now()) {
         Decision::Forward(path) => {
             let Some(to) = &app.loaded.origin else { return respond::closed() };

@@ -41,7 +41,8 @@ pub enum ClaimReply {
     Refused(Reason),
     /// It was sent, and the chain has not said what became of it.
     Pending {
-        /// The transaction.
+        /// The transaction, unless
+        /// [`names_no_transaction`](super::remote::names_no_transaction).
         transaction: String,
     },
     /// Another request for the same resource holds it and is not done yet.
@@ -71,6 +72,10 @@ pub struct SettleRequest {
     /// delivered once: to this request, or if the chain is too slow for it to
     /// the first that asks again.
     pub once: bool,
+    /// What a facilitator is asked to settle it with, where the network has
+    /// one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<Box<RawValue>>,
 }
 
 /// What became of a [`SettleRequest`].
@@ -87,7 +92,8 @@ pub enum Outcome {
     },
     /// Sent, and not known yet what became of it. The claim holds.
     Pending {
-        /// The transaction.
+        /// The transaction, unless
+        /// [`names_no_transaction`](super::remote::names_no_transaction).
         transaction: String,
     },
     /// Nothing was sent: the chain could not be reached, or others are first
