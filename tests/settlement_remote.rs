@@ -298,6 +298,23 @@ fn a_lost_answer_that_nobody_can_tell_ends_with_a_line_for_the_seller() {
 }
 
 #[test]
+fn a_repeat_that_is_turned_away_says_nothing_of_the_first() {
+    for status in [401, 403, 404, 405, 413, 429] {
+        let (world, facilitator) = world(false);
+        let payment = payment(1);
+        facilitator.is_idempotent.set(true);
+        facilitator.settles.borrow_mut().push_back(Does::WellButSilent);
+        facilitator.settles.borrow_mut().push_back(Does::Says(status, json!(null)));
+        let buyer = facilitator.start_buy(&payment, "a");
+        world.run_for(24_000);
+        assert!(matches!(state(&world, &payment), State::Submitted { .. }), "{status}");
+        assert!(is_pending(&world.take(&buyer)));
+        assert!(facilitator.buy_now(&payment, "a").is_delivery());
+        assert_bought_once(&world, &payment);
+    }
+}
+
+#[test]
 fn a_duplicate_with_a_transaction_may_be_another_purchase() {
     let (world, facilitator) = world(false);
     let payment = payment(1);

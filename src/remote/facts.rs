@@ -88,7 +88,13 @@ impl RemoteFacts {
         let (v1, v2) = (of_version(1), of_version(2));
         let version = if v2.is_some() { Version::V2 } else { Version::V1 };
         v2.or(v1)?;
-        let fee_payer = v2.and_then(fee_payer_of).or_else(|| v1.and_then(fee_payer_of));
+        let named = v2.and_then(fee_payer_of).or_else(|| v1.and_then(fee_payer_of));
+        // With several fee payers the reference names one at random each time.
+        // Every isolate must name the same: the first of those that it lists.
+        let signers = fee_payers_in(answer, network);
+        let first = signers.iter().copied().min_by_key(|signer| signer.0);
+        let fee_payer =
+            named.map(|named| first.filter(|_| signers.contains(&named)).unwrap_or(named));
         Some(Self { fee_payer, version })
     }
 
@@ -106,8 +112,18 @@ fn is_exact_on(entry: &Value, network: ChainId) -> bool {
 }
 
 fn fee_payer_of(entry: &Value) -> Option<Pubkey> {
-    let fee_payer = entry.pointer("/extra/feePayer")?.as_str()?.parse().ok();
-    fee_payer.filter(|fee_payer| *fee_payer != SYSTEM_PROGRAM)
+    account(entry.pointer("/extra/feePayer")?)
+}
+
+/// The accounts that a facilitator signs with on a Solana network.
+fn fee_payers_in(answer: &Value, network: ChainId) -> Vec<Pubkey> {
+    let names = [network.to_string(), "solana:*".to_owned()];
+    let signers = |name: &String| answer.get("signers")?.get(name)?.as_array();
+    names.iter().filter_map(signers).flatten().filter_map(account).collect()
+}
+
+fn account(value: &Value) -> Option<Pubkey> {
+    value.as_str()?.parse().ok().filter(|account| *account != SYSTEM_PROGRAM)
 }
 
 #[cfg(test)]
@@ -170,6 +186,25 @@ mod tests {
             [json!(null), json!([]), json!({ "kinds": {} }), json!({ "kinds": [1, null] })]
         {
             assert_eq!(RemoteFacts::from_supported(&garbage, base.parse().unwrap()), None);
+        }
+    }
+
+    #[test]
+    fn of_several_fee_payers_every_isolate_names_the_same() {
+        let network: ChainId = DEVNET.parse().unwrap();
+        let read = |named: &str, signers: Value| {
+            let kinds = json!([kind(2, DEVNET, Some(named))]);
+            let answer = json!({ "kinds": kinds, "signers": signers });
+            RemoteFacts::from_supported(&answer, network).unwrap().fee_payer.unwrap().to_string()
+        };
+        let both = json!({ "solana:*": [PAYER, OTHER], "eip155:*": ["0x1"] });
+        assert_eq!(read(PAYER, both.clone()), read(OTHER, both));
+        let one = json!({ DEVNET: [OTHER] });
+        assert_eq!(read(PAYER, one), PAYER, "which is not among those that are listed");
+        for odd in
+            [json!(null), json!([]), json!({ "solana:*": PAYER }), json!({ "solana:*": [1] })]
+        {
+            assert_eq!(read(PAYER, odd), PAYER);
         }
     }
 
