@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::Faults;
 use super::fields::Fields;
 use super::network::is_http_url;
@@ -65,7 +67,7 @@ pub(super) fn read_facilitators(
 /// Reads the secret `FACILITATOR_HEADERS`. Faults never show a value.
 pub(super) fn read_headers(secret: Option<&str>, faults: &mut Faults) -> BTreeMap<String, Headers> {
     let Some(text) = secret else { return BTreeMap::new() };
-    let Ok(read) = serde_json::from_str::<BTreeMap<String, BTreeMap<String, String>>>(text) else {
+    let Some(read) = parse_headers(text) else {
         faults.add(SECRET, "must be JSON: {\"eip155:8453\": {\"Authorization\": \"Bearer …\"}}");
         return BTreeMap::new();
     };
@@ -83,7 +85,17 @@ pub(super) fn read_headers(secret: Option<&str>, faults: &mut Faults) -> BTreeMa
             faults.add(SECRET, format!("{problem}, for {}", shown(network)));
         }
     }
-    read.into_iter().map(|(network, headers)| (network, headers.into_iter().collect())).collect()
+    read
+}
+
+fn parse_headers(text: &str) -> Option<BTreeMap<String, Headers>> {
+    let read: Value = serde_json::from_str(text).ok()?;
+    let networks = read.as_object()?.iter().map(|(network, headers)| {
+        let pairs = headers.as_object()?.iter();
+        let pairs = pairs.map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+        Some((network.clone(), pairs.collect::<Option<Headers>>()?))
+    });
+    networks.collect()
 }
 
 /// Reports the networks that are left over. What is no network's name may be

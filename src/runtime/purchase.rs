@@ -281,7 +281,7 @@ impl Sequence<'_> {
                 Ok(settlement)
             }
             Ok(Outcome::Failed { reason: Reason::UnexpectedSettleError, .. })
-                if self.remote.is_some() =>
+                if self.network().is_some_and(|network| network.facilitator.is_some()) =>
             {
                 Err(respond::try_again(
                     "the facilitator has not said what became of this payment; \
