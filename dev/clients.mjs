@@ -6,8 +6,10 @@ import { createPaymentHandler as faremeterSolanaHandler } from '@faremeter/payme
 import { wrap as wrapFaremeter } from '@faremeter/fetch';
 import { x402Client } from '@x402/core/client';
 import { ExactEvmScheme } from '@x402/evm/exact/client';
+import { ExactEvmSchemeV1 } from '@x402/evm/exact/v1/client';
 import { wrapFetchWithPayment as wrapV2 } from '@x402/fetch';
 import { ExactSvmScheme } from '@x402/svm/exact/client';
+import { ExactSvmSchemeV1 } from '@x402/svm/exact/v1/client';
 import { createSolanaRpc } from '@solana/kit';
 import { wrapFetchWithPayment as wrapV1 } from 'x402-fetch';
 import { USDC_MINT } from './solana/setup.mjs';
@@ -37,7 +39,7 @@ const NO_LIMIT = 1_000_000_000_000n;
  */
 
 /**
- * `@x402/fetch`: protocol version 2.
+ * `@x402/fetch`: protocol version 2; version 1 where a seller offers nothing else.
  *
  * @param {Buyer} buyer
  * @returns {typeof fetch}
@@ -46,6 +48,8 @@ export function x402Fetch({ evm, solana, solanaUrl, network, onOffer, fetch = gl
   const client = new x402Client((_version, offers) => choose(offers, network, onOffer))
     .register('eip155:*', new ExactEvmScheme(evm))
     .register('solana:*', new ExactSvmScheme(solana.signer, { rpcUrl: solanaUrl }))
+    .registerV1('base-sepolia', new ExactEvmSchemeV1(evm))
+    .registerV1('solana-devnet', new ExactSvmSchemeV1(solana.signer, { rpcUrl: solanaUrl }))
     .setSpendControls(false);
   return wrapV2(fetch, client);
 }

@@ -11,7 +11,7 @@ import { DEV_DIR, ROOT } from './util.mjs';
  * @typedef {object} WorkerOptions
  * @property {string} [name] folder below `.dev/`; two Workers that run at the same time need two names
  * @property {Record<string, any>} [vars] replaces variables of wrangler.toml one by one: ROUTES, NETWORKS, ORIGIN …
- * @property {Record<string, string>} [secrets] what `wrangler secret put` would hold; a value may also be an object
+ * @property {Record<string, string>} [secrets] what `wrangler secret put` would hold; a value may also be an object, or `undefined`: there is none
  * @property {string | { directory: string }} [assets] folder of the demo site, relative to the repository
  * @property {Record<string, any>} [bindings] any other configuration, merged deeply; arrays are replaced
  * @property {{ binding: string, name?: string, script: string }[]} [services] small JS Workers, as module source text
@@ -38,7 +38,8 @@ export function writeConfig(options) {
   mkdirSync(folder, { recursive: true });
 
   const config = workerConfig(options);
-  const secrets = Object.fromEntries(Object.entries(options.secrets ?? {}).map(([key, value]) => [key, text(value)]));
+  const given = Object.entries(options.secrets ?? {}).filter(([, value]) => value !== undefined);
+  const secrets = Object.fromEntries(given.map(([key, value]) => [key, text(value)]));
   const own = writeJson(join(folder, 'wrangler.json'), config);
   writeFileSync(join(folder, '.dev.vars'), Object.entries(secrets).map(([key, value]) => `${key}='${value}'\n`).join(''));
   const others = services.map((service) => writeService(folder, service, config.compatibility_date));

@@ -81,8 +81,9 @@ function workerOptions({ evm, solana }, { evm: { seller, relayers }, solana: { s
     ...changes.vars,
   };
   const local = { [EVM_NETWORK]: [evm.url], [SOLANA_NETWORK]: [solana.url] };
-  // Of the local nodes, those of the networks that are configured.
-  const urls = Object.fromEntries(Object.entries(local).filter(([network]) => network in vars.NETWORKS));
+  // Of the local nodes, those of the networks that are configured, and not somebody else's task.
+  const own = ([network]) => network in vars.NETWORKS && !vars.NETWORKS[network].facilitator;
+  const urls = Object.fromEntries(Object.entries(local).filter(own));
   return {
     ...changes,
     vars,

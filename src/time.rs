@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+const SECONDS_PER_DAY: u64 = 86_400;
+
 /// Whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UnixSeconds(pub u64);
@@ -20,6 +22,38 @@ impl UnixSeconds {
     #[must_use]
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// The number of the day (UTC), counted from 1970-01-01.
+    #[must_use]
+    pub const fn day(self) -> u64 {
+        self.0 / SECONDS_PER_DAY
+    }
+
+    /// How many seconds are left of the day (UTC).
+    #[must_use]
+    pub const fn to_midnight(self) -> u64 {
+        SECONDS_PER_DAY - self.0 % SECONDS_PER_DAY
+    }
+
+    /// The time as ISO 8601 spells it: `2023-11-14T22:13:20Z`.
+    #[must_use]
+    pub fn iso8601(self) -> String {
+        let (days, seconds) = (self.day(), self.0 % SECONDS_PER_DAY);
+        // Years begin in March here, so that the day that comes and goes is
+        // their last, and eras of 400 years repeat (H. Hinnant,
+        // "chrono-Compatible Low-Level Date Algorithms", civil_from_days).
+        let since_march_of_year_0 = days + 719_468;
+        let (era, day) = (since_march_of_year_0 / 146_097, since_march_of_year_0 % 146_097);
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let is_next_year = month >= 10;
+        let month = if is_next_year { month - 9 } else { month + 3 };
+        let year = era * 400 + year + u64::from(is_next_year);
+        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 }
 
@@ -40,7 +74,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         's' => 1,
         'm' => 60,
         'h' => 3_600,
-        'd' => 86_400,
+        'd' => SECONDS_PER_DAY,
         _ => return None,
     };
     let digits = text.strip_suffix(unit)?;
@@ -54,6 +88,24 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn iso8601_knows_leap_years() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_700_000_000, "2023-11-14T22:13:20Z"),
+            (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(UnixSeconds(seconds).iso8601(), text);
+        }
+        assert_eq!(UnixSeconds(u64::MAX).iso8601(), "584554051223-11-09T07:00:15Z");
+    }
 
     #[test]
     fn durations_are_digits_and_one_unit() {

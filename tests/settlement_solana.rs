@@ -138,8 +138,13 @@ fn cluster() -> (Rc<World>, Rc<RefCell<Cluster>>) {
             let expect = Expected::GenesisPrefix(GENESIS.into());
             let check = ChainCheck { method: "getGenesisHash", expect };
             let nodes = Nodes::new(host.transport(), vec!["https://node.test/".into()], check);
-            let limits =
-                Limits { batch_max: 1, daily_spend: None, low_balance: None, quorum_above: None };
+            let limits = Limits {
+                batch_max: 1,
+                daily_spend: None,
+                low_balance: None,
+                quorum_above: None,
+                accounts: vec![],
+            };
             Lane::Solana(SolanaLane::new(parts, nodes, fee_payer(), limits))
         }),
     );

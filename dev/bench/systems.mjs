@@ -1,10 +1,9 @@
 /** What is compared: each Worker in a workerd of its own, all behind the same Miniflare. */
 import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Miniflare } from 'miniflare';
 import { unstable_getMiniflareWorkerOptions as miniflareOptions } from 'wrangler';
-import { finalError, startProcess, waitFor } from '../util.mjs';
+import { startReferenceFacilitator } from '../servers/facilitators.mjs';
 import { writeConfig } from '../worker-config.mjs';
 import { EVM_NETWORK, GRANT_SECRET, SOLANA_NETWORK } from '../world.mjs';
 import { bundle } from './bundle.mjs';
@@ -70,9 +69,9 @@ export function startEdge402(world, { origin, evmUrl = world.evm.url, solanaUrl 
 export async function startReference(world, { origin, evmUrl = world.evm.url, solanaUrl = world.solana.url }) {
   const { seller: evmSeller, relayers } = world.accounts.evm;
   const { seller: solanaSeller, feePayers } = world.accounts.solana;
-  const facilitator = await startFacilitator({
-    evm: { network: EVM_NETWORK, url: evmUrl, key: relayers[1].privateKey },
-    solana: { network: SOLANA_NETWORK, url: solanaUrl, key: Buffer.from(feePayers[1].secretKey).toString('base64') },
+  const facilitator = await startReferenceFacilitator({
+    evm: { url: evmUrl, relayer: relayers[1] },
+    solana: { url: solanaUrl, feePayer: feePayers[1] },
   });
   const OFFERS = [
     { network: EVM_NETWORK, payTo: evmSeller.address, price: PRICE },
@@ -136,17 +135,4 @@ async function startInMiniflare(name, options, cleanUp = () => {}) {
       cleanUp();
     },
   };
-}
-
-async function startFacilitator(options) {
-  const script = fileURLToPath(new URL('./reference/facilitator.mjs', import.meta.url));
-  const child = startProcess(process.execPath, [script], { env: { ...process.env, FACILITATOR: JSON.stringify(options) } });
-  const port = await waitFor(
-    () => {
-      if (!child.alive()) throw finalError(`the facilitator ended at once:\n${child.log()}`);
-      return /listening on (\d+)/.exec(child.log())?.[1];
-    },
-    { what: 'the facilitator to start' },
-  );
-  return { url: `http://127.0.0.1:${port}`, log: child.log, stop: child.stop };
 }

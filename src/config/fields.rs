@@ -8,6 +8,7 @@ use super::Faults;
 /// One table of the configuration.
 pub(super) struct Fields<'a> {
     key: String,
+    value: &'a Value,
     members: Option<&'a Map<String, Value>>,
 }
 
@@ -25,7 +26,12 @@ impl<'a> Fields<'a> {
                 }
             }
         }
-        Self { key, members }
+        Self { key, value, members }
+    }
+
+    /// The table as it was written.
+    pub const fn value(&self) -> &'a Value {
+        self.value
     }
 
     /// The full key of a member.
@@ -86,6 +92,35 @@ impl<'a> Fields<'a> {
             self.fault(name, "must be a list of texts, in [brackets]", faults);
         }
         texts
+    }
+
+    /// A yes or no that may be left out, for no.
+    pub fn flag(&self, name: &str, faults: &mut Faults) -> bool {
+        let Some(value) = self.get(name) else { return false };
+        if !value.is_boolean() {
+            self.fault(name, "must be true or false", faults);
+        }
+        value.as_bool().unwrap_or_default()
+    }
+
+    /// A table within this one that may be left out, in the order of its keys.
+    pub fn table(&self, name: &str, faults: &mut Faults) -> Option<&'a Map<String, Value>> {
+        let table = self.get(name)?.as_object();
+        if table.is_none() {
+            self.fault(name, "must be a table, in {braces}", faults);
+        }
+        table
+    }
+
+    /// A list of tables that may be left out.
+    pub fn list(&self, name: &str, faults: &mut Faults) -> &'a [Value] {
+        let Some(value) = self.get(name) else { return &[] };
+        let Some(list) = value.as_array() else {
+            let key = self.key(name);
+            self.fault(name, format!("must be a list: write each as [[vars.{key}]]"), faults);
+            return &[];
+        };
+        list
     }
 
     /// A whole number within bounds that may be left out.

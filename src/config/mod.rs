@@ -4,7 +4,9 @@
 //! fault closes what is sold and leaves open what is free, so the patterns of
 //! the routes are kept apart from the rest of the configuration.
 
+mod facilitator;
 mod fields;
+mod listing;
 mod network;
 mod pattern;
 mod read;
@@ -15,6 +17,8 @@ mod route;
 use std::fmt;
 use std::time::Duration;
 
+pub use facilitator::{Account, Facilitator, PayTo};
+pub use listing::Service;
 pub use network::{Chain, Network};
 pub use pattern::{Pattern, PatternSet};
 pub use read::{Settings, read};
@@ -59,6 +63,8 @@ pub struct Config {
     pub fee_payers: Vec<FeePayerKey>,
     /// The keys of access grants, if any route sells access.
     pub grant_keys: Option<GrantKeys>,
+    /// What others may have settled here, if they may.
+    pub facilitator: Option<Facilitator>,
 }
 
 /// The keys of access grants: the first one signs, each is taken.
@@ -78,6 +84,9 @@ pub struct Loaded {
     pub origin: Option<Origin>,
     /// What is protected; `None` if that is not known, and so all of it is.
     pub patterns: Option<PatternSet>,
+    /// Where the facilitator answers, if there is one: a path without a
+    /// trailing slash.
+    pub facilitator_path: Option<String>,
     /// How to sell it, or what stands in the way.
     pub config: Result<Config, Faults>,
 }

@@ -129,9 +129,10 @@ impl Network {
         };
         let max_timeout_seconds = fields.number("max_timeout_seconds", 10..=86_400, faults);
         let batch_max = read_batch_max(&fields, faults);
-        let coin_decimals = if matches!(id, ChainId::Evm(_)) { 18 } else { 9 };
-        let daily_spend = read_coins(&fields, "daily_spend", coin_decimals, faults);
-        let low_balance = read_coins(&fields, "low_balance", coin_decimals, faults);
+        let daily_spend =
+            read_coins(&fields, "daily_spend", fields.text("daily_spend", faults), id, faults);
+        let low_balance =
+            read_coins(&fields, "low_balance", fields.text("low_balance", faults), id, faults);
         let token = Token::read(&fields, id, faults);
         let decimals = token.decimals;
         let quorum_above = fields.text("quorum_above", faults).and_then(|text| {
@@ -199,8 +200,16 @@ fn read_batch_max(fields: &Fields<'_>, faults: &mut Faults) -> usize {
     usize::try_from(fits).unwrap_or(1)
 }
 
-fn read_coins(fields: &Fields<'_>, name: &str, decimals: u32, faults: &mut Faults) -> Option<u128> {
-    let amount = parse_decimal(fields.text(name, faults)?, decimals);
+/// An amount of a chain's own coin, in wei or lamports: `"0.05"`.
+pub(super) fn read_coins(
+    fields: &Fields<'_>,
+    name: &str,
+    value: Option<&str>,
+    id: ChainId,
+    faults: &mut Faults,
+) -> Option<u128> {
+    let decimals = if matches!(id, ChainId::Evm(_)) { 18 } else { 9 };
+    let amount = parse_decimal(value?, decimals);
     if amount.is_none() {
         fields.fault(name, "must be an amount of the chain's own coin, such as \"0.05\"", faults);
     }

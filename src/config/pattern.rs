@@ -47,6 +47,16 @@ impl Pattern {
         &self.text
     }
 
+    /// The path itself, or the prefix without its `*`, which it covers too.
+    pub fn path(&self) -> &str {
+        self.text.strip_suffix('*').unwrap_or(&self.text)
+    }
+
+    /// Whether it covers what is below the path as well.
+    pub fn is_prefix(&self) -> bool {
+        self.is_prefix
+    }
+
     fn covers(&self, path: &PathKeys) -> bool {
         if self.is_prefix {
             path.key

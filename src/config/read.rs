@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::facilitator;
 use super::network::{Elsewhere, is_http_url};
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
 use super::{
-    Chain, Config, Faults, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, Route,
+    Chain, Config, Facilitator, Faults, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet,
+    Route,
 };
 use crate::evm::RelayerKey;
+use crate::path::CanonicalPath;
 use crate::protocol::ChainId;
 use crate::remote::RemoteFacts;
 use crate::solana::FeePayerKey;
@@ -36,6 +39,10 @@ pub struct Settings {
     pub facilitator_headers: Option<String>,
     /// What the networks' facilitators have said of themselves.
     pub remote: BTreeMap<ChainId, RemoteFacts>,
+    /// `FACILITATOR`.
+    pub facilitator: Option<Value>,
+    /// `FACILITATOR_TOKENS`.
+    pub facilitator_tokens: Option<String>,
     /// Which of the bindings that every configuration needs are missing.
     pub missing_bindings: Vec<&'static str>,
 }
@@ -93,13 +100,37 @@ pub fn read(settings: &Settings) -> Loaded {
     let entries = entries.unwrap_or_default().into_iter();
     let routes: Vec<Route> =
         entries.filter_map(|entry| entry.into_route(&seller, &mut faults)).collect();
+    let tokens = settings.facilitator_tokens.as_deref();
+    let value = settings.facilitator.as_ref();
+    let facilitator =
+        value.and_then(|value| Facilitator::read(value, tokens, &networks, &mut faults));
+    if let Some(patterns) = &patterns
+        && faults.0.is_empty()
+    {
+        find_mislisted(&routes, patterns, &mut faults);
+    }
     faults.0.dedup();
     let config = if faults.0.is_empty() {
-        Ok(Config { routes, networks, relayers, fee_payers, grant_keys })
+        Ok(Config { routes, networks, relayers, fee_payers, grant_keys, facilitator })
     } else {
         Err(faults)
     };
-    Loaded { origin, patterns, config }
+    let facilitator_path = value.and_then(facilitator::path_of);
+    Loaded { origin, patterns, facilitator_path, config }
+}
+
+/// What is listed must be sold by the route that lists it: `/a/*` is listed as
+/// `/a/`, which may be another route's, of another price.
+fn find_mislisted(routes: &[Route], patterns: &PatternSet, faults: &mut Faults) {
+    for (number, route) in routes.iter().enumerate() {
+        let Some(method) = &route.listed else { continue };
+        let Ok(path) = CanonicalPath::parse(route.pattern.path()) else { continue };
+        if patterns.route_of(&path, method) != Some(number) {
+            let problem =
+                format!("would list {method} {}, which another route sells", path.as_str());
+            faults.add(format!("ROUTES[{number}].listed"), problem);
+        }
+    }
 }
 
 fn read_origin(value: Option<&Value>, faults: &mut Faults) -> Option<Origin> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
+use super::listing::{Service, read_listed};
 use super::{
     Chain, DEFAULT_REDELIVER, Faults, Method, Network, Offer, Pattern, PaymentIdentifier, Route,
     SettleWhen,
@@ -20,9 +21,9 @@ use crate::{evm, solana, time};
 const MAX_DESCRIPTION: usize = 500;
 
 /// What a route's part of the challenge header may take, in bytes of JSON: of
-/// the 2,250 that are 3,000 in base64, a shortened URL takes 260, the longest
-/// code 90, and the frame around them 60.
-const MAX_CHALLENGE_JSON: usize = 1_840;
+/// the 2,250 that are 3,000 in base64, a shortened URL takes 210, the longest
+/// code 100, and the version 20, each with its name.
+const MAX_CHALLENGE_JSON: usize = 1_920;
 
 /// What a blockhash hint adds to the challenge, in bytes of JSON.
 const HINT_BYTES: usize = 130;
@@ -41,6 +42,10 @@ const KNOWN: &[&str] = &[
     "access",
     "networks",
     "payment_identifier",
+    "listed",
+    "service_name",
+    "tags",
+    "icon_url",
 ];
 
 /// What a route needs to know of the rest of the configuration.
@@ -115,6 +120,8 @@ impl<'a> RouteEntry<'a> {
             fields.fault("description", problem, faults);
         }
         let mime_type = fields.words("mime_type", faults);
+        let service = Service::read(fields, faults);
+        let listed = read_listed(fields, self.methods.as_deref(), faults);
         let settle = match fields.text("settle", faults) {
             None | Some("after") => SettleWhen::After,
             Some("before") => SettleWhen::Before,
@@ -158,6 +165,8 @@ impl<'a> RouteEntry<'a> {
             price,
             description,
             mime_type,
+            service,
+            listed,
             settle,
             redeliver,
             access,
@@ -201,15 +210,10 @@ fn read_methods(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<Method>>
 fn challenge_size(route: &Route) -> usize {
     let accepts: Vec<&PaymentRequirements> = route.offers.iter().map(|offer| &offer.v2).collect();
     let hints = route.offers.iter().filter(|offer| matches!(offer.terms, Terms::Solana(_))).count();
-    let extension = match route.payment_identifier {
-        PaymentIdentifier::Off => 0,
-        PaymentIdentifier::Optional | PaymentIdentifier::Required => {
-            route.payment_identifier.extension().to_string().len() + 40
-        }
-    };
-    json!([route.description, route.mime_type, accepts]).to_string().len()
-        + hints * HINT_BYTES
-        + extension
+    let challenge = json!({
+        "resource": route.resource(), "accepts": accepts, "extensions": route.extensions(),
+    });
+    challenge.to_string().len() + hints * HINT_BYTES
 }
 
 fn read_price(fields: &Fields<'_>, text: &str, faults: &mut Faults) -> Option<Price> {

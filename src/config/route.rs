@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Pattern;
+use super::{Pattern, Service};
 use crate::amount::Price;
 use crate::exact::Terms;
 use crate::protocol::PaymentRequirements;
@@ -24,6 +24,11 @@ pub struct Route {
     pub description: String,
     /// The media type of the answer; empty if the seller says nothing.
     pub mime_type: String,
+    /// Who sells it, for people and for search.
+    pub service: Service,
+    /// The method under which it is listed where agents and crawlers look;
+    /// `None` if it is not listed.
+    pub listed: Option<Method>,
     /// Whether the origin is asked before or after the settlement.
     pub settle: SettleWhen,
     /// For how long a paid answer is delivered again to who lost it.

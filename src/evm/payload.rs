@@ -1,7 +1,6 @@
 //! The payment on the wire: `payload` of `exact` on EVM.
 
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::{Address, Uint256};
 use crate::encoding::decode_hex;
@@ -48,10 +47,10 @@ impl ExactEvmPayload {
     }
 
     fn try_read(payload: &RawValue) -> Option<Self> {
-        // As a map and not by a derived reader, which would take an array of
-        // the members' values for the object, too.
-        let payload: Map<String, Value> = json::from_slice(payload.get().as_bytes()).ok()?;
-        let authorization = payload.get("authorization")?.as_object()?;
+        // Not by a derived reader, which would take an array of the members'
+        // values for the object, too.
+        let payload = json::from_slice(payload.get().as_bytes()).ok()?;
+        let authorization = payload.get("authorization")?;
         let text = |key: &str| authorization.get(key)?.as_str();
         Some(Self {
             signature: payload.get("signature")?.as_str()?.to_owned(),

@@ -6,9 +6,8 @@
 use serde_json::{Value, json};
 
 use super::page;
-use crate::config::{Chain, Config, PaymentIdentifier, Route};
+use crate::config::{Chain, Config, Route};
 use crate::encoding::encode_base64;
-use crate::protocol::payment::PAYMENT_IDENTIFIER;
 use crate::protocol::{ChainId, Reason};
 
 /// The longest `PAYMENT-REQUIRED` header that real clients take, in bytes.
@@ -38,7 +37,8 @@ impl Hints {
         self.0.push((network, hint));
     }
 
-    fn of(&self, network: ChainId) -> Option<&BlockhashHint> {
+    /// What is known of one network.
+    pub fn of(&self, network: ChainId) -> Option<&BlockhashHint> {
         self.0.iter().find(|(id, _)| *id == network).map(|(_, hint)| hint)
     }
 }
@@ -88,23 +88,16 @@ impl ChallengeTemplate {
                 Some(with_hint(v1, offer.v2.network))
             })
             .collect();
-        let mut resource = json!({ "url": mark("URL") });
-        if let Some(resource) = resource.as_object_mut() {
-            for (key, text) in [("description", &route.description), ("mimeType", &route.mime_type)]
-            {
-                if !text.is_empty() {
-                    resource.insert(key.into(), json!(text));
-                }
-            }
-        }
+        let mut resource = route.resource();
+        resource.insert("url".into(), json!(mark("URL")));
         let mut v2 = json!({
             "x402Version": 2, "error": mark("ERROR"), "resource": resource, "accepts": v2,
         });
-        if route.payment_identifier != PaymentIdentifier::Off
+        let extensions = route.extensions();
+        if !extensions.is_empty()
             && let Some(v2) = v2.as_object_mut()
         {
-            let extension = route.payment_identifier.extension();
-            v2.insert("extensions".into(), json!({ PAYMENT_IDENTIFIER: extension }));
+            v2.insert("extensions".into(), Value::Object(extensions));
         }
         let v1 = json!({ "x402Version": 1, "error": mark("ERROR"), "accepts": v1 });
         let solana = config.networks.iter().filter(|n| matches!(n.chain, Chain::Solana { .. }));

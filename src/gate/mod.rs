@@ -2,6 +2,7 @@
 
 pub mod challenge;
 pub mod cors;
+pub mod discovery;
 pub mod grant;
 mod page;
 

@@ -5,22 +5,25 @@
 //! first. Whoever checks and whoever settles must never read two payments
 //! out of one text, so a repeated key is an error here, at any depth.
 
-use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
-/// Reads a value of JSON that repeats no key.
+/// Reads JSON that repeats no key.
 ///
 /// # Errors
 /// What `serde_json` says of the text; `duplicate key` for a repeated one.
-pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
-    serde_json::from_slice::<UniqueKeys>(bytes)?;
-    serde_json::from_slice(bytes)
+pub fn from_slice(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    // As a text, like everywhere else: a reader of bytes would be a second
+    // copy of all of serde_json in the binary.
+    let text = std::str::from_utf8(bytes).map_err(serde_json::Error::custom)?;
+    let UniqueKeys(value) = serde_json::from_str(text)?;
+    Ok(value)
 }
 
-/// Any JSON whose objects repeat no key; keeps nothing of it.
-struct UniqueKeys;
+/// Any JSON whose objects repeat no key.
+struct UniqueKeys(Value);
 
 impl<'de> Deserialize<'de> for UniqueKeys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -37,55 +40,57 @@ impl<'de> Visitor<'de> for UniqueKeysVisitor {
         f.write_str("JSON without repeated keys")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<UniqueKeys, E> {
-        Ok(UniqueKeys)
+    fn visit_bool<E>(self, value: bool) -> Result<UniqueKeys, E> {
+        Ok(UniqueKeys(value.into()))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<UniqueKeys, E> {
-        Ok(UniqueKeys)
+    fn visit_i64<E>(self, value: i64) -> Result<UniqueKeys, E> {
+        Ok(UniqueKeys(value.into()))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<UniqueKeys, E> {
-        Ok(UniqueKeys)
+    fn visit_u64<E>(self, value: u64) -> Result<UniqueKeys, E> {
+        Ok(UniqueKeys(value.into()))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<UniqueKeys, E> {
-        Ok(UniqueKeys)
+    fn visit_f64<E>(self, value: f64) -> Result<UniqueKeys, E> {
+        Ok(UniqueKeys(value.into()))
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<UniqueKeys, E> {
-        Ok(UniqueKeys)
+    fn visit_str<E>(self, value: &str) -> Result<UniqueKeys, E> {
+        Ok(UniqueKeys(value.into()))
     }
 
     fn visit_unit<E>(self) -> Result<UniqueKeys, E> {
-        Ok(UniqueKeys)
+        Ok(UniqueKeys(Value::Null))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<UniqueKeys, A::Error> {
-        while items.next_element::<UniqueKeys>()?.is_some() {}
-        Ok(UniqueKeys)
+        let mut list = vec![];
+        while let Some(UniqueKeys(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(UniqueKeys(Value::Array(list)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<UniqueKeys, A::Error> {
-        let mut keys = HashSet::new();
+        let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            if !keys.insert(key) {
-                return Err(serde::de::Error::custom("duplicate key"));
+            if map.contains_key(&key) {
+                return Err(A::Error::custom("duplicate key"));
             }
-            entries.next_value::<UniqueKeys>()?;
+            let UniqueKeys(value) = entries.next_value()?;
+            map.insert(key, value);
         }
-        Ok(UniqueKeys)
+        Ok(UniqueKeys(Value::Object(map)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
-
     #[test]
     fn repeated_keys_are_refused_at_any_depth() {
-        assert!(from_slice::<Value>(br#"{"a":1,"b":{"a":2}}"#).is_ok());
+        assert!(from_slice(br#"{"a":1,"b":{"a":2}}"#).is_ok());
         for wrong in [
             r#"{"a":1,"a":1}"#,
             r#"{"x":[{"a":1,"b":2,"a":3}]}"#,
@@ -94,7 +99,7 @@ mod tests {
             r#"{"a":1}x"#,
             &"[".repeat(100_000),
         ] {
-            assert!(from_slice::<Value>(wrong.as_bytes()).is_err(), "{wrong:.40}");
+            assert!(from_slice(wrong.as_bytes()).is_err(), "{wrong:.40}");
         }
     }
 }

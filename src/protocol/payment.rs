@@ -49,6 +49,10 @@ pub const PAYMENT_REQUIRED_HEADER: &str = "PAYMENT-REQUIRED";
 /// is repeated can be told from a new one.
 pub const PAYMENT_IDENTIFIER: &str = "payment-identifier";
 
+/// The extension by which facilitators and crawlers learn how a resource is
+/// asked for.
+pub const BAZAAR: &str = "bazaar";
+
 /// The largest payment that is read, in bytes of JSON: room for a Solana
 /// transaction (1,232 bytes), what was accepted, and extensions.
 pub const MAX_PAYMENT_BYTES: usize = 16 * 1024;
@@ -114,32 +118,10 @@ impl InvalidPayment {
     }
 }
 
+/// The one member that is passed on as it was written.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AnyVersion {
-    #[serde(rename = "x402Version")]
-    x402_version: u8,
-}
-
-#[derive(Deserialize)]
-struct WireV1 {
-    scheme: String,
-    network: String,
+struct WithPayload {
     payload: Box<RawValue>,
-}
-
-#[derive(Deserialize)]
-struct WireV2 {
-    accepted: Box<RawValue>,
-    payload: Box<RawValue>,
-    #[serde(default)]
-    extensions: Value,
-}
-
-#[derive(Deserialize)]
-struct SchemeAndNetwork {
-    scheme: String,
-    network: String,
 }
 
 impl PaymentPayload {
@@ -154,32 +136,48 @@ impl PaymentPayload {
 
     /// Reads the JSON of a payment of this version.
     pub fn from_json(version: Version, bytes: &[u8]) -> Result<Self, InvalidPayment> {
-        let AnyVersion { x402_version } =
-            json::from_slice(bytes).map_err(|_| InvalidPayment::NotAPayment)?;
-        if x402_version != version.number() {
+        let text = std::str::from_utf8(bytes).map_err(|_| InvalidPayment::NotAPayment)?;
+        let payment = json::from_slice(bytes).map_err(|_| InvalidPayment::NotAPayment)?;
+        let as_u8 = |number: &Value| u8::try_from(number.as_u64()?).ok();
+        if read(&payment, "x402Version", as_u8)? != version.number() {
             return Err(InvalidPayment::WrongVersion);
         }
-        match version {
-            Version::V1 => {
-                let WireV1 { scheme, network, payload } = read(bytes)?;
-                Ok(Self { version, scheme, network, accepted: None, payload, identifier: None })
-            }
+        let WithPayload { payload } =
+            serde_json::from_str(text).map_err(|_| InvalidPayment::NotAPayment)?;
+        let text_of = |object, name| read(object, name, Value::as_str).map(str::to_owned);
+        Ok(match version {
+            Version::V1 => Self {
+                version,
+                scheme: text_of(&payment, "scheme")?,
+                network: text_of(&payment, "network")?,
+                accepted: None,
+                payload,
+                identifier: None,
+            },
             Version::V2 => {
-                let WireV2 { accepted, payload, extensions } = read(bytes)?;
-                let identifier = read_identifier(&extensions)?;
-                let SchemeAndNetwork { scheme, network } = read(accepted.get().as_bytes())?;
-                let accepted =
-                    read(accepted.get().as_bytes()).map_or(Accepted::Unreadable, Accepted::Terms);
-                Ok(Self { version, scheme, network, accepted: Some(accepted), payload, identifier })
+                let accepted = read(&payment, "accepted", Some)?;
+                let identifier = read_identifier(&payment)?;
+                Self {
+                    version,
+                    scheme: text_of(accepted, "scheme")?,
+                    network: text_of(accepted, "network")?,
+                    accepted: Some(
+                        PaymentRequirements::read(accepted)
+                            .map_or(Accepted::Unreadable, Accepted::Terms),
+                    ),
+                    payload,
+                    identifier,
+                }
             }
-        }
+        })
     }
 }
 
 /// The client's name for its payment. An extension without an id is none: the
 /// client copied what the challenge declares.
-fn read_identifier(extensions: &Value) -> Result<Option<String>, InvalidPayment> {
-    let Some(id) = extensions.pointer("/payment-identifier/info/id") else { return Ok(None) };
+fn read_identifier(payment: &Value) -> Result<Option<String>, InvalidPayment> {
+    let id = payment.pointer("/extensions/payment-identifier/info/id");
+    let Some(id) = id else { return Ok(None) };
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     match id.as_str() {
         Some(id) if (16..=128).contains(&id.len()) && id.bytes().all(is_plain) => {
@@ -189,8 +187,13 @@ fn read_identifier(extensions: &Value) -> Result<Option<String>, InvalidPayment>
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, InvalidPayment> {
-    serde_json::from_slice(bytes).map_err(|_| InvalidPayment::NotAPayment)
+/// A member that must be there, and of this type.
+fn read<'a, T>(
+    object: &'a Value,
+    name: &str,
+    as_type: impl FnOnce(&'a Value) -> Option<T>,
+) -> Result<T, InvalidPayment> {
+    object.get(name).and_then(as_type).ok_or(InvalidPayment::NotAPayment)
 }
 
 #[cfg(test)]

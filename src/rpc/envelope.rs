@@ -1,6 +1,5 @@
 //! The JSON-RPC 2.0 envelope (jsonrpc.org/specification).
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// The code of an error for a method that the node does not have.
@@ -26,15 +25,13 @@ impl Call {
 pub type Reply = Result<Value, RpcError>;
 
 /// An error that a node reports for one question.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RpcError {
     /// The code; negative for those of the specification.
     pub code: i64,
     /// What the node says.
-    #[serde(default)]
     pub message: String,
     /// More of it: revert data on EVM, logs on Solana.
-    #[serde(default)]
     pub data: Option<Value>,
 }
 
@@ -57,44 +54,61 @@ fn request(id: usize, call: &Call) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": call.method, "params": call.params })
 }
 
-#[derive(Deserialize)]
+/// One answer of a node: the number of the question, if it names one.
 struct Response {
     id: Option<usize>,
-    #[serde(default, deserialize_with = "present")]
-    result: Option<Value>,
-    error: Option<RpcError>,
-}
-
-/// Tells `"result": null`, an answer, from no result at all.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+    reply: Reply,
 }
 
 impl Response {
-    fn into_reply(self) -> Option<Reply> {
-        match (self.result, self.error) {
-            (_, Some(error)) => Some(Err(error)),
-            (Some(result), None) => Some(Ok(result)),
-            (None, None) => None,
-        }
+    fn read(mut response: Value) -> Option<Self> {
+        let id = match member(&mut response, "id") {
+            None => None,
+            Some(id) => Some(usize::try_from(id.as_u64()?).ok()?),
+        };
+        let reply = match member(&mut response, "error") {
+            Some(error) => Err(RpcError::read(error)?),
+            // `"result": null` is an answer; no result at all is none.
+            None => Ok(response.get_mut("result")?.take()),
+        };
+        Some(Self { id, reply })
     }
 }
 
+impl RpcError {
+    fn read(mut error: Value) -> Option<Self> {
+        Some(Self {
+            code: error.get("code")?.as_i64()?,
+            message: match error.get("message") {
+                Some(message) => message.as_str()?.to_owned(),
+                None => String::new(),
+            },
+            data: member(&mut error, "data"),
+        })
+    }
+}
+
+/// Takes a member out of an object; null is none.
+fn member(object: &mut Value, name: &str) -> Option<Value> {
+    object.get_mut(name).map(Value::take).filter(|value| !value.is_null())
+}
+
 pub(super) fn read_one(text: &str) -> Option<Reply> {
-    serde_json::from_str::<Response>(text).ok()?.into_reply()
+    Some(Response::read(serde_json::from_str(text).ok()?)?.reply)
 }
 
 /// Reads the replies to a batch of `count`, in the order of the questions,
 /// in whatever order the node gives them; `None` unless each has one.
 pub(super) fn read_batch(text: &str, count: usize) -> Option<Vec<Reply>> {
-    let responses: Vec<Response> = serde_json::from_str(text).ok()?;
+    let Ok(Value::Array(responses)) = serde_json::from_str(text) else { return None };
     let mut replies: Vec<Option<Reply>> = (0..count).map(|_| None).collect();
     for response in responses {
-        let slot = replies.get_mut(response.id?)?;
+        let Response { id, reply } = Response::read(response)?;
+        let slot = replies.get_mut(id?)?;
         if slot.is_some() {
             return None;
         }
-        *slot = Some(response.into_reply()?);
+        *slot = Some(reply);
     }
     replies.into_iter().collect()
 }

@@ -4,8 +4,7 @@
 
 mod envelope;
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
@@ -109,20 +108,16 @@ pub struct Nodes<T> {
     transport: T,
     urls: Vec<String>,
     check: ChainCheck,
-    right_chain: RefCell<HashSet<usize>>,
+    /// For each URL, whether it last named the right chain.
+    right_chain: Vec<Cell<bool>>,
     preferred: Cell<usize>,
 }
 
 impl<T: Transport> Nodes<T> {
     /// The nodes at these URLs.
     pub fn new(transport: T, urls: Vec<String>, check: ChainCheck) -> Self {
-        Self {
-            transport,
-            urls,
-            check,
-            right_chain: RefCell::new(HashSet::new()),
-            preferred: Cell::new(0),
-        }
+        let right_chain = vec![Cell::new(false); urls.len()];
+        Self { transport, urls, check, right_chain, preferred: Cell::new(0) }
     }
 
     /// Asks several questions in one round trip. Each has its own reply, in
@@ -228,7 +223,7 @@ impl<T: Transport> Nodes<T> {
         call: &Call,
         timeout: Duration,
     ) -> Result<Reply, UrlFailure> {
-        let known = self.right_chain.borrow().contains(&index);
+        let known = self.right_chain.get(index).is_some_and(Cell::get);
         if !known {
             let answer =
                 self.post(url, envelope::write_one(&self.check.call()), READ_TIMEOUT).await?;
@@ -249,11 +244,13 @@ impl<T: Transport> Nodes<T> {
             Some(Err(error)) if error.is_rate_limit() => return Err(UrlFailure::RateLimited),
             _ => return Err(UrlFailure::Malformed),
         };
-        if self.check.accepts(&answer) {
-            self.right_chain.borrow_mut().insert(index);
+        let is_right = self.check.accepts(&answer);
+        if let Some(known) = self.right_chain.get(index) {
+            known.set(is_right);
+        }
+        if is_right {
             Ok(())
         } else {
-            self.right_chain.borrow_mut().remove(&index);
             let named: String = answer.as_str().unwrap_or("?").chars().take(64).collect();
             Err(UrlFailure::WrongChain(named))
         }

@@ -138,6 +138,8 @@ fn settings(env: &Env, remote: BTreeMap<ChainId, RemoteFacts>) -> Settings {
         grant_secret: secret(env, "GRANT_SECRET"),
         facilitator_headers: secret(env, "FACILITATOR_HEADERS"),
         remote,
+        facilitator: variable(env, "FACILITATOR").filter(|value| !value.is_null()),
+        facilitator_tokens: secret(env, "FACILITATOR_TOKENS"),
         missing_bindings: missing_bindings(env),
     }
 }

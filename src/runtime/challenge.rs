@@ -73,7 +73,8 @@ pub async fn payment_required(
     respond::respond(402, &headers, Some(&challenge.body))
 }
 
-async fn hints(app: &Rc<App>, networks: &[ChainId], context: &Context) -> Hints {
+/// Recent blockhashes of these networks, where they can be had soon.
+pub async fn hints(app: &Rc<App>, networks: &[ChainId], context: &Context) -> Hints {
     let mut hints = Hints::default();
     for id in networks {
         if let Some(hint) = hint_of(app, *id, context).await {

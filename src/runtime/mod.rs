@@ -4,8 +4,11 @@
 //! No rule of the protocol and no decision about money is made in this module.
 
 mod app;
+mod body;
 mod challenge;
 mod clock;
+mod discovery;
+mod facilitator;
 mod head;
 mod health;
 mod js;
@@ -30,6 +33,12 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
     let head = head::RequestHead::new(&request);
     if health::is_asked_for(&head) {
         return health::answer(&app, &env).await;
+    }
+    if let Some(endpoint) = facilitator::asked_for(&app, &head) {
+        return facilitator::answer(&app, &env, &context, &request, &head, endpoint).await;
+    }
+    if let Some(document) = discovery::document(&app, &head) {
+        return discovery::answer(&document);
     }
     let app = remote::with_facts(app, &env, &context, &head).await;
     match gate::decide(&app.loaded, &head, clock::now()) {

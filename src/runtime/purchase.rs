@@ -13,10 +13,10 @@ use worker::{Context, Env, console_error, console_log};
 use super::app::App;
 use super::challenge::payment_required;
 use super::head::RequestHead;
-use super::settler_client::{SettlerClient, new_ticket, read_bytes};
+use super::settler_client::{SettlerClient, new_ticket};
 use super::transport::FetchTransport;
-use super::{clock, js, origin, respond};
-use crate::config::{Network, Offer, Origin, SettleWhen};
+use super::{body, clock, js, origin, respond};
+use crate::config::{Config, Network, Offer, Origin, SettleWhen};
 use crate::evm::keccak256;
 use crate::exact::VerifiedPayment;
 use crate::gate::grant::GRANT_HEADER;
@@ -67,7 +67,10 @@ pub async fn answer(
     let Some(offer) = purchase.sale.route.offers.get(purchase.offer) else {
         return respond::closed();
     };
-    let Some(name) = settler_of(app, offer, &purchase.payment) else { return respond::closed() };
+    let Ok(config) = &app.loaded.config else { return respond::closed() };
+    let Some(name) = settler_of(config, offer.network, &purchase.payment) else {
+        return respond::closed();
+    };
     let (request, body, once) = match take_body(request, head, &purchase).await {
         Ok(taken) => taken,
         Err(error) => {
@@ -93,10 +96,10 @@ pub async fn answer(
     sequence.run().await
 }
 
-/// The name of the Settler that a payment goes to.
-fn settler_of(app: &App, offer: &Offer, payment: &VerifiedPayment) -> Option<String> {
-    let config = app.loaded.config.as_ref().ok()?;
-    let network = config.networks.get(offer.network)?;
+/// The name of the Settler that a payment on one of the configuration's
+/// networks goes to.
+pub fn settler_of(config: &Config, network: usize, payment: &VerifiedPayment) -> Option<String> {
+    let network = config.networks.get(network)?;
     if network.facilitator.is_some() {
         return Some(facilitator_name(network.id, &payment.payer()));
     }
@@ -129,7 +132,7 @@ async fn take_body(
         return Ok((request, Some(keccak256(looks.as_bytes())), true));
     }
     let copy = request.clone()?;
-    let hash = keccak256(&read_bytes(&copy).await?);
+    let hash = keccak256(&body::read(&copy).await?);
     Ok((request, Some(hash), false))
 }
 
@@ -147,6 +150,7 @@ impl Sequence<'_> {
                 .as_ref()
                 .map(|name| format!("{}/{name}", self.purchase.payment.payer())),
             look_only: self.purchase.has_lapsed,
+            once: self.once,
         };
         // KV may say "used"; only the Settler can say "fresh". When it can't
         // be reached, KV still serves those who have paid.
@@ -273,6 +277,7 @@ impl Sequence<'_> {
             payload: self.purchase.payload.clone(),
             redeliver_seconds: self.purchase.sale.route.redeliver.as_secs(),
             once: self.once,
+            account: None,
             remote: self.remote.clone(),
         };
         match self.settler.settle(&request).await {
@@ -290,7 +295,8 @@ impl Sequence<'_> {
             }
             Ok(
                 Outcome::Failed { reason: Reason::UnexpectedSettleError, .. }
-                | Outcome::Unavailable,
+                | Outcome::Unavailable
+                | Outcome::LimitReached,
             ) => {
                 Err(respond::try_again("the chain can't be reached right now; nothing was charged"))
             }

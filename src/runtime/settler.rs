@@ -18,7 +18,7 @@ use super::clock;
 use super::remote;
 use super::sql::SqlStore;
 use super::transport::FetchTransport;
-use crate::config::{Chain, Network};
+use crate::config::{Chain, Config, Facilitator, Network};
 use crate::evm::RelayerKey;
 use crate::settlement::evm::EvmLane;
 use crate::settlement::relayer::{is_facilitator_name, settler_name};
@@ -49,6 +49,8 @@ impl DurableObject for Settler {
         match url.rsplit('/').next() {
             Some("claim") => answer(settler.claim(&read(&body)?).await),
             Some("settle") => answer(settler.settle(read(&body)?).await),
+            Some("charge") => answer(settler.charge(read(&body)?).await),
+            Some("verify") => answer(settler.verify(&read(&body)?).await),
             Some("health") => answer(Ok(settler.health().await)),
             Some("release") => answer(settler.release(&read(&body)?)),
             _ => Response::error("no such verb", 404),
@@ -83,7 +85,7 @@ impl Settler {
         let store = SqlStore::new(&self.state.storage()).map_err(|error| error.to_string())?;
         let name = store.name(self.state.id().name()).map_err(|error| error.to_string())?;
         let name = name.ok_or("a Settler without a name")?;
-        for network in &config.networks {
+        for (number, network) in config.networks.iter().enumerate() {
             if let Some(facilitator) = &network.facilitator {
                 if is_facilitator_name(network.id, &name) {
                     return Ok(settlement::Settler::new(host, store, |parts| {
@@ -92,6 +94,7 @@ impl Settler {
                 }
                 continue;
             }
+            let limits = limits(config, number, network);
             match &network.chain {
                 Chain::Evm { domain, .. } => {
                     let is_ours = |address: String| settler_name(network.id, &address) == name;
@@ -101,7 +104,6 @@ impl Settler {
                         let relayers = config.relayers.iter().map(RelayerKey::address).collect();
                         return Ok(settlement::Settler::new(host, store, |parts| {
                             let nodes = App::nodes(network);
-                            let limits = limits(network);
                             let lane = EvmLane::new(parts, nodes, chain_id, key, relayers, limits);
                             if let Some(fallback) = &network.fallback {
                                 lane.fall_back_on(fallback.clone());
@@ -117,7 +119,7 @@ impl Settler {
                         let key = key.clone();
                         return Ok(settlement::Settler::new(host, store, |parts| {
                             let nodes = App::nodes(network);
-                            Lane::Solana(SolanaLane::new(parts, nodes, key, limits(network)))
+                            Lane::Solana(SolanaLane::new(parts, nodes, key, limits))
                         }));
                     }
                 }
@@ -127,13 +129,17 @@ impl Settler {
     }
 }
 
-/// What the seller's configuration lets a key do on a network.
-const fn limits(network: &Network) -> Limits {
+/// What the seller's configuration lets a key do on one of its networks.
+fn limits(config: &Config, number: usize, network: &Network) -> Limits {
+    let accounts = config.facilitator.iter().flat_map(Facilitator::accounts);
     Limits {
         batch_max: network.batch_max,
         daily_spend: network.daily_spend,
         low_balance: network.low_balance,
         quorum_above: network.quorum_above,
+        accounts: accounts
+            .filter_map(|account| Some((account.name.clone(), account.daily_spend_on(number)?)))
+            .collect(),
     }
 }
 

@@ -5,10 +5,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys::{Request, RequestInit, Response};
+use worker::web_sys::{RequestInit, Response};
 
 use super::js;
-use crate::settlement::{ClaimReply, ClaimRequest, Health, Outcome, ReleaseRequest, SettleRequest};
+use crate::settlement::{
+    ClaimReply, ClaimRequest, Health, Outcome, ReleaseRequest, SettleRequest, Verdict,
+};
 
 /// The Settler of one relayer on one network.
 pub struct SettlerClient {
@@ -30,6 +32,16 @@ impl SettlerClient {
     /// Settles a claimed payment.
     pub async fn settle(&self, request: &SettleRequest) -> worker::Result<Outcome> {
         self.call("settle", request).await
+    }
+
+    /// Claims a payment and settles it.
+    pub async fn charge(&self, request: &SettleRequest) -> worker::Result<Outcome> {
+        self.call("charge", request).await
+    }
+
+    /// Asks whether a payment could be settled.
+    pub async fn verify(&self, request: &SettleRequest) -> worker::Result<Verdict> {
+        self.call("verify", request).await
     }
 
     /// Gives a claim up.
@@ -65,10 +77,4 @@ pub fn new_ticket() -> worker::Result<u64> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
     Ok(u64::from_le_bytes(bytes))
-}
-
-/// Reads the bytes of a body into memory.
-pub async fn read_bytes(request: &Request) -> worker::Result<Vec<u8>> {
-    let buffer = JsFuture::from(request.array_buffer()?).await?;
-    Ok(js_sys::Uint8Array::new(buffer.unchecked_ref()).to_vec())
 }

@@ -4,7 +4,6 @@
 //! disk (Cloudflare's output gates): the journal is ahead of the chain.
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use worker::{SqlStorage, SqlStorageValue, Storage, console_error};
 
 use crate::settlement::{JournalEntry, PaymentRecord, Store, StoreError};
@@ -34,6 +33,12 @@ const SCHEMA: &str = "
         day INTEGER PRIMARY KEY,
         amount TEXT NOT NULL
     );
+    CREATE TABLE IF NOT EXISTS account_spending (
+        account TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        amount TEXT NOT NULL,
+        PRIMARY KEY (account, day)
+    ) WITHOUT ROWID;
 ";
 
 /// The largest number that JavaScript keeps exactly.
@@ -59,25 +64,26 @@ impl SqlStore {
             self.run("INSERT OR IGNORE INTO object (name) VALUES (?)", vec![name.as_str().into()])?;
             return Ok(Some(name));
         }
-        Ok(self.read("SELECT json_quote(name) FROM object", vec![])?.into_iter().next())
+        Ok(self.texts("SELECT name FROM object", vec![])?.into_iter().next())
     }
 
     fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<(), StoreError> {
         self.sql.exec(query, values).map(drop).map_err(failed)
     }
 
-    /// The first column of each row, read as JSON.
-    fn read<T: DeserializeOwned>(
-        &self,
-        query: &str,
-        values: Vec<SqlStorageValue>,
-    ) -> Result<Vec<T>, StoreError> {
+    /// The amount in the first column of the one row; 0 if there is none.
+    fn amount(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<u128, StoreError> {
+        let rows = self.texts(query, values)?;
+        let Some(amount) = rows.first() else { return Ok(0) };
+        amount.parse().map_err(|_| StoreError("what was spent is no number".into()))
+    }
+
+    /// The first column of each row.
+    fn texts(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Vec<String>, StoreError> {
         let rows = self.sql.exec(query, values).map_err(failed)?;
         rows.raw()
             .map(|row| match row.map_err(failed)?.into_iter().next() {
-                Some(SqlStorageValue::String(text)) => {
-                    serde_json::from_str(&text).map_err(|error| StoreError(error.to_string()))
-                }
+                Some(SqlStorageValue::String(text)) => Ok(text),
                 _ => Err(StoreError("a row without a text".into())),
             })
             .collect()
@@ -86,8 +92,8 @@ impl SqlStore {
 
 impl Store for SqlStore {
     fn payment(&self, id: &str) -> Result<Option<PaymentRecord>, StoreError> {
-        let rows = self.read("SELECT record FROM payments WHERE id = ?", vec![id.into()])?;
-        Ok(rows.into_iter().next())
+        let rows = self.texts("SELECT record FROM payments WHERE id = ?", vec![id.into()])?;
+        rows.first().map(|record| read(record)).transpose()
     }
 
     fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError> {
@@ -117,11 +123,9 @@ impl Store for SqlStore {
     fn open_entries(&self) -> Result<Vec<JournalEntry>, StoreError> {
         // An entry that can't be read must not keep the others from being
         // followed; it stays on disk.
-        let rows: Vec<Value> =
-            self.read("SELECT entry FROM journal ORDER BY written_at", vec![])?;
-        let entries = rows.into_iter().filter_map(|row| {
-            let entry = serde_json::from_value(row);
-            entry.map_err(|error| console_error!("journal: {}", error.to_string())).ok()
+        let rows = self.texts("SELECT entry FROM journal ORDER BY written_at", vec![])?;
+        let entries = rows.iter().filter_map(|entry| {
+            read(entry).map_err(|error| console_error!("journal: {}", error.to_string())).ok()
         });
         Ok(entries.collect())
     }
@@ -132,8 +136,8 @@ impl Store for SqlStore {
     }
 
     fn payment_named(&self, identifier: &str) -> Result<Option<String>, StoreError> {
-        let query = "SELECT json_quote(payment) FROM identifiers WHERE id = ?";
-        Ok(self.read(query, vec![identifier.into()])?.into_iter().next())
+        let query = "SELECT payment FROM identifiers WHERE id = ?";
+        Ok(self.texts(query, vec![identifier.into()])?.into_iter().next())
     }
 
     fn name_payment(&self, identifier: &str, payment: &str) -> Result<(), StoreError> {
@@ -146,8 +150,7 @@ impl Store for SqlStore {
     // 128 bits are more than SQLite's integers hold: a text of digits.
     fn spent_on(&self, day: u64) -> Result<u128, StoreError> {
         let query = "SELECT amount FROM spending WHERE day = ?";
-        let rows: Vec<u128> = self.read(query, vec![seconds(UnixSeconds(day))])?;
-        Ok(rows.into_iter().next().unwrap_or(0))
+        self.amount(query, vec![seconds(UnixSeconds(day))])
     }
 
     fn set_spent_on(&self, day: u64, amount: u128) -> Result<(), StoreError> {
@@ -157,10 +160,33 @@ impl Store for SqlStore {
         )
     }
 
+    fn account_spent_on(&self, account: &str, day: u64) -> Result<u128, StoreError> {
+        let query = "SELECT amount FROM account_spending WHERE account = ? AND day = ?";
+        self.amount(query, vec![account.into(), seconds(UnixSeconds(day))])
+    }
+
+    fn set_account_spent_on(
+        &self,
+        account: &str,
+        day: u64,
+        amount: u128,
+    ) -> Result<(), StoreError> {
+        self.run(
+            "INSERT OR REPLACE INTO account_spending (account, day, amount) VALUES (?, ?, ?)",
+            vec![account.into(), seconds(UnixSeconds(day)), amount.to_string().into()],
+        )
+    }
+
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {
         self.run("DELETE FROM payments WHERE keep_until < ?", vec![seconds(now)])?;
-        self.run("DELETE FROM identifiers WHERE payment NOT IN (SELECT id FROM payments)", vec![])
+        self.run("DELETE FROM identifiers WHERE payment NOT IN (SELECT id FROM payments)", vec![])?;
+        let yesterday = seconds(UnixSeconds(now.day().saturating_sub(1)));
+        self.run("DELETE FROM account_spending WHERE day < ?", vec![yesterday])
     }
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError(error.to_string()))
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {

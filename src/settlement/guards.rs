@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::shared::Shared;
-use super::{Host, Store, StoreError};
+use super::{Host, JournalEntry, SettleRequest, State, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::time::UnixSeconds;
 
@@ -21,6 +21,9 @@ pub struct Limits {
     pub low_balance: Option<u128>,
     /// The amount above which two nodes must agree that it was paid.
     pub quorum_above: Option<AtomicAmount>,
+    /// The most that may be spent on fees in a day for each account that has a
+    /// limit, in wei or lamports.
+    pub accounts: Vec<(String, u128)>,
 }
 
 /// How many payments of one payer may fail on chain, after the simulation went
@@ -37,8 +40,6 @@ const BALANCE_SECONDS: u64 = 10;
 /// How often a low balance is written to the log, in seconds.
 const REPORT_SECONDS: u64 = 3_600;
 
-const SECONDS_PER_DAY: u64 = 86_400;
-
 /// What the guards remember while their Settler lives.
 #[derive(Default)]
 pub(super) struct Guards {
@@ -48,6 +49,9 @@ pub(super) struct Guards {
     looked_at: Cell<u64>,
     is_low: Cell<bool>,
     reported_at: Cell<u64>,
+    /// The payments that are on their way on an account with a limit: which
+    /// account, and what they may cost, in wei or lamports.
+    held: RefCell<HashMap<String, (String, u128)>>,
 }
 
 /// How a Settler is doing. Holds no secrets.
@@ -91,12 +95,64 @@ impl<H: Host> Shared<H> {
         self.store.spent_on(self.today()).unwrap_or(u128::MAX)
     }
 
-    /// Takes note of fees, in wei or lamports.
-    pub fn note_spent(&self, amount: u128) -> Result<(), StoreError> {
+    /// Takes note of the fees of a transaction, in wei or lamports, and of each
+    /// account's share of them.
+    pub fn note_spent(&self, amount: u128, entry: &JournalEntry) -> Result<(), StoreError> {
         let today = self.today();
         let spent = self.store.spent_on(today)?.saturating_add(amount);
         self.guards.looked_at.set(0);
-        self.store.set_spent_on(today, spent)
+        self.store.set_spent_on(today, spent)?;
+        let share = share_of(amount, entry.payments.len());
+        for payment in &entry.payments {
+            let Some(record) = self.store.payment(payment)? else { continue };
+            let State::Submitted { order, .. } = record.state else { continue };
+            let Some(account) = order.request.account else { continue };
+            let spent = self.store.account_spent_on(&account, today)?.saturating_add(share);
+            self.store.set_account_spent_on(&account, today, spent)?;
+        }
+        Ok(())
+    }
+
+    /// Sets aside what a payment may cost, in wei or lamports, if its account
+    /// still has as much today. An account without a limit always has.
+    pub fn hold(
+        &self,
+        request: &SettleRequest,
+        cost: u128,
+        limits: &Limits,
+    ) -> Result<bool, StoreError> {
+        let Some(account) = &request.account else { return Ok(true) };
+        let Some((_, limit)) = limits.accounts.iter().find(|(name, _)| name == account) else {
+            return Ok(true);
+        };
+        let mut held = self.guards.held.borrow_mut();
+        let in_air: u128 =
+            held.values().filter(|(name, _)| name == account).map(|(_, cost)| cost).sum();
+        let spent = self.store.account_spent_on(account, self.today())?;
+        let fits = spent.saturating_add(in_air).saturating_add(cost) <= *limit;
+        if fits {
+            held.insert(request.payment.clone(), (account.clone(), cost));
+        }
+        Ok(fits)
+    }
+
+    /// Sets aside again what a transaction may cost that was in the air before
+    /// a restart.
+    pub fn hold_again(&self, entry: &JournalEntry, cost: u128) {
+        let share = share_of(cost, entry.payments.len());
+        for payment in &entry.payments {
+            if let Ok(Some(record)) = self.store.payment(payment)
+                && let State::Submitted { order, .. } = record.state
+                && let Some(account) = order.request.account
+            {
+                self.guards.held.borrow_mut().insert(payment.clone(), (account, share));
+            }
+        }
+    }
+
+    /// Sets nothing aside for a payment any more.
+    pub fn let_go(&self, payment: &str) {
+        self.guards.held.borrow_mut().remove(payment);
     }
 
     /// Takes note of a payment that failed on chain.
@@ -130,6 +186,11 @@ impl<H: Host> Shared<H> {
     }
 
     fn today(&self) -> u64 {
-        self.host.now().0 / SECONDS_PER_DAY
+        self.host.now().day()
     }
+}
+
+/// One payment's share of what a transaction costs, rounded up.
+pub(super) fn share_of(cost: u128, payments: usize) -> u128 {
+    cost.div_ceil(u128::try_from(payments.max(1)).unwrap_or(1))
 }

@@ -27,6 +27,9 @@ pub struct ClaimRequest {
     /// The payment can't be settled any more: say what it has bought, and bind
     /// it to nothing.
     pub look_only: bool,
+    /// What is bought is delivered to one request, whichever asks first once it
+    /// is settled: see [`SettleRequest::once`].
+    pub once: bool,
 }
 
 /// What became of a [`ClaimRequest`].
@@ -72,10 +75,40 @@ pub struct SettleRequest {
     /// delivered once: to this request, or if the chain is too slow for it to
     /// the first that asks again.
     pub once: bool,
+    /// On whose account the fees go, if there is a limit to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// What a facilitator is asked to settle it with, where the network has
     /// one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<Box<RawValue>>,
+}
+
+impl SettleRequest {
+    /// The claim to go with it, for a payment that can't land any more from
+    /// then on.
+    pub fn claim(&self, expires_at: UnixSeconds) -> ClaimRequest {
+        ClaimRequest {
+            payment: self.payment.clone(),
+            resource: self.resource.clone(),
+            ticket: self.ticket,
+            expires_at,
+            identifier: None,
+            look_only: false,
+            once: self.once,
+        }
+    }
+}
+
+/// Whether an order could be settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// The chain would take it now.
+    Valid,
+    /// It would not, or it is used.
+    Invalid(Reason),
+    /// The chain could not be asked.
+    Unknown,
 }
 
 /// What became of a [`SettleRequest`].
@@ -99,6 +132,9 @@ pub enum Outcome {
     /// Nothing was sent: the chain could not be reached, or others are first
     /// in the queue. The claim is free again where nothing can be sent later.
     Unavailable,
+    /// Nothing was sent, because the fees of the day have reached the limit of
+    /// the account. The claim is free again.
+    LimitReached,
 }
 
 /// Gives a claim up that was never settled.

@@ -33,7 +33,7 @@ pub mod store;
 
 pub use guards::{Health, Limits};
 pub use host::Host;
-pub use messages::{ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest};
+pub use messages::{ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest, Verdict};
 pub use record::{PaymentRecord, Settlement, State};
 pub use settler::Settler;
 pub use store::{JournalEntry, Store, StoreError};

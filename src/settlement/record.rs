@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::remote::names_no_transaction;
 use super::{ClaimRequest, SettleRequest};
 use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
@@ -124,12 +125,23 @@ impl PaymentRecord {
         is_live: impl Fn(u64) -> bool,
     ) -> Claim {
         let Some(known) = known else { return Claim::Fresh };
-        let same = known.resource == request.resource;
         match &known.state {
+            State::Claimed { ticket, .. }
+                if known.resource == request.resource
+                    && (*ticket == request.ticket || !is_live(*ticket)) =>
+            {
+                Claim::Fresh
+            }
+            _ => known.standing_for(&request.resource, now),
+        }
+    }
+
+    /// What a claim for this resource comes to, for who holds none yet.
+    pub fn standing_for(&self, resource: &str, now: UnixSeconds) -> Claim {
+        let same = self.resource == resource;
+        match &self.state {
             State::Failed { .. } => Claim::Fresh,
-            State::Claimed { ticket, .. } if *ticket == request.ticket && same => Claim::Fresh,
             State::Claimed { lease_until, .. } if *lease_until <= now => Claim::Fresh,
-            State::Claimed { ticket, .. } if same && !is_live(*ticket) => Claim::Fresh,
             State::Claimed { .. } | State::Submitted { .. } if same => Claim::InFlight,
             State::Settled(settlement) if same && now < settlement.redeliver_until => {
                 Claim::Settled(settlement.clone())
@@ -143,6 +155,17 @@ impl PaymentRecord {
     /// Whether this ticket holds the claim, and nothing was sent yet.
     pub fn is_held_by(&self, holder: u64) -> bool {
         matches!(self.state, State::Claimed { ticket, .. } if ticket == holder)
+    }
+
+    /// The transaction that settled the payment, or is to, if it is known.
+    pub fn transaction(self) -> Option<String> {
+        match self.state {
+            State::Settled(settlement) => Some(settlement.transaction),
+            State::Submitted { transaction, .. } => {
+                Some(transaction).filter(|name| !names_no_transaction(name))
+            }
+            State::Claimed { .. } | State::Failed { .. } => None,
+        }
     }
 
     /// Until when the record must be kept: as long as the payment could land
@@ -171,6 +194,7 @@ mod tests {
             expires_at: NOW.plus(300),
             identifier: None,
             look_only: false,
+            once: false,
         }
     }
 

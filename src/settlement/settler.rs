@@ -11,10 +11,11 @@ use super::shared::{JOIN_LIMIT, Job, Shared, WAKE_SECONDS, refused};
 use super::solana::SolanaLane;
 use super::{
     ClaimReply, ClaimRequest, Health, Host, Outcome, PaymentRecord, ReleaseRequest, SettleRequest,
-    State, Store, StoreError,
+    State, Store, StoreError, Verdict,
 };
-use crate::exact;
+use crate::exact::{self, VerifiedPayment};
 use crate::protocol::Reason;
+use crate::time::UnixSeconds;
 
 pub use super::shared::LaneParts;
 
@@ -77,6 +78,12 @@ impl<H: Host> Settler<H> {
                     shared.live.borrow_mut().insert(request.ticket);
                     return Ok(ClaimReply::Fresh);
                 }
+                Claim::Settled(_) if request.once => {
+                    return Ok(match shared.deliver_once(&request.payment)? {
+                        Outcome::Settled(settlement) => ClaimReply::Settled(settlement),
+                        _ => ClaimReply::Refused(Reason::DuplicateSettlement),
+                    });
+                }
                 Claim::Settled(settlement) => return Ok(ClaimReply::Settled(settlement)),
                 Claim::OtherResource => {
                     return Ok(ClaimReply::Refused(Reason::DuplicateSettlement));
@@ -124,41 +131,81 @@ impl<H: Host> Settler<H> {
             // It may have been issued before a restart.
             shared.live.borrow_mut().insert(request.ticket);
             let verified_at = shared.host.now();
-            match exact::verify(&request.payload, &request.terms, verified_at) {
-                Ok(payment) if payment.identity() == request.payment => {
-                    if shared.is_out_of_favour(&payment.payer()) {
-                        return shared.refuse(&request, Reason::TooManyFailures);
-                    }
-                    let (id, once) = (request.payment.clone(), request.once);
-                    let outcome = self.lane_settle(Job { request, payment, verified_at }).await?;
-                    return if once { shared.deliver_once(&id, outcome) } else { Ok(outcome) };
-                }
-                Ok(_) => return Ok(refused(Reason::InvalidPayload)),
+            return match verify(&request, verified_at) {
+                Ok(payment) => self.settle_verified(request, payment, verified_at).await,
                 Err(reason) => {
                     shared.release(&request.payment, request.ticket)?;
-                    return Ok(refused(reason));
+                    Ok(refused(reason))
                 }
-            }
+            };
         }
         // The lease ran out and a retry for the same resource took over: its
         // outcome is this one's.
-        let claim = ClaimRequest {
-            payment: request.payment,
-            resource: request.resource,
-            ticket: request.ticket,
-            expires_at: record.expires_at,
-            identifier: None,
-            look_only: false,
+        let claim = request.claim(record.expires_at);
+        let reply = self.claim(&claim).await?;
+        if reply == ClaimReply::Fresh {
+            shared.release(&claim.payment, claim.ticket)?;
+        }
+        Ok(outcome_of(reply))
+    }
+
+    /// Claims a payment and settles it, for who has nothing to do in between.
+    /// One that was settled for something else is refused with the transaction
+    /// that settled it, so that who asks can find the money.
+    ///
+    /// # Errors
+    /// The disk failed: nothing may be delivered.
+    pub async fn charge(&self, request: SettleRequest) -> Result<Outcome, StoreError> {
+        let now = self.shared.host.now();
+        let payment = match verify(&request, now) {
+            Ok(payment) => payment,
+            Err(reason) => return Ok(refused(reason)),
         };
-        Ok(match self.claim(&claim).await? {
-            ClaimReply::Settled(settlement) => Outcome::Settled(settlement),
-            ClaimReply::Refused(reason) => refused(reason),
-            ClaimReply::Pending { transaction } => Outcome::Pending { transaction },
-            ClaimReply::Busy | ClaimReply::IdentifierTaken => Outcome::Unavailable,
-            ClaimReply::Fresh => {
-                shared.release(&claim.payment, claim.ticket)?;
-                Outcome::Unavailable
+        match self.claim(&request.claim(payment.expires_at(now))).await? {
+            // Nothing was sent: if the process dies here, the claim is free
+            // again after its lease.
+            ClaimReply::Fresh => self.settle_verified(request, payment, now).await,
+            ClaimReply::Refused(reason) => {
+                let known = self.shared.store.payment(&request.payment)?;
+                let transaction = known.and_then(PaymentRecord::transaction);
+                Ok(Outcome::Failed { reason, transaction })
             }
+            reply => Ok(outcome_of(reply)),
+        }
+    }
+
+    /// Whether a payment could be settled now: not used here, and good on the
+    /// chain. Binds nothing, writes nothing, sends nothing.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn verify(&self, request: &SettleRequest) -> Result<Verdict, StoreError> {
+        let shared = &self.shared;
+        let now = shared.host.now();
+        let payment = match verify(request, now) {
+            Ok(payment) => payment,
+            Err(reason) => return Ok(Verdict::Invalid(reason)),
+        };
+        if let Some(known) = shared.store.payment(&request.payment)? {
+            match (known.standing_for(&request.resource, now), known.state) {
+                (Claim::OtherResource, _) => {
+                    return Ok(Verdict::Invalid(Reason::DuplicateSettlement));
+                }
+                // Who asked for this to be settled, and does not know yet what
+                // became of it, will be told when asking again.
+                (Claim::Settled(_), _) | (Claim::InFlight, State::Submitted { .. }) => {
+                    return Ok(Verdict::Valid);
+                }
+                (Claim::Fresh | Claim::InFlight, _) => {}
+            }
+        }
+        if shared.is_out_of_favour(&payment.payer()) {
+            return Ok(Verdict::Invalid(Reason::TooManyFailures));
+        }
+        Ok(match (&self.lane, &payment) {
+            (Lane::Evm(lane), VerifiedPayment::Evm(payment)) => lane.verify(payment).await,
+            (Lane::Solana(lane), VerifiedPayment::Solana(payment)) => lane.verify(payment).await,
+            _ => Verdict::Invalid(Reason::InvalidNetwork),
         })
     }
 
@@ -207,11 +254,46 @@ impl<H: Host> Settler<H> {
         self.shared.health(waiting, in_air)
     }
 
+    /// Settles what was claimed and verified.
+    async fn settle_verified(
+        &self,
+        request: SettleRequest,
+        payment: VerifiedPayment,
+        verified_at: UnixSeconds,
+    ) -> Result<Outcome, StoreError> {
+        let shared = &self.shared;
+        if shared.is_out_of_favour(&payment.payer()) {
+            return shared.refuse(&request, Reason::TooManyFailures);
+        }
+        let (id, once) = (request.payment.clone(), request.once);
+        match self.lane_settle(Job { request, payment, verified_at }).await? {
+            Outcome::Settled(_) if once => shared.deliver_once(&id),
+            outcome => Ok(outcome),
+        }
+    }
+
     async fn lane_settle(&self, job: Job) -> Result<Outcome, StoreError> {
         match &self.lane {
             Lane::Evm(lane) => lane.settle(job).await,
             Lane::Solana(lane) => lane.settle(job).await,
             Lane::Remote(lane) => lane.settle(job).await,
         }
+    }
+}
+
+/// The payment that is to be settled, if it is the one that it is said to be.
+fn verify(request: &SettleRequest, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
+    let payment = exact::verify(&request.payload, &request.terms, now)?;
+    let is_it = payment.identity() == request.payment;
+    if is_it { Ok(payment) } else { Err(Reason::InvalidPayload) }
+}
+
+/// What a claim comes to for who wants the payment settled.
+fn outcome_of(reply: ClaimReply) -> Outcome {
+    match reply {
+        ClaimReply::Settled(settlement) => Outcome::Settled(settlement),
+        ClaimReply::Refused(reason) => refused(reason),
+        ClaimReply::Pending { transaction } => Outcome::Pending { transaction },
+        ClaimReply::Busy | ClaimReply::IdentifierTaken | ClaimReply::Fresh => Outcome::Unavailable,
     }
 }

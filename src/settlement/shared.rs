@@ -26,6 +26,10 @@ pub const JOIN_LIMIT: Duration = Duration::from_secs(25);
 /// How often the journal is looked at while something is in it, in seconds.
 pub const WAKE_SECONDS: u64 = 30;
 
+/// For how long what is delivered once can be collected by who did not wait,
+/// at least, in seconds.
+const ONCE_SECONDS: u64 = 60;
+
 /// What a Settler and its lane share.
 pub(super) struct Shared<H: Host> {
     pub host: H,
@@ -82,6 +86,7 @@ impl<H: Host> Shared<H> {
         if self.store.payment(payment)?.is_some_and(|record| record.is_held_by(ticket)) {
             self.store.delete_payment(payment)?;
             self.live.borrow_mut().remove(&ticket);
+            self.let_go(payment);
             self.tell(payment);
         }
         Ok(())
@@ -97,7 +102,7 @@ impl<H: Host> Shared<H> {
     /// Ends a claim that was never submitted: somebody else's transaction did
     /// what ours should have done.
     pub fn settle_claim(&self, request: &SettleRequest, fate: &Fate) -> Result<(), StoreError> {
-        self.decide_claim(request, self.state_after(fate, request.redeliver_seconds))
+        self.decide_claim(request, self.state_after(fate, request))
     }
 
     fn decide_claim(&self, request: &SettleRequest, state: State) -> Result<(), StoreError> {
@@ -107,6 +112,7 @@ impl<H: Host> Shared<H> {
             record.state = state;
             self.store.put_payment(&record)?;
             self.live.borrow_mut().remove(&request.ticket);
+            self.let_go(&request.payment);
             self.tell(&request.payment);
         }
         Ok(())
@@ -134,21 +140,25 @@ impl<H: Host> Shared<H> {
             let Some(mut record) = self.store.payment(payment)? else { continue };
             let State::Submitted { transaction, order } = &record.state else { continue };
             if *transaction == entry.id {
-                record.state = self.state_after(fate, order.request.redeliver_seconds);
+                record.state = self.state_after(fate, &order.request);
                 records.push(record);
             }
         }
         self.store.close(&entry.id, &records)?;
         for (payment, _) in fates {
+            self.let_go(payment);
             self.tell(payment);
         }
         Ok(())
     }
 
-    fn state_after(&self, fate: &Fate, redeliver_seconds: u64) -> State {
+    fn state_after(&self, fate: &Fate, request: &SettleRequest) -> State {
         match fate {
             Fate::Paid { payer, amount, transaction } => {
                 let settled_at = self.host.now();
+                // What is delivered once waits for whoever asks first.
+                let least = if request.once { ONCE_SECONDS } else { 0 };
+                let redeliver_seconds = request.redeliver_seconds.max(least);
                 State::Settled(Settlement {
                     transaction: transaction.clone(),
                     payer: payer.clone(),
@@ -183,15 +193,30 @@ impl<H: Host> Shared<H> {
         }
     }
 
-    /// What was just settled for the request that asks is not delivered again.
-    pub fn deliver_once(&self, payment: &str, outcome: Outcome) -> Result<Outcome, StoreError> {
-        let Outcome::Settled(mut settlement) = outcome else { return Ok(outcome) };
-        settlement.redeliver_until = settlement.settled_at;
-        if let Some(mut record) = self.store.payment(payment)? {
-            record.state = State::Settled(settlement.clone());
-            self.store.put_payment(&record)?;
+    /// Takes what was settled to be delivered once: for the first that asks,
+    /// and for nobody after. Read, decided and written without an await.
+    pub fn deliver_once(&self, payment: &str) -> Result<Outcome, StoreError> {
+        let now = self.host.now();
+        match self.store.payment(payment)? {
+            Some(PaymentRecord { state: State::Settled(settlement), .. })
+                if now >= settlement.redeliver_until =>
+            {
+                Ok(Outcome::Failed {
+                    reason: Reason::DuplicateSettlement,
+                    transaction: Some(settlement.transaction),
+                })
+            }
+            Some(mut record) => {
+                let State::Settled(settlement) = &mut record.state else {
+                    return Ok(Outcome::Unavailable);
+                };
+                settlement.redeliver_until = settlement.settled_at;
+                let outcome = Outcome::Settled(settlement.clone());
+                self.store.put_payment(&record)?;
+                Ok(outcome)
+            }
+            None => Ok(Outcome::Unavailable),
         }
-        Ok(Outcome::Settled(settlement))
     }
 
     /// Sees to it that this object wakes: to finish what is in the journal by

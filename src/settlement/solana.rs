@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::shared::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
-use super::{Host, JournalEntry, Limits, Outcome, Store, StoreError};
+use super::{Host, JournalEntry, Limits, Outcome, Store, StoreError, Verdict};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Reply};
@@ -100,7 +100,15 @@ impl<H: Host> SolanaLane<H> {
             shared.release(&job.request.payment, job.request.ticket)?;
             return Ok(Outcome::Unavailable);
         }
-        let outcome = self.settle_reserved(&job, payment).await;
+        let fee = u128::from(payment.fee_lamports());
+        let outcome = match shared.hold(&job.request, fee, &self.limits) {
+            Ok(true) => self.settle_reserved(&job, payment).await,
+            Ok(false) => {
+                let freed = shared.release(&job.request.payment, job.request.ticket);
+                freed.map(|()| Outcome::LimitReached)
+            }
+            Err(error) => Err(error),
+        };
         self.reserved.borrow_mut().remove(&job.request.payment);
         outcome
     }
@@ -175,9 +183,35 @@ impl<H: Host> SolanaLane<H> {
         shared.outcome_of(&job.request.payment).await
     }
 
+    /// What the chain says of a payment, and nothing else. The node does not
+    /// get our signature, so nobody can send it.
+    pub(super) async fn verify(&self, payment: &solana::VerifiedPayment) -> Verdict {
+        let calls = [
+            Call::new("simulateTransaction", rpc::simulate_unsigned_params(payment)),
+            Call::new("getBlockHeight", rpc::get_block_height_params()),
+            self.balance_call(),
+        ];
+        let problem = match self.nodes.ask(&calls).await {
+            Ok(replies) => match self.judge(&replies) {
+                Ok(_) => return Verdict::Valid,
+                Err(Refusal::Payer(reason)) => return Verdict::Invalid(reason),
+                Err(Refusal::Ours(problem)) => problem.to_owned(),
+            },
+            Err(problem) => problem.to_string(),
+        };
+        self.shared.host.log(&problem);
+        Verdict::Unknown
+    }
+
     /// Follows the transactions that a crash left in the air.
     pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
         for entry in entries {
+            let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
+            let fees = orders.iter().map(|(_, payment)| match payment {
+                VerifiedPayment::Solana(transfer) => u128::from(transfer.fee_lamports()),
+                VerifiedPayment::Evm(_) => 0,
+            });
+            self.shared.hold_again(&entry, fees.sum());
             self.start(entry);
         }
     }
@@ -288,7 +322,7 @@ impl<H: Host> SolanaLane<H> {
             if let VerifiedPayment::Solana(transfer) = payment
                 && failure != Some(Reason::SvmSimulationFailed)
             {
-                self.shared.note_spent(u128::from(transfer.fee_lamports()))?;
+                self.shared.note_spent(u128::from(transfer.fee_lamports()), entry)?;
             }
             if failure.is_some() {
                 self.shared.note_failure(&payment.payer());

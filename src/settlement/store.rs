@@ -70,6 +70,12 @@ pub trait Store {
     fn spent_on(&self, day: u64) -> Result<u128, StoreError>;
     /// Writes what was spent on fees on a day, in wei or lamports.
     fn set_spent_on(&self, day: u64, amount: u128) -> Result<(), StoreError>;
+    /// What was spent on fees for an account on a day, in wei or lamports.
+    fn account_spent_on(&self, account: &str, day: u64) -> Result<u128, StoreError>;
+    /// Writes what was spent on fees for an account on a day, in wei or
+    /// lamports.
+    fn set_account_spent_on(&self, account: &str, day: u64, amount: u128)
+    -> Result<(), StoreError>;
     /// Forgets every payment that need not be kept beyond `now`.
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError>;
 }

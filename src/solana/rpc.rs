@@ -4,10 +4,11 @@
 //! Source: Solana documentation, "HTTP methods", and `TransactionError` of
 //! the runtime, which nodes write as JSON.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::settle::SignedTransaction;
+use super::verify::VerifiedPayment;
+use crate::encoding::encode_base64;
 use crate::protocol::Reason;
 
 /// The `params` of `simulateTransaction`: what would become of it now.
@@ -15,6 +16,15 @@ pub fn simulate_transaction_params(transaction: &SignedTransaction) -> Value {
     json!([
         transaction.to_base64(),
         { "encoding": "base64", "sigVerify": true, "commitment": "confirmed" },
+    ])
+}
+
+/// The `params` of `simulateTransaction` for a payment without the fee payer's
+/// signature: what would become of it if that were added.
+pub fn simulate_unsigned_params(payment: &VerifiedPayment) -> Value {
+    json!([
+        encode_base64(&payment.transaction().to_bytes()),
+        { "encoding": "base64", "sigVerify": false, "commitment": "confirmed" },
     ])
 }
 
@@ -93,8 +103,7 @@ pub enum Status {
 }
 
 /// A blockhash that a transaction made now can name.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LatestBlockhash {
     /// Base58.
     pub blockhash: String,
@@ -133,7 +142,13 @@ pub fn parse_sent(result: &Value) -> Result<&str, UnexpectedResult> {
 
 /// Reads the result of `getLatestBlockhash`.
 pub fn parse_latest_blockhash(result: &Value) -> Result<LatestBlockhash, UnexpectedResult> {
-    LatestBlockhash::deserialize(member(result, "value")?).map_err(|_| UnexpectedResult)
+    let value = member(result, "value")?;
+    Ok(LatestBlockhash {
+        blockhash: member(value, "blockhash")?.as_str().ok_or(UnexpectedResult)?.to_owned(),
+        last_valid_block_height: member(value, "lastValidBlockHeight")?
+            .as_u64()
+            .ok_or(UnexpectedResult)?,
+    })
 }
 
 /// Reads the result of `getBlockHeight`.

@@ -4,7 +4,6 @@
 //!
 //! Source of the rules: x402 specification, scheme `exact` on SVM.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -15,7 +14,7 @@ use super::signature::Signature;
 use super::terms::{Limits, Terms};
 use crate::amount::AtomicAmount;
 use crate::encoding::{decode_base64, encode_base58};
-use crate::protocol::Reason;
+use crate::protocol::{Reason, json};
 
 /// A payment that met the terms: the payer has signed exactly what was asked
 /// for, and all that is missing is the fee payer's signature.
@@ -116,19 +115,16 @@ impl VerifiedPayment {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Payload {
-    transaction: String,
-}
-
 /// SVM exact, rule 1: the transaction decodes completely. One with address
 /// lookup tables doesn't decode: what they hold can't be known without IO.
 fn transaction_in(payload: &RawValue) -> Result<Transaction, Reason> {
-    let Payload { transaction } =
-        serde_json::from_str(payload.get()).map_err(|_| Reason::InvalidPayload)?;
+    let payload = json::from_slice(payload.get().as_bytes()).map_err(|_| Reason::InvalidPayload)?;
+    let transaction = payload.as_object().filter(|members| members.len() == 1);
+    let transaction = transaction
+        .and_then(|members| members.get("transaction")?.as_str())
+        .ok_or(Reason::InvalidPayload)?;
     let bytes =
-        decode_base64(&transaction, MAX_TRANSACTION_BYTES).map_err(|_| Reason::SvmUndecodable)?;
+        decode_base64(transaction, MAX_TRANSACTION_BYTES).map_err(|_| Reason::SvmUndecodable)?;
     Transaction::parse(&bytes).map_err(|_| Reason::SvmUndecodable)
 }
 

@@ -49,6 +49,8 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         grant_secret: None,
         facilitator_headers: None,
         remote: std::collections::BTreeMap::new(),
+        facilitator: None,
+        facilitator_tokens: None,
         missing_bindings: vec![],
     }
 }

@@ -260,7 +260,7 @@ pub fn payment_to(to: Address, number: u8) -> Payment {
 }
 
 pub fn requirements() -> PaymentRequirements {
-    serde_json::from_value(json!({
+    PaymentRequirements::read(&json!({
         "scheme": "exact", "network": "eip155:84532", "amount": AMOUNT.to_string(),
         "asset": domain().verifying_contract, "payTo": pay_to(), "maxTimeoutSeconds": 300,
         "extra": { "name": "USDC", "version": "2" },
@@ -320,7 +320,7 @@ impl SimFacilitator {
             Some(Outcome::Settled(settlement)) => delivered(settlement),
             Some(Outcome::Failed { reason, .. }) => Answer::Refused(reason),
             Some(Outcome::Pending { transaction }) => Answer::Pending(transaction),
-            Some(Outcome::Unavailable) => Answer::Unavailable,
+            Some(Outcome::Unavailable | Outcome::LimitReached) => Answer::Unavailable,
         }
     }
 

@@ -92,6 +92,7 @@ impl Default for Setup {
                 daily_spend: None,
                 low_balance: None,
                 quorum_above: None,
+                accounts: vec![],
             },
         }
     }
@@ -351,6 +352,7 @@ impl World {
             expires_at: payment.expires_at,
             identifier: None,
             look_only: false,
+            once: false,
         }
     }
 
@@ -454,7 +456,7 @@ impl World {
             Some(Outcome::Settled(settlement)) => self.deliver(&payment, &resource, settlement),
             Some(Outcome::Failed { reason, .. }) => Answer::Refused(reason),
             Some(Outcome::Pending { transaction }) => Answer::Pending(transaction),
-            Some(Outcome::Unavailable) => Answer::Unavailable,
+            Some(Outcome::Unavailable | Outcome::LimitReached) => Answer::Unavailable,
         }
     }
 
@@ -664,6 +666,7 @@ impl Payment {
             redeliver_seconds: REDELIVER,
             once: false,
             remote: None,
+            account: None,
         }
     }
 
@@ -842,6 +845,7 @@ pub mod tables {
         journal: RefCell<BTreeMap<String, String>>,
         names: RefCell<BTreeMap<String, String>>,
         spent: RefCell<BTreeMap<u64, u128>>,
+        account_spent: RefCell<BTreeMap<(String, u64), u128>>,
         /// Whether the disk fails.
         pub is_broken: Cell<bool>,
     }
@@ -857,6 +861,12 @@ pub mod tables {
                 journal.values().map(|text| serde_json::from_str(text).unwrap()).collect();
             entries.sort_by_key(|entry| entry.written_at);
             entries
+        }
+
+        /// All that was spent for an account.
+        pub fn account_spent(&self, account: &str) -> u128 {
+            let spent = self.account_spent.borrow();
+            spent.iter().filter(|((name, _), _)| name == account).map(|(_, spent)| spent).sum()
         }
 
         pub fn payments(&self) -> usize {
@@ -939,6 +949,22 @@ pub mod tables {
         fn set_spent_on(&self, day: u64, amount: u128) -> Result<(), StoreError> {
             self.check()?;
             self.0.spent.borrow_mut().insert(day, amount);
+            Ok(())
+        }
+
+        fn account_spent_on(&self, account: &str, day: u64) -> Result<u128, StoreError> {
+            self.check()?;
+            Ok(self.0.account_spent.borrow().get(&(account.into(), day)).copied().unwrap_or(0))
+        }
+
+        fn set_account_spent_on(
+            &self,
+            account: &str,
+            day: u64,
+            amount: u128,
+        ) -> Result<(), StoreError> {
+            self.check()?;
+            self.0.account_spent.borrow_mut().insert((account.into(), day), amount);
             Ok(())
         }
 

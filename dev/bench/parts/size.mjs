@@ -10,7 +10,7 @@ const BAR = 350 * 1024;
 export async function size({ main }) {
   const ours = gzipped(readFileSync(main), readFileSync(join(dirname(main), 'index_bg.wasm')));
   const reference = gzipped(await bundle('reference/worker.mjs'));
-  const facilitator = gzipped(await bundle('reference/facilitator.mjs', { platform: 'node' }));
+  const facilitator = gzipped(await bundle('../servers/reference-facilitator.mjs', { platform: 'node' }));
   return {
     title: 'Size',
     rows: [{

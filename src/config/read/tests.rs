@@ -60,6 +60,8 @@ fn load(config: &Value) -> Loaded {
         grant_secret: text("GRANT_SECRET"),
         facilitator_headers: text("FACILITATOR_HEADERS"),
         remote: config.get("remote").map(remote_facts).unwrap_or_default(),
+        facilitator: config.get("FACILITATOR").cloned(),
+        facilitator_tokens: text("FACILITATOR_TOKENS"),
         missing_bindings: vec![],
     })
 }
@@ -223,9 +225,63 @@ fn faults_of_routes_have_their_keys() {
             "ROUTES[1].networks",
             "names eip155:8453, which NETWORKS doesn't have",
         ),
+        ("/ROUTES/1/listed", json!("yes"), "ROUTES[1].listed", "must be true or false"),
+        ("/ROUTES/1/listed", json!(1), "ROUTES[1].listed", "must be true or false"),
         ("/ROUTES/1/prize", json!("$1"), "ROUTES[1]", "no key \"prize\""),
         ("/ROUTES/1/price", json!(null), "ROUTES[1].price", "is needed"),
     ]);
+}
+
+#[test]
+fn what_facilitators_would_drop_is_a_fault() {
+    let (name, tags, icon) = ("ROUTES[1].service_name", "ROUTES[1].tags", "ROUTES[1].icon_url");
+    let label = "1 to 32 printable ASCII characters";
+    let url = "must be an http:// or https:// URL of at most 2048 ASCII bytes";
+    table(&[
+        ("/ROUTES/1/service_name", json!(""), name, label),
+        ("/ROUTES/1/service_name", json!("x".repeat(33)), name, label),
+        ("/ROUTES/1/service_name", json!("Café"), name, label),
+        ("/ROUTES/1/service_name", json!("a\nb"), name, label),
+        ("/ROUTES/1/service_name", json!("a\u{7f}"), name, label),
+        ("/ROUTES/1/service_name", json!(["a"]), name, "must be a text"),
+        ("/ROUTES/1/tags", json!(["a", "b", "c", "d", "e", "f"]), tags, "at most 5 tags"),
+        ("/ROUTES/1/tags", json!(["a", ""]), tags, label),
+        ("/ROUTES/1/tags", json!(["x".repeat(33)]), tags, label),
+        ("/ROUTES/1/tags", json!(["café"]), tags, label),
+        ("/ROUTES/1/tags", json!("a"), tags, "must be a list of texts"),
+        ("/ROUTES/1/icon_url", json!("/icon.png"), icon, url),
+        ("/ROUTES/1/icon_url", json!("data:image/png;base64,"), icon, url),
+        ("/ROUTES/1/icon_url", json!("https://é.example"), icon, url),
+        ("/ROUTES/1/icon_url", json!("https://a.example/\u{e402}"), icon, url),
+        ("/ROUTES/1/icon_url", json!("https://a.example/a b"), icon, url),
+        ("/ROUTES/1/icon_url", json!(""), icon, url),
+        ("/ROUTES/1/icon_url", json!(true), icon, "must be a text"),
+    ]);
+    let long = format!("https://a.example/{}", "x".repeat(2_031));
+    let found = faults(&with(&[("/ROUTES/1/icon_url", json!(long))]));
+    assert!(found.contains(&(icon.to_owned(), url.to_owned())), "{found:?}");
+    let config = config(&with(&[
+        ("/ROUTES/1/service_name", json!(" ~".repeat(16))),
+        ("/ROUTES/1/tags", json!(["a", "b", "c", "d", "x".repeat(32)])),
+        ("/ROUTES/1/icon_url", json!("http://a.example")),
+    ]));
+    assert_eq!(config.routes[0].service, Service::default());
+    let Service { name, tags, icon_url } = &config.routes[1].service;
+    assert_eq!((name.len(), tags.len(), icon_url.as_str()), (32, 5, "http://a.example"));
+}
+
+#[test]
+fn a_route_is_listed_under_one_of_its_methods() {
+    let listed =
+        |methods: Value| with(&[("/ROUTES/1/listed", json!(true)), ("/ROUTES/1/methods", methods)]);
+    let method = |methods| config(&listed(methods)).routes[1].listed.as_ref().unwrap().to_string();
+    assert_eq!(method(json!(null)), "GET");
+    assert_eq!(method(json!(["purge", "put"])), "PUT");
+    assert_eq!(config(&good()).routes[1].listed, None);
+    assert_eq!(config(&with(&[("/ROUTES/1/listed", json!(false))])).routes[1].listed, None);
+    let problem = "needs GET, HEAD, DELETE, POST, PUT or PATCH among the route's methods";
+    let found = faults(&listed(json!(["OPTIONS", "PURGE"])));
+    assert_eq!(found, [("ROUTES[1].listed".to_owned(), problem.to_owned())]);
 }
 
 #[test]

@@ -249,7 +249,7 @@ impl<H: Host> EvmLane<H> {
         {
             return Ok(false);
         }
-        self.shared.note_spent(receipt.cost())?;
+        self.shared.note_spent(receipt.cost(), entry)?;
         self.close(entry, Some(receipt)).await?;
         Ok(true)
     }

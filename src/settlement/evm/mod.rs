@@ -18,6 +18,7 @@ use std::rc::Rc;
 use futures_channel::oneshot;
 use preview::Problem;
 
+use super::guards::share_of;
 use super::host::within;
 use super::remote::RemoteLane;
 use super::shared::{JOIN_LIMIT, Job, LaneParts, Shared, WAKE_SECONDS};
@@ -134,7 +135,9 @@ impl<H: Host> EvmLane<H> {
             if self.in_air.borrow().contains_key(&entry.id) {
                 continue;
             }
-            self.in_air.borrow_mut().insert(entry.id.clone(), InAir::of(&entry));
+            let flight = InAir::of(&entry);
+            self.shared.hold_again(&entry, flight.worst_cost);
+            self.in_air.borrow_mut().insert(entry.id.clone(), flight);
             let lane = Rc::clone(self);
             self.shared.host.spawn(async move { lane.follow(entry, None).await });
         }
@@ -184,7 +187,8 @@ impl<H: Host> EvmLane<H> {
         if batch.is_empty() {
             return;
         }
-        let preview = match self.preview(&batch).await {
+        let payments: Vec<_> = batch.iter().map(|waiting| &waiting.payment).collect();
+        let preview = match self.preview(&payments).await {
             Ok(preview) => preview,
             Err(Problem::OneOfMany) => return self.run_each(batch).await,
             Err(Problem::Nodes(problem)) => {
@@ -223,6 +227,7 @@ impl<H: Host> EvmLane<H> {
             let _ = waiting.done.send(self.shared.refuse(&waiting.job.request, reason));
         }
         let gas = preview.gas.unwrap_or(most_gas(good.len()));
+        let good = self.within_their_limits(good, preview.fees.worst_cost(gas));
         let written = if self.is_over_budget(preview.fees.worst_cost(gas)) {
             Ok(None)
         } else {
@@ -239,10 +244,34 @@ impl<H: Host> EvmLane<H> {
             }
             Err(error) => {
                 for waiting in good {
+                    self.shared.let_go(&waiting.job.request.payment);
                     let _ = waiting.done.send(Err(error.clone()));
                 }
             }
         }
+    }
+
+    /// The payments whose accounts still have their shares of what a
+    /// transaction may cost, in wei, which are set aside.
+    fn within_their_limits(&self, batch: Vec<Waiting>, cost: u128) -> Vec<Waiting> {
+        let share = share_of(cost, batch.len());
+        let mut fit = vec![];
+        for waiting in batch {
+            let request = &waiting.job.request;
+            let outcome = match self.shared.hold(request, share, &self.limits) {
+                Ok(true) => {
+                    fit.push(waiting);
+                    continue;
+                }
+                Ok(false) => {
+                    let freed = self.shared.release(&request.payment, request.ticket);
+                    freed.map(|()| Outcome::LimitReached)
+                }
+                Err(error) => Err(error),
+            };
+            let _ = waiting.done.send(outcome);
+        }
+        fit
     }
 
     /// A batch without the payments whose claims were taken over while they

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{EvmLane, Waiting};
+use super::{EvmLane, most_gas};
 use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, json_rpc};
+use crate::protocol::Reason;
 use crate::rpc::{Call, READ_TIMEOUT, Reply, Unavailable};
-use crate::settlement::Host;
+use crate::settlement::{Host, Verdict};
 
 /// What `eth_call` may return for one payment's check: about 256 bytes for
 /// each of three calls.
@@ -46,8 +47,10 @@ impl From<Unavailable> for Problem {
 impl<H: Host> EvmLane<H> {
     /// Asks for everything that a batch needs, in one round trip, and takes
     /// note of the relayer's nonce.
-    pub(super) async fn preview(&self, batch: &[Waiting]) -> Result<Preview, Problem> {
-        let payments: Vec<_> = batch.iter().map(|waiting| &waiting.payment).collect();
+    pub(super) async fn preview(
+        &self,
+        payments: &[&evm::VerifiedPayment],
+    ) -> Result<Preview, Problem> {
         let with_multicall = self.has_multicall.get() != Some(false);
         let relayer = self.key.address();
         let mut calls = vec![
@@ -57,10 +60,10 @@ impl<H: Host> EvmLane<H> {
             ),
             fee_history(),
             Call::new("eth_getBalance", json_rpc::account_params(relayer, BlockTag::Latest)),
-            self.estimate(&payments),
+            self.estimate(payments),
         ];
         if with_multicall {
-            calls.push(self.call("eth_call", &evm::check_call(&payments, MULTICALL3)));
+            calls.push(self.call("eth_call", &evm::check_call(payments, MULTICALL3)));
         } else {
             calls.extend(payments.iter().flat_map(|payment| self.facts_calls(payment)));
         }
@@ -96,9 +99,28 @@ impl<H: Host> EvmLane<H> {
             None => read_facts(rest, payments.len()),
         };
         let (fees, block) = read_market(history).ok_or("no fees from the node")?;
-        let all_good = facts.iter().zip(&payments).all(|(f, p)| evm::refusal(f, p).is_none());
+        let all_good = facts.iter().zip(payments).all(|(f, p)| evm::refusal(f, p).is_none());
         let gas = quantity(estimate).filter(|_| all_good).map(|gas| gas + gas / 4);
         Ok(Preview { fees, facts, gas, block })
+    }
+
+    /// What the chain says of one payment, and nothing else: nothing is sent.
+    pub(in crate::settlement) async fn verify(&self, payment: &evm::VerifiedPayment) -> Verdict {
+        match self.preview(&[payment]).await {
+            Ok(preview) if preview.gas.is_some_and(|gas| gas > most_gas(1)) => {
+                Verdict::Invalid(Reason::EvmSimulationFailed)
+            }
+            Ok(preview) => match preview.facts.first().map(|facts| evm::refusal(facts, payment)) {
+                Some(None) => Verdict::Valid,
+                Some(Some(reason)) => Verdict::Invalid(reason),
+                None => Verdict::Unknown,
+            },
+            Err(Problem::OneOfMany) => Verdict::Unknown,
+            Err(Problem::Nodes(problem)) => {
+                self.log(&problem);
+                Verdict::Unknown
+            }
+        }
     }
 
     /// Looks at the relayer's balance.

@@ -178,3 +178,22 @@ fn headers_are_a_secret_of_a_network_with_a_facilitator() {
         with(&[("/FACILITATOR_HEADERS", json!(json!({ BASE: { "X-Key": "k" } }).to_string()))]);
     assert!(faults(&own)[0].1.contains("has no facilitator"), "{:?}", faults(&own));
 }
+
+#[test]
+fn our_own_facilitator_serves_what_we_settle() {
+    let facilitator = json!({ "path": "/facilitator", "open": true, "pay_to": [PAY_TO] });
+    let good = with(&[
+        ("/NETWORKS/eip155:84532/facilitator", json!(URL)),
+        ("/FACILITATOR", facilitator.clone()),
+    ]);
+    let read = config(&good);
+    let account = read.facilitator.as_ref().unwrap().accounts().next().unwrap();
+    assert_eq!([account.may_use(0), account.may_use(1)], [false, true]);
+    for (member, value) in [("networks", json!([BASE])), ("daily_spend", json!({ BASE: "1" }))] {
+        let bad = changed(good.clone(), &[(&format!("/FACILITATOR/{member}"), value)]);
+        let found = faults(&bad);
+        let [(key, problem)] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(key, "FACILITATOR");
+        assert!(problem.contains("another facilitator settles"), "{problem}");
+    }
+}

@@ -1,24 +1,30 @@
 /**
  * The reference's facilitator, set up as its documentation does it:
  * `@x402/core` with `@x402/evm` and `@x402/svm` behind an HTTP server, in a
- * process of its own. One relayer, one fee payer.
+ * process of its own. Both versions; one relayer, one fee payer.
  */
 import { createServer } from 'node:http';
 import { createKeyPairSignerFromBytes } from '@solana/kit';
 import { x402Facilitator } from '@x402/core/facilitator';
 import { toFacilitatorEvmSigner } from '@x402/evm';
 import { ExactEvmScheme } from '@x402/evm/exact/facilitator';
-import { toFacilitatorSvmSigner } from '@x402/svm';
+import { ExactEvmSchemeV1 } from '@x402/evm/exact/v1/facilitator';
+import { SettlementCache, toFacilitatorSvmSigner } from '@x402/svm';
 import { ExactSvmScheme } from '@x402/svm/exact/facilitator';
+import { ExactSvmSchemeV1 } from '@x402/svm/exact/v1/facilitator';
 import { createWalletClient, http, publicActions } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { baseSepolia } from 'viem/chains';
-import { listen } from '../../util.mjs';
+import { listen } from '../util.mjs';
 
 const { evm, solana } = JSON.parse(process.env.FACILITATOR);
+const signers = { evm: evmSigner(), solana: await solanaSigner() };
+const settled = new SettlementCache();
 const facilitator = new x402Facilitator()
-  .register(evm.network, new ExactEvmScheme(evmSigner()))
-  .register(solana.network, new ExactSvmScheme(await solanaSigner()));
+  .register(evm.network, new ExactEvmScheme(signers.evm))
+  .registerV1(evm.v1Name, new ExactEvmSchemeV1(signers.evm))
+  .register(solana.network, new ExactSvmScheme(signers.solana, settled))
+  .registerV1(solana.v1Name, new ExactSvmSchemeV1(signers.solana, settled));
 
 const server = createServer((request, response) => {
   answer(request).then(

@@ -1,0 +1,313 @@
+//! Who may use this Worker as a facilitator, where, and for whom.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::fields::Fields;
+use super::network::read_coins;
+use super::{Faults, Network};
+use crate::path::CanonicalPath;
+use crate::protocol::ChainId;
+use crate::{encoding, evm, solana};
+
+/// The facilitator that other people's servers use.
+#[derive(Debug)]
+pub struct Facilitator {
+    /// What stands before `/verify`: a path without a trailing slash, or
+    /// nothing.
+    pub path: String,
+    /// The terms for who brings no token; `None` if a token is needed.
+    open: Option<Account>,
+    clients: Vec<Account>,
+    /// Hashes of tokens, and the numbers of the clients that hold them.
+    tokens: Vec<(TokenHash, usize)>,
+}
+
+/// What a client may have settled, and at what cost.
+#[derive(Debug)]
+pub struct Account {
+    /// The client's name in the configuration; [`OPEN`] for who has none.
+    pub name: String,
+    /// How many requests are answered in a minute, by each isolate.
+    pub requests_per_minute: u64,
+    pay_to: Vec<PayTo>,
+    networks: Vec<usize>,
+    daily_spend: Vec<(usize, u128)>,
+}
+
+/// An address that may be paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayTo {
+    /// On an EVM chain.
+    Evm(evm::Address),
+    /// On Solana.
+    Solana(solana::Pubkey),
+}
+
+/// The SHA-256 of a bearer token. A hash tells nothing of a random token, but
+/// nothing is gained by showing it.
+struct TokenHash([u8; 32]);
+
+impl std::fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenHash(not shown)")
+    }
+}
+
+/// The name of the account of those who bring no token.
+pub const OPEN: &str = "open";
+
+/// How many requests a client may make in a minute where nothing is set.
+const DEFAULT_REQUESTS_PER_MINUTE: u64 = 600;
+
+const KNOWN: &[&str] =
+    &["path", "open", "clients", "pay_to", "networks", "daily_spend", "requests_per_minute"];
+const KNOWN_OF_CLIENT: &[&str] =
+    &["name", "pay_to", "networks", "daily_spend", "requests_per_minute"];
+
+impl Facilitator {
+    /// Who a request comes from, by its bearer token. A wrong token is not as
+    /// good as none: whoever sends one wants to be told.
+    ///
+    /// Every hash is compared, and each in constant time.
+    pub fn account_of(&self, token: Option<&str>) -> Option<&Account> {
+        let Some(token) = token else { return self.open.as_ref() };
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let mut holder = None;
+        for (TokenHash(known), client) in &self.tokens {
+            if bool::from(known.ct_eq(&hash)) {
+                holder = Some(*client);
+            }
+        }
+        self.clients.get(holder?)
+    }
+
+    /// Whether an account is that of those who bring no token.
+    pub fn is_open(&self, account: &Account) -> bool {
+        account.name == OPEN
+    }
+
+    /// Everybody who may use it.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.clients.iter().chain(&self.open)
+    }
+
+    /// Reads `FACILITATOR` and the secret `FACILITATOR_TOKENS`.
+    pub(super) fn read(
+        value: &Value,
+        tokens: Option<&str>,
+        networks: &[Network],
+        faults: &mut Faults,
+    ) -> Option<Self> {
+        let fields = Fields::new("FACILITATOR".into(), value, KNOWN, faults);
+        let path = read_path(&fields, faults);
+        let is_open = fields.flag("open", faults);
+        let open = is_open.then(|| Account::read(OPEN.into(), &fields, networks, faults)).flatten();
+        if !is_open {
+            for name in ["pay_to", "networks", "daily_spend", "requests_per_minute"] {
+                if fields.has(name) {
+                    let problem = "is for who brings no token: set open = true, or put it into \
+                                   one of [[vars.FACILITATOR.clients]]";
+                    fields.fault(name, problem, faults);
+                }
+            }
+        }
+        let mut clients: Vec<Account> = vec![];
+        for (n, value) in fields.list("clients", faults).iter().enumerate() {
+            let key = format!("FACILITATOR.clients[{n}]");
+            let fields = Fields::new(key, value, KNOWN_OF_CLIENT, faults);
+            let name = read_name(&fields, faults);
+            if clients.iter().any(|client| Some(&client.name) == name.as_ref()) {
+                fields.fault("name", "is the same as an earlier client's", faults);
+            }
+            clients.extend(Account::read(name.unwrap_or_default(), &fields, networks, faults));
+        }
+        if clients.is_empty() && !is_open {
+            let problem = "is for nobody: name who may use it in [[vars.FACILITATOR.clients]]";
+            fields.report(problem, faults);
+        }
+        let tokens = read_tokens(tokens, &clients, faults);
+        Some(Self { path: path?, open, clients, tokens })
+    }
+}
+
+impl Account {
+    /// Whether this address may be paid.
+    pub fn may_pay(&self, address: PayTo) -> bool {
+        self.pay_to.contains(&address)
+    }
+
+    /// Whether it may use one of the configuration's networks.
+    pub fn may_use(&self, network: usize) -> bool {
+        self.networks.contains(&network)
+    }
+
+    /// The most that each key may spend on fees in a day for it on a network,
+    /// in wei or lamports.
+    pub fn daily_spend_on(&self, network: usize) -> Option<u128> {
+        self.daily_spend.iter().find(|(number, _)| *number == network).map(|(_, limit)| *limit)
+    }
+
+    fn read(
+        name: String,
+        fields: &Fields<'_>,
+        networks: &[Network],
+        faults: &mut Faults,
+    ) -> Option<Self> {
+        let networks_used = match fields.texts("networks", faults) {
+            None => (0..networks.len()).filter(|number| is_ours(*number, networks)).collect(),
+            Some(names) => names
+                .into_iter()
+                .filter_map(|name| number_of(name, fields, networks, faults))
+                .collect(),
+        };
+        let requests_per_minute = fields.number("requests_per_minute", 1..=1_000_000, faults);
+        Some(Self {
+            name,
+            requests_per_minute: requests_per_minute.unwrap_or(DEFAULT_REQUESTS_PER_MINUTE),
+            pay_to: read_pay_to(fields, faults)?,
+            networks: networks_used,
+            daily_spend: read_daily_spend(fields, networks, faults),
+        })
+    }
+}
+
+/// Where the facilitator is, without a trailing slash.
+pub(super) fn path_of(value: &Value) -> Option<String> {
+    let path = value.get("path")?.as_str()?;
+    let canonical = CanonicalPath::parse(path).ok()?;
+    let is_plain = path == "/" || !path.ends_with('/');
+    let is_free = !path.starts_with("/.edge402") && !path.starts_with("/.well-known");
+    (canonical.as_str() == path && is_plain && is_free)
+        .then(|| path.trim_end_matches('/').to_owned())
+}
+
+fn read_path(fields: &Fields<'_>, faults: &mut Faults) -> Option<String> {
+    fields.needed("path", "where it answers, such as \"/facilitator\"", faults)?;
+    let path = path_of(fields.value());
+    if path.is_none() {
+        let problem = "must be a plain path such as \"/facilitator\", without a slash at its end";
+        fields.fault("path", problem, faults);
+    }
+    path
+}
+
+fn read_name(fields: &Fields<'_>, faults: &mut Faults) -> Option<String> {
+    let name = fields.needed("name", "what its token goes by in FACILITATOR_TOKENS", faults)?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(is_plain) || name == OPEN {
+        let problem = "must be up to 64 of a-z A-Z 0-9 - _, and not \"open\"";
+        fields.fault("name", problem, faults);
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+fn read_pay_to(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<PayTo>> {
+    if !fields.has("pay_to") {
+        fields.fault("pay_to", "is needed: a list of the addresses that may be paid", faults);
+    }
+    let texts = fields.texts("pay_to", faults)?;
+    let addresses: Option<Vec<PayTo>> = texts.iter().map(|text| PayTo::parse(text)).collect();
+    let addresses = addresses.filter(|addresses| !addresses.is_empty());
+    if addresses.is_none() {
+        let problem = "must be a list of addresses: 0x and 40 hex digits, or base58 of 32 bytes";
+        fields.fault("pay_to", problem, faults);
+    }
+    addresses
+}
+
+impl PayTo {
+    /// An address of an EVM chain or of Solana; not the zero address of either.
+    fn parse(text: &str) -> Option<Self> {
+        if text.starts_with("0x") {
+            return text.parse().ok().filter(|it| *it != evm::Address::ZERO).map(Self::Evm);
+        }
+        let system = solana::address::SYSTEM_PROGRAM;
+        text.parse().ok().filter(|it| *it != system).map(Self::Solana)
+    }
+}
+
+fn read_daily_spend(
+    fields: &Fields<'_>,
+    networks: &[Network],
+    faults: &mut Faults,
+) -> Vec<(usize, u128)> {
+    let mut limits = vec![];
+    for (name, limit) in fields.table("daily_spend", faults).into_iter().flatten() {
+        let Some(number) = number_of(name, fields, networks, faults) else { continue };
+        let Some(network) = networks.get(number) else { continue };
+        let key = format!("daily_spend.\"{name}\"");
+        if !limit.is_string() {
+            fields.fault(&key, "must be a text, in quotes", faults);
+        }
+        let limit = read_coins(fields, &key, limit.as_str(), network.id, faults);
+        limits.extend(limit.map(|limit| (number, limit)));
+    }
+    limits
+}
+
+fn number_of(
+    name: &str,
+    fields: &Fields<'_>,
+    networks: &[Network],
+    faults: &mut Faults,
+) -> Option<usize> {
+    let id: Option<ChainId> = name.parse().ok();
+    let number = networks.iter().position(|network| Some(network.id) == id);
+    if number.is_none() {
+        let problem = format!("names {name}, which NETWORKS doesn't have or has a fault in");
+        fields.report(problem, faults);
+    }
+    if number.is_some_and(|number| !is_ours(number, networks)) {
+        fields.report(format!("names {name}, which another facilitator settles"), faults);
+    }
+    number
+}
+
+/// Whether this Worker settles on a network itself.
+fn is_ours(number: usize, networks: &[Network]) -> bool {
+    networks.get(number).is_some_and(|network| network.facilitator.is_none())
+}
+
+/// `name:sha256,name:sha256`: each client has a token, or several for as long
+/// as one is being replaced.
+fn read_tokens(
+    secret: Option<&str>,
+    clients: &[Account],
+    faults: &mut Faults,
+) -> Vec<(TokenHash, usize)> {
+    let key = "FACILITATOR_TOKENS";
+    let mut tokens = vec![];
+    let parts = secret.unwrap_or_default().split(',').map(str::trim).filter(|it| !it.is_empty());
+    for (n, part) in parts.enumerate() {
+        let read = part.split_once(':').and_then(|(name, hash)| {
+            let hash = encoding::decode_hex::<32>(&format!("0x{}", hash.trim())).ok()?;
+            Some((name.trim(), TokenHash(hash)))
+        });
+        let Some((name, hash)) = read else {
+            let problem = format!(
+                "entry {} must be a client's name, a colon, and 64 hex digits: \
+                the SHA-256 of its token",
+                n + 1
+            );
+            faults.add(key, problem);
+            continue;
+        };
+        if let Some(client) = clients.iter().position(|client| client.name == name) {
+            tokens.push((hash, client));
+        } else {
+            let problem =
+                format!("entry {} names a client that FACILITATOR.clients doesn't have", n + 1);
+            faults.add(key, problem);
+        }
+    }
+    for (number, client) in clients.iter().enumerate() {
+        if !client.name.is_empty() && !tokens.iter().any(|(_, holder)| *holder == number) {
+            let name = &client.name;
+            faults.add(key, format!("has no token for {name}: add {name}:<SHA-256 of the token>"));
+        }
+    }
+    tokens
+}

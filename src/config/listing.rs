@@ -1,0 +1,170 @@
+//! What a route says of itself besides its price: who sells it, and whether
+//! it is listed where agents and crawlers look for things to buy.
+
+use serde_json::{Map, Value, json};
+
+use super::fields::Fields;
+use super::network::is_http_url;
+use super::{Faults, Method, PaymentIdentifier, Route};
+use crate::protocol::payment::{BAZAAR, PAYMENT_IDENTIFIER};
+
+/// The longest service name and the longest tag that facilitators take, in
+/// characters (x402 extension `bazaar`, "Service Metadata on `resource`").
+const MAX_LABEL: usize = 32;
+
+/// The most tags that facilitators take.
+const MAX_TAGS: usize = 5;
+
+/// The longest URL of an icon that facilitators take, in bytes.
+const MAX_ICON_URL: usize = 2_048;
+
+/// The methods that can be listed: those whose input is in the query.
+const QUERY_METHODS: &[&str] = &["GET", "HEAD", "DELETE"];
+
+/// The methods that can be listed: those whose input is in the body.
+const BODY_METHODS: &[&str] = &["POST", "PUT", "PATCH"];
+
+/// Who sells it, for people and for search.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// `serviceName`; empty if the seller says nothing.
+    pub name: String,
+    /// `tags`.
+    pub tags: Vec<String>,
+    /// `iconUrl`; empty if the seller says nothing.
+    pub icon_url: String,
+}
+
+impl Service {
+    pub(super) fn read(fields: &Fields<'_>, faults: &mut Faults) -> Self {
+        let name = fields.text("service_name", faults);
+        if name.is_some_and(|name| !is_label(name)) {
+            fields.fault("service_name", "must be 1 to 32 printable ASCII characters", faults);
+        }
+        let tags = fields.texts("tags", faults).unwrap_or_default();
+        if tags.len() > MAX_TAGS || !tags.iter().all(|tag| is_label(tag)) {
+            let problem = "must be at most 5 tags, each of 1 to 32 printable ASCII characters";
+            fields.fault("tags", problem, faults);
+        }
+        let icon_url = fields.text("icon_url", faults);
+        if icon_url.is_some_and(|url| !is_icon_url(url)) {
+            let problem = "must be an http:// or https:// URL of at most 2048 ASCII bytes";
+            fields.fault("icon_url", problem, faults);
+        }
+        Self {
+            name: name.unwrap_or_default().to_owned(),
+            tags: tags.into_iter().map(str::to_owned).collect(),
+            icon_url: icon_url.unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=MAX_LABEL).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+fn is_icon_url(url: &str) -> bool {
+    url.len() <= MAX_ICON_URL && is_http_url(url) && url.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// The method under which a route is listed: the first of its own that can
+/// be, or GET if it sells every method.
+pub(super) fn read_listed(
+    fields: &Fields<'_>,
+    methods: Option<&[Method]>,
+    faults: &mut Faults,
+) -> Option<Method> {
+    if !fields.flag("listed", faults) {
+        return None;
+    }
+    let Some(methods) = methods else { return "GET".parse().ok() };
+    let can_be_listed = |method: &&Method| {
+        [QUERY_METHODS, BODY_METHODS].iter().any(|known| known.contains(&method.as_str()))
+    };
+    let method = methods.iter().find(can_be_listed).cloned();
+    if method.is_none() {
+        let problem = "needs GET, HEAD, DELETE, POST, PUT or PATCH among the route's methods";
+        fields.fault("listed", problem, faults);
+    }
+    method
+}
+
+impl Route {
+    /// What the v2 challenge says of the resource, besides its URL
+    /// (`ResourceInfo`): what the seller said, and nothing else.
+    pub fn resource(&self) -> Map<String, Value> {
+        let texts = [
+            ("description", &self.description),
+            ("mimeType", &self.mime_type),
+            ("serviceName", &self.service.name),
+            ("iconUrl", &self.service.icon_url),
+        ];
+        let said = texts.into_iter().filter(|(_, text)| !text.is_empty());
+        let mut resource: Map<String, Value> =
+            said.map(|(name, text)| (name.to_owned(), json!(text))).collect();
+        if !self.service.tags.is_empty() {
+            resource.insert("tags".into(), json!(self.service.tags));
+        }
+        resource
+    }
+
+    /// The extensions of the v2 challenge, by their names.
+    pub fn extensions(&self) -> Map<String, Value> {
+        let mut extensions = Map::new();
+        if self.payment_identifier != PaymentIdentifier::Off {
+            extensions.insert(PAYMENT_IDENTIFIER.into(), self.payment_identifier.extension());
+        }
+        if let Some(method) = &self.listed {
+            extensions.insert(BAZAAR.into(), self.bazaar(method));
+        }
+        extensions
+    }
+
+    /// How the resource is asked for (x402 extension `bazaar`, "Schema
+    /// Validation"): the least that its rules allow, because the header has a
+    /// limit. What the query or the body must hold, the seller hasn't said.
+    fn bazaar(&self, method: &Method) -> Value {
+        let mut input = json!({ "type": "http", "method": method.as_str() });
+        let mut properties =
+            json!({ "type": { "const": "http" }, "method": { "enum": [method.as_str()] } });
+        let mut required = vec!["type", "method"];
+        if BODY_METHODS.contains(&method.as_str())
+            && let (Some(input), Some(properties)) =
+                (input.as_object_mut(), properties.as_object_mut())
+        {
+            input.insert("bodyType".into(), json!("json"));
+            input.insert("body".into(), json!({}));
+            properties.insert("bodyType".into(), json!({ "enum": ["json"] }));
+            properties.insert("body".into(), json!({ "type": "object" }));
+            required.extend(["bodyType", "body"]);
+        }
+        let mut bazaar = json!({
+            "info": { "input": input },
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "input": { "type": "object", "properties": properties, "required": required },
+                },
+                "required": ["input"],
+            },
+        });
+        if let (Some(template), Some(bazaar)) = (self.route_template(), bazaar.as_object_mut()) {
+            bazaar.insert("routeTemplate".into(), json!(template));
+        }
+        bazaar
+    }
+
+    /// The one name under which a catalogue keeps all that a prefix covers, as
+    /// the reference names a wildcard. A catalogue takes only these
+    /// characters, and `:` marks a parameter; without a template it keeps each
+    /// path by itself.
+    fn route_template(&self) -> Option<String> {
+        let prefix = self.pattern.path();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.-~".contains(&byte);
+        let has_template = self.pattern.is_prefix()
+            && prefix != "/"
+            && prefix.bytes().all(is_plain)
+            && !prefix.contains("..");
+        has_template.then(|| format!("{prefix}:var1"))
+    }
+}

@@ -1,0 +1,159 @@
+//! `/accepts`: a resource server's requirements, completed with what a client
+//! needs to pay them (as Faremeter's facilitators have it).
+
+use serde_json::{Map, Value, json};
+
+use super::BadRequest;
+use super::fields::{Fields, read_body};
+use super::order::{number_of, read_timeout};
+use crate::config::{Account, Chain, Config, Network, PayTo};
+use crate::gate::Hints;
+use crate::protocol::requirements::EXACT;
+use crate::protocol::{ChainId, Reason};
+use crate::solana::FeePayerKey;
+
+/// A request for completion.
+#[derive(Debug)]
+pub struct AcceptsRequest {
+    /// 1 or 2; the answer's members differ.
+    version: u64,
+    resource: Option<Value>,
+    entries: Vec<(usize, Map<String, Value>)>,
+}
+
+impl AcceptsRequest {
+    /// Reads a body. Entries that can't be settled here for this account are
+    /// left out.
+    ///
+    /// # Errors
+    /// The first field that can't be read.
+    pub fn read(config: &Config, account: &Account, body: &[u8]) -> Result<Self, BadRequest> {
+        let members = read_body(body)?;
+        let body = Fields::new(String::new(), &members, Reason::InvalidPaymentRequirements);
+        let version = match body.get("x402Version").map(Value::as_u64) {
+            Some(Some(version @ 1..=2)) => version,
+            Some(_) => return Err(body.bad("x402Version", "must be 1 or 2")),
+            None => return Err(body.bad("x402Version", "is needed")),
+        };
+        let Some(Value::Array(list)) = body.get("accepts") else {
+            return Err(body.bad("accepts", "must be a list"));
+        };
+        let mut entries = vec![];
+        for (n, entry) in list.iter().enumerate() {
+            let Some(entry) = entry.as_object() else {
+                return Err(body.bad(&format!("accepts[{n}]"), "must be an object"));
+            };
+            let fields =
+                Fields::new(format!("accepts[{n}]"), entry, Reason::InvalidPaymentRequirements);
+            let network = fields.text("network")?;
+            if fields.text("scheme")? != EXACT {
+                continue;
+            }
+            read_rest(&fields, version)?;
+            let number = number_of(config, network).filter(|number| account.may_use(*number));
+            if let Some(number) = number
+                && config.networks.get(number).is_some_and(|it| is_served(it, account, entry))
+            {
+                entries.push((number, entry.clone()));
+            }
+        }
+        Ok(Self { version, resource: body.get("resource").cloned(), entries })
+    }
+
+    /// The Solana networks of whom a recent blockhash would help.
+    pub fn hinted_networks(&self, config: &Config) -> Vec<ChainId> {
+        let networks = self.entries.iter().filter_map(|(number, _)| config.networks.get(*number));
+        networks
+            .filter(|network| matches!(network.chain, Chain::Solana { .. }))
+            .map(|network| network.id)
+            .collect()
+    }
+
+    /// The answer.
+    pub fn answer(self, config: &Config, hints: &Hints) -> Value {
+        let entries = self.entries.into_iter().filter_map(|(number, entry)| {
+            Some(completed(config, config.networks.get(number)?, entry, hints))
+        });
+        let accepts: Vec<Value> = entries.collect();
+        if self.version == 1 {
+            return json!({ "x402Version": 1, "accepts": accepts, "error": "" });
+        }
+        let resource = self.resource.unwrap_or_else(|| json!({ "url": "" }));
+        json!({ "x402Version": 2, "resource": resource, "accepts": accepts })
+    }
+}
+
+/// Reads what an entry may hold besides network and scheme.
+fn read_rest(fields: &Fields<'_>, version: u64) -> Result<(), BadRequest> {
+    fields.amount(if version == 1 { "maxAmountRequired" } else { "amount" })?;
+    fields.text("payTo")?;
+    if fields.has("asset") {
+        fields.text("asset")?;
+    }
+    // Some middleware writes 0 for what it leaves to the facilitator.
+    if fields.has("maxTimeoutSeconds") {
+        read_timeout(fields, 0)?;
+    }
+    fields.object("extra", Reason::InvalidPaymentRequirements)?;
+    Ok(())
+}
+
+/// Whether what an entry says of token and recipient can be had.
+fn is_served(network: &Network, account: &Account, entry: &Map<String, Value>) -> bool {
+    let text = |name: &str| entry.get(name).and_then(Value::as_str);
+    match &network.chain {
+        Chain::Evm { domain, .. } => {
+            let asset = text("asset").map(str::parse);
+            let pay_to = text("payTo").and_then(|text| text.parse().ok());
+            asset.is_none_or(|asset| asset == Ok(domain.verifying_contract))
+                && pay_to.is_some_and(|pay_to| account.may_pay(PayTo::Evm(pay_to)))
+        }
+        Chain::Solana { mint, .. } => {
+            let asset = text("asset").map(str::parse);
+            let pay_to = text("payTo").and_then(|text| text.parse().ok());
+            asset.is_none_or(|asset| asset.is_ok_and(|asset: crate::solana::Pubkey| asset == *mint))
+                && pay_to.is_some_and(|pay_to| account.may_pay(PayTo::Solana(pay_to)))
+        }
+    }
+}
+
+/// An entry with what it left open. What the server said of itself stays.
+fn completed(
+    config: &Config,
+    network: &Network,
+    mut entry: Map<String, Value>,
+    hints: &Hints,
+) -> Value {
+    let (asset, extra) = match &network.chain {
+        Chain::Evm { domain, .. } => (
+            domain.verifying_contract.to_string(),
+            json!({ "name": domain.name, "version": domain.version }),
+        ),
+        Chain::Solana { mint, token_program, .. } => {
+            let mut extra = json!({
+                "feePayer": config.fee_payers.first().map(FeePayerKey::pubkey),
+                "decimals": network.decimals,
+                "tokenProgram": token_program.id(),
+            });
+            if let (Some(hint), Some(extra)) = (hints.of(network.id), extra.as_object_mut()) {
+                let height = hint.last_valid_block_height.to_string();
+                extra.insert("recentBlockhash".into(), json!(hint.blockhash));
+                extra.insert("lastValidBlockHeight".into(), json!(height));
+            }
+            (mint.to_string(), extra)
+        }
+    };
+    entry.entry("asset").or_insert_with(|| json!(asset));
+    let timeout = entry.entry("maxTimeoutSeconds").or_insert(Value::Null);
+    if timeout.as_u64().unwrap_or(0) == 0 {
+        *timeout = json!(network.max_timeout_seconds);
+    }
+    let theirs = entry.entry("extra").or_insert_with(|| json!({}));
+    if !theirs.is_object() {
+        *theirs = json!({});
+    }
+    if let (Some(theirs), Value::Object(ours)) = (theirs.as_object_mut(), extra) {
+        theirs.extend(ours);
+    }
+    Value::Object(entry)
+}

@@ -1,0 +1,130 @@
+//! What `/verify` and `/settle` say: `VerifyResponse` and `SettlementResponse`
+//! (x402 v2 specification, sections 7.1 and 7.2).
+
+use serde_json::{Map, Value, json};
+
+use super::{BadRequest, Endpoint, Order};
+use crate::protocol::{Reason, SettlementResponse};
+use crate::settlement::remote::names_no_transaction;
+use crate::settlement::{Outcome, Verdict};
+use crate::time::UnixSeconds;
+
+/// An answer: HTTP status, JSON, and when to come again, in seconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Value,
+    /// `Retry-After`.
+    pub retry_after: Option<u64>,
+}
+
+impl Answer {
+    /// 200.
+    pub const fn ok(body: Value) -> Self {
+        Self { status: 200, body, retry_after: None }
+    }
+}
+
+/// What is said of a request that can't be read. It says so in the shape of
+/// the endpoint's own answer, because that is what clients look for first.
+pub fn bad_request(endpoint: Endpoint, bad: &BadRequest) -> Answer {
+    let text = format!("{} {}", bad.field, bad.problem);
+    let mut body = refusal(endpoint, bad.reason, &text);
+    if let Some(body) = body.as_object_mut() {
+        body.insert("field".into(), json!(bad.field));
+    }
+    Answer { status: 400, body, retry_after: None }
+}
+
+/// What is said where nothing can be done now.
+pub fn try_later(endpoint: Endpoint, status: u16, text: &str, seconds: u64) -> Answer {
+    let body = refusal(endpoint, Reason::UnexpectedSettleError, text);
+    Answer { status, body, retry_after: Some(seconds) }
+}
+
+/// An error, with what the endpoint's answers always hold.
+fn refusal(endpoint: Endpoint, reason: Reason, text: &str) -> Value {
+    let mut body = match endpoint {
+        Endpoint::Verify => {
+            json!({ "isValid": false, "invalidReason": reason, "invalidMessage": text })
+        }
+        Endpoint::Settle => json!({
+            "success": false, "errorReason": reason, "errorMessage": text,
+            "transaction": "", "network": "",
+        }),
+        Endpoint::Accepts => json!({ "x402Version": 2, "accepts": [] }),
+        Endpoint::Supported | Endpoint::Resources | Endpoint::Unknown => json!({}),
+    };
+    if let Some(body) = body.as_object_mut() {
+        body.insert("error".into(), json!(text));
+    }
+    body
+}
+
+/// The answer of `/verify`: to a payment that failed a local check, or to one
+/// of this payer's of which the chain was asked.
+pub fn verified(verdict: Verdict, payer: Option<String>) -> Answer {
+    let mut body = Map::new();
+    match verdict {
+        Verdict::Valid => {
+            body.insert("isValid".into(), json!(true));
+        }
+        Verdict::Invalid(reason) => {
+            body.insert("isValid".into(), json!(false));
+            body.insert("invalidReason".into(), json!(reason));
+        }
+        Verdict::Unknown => {
+            let text = "the chain can't be reached right now; nothing was done";
+            return try_later(Endpoint::Verify, 503, text, RETRY_SECONDS);
+        }
+    }
+    if let Some(payer) = payer {
+        body.insert("payer".into(), json!(payer));
+    }
+    Answer::ok(Value::Object(body))
+}
+
+/// How soon to ask again about what is not decided, in seconds.
+const RETRY_SECONDS: u64 = 2;
+
+/// The answer of `/settle`, at this time.
+pub fn settled(order: &Order, outcome: Outcome, payer: Option<&str>, now: UnixSeconds) -> Answer {
+    let failed = |reason, transaction: Option<String>| SettlementResponse {
+        success: false,
+        error_reason: Some(reason),
+        payer: payer.map(str::to_owned),
+        transaction: transaction.unwrap_or_default(),
+        network: order.network_name.clone(),
+        amount: None,
+    };
+    let response = match outcome {
+        Outcome::Settled(settlement) => SettlementResponse {
+            success: true,
+            error_reason: None,
+            payer: Some(settlement.payer),
+            transaction: settlement.transaction,
+            network: order.network_name.clone(),
+            amount: Some(settlement.amount),
+        },
+        Outcome::Failed { reason: Reason::UnexpectedSettleError, .. } | Outcome::Unavailable => {
+            let text =
+                "the chain can't be reached right now; ask again, it is charged once at most";
+            return try_later(Endpoint::Settle, 503, text, RETRY_SECONDS);
+        }
+        Outcome::LimitReached => {
+            let text = "the day's limit on fees is reached; nothing was charged";
+            return try_later(Endpoint::Settle, 429, text, now.to_midnight());
+        }
+        Outcome::Failed { reason, transaction } => failed(reason, transaction),
+        // `settlement_pending` must name a transaction.
+        Outcome::Pending { transaction } if names_no_transaction(&transaction) => {
+            let text = "not known yet whether it is settled; ask again, it is charged once at most";
+            return try_later(Endpoint::Settle, 503, text, RETRY_SECONDS);
+        }
+        Outcome::Pending { transaction } => failed(Reason::SettlementPending, Some(transaction)),
+    };
+    let is_pending = response.error_reason == Some(Reason::SettlementPending);
+    Answer { retry_after: is_pending.then_some(RETRY_SECONDS), ..Answer::ok(json!(response)) }
+}

@@ -1,0 +1,132 @@
+//! The facilitator: other people's resource servers have payments checked and
+//! settled here (x402 v2 specification, section 7, and the `/accepts` of
+//! Faremeter).
+//!
+//! A request becomes an [`Order`] or is told which of its fields to change;
+//! the same Settlers that serve the gate check and settle it, so that a
+//! payment is one payment wherever it is shown.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`access`] | bearer tokens and how often they may ask |
+//! | [`order`] | `/verify` and `/settle`: what is asked for |
+//! | [`answer`] | what they are told |
+//! | [`accepts`] | `/accepts`: requirements completed for a server |
+//! | [`fields`] | reading a body, field by field |
+
+pub mod accepts;
+pub mod access;
+pub mod answer;
+pub mod fields;
+pub mod order;
+
+use serde_json::{Value, json};
+
+use crate::config::{Account, Chain, Config};
+use crate::evm::RelayerKey;
+use crate::protocol::requirements::EXACT;
+use crate::solana::FeePayerKey;
+
+pub use fields::BadRequest;
+pub use order::Order;
+
+/// The largest body that is read, in bytes: a payment, requirements, and room
+/// for extensions.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// What stands at a path of the facilitator's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `POST /verify`.
+    Verify,
+    /// `POST /settle`.
+    Settle,
+    /// `POST /accepts`.
+    Accepts,
+    /// `GET /supported`.
+    Supported,
+    /// `GET /discovery/resources`: public.
+    Resources,
+    /// Nothing.
+    Unknown,
+}
+
+impl Endpoint {
+    /// What is at a path, if that is the facilitator's: `base` or below it.
+    /// With an empty `base` only the endpoints themselves are.
+    pub fn at(base: &str, path: &str) -> Option<Self> {
+        let rest = path.strip_prefix(base)?;
+        match rest {
+            "/verify" => Some(Self::Verify),
+            "/settle" => Some(Self::Settle),
+            "/accepts" => Some(Self::Accepts),
+            "/supported" => Some(Self::Supported),
+            "/discovery/resources" => Some(Self::Resources),
+            _ if base.is_empty() => None,
+            _ => (rest.is_empty() || rest.starts_with('/')).then_some(Self::Unknown),
+        }
+    }
+
+    /// The method that it answers to.
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::Verify | Self::Settle | Self::Accepts => "POST",
+            Self::Supported | Self::Resources | Self::Unknown => "GET",
+        }
+    }
+}
+
+/// The body of `GET /supported`: the kinds of payments that an account can
+/// have settled, each once per version, and who signs for them.
+pub fn supported(config: &Config, account: &Account) -> Value {
+    let fee_payers: Vec<_> = config.fee_payers.iter().map(FeePayerKey::pubkey).collect();
+    let relayers: Vec<_> = config.relayers.iter().map(RelayerKey::address).collect();
+    let mut kinds = vec![];
+    let mut signers = json!({});
+    for (number, network) in config.networks.iter().enumerate() {
+        if !account.may_use(number) {
+            continue;
+        }
+        let (extra, family, signing) = match network.chain {
+            Chain::Evm { .. } => (None, "eip155:*", json!(relayers)),
+            Chain::Solana { .. } => (
+                fee_payers.first().map(|key| json!({ "feePayer": key })),
+                "solana:*",
+                json!(fee_payers),
+            ),
+        };
+        if let Some(signers) = signers.as_object_mut() {
+            signers.insert(family.into(), signing);
+        }
+        let names = [(2, Some(network.id.to_string())), (1, network.v1_name.map(str::to_owned))];
+        for (version, name) in names {
+            let Some(name) = name else { continue };
+            let mut kind = json!({ "x402Version": version, "scheme": EXACT, "network": name });
+            if let (Some(kind), Some(extra)) = (kind.as_object_mut(), &extra) {
+                kind.insert("extra".into(), extra.clone());
+            }
+            kinds.push(kind);
+        }
+    }
+    json!({ "kinds": kinds, "extensions": [], "signers": signers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_below_the_path_is_the_facilitators() {
+        let at = |path| Endpoint::at("/pay", path);
+        assert_eq!(at("/pay/verify"), Some(Endpoint::Verify));
+        assert_eq!(at("/pay/discovery/resources"), Some(Endpoint::Resources));
+        for unknown in ["/pay", "/pay/", "/pay/verify/", "/pay/VERIFY", "/pay/x"] {
+            assert_eq!(at(unknown), Some(Endpoint::Unknown), "{unknown}");
+        }
+        for other in ["/", "/payments/verify", "/verify", "/x/pay/verify"] {
+            assert_eq!(at(other), None, "{other}");
+        }
+        assert_eq!(Endpoint::at("", "/settle"), Some(Endpoint::Settle));
+        assert_eq!(Endpoint::at("", "/shop"), None);
+    }
+}

@@ -1,0 +1,282 @@
+//! What a resource server asks for at `/verify` and `/settle`.
+
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+
+use super::fields::{BadRequest, Fields, read_body};
+use crate::config::{Account, Chain, Config, Network, PayTo};
+use crate::encoding::{decode_base64, encode_hex};
+use crate::evm::{self, keccak256};
+use crate::exact::{self, Terms, VerifiedPayment};
+use crate::protocol::payment::MAX_PAYMENT_BYTES;
+use crate::protocol::requirements::EXACT;
+use crate::protocol::{Reason, Version};
+use crate::solana::{self, FeePayerKey};
+use crate::time::UnixSeconds;
+
+/// The longest time that a payment may take, in seconds: what is settled must
+/// be remembered for as long.
+const MAX_TIMEOUT_SECONDS: u64 = 86_400;
+
+/// A payment, and what a resource server wants for it.
+#[derive(Debug)]
+pub struct Order {
+    /// The version that the server speaks.
+    pub version: Version,
+    /// The number of the network.
+    pub network: usize,
+    /// What the server calls the network.
+    pub network_name: String,
+    /// What the payment must be.
+    pub terms: Terms,
+    /// The payment, for its scheme.
+    pub payload: Box<RawValue>,
+    /// What the payment says it is.
+    scheme: String,
+    /// The network that the payment says it is on, if it is one of ours.
+    paid_on: Option<usize>,
+}
+
+impl Order {
+    /// Reads the body of a request on an account.
+    ///
+    /// # Errors
+    /// The first field that can't be read or that the account can't have.
+    /// What the payment itself is worth is not looked at yet.
+    pub fn read(config: &Config, account: &Account, body: &[u8]) -> Result<Self, BadRequest> {
+        let members = read_body(body)?;
+        let body = Fields::new(String::new(), &members, Reason::InvalidPayload);
+        let from_header;
+        let payment =
+            if let Some(payment) = body.object("paymentPayload", Reason::InvalidPayload)? {
+                payment
+            } else {
+                from_header = read_header(&body)?;
+                Fields::new("paymentHeader".into(), &from_header, Reason::InvalidPayload)
+            };
+        let version = read_version(&body, &payment)?;
+        let named = match version {
+            Version::V1 => payment.clone(),
+            Version::V2 => payment.needed("accepted", Reason::InvalidPayload)?,
+        };
+        let scheme = named.text("scheme")?.to_owned();
+        let paid_on = number_of(config, named.text("network")?);
+        let Some(payload @ Value::Object(_)) = payment.get("payload") else {
+            return Err(payment.bad("payload", "must be an object"));
+        };
+        let payload =
+            to_raw_value(payload).map_err(|_| payment.bad("payload", "must be an object"))?;
+        let wanted = body.needed("paymentRequirements", Reason::InvalidPaymentRequirements)?;
+        let requirements = Requirements::read(config, account, version, &wanted)?;
+        let Requirements { network, network_name, terms } = requirements;
+        Ok(Self { version, network, network_name, terms, payload, scheme, paid_on })
+    }
+
+    /// Checks all of the payment that can be checked without asking a chain.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check(&self, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
+        if self.scheme != EXACT {
+            return Err(Reason::InvalidScheme);
+        }
+        if self.paid_on != Some(self.network) {
+            return Err(Reason::InvalidNetwork);
+        }
+        exact::verify(&self.payload, &self.terms, now)
+    }
+
+    /// What the payment buys, as far as a facilitator knows: a purchase on
+    /// these terms, on this account; with an idempotency key, the one that the
+    /// server calls so.
+    pub fn resource(&self, account: &Account, key: Option<&str>) -> String {
+        let terms = serde_json::to_string(&self.terms).unwrap_or_default();
+        // None of the parts but the last can hold a line break.
+        let key = key.unwrap_or_default();
+        let bound = format!("facilitator\n{}\n{key}\n{terms}", account.name);
+        encode_hex(&keccak256(bound.as_bytes()))
+    }
+}
+
+/// What a server calls its request, in the header `Idempotency-Key`: 1 to 255
+/// visible ASCII characters.
+///
+/// # Errors
+/// It is something else.
+pub fn idempotency_key(header: Option<&str>) -> Result<Option<&str>, BadRequest> {
+    let Some(key) = header else { return Ok(None) };
+    if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(Some(key));
+    }
+    Err(BadRequest {
+        field: "Idempotency-Key".into(),
+        problem: "must be 1 to 255 visible ASCII characters",
+        reason: Reason::InvalidPayload,
+    })
+}
+
+/// The version of a request: its own word, or that of the payment. They must
+/// not contradict each other.
+fn read_version(body: &Fields<'_>, payment: &Fields<'_>) -> Result<Version, BadRequest> {
+    let read = |fields: &Fields<'_>| match fields.get("x402Version").map(Value::as_u64) {
+        None => Ok(None),
+        Some(Some(1)) => Ok(Some(Version::V1)),
+        Some(Some(2)) => Ok(Some(Version::V2)),
+        Some(_) => Err(BadRequest {
+            reason: Reason::InvalidX402Version,
+            ..fields.bad("x402Version", "must be 1 or 2")
+        }),
+    };
+    match (read(body)?, read(payment)?) {
+        (None, None) => Err(BadRequest {
+            reason: Reason::InvalidX402Version,
+            ..body.bad("x402Version", "is needed")
+        }),
+        (Some(ours), Some(theirs)) if ours != theirs => Err(BadRequest {
+            reason: Reason::InvalidX402Version,
+            ..payment.bad("x402Version", "is not the x402Version of the request")
+        }),
+        (Some(version), _) | (None, Some(version)) => Ok(version),
+    }
+}
+
+/// The payment as some v1 servers pass it on: as it came in the header.
+fn read_header(body: &Fields<'_>) -> Result<Map<String, Value>, BadRequest> {
+    if body.get("paymentHeader").is_none() {
+        return Err(body.bad("paymentPayload", "is needed"));
+    }
+    let bytes = decode_base64(body.text("paymentHeader")?, MAX_PAYMENT_BYTES);
+    let bytes = bytes.map_err(|_| body.bad("paymentHeader", "must be base64"))?;
+    read_body(&bytes).map_err(|_| body.bad("paymentHeader", "must be base64 of a JSON object"))
+}
+
+/// `maxTimeoutSeconds`, no less than `least`.
+pub(super) fn read_timeout(wanted: &Fields<'_>, least: u64) -> Result<u64, BadRequest> {
+    let name = "maxTimeoutSeconds";
+    let timeout = wanted.get(name).and_then(Value::as_u64);
+    timeout
+        .filter(|seconds| (least..=MAX_TIMEOUT_SECONDS).contains(seconds))
+        .ok_or_else(|| wanted.bad(name, "must be a whole number, 1 to 86400"))
+}
+
+/// The number of a network, by either of its names.
+pub(super) fn number_of(config: &Config, name: &str) -> Option<usize> {
+    let is_named =
+        |network: &Network| network.v1_name == Some(name) || network.id.to_string() == name;
+    config.networks.iter().position(is_named)
+}
+
+/// What a server wants for what it sells.
+struct Requirements {
+    network: usize,
+    network_name: String,
+    terms: Terms,
+}
+
+impl Requirements {
+    fn read(
+        config: &Config,
+        account: &Account,
+        version: Version,
+        wanted: &Fields<'_>,
+    ) -> Result<Self, BadRequest> {
+        if wanted.text("scheme")? != EXACT {
+            let bad = wanted.bad("scheme", "must be \"exact\"");
+            return Err(BadRequest { reason: Reason::InvalidScheme, ..bad });
+        }
+        let network_name = wanted.text("network")?;
+        let number = number_of(config, network_name).filter(|number| account.may_use(*number));
+        let known = number.and_then(|number| Some((number, config.networks.get(number)?)));
+        let Some((number, network)) = known else {
+            let bad = wanted.bad("network", "is none of those in /supported");
+            return Err(BadRequest { reason: Reason::InvalidNetwork, ..bad });
+        };
+        let name = match version {
+            Version::V1 => "maxAmountRequired",
+            Version::V2 => "amount",
+        };
+        let amount = wanted.amount(name)?;
+        let timeout = read_timeout(wanted, 1)?;
+        let nothing = Map::new();
+        let extra =
+            wanted.object("extra", Reason::InvalidPaymentRequirements)?.unwrap_or_else(|| {
+                Fields::new(
+                    "paymentRequirements.extra".into(),
+                    &nothing,
+                    Reason::InvalidPaymentRequirements,
+                )
+            });
+        let terms = match &network.chain {
+            Chain::Evm { domain, .. } => {
+                let asset: Option<evm::Address> = wanted.text("asset")?.parse().ok();
+                if asset != Some(domain.verifying_contract) {
+                    return Err(wanted.bad("asset", "is not the token that is settled here"));
+                }
+                let pay_to = pay_to(account, wanted, PayTo::Evm)?;
+                agrees(&extra, "name", &domain.name)?;
+                agrees(&extra, "version", &domain.version)?;
+                agrees(&extra, "assetTransferMethod", "eip3009")?;
+                Terms::Evm(evm::Terms::new(domain.clone(), pay_to, amount, timeout))
+            }
+            Chain::Solana { mint, token_program, .. } => {
+                if wanted.text("asset")?.parse().ok() != Some(*mint) {
+                    return Err(wanted.bad("asset", "is not the token that is settled here"));
+                }
+                let parts = solana::TermsParts {
+                    mint: *mint,
+                    token_program: *token_program,
+                    decimals: network.decimals,
+                    pay_to: pay_to(account, wanted, PayTo::Solana)?,
+                    amount,
+                    fee_payers: vec![fee_payer(config, &extra)?],
+                    memo: memo(&extra)?,
+                    limits: solana::Limits::default(),
+                };
+                let terms = solana::Terms::new(parts);
+                Terms::Solana(terms.map_err(|_| wanted.bad(name, "must fit into 64 bits"))?)
+            }
+        };
+        Ok(Self { network: number, network_name: network_name.to_owned(), terms })
+    }
+}
+
+/// The address that is to be paid, if the account may have it paid.
+fn pay_to<A: std::str::FromStr + Copy>(
+    account: &Account,
+    wanted: &Fields<'_>,
+    on_chain: impl Fn(A) -> PayTo,
+) -> Result<A, BadRequest> {
+    let address: A = wanted
+        .text("payTo")?
+        .parse()
+        .map_err(|_| wanted.bad("payTo", "must be an address of its network"))?;
+    if account.may_pay(on_chain(address)) {
+        return Ok(address);
+    }
+    Err(wanted.bad("payTo", "is no address that may be paid with this token"))
+}
+
+fn agrees(extra: &Fields<'_>, name: &str, ours: &str) -> Result<(), BadRequest> {
+    match extra.get(name) {
+        Some(theirs) if theirs.as_str() != Some(ours) => {
+            Err(extra.bad(name, "is not that of the token that is settled here; see /accepts"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The fee payer that the server told its buyer: one of ours.
+fn fee_payer(config: &Config, extra: &Fields<'_>) -> Result<solana::Pubkey, BadRequest> {
+    let named = extra.text("feePayer")?.parse().ok();
+    let mut ours = config.fee_payers.iter().map(FeePayerKey::pubkey);
+    ours.find(|key| Some(*key) == named)
+        .ok_or_else(|| extra.bad("feePayer", "must be one of the signers in /supported"))
+}
+
+fn memo(extra: &Fields<'_>) -> Result<Option<String>, BadRequest> {
+    let Some(memo) = extra.get("memo") else { return Ok(None) };
+    memo.as_str()
+        .filter(|memo| memo.len() <= solana::terms::MAX_MEMO_BYTES)
+        .map(|memo| Some(memo.to_owned()))
+        .ok_or_else(|| extra.bad("memo", "must be a text of at most 256 bytes"))
+}

@@ -1,0 +1,206 @@
+//! The facilitator's endpoints: other people's servers ask, a Settler answers.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use worker::web_sys::{Headers, Request, Response};
+use worker::{Context, Env, console_error};
+
+use super::app::App;
+use super::challenge::hints;
+use super::head::RequestHead;
+use super::purchase::settler_of;
+use super::settler_client::{SettlerClient, new_ticket};
+use super::{body, clock, discovery, respond};
+use crate::config::{Account, Config, Facilitator};
+use crate::exact::VerifiedPayment;
+use crate::facilitator::accepts::AcceptsRequest;
+use crate::facilitator::access::{Meter, account_of};
+use crate::facilitator::answer::{Answer, bad_request, settled, try_later, verified};
+use crate::facilitator::order::idempotency_key;
+use crate::facilitator::{Endpoint, MAX_BODY, Order, supported};
+use crate::gate::Head as _;
+use crate::path::{CanonicalPath, UrlParts};
+use crate::settlement::{Outcome, SettleRequest, Verdict};
+
+thread_local! {
+    static METER: RefCell<Meter> = RefCell::default();
+}
+
+/// For how long a server that names its request may have the answer again, in
+/// seconds.
+const REPEAT_SECONDS: u64 = 86_400;
+
+/// For how long an answer that nobody waited for is kept for the first that
+/// asks again, in seconds.
+const COLLECT_SECONDS: u64 = 600;
+
+/// What a request asks of the facilitator, if it asks anything of it.
+pub fn asked_for(app: &App, head: &RequestHead) -> Option<Endpoint> {
+    let base = app.loaded.facilitator_path.as_ref()?;
+    let path = CanonicalPath::parse(UrlParts::of(head.url()).path).ok()?;
+    Endpoint::at(base, path.as_str())
+}
+
+/// One request, and on whose account it is made.
+struct Exchange<'a> {
+    app: &'a Rc<App>,
+    env: &'a Env,
+    context: &'a Context,
+    config: &'a Config,
+    account: &'a Account,
+    endpoint: Endpoint,
+    key: Option<String>,
+}
+
+/// Answers a request to the facilitator.
+pub async fn answer(
+    app: &Rc<App>,
+    env: &Env,
+    context: &Context,
+    request: &Request,
+    head: &RequestHead,
+    endpoint: Endpoint,
+) -> worker::Result<Response> {
+    let Ok(config) = &app.loaded.config else { return respond::closed() };
+    let Some(facilitator) = &config.facilitator else { return respond::closed() };
+    if endpoint == Endpoint::Unknown {
+        return respond::error(404, "the facilitator has no such endpoint");
+    }
+    if head.method() != endpoint.method() {
+        let response = respond::error(405, "this endpoint answers to another method")?;
+        response.headers().set("Allow", endpoint.method())?;
+        return Ok(response);
+    }
+    if endpoint == Endpoint::Resources {
+        return discovery::resources(config, head);
+    }
+    let authorization = head.header("Authorization");
+    let Some(account) = account_of(facilitator, authorization.as_deref()) else {
+        let response = respond::error(401, "a bearer token is needed, or this one is wrong")?;
+        response.headers().set("WWW-Authenticate", "Bearer")?;
+        return Ok(response);
+    };
+    if let Err(seconds) = count(facilitator, account, head) {
+        return send(&try_later(endpoint, 429, "too many requests in this minute", seconds));
+    }
+    if endpoint == Endpoint::Supported {
+        return send(&Answer::ok(supported(config, account)));
+    }
+    let bytes = match body::read_at_most(request, MAX_BODY).await {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return respond::error(413, "the body is larger than 64 KiB"),
+        Err(error) => {
+            console_error!("body: {:?}", error);
+            return respond::error(400, "the request's body broke off");
+        }
+    };
+    let key = match idempotency_key(head.header("Idempotency-Key").as_deref()) {
+        Ok(key) => key.map(str::to_owned),
+        Err(bad) => return send(&bad_request(endpoint, &bad)),
+    };
+    let exchange = Exchange { app, env, context, config, account, endpoint, key };
+    send(&exchange.run(&bytes).await?)
+}
+
+/// Counts a request: by its token, or without one by where it comes from.
+fn count(facilitator: &Facilitator, account: &Account, head: &RequestHead) -> Result<(), u64> {
+    let asker = if facilitator.is_open(account) {
+        format!("open/{}", head.header("CF-Connecting-IP").unwrap_or_default())
+    } else {
+        account.name.clone()
+    };
+    METER.with_borrow_mut(|meter| meter.count(&asker, account.requests_per_minute, clock::now()))
+}
+
+impl Exchange<'_> {
+    async fn run(&self, bytes: &[u8]) -> worker::Result<Answer> {
+        if self.endpoint == Endpoint::Accepts {
+            return Ok(match AcceptsRequest::read(self.config, self.account, bytes) {
+                Ok(request) => {
+                    let networks = request.hinted_networks(self.config);
+                    let hints = hints(self.app, &networks, self.context).await;
+                    Answer::ok(request.answer(self.config, &hints))
+                }
+                Err(bad) => bad_request(self.endpoint, &bad),
+            });
+        }
+        let order = match Order::read(self.config, self.account, bytes) {
+            Ok(order) => order,
+            Err(bad) => return Ok(bad_request(self.endpoint, &bad)),
+        };
+        if self.endpoint == Endpoint::Verify {
+            self.verify(&order).await
+        } else {
+            self.settle(&order).await
+        }
+    }
+
+    async fn verify(&self, order: &Order) -> worker::Result<Answer> {
+        let payment = match order.check(clock::now()) {
+            Ok(payment) => payment,
+            Err(reason) => return Ok(verified(Verdict::Invalid(reason), None)),
+        };
+        let (settler, request) = self.request(order, &payment)?;
+        let verdict = settler.verify(&request).await.unwrap_or_else(|error| {
+            console_error!("verify: {}", error.to_string());
+            Verdict::Unknown
+        });
+        Ok(verified(verdict, Some(payment.payer())))
+    }
+
+    async fn settle(&self, order: &Order) -> worker::Result<Answer> {
+        let now = clock::now();
+        let payment = match order.check(now) {
+            Ok(payment) => payment,
+            Err(reason) => {
+                let outcome = Outcome::Failed { reason, transaction: None };
+                return Ok(settled(order, outcome, None, now));
+            }
+        };
+        let (settler, request) = self.request(order, &payment)?;
+        let outcome = settler.charge(&request).await.unwrap_or_else(|error| {
+            // Whether it was sent is not known here; the Settler knows, and the
+            // same request asks it again.
+            console_error!("settle: {}", error.to_string());
+            Outcome::Unavailable
+        });
+        Ok(settled(order, outcome, Some(&payment.payer()), now))
+    }
+
+    /// The Settler of a payment, and what it is asked.
+    fn request(
+        &self,
+        order: &Order,
+        payment: &VerifiedPayment,
+    ) -> worker::Result<(SettlerClient, SettleRequest)> {
+        let name = settler_of(self.config, order.network, payment).ok_or("no Settler")?;
+        // A server that does not name its request may be asking for a second
+        // delivery as well as for a lost answer: it is told once.
+        let once = self.key.is_none();
+        let request = SettleRequest {
+            payment: payment.identity(),
+            ticket: new_ticket()?,
+            resource: order.resource(self.account, self.key.as_deref()),
+            network: self.config.networks.get(order.network).ok_or("no such network")?.id,
+            terms: order.terms.clone(),
+            payload: order.payload.clone(),
+            redeliver_seconds: if once { COLLECT_SECONDS } else { REPEAT_SECONDS },
+            once,
+            account: Some(self.account.name.clone()),
+            remote: None,
+        };
+        Ok((SettlerClient::new(self.env, &name)?, request))
+    }
+}
+
+fn send(answer: &Answer) -> worker::Result<Response> {
+    let headers = Headers::new()?;
+    headers.set("Content-Type", "application/json")?;
+    headers.set("Cache-Control", "no-store")?;
+    if let Some(seconds) = answer.retry_after {
+        headers.set("Retry-After", &seconds.to_string())?;
+    }
+    respond::allow_origins(&headers)?;
+    respond::respond(answer.status, &headers, Some(&answer.body.to_string()))
+}

@@ -1,0 +1,345 @@
+/** The gate through somebody else's facilitator, which may be slow, down, wrong or lying. */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { serve } from '../../dev/servers/serve.mjs';
+import { startScriptedFacilitator } from '../../dev/servers/scripted-facilitator.mjs';
+import { waitFor } from '../../dev/util.mjs';
+import { startWorld } from '../../dev/world.mjs';
+import { CHAINS, NAMES, WAYS } from './facilitator-support.mjs';
+import { assertPaid, assertRefused, deferred, evmPayload, offerOf, paymentHeader, send, solanaPayload } from './support.mjs';
+
+const AT_ONCE = 8;
+const SECRET = 'token-of-this-gate';
+const GOODS = 'These are the goods.';
+/** No chain ever sees these. */
+const HASH = `0x${'ab'.repeat(32)}`;
+const BLOCKHASH = '4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU';
+
+let world;
+let facilitator;
+let origin;
+/** Paths that the origin was asked for. */
+const fetched = [];
+let site;
+before(async () => {
+  world = await startWorld({ worker: false, engine: 'miniflare' });
+  facilitator = await startScriptedFacilitator({ feePayer: world.accounts.solana.feePayers[0].address, payer: world.accounts.solana.buyers[0].address });
+  origin = await serve((request) => {
+    const { pathname, search } = new URL(request.url);
+    fetched.push(pathname + search);
+    return new Response(GOODS);
+  });
+  site = (await startGate()).url;
+});
+after(async () => {
+  await world?.stop();
+  await facilitator?.stop();
+  await origin?.stop();
+});
+beforeEach(() => {
+  facilitator.script = {};
+});
+
+/** A gate without keys and nodes: everything is the facilitator's. */
+function startGate(NETWORKS = remoteNetworks()) {
+  const authorization = { Authorization: `Bearer ${SECRET}` };
+  return world.startWorker({
+    vars: { ORIGIN: origin.url, ROUTES: [{ pattern: '/premium/*', price: '$0.01' }], NETWORKS },
+    secrets: {
+      EVM_RELAYER_KEYS: undefined, SOLANA_FEE_PAYER_KEYS: undefined, RPC_URLS: undefined,
+      FACILITATOR_HEADERS: JSON.stringify({ [CHAINS.evm]: authorization, [CHAINS.solana]: authorization }),
+    },
+  });
+}
+
+function remoteNetworks() {
+  const { evm, solana } = world.accounts;
+  return {
+    [CHAINS.evm]: { facilitator: facilitator.url, pay_to: evm.seller.address },
+    [CHAINS.solana]: { facilitator: facilitator.url, pay_to: solana.seller.address },
+  };
+}
+
+let made = 0;
+
+/** A payment for a page of its own, and what became of it at the facilitator and the origin. */
+async function order({ version = 2, chain = 'evm' } = {}) {
+  const path = `/premium/page?order=${(made += 1)}`;
+  const url = site + path;
+  const offer = await offerOf(url, CHAINS[chain]);
+  const buyer = world.accounts[chain].buyers[0];
+  const payload = chain === 'evm' ? await evmPayload(buyer, offer) : await solanaPayload(buyer, offer, { blockhash: BLOCKHASH });
+  const carries = ({ body }) => JSON.stringify(body?.paymentPayload?.payload) === JSON.stringify(payload);
+  return {
+    url, version, payload, buyer,
+    headers: paymentHeader(version, offer, payload),
+    asked: (endpoint) => facilitator.requests.filter((it) => it.path === endpoint && carries(it)),
+    delivered: () => fetched.filter((it) => it === path).length,
+  };
+}
+
+const buy = (it, url = it.url) => send(url, it.headers);
+
+/** Asserts that an order got the goods, by the transaction that the facilitator made. */
+function assertBought(it, answer) {
+  const receipt = assertPaid(answer, it.version);
+  assert.equal(answer.text, GOODS);
+  assert.equal(receipt.transaction, facilitator.transactionOf(it.payload));
+  return receipt;
+}
+
+/** Asserts a refusal that is nobody's fault but ours or the facilitator's: later, perhaps. */
+function assertUnavailable(answer) {
+  assert.equal(answer.status, 503, `${answer.status} ${answer.text}`);
+  assert.ok(Number(answer.headers.get('retry-after')) > 0);
+  assert.equal(answer.receipt, undefined);
+}
+
+/** Asserts that there were no goods, and that the buyer may ask again. */
+function assertNotYet(answer) {
+  assert.notEqual(answer.text, GOODS);
+  if (answer.status === 503) assertUnavailable(answer);
+  else assertRefused(answer, 'settlement_pending');
+}
+
+/** Asks again until the goods come: on the way only what is not final may be said. */
+async function buyInTheEnd(it) {
+  const answer = await waitFor(async () => {
+    const now = await buy(it);
+    return now.status === 200 ? now : assertNotYet(now);
+  }, { every: 100, what: 'the goods' });
+  return assertBought(it, answer);
+}
+
+for (const { version, chain } of WAYS) {
+  describe(`on ${chain}, version ${version}`, () => {
+    test('verified and settled there, once each, and delivered', async () => {
+      const it = await order({ version, chain });
+      const receipt = assertBought(it, await buy(it));
+      assert.equal(receipt.network, NAMES[version][chain]);
+      assert.equal(receipt.payer, it.buyer.address);
+      assert.equal(it.delivered(), 1);
+      for (const endpoint of ['/verify', '/settle']) {
+        const [{ method, headers, body }, ...more] = it.asked(endpoint);
+        assert.deepEqual([more.length, method], [0, 'POST']);
+        assert.equal(headers.authorization, `Bearer ${SECRET}`);
+        assert.equal(body.x402Version, body.paymentPayload.x402Version);
+        assert.equal(body.paymentRequirements.payTo, world.accounts[chain].seller.address);
+        assert.equal(body.paymentRequirements.network, NAMES[body.x402Version][chain]);
+        assert.equal(body.paymentRequirements[body.x402Version === 1 ? 'maxAmountRequired' : 'amount'], '10000');
+      }
+      assert.ok(it.asked('/settle')[0].headers['idempotency-key'].length > 0);
+    });
+
+    test('again for the same page free of charge, for another nothing', async () => {
+      const it = await order({ version, chain });
+      const receipt = assertBought(it, await buy(it));
+      assert.deepEqual(assertBought(it, await buy(it)), receipt);
+      assertRefused(await buy(it, `${it.url}&more`), 'duplicate_settlement');
+      assert.equal(it.asked('/settle').length, 1);
+    });
+
+    test('at once by eight, for one page and for eight, settled once', async () => {
+      const one = await order({ version, chain });
+      for (const answer of await Promise.all(Array.from({ length: AT_ONCE }, () => buy(one)))) assertBought(one, answer);
+      assert.equal(one.asked('/settle').length, 1);
+
+      const many = await order({ version, chain });
+      const answers = await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => buy(many, `${many.url}&copy=${i}`)));
+      const [bought, ...more] = answers.filter(({ status }) => status === 200);
+      assert.equal(more.length, 0);
+      assertBought(many, bought);
+      for (const answer of answers) if (answer !== bought) assertRefused(answer, 'duplicate_settlement');
+      assert.equal(many.asked('/settle').length, 1);
+    });
+
+    test('refused by /verify: its reason, no origin, and the payment is good once it says yes', async () => {
+      const refusals = [{ json: { isValid: false, invalidReason: 'insufficient_funds' } }, { status: 400, json: { isValid: false, invalidReason: 'insufficient_funds', payer: null } }];
+      for (const refusal of refusals) {
+        const it = await order({ version, chain });
+        facilitator.script = { '/verify': () => refusal };
+        assertRefused(await buy(it), 'insufficient_funds');
+        assert.deepEqual([it.delivered(), it.asked('/settle').length], [0, 0]);
+        facilitator.script = {};
+        assertBought(it, await buy(it));
+      }
+    });
+
+    test('refused by /settle: its reason, no goods, and the same payment may be tried again', async () => {
+      const refusal = { success: false, transaction: '', network: NAMES[version][chain] };
+      const refusals = [
+        { json: { ...refusal, errorReason: 'insufficient_funds' } },
+        { status: 400, json: { ...refusal, errorReason: 'insufficient_funds', payer: null } },
+        { json: { success: false, error: 'insufficient_funds', txHash: null, networkId: null } },
+      ];
+      for (const settled of refusals) {
+        const it = await order({ version, chain });
+        facilitator.script = { '/settle': () => settled };
+        const answer = await buy(it);
+        assertRefused(answer, 'insufficient_funds');
+        assert.equal(answer.receipt.success, false);
+        facilitator.script = {};
+        assertBought(it, await buy(it));
+      }
+    });
+
+    test('settled by one that still writes txHash, networkId and error', async () => {
+      const it = await order({ version, chain });
+      facilitator.script = {
+        '/settle': (_, usual) => {
+          const { success, transaction, network, payer } = usual().json;
+          return { json: { success, txHash: transaction, networkId: network, error: null, payer } };
+        },
+      };
+      const receipt = assertBought(it, await buy(it));
+      assert.equal(receipt.network, NAMES[version][chain]);
+      assert.deepEqual([receipt.txHash, receipt.networkId], [undefined, undefined]);
+    });
+
+    test('settled, and the answer lost: the goods when asked again, and nothing for another page', async () => {
+      const it = await order({ version, chain });
+      facilitator.script = { '/settle': (_, usual) => (usual(), { drop: true }) };
+      assertNotYet(await buy(it));
+      assert.ok(facilitator.transactionOf(it.payload), 'it was settled');
+      const sent = it.asked('/settle').length;
+      assertRefused(await buy(it, `${it.url}&more`), 'duplicate_settlement');
+      assert.equal(it.asked('/settle').length, sent);
+      facilitator.script = {};
+      await buyInTheEnd(it);
+      const keys = it.asked('/settle').map(({ headers }) => headers['idempotency-key']);
+      assert.ok(keys.length > 1);
+      assert.equal(new Set(keys).size, 1);
+      assertRefused(await buy(it, `${it.url}&more`), 'duplicate_settlement');
+    });
+  });
+}
+
+test('no two purchases share an Idempotency-Key', async () => {
+  const orders = [await order(), await order(), await order({ chain: 'solana' })];
+  for (const it of orders) assertBought(it, await buy(it));
+  assert.equal(new Set(orders.map((it) => it.asked('/settle')[0].headers['idempotency-key'])).size, orders.length);
+});
+
+test('pending: asked again until it is final', async () => {
+  for (const chain of Object.keys(CHAINS)) {
+    const it = await order({ chain });
+    facilitator.script = {
+      '/settle': (_, usual) => {
+        const { transaction, network } = usual().json;
+        return { json: { success: false, errorReason: 'settlement_pending', transaction, network } };
+      },
+    };
+    const pending = await buy(it);
+    assertRefused(pending, 'settlement_pending');
+    assert.deepEqual([pending.receipt.transaction, pending.receipt.network], [facilitator.transactionOf(it.payload), CHAINS[chain]]);
+    assertRefused(await buy(it, `${it.url}&more`), 'duplicate_settlement');
+    facilitator.script = {};
+    await buyInTheEnd(it);
+  }
+});
+
+describe('a facilitator in trouble', () => {
+  const DOWN = { 'hangs up': { drop: true }, 'answers 500': { status: 500, json: { error: 'sorry' } }, 'answers 503': { status: 503, text: '' }, 'answers 429': { status: 429, json: { error: 'slow down' } }, 'wants another token': { status: 401, json: { error: 'unauthorized' } } };
+  for (const [what, reply] of Object.entries(DOWN)) {
+    test(`/verify ${what}: nothing is bought, and later it is`, async () => {
+      const it = await order();
+      facilitator.script = { '/verify': () => reply };
+      assertUnavailable(await buy(it));
+      assert.deepEqual([it.delivered(), it.asked('/settle').length], [0, 0]);
+      facilitator.script = {};
+      await buyInTheEnd(it);
+    });
+
+    test(`/settle ${what}: no goods, and later they come`, async () => {
+      const it = await order();
+      facilitator.script = { '/settle': () => reply };
+      const answer = await buy(it);
+      if (reply.status === 401) assertUnavailable(answer);
+      else assertNotYet(answer);
+      facilitator.script = {};
+      await buyInTheEnd(it);
+      assert.equal(new Set(it.asked('/settle').map(({ headers }) => headers['idempotency-key'])).size, 1);
+    });
+  }
+
+  test('one that never answers', { timeout: 120_000 }, async () => {
+    const released = deferred();
+    for (const endpoint of ['/verify', '/settle']) {
+      const it = await order();
+      facilitator.script = { [endpoint]: () => released.promise };
+      const answer = await buy(it);
+      if (endpoint === '/verify') assertUnavailable(answer);
+      else assertNotYet(answer);
+      facilitator.script = {};
+      await buyInTheEnd(it);
+    }
+    released.resolve();
+  });
+
+  const NONSENSE = { 'no JSON': { text: 'OK' }, nothing: { text: '' }, 'null': { json: null }, 'a list': { json: [] }, 'an empty object': { json: {} }, 'HTML': { text: '<html>', headers: { 'content-type': 'text/html' } }, 'megabytes': { text: ' '.repeat(3_000_000) } };
+  const LIES = {
+    '/verify': { ...NONSENSE, 'a yes as text': { json: { isValid: 'true' } }, 'a yes as a number': { json: { isValid: 1 } }, 'a yes with 500': { status: 500, json: { isValid: true } } },
+    '/settle': {
+      ...NONSENSE,
+      'success as text': { json: { success: 'true', transaction: HASH, network: CHAINS.evm } },
+      'success without a transaction': { json: { success: true, network: CHAINS.evm } },
+      'success with an empty transaction': { json: { success: true, transaction: '', network: CHAINS.evm } },
+      'success with a transaction of a wrong type': { json: { success: true, transaction: 1, network: CHAINS.evm } },
+      'success on another network': { json: { success: true, transaction: HASH, network: 'eip155:1' } },
+      'success with 500': { status: 500, json: { success: true, transaction: HASH, network: CHAINS.evm } },
+    },
+  };
+  for (const [endpoint, replies] of Object.entries(LIES)) {
+    for (const [what, reply] of Object.entries(replies)) {
+      test(`${endpoint} answers ${what}: no goods`, async () => {
+        const it = await order();
+        facilitator.script = { [endpoint]: () => reply };
+        const answer = await buy(it);
+        if (endpoint === '/verify') assertUnavailable(answer);
+        else assertNotYet(answer);
+        if (endpoint === '/verify') assert.equal(it.delivered(), 0);
+        facilitator.script = {};
+        await buyInTheEnd(it);
+      });
+    }
+  }
+});
+
+describe('the headers of the secret', () => {
+  test('are in no answer, whatever happens', async () => {
+    const answers = [await send(`${site}/premium/page`), await send(site), await send(`${site}/premium/page`, { accept: 'text/html', 'user-agent': 'Mozilla/5.0' })];
+    for (const script of [{}, { '/verify': () => ({ drop: true }) }, { '/verify': ({ headers }) => ({ status: 400, json: { error: headers.authorization } }) }, { '/settle': () => ({ drop: true }) }]) {
+      const it = await order();
+      facilitator.script = script;
+      answers.push(await buy(it));
+    }
+    for (const { text, headers } of answers) {
+      assert.ok(!text.includes(SECRET));
+      for (const [name, value] of headers) assert.ok(!value.includes(SECRET) && !Buffer.from(value, 'base64').toString().includes(SECRET), name);
+    }
+  });
+
+  test('go nowhere else, even if the facilitator points there', async () => {
+    const elsewhere = await startScriptedFacilitator({ feePayer: '', payer: '' });
+    for (const endpoint of ['/verify', '/settle']) {
+      const it = await order();
+      facilitator.script = { [endpoint]: () => ({ status: 307, headers: { location: elsewhere.url + endpoint }, text: '' }) };
+      assertNotYet(await buy(it));
+    }
+    assert.deepEqual(elsewhere.requests, []);
+    await elsewhere.stop();
+  });
+});
+
+test('a network is offered as soon as the facilitator says what it takes', async () => {
+  facilitator.script = { '/supported': () => ({ drop: true }) };
+  const { url } = await startGate();
+  const offered = async () => (await send(`${url}/premium/page`)).challenge?.accepts.map(({ network }) => network) ?? [];
+  assert.ok(!(await offered()).includes(CHAINS.solana), 'without a fee payer nobody can pay');
+  assert.equal((await send(url)).text, GOODS, 'what is free stays free');
+  facilitator.script = {};
+  await waitFor(async () => (await offered()).includes(CHAINS.solana), { timeout: 60_000, every: 250, what: 'Solana to be offered' });
+  const { extra } = await offerOf(`${url}/premium/page`, CHAINS.solana);
+  assert.equal(extra.feePayer, world.accounts.solana.feePayers[0].address);
+  assert.equal(facilitator.requests.find(({ path }) => path === '/supported').headers.authorization, `Bearer ${SECRET}`);
+});

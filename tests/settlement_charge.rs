@@ -1,0 +1,225 @@
+//! What a facilitator asks of a Settler: to verify, and to charge on account.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests, too")]
+
+mod settlement_support;
+
+use std::rc::Rc;
+
+use edge402::protocol::Reason;
+use edge402::settlement::{Outcome, SettleRequest, State, StoreError, Verdict};
+use serde_json::json;
+use settlement_support::{Fault, Handle, Payment, Setup, World};
+
+const FACILITATOR: &str = "facilitator";
+
+fn payment(number: u8) -> Payment {
+    Payment::new(number, number, 600)
+}
+
+fn order(world: &World, payment: &Payment, resource: &str) -> SettleRequest {
+    let mut order = payment.settle_request(&world.claim_request(payment, resource));
+    order.account = Some("acme".into());
+    order
+}
+
+fn start_charge(
+    world: &Rc<World>,
+    payment: &Payment,
+    resource: &str,
+    once: bool,
+) -> Handle<Option<Result<Outcome, StoreError>>> {
+    let mut request = order(world, payment, resource);
+    request.once = once;
+    let asker = Rc::clone(world);
+    world.start(async move { asker.ask(|it| async move { it.charge(request).await }).await })
+}
+
+fn charge(world: &Rc<World>, payment: &Payment, once: bool) -> Outcome {
+    let handle = start_charge(world, payment, FACILITATOR, once);
+    world.take(&handle).unwrap().unwrap()
+}
+
+fn verify(world: &Rc<World>, payment: &Payment, resource: &str) -> Verdict {
+    let request = order(world, payment, resource);
+    let settler = world.settler();
+    world.wait(async move { settler.verify(&request).await.unwrap() })
+}
+
+fn transaction_of(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Settled(settlement) => settlement.transaction.clone(),
+        Outcome::Failed { transaction: Some(transaction), .. } => transaction.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn one_of_many_charges_of_a_payment_is_a_success() {
+    for block_ms in [100, 2_000] {
+        let world = World::new(&Setup { block_ms, ..Setup::default() });
+        let payment = payment(1);
+        let charges: Vec<_> =
+            (0..20).map(|_| start_charge(&world, &payment, FACILITATOR, true)).collect();
+        let mut outcomes: Vec<_> =
+            charges.iter().map(|charge| world.take(charge).unwrap().unwrap()).collect();
+        outcomes.push(charge(&world, &payment, true));
+        let successes = outcomes.iter().filter(|it| matches!(it, Outcome::Settled(_))).count();
+        assert_eq!(successes, 1);
+        let refused = Some(Reason::DuplicateSettlement);
+        let reason = |outcome: &Outcome| match outcome {
+            Outcome::Failed { reason, .. } => Some(*reason),
+            _ => None,
+        };
+        assert_eq!(outcomes.iter().filter(|it| reason(it) == refused).count(), 20);
+        assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
+        // The last one was told which transaction it was.
+        let landed = world.chain.borrow().transfers_of(&payment)[0].transaction.clone();
+        assert_eq!(transaction_of(outcomes.last().unwrap()), landed);
+    }
+}
+
+#[test]
+fn a_charge_with_a_name_of_its_own_can_be_repeated() {
+    let world = World::new(&Setup::default());
+    let payment = payment(1);
+    let first = charge(&world, &payment, false);
+    assert_eq!(charge(&world, &payment, false), first);
+    assert!(matches!(first, Outcome::Settled(_)));
+    let other = start_charge(&world, &payment, "other", false);
+    let Outcome::Failed { reason, transaction } = world.take(&other).unwrap().unwrap() else {
+        panic!()
+    };
+    assert_eq!(reason, Reason::DuplicateSettlement);
+    assert_eq!(transaction, Some(transaction_of(&first)));
+    assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
+}
+
+#[test]
+fn what_was_pending_is_a_success_for_the_first_that_asks_again() {
+    // Nobody waits as long as this chain takes.
+    let world = World::new(&Setup { block_ms: 40_000, ..Setup::default() });
+    let payment = payment(1);
+    assert!(matches!(charge(&world, &payment, true), Outcome::Pending { .. }));
+    assert_eq!(verify(&world, &payment, FACILITATOR), Verdict::Valid);
+    world.run_for(40_000);
+    assert_eq!(verify(&world, &payment, FACILITATOR), Verdict::Valid);
+    let again: Vec<_> = (0..5).map(|_| start_charge(&world, &payment, FACILITATOR, true)).collect();
+    let outcomes: Vec<_> = again.iter().map(|it| world.take(it).unwrap().unwrap()).collect();
+    let successes = outcomes.iter().filter(|it| matches!(it, Outcome::Settled(_))).count();
+    assert_eq!(successes, 1, "{outcomes:?}");
+    let used = Verdict::Invalid(Reason::DuplicateSettlement);
+    assert_eq!(verify(&world, &payment, FACILITATOR), used);
+    assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
+}
+
+#[test]
+fn to_verify_changes_nothing() {
+    let world = World::new(&Setup::default());
+    let (good, used) = (payment(1), payment(3));
+    assert!(world.buy_now(&used, "a").is_delivery());
+    let (records, height) = (world.tables.payments(), world.chain.borrow().count());
+    for _ in 0..3 {
+        assert_eq!(verify(&world, &good, FACILITATOR), Verdict::Valid);
+        assert_eq!(
+            verify(&world, &used, FACILITATOR),
+            Verdict::Invalid(Reason::DuplicateSettlement)
+        );
+    }
+    assert_eq!((world.tables.payments(), world.chain.borrow().count()), (records, height));
+    assert!(world.tables.entries().is_empty());
+    assert!(world.buy_now(&good, "a").is_delivery());
+    *world.faults.borrow_mut() = vec![Fault::Unreachable; 9].into();
+    assert_eq!(verify(&world, &payment(4), FACILITATOR), Verdict::Unknown);
+    world.faults.borrow_mut().clear();
+    world.chain.borrow_mut().token_balance = 0;
+    let poor = Verdict::Invalid(Reason::InsufficientFunds);
+    assert_eq!(verify(&world, &payment(5), FACILITATOR), poor);
+}
+
+#[test]
+fn what_the_gate_is_selling_is_no_facilitators() {
+    let world = World::new(&Setup::default());
+    let payment = payment(1);
+    let claim = world.claim_request(&payment, "a page");
+    world.claim(&claim);
+    let used = Verdict::Invalid(Reason::DuplicateSettlement);
+    assert_eq!(verify(&world, &payment, FACILITATOR), used);
+    let Outcome::Failed { reason, transaction: None } = charge(&world, &payment, true) else {
+        panic!()
+    };
+    assert_eq!(reason, Reason::DuplicateSettlement);
+    world.release(&claim);
+    assert_eq!(verify(&world, &payment, FACILITATOR), Verdict::Valid);
+}
+
+fn with_limit(limit: u128) -> Setup {
+    let mut setup = Setup::default();
+    setup.limits.accounts = vec![("acme".into(), limit), ("other".into(), 1)];
+    setup
+}
+
+#[test]
+fn nothing_is_sent_beyond_an_accounts_limit() {
+    let world = World::new(&with_limit(300_000_000_000_000));
+    let mut settled = 0;
+    for number in 0..8 {
+        match charge(&world, &payment(number), true) {
+            Outcome::Settled(_) => settled += 1,
+            outcome => assert_eq!(outcome, Outcome::LimitReached),
+        }
+    }
+    assert!((1..8).contains(&settled), "{settled}");
+    assert_eq!(world.chain.borrow().count(), settled);
+    // Not on this account, there is no limit; and the claim was free again.
+    assert!(world.buy_now(&payment(7), "a").is_delivery());
+    world.crash();
+    assert_eq!(charge(&world, &payment(9), true), Outcome::LimitReached);
+    world.run_for(86_400_000);
+    let tomorrow = Payment::new(9, 99, 90_000);
+    assert!(matches!(charge(&world, &tomorrow, true), Outcome::Settled(_)));
+}
+
+#[test]
+fn what_is_in_the_air_counts_against_the_limit() {
+    let limit = 300_000_000_000_000;
+    let one_by_one = {
+        let world = World::new(&with_limit(limit));
+        (0..30)
+            .filter(|n| matches!(charge(&world, &payment(*n), true), Outcome::Settled(_)))
+            .count()
+    };
+    for crashes in [false, true] {
+        let world = World::new(&Setup { block_ms: 20_000, ..with_limit(limit) });
+        let charges: Vec<_> =
+            (0..30).map(|n| start_charge(&world, &payment(n), FACILITATOR, true)).collect();
+        world.run_for(3_000);
+        if crashes {
+            world.crash();
+        }
+        let late = start_charge(&world, &payment(31), FACILITATOR, true);
+        assert_eq!(world.take(&late).unwrap().unwrap(), Outcome::LimitReached);
+        world.run_for(60_000);
+        let settled = (0..30)
+            .filter(|n| {
+                let record = world.tables.record(&payment(*n).id);
+                matches!(record.map(|record| record.state), Some(State::Settled(_)))
+            })
+            .count();
+        assert!(settled >= 1 && settled <= 2 * one_by_one + 10, "{settled} {one_by_one}");
+        drop(charges);
+        let spent = world.tables.account_spent("acme");
+        assert!(spent > 0 && spent <= limit, "{spent}");
+    }
+}
+
+#[test]
+fn an_order_of_an_earlier_version_has_no_account() {
+    let payment = payment(1);
+    let world = World::new(&Setup::default());
+    let settle = payment.settle_request(&world.claim_request(&payment, "a"));
+    let mut written = json!(settle);
+    assert!(written.as_object_mut().unwrap().remove("account").is_none());
+    let text = written.to_string();
+    let read: SettleRequest = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.account, None);
+}
