@@ -22,6 +22,7 @@
 //! | L2 | [`evm`] | `exact` on EVM: check a payment, sign a transaction, read a receipt |
 //! | | [`solana`] | `exact` on Solana: check a transaction, co-sign it, read its status |
 //! | | [`exact`] | one type for the two chains |
+//! | | [`remote`] | somebody else's facilitator, as its client |
 //! | L3 | [`config`] | variables and secrets, or every fault in them |
 //! | | [`settlement`] | the Settler: claims, the journal, the way onto a chain |
 //! | | [`gate`] | what to do with a request, decided from its head |
@@ -47,6 +48,7 @@ pub mod rpc;
 
 pub mod evm;
 pub mod exact;
+pub mod remote;
 pub mod solana;
 
 pub mod config;

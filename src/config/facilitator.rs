@@ -167,7 +167,7 @@ impl Account {
         faults: &mut Faults,
     ) -> Option<Self> {
         let networks_used = match fields.texts("networks", faults) {
-            None => (0..networks.len()).collect(),
+            None => (0..networks.len()).filter(|number| is_ours(*number, networks)).collect(),
             Some(names) => names
                 .into_iter()
                 .filter_map(|name| number_of(name, fields, networks, faults))
@@ -271,7 +271,15 @@ fn number_of(
         let problem = format!("names {name}, which NETWORKS doesn't have or has a fault in");
         fields.report(problem, faults);
     }
+    if number.is_some_and(|number| !is_ours(number, networks)) {
+        fields.report(format!("names {name}, which another facilitator settles"), faults);
+    }
     number
+}
+
+/// Whether this Worker settles on a network itself.
+fn is_ours(number: usize, networks: &[Network]) -> bool {
+    networks.get(number).is_some_and(|network| network.facilitator.is_none())
 }
 
 /// `name:sha256,name:sha256`: each client has a token, or several for as long

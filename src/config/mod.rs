@@ -11,6 +11,7 @@ mod network;
 mod pattern;
 mod read;
 mod read_route;
+mod remote;
 mod route;
 
 use std::fmt;

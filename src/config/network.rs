@@ -3,11 +3,13 @@
 use serde_json::Value;
 
 use super::fields::Fields;
+use super::remote::{Headers, read_facilitators};
 use super::{DEFAULT_BATCH_MAX, DEFAULT_MAX_TIMEOUT_SECONDS, Faults};
 use crate::amount::{AtomicAmount, Price, parse_decimal};
 use crate::evm::{CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION};
 use crate::protocol::ChainId;
 use crate::protocol::chain_id::USDC_DECIMALS;
+use crate::remote::{Facilitator, RemoteFacts};
 use crate::{evm, solana};
 
 /// A network that payments come in on.
@@ -19,8 +21,13 @@ pub struct Network {
     pub title: String,
     /// What x402 v1 calls it, if it does.
     pub v1_name: Option<&'static str>,
-    /// The URLs of its nodes, in the seller's order.
+    /// The URLs of its nodes, in the seller's order. With a facilitator there
+    /// may be none.
     pub rpc: Vec<String>,
+    /// Who settles here, if it is not this Worker.
+    pub facilitator: Option<Facilitator>,
+    /// Who settles here while the nodes can't be reached.
+    pub fallback: Option<Facilitator>,
     /// The token's decimals.
     pub decimals: u8,
     /// What people call the token.
@@ -75,15 +82,35 @@ const KNOWN: &[&str] = &[
     "daily_spend",
     "low_balance",
     "quorum_above",
+    "facilitator",
+    "fallback_facilitator",
 ];
 
+/// What is known of a network from elsewhere than its table.
+#[derive(Default)]
+pub(super) struct Elsewhere {
+    /// The URLs of the secret `RPC_URLS`, which take the place of its own.
+    pub rpc: Option<Vec<String>>,
+    /// The headers of the secret `FACILITATOR_HEADERS`.
+    pub headers: Option<Headers>,
+    /// What its facilitator has said of itself.
+    pub facts: RemoteFacts,
+}
+
 impl Network {
-    /// Reads one entry of `NETWORKS`; `rpc` are the URLs of the secret
-    /// `RPC_URLS` that take the place of its own.
+    /// Whether all is known that must be for a payment to be made here. A
+    /// Solana payment names its fee payer, and who that is at somebody else's
+    /// facilitator only it can say.
+    pub fn is_on_offer(&self) -> bool {
+        let knows_payer = |it: &Facilitator| it.facts.fee_payer.is_some();
+        matches!(self.id, ChainId::Evm(_)) || self.facilitator.as_ref().is_none_or(knows_payer)
+    }
+
+    /// Reads one entry of `NETWORKS`.
     pub(super) fn read(
         name: &str,
         entry: &Value,
-        rpc: Option<Vec<String>>,
+        elsewhere: Elsewhere,
         faults: &mut Faults,
     ) -> Option<Self> {
         let fields = Fields::new(format!("NETWORKS.\"{name}\""), entry, KNOWN, faults);
@@ -93,8 +120,11 @@ impl Network {
             return None;
         };
         let faults_before = faults.0.len();
+        let Elsewhere { rpc, headers, facts } = elsewhere;
+        let (facilitator, fallback) = read_facilitators(&fields, id, headers, facts, faults);
         let rpc = match rpc {
             Some(urls) => urls,
+            None if fields.has("facilitator") && !fields.has("rpc") => vec![],
             None => read_rpc(&fields, faults),
         };
         let max_timeout_seconds = fields.number("max_timeout_seconds", 10..=86_400, faults);
@@ -112,7 +142,7 @@ impl Network {
             }
             amount
         });
-        if quorum_above.is_some() && rpc.len() < 2 {
+        if quorum_above.is_some() && rpc.len() < 2 && !fields.has("facilitator") {
             fields.fault("quorum_above", "needs two URLs in rpc that can agree", faults);
         }
         let chain = match id {
@@ -125,6 +155,8 @@ impl Network {
             title: known.map_or_else(|| name.to_owned(), |known| known.title.to_owned()),
             v1_name: known.and_then(|known| known.v1_name),
             rpc,
+            facilitator,
+            fallback,
             decimals,
             symbol: token.symbol,
             max_timeout_seconds: max_timeout_seconds.unwrap_or(DEFAULT_MAX_TIMEOUT_SECONDS),

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::facilitator;
-use super::network::is_http_url;
+use super::network::{Elsewhere, is_http_url};
 use super::read_route::{RouteEntry, Seller, read_route_entries};
+use super::remote::{read_headers, report_unknown};
 use super::{
     Chain, Config, Facilitator, Faults, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet,
     Route,
 };
 use crate::evm::RelayerKey;
 use crate::path::CanonicalPath;
+use crate::protocol::ChainId;
+use crate::remote::RemoteFacts;
 use crate::solana::FeePayerKey;
 
 /// The variables and secrets, as the runtime found them.
@@ -32,6 +35,10 @@ pub struct Settings {
     pub rpc_urls: Option<String>,
     /// `GRANT_SECRET`.
     pub grant_secret: Option<String>,
+    /// `FACILITATOR_HEADERS`.
+    pub facilitator_headers: Option<String>,
+    /// What the networks' facilitators have said of themselves.
+    pub remote: BTreeMap<ChainId, RemoteFacts>,
     /// `FACILITATOR`.
     pub facilitator: Option<Value>,
     /// `FACILITATOR_TOKENS`.
@@ -62,7 +69,7 @@ pub fn read(settings: &Settings) -> Loaded {
         "must be keypairs, base58 of 64 bytes each, with commas between",
         &mut faults,
     );
-    for network in &networks {
+    for network in networks.iter().filter(|network| network.facilitator.is_none()) {
         match network.chain {
             Chain::Evm { .. } if relayers.is_empty() => faults.add(
                 "EVM_RELAYER_KEYS",
@@ -148,6 +155,7 @@ fn read_origin(value: Option<&Value>, faults: &mut Faults) -> Option<Origin> {
 
 fn read_networks(settings: &Settings, faults: &mut Faults) -> Vec<Network> {
     let mut secret_urls = read_rpc_urls(settings.rpc_urls.as_deref(), faults);
+    let mut headers = read_headers(settings.facilitator_headers.as_deref(), faults);
     let Some(entries) = settings.networks.as_ref().and_then(Value::as_object) else {
         faults
             .add("NETWORKS", "must name a network: write each as [vars.NETWORKS.\"eip155:8453\"]");
@@ -158,11 +166,20 @@ fn read_networks(settings: &Settings, faults: &mut Faults) -> Vec<Network> {
     }
     let networks = entries
         .iter()
-        .filter_map(|(name, entry)| Network::read(name, entry, secret_urls.remove(name), faults))
+        .filter_map(|(name, entry)| {
+            let facts = name.parse().ok().and_then(|id: ChainId| settings.remote.get(&id));
+            let elsewhere = Elsewhere {
+                rpc: secret_urls.remove(name),
+                headers: headers.remove(name),
+                facts: facts.copied().unwrap_or_default(),
+            };
+            Network::read(name, entry, elsewhere, faults)
+        })
         .collect();
     for name in secret_urls.keys() {
         faults.add("RPC_URLS", format!("names {name}, which NETWORKS doesn't have"));
     }
+    report_unknown(&headers, faults);
     networks
 }
 

@@ -28,6 +28,9 @@ const MAX_CHALLENGE_JSON: usize = 1_920;
 /// What a blockhash hint adds to the challenge, in bytes of JSON.
 const HINT_BYTES: usize = 130;
 
+/// Stands for a fee payer that is not known yet: none is longer in base58.
+const UNKNOWN_FEE_PAYER: solana::Pubkey = solana::Pubkey([0xff; 32]);
+
 const KNOWN: &[&str] = &[
     "pattern",
     "price",
@@ -157,7 +160,7 @@ impl<'a> RouteEntry<'a> {
             let words = (description.as_str(), mime_type.as_str());
             offers.extend(offer(index, network, amount, words, &seller.fee_payers, faults));
         }
-        let route = Route {
+        let mut route = Route {
             pattern,
             price,
             description,
@@ -178,6 +181,9 @@ impl<'a> RouteEntry<'a> {
             );
             fields.report(problem, faults);
         }
+        // What a facilitator says, or doesn't, is no fault of the seller's:
+        // only after all has been checked is it left out.
+        route.offers.retain(|it| seller.networks.get(it.network).is_some_and(Network::is_on_offer));
         Some(route)
     }
 }
@@ -274,6 +280,9 @@ fn offer(
             (Terms::Evm(terms), domain.verifying_contract.to_string(), pay_to.to_string())
         }
         Chain::Solana { mint, token_program, pay_to } => {
+            let remote = network.facilitator.as_ref();
+            let remote = remote.map(|it| [it.facts.fee_payer.unwrap_or(UNKNOWN_FEE_PAYER)]);
+            let fee_payers = remote.as_ref().map_or(fee_payers, |one| one.as_slice());
             let fee_payer = fee_payers.first()?;
             extra.insert("feePayer".into(), json!(fee_payer));
             extra.insert("decimals".into(), json!(network.decimals));

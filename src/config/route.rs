@@ -38,7 +38,8 @@ pub struct Route {
     /// Whether clients may or must name their payments.
     pub payment_identifier: PaymentIdentifier,
     /// What it costs on each of its networks: in the order of the route's
-    /// `networks`, or else by their names.
+    /// `networks`, or else by their names. None on a network of which too
+    /// little is known yet; so there may be none at all.
     pub offers: Vec<Offer>,
 }
 

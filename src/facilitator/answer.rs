@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{BadRequest, Endpoint, Order};
 use crate::protocol::{Reason, SettlementResponse};
+use crate::settlement::remote::names_no_transaction;
 use crate::settlement::{Outcome, Verdict};
 use crate::time::UnixSeconds;
 
@@ -117,6 +118,11 @@ pub fn settled(order: &Order, outcome: Outcome, payer: Option<&str>, now: UnixSe
             return try_later(Endpoint::Settle, 429, text, now.to_midnight());
         }
         Outcome::Failed { reason, transaction } => failed(reason, transaction),
+        // `settlement_pending` must name a transaction.
+        Outcome::Pending { transaction } if names_no_transaction(&transaction) => {
+            let text = "not known yet whether it is settled; ask again, it is charged once at most";
+            return try_later(Endpoint::Settle, 503, text, RETRY_SECONDS);
+        }
         Outcome::Pending { transaction } => failed(Reason::SettlementPending, Some(transaction)),
     };
     let is_pending = response.error_reason == Some(Reason::SettlementPending);

@@ -144,6 +144,10 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
     {
         return Decision::Granted(sale);
     }
+    // None of its networks can take a payment now.
+    if route.offers.is_empty() {
+        return Decision::Closed;
+    }
     match read_payment(head) {
         Err(message) => Decision::BadRequest(message),
         Ok(None) => Decision::PaymentRequired(sale, None),

@@ -63,6 +63,14 @@ pub struct PaymentRequirementsV1 {
 const HINTS: &[&str] = &["recentBlockhash", "lastValidBlockHeight", "decimals", "tokenProgram"];
 
 impl PaymentRequirements {
+    /// The same terms without hints.
+    #[must_use]
+    pub fn without_hints(&self) -> Self {
+        let mut terms = self.clone();
+        terms.extra.retain(|key, _| !HINTS.contains(&key.as_str()));
+        terms
+    }
+
     /// Reads requirements as a client repeats them; `None` for what can't be
     /// ours. Members that they don't have are passed over.
     pub fn read(value: &Value) -> Option<Self> {

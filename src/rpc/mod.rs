@@ -262,7 +262,7 @@ impl<T: Transport> Nodes<T> {
 }
 
 /// The host of a URL: RPC URLs carry keys, which belong into no log.
-fn host_of(url: &str) -> String {
+pub fn host_of(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     authority.rsplit('@').next().unwrap_or_default().to_owned()

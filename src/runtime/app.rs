@@ -2,7 +2,7 @@
 //! of it.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use js_sys::{JSON, Reflect};
@@ -17,10 +17,11 @@ use crate::config::{self, Chain, Loaded, Network, Settings};
 use crate::gate::ChallengeTemplate;
 use crate::gate::challenge::BlockhashHint;
 use crate::protocol::ChainId;
+use crate::remote::RemoteFacts;
 use crate::rpc::{ChainCheck, Expected, Nodes};
 
 thread_local! {
-    static APP: OnceCell<Rc<App>> = const { OnceCell::new() };
+    static APP: RefCell<Option<Rc<App>>> = const { RefCell::new(None) };
 }
 
 /// The configuration and what was made of it.
@@ -47,11 +48,25 @@ pub struct CachedHint {
 impl App {
     /// The isolate's one configuration.
     pub fn get(env: &Env) -> Rc<Self> {
-        APP.with(|app| Rc::clone(app.get_or_init(|| Rc::new(Self::new(env)))))
+        APP.with_borrow_mut(|app| {
+            Rc::clone(app.get_or_insert_with(|| Rc::new(Self::new(env, BTreeMap::new()))))
+        })
     }
 
-    fn new(env: &Env) -> Self {
-        let loaded = config::read(&settings(env));
+    /// Reads the configuration again, with what facilitators have said. Who
+    /// holds the former one keeps it.
+    pub fn renew(env: &Env, facts: BTreeMap<ChainId, RemoteFacts>) -> Rc<Self> {
+        let renewed = Self::new(env, facts);
+        APP.with_borrow_mut(|app| {
+            if let Some(former) = app {
+                renewed.blockhashes.swap(&former.blockhashes);
+            }
+            Rc::clone(app.insert(Rc::new(renewed)))
+        })
+    }
+
+    fn new(env: &Env, facts: BTreeMap<ChainId, RemoteFacts>) -> Self {
+        let loaded = config::read(&settings(env, facts));
         let challenges = match &loaded.config {
             Ok(config) => {
                 config.routes.iter().map(|route| ChallengeTemplate::new(route, config)).collect()
@@ -112,7 +127,7 @@ impl App {
     }
 }
 
-fn settings(env: &Env) -> Settings {
+fn settings(env: &Env, remote: BTreeMap<ChainId, RemoteFacts>) -> Settings {
     Settings {
         origin: variable(env, "ORIGIN"),
         routes: variable(env, "ROUTES"),
@@ -121,6 +136,8 @@ fn settings(env: &Env) -> Settings {
         solana_fee_payer_keys: secret(env, "SOLANA_FEE_PAYER_KEYS"),
         rpc_urls: secret(env, "RPC_URLS"),
         grant_secret: secret(env, "GRANT_SECRET"),
+        facilitator_headers: secret(env, "FACILITATOR_HEADERS"),
+        remote,
         facilitator: variable(env, "FACILITATOR").filter(|value| !value.is_null()),
         facilitator_tokens: secret(env, "FACILITATOR_TOKENS"),
         missing_bindings: missing_bindings(env),

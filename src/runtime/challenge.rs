@@ -86,6 +86,9 @@ pub async fn hints(app: &Rc<App>, networks: &[ChainId], context: &Context) -> Hi
 
 async fn hint_of(app: &Rc<App>, id: ChainId, context: &Context) -> Option<BlockhashHint> {
     let network = app.loaded.config.as_ref().ok()?.networks.iter().find(|n| n.id == id)?;
+    if network.rpc.is_empty() {
+        return None;
+    }
     let now = clock::now_ms();
     let cached = app.blockhashes.borrow().get(&id).cloned().unwrap_or_default();
     let age = now.saturating_sub(cached.at_ms);

@@ -188,6 +188,7 @@ impl Exchange<'_> {
             redeliver_seconds: if once { COLLECT_SECONDS } else { REPEAT_SECONDS },
             once,
             account: Some(self.account.name.clone()),
+            remote: None,
         };
         Ok((SettlerClient::new(self.env, &name)?, request))
     }

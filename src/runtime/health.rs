@@ -32,6 +32,7 @@ pub async fn answer(app: &App, env: &Env) -> worker::Result<Response> {
             for name in names(config) {
                 settlers.push(ask(env, name).await);
             }
+            settlers.extend(facilitators(config));
             (settlers.iter().all(|settler| settler.get("error").is_none()), settlers)
         }
         Err(_) => (false, vec![]),
@@ -46,8 +47,18 @@ pub async fn answer(app: &App, env: &Env) -> worker::Result<Response> {
     respond::respond(if is_well { 200 } else { 503 }, &headers, Some(&body.to_string()))
 }
 
+/// The networks that somebody else settles. How that one is doing is for it to
+/// tell.
+fn facilitators(config: &Config) -> impl Iterator<Item = Value> {
+    config.networks.iter().filter_map(|network| {
+        let host = network.facilitator.as_ref()?.host();
+        Some(json!({ "network": network.id, "facilitator": host }))
+    })
+}
+
 fn names(config: &Config) -> Vec<String> {
-    let names = config.networks.iter().flat_map(|network| {
+    let own = config.networks.iter().filter(|network| network.facilitator.is_none());
+    let names = own.flat_map(|network| {
         let keys: Vec<String> = match network.chain {
             Chain::Evm { .. } => {
                 config.relayers.iter().map(RelayerKey::address).map(|a| a.to_string()).collect()

@@ -14,6 +14,7 @@ mod health;
 mod js;
 mod origin;
 mod purchase;
+mod remote;
 mod respond;
 mod settler;
 mod settler_client;
@@ -39,6 +40,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
     if let Some(document) = discovery::document(&app, &head) {
         return discovery::answer(&document);
     }
+    let app = remote::with_facts(app, &env, &context, &head).await;
     match gate::decide(&app.loaded, &head, clock::now()) {
         Decision::Forward(path) => {
             let Some(to) = &app.loaded.origin else { return respond::closed() };

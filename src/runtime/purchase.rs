@@ -5,22 +5,26 @@ use std::rc::Rc;
 
 use futures_util::future::join;
 use js_sys::{Object, Reflect};
+use serde_json::value::RawValue;
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Request, Response};
-use worker::{Context, Env, console_error};
+use worker::{Context, Env, console_error, console_log};
 
 use super::app::App;
 use super::challenge::payment_required;
 use super::head::RequestHead;
 use super::settler_client::{SettlerClient, new_ticket};
+use super::transport::FetchTransport;
 use super::{body, clock, js, origin, respond};
-use crate::config::{Config, Offer, Origin, SettleWhen};
+use crate::config::{Config, Network, Offer, Origin, SettleWhen};
 use crate::evm::keccak256;
 use crate::exact::VerifiedPayment;
 use crate::gate::grant::GRANT_HEADER;
 use crate::gate::{Head as _, Purchase};
 use crate::protocol::{Reason, SettlementResponse};
-use crate::settlement::relayer::{relayer_for, settler_name};
+use crate::remote::Verdict;
+use crate::settlement::relayer::{facilitator_name, relayer_for, settler_name};
+use crate::settlement::remote::names_no_transaction;
 use crate::settlement::replay::{Replay, ReplayRecord};
 use crate::settlement::{
     ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest, Settlement,
@@ -47,6 +51,8 @@ struct Sequence<'a> {
     resource: String,
     ticket: u64,
     once: bool,
+    /// What a facilitator is asked with, where the network has one.
+    remote: Option<Box<RawValue>>,
 }
 
 /// Answers a request that brings a payment.
@@ -84,6 +90,7 @@ pub async fn answer(
         resource: purchase.sale.binding(offer, body.as_ref()),
         ticket: new_ticket()?,
         once,
+        remote: super::remote::body(app, offer, &purchase),
         purchase: &purchase,
     };
     sequence.run().await
@@ -93,6 +100,9 @@ pub async fn answer(
 /// networks goes to.
 pub fn settler_of(config: &Config, network: usize, payment: &VerifiedPayment) -> Option<String> {
     let network = config.networks.get(network)?;
+    if network.facilitator.is_some() {
+        return Some(facilitator_name(network.id, &payment.payer()));
+    }
     let key = match payment {
         VerifiedPayment::Evm(payment) => {
             let relayers: Vec<_> =
@@ -170,11 +180,48 @@ impl Sequence<'_> {
             (_, Ok(ClaimReply::Busy)) => respond::try_again(
                 "another request with this payment is being answered; nothing more was charged",
             ),
-            (None, Ok(ClaimReply::Fresh)) => match self.purchase.sale.route.settle {
-                SettleWhen::After => self.settle_after_origin().await,
-                SettleWhen::Before => self.settle_before_origin().await,
-            },
+            (None, Ok(ClaimReply::Fresh)) => {
+                if let Err(answer) = self.verify_elsewhere().await {
+                    return answer;
+                }
+                match self.purchase.sale.route.settle {
+                    SettleWhen::After => self.settle_after_origin().await,
+                    SettleWhen::Before => self.settle_before_origin().await,
+                }
+            }
         }
+    }
+
+    /// Has the facilitator look at the payment, where there is one instead of
+    /// nodes: before the origin works for it, and after the claim, so that what
+    /// is unused now has bought nothing else.
+    async fn verify_elsewhere(&self) -> Result<(), worker::Result<Response>> {
+        let Some(facilitator) = self.network().and_then(|network| network.facilitator.as_ref())
+        else {
+            return Ok(());
+        };
+        let body = self.remote.as_ref().map_or("", |body| body.get());
+        // Nothing was sent: if the process dies here, the claim is free again
+        // after its lease.
+        match facilitator.verify(&FetchTransport, body).await {
+            Verdict::Valid => Ok(()),
+            Verdict::Invalid { reason, code } => {
+                console_log!("{} by {}: verify: {}", self.payment, facilitator.host(), code);
+                self.release().await;
+                Err(self.refused(reason).await)
+            }
+            Verdict::NoAnswer(why) => {
+                console_error!("{}: verify: {}", facilitator.host(), why);
+                self.release().await;
+                Err(respond::try_again(
+                    "the facilitator can't be reached right now; nothing was charged",
+                ))
+            }
+        }
+    }
+
+    fn network(&self) -> Option<&Network> {
+        self.app.loaded.config.as_ref().ok()?.networks.get(self.offer.network)
     }
 
     /// Asks the origin, holds its answer, settles, delivers.
@@ -231,11 +278,20 @@ impl Sequence<'_> {
             redeliver_seconds: self.purchase.sale.route.redeliver.as_secs(),
             once: self.once,
             account: None,
+            remote: self.remote.clone(),
         };
         match self.settler.settle(&request).await {
             Ok(Outcome::Settled(settlement)) => {
                 self.remember(&settlement);
                 Ok(settlement)
+            }
+            Ok(Outcome::Failed { reason: Reason::UnexpectedSettleError, .. })
+                if self.network().is_some_and(|network| network.facilitator.is_some()) =>
+            {
+                Err(respond::try_again(
+                    "the facilitator has not said what became of this payment; \
+                     it was charged once at most",
+                ))
             }
             Ok(
                 Outcome::Failed { reason: Reason::UnexpectedSettleError, .. }
@@ -303,6 +359,10 @@ impl Sequence<'_> {
     }
 
     async fn pending(&self, transaction: String) -> worker::Result<Response> {
+        // `settlement_pending` must name a transaction.
+        if names_no_transaction(&transaction) {
+            return respond::try_again("send the same payment again; it is charged once at most");
+        }
         let answer = self.not_paid(Reason::SettlementPending, Some(transaction)).await?;
         answer.headers().set("Retry-After", RETRY_AFTER)?;
         Ok(answer)

@@ -15,19 +15,20 @@ use worker::{
 
 use super::app::App;
 use super::clock;
+use super::remote;
 use super::sql::SqlStore;
 use super::transport::FetchTransport;
 use crate::config::{Chain, Config, Facilitator, Network};
 use crate::evm::RelayerKey;
 use crate::settlement::evm::EvmLane;
-use crate::settlement::relayer::settler_name;
+use crate::settlement::relayer::{is_facilitator_name, settler_name};
 use crate::settlement::settler::Lane;
 use crate::settlement::solana::SolanaLane;
 use crate::settlement::{self, Host, Limits, StoreError};
 use crate::time::UnixSeconds;
 
 /// The one place that can settle the payments of one relayer on one network.
-/// Its name is `{CAIP-2}/{relayer}`.
+/// Its name is `{CAIP-2}/{relayer}`, or `{CAIP-2}/facilitator/{digit}`.
 #[durable_object(alarm)]
 pub struct Settler {
     state: Rc<State>,
@@ -85,6 +86,14 @@ impl Settler {
         let name = store.name(self.state.id().name()).map_err(|error| error.to_string())?;
         let name = name.ok_or("a Settler without a name")?;
         for (number, network) in config.networks.iter().enumerate() {
+            if let Some(facilitator) = &network.facilitator {
+                if is_facilitator_name(network.id, &name) {
+                    return Ok(settlement::Settler::new(host, store, |parts| {
+                        Lane::Remote(remote::lane(parts, network, facilitator))
+                    }));
+                }
+                continue;
+            }
             let limits = limits(config, number, network);
             match &network.chain {
                 Chain::Evm { domain, .. } => {
@@ -95,7 +104,11 @@ impl Settler {
                         let relayers = config.relayers.iter().map(RelayerKey::address).collect();
                         return Ok(settlement::Settler::new(host, store, |parts| {
                             let nodes = App::nodes(network);
-                            Lane::Evm(EvmLane::new(parts, nodes, chain_id, key, relayers, limits))
+                            let lane = EvmLane::new(parts, nodes, chain_id, key, relayers, limits);
+                            if let Some(fallback) = &network.fallback {
+                                lane.fall_back_on(fallback.clone());
+                            }
+                            Lane::Evm(lane)
                         }));
                     }
                 }

@@ -7,18 +7,19 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 
 use super::Store;
+use crate::remote::Http;
 use crate::rpc::Transport;
 use crate::time::UnixSeconds;
 
 /// The clock, the network, the disk and the scheduler.
 #[allow(async_fn_in_trait)] // Workers have one thread: nothing needs to be Send.
 pub trait Host: Clone + 'static {
-    /// What carries JSON-RPC.
-    type Transport: Transport + 'static;
+    /// What carries JSON-RPC, and requests to facilitators.
+    type Transport: Transport + Http + 'static;
     /// What keeps records.
     type Store: Store + 'static;
 
-    /// A carrier of JSON-RPC.
+    /// A carrier of messages.
     fn transport(&self) -> Self::Transport;
     /// The time.
     fn now(&self) -> UnixSeconds;

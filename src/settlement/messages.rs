@@ -44,7 +44,8 @@ pub enum ClaimReply {
     Refused(Reason),
     /// It was sent, and the chain has not said what became of it.
     Pending {
-        /// The transaction.
+        /// The transaction, unless
+        /// [`names_no_transaction`](super::remote::names_no_transaction).
         transaction: String,
     },
     /// Another request for the same resource holds it and is not done yet.
@@ -77,6 +78,10 @@ pub struct SettleRequest {
     /// On whose account the fees go, if there is a limit to them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// What a facilitator is asked to settle it with, where the network has
+    /// one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<Box<RawValue>>,
 }
 
 impl SettleRequest {
@@ -120,7 +125,8 @@ pub enum Outcome {
     },
     /// Sent, and not known yet what became of it. The claim holds.
     Pending {
-        /// The transaction.
+        /// The transaction, unless
+        /// [`names_no_transaction`](super::remote::names_no_transaction).
         transaction: String,
     },
     /// Nothing was sent: the chain could not be reached, or others are first

@@ -13,6 +13,7 @@
 //! | [`settler`] | claims, waiting requests, and who settles what |
 //! | `shared` | what a Settler and its lanes share |
 //! | [`evm`], [`solana`] | getting payments onto a chain |
+//! | [`remote`] | having them settled by somebody else's facilitator |
 //! | [`guards`] | what keeps strangers from spending a relayer's money |
 //! | [`relayer`] | which Settler a payment goes to |
 //! | [`replay`] | what every edge remembers of a settled payment |
@@ -23,6 +24,7 @@ pub mod host;
 pub mod messages;
 pub mod record;
 pub mod relayer;
+pub mod remote;
 pub mod replay;
 pub mod settler;
 mod shared;

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::remote::names_no_transaction;
 use super::{ClaimRequest, SettleRequest};
 use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
@@ -156,11 +157,13 @@ impl PaymentRecord {
         matches!(self.state, State::Claimed { ticket, .. } if ticket == holder)
     }
 
-    /// The transaction that settled the payment, or is to.
+    /// The transaction that settled the payment, or is to, if it is known.
     pub fn transaction(self) -> Option<String> {
         match self.state {
             State::Settled(settlement) => Some(settlement.transaction),
-            State::Submitted { transaction, .. } => Some(transaction),
+            State::Submitted { transaction, .. } => {
+                Some(transaction).filter(|name| !names_no_transaction(name))
+            }
             State::Claimed { .. } | State::Failed { .. } => None,
         }
     }

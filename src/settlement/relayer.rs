@@ -20,6 +20,18 @@ pub fn settler_name(network: ChainId, key_address: &str) -> String {
     format!("{network}/{key_address}")
 }
 
+/// The name of the Durable Object that has a payer's payments settled by a
+/// facilitator: one of sixteen, and the same one whenever a payment comes.
+pub fn facilitator_name(network: ChainId, payer: &str) -> String {
+    let [first, ..] = keccak256(payer.as_bytes());
+    settler_name(network, &format!("facilitator/{:x}", first >> 4))
+}
+
+/// Whether a Durable Object has payments of a network settled by a facilitator.
+pub fn is_facilitator_name(network: ChainId, name: &str) -> bool {
+    name.starts_with(&settler_name(network, "facilitator/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

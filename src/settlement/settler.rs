@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::evm::EvmLane;
 use super::host::within;
 use super::record::Claim;
+use super::remote::{RemoteLane, split_entries};
 use super::shared::{JOIN_LIMIT, Job, Shared, WAKE_SECONDS, refused};
 use super::solana::SolanaLane;
 use super::{
@@ -30,6 +31,8 @@ pub enum Lane<H: Host> {
     Evm(Rc<EvmLane<H>>),
     /// A Solana cluster, by one fee payer.
     Solana(Rc<SolanaLane<H>>),
+    /// Either of them, by somebody else's facilitator.
+    Remote(Rc<RemoteLane<H>>),
 }
 
 impl<H: Host> Settler<H> {
@@ -222,9 +225,14 @@ impl<H: Host> Settler<H> {
         if !entries.is_empty() {
             shared.host.wake_in(WAKE_SECONDS);
         }
+        let (remote, own) = split_entries(entries);
         match &self.lane {
-            Lane::Evm(lane) => lane.resume(entries),
-            Lane::Solana(lane) => lane.resume(entries),
+            Lane::Evm(lane) => {
+                lane.resume(own);
+                lane.resume_fallback(remote);
+            }
+            Lane::Solana(lane) => lane.resume(own),
+            Lane::Remote(lane) => lane.resume(remote),
         }
         Ok(())
     }
@@ -235,11 +243,13 @@ impl<H: Host> Settler<H> {
             match &self.lane {
                 Lane::Evm(lane) => lane.look_at_balance().await,
                 Lane::Solana(lane) => lane.look_at_balance().await,
+                Lane::Remote(_) => {}
             }
         }
         let (waiting, in_air) = match &self.lane {
             Lane::Evm(lane) => lane.load(),
             Lane::Solana(lane) => lane.load(),
+            Lane::Remote(lane) => (0, lane.in_air()),
         };
         self.shared.health(waiting, in_air)
     }
@@ -266,6 +276,7 @@ impl<H: Host> Settler<H> {
         match &self.lane {
             Lane::Evm(lane) => lane.settle(job).await,
             Lane::Solana(lane) => lane.settle(job).await,
+            Lane::Remote(lane) => lane.settle(job).await,
         }
     }
 }

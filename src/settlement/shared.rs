@@ -74,7 +74,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// Wakes who waits for a payment.
-    fn tell(&self, payment: &str) {
+    pub fn tell(&self, payment: &str) {
         for sender in self.waiting.borrow_mut().remove(payment).unwrap_or_default() {
             // Whoever has given up waiting need not know.
             let _ = sender.send(());

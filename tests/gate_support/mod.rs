@@ -47,6 +47,8 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         solana_fee_payer_keys: Some(format!("{}, {}", solana_secret(2), solana_secret(1))),
         rpc_urls: None,
         grant_secret: None,
+        facilitator_headers: None,
+        remote: std::collections::BTreeMap::new(),
         facilitator: None,
         facilitator_tokens: None,
         missing_bindings: vec![],

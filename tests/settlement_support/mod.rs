@@ -18,6 +18,7 @@ use edge402::evm::eip712::{self, Domain};
 use edge402::evm::{Address, Authorization, Call, Fees, RelayerKey, Transaction};
 use edge402::exact::Terms;
 use edge402::protocol::{ChainId, Reason};
+use edge402::remote::{Http, HttpAnswer, HttpRequest};
 use edge402::rpc::{ChainCheck, Expected, Nodes, Transport, TransportError};
 use edge402::settlement::evm::EvmLane;
 use edge402::settlement::settler::{Lane, LaneParts};
@@ -27,6 +28,7 @@ use edge402::settlement::{
 };
 use edge402::time::UnixSeconds;
 use futures_channel::oneshot;
+use futures_util::future::LocalBoxFuture;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -108,6 +110,8 @@ pub struct World {
     pub hook: RefCell<Option<Hook>>,
     /// How many messages were sent to nodes.
     pub posts: Cell<usize>,
+    /// What answers HTTP besides the nodes.
+    pub web: RefCell<Option<Rc<dyn Web>>>,
     pub log: RefCell<Vec<String>>,
     /// (payment, resource, transaction) of everything that was delivered.
     pub deliveries: RefCell<Vec<(String, String, String)>>,
@@ -215,6 +219,39 @@ impl Transport for SimTransport {
     }
 }
 
+/// A request to something that is not a node.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Option<String>,
+    pub timeout_ms: u64,
+}
+
+pub trait Web {
+    fn exchange(
+        self: Rc<Self>,
+        asked: Asked,
+    ) -> LocalBoxFuture<'static, Result<HttpAnswer, TransportError>>;
+}
+
+impl Http for SimTransport {
+    async fn exchange(&self, request: HttpRequest<'_>) -> Result<HttpAnswer, TransportError> {
+        let web = self.0.web.borrow().clone().expect("something that answers");
+        let headers = request.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        let asked = Asked {
+            url: request.url,
+            headers: headers.collect(),
+            body: request.body.map(str::to_owned),
+            timeout_ms: u64::try_from(request.timeout.as_millis()).unwrap(),
+        };
+        self.0.clock.sleep(LATENCY).await;
+        let answer = web.exchange(asked).await;
+        self.0.clock.sleep(LATENCY).await;
+        answer
+    }
+}
+
 impl World {
     pub fn new(setup: &Setup) -> Rc<Self> {
         let setup = setup.clone();
@@ -255,6 +292,7 @@ impl World {
             faults: RefCell::default(),
             hook: RefCell::default(),
             posts: Cell::new(0),
+            web: RefCell::default(),
             log: RefCell::default(),
             deliveries: RefCell::default(),
             alarm: Cell::new(None),
@@ -627,6 +665,7 @@ impl Payment {
             payload: self.payload.clone(),
             redeliver_seconds: REDELIVER,
             once: false,
+            remote: None,
             account: None,
         }
     }
@@ -1068,6 +1107,12 @@ pub mod chain {
             }
         }
 
+        /// A payer takes an authorization back.
+        pub fn cancel(&mut self, payment: &Payment) {
+            let authorization = payment.authorization.as_ref().unwrap();
+            self.state.used.insert((authorization.from, authorization.nonce));
+        }
+
         /// Somebody else broadcasts a payment; it lands in a block of its own.
         pub fn stranger_sends(&mut self, payment: &Payment, now_ms: u64) -> String {
             self.blocks.push(now_ms / 1_000 - self.clock_lag);
@@ -1236,6 +1281,7 @@ pub mod chain {
                     }
                     quantity(count.into()).into()
                 }
+                "eth_blockNumber" => quantity(self.height().into()).into(),
                 "eth_getBalance" => quantity(self.relayer_balance).into(),
                 "eth_feeHistory" => json!({
                     "oldestBlock": quantity(self.height().into()),

@@ -7,6 +7,7 @@ use crate::amount::AtomicAmount;
 use super::super::*;
 use super::*;
 
+mod remote;
 mod reports;
 
 const BASE: &str = "eip155:84532";
@@ -38,6 +39,15 @@ fn good() -> Value {
     })
 }
 
+/// What facilitators have said: networks and fee payers.
+fn remote_facts(value: &Value) -> BTreeMap<ChainId, RemoteFacts> {
+    let facts = value.as_object().unwrap().iter().map(|(network, fee_payer)| {
+        let fee_payer = fee_payer.as_str().map(|text| text.parse().unwrap());
+        (network.parse().unwrap(), RemoteFacts { fee_payer, ..RemoteFacts::default() })
+    });
+    facts.collect()
+}
+
 fn load(config: &Value) -> Loaded {
     let text = |name| config.get(name).and_then(Value::as_str).map(str::to_owned);
     read(&Settings {
@@ -48,6 +58,8 @@ fn load(config: &Value) -> Loaded {
         solana_fee_payer_keys: text("SOLANA_FEE_PAYER_KEYS"),
         rpc_urls: text("RPC_URLS"),
         grant_secret: text("GRANT_SECRET"),
+        facilitator_headers: text("FACILITATOR_HEADERS"),
+        remote: config.get("remote").map(remote_facts).unwrap_or_default(),
         facilitator: config.get("FACILITATOR").cloned(),
         facilitator_tokens: text("FACILITATOR_TOKENS"),
         missing_bindings: vec![],

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::EvmLane;
 use super::preview::{fee_history, quantity, read_market};
 use super::send::Sent;
+use super::stranger::authorization_state;
 use crate::encoding::encode_hex;
 use crate::evm::{self, BlockTag, Call as EvmCall, Fees, Receipt, Transaction, json_rpc};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
-use crate::rpc::{Call, READ_TIMEOUT, Reply};
+use crate::rpc::{Call, Reply};
 use crate::settlement::shared::Fate;
 use crate::settlement::{Host, JournalEntry, Store, StoreError};
 use crate::time::UnixSeconds;
@@ -323,11 +324,7 @@ impl<H: Host> EvmLane<H> {
         if let Some(transaction) = found.map_err(|error| unclear(&error.to_string()))? {
             return Ok(Some(transaction));
         }
-        let [state, ..] = self.facts_calls(payment);
-        let reply = self.nodes.ask_again(&state, READ_TIMEOUT).await;
-        let data = reply.ok().and_then(Result::ok);
-        let data = data.and_then(|result| json_rpc::parse_data(&result, 32));
-        match data.and_then(|data| evm::abi::decode_bool(&data)) {
+        match authorization_state(&self.nodes, self.key.address(), payment).await {
             Some(false) => Ok(None),
             // Canceled, or used by another purchase: it stays what it is.
             Some(true) if self.shared.host.now() > payment.expires_at().plus(UNCLEAR_SECONDS) => {

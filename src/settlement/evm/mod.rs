@@ -2,14 +2,16 @@
 //! out together, in the relayer's nonce order.
 //!
 //! [`preview`] asks the chain before anything is sent, [`send`] sends, [`follow`]
-//! brings what was sent to its end, [`stranger`] finds what somebody else sent.
+//! brings what was sent to its end, [`stranger`] finds what somebody else sent,
+//! [`fallback`] is for when no node can be reached.
 
+mod fallback;
 mod follow;
 mod preview;
 mod send;
-mod stranger;
+pub(super) mod stranger;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
@@ -18,6 +20,7 @@ use preview::Problem;
 
 use super::guards::share_of;
 use super::host::within;
+use super::remote::RemoteLane;
 use super::shared::{JOIN_LIMIT, Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, JournalEntry, Limits, Outcome, State, Store, StoreError};
 use crate::encoding::encode_hex;
@@ -53,6 +56,8 @@ pub struct EvmLane<H: Host> {
     has_multicall: Cell<Option<bool>>,
     /// Whether the node knows `eth_sendRawTransactionSync`.
     has_sync: Cell<bool>,
+    /// Who settles while the nodes can't be reached.
+    fallback: OnceCell<Rc<RemoteLane<H>>>,
 }
 
 /// A transaction that somebody follows.
@@ -99,6 +104,7 @@ impl<H: Host> EvmLane<H> {
             next_nonce: Cell::new(None),
             has_multicall: Cell::new(None),
             has_sync: Cell::new(true),
+            fallback: OnceCell::new(),
         })
     }
 
@@ -187,11 +193,9 @@ impl<H: Host> EvmLane<H> {
             Err(Problem::OneOfMany) => return self.run_each(batch).await,
             Err(Problem::Nodes(problem)) => {
                 self.log(&problem);
-                // Nothing was sent, so each claim is free again.
+                // Nothing was written or sent.
                 for waiting in batch {
-                    let request = &waiting.job.request;
-                    let freed = self.shared.release(&request.payment, request.ticket);
-                    let _ = waiting.done.send(freed.map(|()| Outcome::Unavailable));
+                    self.without_nodes(waiting);
                 }
                 return;
             }

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::follow::receipt_call;
 use super::{EvmLane, Waiting};
-use crate::evm::{self, Receipt, json_rpc};
+use crate::evm::{self, Address, BlockTag, Receipt, json_rpc};
 use crate::protocol::Reason;
-use crate::rpc::{Call, READ_TIMEOUT, Unavailable};
+use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport, Unavailable};
 use crate::settlement::shared::Fate;
 use crate::settlement::{Host, JournalEntry, Outcome, StoreError};
 use crate::time::UnixSeconds;
@@ -82,30 +82,71 @@ impl<H: Host> EvmLane<H> {
         claimed_at: Option<UnixSeconds>,
         entry: Option<&JournalEntry>,
     ) -> Result<Option<String>, Unavailable> {
-        let call =
-            Call::new("eth_getLogs", json_rpc::authorization_logs_params(payment, from_block));
-        let silent = || Unavailable(vec![]);
-        let logs = self.nodes.ask_again(&call, READ_TIMEOUT).await?.map_err(|_| silent())?;
-        let log = logs.as_array().and_then(|logs| logs.first());
-        let Some((hash, number)) = log.and_then(|log| {
-            Some((log.get("transactionHash")?.as_str()?, log.get("blockNumber")?.clone()))
-        }) else {
+        let Some(found) = find_use(&self.nodes, payment, from_block).await? else {
             return Ok(None);
         };
-        let block = Call::new("eth_getBlockByNumber", json!([number, false]));
-        let replies = self.nodes.ask(&[receipt_call(hash), block]).await?;
-        let [Ok(receipt), Ok(block)] = replies.as_slice() else { return Err(silent()) };
-        let read = Receipt::from_json(receipt).ok_or_else(silent)?;
-        let sender = receipt.get("from").and_then(|from| from.as_str()?.parse().ok());
-        let time = block.get("timestamp").and_then(json_rpc::parse_u64).ok_or_else(silent)?;
-        let is_a_version = entry.is_some_and(|entry| {
-            entry.transaction == hash || entry.former.iter().any(|h| h == hash)
-        });
-        let is_ours = sender.is_some_and(|sender| self.relayers.contains(&sender));
-        let is_later = claimed_at.is_none_or(|at| time >= at.plus(STRANGER_MARGIN).0);
-        let counts = (is_a_version || !is_ours)
-            && is_later
-            && evm::authorization_transferred(&read, payment);
-        Ok(counts.then(|| hash.to_owned()))
+        let hash = &found.hash;
+        let is_a_version =
+            entry.is_some_and(|entry| entry.transaction == *hash || entry.former.contains(hash));
+        let is_ours = found.sender.is_some_and(|sender| self.relayers.contains(&sender));
+        let is_later = claimed_at.is_none_or(|at| found.time >= at.plus(STRANGER_MARGIN).0);
+        let counts = (is_a_version || !is_ours) && is_later && found.pays;
+        Ok(counts.then_some(found.hash))
     }
+}
+
+/// The transaction that used a payment's authorization.
+pub(in crate::settlement) struct Use {
+    /// Its hash.
+    pub hash: String,
+    /// The time of its block, in Unix seconds.
+    pub time: u64,
+    /// Who sent it.
+    pub sender: Option<Address>,
+    /// Whether it paid the seller what the payment says.
+    pub pays: bool,
+}
+
+/// Who used a payment's authorization from a block on; `None` if nobody did.
+///
+/// # Errors
+/// The nodes did not answer.
+pub(in crate::settlement) async fn find_use<T: Transport>(
+    nodes: &Nodes<T>,
+    payment: &evm::VerifiedPayment,
+    from_block: u64,
+) -> Result<Option<Use>, Unavailable> {
+    let call = Call::new("eth_getLogs", json_rpc::authorization_logs_params(payment, from_block));
+    let silent = || Unavailable(vec![]);
+    let logs = nodes.ask_again(&call, READ_TIMEOUT).await?.map_err(|_| silent())?;
+    let log = logs.as_array().and_then(|logs| logs.first());
+    let Some((hash, number)) = log.and_then(|log| {
+        Some((log.get("transactionHash")?.as_str()?, log.get("blockNumber")?.clone()))
+    }) else {
+        return Ok(None);
+    };
+    let block = Call::new("eth_getBlockByNumber", json!([number, false]));
+    let replies = nodes.ask(&[receipt_call(hash), block]).await?;
+    let [Ok(receipt), Ok(block)] = replies.as_slice() else { return Err(silent()) };
+    let read = Receipt::from_json(receipt).ok_or_else(silent)?;
+    Ok(Some(Use {
+        hash: hash.to_owned(),
+        time: block.get("timestamp").and_then(json_rpc::parse_u64).ok_or_else(silent)?,
+        sender: receipt.get("from").and_then(|from| from.as_str()?.parse().ok()),
+        pays: evm::authorization_transferred(&read, payment),
+    }))
+}
+
+/// Whether a payment's authorization is used or canceled; `None` if the token
+/// does not say.
+pub(in crate::settlement) async fn authorization_state<T: Transport>(
+    nodes: &Nodes<T>,
+    from: Address,
+    payment: &evm::VerifiedPayment,
+) -> Option<bool> {
+    let data = evm::abi::authorization_state(payment.from(), payment.nonce());
+    let call = evm::Call { to: payment.asset(), data };
+    let call = Call::new("eth_call", json_rpc::call_params(from, &call, BlockTag::Latest));
+    let result = nodes.ask_again(&call, READ_TIMEOUT).await.ok()?.ok()?;
+    evm::abi::decode_bool(&json_rpc::parse_data(&result, 32)?)
 }

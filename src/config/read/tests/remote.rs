@@ -1,0 +1,199 @@
+//! Networks that somebody else's facilitator settles.
+
+use super::*;
+
+const URL: &str = "https://facilitator.example/x402";
+const FEE_PAYER: &str = "9hSR6S7WPtxmTojgo6GG3k4yDPecgJY292j7xrsUGWBu";
+
+/// The good configuration, settled by a facilitator on both networks.
+fn remote() -> Value {
+    with(&[
+        ("/NETWORKS/eip155:84532/rpc", json!(null)),
+        ("/NETWORKS/eip155:84532/facilitator", json!(URL)),
+        ("/NETWORKS/solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1/rpc", json!(null)),
+        ("/NETWORKS/solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1/facilitator", json!(URL)),
+        ("/EVM_RELAYER_KEYS", json!(null)),
+        ("/SOLANA_FEE_PAYER_KEYS", json!(null)),
+        ("/remote", json!({ DEVNET: FEE_PAYER })),
+    ])
+}
+
+fn changed(mut config: Value, changes: &[(&str, Value)]) -> Value {
+    for (pointer, value) in changes {
+        set(&mut config, pointer, value);
+    }
+    config
+}
+
+#[test]
+fn a_facilitator_needs_neither_keys_nor_nodes() {
+    let config = config(&remote());
+    assert!(config.relayers.is_empty() && config.fee_payers.is_empty());
+    for network in &config.networks {
+        assert_eq!(network.facilitator.as_ref().unwrap().url, URL);
+        assert!(network.rpc.is_empty() && network.fallback.is_none() && network.is_on_offer());
+    }
+    let offer = json!(config.routes[0].offers[1].v2);
+    assert_eq!(offer["extra"]["feePayer"], FEE_PAYER);
+}
+
+#[test]
+fn a_slash_at_the_end_makes_no_difference() {
+    let slash = changed(
+        remote(),
+        &[("/NETWORKS/eip155:84532/facilitator", json!("http://127.0.0.1:4022/"))],
+    );
+    let facilitator = config(&slash).networks[0].facilitator.clone().unwrap();
+    assert_eq!(
+        (facilitator.url.as_str(), facilitator.host().as_str()),
+        ("http://127.0.0.1:4022", "127.0.0.1:4022")
+    );
+}
+
+#[test]
+fn solana_is_offered_once_the_fee_payer_is_known() {
+    let unknown = changed(remote(), &[("/remote", json!({}))]);
+    let config = config(&unknown);
+    let networks = |route: &Route| -> Vec<String> {
+        route.offers.iter().map(|offer| offer.v2.network.to_string()).collect()
+    };
+    assert_eq!(networks(&config.routes[0]), [BASE]);
+    assert!(!config.networks[1].is_on_offer());
+    let alone = changed(unknown, &[("/ROUTES/0/networks", json!([DEVNET]))]);
+    assert!(self::config(&alone).routes[0].offers.is_empty());
+}
+
+#[test]
+fn our_own_fee_payers_pay_nothing_for_a_facilitator() {
+    let both = changed(remote(), &[("/SOLANA_FEE_PAYER_KEYS", json!(solana_key()))]);
+    assert_eq!(json!(config(&both).routes[0].offers[1].v2)["extra"]["feePayer"], FEE_PAYER);
+    let unknown = changed(both, &[("/remote", json!({}))]);
+    assert_eq!(config(&unknown).routes[0].offers.len(), 1);
+}
+
+/// What a facilitator says must not be able to close the shop: whether a
+/// challenge is too long is decided without it.
+#[test]
+fn what_a_facilitator_says_makes_no_fault() {
+    let mut long = changed(remote(), &[("/ROUTES/0/description", json!("x".repeat(500)))]);
+    for n in 0_u8..3 {
+        let name = format!("eip155:{n}");
+        let table = json!({
+            "facilitator": URL, "pay_to": PAY_TO, "asset": PAY_TO, "decimals": 6,
+            "name": "x".repeat(90), "version": "1",
+        });
+        set(&mut long, &format!("/NETWORKS/{name}"), &table);
+    }
+    let known: Result<_, _> = load(&long).config;
+    let unknown = load(&changed(long, &[("/remote", json!({}))])).config;
+    assert_eq!(known.is_err(), unknown.is_err());
+}
+
+#[test]
+fn a_fallback_stands_beside_an_own_lane() {
+    let fallback = with(&[("/NETWORKS/eip155:84532/fallback_facilitator", json!(URL))]);
+    let network = &config(&fallback).networks[0];
+    assert_eq!(network.fallback.as_ref().unwrap().url, URL);
+    assert!(network.facilitator.is_none());
+    let member = |name: &str| format!("NETWORKS.\"{BASE}\".{name}");
+    let all = ("/ROUTES/1/networks", json!(null));
+    for (change, expected) in [
+        (("/NETWORKS/eip155:84532/rpc", json!(null)), vec![member("rpc")]),
+        (("/EVM_RELAYER_KEYS", json!(null)), vec!["EVM_RELAYER_KEYS".to_owned()]),
+        (("/NETWORKS/eip155:84532/facilitator", json!(URL)), vec![member("fallback_facilitator")]),
+    ] {
+        let bad = changed(fallback.clone(), &[all.clone(), change]);
+        assert_eq!(keys(&bad), expected);
+    }
+    let solana = with(&[(&format!("/NETWORKS/{DEVNET}/fallback_facilitator"), json!(URL))]);
+    let found = faults(&solana);
+    let [(key, problem)] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(*key, format!("NETWORKS.\"{DEVNET}\".fallback_facilitator"));
+    assert!(problem.contains("names its fee payer"), "{problem}");
+}
+
+#[test]
+fn faults_of_facilitators_have_their_keys() {
+    let all = ("/ROUTES/1/networks", json!(null));
+    for name in ["facilitator", "fallback_facilitator"] {
+        for wrong in [
+            "",
+            "facilitator.example",
+            "ftp://x",
+            "https://x/?key=1",
+            "https://x/#a",
+            "https://u@x",
+        ] {
+            let pointer = format!("/NETWORKS/eip155:84532/{name}");
+            let bad = with(&[all.clone(), (&pointer, json!(wrong))]);
+            assert_eq!(keys(&bad), [format!("NETWORKS.\"{BASE}\".{name}")], "{wrong:?}");
+        }
+    }
+    for (name, value) in [
+        ("batch_max", json!(3)),
+        ("batch_gas", json!(300_000)),
+        ("batch_calldata", json!(9_000)),
+        ("daily_spend", json!("0.1")),
+        ("low_balance", json!("0.1")),
+        ("quorum_above", json!("$10")),
+    ] {
+        let bad = changed(remote(), &[all.clone(), (&format!("/NETWORKS/{BASE}/{name}"), value)]);
+        let expected = "has no effect with facilitator".to_owned();
+        assert_eq!(faults(&bad), [(format!("NETWORKS.\"{BASE}\".{name}"), expected)]);
+    }
+}
+
+#[test]
+fn headers_are_a_secret_of_a_network_with_a_facilitator() {
+    let with_headers =
+        |secret: Value| changed(remote(), &[("/FACILITATOR_HEADERS", json!(secret.to_string()))]);
+    let good = with_headers(json!({ BASE: { "Authorization": "Bearer s3cr3t", "X-Key": "k" } }));
+    let config = config(&good);
+    let facilitator = config.networks[0].facilitator.as_ref().unwrap();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let expected = [pair("Authorization", "Bearer s3cr3t"), pair("X-Key", "k")];
+    assert_eq!(facilitator.headers, expected);
+    assert!(config.networks[1].facilitator.as_ref().unwrap().headers.is_empty());
+    assert!(!format!("{config:?}").contains("s3cr3t"));
+    for secret in [
+        json!("s3cr3t"),
+        json!([]),
+        json!({ BASE: "s3cr3t" }),
+        json!({ BASE: { "Authorization": 1 } }),
+        json!({ BASE: { "s3cr3t: x": "y" } }),
+        json!({ BASE: { "": "s3cr3t" } }),
+        json!({ BASE: { "X-Key": "s3cr3t\r\nX-Other: y" } }),
+        json!({ BASE: { "X-Key": " s3cr3t" } }),
+        json!({ BASE: { "X-Key": "" } }),
+        json!({ BASE: { "Host": "s3cr3t" } }),
+        json!({ BASE: { "idempotency-key": "s3cr3t" } }),
+        json!({ "eip155:1": { "X-Key": "s3cr3t" } }),
+        json!({ "s3cr3t": { "X-Key": "y" } }),
+    ] {
+        let bad = with_headers(secret);
+        assert_eq!(keys(&bad), ["FACILITATOR_HEADERS"], "{bad}");
+        assert!(!load(&bad).config.unwrap_err().to_string().contains("s3cr3t"), "{bad}");
+    }
+    let own =
+        with(&[("/FACILITATOR_HEADERS", json!(json!({ BASE: { "X-Key": "k" } }).to_string()))]);
+    assert!(faults(&own)[0].1.contains("has no facilitator"), "{:?}", faults(&own));
+}
+
+#[test]
+fn our_own_facilitator_serves_what_we_settle() {
+    let facilitator = json!({ "path": "/facilitator", "open": true, "pay_to": [PAY_TO] });
+    let good = with(&[
+        ("/NETWORKS/eip155:84532/facilitator", json!(URL)),
+        ("/FACILITATOR", facilitator.clone()),
+    ]);
+    let read = config(&good);
+    let account = read.facilitator.as_ref().unwrap().accounts().next().unwrap();
+    assert_eq!([account.may_use(0), account.may_use(1)], [false, true]);
+    for (member, value) in [("networks", json!([BASE])), ("daily_spend", json!({ BASE: "1" }))] {
+        let bad = changed(good.clone(), &[(&format!("/FACILITATOR/{member}"), value)]);
+        let found = faults(&bad);
+        let [(key, problem)] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(key, "FACILITATOR");
+        assert!(problem.contains("another facilitator settles"), "{problem}");
+    }
+}

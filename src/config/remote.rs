@@ -1,0 +1,123 @@
+//! Somebody else's facilitator for a network, and the headers that it wants.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Faults;
+use super::fields::Fields;
+use super::network::is_http_url;
+use crate::protocol::ChainId;
+use crate::remote::{Facilitator, RemoteFacts};
+
+/// Headers of requests to a facilitator: names and values.
+pub(super) type Headers = Vec<(String, String)>;
+
+const SECRET: &str = "FACILITATOR_HEADERS";
+
+/// What has no effect where the seller's own keys send nothing.
+const OWN_LANE: [&str; 6] =
+    ["batch_max", "batch_gas", "batch_calldata", "daily_spend", "low_balance", "quorum_above"];
+
+/// Headers that the Worker sets itself.
+const OURS: [&str; 5] =
+    ["content-type", "content-length", "host", "idempotency-key", "transfer-encoding"];
+
+/// Reads a network's `facilitator` and `fallback_facilitator`.
+pub(super) fn read_facilitators(
+    fields: &Fields<'_>,
+    id: ChainId,
+    headers: Option<Headers>,
+    facts: RemoteFacts,
+    faults: &mut Faults,
+) -> (Option<Facilitator>, Option<Facilitator>) {
+    let (own, fallback) = ("facilitator", "fallback_facilitator");
+    if headers.is_some() && !fields.has(own) && !fields.has(fallback) {
+        faults.add(SECRET, format!("names {id}, which has no facilitator in NETWORKS"));
+    }
+    let headers = headers.unwrap_or_default();
+    let mut read = |name: &str| {
+        let url = fields.text(name, faults)?;
+        if !is_http_url(url) || url.contains(['?', '#', '@']) {
+            let problem = "must be an http:// or https:// URL without query and user name";
+            fields.fault(name, problem, faults);
+            return None;
+        }
+        let url = url.trim_end_matches('/').to_owned();
+        Some(Facilitator { url, headers: headers.clone(), facts })
+    };
+    let both = (read(own), read(fallback));
+    if fields.has(own) {
+        for name in OWN_LANE.into_iter().filter(|name| fields.has(name)) {
+            fields.fault(name, "has no effect with facilitator", faults);
+        }
+        if fields.has(fallback) {
+            let problem = "is for a network with its own rpc; facilitator has no other to fall back \
+                           from";
+            fields.fault(fallback, problem, faults);
+        }
+    } else if fields.has(fallback) && matches!(id, ChainId::Solana(_)) {
+        let problem = "is for EVM chains only: a Solana payment names its fee payer, so no other \
+                       facilitator can settle it";
+        fields.fault(fallback, problem, faults);
+    }
+    both
+}
+
+/// Reads the secret `FACILITATOR_HEADERS`. Faults never show a value.
+pub(super) fn read_headers(secret: Option<&str>, faults: &mut Faults) -> BTreeMap<String, Headers> {
+    let Some(text) = secret else { return BTreeMap::new() };
+    let Some(read) = parse_headers(text) else {
+        faults.add(SECRET, "must be JSON: {\"eip155:8453\": {\"Authorization\": \"Bearer …\"}}");
+        return BTreeMap::new();
+    };
+    for (network, headers) in &read {
+        for (name, value) in headers {
+            let problem = if !is_header_name(name) {
+                "has a header whose name is none"
+            } else if OURS.contains(&name.to_ascii_lowercase().as_str()) {
+                "has a header that the Worker sets itself"
+            } else if !is_header_value(value) {
+                "has a header whose value is none"
+            } else {
+                continue;
+            };
+            faults.add(SECRET, format!("{problem}, for {}", shown(network)));
+        }
+    }
+    read
+}
+
+fn parse_headers(text: &str) -> Option<BTreeMap<String, Headers>> {
+    let read: Value = serde_json::from_str(text).ok()?;
+    let networks = read.as_object()?.iter().map(|(network, headers)| {
+        let pairs = headers.as_object()?.iter();
+        let pairs = pairs.map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+        Some((network.clone(), pairs.collect::<Option<Headers>>()?))
+    });
+    networks.collect()
+}
+
+/// Reports the networks that are left over. What is no network's name may be
+/// a secret in a wrong place.
+pub(super) fn report_unknown(left: &BTreeMap<String, Headers>, faults: &mut Faults) {
+    for name in left.keys() {
+        faults.add(SECRET, format!("names {}, which NETWORKS doesn't have", shown(name)));
+    }
+}
+
+fn shown(network: &str) -> &str {
+    if network.parse::<ChainId>().is_ok() { network } else { "something" }
+}
+
+/// A token (RFC 9110, section 5.6.2).
+fn is_header_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token)
+}
+
+/// Visible ASCII with blanks between (RFC 9110, section 5.5).
+fn is_header_value(value: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    !value.is_empty() && value.trim() == value && value.bytes().all(is_plain)
+}

@@ -1,0 +1,268 @@
+//! What a facilitator's answers mean: read by hand, in the current names and
+//! in those of older facilitators.
+
+use serde_json::Value;
+
+use super::is_network;
+use crate::protocol::{ChainId, Reason};
+
+/// What came of asking a facilitator to check a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It would take it.
+    Valid,
+    /// It would not.
+    Invalid {
+        /// Why, in our words.
+        reason: Reason,
+        /// Why, in its own: for the log.
+        code: String,
+    },
+    /// It did not say: for the log.
+    NoAnswer(String),
+}
+
+/// What came of asking a facilitator to settle a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It says that the seller has been paid.
+    Paid {
+        /// The transaction.
+        transaction: String,
+    },
+    /// It refused the payment without sending it, or saw it fail on chain.
+    /// That is the end of it only if it was never asked before: an earlier
+    /// request may have settled what this one can't any more.
+    Refused {
+        /// Why, in our words.
+        reason: Reason,
+        /// Why, in its own: for the log.
+        code: String,
+    },
+    /// The request was turned away at the door: it did nothing.
+    NotTaken(u16),
+    /// Nobody knows: for the log.
+    Unclear(String),
+}
+
+impl Verdict {
+    pub(super) fn read(status: u16, answer: &Value) -> Self {
+        let code = word(answer.get("invalidReason"));
+        match answer.get("isValid").and_then(Value::as_bool) {
+            Some(true) if (200..300).contains(&status) => Self::Valid,
+            // It could not look, so it does not say anything of the payment.
+            Some(false) if code.starts_with("unexpected_") => Self::NoAnswer(code),
+            Some(false) => {
+                let reason = reason_of(&code).unwrap_or(Reason::InvalidPayload);
+                Self::Invalid { reason, code }
+            }
+            Some(true) | None => Self::NoAnswer(format!("status {status}")),
+        }
+    }
+}
+
+impl Settled {
+    pub(super) fn read(status: u16, answer: &Value, network: ChainId) -> Self {
+        let first =
+            |names: [&str; 2]| names.into_iter().find_map(|name| answer.get(name)?.as_str());
+        let transaction = first(["transaction", "txHash"]).filter(|text| is_transaction(text));
+        match answer.get("success").and_then(Value::as_bool) {
+            Some(true) if (200..300).contains(&status) => {
+                match (first(["network", "networkId"]), transaction) {
+                    (Some(named), _) if !named.is_empty() && !is_network(named, network) => {
+                        Self::Unclear(format!("names the network {}", plain(named)))
+                    }
+                    (_, Some(transaction)) => Self::Paid { transaction: transaction.to_owned() },
+                    (_, None) => Self::Unclear("success without a transaction".into()),
+                }
+            }
+            Some(false) => {
+                let code = word(answer.get("errorReason").or_else(|| answer.get("error")));
+                match final_reason(&code, transaction.is_some()) {
+                    Some(reason) => Self::Refused { reason, code },
+                    None => Self::Unclear(code),
+                }
+            }
+            // At the door, before anybody looked at the payment. Not so 400:
+            // some facilitators say that of any error, after sending too.
+            None if matches!(status, 401 | 403 | 404 | 405 | 413 | 429) => Self::NotTaken(status),
+            Some(true) | None => Self::Unclear(format!("status {status}")),
+        }
+    }
+}
+
+/// Our reason for a facilitator's code, if it says for certain that nothing of
+/// the payment is on its way.
+///
+/// A code that is taken for final and isn't loses the buyer's money; one that
+/// is final and isn't taken for it costs a wait until the payment's end.
+fn final_reason(code: &str, has_transaction: bool) -> Option<Reason> {
+    match code {
+        // The reference says so of what landed and failed, and of what it had
+        // trouble sending. Only the first has a transaction.
+        "invalid_exact_evm_transaction_failed" | "invalid_exact_svm_transaction_failed" => {
+            has_transaction.then_some(Reason::InvalidTransactionState)
+        }
+        "invalid_exact_evm_transfer_event_mismatch" => None,
+        _ => reason_of(code).or_else(|| {
+            // The checks before anything is sent have such names.
+            let is_a_check = ["invalid_exact_", "insufficient_", "unsupported_", "invalid_payment"]
+                .iter()
+                .any(|prefix| code.starts_with(prefix));
+            (is_a_check && !code.contains("transaction_failed")).then_some(Reason::InvalidPayload)
+        }),
+    }
+}
+
+/// Our reason for a facilitator's code that means the same. None for what is
+/// no reason of the payment's: trouble of the facilitator's own.
+fn reason_of(code: &str) -> Option<Reason> {
+    match code {
+        "invalid_exact_evm_signature" => Some(Reason::EvmSignature),
+        "invalid_exact_evm_recipient_mismatch" => Some(Reason::EvmRecipientMismatch),
+        "invalid_exact_evm_insufficient_balance" => Some(Reason::InsufficientFunds),
+        "invalid_exact_evm_network_mismatch" => Some(Reason::InvalidNetwork),
+        "unsupported_scheme" => Some(Reason::InvalidScheme),
+        "invalid_exact_evm_payload_authorization_value"
+        | "invalid_exact_evm_authorization_value" => Some(Reason::EvmValueMismatch),
+        _ => Reason::from_code(code).filter(|reason| {
+            !matches!(reason, Reason::SettlementPending | Reason::UnexpectedSettleError)
+        }),
+    }
+}
+
+/// Whether a text can be the hash or signature of a transaction. What it is
+/// goes into receipts, so it must not be just anything.
+fn is_transaction(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// A code as it goes into the log.
+fn word(value: Option<&Value>) -> String {
+    plain(value.and_then(Value::as_str).unwrap_or("no reason"))
+}
+
+/// A stranger's text as it goes into the log: short and harmless.
+fn plain(text: &str) -> String {
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || " _-:.".contains(*c);
+    text.chars().filter(is_plain).take(96).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const BASE: ChainId = ChainId::Evm(84_532);
+    const HASH: &str = "0x5555555555555555555555555555555555555555555555555555555555555555";
+
+    fn settled(answer: &Value) -> Settled {
+        Settled::read(200, answer, BASE)
+    }
+
+    #[test]
+    fn a_settlement_is_read_in_current_and_in_older_names() {
+        let paid = Settled::Paid { transaction: HASH.into() };
+        for answer in [
+            json!({ "success": true, "transaction": HASH, "network": "eip155:84532", "payer": "0x" }),
+            json!({ "success": true, "transaction": HASH, "network": "base-sepolia" }),
+            json!({ "success": true, "transaction": HASH, "network": "" }),
+            json!({ "success": true, "transaction": HASH }),
+            json!({ "success": true, "txHash": HASH, "networkId": "84532" }),
+            json!({ "success": true, "txHash": HASH, "networkId": "base-sepolia", "error": null }),
+            json!({ "success": true, "txHash": HASH, "networkId": null }),
+        ] {
+            assert_eq!(settled(&answer), paid, "{answer}");
+        }
+        for answer in [
+            json!({ "success": false, "errorReason": "insufficient_funds", "transaction": "" }),
+            json!({ "success": false, "error": "insufficient_funds", "txHash": null }),
+            json!({ "success": false, "errorReason": "invalid_exact_evm_insufficient_balance" }),
+        ] {
+            let read = settled(&answer);
+            assert!(
+                matches!(read, Settled::Refused { reason: Reason::InsufficientFunds, .. }),
+                "{answer}: {read:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_plain_is_unclear() {
+        for answer in [
+            json!(null),
+            json!([]),
+            json!("success"),
+            json!({}),
+            json!({ "success": "true", "transaction": HASH }),
+            json!({ "success": true }),
+            json!({ "success": true, "transaction": "" }),
+            json!({ "success": true, "transaction": "remote/1" }),
+            json!({ "success": true, "transaction": "a".repeat(129) }),
+            json!({ "success": true, "transaction": HASH, "network": "base" }),
+            json!({ "success": false }),
+            json!({ "success": false, "errorReason": "settlement_pending", "transaction": HASH }),
+            json!({ "success": false, "errorReason": "unexpected_settle_error" }),
+            json!({ "success": false, "errorReason": "transaction_failed", "transaction": "" }),
+            json!({ "success": false, "errorReason": "invalid_exact_evm_transaction_failed" }),
+            json!({ "success": false, "errorReason": "invalid_exact_evm_transfer_event_mismatch" }),
+            json!({ "success": false, "errorReason": "we_are_busy" }),
+        ] {
+            let read = settled(&answer);
+            assert!(matches!(read, Settled::Unclear(_)), "{answer}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_counts_where_there_is_no_verdict() {
+        let good = json!({ "success": true, "transaction": HASH });
+        let bad = json!({ "success": false, "errorReason": "insufficient_funds" });
+        for status in [401, 403, 404, 405, 413, 429] {
+            let read = Settled::read(status, &json!({ "error": "no" }), BASE);
+            assert_eq!(read, Settled::NotTaken(status));
+        }
+        for status in [301, 302, 400, 402, 408, 409, 422, 500, 502, 503, 504] {
+            let read = Settled::read(status, &Value::Null, BASE);
+            assert!(matches!(read, Settled::Unclear(_)), "{status}: {read:?}");
+            let read = Settled::read(status, &good, BASE);
+            assert!(matches!(read, Settled::Unclear(_)), "{status}: {read:?}");
+            let read = Settled::read(status, &bad, BASE);
+            assert!(matches!(read, Settled::Refused { .. }), "{status}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_verdict_is_valid_invalid_or_none() {
+        let read = |status, answer: Value| Verdict::read(status, &answer);
+        assert_eq!(read(200, json!({ "isValid": true, "payer": "0x" })), Verdict::Valid);
+        let invalid = |code: &str| read(400, json!({ "isValid": false, "invalidReason": code }));
+        for (code, reason) in [
+            ("invalid_exact_evm_signature", Reason::EvmSignature),
+            ("invalid_exact_evm_payload_signature", Reason::EvmSignature),
+            ("invalid_exact_evm_nonce_already_used", Reason::EvmNonceUsed),
+            ("invalid_exact_svm_transaction_simulation_failed", Reason::SvmSimulationFailed),
+            ("payer_is_not_welcome", Reason::InvalidPayload),
+        ] {
+            assert_eq!(invalid(code), Verdict::Invalid { reason, code: code.into() });
+        }
+        for (status, answer) in [
+            (200, json!({})),
+            (200, json!({ "isValid": "true" })),
+            (500, json!({ "isValid": true })),
+            (401, json!({ "error": "no" })),
+            (200, json!({ "isValid": false, "invalidReason": "unexpected_verify_error" })),
+        ] {
+            let read = read(status, answer.clone());
+            assert!(matches!(read, Verdict::NoAnswer(_)), "{answer}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_stranger_says_goes_into_the_log_short_and_harmless() {
+        let long =
+            json!({ "success": false, "errorReason": format!("a\n\u{1b}[31m{}", "x".repeat(999)) });
+        let Settled::Unclear(why) = settled(&long) else { panic!() };
+        assert_eq!(why.len(), 96);
+        assert!(why.starts_with("a31mxxx"), "{why}");
+    }
+}

@@ -1,0 +1,138 @@
+//! Somebody else's facilitator, as the gate needs it: what it says of itself,
+//! and what it is asked.
+//!
+//! What it says is kept by the isolate and is an input of the configuration.
+//! Only Solana can't be sold without it. The first request for something that
+//! is sold waits for it, a few seconds at most; a free one never does.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures_util::future::join_all;
+use serde_json::value::RawValue;
+use worker::{Context, Env, console_error};
+
+use super::app::App;
+use super::clock;
+use super::head::RequestHead;
+use super::settler::WorkerHost;
+use super::transport::FetchTransport;
+use crate::config::{Chain, Config, Network, Offer};
+use crate::gate::{self, Decision, Purchase};
+use crate::protocol::ChainId;
+use crate::remote::{Facilitator, RemoteFacts, payment_body};
+use crate::settlement::remote::RemoteLane;
+use crate::settlement::settler::LaneParts;
+
+/// For this long facilitators are left in peace after they were asked: where
+/// something can't be sold without them, and else.
+const PAUSE_MS: u64 = 5_000;
+const LONG_PAUSE_MS: u64 = 60_000;
+
+/// After this long they are asked again.
+const OLD_MS: u64 = 600_000;
+
+thread_local! {
+    static FACTS: RefCell<BTreeMap<ChainId, RemoteFacts>> = const { RefCell::new(BTreeMap::new()) };
+    /// When they were last asked, and when that last told something.
+    static ASKED_MS: Cell<u64> = const { Cell::new(0) };
+    static TOLD_MS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The configuration with what is known of its facilitators. A request for
+/// something that is sold waits where too little is known to sell all of it.
+pub async fn with_facts(app: Rc<App>, env: &Env, context: &Context, head: &RequestHead) -> Rc<App> {
+    let Ok(config) = &app.loaded.config else { return app };
+    if facilitators(config).next().is_none() {
+        return app;
+    }
+    let now = clock::now_ms();
+    let needs_facts = config.networks.iter().any(|network| !network.is_on_offer());
+    let pause = if needs_facts { PAUSE_MS } else { LONG_PAUSE_MS };
+    if now.saturating_sub(TOLD_MS.get()) < OLD_MS || now.saturating_sub(ASKED_MS.get()) < pause {
+        return app;
+    }
+    let sells = match gate::decide(&app.loaded, head, clock::now()) {
+        Decision::PaymentRequired(..) | Decision::Purchase(_) => true,
+        Decision::Closed => needs_facts,
+        Decision::Forward(_)
+        | Decision::BadRequest(_)
+        | Decision::Preflight
+        | Decision::Granted(_) => false,
+    };
+    if !sells {
+        return app;
+    }
+    ASKED_MS.set(now);
+    if needs_facts {
+        return refresh(app, env.clone()).await;
+    }
+    let (current, env) = (Rc::clone(&app), env.clone());
+    context.wait_until(async move {
+        refresh(current, env).await;
+    });
+    app
+}
+
+/// Asks every facilitator. What one of them has said before stands until it
+/// says something else.
+async fn refresh(app: Rc<App>, env: Env) -> Rc<App> {
+    let Ok(config) = &app.loaded.config else { return app };
+    let asked = facilitators(config).map(|(network, facilitator)| async move {
+        let (asset, pay_to) = match &network.chain {
+            Chain::Evm { domain, pay_to } => {
+                (domain.verifying_contract.to_string(), pay_to.to_string())
+            }
+            Chain::Solana { mint, pay_to, .. } => (mint.to_string(), pay_to.to_string()),
+        };
+        let facts = facilitator.ask_facts(&FetchTransport, network.id, &asset, &pay_to).await;
+        if facts.is_none() {
+            console_error!(
+                "{} does not say what it does on {}",
+                facilitator.host(),
+                network.id.to_string()
+            );
+        }
+        Some((network.id, facts?))
+    });
+    let told = join_all(asked).await;
+    let is_complete = told.iter().all(Option::is_some);
+    let has_changed = FACTS.with_borrow_mut(|facts| {
+        let before = facts.clone();
+        facts.extend(told.into_iter().flatten());
+        *facts != before
+    });
+    if is_complete {
+        TOLD_MS.set(clock::now_ms());
+    }
+    if has_changed { App::renew(&env, FACTS.with_borrow(Clone::clone)) } else { app }
+}
+
+/// The networks with somebody else's facilitator.
+fn facilitators(config: &Config) -> impl Iterator<Item = (&Network, &Facilitator)> {
+    config.networks.iter().filter_map(|network| Some((network, facilitator_of(network)?)))
+}
+
+fn facilitator_of(network: &Network) -> Option<&Facilitator> {
+    network.facilitator.as_ref().or(network.fallback.as_ref())
+}
+
+/// What a facilitator is asked with for a purchase, if its network has one.
+pub fn body(app: &App, offer: &Offer, purchase: &Purchase<'_>) -> Option<Box<RawValue>> {
+    let network = app.loaded.config.as_ref().ok()?.networks.get(offer.network)?;
+    let version = facilitator_of(network)?.facts.version;
+    payment_body(version, &offer.v2, offer.v1.as_ref(), &purchase.payment, &purchase.sale.url)
+}
+
+/// The lane of a network's facilitator. The seller's own nodes, if there are
+/// any, are asked where its answers are unclear.
+pub fn lane(
+    parts: LaneParts<WorkerHost>,
+    network: &Network,
+    facilitator: &Facilitator,
+) -> Rc<RemoteLane<WorkerHost>> {
+    let is_evm = matches!(network.chain, Chain::Evm { .. });
+    let nodes = (is_evm && !network.rpc.is_empty()).then(|| App::nodes(network));
+    RemoteLane::new(parts, network.id, facilitator.clone(), nodes)
+}

@@ -1,0 +1,370 @@
+//! Settlement by somebody else's facilitator.
+//!
+//! The claim, the journal and the record are those of every lane. What is sent
+//! is an HTTP request, and its answer is the facilitator's word. A payment is
+//! written down before it goes out. After an answer that says nothing for
+//! certain the same request is made again until one does, the chain does, or
+//! the payment's time is over: a refusal then proves nothing, because the
+//! first request may have settled what the second can't any more.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::evm::stranger::{authorization_state, find_use};
+use super::shared::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
+use super::{Host, JournalEntry, Outcome, State, Store, StoreError};
+use crate::evm::{self, json_rpc};
+use crate::exact::VerifiedPayment;
+use crate::protocol::{ChainId, Reason};
+use crate::remote::{Facilitator, Settled, Verdict, idempotency_key};
+use crate::rpc::{Call, Nodes, READ_TIMEOUT};
+use crate::time::UnixSeconds;
+
+/// What the names of a facilitator's journal entries begin with: no
+/// transaction is known yet, but a state wants a name.
+const PREFIX: &str = "remote/";
+
+/// How many payments may be at the facilitator at once, and how many of those
+/// may be repeats that the alarm makes.
+const IN_AIR_MAX: usize = 64;
+const RESUMED_MAX: usize = 32;
+
+/// How long to wait before each repeat, in seconds; the last goes for all
+/// that follow.
+const PAUSES: [u64; 3] = [2, 5, 10];
+
+/// For how long a request is repeated without the alarm, in seconds: somebody
+/// may wait for it.
+const FOLLOW_SECONDS: u64 = 60;
+
+/// For how long after its end a payment may still turn out to be settled, in
+/// seconds: clocks differ, and facilitators may be slow to tell.
+const END_MARGIN: u64 = 120;
+
+/// For how long after its end somebody is looked for who used a payment's
+/// authorization, in seconds: nodes may be slow to tell, too.
+const UNCLEAR_SECONDS: u64 = 600;
+
+/// How far before the first unclear answer the chain is looked at, in blocks.
+const LOOK_BACK_BLOCKS: u64 = 500;
+
+/// How far the chain's clock may be behind ours, in seconds, for what it holds
+/// to be later than our request.
+///
+/// Too little, and what the facilitator settled for us is taken for another
+/// purchase: the buyer has paid for nothing. Too much, and an authorization
+/// that bought something at another gate of the same seller, between our
+/// check and our request, buys here as well.
+const CLOCK_LAG: u64 = 10;
+
+/// Whether the name of a transaction in [`Outcome::Pending`] and
+/// [`super::ClaimReply::Pending`] is none: a facilitator has the payment and
+/// has not said what it made of it.
+pub fn names_no_transaction(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
+/// The lane of a facilitator.
+pub struct RemoteLane<H: Host> {
+    shared: Rc<Shared<H>>,
+    http: H::Transport,
+    network: ChainId,
+    facilitator: Facilitator,
+    /// The seller's own nodes, to ask what became of a payment. EVM only.
+    nodes: Option<Rc<Nodes<H::Transport>>>,
+    /// The journal entries that somebody follows.
+    in_air: RefCell<HashSet<String>>,
+}
+
+/// What the chain says of a payment whose settling is unclear.
+enum Look {
+    /// This transaction paid it, after it was claimed.
+    Paid(String),
+    /// Nobody has used it.
+    Unused,
+    /// It is used, and it is not known yet by whom.
+    Used,
+    /// It paid for something else, or nobody.
+    Elsewhere,
+    /// There is no chain to ask, or it doesn't answer.
+    Silent,
+}
+
+impl<H: Host> RemoteLane<H> {
+    /// The lane of this facilitator. With `nodes` of an EVM chain, they are
+    /// asked where its answers are unclear.
+    pub fn new(
+        parts: LaneParts<H>,
+        network: ChainId,
+        facilitator: Facilitator,
+        nodes: Option<Nodes<H::Transport>>,
+    ) -> Rc<Self> {
+        Self::over(parts.0, network, facilitator, nodes.map(Rc::new))
+    }
+
+    pub(super) fn over(
+        shared: Rc<Shared<H>>,
+        network: ChainId,
+        facilitator: Facilitator,
+        nodes: Option<Rc<Nodes<H::Transport>>>,
+    ) -> Rc<Self> {
+        let http = shared.host.transport();
+        Rc::new(Self { shared, http, network, facilitator, nodes, in_air: RefCell::default() })
+    }
+
+    /// Has a payment settled that the facilitator has found good since it was
+    /// claimed.
+    pub(super) async fn settle(self: &Rc<Self>, mut job: Job) -> Result<Outcome, StoreError> {
+        let id = job.request.payment.clone();
+        let Some(body) = job.request.remote.take() else {
+            self.log("no request for the facilitator");
+            return self.let_go(&job);
+        };
+        if self.in_air.borrow().len() >= IN_AIR_MAX {
+            self.log("too much in the air");
+            return self.let_go(&job);
+        }
+        let Some(record) = self.shared.held_record(&job)? else {
+            return self.shared.outcome_of(&id).await;
+        };
+        let name = format!("{PREFIX}{id}");
+        let entry = JournalEntry {
+            id: name.clone(),
+            transaction: name.clone(),
+            former: vec![],
+            raw: body.get().to_owned(),
+            bound: record.expires_at.0,
+            payments: vec![id.clone()],
+            written_at: self.shared.host.now(),
+            fees: None,
+            gas: 0,
+            seen_block: 0,
+        };
+        let record = self.shared.submitted(record, &job, &name);
+        self.shared.store.submit(&entry, &[record])?;
+        self.shared.host.wake_in(WAKE_SECONDS);
+        // If the process dies from here on, the journal has the request: the
+        // next life makes it again, and takes a refusal for no answer.
+        self.start(entry, true);
+        self.shared.outcome_of(&id).await
+    }
+
+    /// The same for a payment that the facilitator has not seen yet: it must
+    /// be found unused after its claim, else what used it before would pass
+    /// for what we had settled.
+    pub(super) async fn verify_and_settle(
+        self: &Rc<Self>,
+        job: Job,
+    ) -> Result<Outcome, StoreError> {
+        let Some(body) = &job.request.remote else { return self.let_go(&job) };
+        // Nothing was sent: if the process dies here, the claim is free again
+        // after its lease.
+        match self.facilitator.verify(&self.http, body.get()).await {
+            Verdict::Valid => self.settle(job).await,
+            Verdict::Invalid { reason, code } => {
+                self.log(&format!("{}: verify: {code}", job.request.payment));
+                self.shared.refuse(&job.request, reason)
+            }
+            Verdict::NoAnswer(why) => {
+                self.log(&format!("verify: {why}"));
+                self.let_go(&job)
+            }
+        }
+    }
+
+    /// Takes up what a crash, or the end of everybody's patience, left open.
+    pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
+        for entry in entries {
+            let in_air = self.in_air.borrow().len();
+            if in_air < RESUMED_MAX && !self.in_air.borrow().contains(&entry.id) {
+                self.start(entry, false);
+            }
+        }
+    }
+
+    /// How many payments are at the facilitator.
+    pub(super) fn in_air(&self) -> usize {
+        self.in_air.borrow().len()
+    }
+
+    /// Nothing was sent, so the claim is free again.
+    fn let_go(&self, job: &Job) -> Result<Outcome, StoreError> {
+        self.shared.release(&job.request.payment, job.request.ticket)?;
+        Ok(Outcome::Unavailable)
+    }
+
+    fn start(self: &Rc<Self>, entry: JournalEntry, is_first: bool) {
+        self.in_air.borrow_mut().insert(entry.id.clone());
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move { lane.follow(entry, is_first).await });
+    }
+
+    /// Makes a request until something has become of its payment, or nobody
+    /// waits any more. Then the alarm makes it, once each time.
+    async fn follow(self: Rc<Self>, mut entry: JournalEntry, mut is_first: bool) {
+        let last = entry.written_at.plus(FOLLOW_SECONDS);
+        let mut pauses = PAUSES.into_iter();
+        let mut pause = 0;
+        loop {
+            match self.attempt(&mut entry, is_first).await {
+                Ok(true) => break,
+                Ok(false) if self.shared.host.now() >= last => break,
+                Ok(false) => {}
+                // The journal keeps the entry: the alarm tries again.
+                Err(error) => {
+                    self.log(&error.to_string());
+                    break;
+                }
+            }
+            is_first = false;
+            pause = pauses.next().unwrap_or(pause);
+            self.shared.host.sleep(Duration::from_secs(pause)).await;
+        }
+        self.in_air.borrow_mut().remove(&entry.id);
+    }
+
+    /// Makes the request once. Whether that was the end of it.
+    async fn attempt(&self, entry: &mut JournalEntry, is_first: bool) -> Result<bool, StoreError> {
+        let mut orders = self.shared.orders_of(&entry.payments)?.into_iter();
+        let record = entry.payments.first().map(|id| self.shared.store.payment(id)).transpose()?;
+        let (Some((id, payment)), Some(Some(record))) = (orders.next(), record) else {
+            self.shared.store.close(&entry.id, &[])?;
+            return Ok(true);
+        };
+        let key = idempotency_key(&id, &record.resource);
+        // If the process dies here, the facilitator may have settled: the next
+        // life asks again.
+        let said = self.facilitator.settle(&self.http, self.network, &entry.raw, &key).await;
+        let why = match said {
+            Settled::Paid { transaction } => {
+                self.close(entry, id, paid(&payment, transaction))?;
+                return Ok(true);
+            }
+            Settled::Refused { reason, code } if is_first => {
+                self.log(&format!("{id}: settle: {code}"));
+                self.close(entry, id, Fate::NotPaid(reason))?;
+                return Ok(true);
+            }
+            Settled::NotTaken(status) if is_first => {
+                self.log(&format!("settle: status {status}"));
+                self.shared.withdraw(entry, &id)?;
+                return Ok(true);
+            }
+            Settled::Refused { code, .. } => code,
+            Settled::NotTaken(status) => format!("status {status}"),
+            Settled::Unclear(why) => why,
+        };
+        self.log(&format!("{id}: settle is unclear: {why}"));
+        let now = self.shared.host.now();
+        let is_over = |margin| now > record.expires_at.plus(margin);
+        let fate = match self.look(entry, &payment, record.claimed_at).await? {
+            Look::Paid(transaction) => paid(&payment, transaction),
+            Look::Elsewhere => Fate::NotPaid(Reason::EvmNonceUsed),
+            // It can't land any more, and didn't.
+            Look::Unused if is_over(END_MARGIN) => Fate::NotPaid(Reason::EvmValidBefore),
+            Look::Used if is_over(UNCLEAR_SECONDS) => Fate::NotPaid(Reason::EvmNonceUsed),
+            Look::Silent if is_over(END_MARGIN) && self.nodes_of(&payment).is_none() => {
+                self.log(&format!(
+                    "{id} of {} ended unclear: ask the facilitator whether it has settled it",
+                    payment.payer()
+                ));
+                Fate::NotPaid(Reason::UnexpectedSettleError)
+            }
+            Look::Unused | Look::Used | Look::Silent => return Ok(false),
+        };
+        if let Fate::NotPaid(reason) = &fate {
+            self.log(&format!("{id} of {}: {reason}", payment.payer()));
+        }
+        self.close(entry, id, fate)?;
+        Ok(true)
+    }
+
+    fn close(&self, entry: &JournalEntry, id: String, fate: Fate) -> Result<(), StoreError> {
+        self.shared.close(entry, &[(id, fate)])
+    }
+
+    /// The nodes that know of a payment, if there are any.
+    fn nodes_of<'a>(
+        &self,
+        payment: &'a VerifiedPayment,
+    ) -> Option<(&Nodes<H::Transport>, &'a evm::VerifiedPayment)> {
+        match (&self.nodes, payment) {
+            (Some(nodes), VerifiedPayment::Evm(payment)) => Some((nodes, payment)),
+            _ => None,
+        }
+    }
+
+    /// Asks the chain what became of a payment. The facilitator has said that
+    /// it was unused after the claim: a transfer since our request is what we
+    /// had settled.
+    async fn look(
+        &self,
+        entry: &mut JournalEntry,
+        payment: &VerifiedPayment,
+        claimed_at: UnixSeconds,
+    ) -> Result<Look, StoreError> {
+        let Some((nodes, payment)) = self.nodes_of(payment) else { return Ok(Look::Silent) };
+        if entry.seen_block == 0 {
+            let call = Call::new("eth_blockNumber", json!([]));
+            let Ok(Ok(number)) = nodes.ask_once(&call, READ_TIMEOUT).await else {
+                return Ok(Look::Silent);
+            };
+            let Some(number) = json_rpc::parse_u64(&number) else { return Ok(Look::Silent) };
+            entry.seen_block = number.saturating_sub(LOOK_BACK_BLOCKS).max(1);
+            // Later looks begin where this one did.
+            self.shared.store.submit(entry, &[])?;
+        }
+        let earliest = claimed_at.0.max(entry.written_at.0.saturating_sub(CLOCK_LAG));
+        Ok(match find_use(nodes, payment, entry.seen_block).await {
+            Ok(Some(found)) if found.pays && found.time >= earliest => Look::Paid(found.hash),
+            Ok(Some(_)) => Look::Elsewhere,
+            Ok(None) => match authorization_state(nodes, payment.to(), payment).await {
+                Some(true) => Look::Used,
+                Some(false) => Look::Unused,
+                None => Look::Silent,
+            },
+            Err(problem) => {
+                self.log(&problem.to_string());
+                Look::Silent
+            }
+        })
+    }
+
+    /// A line with the facilitator's host. Never its headers or its whole URL.
+    fn log(&self, line: &str) {
+        self.shared.host.log(&format!("{} by {}: {line}", self.network, self.facilitator.host()));
+    }
+}
+
+/// The entries that are a facilitator's, and the others.
+pub(super) fn split_entries(entries: Vec<JournalEntry>) -> (Vec<JournalEntry>, Vec<JournalEntry>) {
+    entries.into_iter().partition(|entry| names_no_transaction(&entry.id))
+}
+
+fn paid(payment: &VerifiedPayment, transaction: String) -> Fate {
+    let amount = match payment {
+        VerifiedPayment::Evm(payment) => payment.value(),
+        VerifiedPayment::Solana(payment) => payment.amount(),
+    };
+    Fate::Paid { payer: payment.payer(), amount, transaction }
+}
+
+impl<H: Host> Shared<H> {
+    /// Takes a payment back that nobody has taken: nothing of it is left, and
+    /// who waits for it may claim it.
+    fn withdraw(&self, entry: &JournalEntry, payment: &str) -> Result<(), StoreError> {
+        // Without an await in between, this is one transaction to the disk.
+        self.store.close(&entry.id, &[])?;
+        if let Some(record) = self.store.payment(payment)?
+            && matches!(&record.state, State::Submitted { transaction, .. } if *transaction == entry.id)
+        {
+            self.store.delete_payment(payment)?;
+        }
+        self.tell(payment);
+        Ok(())
+    }
+}
