@@ -213,6 +213,112 @@ fn what_is_in_the_air_counts_against_the_limit() {
 }
 
 #[test]
+fn what_was_asked_for_in_time_is_told_later() {
+    for once in [false, true] {
+        let world = World::new(&Setup { block_ms: 40_000, ..Setup::default() });
+        let payment = Payment::new(1, 1, 60);
+        assert!(matches!(charge(&world, &payment, once), Outcome::Pending { .. }));
+        world.run_for(60_000);
+        // Its own time is over, and it has landed.
+        assert_eq!(verify(&world, &payment, FACILITATOR), Verdict::Valid);
+        let other = start_charge(&world, &payment, "other", once);
+        let Outcome::Failed { reason, transaction: Some(_) } = world.take(&other).unwrap().unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(reason, Reason::DuplicateSettlement);
+        assert!(matches!(charge(&world, &payment, once), Outcome::Settled(_)));
+        assert_eq!(matches!(charge(&world, &payment, once), Outcome::Settled(_)), !once);
+        // One that nobody asked for in time is late.
+        let late = Payment::new(2, 2, 60);
+        let refused = Outcome::Failed { reason: Reason::EvmValidBefore, transaction: None };
+        assert_eq!(charge(&world, &late, once), refused);
+        let invalid = Verdict::Invalid(Reason::EvmValidBefore);
+        assert_eq!(verify(&world, &late, FACILITATOR), invalid);
+        assert!(world.tables.record(&late.id).is_none());
+    }
+}
+
+#[test]
+fn what_another_facilitator_settled_is_no_success_here() {
+    let world = World::new(&Setup { block_ms: 5_000, ..Setup::default() });
+    // While ours is in the air, another's lands.
+    let payment = payment(1);
+    let ours = start_charge(&world, &payment, FACILITATOR, true);
+    world.run_for(1_000);
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().stranger_sends(&payment, now);
+    let refused = Outcome::Failed { reason: Reason::DuplicateSettlement, transaction: None };
+    assert_eq!(world.take(&ours).unwrap().unwrap(), refused);
+    // Refused here first, settled there, asked for again.
+    let payment = Payment::new(2, 2, 600);
+    world.chain.borrow_mut().token_balance = 0;
+    let poor = Outcome::Failed { reason: Reason::InsufficientFunds, transaction: None };
+    assert_eq!(charge(&world, &payment, true), poor);
+    world.chain.borrow_mut().token_balance = 1_000_000_000;
+    world.run_for(10_000);
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().stranger_sends(&payment, now);
+    let used = Outcome::Failed { reason: Reason::EvmNonceUsed, transaction: None };
+    assert_eq!(charge(&world, &payment, true), used);
+    // A gate has sold its page all the same: it knows what for.
+    let payment = Payment::new(3, 3, 600);
+    let sold = world.start_buy(&payment, "a");
+    world.run_for(1_000);
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().stranger_sends(&payment, now);
+    assert!(world.take(&sold).is_delivery());
+}
+
+#[test]
+fn one_that_is_canceled_in_the_air_holds_up_nobody() {
+    for tells in [true, false] {
+        let world = World::new(&Setup { block_ms: 5_000, ..with_limit(u128::MAX) });
+        let (good, bad) = (Payment::new(1, 1, 3_000), Payment::new(2, 2, 3_000));
+        let charges = [&good, &bad].map(|payment| start_charge(&world, payment, FACILITATOR, true));
+        world.run_for(2_000);
+        let now = world.clock.now_ms();
+        if tells {
+            world.chain.borrow_mut().payer_cancels(&bad, now);
+        } else {
+            // The token says that it is used; where, no node can tell.
+            world.chain.borrow_mut().payer_cancels_in_silence(&bad);
+        }
+        let [good_one, bad_one] = charges.map(|charge| world.take(&charge).unwrap().unwrap());
+        assert!(matches!(good_one, Outcome::Settled(_)), "{good_one:?}");
+        let failed = Outcome::Failed { reason: Reason::InvalidTransactionState, transaction: None };
+        assert!(bad_one == failed || !tells && matches!(bad_one, Outcome::Pending { .. }));
+        let spent = world.tables.account_spent("acme");
+        assert!(spent > 0);
+        // Its fees are counted once, however often the journal is looked at.
+        world.run_for(600_000);
+        assert_eq!(world.tables.account_spent("acme"), spent);
+        assert_eq!(world.tables.entries().is_empty(), tells);
+        world.crash();
+        world.run_for(4_000_000);
+        assert!(world.tables.entries().is_empty());
+        assert_eq!(world.tables.account_spent("acme"), spent);
+        let record = world.tables.record(&bad.id);
+        assert!(!matches!(
+            record.map(|it| it.state),
+            Some(State::Settled(_) | State::Submitted { .. })
+        ));
+    }
+}
+
+#[test]
+fn to_verify_is_to_look_at_the_limit_too() {
+    let world = World::new(&with_limit(1));
+    assert_eq!(verify(&world, &payment(1), FACILITATOR), Verdict::LimitReached);
+    let mut setup = Setup::default();
+    setup.limits.daily_spend = Some(1);
+    let world = World::new(&setup);
+    assert_eq!(verify(&world, &payment(1), FACILITATOR), Verdict::LimitReached);
+    assert_eq!(charge(&world, &payment(1), true), Outcome::LimitReached);
+    assert!(world.tables.record(&payment(1).id).is_none());
+}
+
+#[test]
 fn an_order_of_an_earlier_version_has_no_account() {
     let payment = payment(1);
     let world = World::new(&Setup::default());

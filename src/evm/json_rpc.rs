@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::eip712::Domain;
-use super::receipt::AUTHORIZATION_USED;
+use super::receipt::{AUTHORIZATION_CANCELED, AUTHORIZATION_USED};
 use super::{Address, Call, VerifiedPayment};
 use crate::encoding::{decode_hex, decode_hex_bytes, encode_hex};
 
@@ -57,7 +57,7 @@ pub fn authorization_logs_params(payment: &VerifiedPayment, from_block: u64) -> 
         "fromBlock": quantity(from_block.into()),
         "toBlock": "latest",
         "topics": [
-            encode_hex(&*AUTHORIZATION_USED),
+            [encode_hex(&*AUTHORIZATION_USED), encode_hex(&*AUTHORIZATION_CANCELED)],
             encode_hex(&payment.from().to_word()),
             encode_hex(payment.nonce()),
         ],

@@ -42,6 +42,10 @@ pub struct Log {
     pub data: Vec<u8>,
 }
 
+/// Keccak-256 of `AuthorizationCanceled(address,bytes32)` (EIP-3009).
+pub static AUTHORIZATION_CANCELED: LazyLock<[u8; 32]> =
+    LazyLock::new(|| keccak256(b"AuthorizationCanceled(address,bytes32)"));
+
 /// Keccak-256 of `AuthorizationUsed(address,bytes32)` (EIP-3009).
 pub static AUTHORIZATION_USED: LazyLock<[u8; 32]> =
     LazyLock::new(|| keccak256(b"AuthorizationUsed(address,bytes32)"));

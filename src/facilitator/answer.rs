@@ -40,7 +40,11 @@ pub fn bad_request(endpoint: Endpoint, bad: &BadRequest) -> Answer {
 
 /// What is said where nothing can be done now.
 pub fn try_later(endpoint: Endpoint, status: u16, text: &str, seconds: u64) -> Answer {
-    let body = refusal(endpoint, Reason::UnexpectedSettleError, text);
+    let reason = match endpoint {
+        Endpoint::Verify => Reason::UnexpectedVerifyError,
+        _ => Reason::UnexpectedSettleError,
+    };
+    let body = refusal(endpoint, reason, text);
     Answer { status, body, retry_after: Some(seconds) }
 }
 
@@ -65,7 +69,7 @@ fn refusal(endpoint: Endpoint, reason: Reason, text: &str) -> Value {
 
 /// The answer of `/verify`: to a payment that failed a local check, or to one
 /// of this payer's of which the chain was asked.
-pub fn verified(verdict: Verdict, payer: Option<String>) -> Answer {
+pub fn verified(verdict: Verdict, payer: Option<String>, now: UnixSeconds) -> Answer {
     let mut body = Map::new();
     match verdict {
         Verdict::Valid => {
@@ -79,12 +83,18 @@ pub fn verified(verdict: Verdict, payer: Option<String>) -> Answer {
             let text = "the chain can't be reached right now; nothing was done";
             return try_later(Endpoint::Verify, 503, text, RETRY_SECONDS);
         }
+        Verdict::LimitReached => {
+            return try_later(Endpoint::Verify, 429, LIMIT_REACHED, now.to_midnight());
+        }
     }
     if let Some(payer) = payer {
         body.insert("payer".into(), json!(payer));
     }
     Answer::ok(Value::Object(body))
 }
+
+/// What is said when an account, or a key, has spent what it may in a day.
+const LIMIT_REACHED: &str = "the day's limit on fees is reached; nothing was charged";
 
 /// How soon to ask again about what is not decided, in seconds.
 const RETRY_SECONDS: u64 = 2;
@@ -114,8 +124,7 @@ pub fn settled(order: &Order, outcome: Outcome, payer: Option<&str>, now: UnixSe
             return try_later(Endpoint::Settle, 503, text, RETRY_SECONDS);
         }
         Outcome::LimitReached => {
-            let text = "the day's limit on fees is reached; nothing was charged";
-            return try_later(Endpoint::Settle, 429, text, now.to_midnight());
+            return try_later(Endpoint::Settle, 429, LIMIT_REACHED, now.to_midnight());
         }
         Outcome::Failed { reason, transaction } => failed(reason, transaction),
         // `settlement_pending` must name a transaction.

@@ -72,7 +72,9 @@ impl Order {
         Ok(Self { version, network, network_name, terms, payload, scheme, paid_on })
     }
 
-    /// Checks all of the payment that can be checked without asking a chain.
+    /// Checks all of the payment that can be checked without asking a chain. One
+    /// whose time is over passes: what it bought while it was good can still be
+    /// told, and the Settler knows.
     ///
     /// # Errors
     /// The first rule that it breaks.
@@ -83,7 +85,10 @@ impl Order {
         if self.paid_on != Some(self.network) {
             return Err(Reason::InvalidNetwork);
         }
-        let payment = exact::verify(&self.payload, &self.terms, now)?;
+        let payment = match exact::verify(&self.payload, &self.terms, now) {
+            Err(Reason::EvmValidBefore) => exact::verify_lapsed(&self.payload, &self.terms, now)?,
+            verified => verified?,
+        };
         match (&payment, &self.terms) {
             // SVM exact: the fee payer is the one of the requirements.
             (VerifiedPayment::Solana(payment), Terms::Solana(terms))

@@ -56,6 +56,8 @@ reasons! {
     SettlementPending = "settlement_pending",
     /// The chain could not be reached, and nothing was sent.
     UnexpectedSettleError = "unexpected_settle_error",
+    /// The chain could not be reached, and nothing is known of the payment.
+    UnexpectedVerifyError = "unexpected_verify_error",
     /// Several of the payer's payments failed on chain lately. Not final.
     TooManyFailures = "too_many_failed_settlements",
 

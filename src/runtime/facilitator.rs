@@ -137,16 +137,17 @@ impl Exchange<'_> {
     }
 
     async fn verify(&self, order: &Order) -> worker::Result<Answer> {
-        let payment = match order.check(clock::now()) {
+        let now = clock::now();
+        let payment = match order.check(now) {
             Ok(payment) => payment,
-            Err(reason) => return Ok(verified(Verdict::Invalid(reason), None)),
+            Err(reason) => return Ok(verified(Verdict::Invalid(reason), None, now)),
         };
         let (settler, request) = self.request(order, &payment)?;
         let verdict = settler.verify(&request).await.unwrap_or_else(|error| {
             console_error!("verify: {}", error.to_string());
             Verdict::Unknown
         });
-        Ok(verified(verdict, Some(payment.payer())))
+        Ok(verified(verdict, Some(payment.payer()), now))
     }
 
     async fn settle(&self, order: &Order) -> worker::Result<Answer> {

@@ -297,9 +297,9 @@ impl Sequence<'_> {
                 Outcome::Failed { reason: Reason::UnexpectedSettleError, .. }
                 | Outcome::Unavailable
                 | Outcome::LimitReached,
-            ) => {
-                Err(respond::try_again("the chain can't be reached right now; nothing was charged"))
-            }
+            ) => Err(respond::try_again(
+                "this payment can't be settled right now; nothing was charged",
+            )),
             Ok(Outcome::Failed { reason, transaction }) => {
                 Err(self.not_paid(reason, transaction).await)
             }

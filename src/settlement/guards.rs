@@ -113,9 +113,9 @@ impl<H: Host> Shared<H> {
         Ok(())
     }
 
-    /// Sets aside what a payment may cost, in wei or lamports, if its account
-    /// still has as much today. An account without a limit always has.
-    pub fn hold(
+    /// Whether an account can still pay for this today, in wei or lamports,
+    /// besides what is set aside for other payments than this one.
+    pub fn has_room(
         &self,
         request: &SettleRequest,
         cost: u128,
@@ -125,19 +125,32 @@ impl<H: Host> Shared<H> {
         let Some((_, limit)) = limits.accounts.iter().find(|(name, _)| name == account) else {
             return Ok(true);
         };
-        let mut held = self.guards.held.borrow_mut();
-        let in_air: u128 =
-            held.values().filter(|(name, _)| name == account).map(|(_, cost)| cost).sum();
+        let held = self.guards.held.borrow();
+        let others =
+            held.iter().filter(|(id, (name, _))| name == account && **id != request.payment);
+        let in_air: u128 = others.map(|(_, (_, cost))| cost).sum();
         let spent = self.store.account_spent_on(account, self.today())?;
-        let fits = spent.saturating_add(in_air).saturating_add(cost) <= *limit;
-        if fits {
+        Ok(spent.saturating_add(in_air).saturating_add(cost) <= *limit)
+    }
+
+    /// Sets aside what a payment may cost, in wei or lamports, if its account
+    /// has room for it. What is held must be let go when its claim ends.
+    pub fn hold(
+        &self,
+        request: &SettleRequest,
+        cost: u128,
+        limits: &Limits,
+    ) -> Result<bool, StoreError> {
+        let fits = self.has_room(request, cost, limits)?;
+        if let (true, Some(account)) = (fits, &request.account) {
+            let mut held = self.guards.held.borrow_mut();
             held.insert(request.payment.clone(), (account.clone(), cost));
         }
         Ok(fits)
     }
 
-    /// Sets aside again what a transaction may cost that was in the air before
-    /// a restart.
+    /// Sets aside again what a transaction may cost: one that was in the air
+    /// before a restart, or that pays more now.
     pub fn hold_again(&self, entry: &JournalEntry, cost: u128) {
         let share = share_of(cost, entry.payments.len());
         for payment in &entry.payments {

@@ -109,6 +109,8 @@ pub enum Verdict {
     Invalid(Reason),
     /// The chain could not be asked.
     Unknown,
+    /// The chain would take it, but the day's fees have reached their limit.
+    LimitReached,
 }
 
 /// What became of a [`SettleRequest`].
@@ -133,7 +135,7 @@ pub enum Outcome {
     /// in the queue. The claim is free again where nothing can be sent later.
     Unavailable,
     /// Nothing was sent, because the fees of the day have reached the limit of
-    /// the account. The claim is free again.
+    /// the key or of the account. The claim is free again.
     LimitReached,
 }
 

@@ -143,6 +143,7 @@ impl<H: Host> RemoteLane<H> {
             fees: None,
             gas: 0,
             seen_block: 0,
+            judged: false,
         };
         let record = self.shared.submitted(record, &job, &name);
         self.shared.store.submit(&entry, &[record])?;

@@ -157,11 +157,18 @@ impl<H: Host> Settler<H> {
     /// The disk failed: nothing may be delivered.
     pub async fn charge(&self, request: SettleRequest) -> Result<Outcome, StoreError> {
         let now = self.shared.host.now();
-        let payment = match verify(&request, now) {
-            Ok(payment) => payment,
+        let (payment, has_lapsed) = match verify(&request, now) {
+            Ok(payment) => (payment, false),
+            // Who asked in time may be told later.
+            Err(Reason::EvmValidBefore) => match verify_lapsed(&request, now) {
+                Ok(payment) => (payment, true),
+                Err(reason) => return Ok(refused(reason)),
+            },
             Err(reason) => return Ok(refused(reason)),
         };
-        match self.claim(&request.claim(payment.expires_at(now))).await? {
+        let mut claim = request.claim(payment.expires_at(now));
+        claim.look_only = has_lapsed;
+        match self.claim(&claim).await? {
             // Nothing was sent: if the process dies here, the claim is free
             // again after its lease.
             ClaimReply::Fresh => self.settle_verified(request, payment, now).await,
@@ -182,9 +189,13 @@ impl<H: Host> Settler<H> {
     pub async fn verify(&self, request: &SettleRequest) -> Result<Verdict, StoreError> {
         let shared = &self.shared;
         let now = shared.host.now();
-        let payment = match verify(request, now) {
-            Ok(payment) => payment,
+        let verified = match verify(request, now) {
+            Err(Reason::EvmValidBefore) => match verify_lapsed(request, now) {
+                Ok(_) => Err(Reason::EvmValidBefore),
+                Err(reason) => return Ok(Verdict::Invalid(reason)),
+            },
             Err(reason) => return Ok(Verdict::Invalid(reason)),
+            Ok(payment) => Ok(payment),
         };
         if let Some(known) = shared.store.payment(&request.payment)? {
             match (known.standing_for(&request.resource, now), known.state) {
@@ -199,14 +210,20 @@ impl<H: Host> Settler<H> {
                 (Claim::Fresh | Claim::InFlight, _) => {}
             }
         }
+        let payment = match verified {
+            Ok(payment) => payment,
+            Err(reason) => return Ok(Verdict::Invalid(reason)),
+        };
         if shared.is_out_of_favour(&payment.payer()) {
             return Ok(Verdict::Invalid(Reason::TooManyFailures));
         }
-        Ok(match (&self.lane, &payment) {
-            (Lane::Evm(lane), VerifiedPayment::Evm(payment)) => lane.verify(payment).await,
-            (Lane::Solana(lane), VerifiedPayment::Solana(payment)) => lane.verify(payment).await,
-            _ => Verdict::Invalid(Reason::InvalidNetwork),
-        })
+        match (&self.lane, &payment) {
+            (Lane::Evm(lane), VerifiedPayment::Evm(payment)) => lane.verify(request, payment).await,
+            (Lane::Solana(lane), VerifiedPayment::Solana(payment)) => {
+                lane.verify(request, payment).await
+            }
+            _ => Ok(Verdict::Invalid(Reason::InvalidNetwork)),
+        }
     }
 
     /// Gives a claim up. Does nothing if it isn't the asker's, or if anything
@@ -283,7 +300,15 @@ impl<H: Host> Settler<H> {
 
 /// The payment that is to be settled, if it is the one that it is said to be.
 fn verify(request: &SettleRequest, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
-    let payment = exact::verify(&request.payload, &request.terms, now)?;
+    named(request, exact::verify(&request.payload, &request.terms, now)?)
+}
+
+/// The same for a payment whose time is over.
+fn verify_lapsed(request: &SettleRequest, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
+    named(request, exact::verify_lapsed(&request.payload, &request.terms, now)?)
+}
+
+fn named(request: &SettleRequest, payment: VerifiedPayment) -> Result<VerifiedPayment, Reason> {
     let is_it = payment.identity() == request.payment;
     if is_it { Ok(payment) } else { Err(Reason::InvalidPayload) }
 }

@@ -135,6 +135,28 @@ impl<H: Host> Shared<H> {
     /// Writes what became of a transaction's payments and wakes who waits. A
     /// payment's record is changed only if it is still this transaction's.
     pub fn close(&self, entry: &JournalEntry, fates: &[(String, Fate)]) -> Result<(), StoreError> {
+        self.store.close(&entry.id, &self.records_after(entry, fates)?)?;
+        self.tell_all(fates);
+        Ok(())
+    }
+
+    /// The same for some of a transaction's payments: the entry stays in the
+    /// journal, with the others.
+    pub fn close_some(
+        &self,
+        entry: &JournalEntry,
+        fates: &[(String, Fate)],
+    ) -> Result<(), StoreError> {
+        self.store.submit(entry, &self.records_after(entry, fates)?)?;
+        self.tell_all(fates);
+        Ok(())
+    }
+
+    fn records_after(
+        &self,
+        entry: &JournalEntry,
+        fates: &[(String, Fate)],
+    ) -> Result<Vec<PaymentRecord>, StoreError> {
         let mut records = vec![];
         for (payment, fate) in fates {
             let Some(mut record) = self.store.payment(payment)? else { continue };
@@ -144,12 +166,14 @@ impl<H: Host> Shared<H> {
                 records.push(record);
             }
         }
-        self.store.close(&entry.id, &records)?;
+        Ok(records)
+    }
+
+    fn tell_all(&self, fates: &[(String, Fate)]) {
         for (payment, _) in fates {
             self.let_go(payment);
             self.tell(payment);
         }
-        Ok(())
     }
 
     fn state_after(&self, fate: &Fate, request: &SettleRequest) -> State {
@@ -169,6 +193,16 @@ impl<H: Host> Shared<H> {
             }
             Fate::NotPaid(reason) => State::Failed { reason: *reason },
         }
+    }
+
+    /// Whether a payment that is submitted was asked for by somebody else's
+    /// server.
+    pub fn is_on_account(&self, payment: &str) -> Result<bool, StoreError> {
+        let record = self.store.payment(payment)?;
+        Ok(matches!(
+            record.map(|record| record.state),
+            Some(State::Submitted { order, .. }) if order.request.account.is_some()
+        ))
     }
 
     /// Waits for the end of a payment that is submitted, or for as long as a
@@ -210,7 +244,8 @@ impl<H: Host> Shared<H> {
                 let State::Settled(settlement) = &mut record.state else {
                     return Ok(Outcome::Unavailable);
                 };
-                settlement.redeliver_until = settlement.settled_at;
+                // Long ago, so that a clock that is behind changes nothing.
+                settlement.redeliver_until = UnixSeconds(0);
                 let outcome = Outcome::Settled(settlement.clone());
                 self.store.put_payment(&record)?;
                 Ok(outcome)

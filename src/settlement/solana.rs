@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::shared::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
-use super::{Host, JournalEntry, Limits, Outcome, Store, StoreError, Verdict};
+use super::{Host, JournalEntry, Limits, Outcome, SettleRequest, Store, StoreError, Verdict};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Reply};
@@ -95,36 +95,38 @@ impl<H: Host> SolanaLane<H> {
         };
         // Each of many payments of one payer is simulated alone and may do
         // well; together they may not, and the fee is spent all the same.
-        if !self.reserve(&job.request.payment, payment) {
+        let refusal = if self.is_over_budget(payment) {
+            Some(Outcome::LimitReached)
+        } else {
+            (!self.reserve(&job.request.payment, payment)).then_some(Outcome::Unavailable)
+        };
+        if let Some(refusal) = refusal {
             shared.host.log(&format!("{}: too much in the air", job.request.network));
             shared.release(&job.request.payment, job.request.ticket)?;
-            return Ok(Outcome::Unavailable);
+            return Ok(refusal);
         }
-        let fee = u128::from(payment.fee_lamports());
-        let outcome = match shared.hold(&job.request, fee, &self.limits) {
-            Ok(true) => self.settle_reserved(&job, payment).await,
-            Ok(false) => {
-                let freed = shared.release(&job.request.payment, job.request.ticket);
-                freed.map(|()| Outcome::LimitReached)
-            }
-            Err(error) => Err(error),
-        };
+        let outcome = self.settle_reserved(&job, payment).await;
         self.reserved.borrow_mut().remove(&job.request.payment);
         outcome
     }
 
-    /// Sets the fee of a payment aside, if the payer's other payments and the
-    /// day's limit allow it.
+    /// Whether a payment's fee is more than may be spent today besides what is
+    /// set aside.
+    fn is_over_budget(&self, payment: &solana::VerifiedPayment) -> bool {
+        let Some(limit) = self.limits.daily_spend else { return false };
+        let set_aside: u128 = self.reserved.borrow().values().map(|(_, fee)| fee).sum();
+        let spent = self.shared.spent_today().saturating_add(set_aside);
+        spent.saturating_add(payment.fee_lamports().into()) > limit
+    }
+
+    /// Sets the fee of a payment aside, if the payer's other payments allow it.
     fn reserve(&self, id: &str, payment: &solana::VerifiedPayment) -> bool {
-        let (payer, fee) = (payment.payer().to_string(), u128::from(payment.fee_lamports()));
+        let payer = payment.payer().to_string();
         let mut reserved = self.reserved.borrow_mut();
         let of_payer = reserved.values().filter(|(other, _)| *other == payer).count();
-        let set_aside: u128 = reserved.values().map(|(_, fee)| fee).sum();
-        let spent = self.shared.spent_today().saturating_add(set_aside).saturating_add(fee);
-        let fits = of_payer < IN_AIR_PER_PAYER
-            && self.limits.daily_spend.is_none_or(|limit| spent <= limit);
+        let fits = of_payer < IN_AIR_PER_PAYER;
         if fits {
-            reserved.insert(id.to_owned(), (payer, fee));
+            reserved.insert(id.to_owned(), (payer, payment.fee_lamports().into()));
         }
         fits
     }
@@ -162,6 +164,11 @@ impl<H: Host> SolanaLane<H> {
             }
         };
         let Some(record) = shared.held_record(job)? else { return Ok(Outcome::Unavailable) };
+        // From here to the journal there is no await.
+        if !shared.hold(&job.request, payment.fee_lamports().into(), &self.limits)? {
+            shared.release(&job.request.payment, job.request.ticket)?;
+            return Ok(Outcome::LimitReached);
+        }
         let record = shared.submitted(record, job, &signed.signature);
         let entry = JournalEntry {
             id: signed.signature.clone(),
@@ -174,8 +181,12 @@ impl<H: Host> SolanaLane<H> {
             fees: None,
             gas: 0,
             seen_block: height,
+            judged: false,
         };
-        shared.store.submit(&entry, &[record])?;
+        if let Err(error) = shared.store.submit(&entry, &[record]) {
+            shared.let_go(&job.request.payment);
+            return Err(error);
+        }
         shared.host.wake_in(WAKE_SECONDS);
         // If the process dies from here on, the journal has the bytes: the
         // next life sends the same ones, which can land only once.
@@ -185,7 +196,11 @@ impl<H: Host> SolanaLane<H> {
 
     /// What the chain says of a payment, and nothing else. The node does not
     /// get our signature, so nobody can send it.
-    pub(super) async fn verify(&self, payment: &solana::VerifiedPayment) -> Verdict {
+    pub(super) async fn verify(
+        &self,
+        request: &SettleRequest,
+        payment: &solana::VerifiedPayment,
+    ) -> Result<Verdict, StoreError> {
         let calls = [
             Call::new("simulateTransaction", rpc::simulate_unsigned_params(payment)),
             Call::new("getBlockHeight", rpc::get_block_height_params()),
@@ -193,14 +208,19 @@ impl<H: Host> SolanaLane<H> {
         ];
         let problem = match self.nodes.ask(&calls).await {
             Ok(replies) => match self.judge(&replies) {
-                Ok(_) => return Verdict::Valid,
-                Err(Refusal::Payer(reason)) => return Verdict::Invalid(reason),
+                Ok(_) => {
+                    let fee = payment.fee_lamports().into();
+                    let fits = !self.is_over_budget(payment)
+                        && self.shared.has_room(request, fee, &self.limits)?;
+                    return Ok(if fits { Verdict::Valid } else { Verdict::LimitReached });
+                }
+                Err(Refusal::Payer(reason)) => return Ok(Verdict::Invalid(reason)),
                 Err(Refusal::Ours(problem)) => problem.to_owned(),
             },
             Err(problem) => problem.to_string(),
         };
         self.shared.host.log(&problem);
-        Verdict::Unknown
+        Ok(Verdict::Unknown)
     }
 
     /// Follows the transactions that a crash left in the air.

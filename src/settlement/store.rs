@@ -43,6 +43,11 @@ pub struct JournalEntry {
     pub gas: u64,
     /// EVM: the block in which its payments were seen not to be used yet.
     pub seen_block: u64,
+    /// EVM: its receipt has been read and its fees are noted. What is left in
+    /// it are payments that it did not make, and that may have been made by
+    /// somebody else.
+    #[serde(default)]
+    pub judged: bool,
 }
 
 /// The tables of a Settler. What a call has written is on disk before any

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::EvmLane;
 use super::preview::{fee_history, quantity, read_market};
 use super::send::Sent;
-use super::stranger::authorization_state;
+use super::stranger::{Broadcast, authorization_state};
 use crate::encoding::encode_hex;
 use crate::evm::{self, BlockTag, Call as EvmCall, Fees, Receipt, Transaction, json_rpc};
 use crate::exact::VerifiedPayment;
@@ -234,6 +234,11 @@ impl<H: Host> EvmLane<H> {
             return false;
         }
         self.log(&format!("{} replaces {}", replaced.transaction, entry.transaction));
+        let worst_cost = fees.worst_cost(gas);
+        self.shared.hold_again(&replaced, worst_cost);
+        if let Some(flight) = self.in_air.borrow_mut().get_mut(&entry.id) {
+            flight.worst_cost = worst_cost;
+        }
         *entry = replaced;
         true
     }
@@ -249,7 +254,6 @@ impl<H: Host> EvmLane<H> {
         {
             return Ok(false);
         }
-        self.shared.note_spent(receipt.cost(), entry)?;
         self.close(entry, Some(receipt)).await?;
         Ok(true)
     }
@@ -272,6 +276,10 @@ impl<H: Host> EvmLane<H> {
 
     /// Writes down what became of an entry's payments, by its own receipt or,
     /// where that has none, by a stranger's.
+    ///
+    /// # Errors
+    /// Of some that is not certain: the entry stays in the journal with them,
+    /// and the others are settled all the same.
     async fn close(
         &self,
         entry: &JournalEntry,
@@ -282,32 +290,70 @@ impl<H: Host> EvmLane<H> {
             orders.iter().filter_map(|(id, order)| Some((id, evm_payment(order)?))).collect();
         let verified: Vec<_> = payments.iter().map(|(_, payment)| *payment).collect();
         let paid = match receipt {
-            Some(receipt) => evm::paid(receipt, &verified),
-            None => vec![false; verified.len()],
+            // One log is good for one payment: what was read is not read again
+            // for those that are left.
+            Some(receipt) if !entry.judged => evm::paid(receipt, &verified),
+            _ => vec![false; verified.len()],
         };
-        let mut fates = vec![];
+        let (mut fates, mut unclear, mut problem) = (vec![], vec![], None);
         for ((id, payment), paid) in payments.into_iter().zip(paid) {
-            let transaction = match (paid, receipt) {
-                (true, Some(receipt)) => Some(encode_hex(&receipt.transaction_hash)),
-                // The preview saw the authorization unused, after our claim.
-                _ => self.who_else_paid(entry, payment).await?,
-            };
-            let fate = if let Some(transaction) = transaction {
-                Fate::Paid { payer: payment.payer(), amount: payment.value(), transaction }
-            } else {
-                // A nonce that was lost to another transaction is our fault.
-                if receipt.is_some() {
-                    self.shared.note_failure(&payment.payer());
+            let fate = match (paid, receipt) {
+                (true, Some(receipt)) => {
+                    Ok(fate_by(payment, encode_hex(&receipt.transaction_hash)))
                 }
-                Fate::NotPaid(Reason::InvalidTransactionState)
+                // The preview saw the authorization unused, after our claim.
+                _ => self.fate_without_us(entry, id, payment, receipt.is_some()).await,
             };
-            fates.push((id.clone(), fate));
+            match fate {
+                Ok(fate) => fates.push((id.clone(), fate)),
+                Err(error) => {
+                    unclear.push(id.clone());
+                    problem = Some(error);
+                }
+            }
         }
-        self.shared.close(entry, &fates)
+        // Fees and fates are written without an await in between: together.
+        if let Some(receipt) = receipt.filter(|_| !entry.judged) {
+            self.shared.note_spent(receipt.cost(), entry)?;
+        }
+        let Some(problem) = problem else { return self.shared.close(entry, &fates) };
+        let judged = entry.judged || receipt.is_some();
+        let left = JournalEntry { payments: unclear, judged, ..entry.clone() };
+        self.shared.close_some(&left, &fates)?;
+        Err(problem)
+    }
+
+    /// What became of a payment that our transaction did not make.
+    ///
+    /// # Errors
+    /// That is not certain.
+    async fn fate_without_us(
+        &self,
+        entry: &JournalEntry,
+        id: &str,
+        payment: &evm::VerifiedPayment,
+        has_landed: bool,
+    ) -> Result<Fate, StoreError> {
+        let Some(transaction) = self.who_else_paid(entry, payment).await? else {
+            // A nonce that was lost to another transaction is our fault.
+            if has_landed {
+                self.shared.note_failure(&payment.payer());
+            }
+            return Ok(Fate::NotPaid(Reason::InvalidTransactionState));
+        };
+        let is_ours = entry.transaction == transaction || entry.former.contains(&transaction);
+        if !is_ours && self.shared.is_on_account(id)? {
+            // Who settles for many sellers can't know what else was sold for
+            // it: another facilitator's success must not become one here.
+            self.log(&format!("{id} was settled by another: {transaction}"));
+            return Ok(Fate::NotPaid(Reason::DuplicateSettlement));
+        }
+        Ok(fate_by(payment, transaction))
     }
 
     /// The transaction, ours or a stranger's, that used a payment's
-    /// authorization after it was seen unused; `None` if none did.
+    /// authorization after it was seen unused; `None` if it paid nobody, or
+    /// for something else, or was not used.
     ///
     /// # Errors
     /// That is not certain: a node did not answer, or says that the
@@ -319,10 +365,11 @@ impl<H: Host> EvmLane<H> {
         payment: &evm::VerifiedPayment,
     ) -> Result<Option<String>, StoreError> {
         let unclear = |what: &str| StoreError(format!("{}: {what}", entry.transaction));
-        let found =
-            self.strangers_transaction(payment, entry.seen_block + 1, None, Some(entry)).await;
-        if let Some(transaction) = found.map_err(|error| unclear(&error.to_string()))? {
-            return Ok(Some(transaction));
+        let found = self.broadcast_of(payment, entry.seen_block + 1, None, Some(entry)).await;
+        match found.map_err(|error| unclear(&error.to_string()))? {
+            Broadcast::Pays(transaction) => return Ok(Some(transaction)),
+            Broadcast::Elsewhere => return Ok(None),
+            Broadcast::Unseen => {}
         }
         match authorization_state(&self.nodes, self.key.address(), payment).await {
             Some(false) => Ok(None),
@@ -334,6 +381,11 @@ impl<H: Host> EvmLane<H> {
             None => Err(unclear("the token does not say whether the authorization is used")),
         }
     }
+}
+
+/// A payment that this transaction made.
+fn fate_by(payment: &evm::VerifiedPayment, transaction: String) -> Fate {
+    Fate::Paid { payer: payment.payer(), amount: payment.value(), transaction }
 }
 
 fn evm_payment(order: &VerifiedPayment) -> Option<&evm::VerifiedPayment> {

@@ -69,7 +69,9 @@ struct InAir {
 
 impl InAir {
     fn of(entry: &JournalEntry) -> Self {
-        let worst_cost = entry.fees.map_or(0, |fees| fees.worst_cost(entry.gas));
+        let is_open = !entry.judged;
+        let worst_cost =
+            entry.fees.filter(|_| is_open).map_or(0, |fees| fees.worst_cost(entry.gas));
         Self { nonce: entry.bound, worst_cost }
     }
 }
@@ -136,7 +138,9 @@ impl<H: Host> EvmLane<H> {
                 continue;
             }
             let flight = InAir::of(&entry);
-            self.shared.hold_again(&entry, flight.worst_cost);
+            if !entry.judged {
+                self.shared.hold_again(&entry, flight.worst_cost);
+            }
             self.in_air.borrow_mut().insert(entry.id.clone(), flight);
             let lane = Rc::clone(self);
             self.shared.host.spawn(async move { lane.follow(entry, None).await });
@@ -227,8 +231,10 @@ impl<H: Host> EvmLane<H> {
             let _ = waiting.done.send(self.shared.refuse(&waiting.job.request, reason));
         }
         let gas = preview.gas.unwrap_or(most_gas(good.len()));
+        // From here to the journal there is no await.
         let good = self.within_their_limits(good, preview.fees.worst_cost(gas));
-        let written = if self.is_over_budget(preview.fees.worst_cost(gas)) {
+        let over_budget = self.is_over_budget(preview.fees.worst_cost(gas));
+        let written = if over_budget {
             Ok(None)
         } else {
             self.write_down(&good, preview.fees, gas, preview.block)
@@ -239,7 +245,9 @@ impl<H: Host> EvmLane<H> {
                 for waiting in good {
                     let request = &waiting.job.request;
                     let freed = self.shared.release(&request.payment, request.ticket);
-                    let _ = waiting.done.send(freed.map(|()| Outcome::Unavailable));
+                    let outcome =
+                        if over_budget { Outcome::LimitReached } else { Outcome::Unavailable };
+                    let _ = waiting.done.send(freed.map(|()| outcome));
                 }
             }
             Err(error) => {
@@ -254,24 +262,31 @@ impl<H: Host> EvmLane<H> {
     /// The payments whose accounts still have their shares of what a
     /// transaction may cost, in wei, which are set aside.
     fn within_their_limits(&self, batch: Vec<Waiting>, cost: u128) -> Vec<Waiting> {
-        let share = share_of(cost, batch.len());
-        let mut fit = vec![];
-        for waiting in batch {
-            let request = &waiting.job.request;
-            let outcome = match self.shared.hold(request, share, &self.limits) {
-                Ok(true) => {
-                    fit.push(waiting);
-                    continue;
-                }
-                Ok(false) => {
-                    let freed = self.shared.release(&request.payment, request.ticket);
-                    freed.map(|()| Outcome::LimitReached)
-                }
-                Err(error) => Err(error),
-            };
-            let _ = waiting.done.send(outcome);
+        let mut batch = self.still_held(batch);
+        loop {
+            // Fewer payments have larger shares.
+            let (share, before) = (share_of(cost, batch.len()), batch.len());
+            let mut fit = vec![];
+            for waiting in batch {
+                let request = &waiting.job.request;
+                let outcome = match self.shared.hold(request, share, &self.limits) {
+                    Ok(true) => {
+                        fit.push(waiting);
+                        continue;
+                    }
+                    Ok(false) => {
+                        let freed = self.shared.release(&request.payment, request.ticket);
+                        freed.map(|()| Outcome::LimitReached)
+                    }
+                    Err(error) => Err(error),
+                };
+                let _ = waiting.done.send(outcome);
+            }
+            if fit.len() == before {
+                return fit;
+            }
+            batch = fit;
         }
-        fit
     }
 
     /// A batch without the payments whose claims were taken over while they
@@ -331,6 +346,7 @@ impl<H: Host> EvmLane<H> {
             fees: Some(fees),
             gas,
             seen_block: block,
+            judged: false,
         };
         let records: Vec<_> = held
             .into_iter()

@@ -6,7 +6,7 @@ use super::{EvmLane, most_gas};
 use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, json_rpc};
 use crate::protocol::Reason;
 use crate::rpc::{Call, READ_TIMEOUT, Reply, Unavailable};
-use crate::settlement::{Host, Verdict};
+use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
 
 /// What `eth_call` may return for one payment's check: about 256 bytes for
 /// each of three calls.
@@ -105,22 +105,33 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// What the chain says of one payment, and nothing else: nothing is sent.
-    pub(in crate::settlement) async fn verify(&self, payment: &evm::VerifiedPayment) -> Verdict {
-        match self.preview(&[payment]).await {
-            Ok(preview) if preview.gas.is_some_and(|gas| gas > most_gas(1)) => {
-                Verdict::Invalid(Reason::EvmSimulationFailed)
-            }
-            Ok(preview) => match preview.facts.first().map(|facts| evm::refusal(facts, payment)) {
-                Some(None) => Verdict::Valid,
-                Some(Some(reason)) => Verdict::Invalid(reason),
-                None => Verdict::Unknown,
-            },
-            Err(Problem::OneOfMany) => Verdict::Unknown,
+    pub(in crate::settlement) async fn verify(
+        &self,
+        request: &SettleRequest,
+        payment: &evm::VerifiedPayment,
+    ) -> Result<Verdict, StoreError> {
+        let preview = match self.preview(&[payment]).await {
+            Ok(preview) => preview,
+            Err(Problem::OneOfMany) => return Ok(Verdict::Unknown),
             Err(Problem::Nodes(problem)) => {
                 self.log(&problem);
-                Verdict::Unknown
+                return Ok(Verdict::Unknown);
             }
-        }
+        };
+        let gas = preview.gas.unwrap_or(most_gas(1));
+        let cost = preview.fees.worst_cost(gas);
+        Ok(match preview.facts.first().map(|facts| evm::refusal(facts, payment)) {
+            Some(None) if gas > most_gas(1) => Verdict::Invalid(Reason::EvmSimulationFailed),
+            Some(None)
+                if self.is_over_budget(cost)
+                    || !self.shared.has_room(request, cost, &self.limits)? =>
+            {
+                Verdict::LimitReached
+            }
+            Some(None) => Verdict::Valid,
+            Some(Some(reason)) => Verdict::Invalid(reason),
+            None => Verdict::Unknown,
+        })
     }
 
     /// Looks at the relayer's balance.

@@ -47,10 +47,14 @@ impl<H: Host> EvmLane<H> {
         let Some(record) = self.shared.held_record(&waiting.job)? else {
             return Ok(Outcome::Unavailable);
         };
+        if request.account.is_some() {
+            // What it was for at another facilitator is not known here.
+            return self.shared.refuse(request, Reason::EvmNonceUsed);
+        }
         let from = block.saturating_sub(STRANGER_BLOCKS);
         let claimed_at = Some(record.claimed_at);
-        match self.strangers_transaction(&waiting.payment, from, claimed_at, None).await {
-            Ok(Some(transaction)) => {
+        match self.broadcast_of(&waiting.payment, from, claimed_at, None).await {
+            Ok(Broadcast::Pays(transaction)) => {
                 let fate = Fate::Paid {
                     payer: waiting.payment.payer(),
                     amount: waiting.payment.value(),
@@ -59,7 +63,9 @@ impl<H: Host> EvmLane<H> {
                 self.shared.settle_claim(request, &fate)?;
                 self.standing_of(&request.payment)
             }
-            Ok(None) => self.shared.refuse(request, Reason::EvmNonceUsed),
+            Ok(Broadcast::Elsewhere | Broadcast::Unseen) => {
+                self.shared.refuse(request, Reason::EvmNonceUsed)
+            }
             Err(problem) => {
                 self.log(&problem.to_string());
                 self.shared.release(&request.payment, request.ticket)?;
@@ -68,22 +74,22 @@ impl<H: Host> EvmLane<H> {
         }
     }
 
-    /// The transaction that used a payment's authorization and paid the seller
-    /// with it: from a block on, and later than a claim. One of our own counts
-    /// only if it is a version of this entry: any other was for another
-    /// purchase.
+    /// What a payment's authorization was used for, from a block on. It paid
+    /// for this purchase if it paid the seller, later than the claim. What our
+    /// own relayers sent counts only if it is a version of this entry: any
+    /// other was for another purchase.
     ///
     /// # Errors
     /// The nodes did not answer.
-    pub(super) async fn strangers_transaction(
+    pub(super) async fn broadcast_of(
         &self,
         payment: &evm::VerifiedPayment,
         from_block: u64,
         claimed_at: Option<UnixSeconds>,
         entry: Option<&JournalEntry>,
-    ) -> Result<Option<String>, Unavailable> {
+    ) -> Result<Broadcast, Unavailable> {
         let Some(found) = find_use(&self.nodes, payment, from_block).await? else {
-            return Ok(None);
+            return Ok(Broadcast::Unseen);
         };
         let hash = &found.hash;
         let is_a_version =
@@ -91,11 +97,21 @@ impl<H: Host> EvmLane<H> {
         let is_ours = found.sender.is_some_and(|sender| self.relayers.contains(&sender));
         let is_later = claimed_at.is_none_or(|at| found.time >= at.plus(STRANGER_MARGIN).0);
         let counts = (is_a_version || !is_ours) && is_later && found.pays;
-        Ok(counts.then_some(found.hash))
+        Ok(if counts { Broadcast::Pays(found.hash) } else { Broadcast::Elsewhere })
     }
 }
 
-/// The transaction that used a payment's authorization.
+/// What a payment's authorization was used for.
+pub(super) enum Broadcast {
+    /// This transaction paid the seller, for this purchase.
+    Pays(String),
+    /// Another purchase, or nothing: it was canceled.
+    Elsewhere,
+    /// Nothing is seen on the chain.
+    Unseen,
+}
+
+/// The transaction that used or canceled a payment's authorization.
 pub(in crate::settlement) struct Use {
     /// Its hash.
     pub hash: String,
@@ -107,7 +123,7 @@ pub(in crate::settlement) struct Use {
     pub pays: bool,
 }
 
-/// Who used a payment's authorization from a block on; `None` if nobody did.
+/// Who used or canceled a payment's authorization from a block on; `None` if nobody did.
 ///
 /// # Errors
 /// The nodes did not answer.

@@ -181,7 +181,8 @@ fn headers_are_a_secret_of_a_network_with_a_facilitator() {
 
 #[test]
 fn our_own_facilitator_serves_what_we_settle() {
-    let facilitator = json!({ "path": "/facilitator", "open": true, "pay_to": [PAY_TO] });
+    let facilitator = json!({ "path": "/facilitator", "open": true, "pay_to": [PAY_TO],
+        "daily_spend": { DEVNET: "1" } });
     let good = with(&[
         ("/NETWORKS/eip155:84532/facilitator", json!(URL)),
         ("/FACILITATOR", facilitator.clone()),
@@ -189,10 +190,12 @@ fn our_own_facilitator_serves_what_we_settle() {
     let read = config(&good);
     let account = read.facilitator.as_ref().unwrap().accounts().next().unwrap();
     assert_eq!([account.may_use(0), account.may_use(1)], [false, true]);
-    for (member, value) in [("networks", json!([BASE])), ("daily_spend", json!({ BASE: "1" }))] {
+    for (member, value) in
+        [("networks", json!([DEVNET, BASE])), ("daily_spend", json!({ BASE: "1", DEVNET: "1" }))]
+    {
         let bad = changed(good.clone(), &[(&format!("/FACILITATOR/{member}"), value)]);
         let found = faults(&bad);
-        let [(key, problem)] = found.as_slice() else { panic!("{found:?}") };
+        let [(key, problem), ..] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!(key, "FACILITATOR");
         assert!(problem.contains("another facilitator settles"), "{problem}");
     }
