@@ -232,7 +232,8 @@ impl<H: Host> EvmLane<H> {
         }
         let gas = preview.gas.unwrap_or(most_gas(good.len()));
         // From here to the journal there is no await.
-        let good = self.within_their_limits(good, preview.fees.worst_cost(gas));
+        let cost = cost_of_each(preview.fees, gas, good.len());
+        let good = self.within_their_limits(good, cost);
         let over_budget = self.is_over_budget(preview.fees.worst_cost(gas));
         let written = if over_budget {
             Ok(None)
@@ -259,34 +260,26 @@ impl<H: Host> EvmLane<H> {
         }
     }
 
-    /// The payments whose accounts still have their shares of what a
-    /// transaction may cost, in wei, which are set aside.
+    /// The payments whose accounts still have as much as each may cost, in wei,
+    /// which is set aside.
     fn within_their_limits(&self, batch: Vec<Waiting>, cost: u128) -> Vec<Waiting> {
-        let mut batch = self.still_held(batch);
-        loop {
-            // Fewer payments have larger shares.
-            let (share, before) = (share_of(cost, batch.len()), batch.len());
-            let mut fit = vec![];
-            for waiting in batch {
-                let request = &waiting.job.request;
-                let outcome = match self.shared.hold(request, share, &self.limits) {
-                    Ok(true) => {
-                        fit.push(waiting);
-                        continue;
-                    }
-                    Ok(false) => {
-                        let freed = self.shared.release(&request.payment, request.ticket);
-                        freed.map(|()| Outcome::LimitReached)
-                    }
-                    Err(error) => Err(error),
-                };
-                let _ = waiting.done.send(outcome);
-            }
-            if fit.len() == before {
-                return fit;
-            }
-            batch = fit;
+        let mut fit = vec![];
+        for waiting in self.still_held(batch) {
+            let request = &waiting.job.request;
+            let outcome = match self.shared.hold(request, cost, &self.limits) {
+                Ok(true) => {
+                    fit.push(waiting);
+                    continue;
+                }
+                Ok(false) => {
+                    let freed = self.shared.release(&request.payment, request.ticket);
+                    freed.map(|()| Outcome::LimitReached)
+                }
+                Err(error) => Err(error),
+            };
+            let _ = waiting.done.send(outcome);
         }
+        fit
     }
 
     /// A batch without the payments whose claims were taken over while they
@@ -398,6 +391,13 @@ impl<H: Host> EvmLane<H> {
 fn most_gas(payments: usize) -> u64 {
     let payments = u64::try_from(payments).unwrap_or(u64::MAX);
     GAS_PER_TRANSACTION.saturating_add(GAS_PER_PAYMENT.saturating_mul(payments))
+}
+
+/// The most that each of several payments may cost, in wei, whichever of the
+/// others stay behind: each has a whole transaction's own gas in it.
+fn cost_of_each(fees: Fees, gas: u64, payments: usize) -> u128 {
+    let alone = fees.worst_cost(GAS_PER_TRANSACTION);
+    share_of(fees.worst_cost(gas), payments).saturating_add(alone)
 }
 
 /// The call that settles these payments: plain for one, Multicall3 for more.

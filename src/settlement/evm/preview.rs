@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{EvmLane, most_gas};
+use super::{EvmLane, cost_of_each, most_gas};
 use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, json_rpc};
 use crate::protocol::Reason;
 use crate::rpc::{Call, READ_TIMEOUT, Reply, Unavailable};
@@ -119,7 +119,7 @@ impl<H: Host> EvmLane<H> {
             }
         };
         let gas = preview.gas.unwrap_or(most_gas(1));
-        let cost = preview.fees.worst_cost(gas);
+        let cost = cost_of_each(preview.fees, gas, 1);
         Ok(match preview.facts.first().map(|facts| evm::refusal(facts, payment)) {
             Some(None) if gas > most_gas(1) => Verdict::Invalid(Reason::EvmSimulationFailed),
             Some(None)
