@@ -38,6 +38,13 @@ fn assert_bought_once(world: &World, payment: &Payment) {
     assert!(world.tables.entries().is_empty());
 }
 
+fn pending_in(transaction: &str) -> Does {
+    let answer = json!({
+        "success": false, "errorReason": "settlement_pending", "transaction": transaction,
+    });
+    Does::Says(200, answer)
+}
+
 fn says(reason: &str) -> Does {
     Does::Says(200, json!({ "success": false, "errorReason": reason, "transaction": "" }))
 }
@@ -604,4 +611,18 @@ fn what_was_on_disk_before_there_were_facilitators_still_reads() {
     let text = serde_json::to_string(&settle_request(&payment(1), &claim)).unwrap();
     let read: edge402::settlement::SettleRequest = serde_json::from_str(&text).unwrap();
     assert!(read.remote.is_some());
+}
+
+#[test]
+fn a_transaction_that_is_pending_is_told_to_who_asks() {
+    for with_nodes in [false, true] {
+        let (world, facilitator) = world(with_nodes);
+        let payment = payment(1);
+        let says = ["0x1", "0x1", "0x1", "0x2", "0x2"].map(pending_in);
+        facilitator.settles.borrow_mut().extend(says);
+        assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Pending("0x2".into()));
+        let Answer::Delivered(settlement) = facilitator.buy_now(&payment, "a") else { panic!() };
+        assert_eq!(world.chain.borrow().transfers[0].transaction, settlement.transaction);
+        assert_bought_once(&world, &payment);
+    }
 }

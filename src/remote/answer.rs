@@ -41,6 +41,11 @@ pub enum Settled {
     },
     /// The request was turned away at the door: it did nothing.
     NotTaken(u16),
+    /// It was sent, in this transaction, and the chain has not spoken.
+    Pending {
+        /// The hash or signature.
+        transaction: String,
+    },
     /// Nobody knows: for the log.
     Unclear(String),
 }
@@ -78,6 +83,11 @@ impl Settled {
             }
             Some(false) => {
                 let code = word(answer.get("errorReason").or_else(|| answer.get("error")));
+                if let (Some(transaction), true) =
+                    (transaction, code == Reason::SettlementPending.code())
+                {
+                    return Self::Pending { transaction: transaction.to_owned() };
+                }
                 match final_reason(&code, transaction.is_some()) {
                     Some(reason) => Self::Refused { reason, code },
                     None => Self::Unclear(code),
@@ -126,7 +136,12 @@ fn reason_of(code: &str) -> Option<Reason> {
         "invalid_exact_evm_payload_authorization_value"
         | "invalid_exact_evm_authorization_value" => Some(Reason::EvmValueMismatch),
         _ => Reason::from_code(code).filter(|reason| {
-            !matches!(reason, Reason::SettlementPending | Reason::UnexpectedSettleError)
+            !matches!(
+                reason,
+                Reason::SettlementPending
+                    | Reason::UnexpectedSettleError
+                    | Reason::UnexpectedVerifyError
+            )
         }),
     }
 }
@@ -188,6 +203,16 @@ mod tests {
     }
 
     #[test]
+    fn a_transaction_that_is_pending_is_told() {
+        let pending = |transaction: &str| {
+            settled(&json!({ "success": false, "errorReason": "settlement_pending",
+                "transaction": transaction }))
+        };
+        assert_eq!(pending(HASH), Settled::Pending { transaction: HASH.into() });
+        assert!(matches!(pending(""), Settled::Unclear(_)));
+    }
+
+    #[test]
     fn what_is_not_plain_is_unclear() {
         for answer in [
             json!(null),
@@ -201,7 +226,6 @@ mod tests {
             json!({ "success": true, "transaction": "a".repeat(129) }),
             json!({ "success": true, "transaction": HASH, "network": "base" }),
             json!({ "success": false }),
-            json!({ "success": false, "errorReason": "settlement_pending", "transaction": HASH }),
             json!({ "success": false, "errorReason": "unexpected_settle_error" }),
             json!({ "success": false, "errorReason": "transaction_failed", "transaction": "" }),
             json!({ "success": false, "errorReason": "invalid_exact_evm_transaction_failed" }),

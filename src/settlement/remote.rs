@@ -257,6 +257,14 @@ impl<H: Host> RemoteLane<H> {
             }
             Settled::Refused { code, .. } => code,
             Settled::NotTaken(status) => format!("status {status}"),
+            Settled::Pending { transaction } => {
+                // Whoever asks meanwhile is told this one.
+                if entry.transaction != transaction {
+                    entry.transaction.clone_from(&transaction);
+                    self.shared.store.submit(entry, &[])?;
+                }
+                format!("{transaction} is pending")
+            }
             Settled::Unclear(why) => why,
         };
         self.log(&format!("{id}: settle is unclear: {why}"));

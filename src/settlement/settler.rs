@@ -91,7 +91,7 @@ impl<H: Host> Settler<H> {
                 Claim::InFlight if now >= deadline => {
                     return Ok(match known.map(|known| known.state) {
                         Some(State::Submitted { transaction, .. }) => {
-                            ClaimReply::Pending { transaction }
+                            ClaimReply::Pending { transaction: shared.latest_of(transaction)? }
                         }
                         _ => ClaimReply::Busy,
                     });

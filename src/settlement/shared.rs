@@ -205,6 +205,14 @@ impl<H: Host> Shared<H> {
         ))
     }
 
+    /// The transaction that a journal entry of this name is now: the latest of
+    /// its versions, or what a facilitator has said.
+    pub fn latest_of(&self, name: String) -> Result<String, StoreError> {
+        let entries = self.store.open_entries()?;
+        let entry = entries.into_iter().find(|entry| entry.id == name);
+        Ok(entry.map_or(name, |entry| entry.transaction))
+    }
+
     /// Waits for the end of a payment that is submitted, or for as long as a
     /// request can wait.
     pub async fn outcome_of(&self, payment: &str) -> Result<Outcome, StoreError> {
@@ -216,7 +224,7 @@ impl<H: Host> Shared<H> {
                 Some(State::Settled(settlement)) => return Ok(Outcome::Settled(settlement)),
                 Some(State::Failed { reason }) => return Ok(refused(reason)),
                 Some(State::Submitted { transaction, .. }) if now >= deadline => {
-                    return Ok(Outcome::Pending { transaction });
+                    return Ok(Outcome::Pending { transaction: self.latest_of(transaction)? });
                 }
                 Some(State::Submitted { .. }) => {
                     let limit = Duration::from_secs(deadline.since(now));

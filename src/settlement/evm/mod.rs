@@ -156,7 +156,9 @@ impl<H: Host> EvmLane<H> {
         Ok(match self.shared.store.payment(id)?.map(|record| record.state) {
             Some(State::Settled(settlement)) => Outcome::Settled(settlement),
             Some(State::Failed { reason }) => Outcome::Failed { reason, transaction: None },
-            Some(State::Submitted { transaction, .. }) => Outcome::Pending { transaction },
+            Some(State::Submitted { transaction, .. }) => {
+                Outcome::Pending { transaction: self.shared.latest_of(transaction)? }
+            }
             Some(State::Claimed { .. }) | None => Outcome::Unavailable,
         })
     }
