@@ -8,7 +8,7 @@ mod page;
 
 use serde_json::value::RawValue;
 
-use crate::config::{Config, Loaded, Method, Offer, Origin, PaymentIdentifier, Route};
+use crate::config::{Config, Loaded, Method, Network, Offer, Origin, PaymentIdentifier, Route};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::exact::{self, VerifiedPayment};
@@ -164,6 +164,10 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
                      16 to 128 of a-z A-Z 0-9 _ -",
                 );
             }
+            // Its offer is not withdrawn: nobody can say now what it is.
+            if config.networks.iter().any(|it| !it.is_on_offer() && names(it, &payment)) {
+                return Decision::Closed;
+            }
             match check(config, route, payment, now) {
                 Ok(Checked { offer, payment, payload, has_lapsed }) => {
                     Decision::Purchase(Box::new(Purchase {
@@ -208,6 +212,14 @@ struct Checked {
     has_lapsed: bool,
 }
 
+/// Whether a payment is on this network, as its version calls it.
+fn names(network: &Network, payment: &PaymentPayload) -> bool {
+    match payment.version {
+        Version::V1 => network.v1_name == Some(payment.network.as_str()),
+        Version::V2 => network.id.to_string() == payment.network,
+    }
+}
+
 /// Checks a payment against our own requirements for a route, never against
 /// what the client claims to have accepted.
 fn check(
@@ -219,12 +231,8 @@ fn check(
     if payment.scheme != EXACT {
         return Err((Reason::InvalidScheme, None));
     }
-    let is_for = |offer: &Offer| match payment.version {
-        Version::V1 => offer.v1.as_ref().is_some_and(|v1| v1.network == payment.network),
-        Version::V2 => {
-            config.networks.get(offer.network).is_some_and(|n| n.id.to_string() == payment.network)
-        }
-    };
+    let is_for =
+        |offer: &Offer| config.networks.get(offer.network).is_some_and(|it| names(it, &payment));
     let (number, offer) = route
         .offers
         .iter()

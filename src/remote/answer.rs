@@ -68,8 +68,10 @@ impl Verdict {
 
 impl Settled {
     pub(super) fn read(status: u16, answer: &Value, network: ChainId) -> Self {
-        let first =
-            |names: [&str; 2]| names.into_iter().find_map(|name| answer.get(name)?.as_str());
+        let first = |names: [&str; 2]| {
+            let texts = names.into_iter().filter_map(|name| answer.get(name)?.as_str());
+            texts.into_iter().find(|text| !text.is_empty())
+        };
         let transaction = first(["transaction", "txHash"]).filter(|text| is_transaction(text));
         match answer.get("success").and_then(Value::as_bool) {
             Some(true) if (200..300).contains(&status) => {
@@ -93,9 +95,10 @@ impl Settled {
                     None => Self::Unclear(code),
                 }
             }
-            // At the door, before anybody looked at the payment. Not so 400:
-            // some facilitators say that of any error, after sending too.
-            None if matches!(status, 401 | 403 | 404 | 405 | 413 | 429) => Self::NotTaken(status),
+            // At the door, before anybody looked at the payment. Not so 400 and
+            // 429: some facilitators say that of any error, or pass on what
+            // their node said, after sending too.
+            None if matches!(status, 401 | 403 | 404 | 405 | 413) => Self::NotTaken(status),
             Some(true) | None => Self::Unclear(format!("status {status}")),
         }
     }
@@ -133,6 +136,10 @@ fn reason_of(code: &str) -> Option<Reason> {
         "invalid_exact_evm_insufficient_balance" => Some(Reason::InsufficientFunds),
         "invalid_exact_evm_network_mismatch" => Some(Reason::InvalidNetwork),
         "unsupported_scheme" => Some(Reason::InvalidScheme),
+        // In Faremeter's words, and in those of the token, which some pass on.
+        _ if code.contains("already used") || code.contains("used or canceled") => {
+            Some(Reason::EvmNonceUsed)
+        }
         "invalid_exact_evm_payload_authorization_value"
         | "invalid_exact_evm_authorization_value" => Some(Reason::EvmValueMismatch),
         _ => Reason::from_code(code).filter(|reason| {
@@ -241,11 +248,11 @@ mod tests {
     fn a_status_counts_where_there_is_no_verdict() {
         let good = json!({ "success": true, "transaction": HASH });
         let bad = json!({ "success": false, "errorReason": "insufficient_funds" });
-        for status in [401, 403, 404, 405, 413, 429] {
+        for status in [401, 403, 404, 405, 413] {
             let read = Settled::read(status, &json!({ "error": "no" }), BASE);
             assert_eq!(read, Settled::NotTaken(status));
         }
-        for status in [301, 302, 400, 402, 408, 409, 422, 500, 502, 503, 504] {
+        for status in [301, 302, 400, 402, 408, 409, 422, 429, 500, 502, 503, 504] {
             let read = Settled::read(status, &Value::Null, BASE);
             assert!(matches!(read, Settled::Unclear(_)), "{status}: {read:?}");
             let read = Settled::read(status, &good, BASE);

@@ -171,6 +171,10 @@ impl Sequence<'_> {
                 self.release().await;
                 self.refused(Reason::DuplicateSettlement).await
             }
+            // Not the payment's fault: it may be sent again.
+            (_, Ok(ClaimReply::Refused(Reason::UnexpectedSettleError))) => {
+                respond::try_again("send the same payment again; it is charged once at most")
+            }
             (_, Ok(ClaimReply::Refused(reason))) => self.refused(reason).await,
             (_, Ok(ClaimReply::Pending { transaction })) => self.pending(transaction).await,
             (_, Ok(ClaimReply::IdentifierTaken)) => respond::error(

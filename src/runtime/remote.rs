@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use futures_channel::oneshot;
 use futures_util::future::join_all;
 use serde_json::value::RawValue;
 use worker::{Context, Env, console_error};
@@ -65,14 +66,13 @@ pub async fn with_facts(app: Rc<App>, env: &Env, context: &Context, head: &Reque
         return app;
     }
     ASKED_MS.set(now);
-    if needs_facts {
-        return refresh(app, env.clone()).await;
-    }
     let (current, env) = (Rc::clone(&app), env.clone());
+    let (tell, told) = oneshot::channel();
+    // It goes on when who asked first has hung up: others want to know, too.
     context.wait_until(async move {
-        refresh(current, env).await;
+        let _ = tell.send(refresh(current, env).await);
     });
-    app
+    if needs_facts { told.await.unwrap_or(app) } else { app }
 }
 
 /// Asks every facilitator. What one of them has said before stands until it

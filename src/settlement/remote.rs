@@ -8,7 +8,7 @@
 //! first request may have settled what the second can't any more.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,16 +21,17 @@ use crate::evm::{self, json_rpc};
 use crate::exact::VerifiedPayment;
 use crate::protocol::{ChainId, Reason};
 use crate::remote::{Facilitator, Settled, Verdict, idempotency_key};
-use crate::rpc::{Call, Nodes, READ_TIMEOUT};
+use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
 use crate::time::UnixSeconds;
 
 /// What the names of a facilitator's journal entries begin with: no
 /// transaction is known yet, but a state wants a name.
 const PREFIX: &str = "remote/";
 
-/// How many payments may be at the facilitator at once, and how many of those
-/// may be repeats that the alarm makes.
-const IN_AIR_MAX: usize = 64;
+/// How many payments may be followed at once, how many of them may be of one
+/// payer, and how many the alarm takes up each time.
+const IN_AIR_MAX: usize = 256;
+const IN_AIR_PER_PAYER: usize = 8;
 const RESUMED_MAX: usize = 32;
 
 /// How long to wait before each repeat, in seconds; the last goes for all
@@ -49,8 +50,10 @@ const END_MARGIN: u64 = 120;
 /// authorization, in seconds: nodes may be slow to tell, too.
 const UNCLEAR_SECONDS: u64 = 600;
 
-/// How far before the first unclear answer the chain is looked at, in blocks.
+/// How far the chain is looked back at in one step, in blocks; each step is
+/// four times as long as the last.
 const LOOK_BACK_BLOCKS: u64 = 500;
+const LOOK_BACK_STEPS: u32 = 8;
 
 /// How far the chain's clock may be behind ours, in seconds, for what it holds
 /// to be later than our request.
@@ -76,8 +79,10 @@ pub struct RemoteLane<H: Host> {
     facilitator: Facilitator,
     /// The seller's own nodes, to ask what became of a payment. EVM only.
     nodes: Option<Rc<Nodes<H::Transport>>>,
-    /// The journal entries that somebody follows.
-    in_air: RefCell<HashSet<String>>,
+    /// The journal entries that somebody follows, and whose payments they are.
+    in_air: RefCell<HashMap<String, String>>,
+    /// The entries that the alarm took up, in the order in which it did.
+    resumed: RefCell<Vec<String>>,
 }
 
 /// What the chain says of a payment whose settling is unclear.
@@ -113,7 +118,15 @@ impl<H: Host> RemoteLane<H> {
         nodes: Option<Rc<Nodes<H::Transport>>>,
     ) -> Rc<Self> {
         let http = shared.host.transport();
-        Rc::new(Self { shared, http, network, facilitator, nodes, in_air: RefCell::default() })
+        Rc::new(Self {
+            shared,
+            http,
+            network,
+            facilitator,
+            nodes,
+            in_air: RefCell::default(),
+            resumed: RefCell::default(),
+        })
     }
 
     /// Has a payment settled that the facilitator has found good since it was
@@ -124,7 +137,8 @@ impl<H: Host> RemoteLane<H> {
             self.log("no request for the facilitator");
             return self.let_go(&job);
         };
-        if self.in_air.borrow().len() >= IN_AIR_MAX {
+        let payer = job.payment.payer();
+        if !self.has_room_for(&payer) {
             self.log("too much in the air");
             return self.let_go(&job);
         }
@@ -150,7 +164,7 @@ impl<H: Host> RemoteLane<H> {
         self.shared.host.wake_in(WAKE_SECONDS);
         // If the process dies from here on, the journal has the request: the
         // next life makes it again, and takes a refusal for no answer.
-        self.start(entry, true);
+        self.start(entry, payer, true);
         self.shared.outcome_of(&id).await
     }
 
@@ -178,12 +192,18 @@ impl<H: Host> RemoteLane<H> {
     }
 
     /// Takes up what a crash, or the end of everybody's patience, left open.
-    pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
-        for entry in entries {
-            let in_air = self.in_air.borrow().len();
-            if in_air < RESUMED_MAX && !self.in_air.borrow().contains(&entry.id) {
-                self.start(entry, false);
-            }
+    ///
+    /// Each has its turn: first those that were not taken up yet, then those
+    /// whose turn was longest ago.
+    pub(super) fn resume(self: &Rc<Self>, mut entries: Vec<JournalEntry>) {
+        entries.retain(|entry| !self.in_air.borrow().contains_key(&entry.id));
+        let mut resumed = self.resumed.borrow_mut();
+        resumed.retain(|id| entries.iter().any(|entry| entry.id == *id));
+        entries.sort_by_key(|entry| resumed.iter().position(|id| *id == entry.id));
+        for entry in entries.into_iter().take(RESUMED_MAX) {
+            resumed.retain(|id| *id != entry.id);
+            resumed.push(entry.id.clone());
+            self.start(entry, String::new(), false);
         }
     }
 
@@ -198,8 +218,16 @@ impl<H: Host> RemoteLane<H> {
         Ok(Outcome::Unavailable)
     }
 
-    fn start(self: &Rc<Self>, entry: JournalEntry, is_first: bool) {
-        self.in_air.borrow_mut().insert(entry.id.clone());
+    /// Whether one more payment of this payer may be followed. What a stranger
+    /// can have followed without having the money must be little.
+    fn has_room_for(&self, payer: &str) -> bool {
+        let in_air = self.in_air.borrow();
+        let of_payer = in_air.values().filter(|other| *other == payer).count();
+        in_air.len() < IN_AIR_MAX && of_payer < IN_AIR_PER_PAYER
+    }
+
+    fn start(self: &Rc<Self>, entry: JournalEntry, payer: String, is_first: bool) {
+        self.in_air.borrow_mut().insert(entry.id.clone(), payer);
         let lane = Rc::clone(self);
         self.shared.host.spawn(async move { lane.follow(entry, is_first).await });
     }
@@ -251,7 +279,7 @@ impl<H: Host> RemoteLane<H> {
                 return Ok(true);
             }
             Settled::NotTaken(status) if is_first => {
-                self.log(&format!("settle: status {status}"));
+                self.log(&format!("{id} of {}: settle: status {status}", payment.payer()));
                 self.shared.withdraw(entry, &id)?;
                 return Ok(true);
             }
@@ -275,21 +303,31 @@ impl<H: Host> RemoteLane<H> {
             Look::Elsewhere => Fate::NotPaid(Reason::EvmNonceUsed),
             // It can't land any more, and didn't.
             Look::Unused if is_over(END_MARGIN) => Fate::NotPaid(Reason::EvmValidBefore),
-            Look::Used if is_over(UNCLEAR_SECONDS) => Fate::NotPaid(Reason::EvmNonceUsed),
+            // Nobody can tell, or nobody tells.
             Look::Silent if is_over(END_MARGIN) && self.nodes_of(&payment).is_none() => {
-                self.log(&format!(
-                    "{id} of {} ended unclear: ask the facilitator whether it has settled it",
-                    payment.payer()
-                ));
-                Fate::NotPaid(Reason::UnexpectedSettleError)
+                self.ends_unclear(&id, &payment)
+            }
+            Look::Used | Look::Silent if is_over(UNCLEAR_SECONDS) => {
+                self.ends_unclear(&id, &payment)
             }
             Look::Unused | Look::Used | Look::Silent => return Ok(false),
         };
         if let Fate::NotPaid(reason) = &fate {
             self.log(&format!("{id} of {}: {reason}", payment.payer()));
+            self.shared.note_failure(&payment.payer());
         }
         self.close(entry, id, fate)?;
         Ok(true)
+    }
+
+    /// The end of a payment of which nobody knows whether it was made. Only the
+    /// seller can find out.
+    fn ends_unclear(&self, id: &str, payment: &VerifiedPayment) -> Fate {
+        let payer = payment.payer();
+        self.log(&format!(
+            "{id} of {payer} ended unclear: ask the facilitator whether it has settled it"
+        ));
+        Fate::NotPaid(Reason::UnexpectedSettleError)
     }
 
     fn close(&self, entry: &JournalEntry, id: String, fate: Fate) -> Result<(), StoreError> {
@@ -317,17 +355,15 @@ impl<H: Host> RemoteLane<H> {
         claimed_at: UnixSeconds,
     ) -> Result<Look, StoreError> {
         let Some((nodes, payment)) = self.nodes_of(payment) else { return Ok(Look::Silent) };
+        let earliest = claimed_at.0.max(entry.written_at.0.saturating_sub(CLOCK_LAG));
         if entry.seen_block == 0 {
-            let call = Call::new("eth_blockNumber", json!([]));
-            let Ok(Ok(number)) = nodes.ask_once(&call, READ_TIMEOUT).await else {
+            let Some(block) = block_before(nodes, earliest).await else {
                 return Ok(Look::Silent);
             };
-            let Some(number) = json_rpc::parse_u64(&number) else { return Ok(Look::Silent) };
-            entry.seen_block = number.saturating_sub(LOOK_BACK_BLOCKS).max(1);
+            entry.seen_block = block.max(1);
             // Later looks begin where this one did.
             self.shared.store.submit(entry, &[])?;
         }
-        let earliest = claimed_at.0.max(entry.written_at.0.saturating_sub(CLOCK_LAG));
         Ok(match find_use(nodes, payment, entry.seen_block).await {
             Ok(Some(found)) if found.pays && found.time >= earliest => Look::Paid(found.hash),
             Ok(Some(_)) => Look::Elsewhere,
@@ -347,6 +383,24 @@ impl<H: Host> RemoteLane<H> {
     fn log(&self, line: &str) {
         self.shared.host.log(&format!("{} by {}: {line}", self.network, self.facilitator.host()));
     }
+}
+
+/// A block that is older than a time, and not much older. The nodes may have
+/// been silent for long, so it is found by the blocks' own times.
+async fn block_before<T: Transport>(nodes: &Nodes<T>, time: u64) -> Option<u64> {
+    let latest = Call::new("eth_blockNumber", json!([]));
+    let latest = nodes.ask_once(&latest, READ_TIMEOUT).await.ok()?.ok()?;
+    let latest = json_rpc::parse_u64(&latest)?;
+    for step in 0..LOOK_BACK_STEPS {
+        let number = latest.saturating_sub(LOOK_BACK_BLOCKS << (2 * step));
+        let call =
+            Call::new("eth_getBlockByNumber", json!([json_rpc::quantity(number.into()), false]));
+        let block = nodes.ask_again(&call, READ_TIMEOUT).await.ok()?.ok()?;
+        if number == 0 || json_rpc::parse_u64(block.get("timestamp")?)? < time {
+            return Some(number);
+        }
+    }
+    None
 }
 
 /// The entries that are a facilitator's, and the others.
