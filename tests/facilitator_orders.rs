@@ -320,6 +320,28 @@ fn an_open_facilitator_pays_its_own_list_only() {
 }
 
 #[test]
+fn a_facilitator_that_sells_nothing_needs_nobody_to_pay() {
+    let alone = |settings: &mut Settings| {
+        settings.origin = Some(json!("none"));
+        settings.networks = Some(json!({
+            EVM: { "rpc": ["https://evm.example"] }, SOLANA: { "rpc": ["https://solana.example"] },
+        }));
+    };
+    assert_eq!(faults(alone), "");
+    let sells = faults(|settings| {
+        alone(settings);
+        settings.routes = Some(json!([{ "pattern": "/a", "price": "$1" }]));
+    });
+    for expected in [
+        "ORIGIN: is \"none\", so there is nothing to sell: ROUTES must be []",
+        "NETWORKS.\"eip155:84532\".pay_to: is needed: the address that is paid",
+        "NETWORKS.\"solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1\".pay_to: is needed",
+    ] {
+        assert!(sells.contains(expected), "{expected}: {sells}");
+    }
+}
+
+#[test]
 fn accepts_are_completed_and_others_left_out() {
     let config = config();
     let account = account_of(config.facilitator.as_ref().unwrap(), Some("Bearer one")).unwrap();

@@ -515,7 +515,7 @@ fn nodes_that_tell_nothing_do_not_keep_a_payment_open_forever() {
     let payment = payment(1);
     facilitator.settles.borrow_mut().push_back(Does::WellButSilent);
     facilitator.settles.borrow_mut().extend(vec![says(USED); 2_000]);
-    world.faults.borrow_mut().extend([Fault::Unreachable; 20_000]);
+    world.faults.borrow_mut().extend(vec![Fault::Unreachable; 20_000]);
     assert!(is_pending(&facilitator.buy_now(&payment, "a")));
     world.run_for(2 * LONG_AFTER);
     assert!(world.tables.entries().is_empty());

@@ -38,6 +38,8 @@ pub enum Origin {
     Zone,
     /// A site at another host.
     Url(OriginUrl),
+    /// Nowhere: the Worker is a facilitator and nothing else.
+    None,
 }
 
 /// The URL of an origin: its scheme and host, and a path that goes in front

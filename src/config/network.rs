@@ -53,8 +53,8 @@ pub enum Chain {
     Evm {
         /// The token's EIP-712 domain; the token is its verifying contract.
         domain: evm::Domain,
-        /// Who is paid.
-        pay_to: evm::Address,
+        /// Who is paid for what the routes sell.
+        pay_to: Option<evm::Address>,
     },
     /// A Solana cluster.
     Solana {
@@ -63,7 +63,7 @@ pub enum Chain {
         /// The program that the token belongs to.
         token_program: solana::TokenProgram,
         /// Who is paid: the owner of the associated token account.
-        pay_to: solana::Pubkey,
+        pay_to: Option<solana::Pubkey>,
     },
 }
 
@@ -95,6 +95,8 @@ pub(super) struct Elsewhere {
     pub headers: Option<Headers>,
     /// What its facilitator has said of itself.
     pub facts: RemoteFacts,
+    /// Whether anything is sold, so that somebody must be paid.
+    pub sells: bool,
 }
 
 impl Network {
@@ -120,7 +122,7 @@ impl Network {
             return None;
         };
         let faults_before = faults.0.len();
-        let Elsewhere { rpc, headers, facts } = elsewhere;
+        let Elsewhere { rpc, headers, facts, sells } = elsewhere;
         let (facilitator, fallback) = read_facilitators(&fields, id, headers, facts, faults);
         let rpc = match rpc {
             Some(urls) => urls,
@@ -149,6 +151,9 @@ impl Network {
             ChainId::Evm(chain_id) => read_evm(&fields, chain_id, &token, faults),
             ChainId::Solana(_) => read_solana(&fields, &token, faults),
         };
+        if sells && !fields.has("pay_to") {
+            fields.fault("pay_to", "is needed: the address that is paid", faults);
+        }
         let known = id.known();
         let network = Self {
             id,
@@ -276,7 +281,7 @@ fn read_evm(
 ) -> Option<Chain> {
     let asset = token.asset.as_deref();
     let verifying_contract = asset.and_then(|text| evm_address(fields, "asset", text, faults));
-    let pay_to = fields.needed("pay_to", "the address that is paid", faults);
+    let pay_to = fields.text("pay_to", faults);
     let pay_to = pay_to.and_then(|text| evm_address(fields, "pay_to", text, faults));
     let mut named = |member: &str, known: Option<&str>| {
         let value = fields.words(member, faults);
@@ -301,7 +306,7 @@ fn read_evm(
             chain_id,
             verifying_contract: verifying_contract?,
         },
-        pay_to: pay_to?,
+        pay_to,
     })
 }
 
@@ -325,7 +330,7 @@ fn evm_address(
 fn read_solana(fields: &Fields<'_>, token: &Token, faults: &mut Faults) -> Option<Chain> {
     let asset = token.asset.as_deref();
     let mint = asset.and_then(|text| solana_address(fields, "asset", text, faults));
-    let pay_to = fields.needed("pay_to", "the address that is paid", faults);
+    let pay_to = fields.text("pay_to", faults);
     let pay_to = pay_to.and_then(|text| solana_address(fields, "pay_to", text, faults));
     if fields.has("version") {
         fields.fault("version", "is for EVM chains only", faults);
@@ -338,7 +343,7 @@ fn read_solana(fields: &Fields<'_>, token: &Token, faults: &mut Faults) -> Optio
             None
         }
     };
-    Some(Chain::Solana { mint: mint?, token_program: token_program?, pay_to: pay_to? })
+    Some(Chain::Solana { mint: mint?, token_program: token_program?, pay_to })
 }
 
 fn solana_address(

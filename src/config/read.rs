@@ -47,10 +47,17 @@ pub struct Settings {
     pub missing_bindings: Vec<&'static str>,
 }
 
+impl Settings {
+    /// Whether anything is sold.
+    fn sells(&self) -> bool {
+        self.routes.as_ref().and_then(Value::as_array).is_none_or(|routes| !routes.is_empty())
+    }
+}
+
 /// Reads the configuration: as much of it as can be read, and every fault.
 pub fn read(settings: &Settings) -> Loaded {
     let mut faults = Faults::default();
-    let origin = read_origin(settings.origin.as_ref(), &mut faults);
+    let origin = read_origin(settings.origin.as_ref(), settings.sells(), &mut faults);
     let entries = read_route_entries(settings.routes.as_ref(), &mut faults);
     let patterns = entries.as_ref().and_then(|entries| {
         let patterns = entries.iter().map(RouteEntry::protects);
@@ -133,12 +140,17 @@ fn find_mislisted(routes: &[Route], patterns: &PatternSet, faults: &mut Faults) 
     }
 }
 
-fn read_origin(value: Option<&Value>, faults: &mut Faults) -> Option<Origin> {
+fn read_origin(value: Option<&Value>, sells: bool, faults: &mut Faults) -> Option<Origin> {
     let expected = "must be \"assets\", \"service\", \"zone\", or the URL of a site, https://…";
     match value.and_then(Value::as_str) {
         Some("assets") => Some(Origin::Assets),
         Some("service") => Some(Origin::Service),
         Some("zone") => Some(Origin::Zone),
+        Some("none") if !sells => Some(Origin::None),
+        Some("none") => {
+            faults.add("ORIGIN", "is \"none\", so there is nothing to sell: ROUTES must be []");
+            None
+        }
         Some(url) if is_http_url(url) && !url.contains(['?', '#', '@']) => {
             let parts = crate::path::UrlParts::of(url);
             Some(Origin::Url(OriginUrl {
@@ -172,6 +184,7 @@ fn read_networks(settings: &Settings, faults: &mut Faults) -> Vec<Network> {
                 rpc: secret_urls.remove(name),
                 headers: headers.remove(name),
                 facts: facts.copied().unwrap_or_default(),
+                sells: settings.sells(),
             };
             Network::read(name, entry, elsewhere, faults)
         })

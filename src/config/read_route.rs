@@ -276,10 +276,12 @@ fn offer(
         Chain::Evm { domain, pay_to } => {
             extra.insert("name".into(), json!(domain.name));
             extra.insert("version".into(), json!(domain.version));
-            let terms = evm::Terms::new(domain.clone(), *pay_to, amount, timeout);
+            let pay_to = (*pay_to)?;
+            let terms = evm::Terms::new(domain.clone(), pay_to, amount, timeout);
             (Terms::Evm(terms), domain.verifying_contract.to_string(), pay_to.to_string())
         }
         Chain::Solana { mint, token_program, pay_to } => {
+            let pay_to = (*pay_to)?;
             let remote = network.facilitator.as_ref();
             let remote = remote.map(|it| [it.facts.fee_payer.unwrap_or(UNKNOWN_FEE_PAYER)]);
             let fee_payers = remote.as_ref().map_or(fee_payers, |one| one.as_slice());
@@ -291,7 +293,7 @@ fn offer(
                 mint: *mint,
                 token_program: *token_program,
                 decimals: network.decimals,
-                pay_to: *pay_to,
+                pay_to,
                 amount,
                 fee_payers: fee_payers.to_vec(),
                 memo: None,

@@ -5,7 +5,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{Headers, Request, RequestInit, RequestRedirect, Response};
 
 use super::head::RequestHead;
-use super::js;
+use super::{js, respond};
 use crate::config::{Origin, OriginUrl};
 use crate::gate::Head as _;
 use crate::gate::grant::{GRANT_HEADER, cookies_without_grants, may_hold_grants};
@@ -78,7 +78,7 @@ fn without(names: &[&str], request: &Request) -> worker::Result<Request> {
 fn target(origin: &Origin, parts: &UrlParts<'_>, path: &CanonicalPath) -> String {
     let (host, base) = match origin {
         Origin::Url(OriginUrl { origin, base }) => (origin.as_str(), base.as_str()),
-        Origin::Assets | Origin::Service | Origin::Zone => (parts.origin, ""),
+        Origin::Assets | Origin::Service | Origin::Zone | Origin::None => (parts.origin, ""),
     };
     format!("{host}{base}{}{}", path.as_str(), parts.query)
 }
@@ -95,6 +95,7 @@ async fn send(
         Origin::Assets => js::binding(env, "ASSETS")?,
         Origin::Service => js::binding(env, "ORIGIN_SERVICE")?,
         Origin::Zone | Origin::Url(_) => js_sys::global().into(),
+        Origin::None => return respond::error(404, "there is nothing here"),
     };
     let answer = match url {
         Some(url) => js::call(&fetcher, "fetch", &[&JsValue::from(url), request]).await?,

@@ -82,10 +82,13 @@ async fn refresh(app: Rc<App>, env: Env) -> Rc<App> {
     let asked = facilitators(config).map(|(network, facilitator)| async move {
         let (asset, pay_to) = match &network.chain {
             Chain::Evm { domain, pay_to } => {
-                (domain.verifying_contract.to_string(), pay_to.to_string())
+                (domain.verifying_contract.to_string(), pay_to.map(|it| it.to_string()))
             }
-            Chain::Solana { mint, pay_to, .. } => (mint.to_string(), pay_to.to_string()),
+            Chain::Solana { mint, pay_to, .. } => {
+                (mint.to_string(), pay_to.map(|it| it.to_string()))
+            }
         };
+        let pay_to = pay_to.unwrap_or_default();
         let facts = facilitator.ask_facts(&FetchTransport, network.id, &asset, &pay_to).await;
         if facts.is_none() {
             console_error!(
