@@ -1,4 +1,4 @@
-//! What the gate asks of a Settler, and what it is told.
+//! What the gate and the facilitator ask of a Settler, and what they are told.
 //!
 //! These cross a Durable Object binding as JSON. Only this Worker holds the
 //! binding; the Settler still verifies a payment again before it settles it.
@@ -75,7 +75,7 @@ pub struct SettleRequest {
     /// delivered once: to this request, or if the chain is too slow for it to
     /// the first that asks again.
     pub once: bool,
-    /// On whose account the fees go, if there is a limit to them.
+    /// On whose account the fees go, if somebody else's server asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// What a facilitator is asked to settle it with, where the network has
