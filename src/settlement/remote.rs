@@ -28,10 +28,10 @@ use crate::time::UnixSeconds;
 /// transaction is known yet, but a state wants a name.
 const PREFIX: &str = "remote/";
 
-/// How many payments may be followed at once, how many of them may be of one
-/// payer, and how many the alarm takes up each time.
+/// How many payments may be followed at once, how many unclear ones a payer may
+/// have among them, and how many the alarm takes up each time.
 const IN_AIR_MAX: usize = 256;
-const IN_AIR_PER_PAYER: usize = 8;
+const UNCLEAR_PER_PAYER: usize = 16;
 const RESUMED_MAX: usize = 32;
 
 /// How long to wait before each repeat, in seconds; the last goes for all
@@ -79,8 +79,8 @@ pub struct RemoteLane<H: Host> {
     facilitator: Facilitator,
     /// The seller's own nodes, to ask what became of a payment. EVM only.
     nodes: Option<Rc<Nodes<H::Transport>>>,
-    /// The journal entries that somebody follows, and whose payments they are.
-    in_air: RefCell<HashMap<String, String>>,
+    /// The journal entries that somebody follows, and who pays what is unclear.
+    in_air: RefCell<HashMap<String, Option<String>>>,
     /// The entries that the alarm took up, in the order in which it did.
     resumed: RefCell<Vec<String>>,
 }
@@ -164,7 +164,7 @@ impl<H: Host> RemoteLane<H> {
         self.shared.host.wake_in(WAKE_SECONDS);
         // If the process dies from here on, the journal has the request: the
         // next life makes it again, and takes a refusal for no answer.
-        self.start(entry, payer, true);
+        self.start(entry, true);
         self.shared.outcome_of(&id).await
     }
 
@@ -203,7 +203,7 @@ impl<H: Host> RemoteLane<H> {
         for entry in entries.into_iter().take(RESUMED_MAX) {
             resumed.retain(|id| *id != entry.id);
             resumed.push(entry.id.clone());
-            self.start(entry, String::new(), false);
+            self.start(entry, false);
         }
     }
 
@@ -222,12 +222,12 @@ impl<H: Host> RemoteLane<H> {
     /// can have followed without having the money must be little.
     fn has_room_for(&self, payer: &str) -> bool {
         let in_air = self.in_air.borrow();
-        let of_payer = in_air.values().filter(|other| *other == payer).count();
-        in_air.len() < IN_AIR_MAX && of_payer < IN_AIR_PER_PAYER
+        let of_payer = in_air.values().filter(|other| other.as_deref() == Some(payer)).count();
+        in_air.len() < IN_AIR_MAX && of_payer < UNCLEAR_PER_PAYER
     }
 
-    fn start(self: &Rc<Self>, entry: JournalEntry, payer: String, is_first: bool) {
-        self.in_air.borrow_mut().insert(entry.id.clone(), payer);
+    fn start(self: &Rc<Self>, entry: JournalEntry, is_first: bool) {
+        self.in_air.borrow_mut().insert(entry.id.clone(), None);
         let lane = Rc::clone(self);
         self.shared.host.spawn(async move { lane.follow(entry, is_first).await });
     }
@@ -296,6 +296,7 @@ impl<H: Host> RemoteLane<H> {
             Settled::Unclear(why) => why,
         };
         self.log(&format!("{id}: settle is unclear: {why}"));
+        self.in_air.borrow_mut().insert(entry.id.clone(), Some(payment.payer()));
         let now = self.shared.host.now();
         let is_over = |margin| now > record.expires_at.plus(margin);
         let fate = match self.look(entry, &payment, record.claimed_at).await? {
