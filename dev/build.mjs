@@ -29,6 +29,7 @@ export async function build({ quiet = false } = {}) {
   if (fresh) {
     await run(tools.workerBuild, ['--release', '--no-opt'], { quiet, cwd: ROOT, env: buildEnvironment(tools) });
     await shrink(tools, quiet);
+    shortenImports();
     // Hashed before the build: a file changed meanwhile makes the next call build again.
     writeFileSync(stamp, hash);
   }
@@ -79,6 +80,20 @@ async function shrink({ wasmOpt }, quiet) {
   const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
   const unused = `--remove-exports=${UNUSED_CLASSES.map((name) => `*${name}*`).join(',')}`;
   await run(wasmOpt, [unused, ...SHRINKING, ...features, WORKER_WASM, '-o', WORKER_WASM], { quiet, cwd: ROOT });
+}
+
+/**
+ * What the Worker imports from its JavaScript has long names that end in hashes,
+ * the worst there is to compress. Short names take their place, filled up to the
+ * same length, so that nothing else in the files changes.
+ */
+function shortenImports() {
+  const names = [...new Set(readFileSync(WORKER_MAIN, 'latin1').match(/\b__wb\w+_[0-9a-f]{16}\b/g))];
+  const short = new Map(names.map((name, index) => [name, `_${index.toString(36)}`.padEnd(name.length, '_')]));
+  for (const path of [WORKER_MAIN, WORKER_WASM]) {
+    const renamed = readFileSync(path, 'latin1').replace(new RegExp(names.join('|'), 'g'), (name) => short.get(name));
+    writeFileSync(path, renamed, 'latin1');
+  }
 }
 
 function isBuilt(stamp, hash) {
