@@ -13,17 +13,15 @@ use worker::{Context, Env, console_error, console_log};
 use super::app::App;
 use super::challenge::payment_required;
 use super::head::RequestHead;
-use super::settler_client::{SettlerClient, new_ticket};
+use super::settler_client::{SettlerClient, new_ticket, settler_of};
 use super::transport::FetchTransport;
 use super::{body, clock, js, origin, respond};
-use crate::config::{Config, Network, Offer, Origin, SettleWhen};
+use crate::config::{Network, Offer, Origin, SettleWhen};
 use crate::evm::keccak256;
-use crate::exact::VerifiedPayment;
 use crate::gate::grant::GRANT_HEADER;
 use crate::gate::{Head as _, Purchase};
 use crate::protocol::{Reason, SettlementResponse};
 use crate::remote::Verdict;
-use crate::settlement::relayer::{facilitator_name, relayer_for, settler_name};
 use crate::settlement::remote::names_no_transaction;
 use crate::settlement::replay::{Replay, ReplayRecord};
 use crate::settlement::{
@@ -94,24 +92,6 @@ pub async fn answer(
         purchase: &purchase,
     };
     sequence.run().await
-}
-
-/// The name of the Settler that a payment on one of the configuration's
-/// networks goes to.
-pub fn settler_of(config: &Config, network: usize, payment: &VerifiedPayment) -> Option<String> {
-    let network = config.networks.get(network)?;
-    if network.facilitator.is_some() {
-        return Some(facilitator_name(network.id, &payment.payer()));
-    }
-    let key = match payment {
-        VerifiedPayment::Evm(payment) => {
-            let relayers: Vec<_> =
-                config.relayers.iter().map(crate::evm::RelayerKey::address).collect();
-            relayer_for(&payment.from(), &relayers)?.to_string()
-        }
-        VerifiedPayment::Solana(payment) => payment.fee_payer().to_string(),
-    };
-    Some(settler_name(network.id, &key))
 }
 
 /// The request, what its payment is bound to besides method and URL, and

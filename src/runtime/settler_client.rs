@@ -1,4 +1,4 @@
-//! Talking to a Settler from the gate.
+//! Talking to a Settler from the gate and the facilitator.
 
 use js_sys::futures::JsFuture;
 use serde::Serialize;
@@ -8,6 +8,10 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{RequestInit, Response};
 
 use super::js;
+use crate::config::Config;
+use crate::evm::RelayerKey;
+use crate::exact::VerifiedPayment;
+use crate::settlement::relayer::{facilitator_name, relayer_for, settler_name};
 use crate::settlement::{
     ClaimReply, ClaimRequest, Health, Outcome, ReleaseRequest, SettleRequest, Verdict,
 };
@@ -70,6 +74,23 @@ impl SettlerClient {
         }
         Ok(serde_json::from_str(&text)?)
     }
+}
+
+/// The name of the Settler that a payment on one of the configuration's
+/// networks goes to.
+pub fn settler_of(config: &Config, network: usize, payment: &VerifiedPayment) -> Option<String> {
+    let network = config.networks.get(network)?;
+    if network.facilitator.is_some() {
+        return Some(facilitator_name(network.id, &payment.payer()));
+    }
+    let key = match payment {
+        VerifiedPayment::Evm(payment) => {
+            let relayers: Vec<_> = config.relayers.iter().map(RelayerKey::address).collect();
+            relayer_for(&payment.from(), &relayers)?.to_string()
+        }
+        VerifiedPayment::Solana(payment) => payment.fee_payer().to_string(),
+    };
+    Some(settler_name(network.id, &key))
 }
 
 /// A number that nobody can guess: names a claim.

@@ -7,22 +7,22 @@
 //! the payment's time is over: a refusal then proves nothing, because the
 //! first request may have settled what the second can't any more.
 
+mod look;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::json;
+use look::Look;
 
-use super::evm::stranger::{authorization_state, find_use};
 use super::shared::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, JournalEntry, Outcome, State, Store, StoreError};
-use crate::evm::{self, json_rpc};
+use crate::evm;
 use crate::exact::VerifiedPayment;
 use crate::protocol::{ChainId, Reason};
 use crate::remote::{Facilitator, Settled, Verdict, idempotency_key};
-use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
-use crate::time::UnixSeconds;
+use crate::rpc::Nodes;
 
 /// What the names of a facilitator's journal entries begin with: no
 /// transaction is known yet, but a state wants a name.
@@ -50,20 +50,6 @@ const END_MARGIN: u64 = 120;
 /// authorization, in seconds: nodes may be slow to tell, too.
 const UNCLEAR_SECONDS: u64 = 600;
 
-/// How far the chain is looked back at in one step, in blocks; each step is
-/// four times as long as the last.
-const LOOK_BACK_BLOCKS: u64 = 500;
-const LOOK_BACK_STEPS: u32 = 8;
-
-/// How far the chain's clock may be behind ours, in seconds, for what it holds
-/// to be later than our request.
-///
-/// Too little, and what the facilitator settled for us is taken for another
-/// purchase: the buyer has paid for nothing. Too much, and an authorization
-/// that bought something at another gate of the same seller, between our
-/// check and our request, buys here as well.
-const CLOCK_LAG: u64 = 10;
-
 /// Whether the name of a transaction in [`Outcome::Pending`] and
 /// [`super::ClaimReply::Pending`] is none: a facilitator has the payment and
 /// has not said what it made of it.
@@ -83,20 +69,6 @@ pub struct RemoteLane<H: Host> {
     in_air: RefCell<HashMap<String, Option<String>>>,
     /// The entries that the alarm took up, in the order in which it did.
     resumed: RefCell<Vec<String>>,
-}
-
-/// What the chain says of a payment whose settling is unclear.
-enum Look {
-    /// This transaction paid it, after it was claimed.
-    Paid(String),
-    /// Nobody has used it.
-    Unused,
-    /// It is used, and it is not known yet by whom.
-    Used,
-    /// It paid for something else, or nobody.
-    Elsewhere,
-    /// There is no chain to ask, or it doesn't answer.
-    Silent,
 }
 
 impl<H: Host> RemoteLane<H> {
@@ -346,62 +318,10 @@ impl<H: Host> RemoteLane<H> {
         }
     }
 
-    /// Asks the chain what became of a payment. The facilitator has said that
-    /// it was unused after the claim: a transfer since our request is what we
-    /// had settled.
-    async fn look(
-        &self,
-        entry: &mut JournalEntry,
-        payment: &VerifiedPayment,
-        claimed_at: UnixSeconds,
-    ) -> Result<Look, StoreError> {
-        let Some((nodes, payment)) = self.nodes_of(payment) else { return Ok(Look::Silent) };
-        let earliest = claimed_at.0.max(entry.written_at.0.saturating_sub(CLOCK_LAG));
-        if entry.seen_block == 0 {
-            let Some(block) = block_before(nodes, earliest).await else {
-                return Ok(Look::Silent);
-            };
-            entry.seen_block = block.max(1);
-            // Later looks begin where this one did.
-            self.shared.store.submit(entry, &[])?;
-        }
-        Ok(match find_use(nodes, payment, entry.seen_block).await {
-            Ok(Some(found)) if found.pays && found.time >= earliest => Look::Paid(found.hash),
-            Ok(Some(_)) => Look::Elsewhere,
-            Ok(None) => match authorization_state(nodes, payment.to(), payment).await {
-                Some(true) => Look::Used,
-                Some(false) => Look::Unused,
-                None => Look::Silent,
-            },
-            Err(problem) => {
-                self.log(&problem.to_string());
-                Look::Silent
-            }
-        })
-    }
-
     /// A line with the facilitator's host. Never its headers or its whole URL.
     fn log(&self, line: &str) {
         self.shared.host.log(&format!("{} by {}: {line}", self.network, self.facilitator.host()));
     }
-}
-
-/// A block that is older than a time, and not much older. The nodes may have
-/// been silent for long, so it is found by the blocks' own times.
-async fn block_before<T: Transport>(nodes: &Nodes<T>, time: u64) -> Option<u64> {
-    let latest = Call::new("eth_blockNumber", json!([]));
-    let latest = nodes.ask_once(&latest, READ_TIMEOUT).await.ok()?.ok()?;
-    let latest = json_rpc::parse_u64(&latest)?;
-    for step in 0..LOOK_BACK_STEPS {
-        let number = latest.saturating_sub(LOOK_BACK_BLOCKS << (2 * step));
-        let call =
-            Call::new("eth_getBlockByNumber", json!([json_rpc::quantity(number.into()), false]));
-        let block = nodes.ask_again(&call, READ_TIMEOUT).await.ok()?.ok()?;
-        if number == 0 || json_rpc::parse_u64(block.get("timestamp")?)? < time {
-            return Some(number);
-        }
-    }
-    None
 }
 
 /// The entries that are a facilitator's, and the others.
