@@ -125,7 +125,8 @@ impl Facilitator {
             }
         }
         let mut clients: Vec<Account> = vec![];
-        for (n, value) in fields.list("clients", faults).iter().enumerate() {
+        let list = fields.list("clients", faults);
+        for (n, value) in list.iter().enumerate() {
             let key = format!("FACILITATOR.clients[{n}]");
             let fields = Fields::new(key, value, KNOWN_OF_CLIENT, faults);
             let name = read_name(&fields, faults);
@@ -134,11 +135,16 @@ impl Facilitator {
             }
             clients.extend(Account::read(name.unwrap_or_default(), &fields, networks, faults));
         }
-        if clients.is_empty() && !is_open {
+        if list.is_empty() && !is_open {
             let problem = "is for nobody: name who may use it in [[vars.FACILITATOR.clients]]";
             fields.report(problem, faults);
         }
-        let tokens = read_tokens(tokens, &clients, faults);
+        // Faults of clients are told, and not once more those of their tokens.
+        let tokens = if clients.len() == list.len() {
+            read_tokens(tokens, &clients, faults)
+        } else {
+            vec![]
+        };
         Some(Self { path: path?, open, clients, tokens })
     }
 }

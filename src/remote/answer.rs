@@ -59,6 +59,9 @@ impl Verdict {
             Some(false) if code.starts_with("unexpected_") => Self::NoAnswer(code),
             Some(false) => {
                 let reason = reason_of(&code).unwrap_or(Reason::InvalidPayload);
+                // Which of the seller's keys it is may be in the message alone.
+                let message = answer.get("invalidMessage").and_then(Value::as_str);
+                let code = message.map_or(code.clone(), |it| format!("{code}: {}", plain(it)));
                 Self::Invalid { reason, code }
             }
             Some(true) | None => Self::NoAnswer(format!("status {status}")),

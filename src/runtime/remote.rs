@@ -92,7 +92,7 @@ async fn refresh(app: Rc<App>, env: Env) -> Rc<App> {
         let facts = facilitator.ask_facts(&FetchTransport, network.id, &asset, &pay_to).await;
         if facts.is_none() {
             console_error!(
-                "{} does not say what it does on {}",
+                "{} does not say what it does on {}: see facilitator and FACILITATOR_HEADERS",
                 facilitator.host(),
                 network.id.to_string()
             );

@@ -142,9 +142,16 @@ impl<H: Host> Shared<H> {
         limits: &Limits,
     ) -> Result<bool, StoreError> {
         let fits = self.has_room(request, cost, limits)?;
-        if let (true, Some(account)) = (fits, &request.account) {
-            let mut held = self.guards.held.borrow_mut();
-            held.insert(request.payment.clone(), (account.clone(), cost));
+        match &request.account {
+            Some(account) if fits => {
+                let mut held = self.guards.held.borrow_mut();
+                held.insert(request.payment.clone(), (account.clone(), cost));
+            }
+            Some(account) => {
+                self.host
+                    .log(&format!("{}: the daily limit of {account} is reached", request.network));
+            }
+            None => {}
         }
         Ok(fits)
     }
