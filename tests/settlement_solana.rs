@@ -15,13 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use edge402::encoding::{decode_base64, encode_base58};
-use edge402::exact::Terms;
+use edge402::exact::{Terms, VerifiedPayment};
 use edge402::protocol::Reason;
 use edge402::rpc::{ChainCheck, Expected, Nodes};
 use edge402::settlement::settler::Lane;
 use edge402::settlement::solana::SolanaLane;
-use edge402::settlement::{Host as _, Limits, State};
+use edge402::settlement::{Host as _, Limits, Outcome, State, Verdict};
 use edge402::solana::FeePayerKey;
+use edge402::time::UnixSeconds;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -70,6 +71,12 @@ impl Cluster {
                     self.landed.entry(signature).or_insert(START_MS);
                 }
                 json!(height)
+            }
+            // Without our signature nobody can send it.
+            "simulateTransaction" if params[1]["sigVerify"] == false => {
+                let bytes = decode_base64(params[0].as_str().unwrap(), 2_000).unwrap();
+                assert!(bytes[1..65].iter().all(|byte| *byte == 0), "not co-signed");
+                json!({ "value": { "err": null, "logs": [], "unitsConsumed": 6_000 } })
             }
             "simulateTransaction" => {
                 let err = match signature_of(params) {
@@ -130,22 +137,25 @@ fn fee_payer() -> FeePayerKey {
 }
 
 fn cluster() -> (Rc<World>, Rc<RefCell<Cluster>>) {
+    cluster_with(Limits {
+        batch_max: 1,
+        daily_spend: None,
+        low_balance: None,
+        quorum_above: None,
+        accounts: vec![],
+    })
+}
+
+fn cluster_with(limits: Limits) -> (Rc<World>, Rc<RefCell<Cluster>>) {
     // The other chain stands idle.
     let idle = Chain::new(false, false, relayer().address());
     let world = World::with_lane(
         idle,
-        Box::new(|host, parts| {
+        Box::new(move |host, parts| {
             let expect = Expected::GenesisPrefix(GENESIS.into());
             let check = ChainCheck { method: "getGenesisHash", expect };
             let nodes = Nodes::new(host.transport(), vec!["https://node.test/".into()], check);
-            let limits = Limits {
-                batch_max: 1,
-                daily_spend: None,
-                low_balance: None,
-                quorum_above: None,
-                accounts: vec![],
-            };
-            Lane::Solana(SolanaLane::new(parts, nodes, fee_payer(), limits))
+            Lane::Solana(SolanaLane::new(parts, nodes, fee_payer(), limits.clone()))
         }),
     );
     let cluster = Rc::new(RefCell::new(Cluster::default()));
@@ -223,6 +233,78 @@ fn one_that_landed_at_the_last_moment_is_not_given_up() {
     assert_eq!(cluster.borrow().landed.len(), 1);
     assert!(world.buy_now(&payment, "a").is_delivery());
     assert!(world.tables.entries().is_empty());
+}
+
+#[test]
+fn a_payer_has_eight_payments_in_the_air() {
+    let (world, cluster) = cluster();
+    cluster.borrow_mut().drops = usize::MAX;
+    let buyers: Vec<_> = (0..10).map(|n| world.start_buy(&payment(n), "a")).collect();
+    world.run_for(2_000);
+    let submitted = (0..10).filter(|n| is_submitted(&world, &payment(*n))).count();
+    assert_eq!(submitted, 8);
+    cluster.borrow_mut().drops = 0;
+    let answers: Vec<_> = buyers.iter().map(|buyer| world.take(buyer)).collect();
+    assert_eq!(answers.iter().filter(|answer| answer.is_delivery()).count(), 8);
+    assert_eq!(answers.iter().filter(|answer| **answer == Answer::Unavailable).count(), 2);
+    // The others were not used up.
+    assert!((0..10).all(|n| world.buy_now(&payment(n), "a").is_delivery()));
+}
+
+/// What two of these payments cost in fees, in lamports, and a little.
+fn two_fees() -> u128 {
+    let fee = match edge402::exact::verify(&payment(1).payload, &payment(1).terms, START) {
+        Ok(VerifiedPayment::Solana(payment)) => payment.fee_lamports(),
+        other => panic!("{other:?}"),
+    };
+    u128::from(fee) * 2 + 1
+}
+
+const START: UnixSeconds = UnixSeconds(START_MS / 1_000);
+
+#[test]
+fn fees_that_are_set_aside_count_against_the_days_limit() {
+    for on_account in [false, true] {
+        let limit = two_fees();
+        let (world, cluster) = cluster_with(Limits {
+            batch_max: 1,
+            daily_spend: (!on_account).then_some(limit),
+            low_balance: None,
+            quorum_above: None,
+            accounts: vec![("acme".into(), if on_account { limit } else { u128::MAX })],
+        });
+        let start = |n: usize| {
+            let mut order = payment(n).settle_request(&world.claim_request(&payment(n), "a"));
+            order.account = Some("acme".into());
+            let asker = Rc::clone(&world);
+            world.start(async move { asker.ask(|it| async move { it.charge(order).await }).await })
+        };
+        let charges: Vec<_> = (0..5).map(start).collect();
+        let outcomes = charges.iter().map(|charge| world.take(charge).unwrap().unwrap());
+        let settled = outcomes
+            .filter(|outcome| match outcome {
+                Outcome::Settled(_) => true,
+                other => {
+                    assert_eq!(*other, Outcome::LimitReached);
+                    false
+                }
+            })
+            .count();
+        assert_eq!(settled, 2);
+        assert_eq!(cluster.borrow().landed.len(), 2);
+        assert_eq!(world.tables.account_spent("acme"), limit - 1);
+    }
+}
+
+#[test]
+fn to_verify_sends_no_signature_of_ours() {
+    let (world, cluster) = cluster();
+    let order = payment(1).settle_request(&world.claim_request(&payment(1), "a"));
+    let settler = world.settler();
+    let verdict = world.wait(async move { settler.verify(&order).await.unwrap() });
+    assert_eq!(verdict, Verdict::Valid);
+    assert!(cluster.borrow().sent.is_empty());
+    assert_eq!((world.tables.payments(), world.tables.entries().len()), (0, 0));
 }
 
 #[test]
