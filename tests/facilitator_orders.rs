@@ -3,7 +3,7 @@
 
 use edge402::config::{self, Config, Settings};
 use edge402::facilitator::accepts::AcceptsRequest;
-use edge402::facilitator::access::account_of;
+use edge402::facilitator::access::{Asker, account_of};
 use edge402::facilitator::answer::bad_request;
 use edge402::facilitator::order::idempotency_key;
 use edge402::facilitator::{BadRequest, Endpoint, Order, supported};
@@ -394,6 +394,25 @@ fn accepts_are_completed_and_others_left_out() {
         let bad = AcceptsRequest::read(&config, account, body.to_string().as_bytes()).unwrap_err();
         assert_eq!(bad.field, field, "{body}");
     }
+}
+
+#[test]
+fn who_has_no_token_is_counted_by_network() {
+    let mut settings = settings();
+    settings.facilitator = Some(json!({ "path": "/f", "open": true, "pay_to": [PAY_TO],
+        "daily_spend": { EVM: "1", SOLANA: "1" },
+        "clients": [{ "name": "both", "pay_to": [PAY_TO] }] }));
+    settings.facilitator_tokens = Some(format!("both:{}", token_hash("one")));
+    let config = config::read(&settings).config.unwrap();
+    let facilitator = config.facilitator.as_ref().unwrap();
+    let open = account_of(facilitator, None).unwrap();
+    let client = account_of(facilitator, Some("Bearer one")).unwrap();
+    let asker = |account, address| Asker::new(facilitator, account, address);
+    let home = asker(open, Some("2001:db8:1:2::1"));
+    assert_eq!(asker(open, Some("2001:db8:1:2:ffff::9")), home, "one /64");
+    assert_ne!(asker(open, Some("2001:db8:1:3::1")), home);
+    assert_ne!(asker(open, Some("192.0.2.1")), asker(open, Some("192.0.2.2")));
+    assert_eq!(asker(client, Some("192.0.2.1")), asker(client, None), "by its name");
 }
 
 #[test]

@@ -72,6 +72,9 @@ fn what_nobody_can_pay_for_yet_is_closed_and_the_rest_is_open() {
     assert_eq!(Request::get("/premium/a").outcome(&unknown), "402 0 /premium/a");
     let evm = Request::get("/premium/a").paying(&v2(&signed(|_| {})));
     assert_eq!(evm.outcome(&unknown), "purchase 0 V2 eip155:84532");
+    // Not refused: it may be good, and who pays again pays twice.
+    let solana = Request::get("/premium/a").paying(&solana_payment());
+    assert_eq!(solana.outcome(&unknown), "closed");
     let known = shop(Some(&fee_payer()));
     assert_eq!(Request::get("/sol").outcome(&known), "402 3 /sol");
     let paid = Request::get("/sol").paying(&solana_payment());

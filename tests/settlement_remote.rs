@@ -676,3 +676,20 @@ fn a_transaction_that_is_pending_is_told_to_who_asks() {
         assert_bought_once(&world, &payment);
     }
 }
+
+#[test]
+fn a_payer_of_unclear_payments_that_come_to_nothing_is_refused_for_a_while() {
+    let (world, facilitator) = world(false);
+    facilitator.settles.borrow_mut().extend(vec![says("transaction_failed"); 3 * 100]);
+    let of_one = |n: u8, valid_for| Payment::new(1, n, valid_for);
+    for n in 0..3 {
+        assert!(is_pending(&facilitator.buy_now(&of_one(n, 300), "a")));
+    }
+    world.run_for(LONG_AFTER);
+    assert!(world.tables.entries().is_empty());
+    facilitator.settles.borrow_mut().clear();
+    let later = of_one(9, 90_000);
+    assert_eq!(facilitator.buy_now(&later, "a"), Answer::Refused(Reason::TooManyFailures));
+    let other = facilitator.buy_now(&Payment::new(2, 22, 90_000), "a");
+    assert!(other.is_delivery(), "{other:?}");
+}

@@ -213,6 +213,20 @@ mod tests {
     }
 
     #[test]
+    fn what_facilitators_call_used_in_their_own_words_is_final() {
+        for words in [
+            "Authorization already used on-chain",
+            "execution reverted: FiatTokenV2: authorization is used or canceled",
+        ] {
+            let read = settled(&json!({ "success": false, "errorReason": words }));
+            assert!(
+                matches!(read, Settled::Refused { reason: Reason::EvmNonceUsed, .. }),
+                "{words}: {read:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_transaction_that_is_pending_is_told() {
         let pending = |transaction: &str| {
             settled(&json!({ "success": false, "errorReason": "settlement_pending",

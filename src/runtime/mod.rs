@@ -15,6 +15,7 @@ mod js;
 mod origin;
 mod purchase;
 mod remote;
+mod replay;
 mod respond;
 mod settler;
 mod settler_client;

@@ -4,9 +4,7 @@
 use std::rc::Rc;
 
 use futures_util::future::join;
-use js_sys::{Object, Reflect};
 use serde_json::value::RawValue;
-use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Request, Response};
 use worker::{Context, Env, console_error, console_log};
 
@@ -15,7 +13,7 @@ use super::challenge::payment_required;
 use super::head::RequestHead;
 use super::settler_client::{SettlerClient, new_ticket, settler_of};
 use super::transport::FetchTransport;
-use super::{body, clock, js, origin, respond};
+use super::{body, clock, origin, replay, respond};
 use crate::config::{Network, Offer, Origin, SettleWhen};
 use crate::evm::keccak256;
 use crate::gate::grant::GRANT_HEADER;
@@ -134,7 +132,9 @@ impl Sequence<'_> {
         };
         // KV may say "used"; only the Settler can say "fresh". When it can't
         // be reached, KV still serves those who have paid.
-        let (replay, claimed) = join(self.replay(), self.settler.claim(&claim)).await;
+        let (replay, claimed) =
+            join(replay::ask(self.env, &self.payment, &self.resource), self.settler.claim(&claim))
+                .await;
         match (replay, claimed) {
             (_, Ok(ClaimReply::Settled(settlement)))
             | (Some(Replay::Deliver(settlement)), Err(_)) => self.deliver_again(&settlement).await,
@@ -266,7 +266,12 @@ impl Sequence<'_> {
         };
         match self.settler.settle(&request).await {
             Ok(Outcome::Settled(settlement)) => {
-                self.remember(&settlement);
+                let record = ReplayRecord {
+                    resource: self.resource.clone(),
+                    settlement: settlement.clone(),
+                };
+                let expires_at = self.purchase.payment.expires_at(clock::now());
+                replay::remember(self.env, self.context, &self.payment, record, expires_at);
                 Ok(settlement)
             }
             Ok(Outcome::Failed { reason: Reason::UnexpectedSettleError, .. })
@@ -378,39 +383,4 @@ impl Sequence<'_> {
             console_error!("release: {}", error.to_string());
         }
     }
-
-    /// What KV knows of the payment: nothing, if it can't be asked.
-    async fn replay(&self) -> Option<Replay> {
-        let kv = js::binding(self.env, "REPLAY").ok()?;
-        let key = JsValue::from(ReplayRecord::key(&self.payment));
-        let text = js::call(&kv, "get", &[&key]).await.ok()?.as_string()?;
-        let record: ReplayRecord = serde_json::from_str(&text).ok()?;
-        Some(record.judge(&self.resource, clock::now()))
-    }
-
-    /// Lets every edge know, after the answer has gone out.
-    fn remember(&self, settlement: &Settlement) {
-        let record =
-            ReplayRecord { resource: self.resource.clone(), settlement: settlement.clone() };
-        let now = clock::now();
-        let ttl = record.ttl_seconds(self.purchase.payment.expires_at(now), now);
-        let key = ReplayRecord::key(&self.payment);
-        match js::binding(self.env, "REPLAY") {
-            Ok(kv) => self.context.wait_until(async move {
-                if let Err(error) = put(&kv, &key, &record, ttl).await {
-                    console_error!("REPLAY: {:?}", error);
-                }
-            }),
-            Err(error) => console_error!("REPLAY: {}", error.to_string()),
-        }
-    }
-}
-
-async fn put(kv: &JsValue, key: &str, record: &ReplayRecord, ttl: u64) -> Result<(), JsValue> {
-    let text = serde_json::to_string(record).unwrap_or_default();
-    let options = Object::new();
-    let ttl = u32::try_from(ttl).unwrap_or(u32::MAX);
-    Reflect::set(&options, &JsValue::from("expirationTtl"), &JsValue::from(ttl))?;
-    js::call(kv, "put", &[&JsValue::from(key), &JsValue::from(text), &options]).await?;
-    Ok(())
 }

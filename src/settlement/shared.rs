@@ -148,6 +148,10 @@ impl<H: Host> Shared<H> {
         fates: &[(String, Fate)],
     ) -> Result<(), StoreError> {
         self.store.submit(entry, &self.records_after(entry, fates)?)?;
+        if entry.judged {
+            // Their fees are noted: nothing more is spent on them.
+            entry.payments.iter().for_each(|payment| self.let_go(payment));
+        }
         self.tell_all(fates);
         Ok(())
     }

@@ -9,10 +9,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
-use edge402::amount::AtomicAmount;
 use edge402::encoding::encode_hex;
-use edge402::evm::{Address, Authorization, eip712};
-use edge402::exact::{self, Terms};
+use edge402::evm::Address;
+use edge402::exact::{self};
 use edge402::protocol::requirements::PaymentRequirements;
 use edge402::protocol::{ChainId, Version};
 use edge402::remote::{Facilitator, HttpAnswer, MAX_ANSWER, RemoteFacts, Verdict, payment_body};
@@ -27,7 +26,7 @@ use serde_json::{Value, json};
 use crate::settlement_support::chain::Chain;
 use crate::settlement_support::{
     AMOUNT, Answer, Asked, CHAIN, Handle, Payment, Setup, SimHost, Web, World, domain, pay_to,
-    payer, relayer, time,
+    relayer, time,
 };
 
 pub const KEY: (&str, &str) = ("X-Api-Key", "s3cr3t");
@@ -232,31 +231,7 @@ pub fn payment(number: u8) -> Payment {
 
 /// A payment to this account, by the payer and with the nonce of this number.
 pub fn payment_to(to: Address, number: u8) -> Payment {
-    let start = time::START_MS / 1_000;
-    let key = payer(number);
-    let authorization = Authorization {
-        from: key.address(),
-        to,
-        value: AtomicAmount(AMOUNT).into(),
-        valid_after: (start - 600).into(),
-        valid_before: (start + 250).into(),
-        nonce: [number; 32],
-    };
-    let hash = eip712::transfer_with_authorization_hash(&authorization);
-    let signature = key.sign_digest(&eip712::digest(&domain().separator(), &hash));
-    let payload = json!({
-        "signature": signature.to_string(),
-        "authorization": {
-            "from": authorization.from,
-            "to": authorization.to,
-            "value": authorization.value,
-            "validAfter": authorization.valid_after,
-            "validBefore": authorization.valid_before,
-            "nonce": encode_hex(&authorization.nonce),
-        },
-    });
-    let terms = edge402::evm::Terms::new(domain(), to, AtomicAmount(AMOUNT), 100_000);
-    Payment::from_parts(ChainId::Evm(CHAIN), Terms::Evm(terms), &payload, Some(authorization))
+    Payment::to(to, number, number, 250)
 }
 
 pub fn requirements() -> PaymentRequirements {

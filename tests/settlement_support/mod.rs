@@ -609,11 +609,16 @@ impl Payment {
     /// A payer's payment, told apart by its number, that is valid for so many
     /// seconds from the beginning.
     pub fn new(payer_number: u8, number: u8, valid_for: u64) -> Self {
+        Self::to(pay_to(), payer_number, number, valid_for)
+    }
+
+    /// The same to another account.
+    pub fn to(to: Address, payer_number: u8, number: u8, valid_for: u64) -> Self {
         let start = time::START_MS / 1_000;
         let key = payer(payer_number);
         let authorization = Authorization {
             from: key.address(),
-            to: pay_to(),
+            to,
             value: AtomicAmount(AMOUNT).into(),
             valid_after: (start - 600).into(),
             valid_before: (start + valid_for).into(),
@@ -632,7 +637,7 @@ impl Payment {
                 "nonce": encode_hex(&authorization.nonce),
             },
         });
-        let terms = edge402::evm::Terms::new(domain(), pay_to(), AtomicAmount(AMOUNT), 100_000);
+        let terms = edge402::evm::Terms::new(domain(), to, AtomicAmount(AMOUNT), 100_000);
         Self::from_parts(ChainId::Evm(CHAIN), Terms::Evm(terms), &payload, Some(authorization))
     }
 

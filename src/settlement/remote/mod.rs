@@ -168,9 +168,10 @@ impl<H: Host> RemoteLane<H> {
     /// Each has its turn: first those that were not taken up yet, then those
     /// whose turn was longest ago.
     pub(super) fn resume(self: &Rc<Self>, mut entries: Vec<JournalEntry>) {
-        entries.retain(|entry| !self.in_air.borrow().contains_key(&entry.id));
         let mut resumed = self.resumed.borrow_mut();
         resumed.retain(|id| entries.iter().any(|entry| entry.id == *id));
+        // One that is still at it keeps its place in the order.
+        entries.retain(|entry| !self.in_air.borrow().contains_key(&entry.id));
         entries.sort_by_key(|entry| resumed.iter().position(|id| *id == entry.id));
         for entry in entries.into_iter().take(RESUMED_MAX) {
             resumed.retain(|id| *id != entry.id);

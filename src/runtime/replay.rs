@@ -1,0 +1,49 @@
+//! The replay records in KV, at every edge.
+
+use js_sys::{Object, Reflect};
+use worker::wasm_bindgen::JsValue;
+use worker::{Context, Env, console_error};
+
+use super::{clock, js};
+use crate::settlement::replay::{Replay, ReplayRecord};
+use crate::time::UnixSeconds;
+
+/// What KV knows of a payment that is to buy this: nothing, if it can't be
+/// asked.
+pub async fn ask(env: &Env, payment: &str, resource: &str) -> Option<Replay> {
+    let kv = js::binding(env, "REPLAY").ok()?;
+    let key = JsValue::from(ReplayRecord::key(payment));
+    let text = js::call(&kv, "get", &[&key]).await.ok()?.as_string()?;
+    let record: ReplayRecord = serde_json::from_str(&text).ok()?;
+    Some(record.judge(resource, clock::now()))
+}
+
+/// Lets every edge know of a payment that can't land any more from then on,
+/// after the answer has gone out.
+pub fn remember(
+    env: &Env,
+    context: &Context,
+    payment: &str,
+    record: ReplayRecord,
+    expires_at: UnixSeconds,
+) {
+    let ttl = record.ttl_seconds(expires_at, clock::now());
+    let key = ReplayRecord::key(payment);
+    match js::binding(env, "REPLAY") {
+        Ok(kv) => context.wait_until(async move {
+            if let Err(error) = put(&kv, &key, &record, ttl).await {
+                console_error!("REPLAY: {:?}", error);
+            }
+        }),
+        Err(error) => console_error!("REPLAY: {}", error.to_string()),
+    }
+}
+
+async fn put(kv: &JsValue, key: &str, record: &ReplayRecord, ttl: u64) -> Result<(), JsValue> {
+    let text = serde_json::to_string(record).unwrap_or_default();
+    let options = Object::new();
+    let ttl = u32::try_from(ttl).unwrap_or(u32::MAX);
+    Reflect::set(&options, &JsValue::from("expirationTtl"), &JsValue::from(ttl))?;
+    js::call(kv, "put", &[&JsValue::from(key), &JsValue::from(text), &options]).await?;
+    Ok(())
+}
