@@ -28,7 +28,7 @@ export async function build({ quiet = false } = {}) {
   const fresh = !isBuilt(stamp, hash);
   if (fresh) {
     await run(tools.workerBuild, ['--release', '--no-opt'], { quiet, cwd: ROOT, env: buildEnvironment(tools) });
-    await shrink(tools, quiet);
+    if (!QUICK) await shrink(tools, quiet);
     shortenImports();
     // Hashed before the build: a file changed meanwhile makes the next call build again.
     writeFileSync(stamp, hash);
@@ -36,9 +36,15 @@ export async function build({ quiet = false } = {}) {
   return { main: WORKER_MAIN, wasm: WORKER_WASM, fresh, ...size() };
 }
 
+/** While one works on the Worker: `EDGE402_QUICK_BUILD=1` compiles a third as long, into three times the bytes. */
+const QUICK = process.env.EDGE402_QUICK_BUILD === '1';
+const QUICK_PROFILE = { LTO: 'off', CODEGEN_UNITS: '16', INCREMENTAL: 'true', OPT_LEVEL: '1' };
+
 /** worker-build takes these programs instead of downloading its own. */
 function buildEnvironment({ wasmBindgen, wasmOpt, esbuild }) {
-  return { ...process.env, WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: wasmOpt, ESBUILD_BIN: esbuild };
+  const profile = QUICK ? Object.entries(QUICK_PROFILE) : [];
+  const quick = Object.fromEntries(profile.map(([key, value]) => [`CARGO_PROFILE_RELEASE_${key}`, value]));
+  return { ...process.env, ...quick, WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: wasmOpt, ESBUILD_BIN: esbuild };
 }
 
 /** What workerd understands: the same as worker-build enables. */
@@ -101,7 +107,7 @@ function isBuilt(stamp, hash) {
 }
 
 function hashSources() {
-  const hash = createHash('sha256');
+  const hash = createHash('sha256').update(String(QUICK));
   for (const path of SOURCES.flatMap((source) => filesBelow(join(ROOT, source)))) {
     hash.update(`${relative(ROOT, path)}\0`).update(readFileSync(path)).update('\0');
   }

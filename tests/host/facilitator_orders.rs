@@ -1,0 +1,540 @@
+//! What the facilitator reads of a body, and which field it complains of.
+use edge402::config::{self, Config, Settings};
+use edge402::facilitator::accepts::AcceptsRequest;
+use edge402::facilitator::access::{Asker, account_of};
+use edge402::facilitator::answer::bad_request;
+use edge402::facilitator::order::idempotency_key;
+use edge402::facilitator::{BadRequest, Endpoint, Order, supported};
+use edge402::gate::Hints;
+use edge402::protocol::{Reason, Version};
+use edge402::time::UnixSeconds;
+use proptest::prelude::{ProptestConfig, any, proptest};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+const EVM: &str = "eip155:84532";
+const SOLANA: &str = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
+const PAY_TO: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
+const SOLANA_PAY_TO: &str = "2wKupLR9q6wXYppw8Gr2NvWxKBUqm4PPJKkQfoxHDBg4";
+const USDC: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+const MINT: &str = "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU";
+/// The seed of the fee payer is 32 ones.
+const FEE_PAYER: &str = "AKnL4NNf3DGWZJS6cPknBuEGnVsV4A4m5tgebLHaRSZ9";
+
+fn token_hash(token: &str) -> String {
+    edge402::encoding::encode_hex(&Sha256::digest(token.as_bytes())).split_off(2)
+}
+
+fn settings() -> Settings {
+    let seed = [1; 32];
+    let fee_payer = ed25519_dalek::SigningKey::from_bytes(&seed).to_keypair_bytes();
+    Settings {
+        origin: Some(json!("assets")),
+        routes: Some(json!([])),
+        networks: Some(json!({
+            EVM: { "rpc": ["https://evm.example"], "pay_to": PAY_TO },
+            SOLANA: { "rpc": ["https://solana.example"], "pay_to": SOLANA_PAY_TO },
+        })),
+        evm_relayer_keys: Some(format!("0x{}", "46".repeat(32))),
+        solana_fee_payer_keys: Some(bs58::encode(fee_payer).into_string()),
+        facilitator: Some(json!({
+            "path": "/facilitator",
+            "clients": [
+                { "name": "both", "pay_to": [PAY_TO, SOLANA_PAY_TO],
+                  "daily_spend": { EVM: "0.01", SOLANA: "1" } },
+                { "name": "solana", "pay_to": [SOLANA_PAY_TO], "networks": [SOLANA] },
+            ],
+        })),
+        facilitator_tokens: Some(format!(
+            "both:{}, both:{}, solana:{}",
+            token_hash("one"),
+            token_hash("two"),
+            token_hash("three")
+        )),
+        ..Settings::default()
+    }
+}
+
+fn config() -> Config {
+    config::read(&settings()).config.unwrap()
+}
+
+/// The problems of a configuration that differs in one thing.
+fn faults(change: impl Fn(&mut Settings)) -> String {
+    let mut settings = settings();
+    change(&mut settings);
+    match config::read(&settings).config {
+        Ok(_) => String::new(),
+        Err(faults) => faults.to_string(),
+    }
+}
+
+fn order_v2() -> Value {
+    let requirements = json!({
+        "scheme": "exact", "network": EVM, "amount": "10000", "asset": USDC, "payTo": PAY_TO,
+        "maxTimeoutSeconds": 60, "extra": { "name": "USDC", "version": "2" },
+    });
+    json!({
+        "x402Version": 2,
+        "paymentPayload": { "x402Version": 2, "accepted": requirements, "payload": {} },
+        "paymentRequirements": requirements,
+    })
+}
+
+fn order_v1() -> Value {
+    json!({
+        "x402Version": 1,
+        "paymentPayload": {
+            "x402Version": 1, "scheme": "exact", "network": "base-sepolia", "payload": {},
+        },
+        "paymentRequirements": {
+            "scheme": "exact", "network": "base-sepolia", "maxAmountRequired": "10000",
+            "asset": USDC, "payTo": PAY_TO, "maxTimeoutSeconds": 60,
+            "resource": "https://shop/", "description": "", "mimeType": "",
+            "extra": { "name": "USDC", "version": "2" },
+        },
+    })
+}
+
+fn order_solana() -> Value {
+    let requirements = json!({
+        "scheme": "exact", "network": SOLANA, "amount": "10000", "asset": MINT,
+        "payTo": SOLANA_PAY_TO, "maxTimeoutSeconds": 60,
+        "extra": { "feePayer": FEE_PAYER, "memo": "order 7" },
+    });
+    json!({
+        "x402Version": 2,
+        "paymentPayload": { "x402Version": 2, "accepted": requirements, "payload": {} },
+        "paymentRequirements": requirements,
+    })
+}
+
+fn read(token: &str, body: &Value) -> Result<Order, BadRequest> {
+    let config = config();
+    let facilitator = config.facilitator.as_ref().unwrap();
+    let account = account_of(facilitator, Some(&format!("Bearer {token}"))).unwrap();
+    Order::read(&config, account, body.to_string().as_bytes())
+}
+
+/// Sets what a JSON pointer names; `null` removes it.
+fn changed(mut body: Value, pointer: &str, value: &Value) -> Value {
+    let (parent, member) = pointer.rsplit_once('/').unwrap();
+    let parent = body.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    if value.is_null() {
+        parent.remove(member);
+    } else {
+        parent.insert(member.into(), value.clone());
+    }
+    body
+}
+
+#[test]
+fn orders_of_both_versions_and_chains_are_read() {
+    let order = read("one", &order_v2()).unwrap();
+    assert_eq!((order.version, order.network_name.as_str()), (Version::V2, EVM));
+    let order = read("two", &order_v1()).unwrap();
+    assert_eq!((order.version, order.network_name.as_str()), (Version::V1, "base-sepolia"));
+    assert_eq!(read("three", &order_solana()).unwrap().network_name, SOLANA);
+    // Some middleware leaves the version to the payment.
+    for body in [order_v1(), order_v2()] {
+        read("one", &changed(body.clone(), "/x402Version", &Value::Null)).unwrap();
+        read("one", &changed(body, "/paymentPayload/x402Version", &Value::Null)).unwrap();
+    }
+    // Some v1 servers pass the header on.
+    let mut body = order_v1();
+    let payment = body.as_object_mut().unwrap().remove("paymentPayload").unwrap();
+    let header = edge402::encoding::encode_base64(payment.to_string().as_bytes());
+    let body = changed(body, "/paymentHeader", &json!(header));
+    assert_eq!(read("one", &body).unwrap().version, Version::V1);
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let null = Value::Null;
+    let v2: &[(&str, Value, &str)] = &[
+        ("/x402Version", json!(3), "x402Version"),
+        ("/x402Version", json!("2"), "x402Version"),
+        ("/x402Version", json!(2.0), "x402Version"),
+        ("/x402Version", json!(1), "paymentPayload.x402Version"),
+        ("/paymentPayload", null.clone(), "paymentPayload"),
+        ("/paymentPayload", json!("e30="), "paymentPayload"),
+        ("/paymentPayload", json!([]), "paymentPayload"),
+        ("/paymentPayload/x402Version", json!(0), "paymentPayload.x402Version"),
+        ("/paymentPayload/accepted", null.clone(), "paymentPayload.accepted"),
+        ("/paymentPayload/accepted/scheme", json!(1), "paymentPayload.accepted.scheme"),
+        ("/paymentPayload/accepted/network", null.clone(), "paymentPayload.accepted.network"),
+        ("/paymentPayload/payload", null.clone(), "paymentPayload.payload"),
+        ("/paymentPayload/payload", json!("x"), "paymentPayload.payload"),
+        ("/paymentRequirements", null.clone(), "paymentRequirements"),
+        ("/paymentRequirements", json!(1), "paymentRequirements"),
+        ("/paymentRequirements/scheme", json!("upto"), "paymentRequirements.scheme"),
+        ("/paymentRequirements/network", json!("eip155:1"), "paymentRequirements.network"),
+        ("/paymentRequirements/amount", json!("0"), "paymentRequirements.amount"),
+        ("/paymentRequirements/amount", json!("01"), "paymentRequirements.amount"),
+        ("/paymentRequirements/amount", json!("1.0"), "paymentRequirements.amount"),
+        ("/paymentRequirements/amount", json!("-1"), "paymentRequirements.amount"),
+        ("/paymentRequirements/amount", json!(1), "paymentRequirements.amount"),
+        ("/paymentRequirements/asset", json!(PAY_TO), "paymentRequirements.asset"),
+        ("/paymentRequirements/asset", json!(MINT), "paymentRequirements.asset"),
+        ("/paymentRequirements/payTo", json!(USDC), "paymentRequirements.payTo"),
+        ("/paymentRequirements/payTo", json!("bob"), "paymentRequirements.payTo"),
+        ("/paymentRequirements/payTo", json!(SOLANA_PAY_TO), "paymentRequirements.payTo"),
+        (
+            "/paymentRequirements/maxTimeoutSeconds",
+            json!(0),
+            "paymentRequirements.maxTimeoutSeconds",
+        ),
+        (
+            "/paymentRequirements/maxTimeoutSeconds",
+            json!(3_601),
+            "paymentRequirements.maxTimeoutSeconds",
+        ),
+        (
+            "/paymentRequirements/maxTimeoutSeconds",
+            json!("60"),
+            "paymentRequirements.maxTimeoutSeconds",
+        ),
+        ("/paymentRequirements/extra", json!("USDC"), "paymentRequirements.extra"),
+        ("/paymentRequirements/extra/name", json!("USD Coin"), "paymentRequirements.extra.name"),
+        ("/paymentRequirements/extra/version", json!(2), "paymentRequirements.extra.version"),
+        (
+            "/paymentRequirements/extra/assetTransferMethod",
+            json!("permit2"),
+            "paymentRequirements.extra.assetTransferMethod",
+        ),
+    ];
+    let v1: &[(&str, Value, &str)] = &[
+        ("/paymentPayload/scheme", null.clone(), "paymentPayload.scheme"),
+        ("/paymentPayload/network", json!(1), "paymentPayload.network"),
+        (
+            "/paymentRequirements/maxAmountRequired",
+            null.clone(),
+            "paymentRequirements.maxAmountRequired",
+        ),
+    ];
+    let solana: &[(&str, Value, &str)] = &[
+        ("/paymentRequirements/extra/feePayer", null.clone(), "paymentRequirements.extra.feePayer"),
+        (
+            "/paymentRequirements/extra/feePayer",
+            json!(SOLANA_PAY_TO),
+            "paymentRequirements.extra.feePayer",
+        ),
+        (
+            "/paymentRequirements/extra/memo",
+            json!("m".repeat(257)),
+            "paymentRequirements.extra.memo",
+        ),
+        (
+            "/paymentRequirements/amount",
+            json!("18446744073709551616"),
+            "paymentRequirements.amount",
+        ),
+    ];
+    for (body, cases) in [(order_v2(), v2), (order_v1(), v1), (order_solana(), solana)] {
+        for (pointer, value, field) in cases {
+            let bad = read("one", &changed(body.clone(), pointer, value)).unwrap_err();
+            assert_eq!(bad.field, *field, "{pointer} {value}");
+        }
+    }
+}
+
+#[test]
+fn a_body_is_one_object_that_repeats_nothing() {
+    let config = config();
+    let account = account_of(config.facilitator.as_ref().unwrap(), Some("Bearer one")).unwrap();
+    for body in ["", "{", "[]", "1", "null", "{\"a\":1,\"a\":2}", "{}x", "\u{0}"] {
+        let bad = Order::read(&config, account, body.as_bytes()).unwrap_err();
+        assert_eq!(bad.field, "body", "{body:?}");
+        let bad = AcceptsRequest::read(&config, account, body.as_bytes()).unwrap_err();
+        assert_eq!(bad.field, "body", "{body:?}");
+    }
+    let answer = bad_request(Endpoint::Settle, &Order::read(&config, account, b"{}").unwrap_err());
+    assert_eq!(
+        (answer.status, answer.body),
+        (
+            400,
+            json!({
+                "success": false, "errorReason": "invalid_payload", "transaction": "",
+                "network": "", "error": "paymentPayload is needed",
+                "errorMessage": "paymentPayload is needed", "field": "paymentPayload",
+            })
+        )
+    );
+}
+
+#[test]
+fn a_payment_for_another_network_or_scheme_is_the_buyers_fault() {
+    let now = UnixSeconds(1_800_000_000);
+    let check = |pointer, value: Value| {
+        read("one", &changed(order_v2(), pointer, &value)).unwrap().check(now).unwrap_err()
+    };
+    let (scheme, network) = ("/paymentPayload/accepted/scheme", "/paymentPayload/accepted/network");
+    assert_eq!(check(scheme, json!("upto")), Reason::InvalidScheme);
+    assert_eq!(check(network, json!("eip155:1")), Reason::InvalidNetwork);
+    assert_eq!(check(network, json!(SOLANA)), Reason::InvalidNetwork);
+    assert_eq!(check("/paymentPayload/payload", json!({})), Reason::InvalidPayload);
+}
+
+#[test]
+fn each_account_has_its_own_networks_and_addresses() {
+    assert_eq!(read("three", &order_v2()).unwrap_err().field, "paymentRequirements.network");
+    let config = config();
+    let facilitator = config.facilitator.as_ref().unwrap();
+    let account = |header: &str| account_of(facilitator, Some(header)).map(|it| it.name.clone());
+    assert_eq!(account("Bearer one").as_deref(), Some("both"));
+    assert_eq!(account("bearer  two ").as_deref(), Some("both"));
+    assert_eq!(account("Bearer three").as_deref(), Some("solana"));
+    for wrong in ["Bearer", "Bearer ", "Bearer four", "Basic one", "one", "", "Bearer one two"] {
+        assert_eq!(account(wrong), None, "{wrong:?}");
+    }
+    assert!(account_of(facilitator, None).is_none(), "it is not open");
+    let kinds = |header: &str| {
+        let account = account_of(facilitator, Some(header)).unwrap();
+        let supported = supported(&config, account);
+        let kinds = supported["kinds"].as_array().unwrap();
+        kinds.iter().map(|kind| kind["network"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds("Bearer one"), [EVM, "base-sepolia", SOLANA, "solana-devnet"]);
+    assert_eq!(kinds("Bearer three"), [SOLANA, "solana-devnet"]);
+}
+
+#[test]
+fn an_open_facilitator_pays_its_own_list_only() {
+    let mut settings = settings();
+    settings.facilitator_tokens = None;
+    settings.facilitator =
+        Some(json!({ "path": "/", "open": true, "pay_to": [PAY_TO], "networks": [EVM],
+            "daily_spend": { EVM: "0.01" } }));
+    let config = config::read(&settings).config.unwrap();
+    let facilitator = config.facilitator.as_ref().unwrap();
+    let account = account_of(facilitator, None).unwrap();
+    assert!(facilitator.is_open(account));
+    assert!(account_of(facilitator, Some("Bearer one")).is_none(), "a wrong token is not none");
+    let read = |body: Value| Order::read(&config, account, body.to_string().as_bytes());
+    assert!(read(order_v2()).is_ok());
+    assert_eq!(read(order_solana()).unwrap_err().field, "paymentRequirements.network");
+    let other = changed(order_v2(), "/paymentRequirements/payTo", &json!(USDC));
+    assert_eq!(read(other).unwrap_err().field, "paymentRequirements.payTo");
+}
+
+#[test]
+fn a_facilitator_that_sells_nothing_needs_nobody_to_pay() {
+    let alone = |settings: &mut Settings| {
+        settings.origin = Some(json!("none"));
+        settings.networks = Some(json!({
+            EVM: { "rpc": ["https://evm.example"] }, SOLANA: { "rpc": ["https://solana.example"] },
+        }));
+    };
+    assert_eq!(faults(alone), "");
+    let sells = faults(|settings| {
+        alone(settings);
+        settings.routes = Some(json!([{ "pattern": "/a", "price": "$1" }]));
+    });
+    for expected in [
+        "ORIGIN: is \"none\", so there is nothing to sell: ROUTES must be []",
+        "NETWORKS.\"eip155:84532\".pay_to: is needed: the address that is paid",
+        "NETWORKS.\"solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1\".pay_to: is needed",
+    ] {
+        assert!(sells.contains(expected), "{expected}: {sells}");
+    }
+}
+
+#[test]
+fn accepts_are_completed_and_others_left_out() {
+    let config = config();
+    let account = account_of(config.facilitator.as_ref().unwrap(), Some("Bearer one")).unwrap();
+    let ours = json!({ "scheme": "exact", "network": "base-sepolia", "maxAmountRequired": "5",
+        "payTo": PAY_TO, "extra": { "theirs": 1 }, "resource": "https://shop/" });
+    let not_ours = [
+        json!({ "scheme": "upto", "network": "base-sepolia", "payTo": PAY_TO }),
+        json!({ "scheme": "exact", "network": "base", "payTo": PAY_TO, "maxAmountRequired": "5" }),
+        json!({ "scheme": "exact", "network": EVM, "payTo": USDC, "maxAmountRequired": "5" }),
+        json!({ "scheme": "exact", "network": EVM, "payTo": PAY_TO, "maxAmountRequired": "5",
+            "asset": PAY_TO }),
+    ];
+    let accepts: Vec<_> = [ours].into_iter().chain(not_ours).collect();
+    let body = json!({ "x402Version": 1, "accepts": accepts }).to_string();
+    let request = AcceptsRequest::read(&config, account, body.as_bytes()).unwrap();
+    assert_eq!(
+        request.answer(&config, &Hints::default()),
+        json!({ "x402Version": 1, "error": "", "accepts": [{
+            "scheme": "exact", "network": "base-sepolia", "maxAmountRequired": "5",
+            "payTo": PAY_TO, "asset": USDC, "maxTimeoutSeconds": 300, "resource": "https://shop/",
+            "extra": { "theirs": 1, "name": "USDC", "version": "2" },
+        }] })
+    );
+    for (body, field) in [
+        (json!({ "accepts": [] }), "x402Version"),
+        (json!({ "x402Version": 9, "accepts": [] }), "x402Version"),
+        (json!({ "x402Version": 2 }), "accepts"),
+        (json!({ "x402Version": 2, "accepts": {} }), "accepts"),
+        (json!({ "x402Version": 2, "accepts": [1] }), "accepts[0]"),
+        (json!({ "x402Version": 2, "accepts": [{ "scheme": "exact" }] }), "accepts[0].network"),
+        (
+            json!({ "x402Version": 2, "accepts": [
+                { "scheme": "exact", "network": EVM, "payTo": PAY_TO, "amount": "1", "extra": 1 },
+            ] }),
+            "accepts[0].extra",
+        ),
+        (
+            json!({ "x402Version": 2, "accepts": [
+                { "scheme": "exact", "network": EVM, "payTo": PAY_TO, "maxAmountRequired": "1" },
+            ] }),
+            "accepts[0].amount",
+        ),
+        (
+            json!({ "x402Version": 2, "accepts": [
+                { "scheme": "exact", "network": EVM, "amount": "1" },
+            ] }),
+            "accepts[0].payTo",
+        ),
+    ] {
+        let bad = AcceptsRequest::read(&config, account, body.to_string().as_bytes()).unwrap_err();
+        assert_eq!(bad.field, field, "{body}");
+    }
+}
+
+#[test]
+fn who_has_no_token_is_counted_by_network() {
+    let mut settings = settings();
+    settings.facilitator = Some(json!({ "path": "/f", "open": true, "pay_to": [PAY_TO],
+        "daily_spend": { EVM: "1", SOLANA: "1" },
+        "clients": [{ "name": "both", "pay_to": [PAY_TO] }] }));
+    settings.facilitator_tokens = Some(format!("both:{}", token_hash("one")));
+    let config = config::read(&settings).config.unwrap();
+    let facilitator = config.facilitator.as_ref().unwrap();
+    let open = account_of(facilitator, None).unwrap();
+    let client = account_of(facilitator, Some("Bearer one")).unwrap();
+    let asker = |account, address| Asker::new(facilitator, account, address);
+    let home = asker(open, Some("2001:db8:1:2::1"));
+    assert_eq!(asker(open, Some("2001:db8:1:2:ffff::9")), home, "one /64");
+    assert_ne!(asker(open, Some("2001:db8:1:3::1")), home);
+    assert_ne!(asker(open, Some("192.0.2.1")), asker(open, Some("192.0.2.2")));
+    assert_eq!(asker(client, Some("192.0.2.1")), asker(client, None), "by its name");
+}
+
+#[test]
+fn an_idempotency_key_is_visible_ascii() {
+    assert_eq!(idempotency_key(None), Ok(None));
+    assert_eq!(idempotency_key(Some("order-7")), Ok(Some("order-7")));
+    for wrong in ["", "a b", "\u{e9}", &"x".repeat(256)] {
+        assert_eq!(idempotency_key(Some(wrong)).unwrap_err().field, "Idempotency-Key");
+    }
+}
+
+#[test]
+fn orders_are_told_apart_by_account_terms_and_key() {
+    let config = config();
+    let facilitator = config.facilitator.as_ref().unwrap();
+    let [both, other] =
+        ["Bearer one", "Bearer three"].map(|it| account_of(facilitator, Some(it)).unwrap());
+    let order = read("one", &order_v2()).unwrap();
+    let dearer = changed(order_v2(), "/paymentRequirements/amount", &json!("10001"));
+    let dearer = read("one", &dearer).unwrap();
+    let names = [
+        order.resource(both, None),
+        order.resource(both, Some("a")),
+        order.resource(both, Some("b")),
+        order.resource(other, None),
+        dearer.resource(both, None),
+    ];
+    let different: std::collections::HashSet<_> = names.iter().collect();
+    assert_eq!(different.len(), names.len());
+    // In both versions it is the same purchase.
+    assert_eq!(read("one", &order_v1()).unwrap().resource(both, None), names[0]);
+}
+
+#[test]
+fn faults_name_their_keys() {
+    let of = |value: Value| faults(move |settings| settings.facilitator = Some(value.clone()));
+    let client = || json!({ "name": "a", "pay_to": [PAY_TO] });
+    let with = |pointer: &str, value: Value| {
+        let whole = json!({ "path": "/pay", "clients": [client()] });
+        of(changed(whole, pointer, &value))
+    };
+    for (report, expected) in [
+        (of(json!("/pay")), "FACILITATOR: must be a table"),
+        (of(json!({ "path": "/pay" })), "FACILITATOR: is for nobody"),
+        (of(json!({ "path": "/pay", "open": true })), "FACILITATOR.pay_to: is needed"),
+        (
+            of(json!({ "path": "/pay", "open": true, "pay_to": [PAY_TO],
+                "daily_spend": { EVM: "1" } })),
+            "FACILITATOR.daily_spend.\"solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1\": is needed",
+        ),
+        (of(json!({ "path": "/pay", "open": 1 })), "FACILITATOR.open: must be true or false"),
+        (with("/path", Value::Null), "FACILITATOR.path: is needed"),
+        (with("/path", json!("pay")), "FACILITATOR.path: must be a plain path"),
+        (with("/path", json!("/pay/")), "FACILITATOR.path: must be a plain path"),
+        (with("/path", json!("/a//b")), "FACILITATOR.path: must be a plain path"),
+        (with("/path", json!("/.edge402/x")), "FACILITATOR.path: must be a plain path"),
+        (with("/tokens", json!([])), "FACILITATOR: has no key \"tokens\""),
+        (with("/pay_to", json!([PAY_TO])), "FACILITATOR.pay_to: is for who brings no token"),
+        (with("/clients", json!({})), "FACILITATOR.clients: must be a list"),
+        (with("/clients", json!([client(), client()])), "FACILITATOR.clients[1].name: is the same"),
+        (with("/clients", json!([client()])), "FACILITATOR_TOKENS: has no token for a"),
+    ] {
+        assert!(report.contains(expected), "{expected}: {report}");
+    }
+    let client = |member: &str, value: Value| {
+        with("/clients", json!([changed(client(), &format!("/{member}"), &value)]))
+    };
+    for (report, expected) in [
+        (client("name", Value::Null), "FACILITATOR.clients[0].name: is needed"),
+        (client("name", json!("open")), "FACILITATOR.clients[0].name: must be up to 64"),
+        (client("name", json!("a:b")), "FACILITATOR.clients[0].name: must be up to 64"),
+        (client("pay_to", Value::Null), "FACILITATOR.clients[0].pay_to: is needed"),
+        (client("pay_to", json!([])), "FACILITATOR.clients[0].pay_to: must be a list of addresses"),
+        (
+            client("pay_to", json!(["0x0000000000000000000000000000000000000000"])),
+            "FACILITATOR.clients[0].pay_to: must be a list of addresses",
+        ),
+        (client("networks", json!(["eip155:1"])), "names eip155:1, which NETWORKS doesn't have"),
+        (
+            client("daily_spend", json!("0.1")),
+            "FACILITATOR.clients[0].daily_spend: must be a table",
+        ),
+        (
+            client("daily_spend", json!({ EVM: "lots" })),
+            "FACILITATOR.clients[0].daily_spend.\"eip155:84532\": must be an amount",
+        ),
+        (
+            client("daily_spend", json!({ EVM: 1 })),
+            "FACILITATOR.clients[0].daily_spend.\"eip155:84532\": must be a text",
+        ),
+        (
+            client("requests_per_minute", json!(0)),
+            "FACILITATOR.clients[0].requests_per_minute: must be a whole number",
+        ),
+    ] {
+        assert!(report.contains(expected), "{expected}: {report}");
+    }
+    let secret =
+        |text: &str| faults(|settings| settings.facilitator_tokens = Some(text.to_owned()));
+    let hash = token_hash("one");
+    for (report, expected) in [
+        (secret("both"), "FACILITATOR_TOKENS: entry 1 must be a client's name"),
+        (secret(&format!("both:{hash}1")), "FACILITATOR_TOKENS: entry 1 must be"),
+        (secret(&format!("nobody:{hash}")), "entry 1 names a client"),
+        (secret(&format!("both:{hash}")), "has no token for solana"),
+        (secret(&format!("both:{hash},solana:{hash}")), "entry 2 is the same token"),
+    ] {
+        assert!(report.contains(expected), "{expected}: {report}");
+        assert!(!report.contains(&hash), "no secret is shown");
+    }
+    let shown = format!("{:?}", config().facilitator.unwrap());
+    assert_eq!(shown.matches("TokenHash(not shown)").count(), 3, "{shown}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn no_body_panics(bytes in any::<Vec<u8>>(), cut in 0_usize..700) {
+        let config = config();
+        let account = account_of(config.facilitator.as_ref().unwrap(), Some("Bearer one")).unwrap();
+        let _ = Order::read(&config, account, &bytes);
+        let text = order_solana().to_string();
+        let _ = Order::read(&config, account, text.get(..cut).unwrap_or(&text).as_bytes());
+        let _ = AcceptsRequest::read(&config, account, &bytes);
+    }
+}

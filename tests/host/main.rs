@@ -1,0 +1,41 @@
+//! The rules of the core on the host, one module for each group of them.
+
+// Clippy knows tests by their attribute; what helps them is test code, too.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests, too"
+)]
+
+mod config_report;
+mod evm_never_panics;
+mod evm_payload;
+mod evm_settle;
+mod evm_support;
+mod evm_vectors;
+mod evm_verify;
+mod facilitator_orders;
+mod gate_challenge;
+mod gate_discovery;
+mod gate_never_panics;
+mod gate_paths;
+mod gate_payments;
+mod gate_remote;
+mod gate_support;
+mod remote_support;
+mod settlement_charge;
+mod settlement_interleavings;
+mod settlement_late;
+mod settlement_remote;
+mod settlement_remote_solana;
+mod settlement_scenarios;
+mod settlement_solana;
+mod sim;
+mod solana_decode;
+mod solana_fuzz;
+mod solana_instructions;
+mod solana_rules;
+mod solana_support;
+mod solana_vectors;

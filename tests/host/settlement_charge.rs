@@ -1,0 +1,328 @@
+//! What a facilitator asks of a Settler: to verify, and to charge on account.
+
+use std::rc::Rc;
+
+use crate::sim::{Fault, Handle, Payment, Setup, World};
+use edge402::protocol::Reason;
+use edge402::settlement::{Outcome, SettleRequest, State, StoreError, Verdict};
+use serde_json::json;
+
+const FACILITATOR: &str = "facilitator";
+
+fn payment(number: u8) -> Payment {
+    Payment::new(number, number, 600)
+}
+
+fn order(world: &World, payment: &Payment, resource: &str) -> SettleRequest {
+    let mut order = payment.settle_request(&world.claim_request(payment, resource));
+    order.account = Some("acme".into());
+    order
+}
+
+fn start_charge(
+    world: &Rc<World>,
+    payment: &Payment,
+    resource: &str,
+    once: bool,
+) -> Handle<Option<Result<Outcome, StoreError>>> {
+    let mut request = order(world, payment, resource);
+    request.once = once;
+    let asker = Rc::clone(world);
+    world.start(async move { asker.ask(|it| async move { it.charge(request).await }).await })
+}
+
+fn charge(world: &Rc<World>, payment: &Payment, once: bool) -> Outcome {
+    let handle = start_charge(world, payment, FACILITATOR, once);
+    world.take(&handle).unwrap().unwrap()
+}
+
+fn verify(world: &Rc<World>, payment: &Payment, resource: &str) -> Verdict {
+    let request = order(world, payment, resource);
+    let settler = world.settler();
+    world.wait(async move { settler.verify(&request).await.unwrap() })
+}
+
+fn transaction_of(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Settled(settlement) => settlement.transaction.clone(),
+        Outcome::Failed { transaction: Some(transaction), .. } => transaction.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn one_of_many_charges_of_a_payment_is_a_success() {
+    for block_ms in [100, 2_000] {
+        let world = World::new(&Setup { block_ms, ..Setup::default() });
+        let payment = payment(1);
+        let charges: Vec<_> =
+            (0..20).map(|_| start_charge(&world, &payment, FACILITATOR, true)).collect();
+        let mut outcomes: Vec<_> =
+            charges.iter().map(|charge| world.take(charge).unwrap().unwrap()).collect();
+        outcomes.push(charge(&world, &payment, true));
+        let successes = outcomes.iter().filter(|it| matches!(it, Outcome::Settled(_))).count();
+        assert_eq!(successes, 1);
+        let refused = Some(Reason::DuplicateSettlement);
+        let reason = |outcome: &Outcome| match outcome {
+            Outcome::Failed { reason, .. } => Some(*reason),
+            _ => None,
+        };
+        assert_eq!(outcomes.iter().filter(|it| reason(it) == refused).count(), 20);
+        assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
+        // The last one was told which transaction it was.
+        let landed = world.chain.borrow().transfers_of(&payment)[0].transaction.clone();
+        assert_eq!(transaction_of(outcomes.last().unwrap()), landed);
+    }
+}
+
+#[test]
+fn a_charge_with_a_name_of_its_own_can_be_repeated() {
+    let world = World::new(&Setup::default());
+    let payment = payment(1);
+    let first = charge(&world, &payment, false);
+    assert_eq!(charge(&world, &payment, false), first);
+    assert!(matches!(first, Outcome::Settled(_)));
+    let other = start_charge(&world, &payment, "other", false);
+    let Outcome::Failed { reason, transaction } = world.take(&other).unwrap().unwrap() else {
+        panic!()
+    };
+    assert_eq!(reason, Reason::DuplicateSettlement);
+    assert_eq!(transaction, Some(transaction_of(&first)));
+    assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
+}
+
+#[test]
+fn what_was_pending_is_a_success_for_the_first_that_asks_again() {
+    // Nobody waits as long as this chain takes.
+    let world = World::new(&Setup { block_ms: 40_000, ..Setup::default() });
+    let payment = payment(1);
+    assert!(matches!(charge(&world, &payment, true), Outcome::Pending { .. }));
+    assert_eq!(verify(&world, &payment, FACILITATOR), Verdict::Valid);
+    world.run_for(40_000);
+    assert_eq!(verify(&world, &payment, FACILITATOR), Verdict::Valid);
+    let again: Vec<_> = (0..5).map(|_| start_charge(&world, &payment, FACILITATOR, true)).collect();
+    let outcomes: Vec<_> = again.iter().map(|it| world.take(it).unwrap().unwrap()).collect();
+    let successes = outcomes.iter().filter(|it| matches!(it, Outcome::Settled(_))).count();
+    assert_eq!(successes, 1, "{outcomes:?}");
+    let used = Verdict::Invalid(Reason::DuplicateSettlement);
+    assert_eq!(verify(&world, &payment, FACILITATOR), used);
+    assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
+}
+
+#[test]
+fn to_verify_changes_nothing() {
+    let world = World::new(&Setup::default());
+    let (good, used) = (payment(1), payment(3));
+    assert!(world.buy_now(&used, "a").is_delivery());
+    let (records, height) = (world.tables.payments(), world.chain.borrow().count());
+    for _ in 0..3 {
+        assert_eq!(verify(&world, &good, FACILITATOR), Verdict::Valid);
+        assert_eq!(
+            verify(&world, &used, FACILITATOR),
+            Verdict::Invalid(Reason::DuplicateSettlement)
+        );
+    }
+    assert_eq!((world.tables.payments(), world.chain.borrow().count()), (records, height));
+    assert!(world.tables.entries().is_empty());
+    assert!(world.buy_now(&good, "a").is_delivery());
+    *world.faults.borrow_mut() = vec![Fault::Unreachable; 9].into();
+    assert_eq!(verify(&world, &payment(4), FACILITATOR), Verdict::Unknown);
+    world.faults.borrow_mut().clear();
+    world.chain.borrow_mut().token_balance = 0;
+    let poor = Verdict::Invalid(Reason::InsufficientFunds);
+    assert_eq!(verify(&world, &payment(5), FACILITATOR), poor);
+}
+
+#[test]
+fn what_the_gate_is_selling_is_no_facilitators() {
+    let world = World::new(&Setup::default());
+    let payment = payment(1);
+    let claim = world.claim_request(&payment, "a page");
+    world.claim(&claim);
+    let used = Verdict::Invalid(Reason::DuplicateSettlement);
+    assert_eq!(verify(&world, &payment, FACILITATOR), used);
+    let Outcome::Failed { reason, transaction: None } = charge(&world, &payment, true) else {
+        panic!()
+    };
+    assert_eq!(reason, Reason::DuplicateSettlement);
+    world.release(&claim);
+    assert_eq!(verify(&world, &payment, FACILITATOR), Verdict::Valid);
+}
+
+fn with_limit(limit: u128) -> Setup {
+    let mut setup = Setup::default();
+    setup.limits.accounts = vec![("acme".into(), limit), ("other".into(), 1)];
+    setup
+}
+
+#[test]
+fn nothing_is_sent_beyond_an_accounts_limit() {
+    let world = World::new(&with_limit(300_000_000_000_000));
+    let mut settled = 0;
+    for number in 0..8 {
+        match charge(&world, &payment(number), true) {
+            Outcome::Settled(_) => settled += 1,
+            outcome => assert_eq!(outcome, Outcome::LimitReached),
+        }
+    }
+    assert!((1..8).contains(&settled), "{settled}");
+    assert_eq!(world.chain.borrow().count(), settled);
+    // Not on this account, there is no limit; and the claim was free again.
+    assert!(world.buy_now(&payment(7), "a").is_delivery());
+    world.crash();
+    assert_eq!(charge(&world, &payment(9), true), Outcome::LimitReached);
+    world.run_for(86_400_000);
+    let tomorrow = Payment::new(9, 99, 90_000);
+    assert!(matches!(charge(&world, &tomorrow, true), Outcome::Settled(_)));
+}
+
+#[test]
+fn what_is_in_the_air_counts_against_the_limit() {
+    let limit = 300_000_000_000_000;
+    let one_by_one = {
+        let world = World::new(&with_limit(limit));
+        (0..30)
+            .filter(|n| matches!(charge(&world, &payment(*n), true), Outcome::Settled(_)))
+            .count()
+    };
+    for crashes in [false, true] {
+        let world = World::new(&Setup { block_ms: 20_000, ..with_limit(limit) });
+        let charges: Vec<_> =
+            (0..30).map(|n| start_charge(&world, &payment(n), FACILITATOR, true)).collect();
+        world.run_for(3_000);
+        if crashes {
+            world.crash();
+        }
+        let late = start_charge(&world, &payment(31), FACILITATOR, true);
+        assert_eq!(world.take(&late).unwrap().unwrap(), Outcome::LimitReached);
+        world.run_for(60_000);
+        let settled = (0..30)
+            .filter(|n| {
+                let record = world.tables.record(&payment(*n).id);
+                matches!(record.map(|record| record.state), Some(State::Settled(_)))
+            })
+            .count();
+        assert!(settled >= 1 && settled <= 2 * one_by_one + 10, "{settled} {one_by_one}");
+        drop(charges);
+        let spent = world.tables.account_spent("acme");
+        assert!(spent > 0 && spent <= limit, "{spent}");
+    }
+}
+
+#[test]
+fn what_was_asked_for_in_time_is_told_later() {
+    for once in [false, true] {
+        let world = World::new(&Setup { block_ms: 40_000, ..Setup::default() });
+        let payment = Payment::new(1, 1, 60);
+        assert!(matches!(charge(&world, &payment, once), Outcome::Pending { .. }));
+        world.run_for(60_000);
+        // Its own time is over, and it has landed.
+        assert_eq!(verify(&world, &payment, FACILITATOR), Verdict::Valid);
+        let other = start_charge(&world, &payment, "other", once);
+        let Outcome::Failed { reason, transaction: Some(_) } = world.take(&other).unwrap().unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(reason, Reason::DuplicateSettlement);
+        assert!(matches!(charge(&world, &payment, once), Outcome::Settled(_)));
+        assert_eq!(matches!(charge(&world, &payment, once), Outcome::Settled(_)), !once);
+        // One that nobody asked for in time is late.
+        let late = Payment::new(2, 2, 60);
+        let refused = Outcome::Failed { reason: Reason::EvmValidBefore, transaction: None };
+        assert_eq!(charge(&world, &late, once), refused);
+        let invalid = Verdict::Invalid(Reason::EvmValidBefore);
+        assert_eq!(verify(&world, &late, FACILITATOR), invalid);
+        assert!(world.tables.record(&late.id).is_none());
+    }
+}
+
+#[test]
+fn what_another_facilitator_settled_is_no_success_here() {
+    let world = World::new(&Setup { block_ms: 5_000, ..Setup::default() });
+    // While ours is in the air, another's lands.
+    let payment = payment(1);
+    let ours = start_charge(&world, &payment, FACILITATOR, true);
+    world.run_for(1_000);
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().stranger_sends(&payment, now);
+    let refused = Outcome::Failed { reason: Reason::DuplicateSettlement, transaction: None };
+    assert_eq!(world.take(&ours).unwrap().unwrap(), refused);
+    // Refused here first, settled there, asked for again.
+    let payment = Payment::new(2, 2, 600);
+    world.chain.borrow_mut().token_balance = 0;
+    let poor = Outcome::Failed { reason: Reason::InsufficientFunds, transaction: None };
+    assert_eq!(charge(&world, &payment, true), poor);
+    world.chain.borrow_mut().token_balance = 1_000_000_000;
+    world.run_for(10_000);
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().stranger_sends(&payment, now);
+    let used = Outcome::Failed { reason: Reason::EvmNonceUsed, transaction: None };
+    assert_eq!(charge(&world, &payment, true), used);
+    // A gate has sold its page all the same: it knows what for.
+    let payment = Payment::new(3, 3, 600);
+    let sold = world.start_buy(&payment, "a");
+    world.run_for(1_000);
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().stranger_sends(&payment, now);
+    assert!(world.take(&sold).is_delivery());
+}
+
+#[test]
+fn one_that_is_canceled_in_the_air_holds_up_nobody() {
+    for tells in [true, false] {
+        let world = World::new(&Setup { block_ms: 5_000, ..with_limit(u128::MAX) });
+        let (good, bad) = (Payment::new(1, 1, 3_000), Payment::new(2, 2, 3_000));
+        let charges = [&good, &bad].map(|payment| start_charge(&world, payment, FACILITATOR, true));
+        world.run_for(2_000);
+        let now = world.clock.now_ms();
+        if tells {
+            world.chain.borrow_mut().payer_cancels(&bad, now);
+        } else {
+            // The token says that it is used; where, no node can tell.
+            world.chain.borrow_mut().payer_cancels_in_silence(&bad);
+        }
+        let [good_one, bad_one] = charges.map(|charge| world.take(&charge).unwrap().unwrap());
+        assert!(matches!(good_one, Outcome::Settled(_)), "{good_one:?}");
+        let failed = Outcome::Failed { reason: Reason::InvalidTransactionState, transaction: None };
+        assert!(bad_one == failed || !tells && matches!(bad_one, Outcome::Pending { .. }));
+        let spent = world.tables.account_spent("acme");
+        assert!(spent > 0);
+        // Its fees are counted once, however often the journal is looked at.
+        world.run_for(600_000);
+        assert_eq!(world.tables.account_spent("acme"), spent);
+        assert_eq!(world.tables.entries().is_empty(), tells);
+        world.crash();
+        world.run_for(4_000_000);
+        assert!(world.tables.entries().is_empty());
+        assert_eq!(world.tables.account_spent("acme"), spent);
+        let record = world.tables.record(&bad.id);
+        assert!(!matches!(
+            record.map(|it| it.state),
+            Some(State::Settled(_) | State::Submitted { .. })
+        ));
+    }
+}
+
+#[test]
+fn to_verify_is_to_look_at_the_limit_too() {
+    let world = World::new(&with_limit(1));
+    assert_eq!(verify(&world, &payment(1), FACILITATOR), Verdict::LimitReached);
+    let mut setup = Setup::default();
+    setup.limits.daily_spend = Some(1);
+    let world = World::new(&setup);
+    assert_eq!(verify(&world, &payment(1), FACILITATOR), Verdict::LimitReached);
+    assert_eq!(charge(&world, &payment(1), true), Outcome::LimitReached);
+    assert!(world.tables.record(&payment(1).id).is_none());
+}
+
+#[test]
+fn an_order_of_an_earlier_version_has_no_account() {
+    let payment = payment(1);
+    let world = World::new(&Setup::default());
+    let settle = payment.settle_request(&world.claim_request(&payment, "a"));
+    let mut written = json!(settle);
+    assert!(written.as_object_mut().unwrap().remove("account").is_none());
+    let text = written.to_string();
+    let read: SettleRequest = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.account, None);
+}

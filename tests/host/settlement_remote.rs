@@ -1,0 +1,688 @@
+//! What becomes of payments that somebody else's facilitator settles.
+
+use std::rc::Rc;
+
+use crate::remote_support::{
+    Does, KEY, payment, payment_to, settle_request, world, world_with_fallback,
+};
+use crate::sim::{Answer, Fault, Payment, REDELIVER, World};
+use edge402::protocol::Reason;
+use edge402::settlement::remote::names_no_transaction;
+use edge402::settlement::{ClaimReply, Outcome, State};
+use serde_json::{Value, json};
+
+/// Past the end of every payment here, and of the time after it.
+const LONG_AFTER: u64 = 1_200_000;
+
+const USED: &str = "invalid_exact_evm_nonce_already_used";
+
+fn is_pending(answer: &Answer) -> bool {
+    matches!(answer, Answer::Pending(name) if names_no_transaction(name))
+}
+
+fn state(world: &World, payment: &Payment) -> State {
+    world.tables.record(&payment.id).unwrap().state
+}
+
+/// Bought once, charged once, and nothing left to do.
+fn assert_bought_once(world: &World, payment: &Payment) {
+    assert_eq!(world.chain.borrow().transfers_of(payment).len(), 1, "transfers");
+    assert!(matches!(state(world, payment), State::Settled(_)));
+    assert!(world.tables.entries().is_empty());
+}
+
+fn pending_in(transaction: &str) -> Does {
+    let answer = json!({
+        "success": false, "errorReason": "settlement_pending", "transaction": transaction,
+    });
+    Does::Says(200, answer)
+}
+
+fn says(reason: &str) -> Does {
+    Does::Says(200, json!({ "success": false, "errorReason": reason, "transaction": "" }))
+}
+
+#[test]
+fn a_payment_is_settled_and_delivered_again() {
+    for with_nodes in [false, true] {
+        let (world, facilitator) = world(with_nodes);
+        let payment = payment(1);
+        let Answer::Delivered(first) = facilitator.buy_now(&payment, "a") else { panic!() };
+        let Answer::Delivered(again) = facilitator.buy_now(&payment, "a") else { panic!() };
+        assert_eq!(first, again);
+        assert_eq!(world.chain.borrow().transfers[0].transaction, first.transaction);
+        let other = facilitator.buy_now(&payment, "b");
+        assert_eq!(other, Answer::Refused(Reason::DuplicateSettlement));
+        assert_eq!((facilitator.count("/verify"), facilitator.count("/settle")), (1, 1));
+        assert_eq!(world.posts.get(), 0, "the chain is asked where something is unclear");
+        assert_bought_once(&world, &payment);
+        world.run_for(1_000 * REDELIVER);
+        let late = facilitator.buy_now(&payment, "a");
+        assert!(matches!(late, Answer::Refused(_)), "{late:?}");
+        assert_eq!(world.deliveries.borrow().len(), 2);
+    }
+}
+
+#[test]
+fn two_resources_at_once_get_one() {
+    let (world, facilitator) = world(false);
+    let payment = payment(1);
+    let buyers = ["a", "a", "b", "b"].map(|resource| facilitator.start_buy(&payment, resource));
+    let answers = buyers.map(|buyer| world.take(&buyer));
+    assert_eq!(answers.iter().filter(|answer| answer.is_delivery()).count(), 2, "{answers:?}");
+    let refused = Answer::Refused(Reason::DuplicateSettlement);
+    assert_eq!(answers.iter().filter(|answer| **answer == refused).count(), 2, "{answers:?}");
+    assert_bought_once(&world, &payment);
+}
+
+#[test]
+fn what_is_sent_is_the_payment_and_nothing_else() {
+    let (_world, facilitator) = world(false);
+    let mut payment = payment(1);
+    let mut payload: Value = serde_json::from_str(payment.payload.get()).unwrap();
+    payload["permit2Authorization"] = json!({ "another": "payment" });
+    payment.payload = serde_json::value::RawValue::from_string(payload.to_string()).unwrap();
+    assert!(facilitator.buy_now(&payment, "a").is_delivery());
+    let asked = facilitator.asked.borrow();
+    let [verify, settle] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!((verify.url.as_str(), verify.timeout_ms), ("https://pay.test/v2/verify", 5_000));
+    assert_eq!((settle.url.as_str(), settle.timeout_ms), ("https://pay.test/v2/settle", 20_000));
+    assert_eq!(verify.body, settle.body);
+    let body: Value = serde_json::from_str(settle.body.as_deref().unwrap()).unwrap();
+    payload.as_object_mut().unwrap().remove("permit2Authorization");
+    let terms = json!(crate::remote_support::requirements());
+    assert_eq!(
+        body,
+        json!({
+            "x402Version": 2,
+            "paymentPayload": {
+                "x402Version": 2,
+                "resource": { "url": "https://shop.example/a" },
+                "accepted": terms,
+                "payload": payload,
+            },
+            "paymentRequirements": terms,
+        })
+    );
+    let key = (KEY.0.to_owned(), KEY.1.to_owned());
+    assert_eq!(verify.headers, std::slice::from_ref(&key));
+    let [first, (name, value)] = settle.headers.as_slice() else { panic!("{settle:?}") };
+    assert_eq!((first, name.as_str(), value.len()), (&key, "Idempotency-Key", 66));
+}
+
+#[test]
+fn one_that_is_not_valid_is_let_go() {
+    let (world, facilitator) = world(false);
+    let payment = payment(1);
+    let invalid = json!({ "isValid": false, "invalidReason": "invalid_exact_evm_signature" });
+    facilitator.verifies.borrow_mut().push_back(Does::Says(200, invalid));
+    assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Refused(Reason::EvmSignature));
+    assert!(world.tables.record(&payment.id).is_none());
+    for does in [Does::Nothing, Does::Unreachable, Does::Floods, Does::Says(500, json!(null))] {
+        facilitator.verifies.borrow_mut().push_back(does);
+        assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Unavailable);
+        assert!(world.tables.record(&payment.id).is_none());
+    }
+    assert_eq!(facilitator.count("/settle"), 0);
+    assert!(facilitator.buy_now(&payment, "b").is_delivery());
+    assert_bought_once(&world, &payment);
+}
+
+#[test]
+fn one_that_was_used_before_its_claim_buys_nothing() {
+    for with_nodes in [false, true] {
+        let (world, facilitator) = world(with_nodes);
+        let payment = payment(1);
+        world.run_for(20_000);
+        let now = world.clock.now_ms();
+        world.chain.borrow_mut().stranger_sends(&payment, now);
+        for _ in 0..2 {
+            assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Refused(Reason::EvmNonceUsed));
+        }
+        assert!(world.deliveries.borrow().is_empty());
+    }
+}
+
+#[test]
+fn a_final_refusal_frees_the_claim() {
+    let (world, facilitator) = world(false);
+    let payment = payment(1);
+    for (code, reason) in [
+        ("insufficient_funds", Reason::InsufficientFunds),
+        (USED, Reason::EvmNonceUsed),
+        ("duplicate_settlement", Reason::DuplicateSettlement),
+        ("invalid_exact_evm_signature", Reason::EvmSignature),
+        ("unsupported_something", Reason::InvalidPayload),
+    ] {
+        facilitator.settles.borrow_mut().push_back(says(code));
+        assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Refused(reason), "{code}");
+        assert!(world.tables.entries().is_empty());
+    }
+    assert!(facilitator.buy_now(&payment, "b").is_delivery());
+    assert_bought_once(&world, &payment);
+}
+
+#[test]
+fn a_request_that_is_turned_away_did_nothing() {
+    let (world, facilitator) = world(false);
+    let payment = payment(1);
+    for status in [401, 403, 404, 405, 413] {
+        let turned_away = Does::Says(status, json!({ "error": "no" }));
+        facilitator.settles.borrow_mut().push_back(turned_away);
+        assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Unavailable, "{status}");
+        assert!(world.tables.record(&payment.id).is_none());
+        assert!(world.tables.entries().is_empty());
+    }
+    let log = world.log.borrow().join("\n");
+    assert!(log.contains("pay.test") && log.contains("401"), "{log}");
+    assert!(!log.contains(KEY.1) && !log.contains("/v2"), "{log}");
+    assert!(facilitator.buy_now(&payment, "b").is_delivery());
+}
+
+#[test]
+fn who_waits_for_one_that_was_turned_away_takes_over() {
+    let (world, facilitator) = world(false);
+    let payment = payment(1);
+    facilitator.settles.borrow_mut().push_back(Does::Says(401, json!(null)));
+    let first = facilitator.start_buy(&payment, "a");
+    world.run_for(70);
+    let second = facilitator.start_buy(&payment, "a");
+    assert_eq!(world.take(&first), Answer::Unavailable);
+    assert!(world.take(&second).is_delivery());
+    assert_bought_once(&world, &payment);
+}
+
+/// Everything that leaves it open whether the payment was settled.
+fn unclear(was_settled: bool) -> Vec<Does> {
+    let answers = [
+        (500, json!(null)),
+        (400, json!({ "error": "Invalid request" })),
+        (302, json!(null)),
+        (200, json!({ "success": true })),
+        (200, json!({ "success": true, "transaction": "0x1", "network": "eip155:1" })),
+        (
+            200,
+            json!({ "success": false, "errorReason": "settlement_pending", "transaction": "0x1" }),
+        ),
+        (200, json!({ "success": false, "errorReason": "transaction_failed", "transaction": "" })),
+        (200, json!("garbage")),
+    ];
+    let answers = answers.into_iter();
+    if was_settled {
+        let mut all = vec![Does::WellButSilent];
+        all.extend(answers.map(|(status, answer)| Does::WellButSays(status, answer)));
+        all
+    } else {
+        let mut all = vec![Does::Nothing, Does::Unreachable, Does::Floods];
+        all.extend(answers.map(|(status, answer)| Does::Says(status, answer)));
+        all
+    }
+}
+
+#[test]
+fn a_lost_request_is_made_again() {
+    for does in unclear(false) {
+        let (world, facilitator) = world(false);
+        let payment = payment(1);
+        facilitator.settles.borrow_mut().push_back(does.clone());
+        let answer = facilitator.buy_now(&payment, "a");
+        assert!(answer.is_delivery(), "{does:?}: {answer:?}");
+        assert_eq!(facilitator.count("/settle"), 2);
+        let asked = facilitator.asked.borrow();
+        assert_eq!((&asked[1].body, &asked[1].headers), (&asked[2].body, &asked[2].headers));
+        assert_bought_once(&world, &payment);
+    }
+}
+
+#[test]
+fn a_lost_answer_is_told_again_by_an_idempotent_facilitator() {
+    for does in unclear(true) {
+        let (world, facilitator) = world(false);
+        let payment = payment(1);
+        facilitator.is_idempotent.set(true);
+        facilitator.settles.borrow_mut().push_back(does.clone());
+        let answer = facilitator.buy_now(&payment, "a");
+        assert!(answer.is_delivery(), "{does:?}: {answer:?}");
+        assert_bought_once(&world, &payment);
+    }
+}
+
+#[test]
+fn a_lost_answer_is_found_on_the_chain() {
+    for does in unclear(true) {
+        let (world, facilitator) = world(true);
+        let payment = payment(1);
+        facilitator.settles.borrow_mut().push_back(does.clone());
+        let answer = facilitator.buy_now(&payment, "a");
+        let Answer::Delivered(settlement) = answer else { panic!("{does:?}: {answer:?}") };
+        assert_eq!(settlement.transaction, world.chain.borrow().transfers[0].transaction);
+        let other = facilitator.buy_now(&payment, "b");
+        assert_eq!(other, Answer::Refused(Reason::DuplicateSettlement));
+        assert_bought_once(&world, &payment);
+    }
+}
+
+/// Without nodes a refusal after a lost answer proves nothing: the buyer may
+/// have paid, or may have canceled. Nothing is given away, and the seller is
+/// told whom to ask.
+#[test]
+fn a_lost_answer_that_nobody_can_tell_ends_with_a_line_for_the_seller() {
+    for canceled in [false, true] {
+        let (world, facilitator) = world(false);
+        let payment = payment(1);
+        let does = if canceled { Does::Nothing } else { Does::WellButSilent };
+        facilitator.settles.borrow_mut().push_back(does);
+        let buyer = facilitator.start_buy(&payment, "a");
+        world.run_for(10_000);
+        if canceled {
+            world.chain.borrow_mut().cancel(&payment);
+        }
+        let answer = world.take(&buyer);
+        assert!(is_pending(&answer), "{answer:?}");
+        // It buys nothing else meanwhile.
+        let other = facilitator.buy_now(&payment, "b");
+        assert_eq!(other, Answer::Refused(Reason::DuplicateSettlement));
+        world.run_for(LONG_AFTER);
+        let ended = State::Failed { reason: Reason::UnexpectedSettleError };
+        let record = world.tables.record(&payment.id);
+        let is_ended = |it: &State| format!("{it:?}") == format!("{ended:?}");
+        assert!(record.is_none_or(|record| is_ended(&record.state)));
+        assert!(world.tables.entries().is_empty());
+        assert!(world.deliveries.borrow().is_empty());
+        let log = world.log.borrow().join("\n");
+        let payer = crate::sim::payer(1).address().to_string();
+        let line = format!("{} of {payer} ended unclear", payment.id);
+        assert!(log.contains("pay.test") && log.contains(&line), "{log}");
+        assert!(!log.contains(KEY.1), "{log}");
+    }
+}
+
+#[test]
+fn a_repeat_that_is_turned_away_says_nothing_of_the_first() {
+    for status in [401, 403, 404, 405, 413] {
+        let (world, facilitator) = world(false);
+        let payment = payment(1);
+        facilitator.is_idempotent.set(true);
+        facilitator.settles.borrow_mut().push_back(Does::WellButSilent);
+        facilitator.settles.borrow_mut().push_back(Does::Says(status, json!(null)));
+        let buyer = facilitator.start_buy(&payment, "a");
+        world.run_for(24_000);
+        assert!(matches!(state(&world, &payment), State::Submitted { .. }), "{status}");
+        assert!(is_pending(&world.take(&buyer)));
+        assert!(facilitator.buy_now(&payment, "a").is_delivery());
+        assert_bought_once(&world, &payment);
+    }
+}
+
+#[test]
+fn a_duplicate_with_a_transaction_may_be_another_purchase() {
+    let (world, facilitator) = world(false);
+    let payment = payment(1);
+    let duplicate = json!({
+        "success": false, "errorReason": "duplicate_settlement", "transaction": "0x1",
+    });
+    facilitator.settles.borrow_mut().push_back(Does::Nothing);
+    for _ in 0..100 {
+        facilitator.settles.borrow_mut().push_back(Does::Says(200, duplicate.clone()));
+    }
+    assert!(is_pending(&facilitator.buy_now(&payment, "a")));
+    world.run_for(LONG_AFTER);
+    assert!(world.deliveries.borrow().is_empty());
+    assert!(world.tables.entries().is_empty());
+}
+
+#[test]
+fn an_authorization_that_is_canceled_meanwhile_buys_nothing() {
+    let (world, facilitator) = world(true);
+    let payment = payment(1);
+    facilitator.settles.borrow_mut().push_back(Does::Nothing);
+    let buyer = facilitator.start_buy(&payment, "a");
+    world.run_for(10_000);
+    world.chain.borrow_mut().cancel(&payment);
+    assert!(is_pending(&world.take(&buyer)));
+    world.run_for(LONG_AFTER);
+    assert!(world.tables.entries().is_empty());
+    assert!(!facilitator.buy_now(&payment, "a").is_delivery());
+    assert!(world.deliveries.borrow().is_empty());
+}
+
+#[test]
+fn an_authorization_with_the_same_nonce_for_somebody_else_buys_nothing() {
+    let (world, facilitator) = world(true);
+    let payment = payment(1);
+    let own = payment_to(crate::sim::payer(9).address(), 1);
+    assert_eq!(own.id, payment.id);
+    facilitator.settles.borrow_mut().push_back(Does::Nothing);
+    let buyer = facilitator.start_buy(&payment, "a");
+    world.run_for(10_000);
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().stranger_sends(&own, now);
+    assert_eq!(world.take(&buyer), Answer::Refused(Reason::EvmNonceUsed));
+    assert!(world.deliveries.borrow().is_empty());
+    assert!(world.tables.entries().is_empty());
+}
+
+/// Another gate of the same seller settled the authorization while the origin
+/// worked, between our check and our request: that is another purchase.
+#[test]
+fn what_was_settled_before_our_request_is_another_purchase() {
+    let (world, facilitator) = world(true);
+    let payment = payment(1);
+    let claim = world.claim_request(&payment, "a");
+    assert_eq!(world.claim(&claim), ClaimReply::Fresh);
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().stranger_sends(&payment, now);
+    world.run_for(15_000);
+    facilitator.settles.borrow_mut().push_back(Does::Nothing);
+    let request = settle_request(&payment, &claim);
+    let settler = world.settler();
+    let outcome = world.wait(async move { settler.settle(request).await.unwrap() });
+    assert_eq!(outcome, Outcome::Failed { reason: Reason::EvmNonceUsed, transaction: None });
+}
+
+#[test]
+fn one_that_nobody_settles_in_time_was_not_charged() {
+    let (world, facilitator) = world(true);
+    let payment = payment(1);
+    for _ in 0..100 {
+        facilitator.settles.borrow_mut().push_back(Does::Says(503, json!(null)));
+    }
+    assert!(is_pending(&facilitator.buy_now(&payment, "a")));
+    world.run_for(LONG_AFTER);
+    assert!(world.tables.entries().is_empty());
+    assert!(world.chain.borrow().transfers.is_empty());
+    let log = world.log.borrow().join("\n");
+    assert!(!log.contains("ended unclear"), "{log}");
+}
+
+#[test]
+fn an_unclear_payment_is_asked_after_now_and_then() {
+    let (world, facilitator) = world(false);
+    let payment = payment(1);
+    for _ in 0..1_000 {
+        facilitator.settles.borrow_mut().push_back(Does::Says(500, json!(null)));
+    }
+    assert!(is_pending(&facilitator.buy_now(&payment, "a")));
+    let quick = facilitator.count("/settle");
+    assert!((4..=5).contains(&quick), "{quick} in half a minute");
+    world.run_for(240_000);
+    let slow = facilitator.count("/settle") - quick;
+    assert!((8..=14).contains(&slow), "{slow} in four minutes");
+    // The facilitator is well again: the buyer who comes back gets the goods.
+    facilitator.settles.borrow_mut().clear();
+    world.run_for(30_000);
+    assert!(facilitator.buy_now(&payment, "a").is_delivery());
+    assert_bought_once(&world, &payment);
+}
+
+#[test]
+fn a_crash_at_any_time_costs_no_one_anything() {
+    for crash_at in (0..400).step_by(7) {
+        for with_nodes in [false, true] {
+            let (world, facilitator) = world(with_nodes);
+            facilitator.is_idempotent.set(!with_nodes);
+            let payment = payment(1);
+            let buyer = facilitator.start_buy(&payment, "a");
+            world.run_for(crash_at);
+            world.crash();
+            world.run_for(200);
+            let again = facilitator.buy_now(&payment, "a");
+            assert!(again.is_delivery(), "{crash_at}: {again:?}");
+            let answer = world.take(&buyer);
+            assert!(answer.is_delivery() || answer == Answer::Broken, "{crash_at}: {answer:?}");
+            assert_bought_once(&world, &payment);
+        }
+    }
+}
+
+#[test]
+fn a_refusal_after_a_crash_proves_nothing() {
+    let (world, facilitator) = world(false);
+    let payment = payment(1);
+    let buyer = facilitator.start_buy(&payment, "a");
+    // The facilitator has settled, and its answer is on its way.
+    world.run_for(70);
+    assert_eq!(world.chain.borrow().transfers.len(), 1);
+    assert_eq!(world.tables.entries().len(), 1);
+    world.crash();
+    assert_eq!(world.take(&buyer), Answer::Broken);
+    world.settler();
+    world.run_for(5_000);
+    assert!(matches!(state(&world, &payment), State::Submitted { .. }));
+    let other = facilitator.buy_now(&payment, "b");
+    assert_eq!(other, Answer::Refused(Reason::DuplicateSettlement));
+}
+
+#[test]
+fn a_payer_has_no_more_than_so_many_unclear_ones() {
+    let (world, facilitator) = world(false);
+    let of_one = |n: u8| Payment::new(1, n, 300);
+    // What is clear is not counted.
+    let good: Vec<_> = (50..80).map(|n| facilitator.start_buy(&of_one(n), "a")).collect();
+    assert!(good.iter().all(|buyer| world.take(buyer).is_delivery()));
+    facilitator.settles.borrow_mut().extend(vec![Does::Unreachable; 32]);
+    let buyers: Vec<_> = (0..16).map(|n| facilitator.start_buy(&of_one(n), "a")).collect();
+    world.run_for(1_000);
+    assert_eq!(facilitator.buy_now(&of_one(20), "a"), Answer::Unavailable);
+    assert!(facilitator.buy_now(&payment(90), "a").is_delivery(), "another payer");
+    assert!(buyers.iter().all(|buyer| world.take(buyer).is_delivery()));
+    assert!(facilitator.buy_now(&of_one(20), "a").is_delivery());
+}
+
+#[test]
+fn every_unclear_payment_has_its_turn() {
+    let (world, facilitator) = world(false);
+    // None of them hears anything for as long as somebody waits.
+    facilitator.settles.borrow_mut().extend(vec![Does::Nothing; 70 * 12]);
+    let buyers: Vec<_> = (0..70).map(|n| facilitator.start_buy(&payment(n), "a")).collect();
+    world.run_for(70_000);
+    drop(buyers);
+    facilitator.settles.borrow_mut().clear();
+    // The alarm takes up 32 at a time; each is settled in its turn.
+    world.run_for(120_000);
+    assert!(world.tables.entries().is_empty(), "{} are left", world.tables.entries().len());
+    assert_eq!(world.chain.borrow().transfers.len(), 70);
+}
+
+#[test]
+fn the_chain_is_looked_at_from_before_the_request_on() {
+    let (world, facilitator) = world(true);
+    let payment = payment(1);
+    facilitator.settles.borrow_mut().push_back(Does::WellButSilent);
+    facilitator.settles.borrow_mut().extend(vec![says(USED); 200]);
+    // No node answers meanwhile, and the chain goes on.
+    world.faults.borrow_mut().extend([Fault::Unreachable; 30]);
+    assert!(is_pending(&facilitator.buy_now(&payment, "a")));
+    for n in 0..2_000 {
+        let now = world.clock.now_ms() + n;
+        world.chain.borrow_mut().mine(now);
+    }
+    world.faults.borrow_mut().clear();
+    world.run_for(60_000);
+    assert_bought_once(&world, &payment);
+    assert!(facilitator.buy_now(&payment, "a").is_delivery());
+}
+
+#[test]
+fn nodes_that_tell_nothing_do_not_keep_a_payment_open_forever() {
+    let (world, facilitator) = world(true);
+    let payment = payment(1);
+    facilitator.settles.borrow_mut().push_back(Does::WellButSilent);
+    facilitator.settles.borrow_mut().extend(vec![says(USED); 2_000]);
+    world.faults.borrow_mut().extend(vec![Fault::Unreachable; 20_000]);
+    assert!(is_pending(&facilitator.buy_now(&payment, "a")));
+    world.run_for(2 * LONG_AFTER);
+    assert!(world.tables.entries().is_empty());
+    let log = world.log.borrow().join("\n");
+    assert!(log.contains("ended unclear"), "{log:.200}");
+}
+
+#[test]
+fn an_order_that_is_delivered_once_is_not_delivered_again() {
+    let (world, facilitator) = world(false);
+    let payment = payment(1);
+    let claim = world.claim_request(&payment, "a");
+    assert_eq!(world.claim(&claim), ClaimReply::Fresh);
+    let mut request = settle_request(&payment, &claim);
+    request.once = true;
+    facilitator.settles.borrow_mut().push_back(Does::Says(
+        200,
+        json!({ "success": true, "transaction": "0x1", "network": "base-sepolia" }),
+    ));
+    let settler = world.settler();
+    let outcome = world.wait(async move { settler.settle(request).await.unwrap() });
+    assert!(matches!(outcome, Outcome::Settled(_)), "{outcome:?}");
+    assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Refused(Reason::DuplicateSettlement));
+}
+
+/// No node can be reached, for this method alone or for all.
+fn cut_off(world: &Rc<World>, only: Option<&'static str>) {
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, _| {
+        only.is_none_or(|only| only == method).then_some(Err((-32_005, "limit exceeded")))
+    }));
+}
+
+#[test]
+fn the_fallback_settles_while_the_nodes_are_down() {
+    let (world, facilitator) = world_with_fallback();
+    let (first, second) = (payment(1), payment(2));
+    cut_off(&world, None);
+    let outcome = world.take(&facilitator.settle_directly(&first, "a"));
+    assert!(matches!(outcome, Some(Outcome::Settled(_))), "{outcome:?}");
+    assert_eq!((facilitator.count("/verify"), facilitator.count("/settle")), (1, 1));
+    *world.hook.borrow_mut() = None;
+    let outcome = world.take(&facilitator.settle_directly(&second, "a"));
+    assert!(matches!(outcome, Some(Outcome::Settled(_))), "{outcome:?}");
+    assert_eq!(facilitator.count("/settle"), 1, "our own nodes are back");
+    assert_eq!(world.chain.borrow().count(), 1);
+    assert_bought_once(&world, &first);
+    assert_bought_once(&world, &second);
+}
+
+#[test]
+fn the_fallback_checks_before_it_writes_anything_down() {
+    let (world, facilitator) = world_with_fallback();
+    let payment = payment(1);
+    cut_off(&world, None);
+    facilitator.verifies.borrow_mut().push_back(Does::Nothing);
+    let outcome = world.take(&facilitator.settle_directly(&payment, "a"));
+    assert_eq!(outcome, Some(Outcome::Unavailable));
+    assert!(world.tables.record(&payment.id).is_none());
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().stranger_sends(&payment, now);
+    let outcome = world.take(&facilitator.settle_directly(&payment, "a"));
+    let used = Outcome::Failed { reason: Reason::EvmNonceUsed, transaction: None };
+    assert_eq!(outcome, Some(used));
+    assert_eq!(facilitator.count("/settle"), 0);
+}
+
+#[test]
+fn what_may_be_in_a_pool_never_goes_to_the_fallback() {
+    let (world, facilitator) = world_with_fallback();
+    let payment = payment(1);
+    // The node takes the transaction, and can't be reached from then on.
+    let nodes = Rc::clone(&world);
+    *world.hook.borrow_mut() = Some(Box::new(move |_, _, _| {
+        let is_sent = !nodes.chain.borrow().pool.is_empty() || nodes.chain.borrow().count() > 0;
+        is_sent.then_some(Err((-32_005, "limit exceeded")))
+    }));
+    let outcome = world.take(&facilitator.settle_directly(&payment, "a"));
+    let Some(Outcome::Pending { transaction }) = outcome else { panic!("{outcome:?}") };
+    assert!(!names_no_transaction(&transaction));
+    assert!(facilitator.asked.borrow().is_empty());
+    *world.hook.borrow_mut() = None;
+    world.run_for(30_000);
+    assert_bought_once(&world, &payment);
+}
+
+#[test]
+fn without_a_request_for_it_the_fallback_is_left_alone() {
+    let (world, facilitator) = world_with_fallback();
+    cut_off(&world, None);
+    assert_eq!(world.buy_now(&payment(1), "a"), Answer::Unavailable);
+    assert!(facilitator.asked.borrow().is_empty());
+}
+
+#[test]
+fn each_lane_takes_up_its_own_after_a_crash() {
+    let (world, facilitator) = world_with_fallback();
+    let (ours, theirs) = (payment(1), payment(2));
+    cut_off(&world, None);
+    facilitator.settles.borrow_mut().push_back(Does::WellButSilent);
+    let remote = facilitator.settle_directly(&theirs, "b");
+    world.run_for(3_000);
+    *world.hook.borrow_mut() = None;
+    let own = facilitator.settle_directly(&ours, "a");
+    world.run_for(300);
+    assert_eq!(world.tables.entries().len(), 2, "{:?}", world.tables.entries());
+    world.crash();
+    assert_eq!((world.take(&remote), world.take(&own)), (None, None));
+    world.settler();
+    world.run_for(30_000);
+    assert_bought_once(&world, &ours);
+    assert_bought_once(&world, &theirs);
+}
+
+#[test]
+fn a_facilitator_that_is_not_configured_any_more_spoils_nothing() {
+    let (world, facilitator) = world_with_fallback();
+    cut_off(&world, None);
+    facilitator.settles.borrow_mut().push_back(Does::Nothing);
+    let _remote = facilitator.settle_directly(&payment(1), "a");
+    world.run_for(3_000);
+    let tables = Rc::clone(&world.tables);
+    let other = World::new(&crate::sim::Setup::default());
+    for entry in tables.entries() {
+        use edge402::settlement::Store as _;
+        let store = crate::sim::tables::SimStore(Rc::clone(&other.tables));
+        store.submit(&entry, &[tables.record(&entry.payments[0]).unwrap()]).unwrap();
+    }
+    assert!(other.buy_now(&payment(2), "a").is_delivery());
+    other.run_for(60_000);
+    assert_eq!(other.tables.entries().len(), 1);
+    assert!(other.log.borrow().iter().any(|line| line.contains("not configured any more")));
+}
+
+#[test]
+fn what_was_on_disk_before_there_were_facilitators_still_reads() {
+    let (world, _facilitator) = world(false);
+    let claim = world.claim_request(&payment(1), "a");
+    let text = serde_json::to_string(&payment(1).settle_request(&claim)).unwrap();
+    assert!(!text.contains("remote"));
+    let read: edge402::settlement::SettleRequest = serde_json::from_str(&text).unwrap();
+    assert!(read.remote.is_none());
+    let text = serde_json::to_string(&settle_request(&payment(1), &claim)).unwrap();
+    let read: edge402::settlement::SettleRequest = serde_json::from_str(&text).unwrap();
+    assert!(read.remote.is_some());
+}
+
+#[test]
+fn a_transaction_that_is_pending_is_told_to_who_asks() {
+    for with_nodes in [false, true] {
+        let (world, facilitator) = world(with_nodes);
+        let payment = payment(1);
+        let says = ["0x1", "0x1", "0x1", "0x2", "0x2"].map(pending_in);
+        facilitator.settles.borrow_mut().extend(says);
+        assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Pending("0x2".into()));
+        let Answer::Delivered(settlement) = facilitator.buy_now(&payment, "a") else { panic!() };
+        assert_eq!(world.chain.borrow().transfers[0].transaction, settlement.transaction);
+        assert_bought_once(&world, &payment);
+    }
+}
+
+#[test]
+fn a_payer_of_unclear_payments_that_come_to_nothing_is_refused_for_a_while() {
+    let (world, facilitator) = world(false);
+    facilitator.settles.borrow_mut().extend(vec![says("transaction_failed"); 3 * 100]);
+    let of_one = |n: u8, valid_for| Payment::new(1, n, valid_for);
+    for n in 0..3 {
+        assert!(is_pending(&facilitator.buy_now(&of_one(n, 300), "a")));
+    }
+    world.run_for(LONG_AFTER);
+    assert!(world.tables.entries().is_empty());
+    facilitator.settles.borrow_mut().clear();
+    let later = of_one(9, 90_000);
+    assert_eq!(facilitator.buy_now(&later, "a"), Answer::Refused(Reason::TooManyFailures));
+    let other = facilitator.buy_now(&Payment::new(2, 22, 90_000), "a");
+    assert!(other.is_delivery(), "{other:?}");
+}

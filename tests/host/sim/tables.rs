@@ -1,0 +1,144 @@
+//! A Settler's tables, in memory, as texts: what is read is what was written.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use edge402::settlement::{JournalEntry, PaymentRecord, Store, StoreError};
+use edge402::time::UnixSeconds;
+
+#[derive(Default)]
+pub struct Tables {
+    payments: RefCell<BTreeMap<String, String>>,
+    journal: RefCell<BTreeMap<String, String>>,
+    names: RefCell<BTreeMap<String, String>>,
+    spent: RefCell<BTreeMap<u64, u128>>,
+    account_spent: RefCell<BTreeMap<(String, u64), u128>>,
+    /// Whether the disk fails.
+    pub is_broken: Cell<bool>,
+}
+
+impl Tables {
+    pub fn record(&self, payment: &str) -> Option<PaymentRecord> {
+        self.payments.borrow().get(payment).map(|text| serde_json::from_str(text).unwrap())
+    }
+
+    pub fn entries(&self) -> Vec<JournalEntry> {
+        let journal = self.journal.borrow();
+        let mut entries: Vec<JournalEntry> =
+            journal.values().map(|text| serde_json::from_str(text).unwrap()).collect();
+        entries.sort_by_key(|entry| entry.written_at);
+        entries
+    }
+
+    /// All that was spent for an account.
+    pub fn account_spent(&self, account: &str) -> u128 {
+        let spent = self.account_spent.borrow();
+        spent.iter().filter(|((name, _), _)| name == account).map(|(_, spent)| spent).sum()
+    }
+
+    pub fn payments(&self) -> usize {
+        self.payments.borrow().len()
+    }
+
+    pub fn names(&self) -> usize {
+        self.names.borrow().len()
+    }
+}
+
+#[derive(Clone)]
+pub struct SimStore(pub Rc<Tables>);
+
+impl SimStore {
+    fn check(&self) -> Result<(), StoreError> {
+        if self.0.is_broken.get() { Err(StoreError("broken".into())) } else { Ok(()) }
+    }
+}
+
+fn text(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap()
+}
+
+impl Store for SimStore {
+    fn payment(&self, id: &str) -> Result<Option<PaymentRecord>, StoreError> {
+        self.check()?;
+        Ok(self.0.record(id))
+    }
+
+    fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError> {
+        self.check()?;
+        self.0.payments.borrow_mut().insert(record.payment.clone(), text(record));
+        Ok(())
+    }
+
+    fn delete_payment(&self, id: &str) -> Result<(), StoreError> {
+        self.check()?;
+        self.0.payments.borrow_mut().remove(id);
+        Ok(())
+    }
+
+    fn submit(&self, entry: &JournalEntry, records: &[PaymentRecord]) -> Result<(), StoreError> {
+        self.check()?;
+        self.0.journal.borrow_mut().insert(entry.id.clone(), text(entry));
+        records.iter().try_for_each(|record| self.put_payment(record))
+    }
+
+    fn open_entries(&self) -> Result<Vec<JournalEntry>, StoreError> {
+        self.check()?;
+        Ok(self.0.entries())
+    }
+
+    fn close(&self, id: &str, records: &[PaymentRecord]) -> Result<(), StoreError> {
+        self.check()?;
+        self.0.journal.borrow_mut().remove(id);
+        records.iter().try_for_each(|record| self.put_payment(record))
+    }
+
+    fn payment_named(&self, identifier: &str) -> Result<Option<String>, StoreError> {
+        self.check()?;
+        Ok(self.0.names.borrow().get(identifier).cloned())
+    }
+
+    fn name_payment(&self, identifier: &str, payment: &str) -> Result<(), StoreError> {
+        self.check()?;
+        self.0.names.borrow_mut().insert(identifier.into(), payment.into());
+        Ok(())
+    }
+
+    fn spent_on(&self, day: u64) -> Result<u128, StoreError> {
+        self.check()?;
+        Ok(self.0.spent.borrow().get(&day).copied().unwrap_or(0))
+    }
+
+    fn set_spent_on(&self, day: u64, amount: u128) -> Result<(), StoreError> {
+        self.check()?;
+        self.0.spent.borrow_mut().insert(day, amount);
+        Ok(())
+    }
+
+    fn account_spent_on(&self, account: &str, day: u64) -> Result<u128, StoreError> {
+        self.check()?;
+        Ok(self.0.account_spent.borrow().get(&(account.into(), day)).copied().unwrap_or(0))
+    }
+
+    fn set_account_spent_on(
+        &self,
+        account: &str,
+        day: u64,
+        amount: u128,
+    ) -> Result<(), StoreError> {
+        self.check()?;
+        self.0.account_spent.borrow_mut().insert((account.into(), day), amount);
+        Ok(())
+    }
+
+    fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {
+        self.check()?;
+        self.0.payments.borrow_mut().retain(|_, text| {
+            serde_json::from_str::<PaymentRecord>(text).unwrap().keep_until() >= now
+        });
+        let payments = self.0.payments.borrow();
+        self.0.names.borrow_mut().retain(|_, payment| payments.contains_key(payment));
+        Ok(())
+    }
+}
