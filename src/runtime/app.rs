@@ -18,7 +18,7 @@ use crate::gate::ChallengeTemplate;
 use crate::gate::challenge::BlockhashHint;
 use crate::protocol::ChainId;
 use crate::remote::RemoteFacts;
-use crate::rpc::{ChainCheck, Expected, Nodes};
+use crate::rpc::{ChainCheck, Expected, Nodes, Transport};
 
 thread_local! {
     static APP: RefCell<Option<Rc<App>>> = const { RefCell::new(None) };
@@ -108,8 +108,13 @@ impl App {
         Ok(cell.get_or_init(|| headers).clone())
     }
 
-    /// The nodes of a network.
+    /// The nodes of a network, for a request that asks little of them.
     pub fn nodes(network: &Network) -> Nodes<FetchTransport> {
+        Self::nodes_over(FetchTransport, network)
+    }
+
+    /// The nodes of a network.
+    pub fn nodes_over<T: Transport>(transport: T, network: &Network) -> Nodes<T> {
         let check = match (&network.chain, network.id) {
             (Chain::Evm { domain, .. }, _) => {
                 ChainCheck { method: "eth_chainId", expect: Expected::ChainId(domain.chain_id) }
@@ -123,7 +128,7 @@ impl App {
                 }
             }
         };
-        Nodes::new(FetchTransport, network.rpc.clone(), check)
+        Nodes::new(transport, network.rpc.clone(), check)
     }
 }
 

@@ -17,7 +17,7 @@ use super::app::App;
 use super::clock;
 use super::remote;
 use super::sql::SqlStore;
-use super::transport::FetchTransport;
+use super::transport::GatedTransport;
 use crate::config::{Chain, Config, Facilitator, Network};
 use crate::evm::RelayerKey;
 use crate::settlement::evm::EvmLane;
@@ -81,7 +81,8 @@ impl Settler {
     fn make(&self) -> worker::Result<settlement::Settler<WorkerHost>> {
         let app = App::get(&self.env);
         let config = app.loaded.config.as_ref().map_err(|_| "the configuration has faults")?;
-        let host = WorkerHost { state: Rc::clone(&self.state) };
+        let transport = GatedTransport::default();
+        let host = WorkerHost { state: Rc::clone(&self.state), transport: transport.clone() };
         let store = SqlStore::new(&self.state.storage()).map_err(|error| error.to_string())?;
         let name = store.name(self.state.id().name()).map_err(|error| error.to_string())?;
         let name = name.ok_or("a Settler without a name")?;
@@ -89,7 +90,7 @@ impl Settler {
             if let Some(facilitator) = &network.facilitator {
                 if is_facilitator_name(network.id, &name) {
                     return Ok(settlement::Settler::new(host, store, |parts| {
-                        Lane::Remote(remote::lane(parts, network, facilitator))
+                        Lane::Remote(remote::lane(parts, transport, network, facilitator))
                     }));
                 }
                 continue;
@@ -103,7 +104,7 @@ impl Settler {
                         let (chain_id, key) = (domain.chain_id, key.clone());
                         let relayers = config.relayers.iter().map(RelayerKey::address).collect();
                         return Ok(settlement::Settler::new(host, store, |parts| {
-                            let nodes = App::nodes(network);
+                            let nodes = App::nodes_over(transport, network);
                             let lane = EvmLane::new(parts, nodes, chain_id, key, relayers, limits);
                             if let Some(fallback) = &network.fallback {
                                 lane.fall_back_on(fallback.clone());
@@ -118,7 +119,7 @@ impl Settler {
                     if let Some(key) = key {
                         let key = key.clone();
                         return Ok(settlement::Settler::new(host, store, |parts| {
-                            let nodes = App::nodes(network);
+                            let nodes = App::nodes_over(transport, network);
                             Lane::Solana(SolanaLane::new(parts, nodes, key, limits))
                         }));
                     }
@@ -147,14 +148,16 @@ fn limits(config: &Config, number: usize, network: &Network) -> Limits {
 #[derive(Clone)]
 pub struct WorkerHost {
     state: Rc<State>,
+    /// All of the object's connections go through one gate.
+    transport: GatedTransport,
 }
 
 impl Host for WorkerHost {
-    type Transport = FetchTransport;
+    type Transport = GatedTransport;
     type Store = SqlStore;
 
-    fn transport(&self) -> FetchTransport {
-        FetchTransport
+    fn transport(&self) -> GatedTransport {
+        self.transport.clone()
     }
 
     fn now(&self) -> UnixSeconds {

@@ -54,8 +54,8 @@ pub struct EvmLane<H: Host> {
     next_nonce: Cell<Option<u64>>,
     /// Whether Multicall3 is at its address, once that is known.
     has_multicall: Cell<Option<bool>>,
-    /// Whether the node knows `eth_sendRawTransactionSync`.
-    has_sync: Cell<bool>,
+    /// How many nodes hold a transaction until its receipt.
+    sync_sends: Cell<usize>,
     /// Who settles while the nodes can't be reached.
     fallback: OnceCell<Rc<RemoteLane<H>>>,
 }
@@ -105,7 +105,7 @@ impl<H: Host> EvmLane<H> {
             in_air: RefCell::default(),
             next_nonce: Cell::new(None),
             has_multicall: Cell::new(None),
-            has_sync: Cell::new(true),
+            sync_sends: Cell::new(0),
             fallback: OnceCell::new(),
         })
     }

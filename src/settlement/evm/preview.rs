@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{EvmLane, cost_of_each, most_gas};
 use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, json_rpc};
 use crate::protocol::Reason;
-use crate::rpc::{Call, READ_TIMEOUT, Reply, Unavailable};
+use crate::rpc::{Call, ErrorKind, READ_TIMEOUT, Reply, Unavailable};
 use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
 
 /// What `eth_call` may return for one payment's check: about 256 bytes for
@@ -35,6 +35,17 @@ pub(super) enum Problem {
 impl From<&str> for Problem {
     fn from(text: &str) -> Self {
         Self::Nodes(text.to_owned())
+    }
+}
+
+impl Problem {
+    /// Of an answer that can't be used: what is missing, and the node's own
+    /// words.
+    fn without(what: &str, reply: &Reply) -> Self {
+        Self::Nodes(match reply {
+            Ok(_) => format!("the node gives no {what} that can be read"),
+            Err(error) => format!("the node gives no {what}: {error}"),
+        })
     }
 }
 
@@ -74,7 +85,7 @@ impl<H: Host> EvmLane<H> {
         if let Some(balance) = amount(balance) {
             self.shared.note_balance(balance, self.limits.low_balance);
         }
-        let pending = quantity(count).ok_or("no nonce from the node")?;
+        let pending = quantity(count).ok_or_else(|| Problem::without("nonce", count))?;
         let next = self.next_nonce.get().unwrap_or(0).max(pending);
         self.next_nonce.set(Some(next));
         let facts = match read_check(rest, payments.len()).filter(|_| with_multicall) {
@@ -84,7 +95,7 @@ impl<H: Host> EvmLane<H> {
             }
             None if with_multicall && rest != [Ok(Value::from("0x"))] => {
                 return Err(match payments.len() {
-                    1 => "the node can't simulate the payment".into(),
+                    1 => Problem::without("simulation", rest.first().unwrap_or(estimate)),
                     _ => Problem::OneOfMany,
                 });
             }
@@ -94,11 +105,12 @@ impl<H: Host> EvmLane<H> {
                 self.log("no Multicall3 on this chain: payments go out one by one");
                 let calls: Vec<_> = payments.iter().flat_map(|p| self.facts_calls(p)).collect();
                 let replies = self.nodes.ask(&calls).await?;
-                read_facts(&replies, payments.len())
+                read_facts(&replies, payments.len())?
             }
-            None => read_facts(rest, payments.len()),
+            None => read_facts(rest, payments.len())?,
         };
-        let (fees, block) = read_market(history).ok_or("no fees from the node")?;
+        let (fees, block) =
+            read_market(history).ok_or_else(|| Problem::without("fees", history))?;
         let all_good = facts.iter().zip(payments).all(|(f, p)| evm::refusal(f, p).is_none());
         let gas = quantity(estimate).filter(|_| all_good).map(|gas| gas + gas / 4);
         Ok(Preview { fees, facts, gas, block })
@@ -195,7 +207,17 @@ fn read_check(replies: &[Reply], count: usize) -> Option<Vec<Facts>> {
 }
 
 /// What three calls for each payment say.
-fn read_facts(replies: &[Reply], count: usize) -> Vec<Facts> {
+///
+/// # Errors
+/// A call failed, and not because of what it runs.
+fn read_facts(replies: &[Reply], count: usize) -> Result<Vec<Facts>, Problem> {
+    let is_nodes_fault = |reply: &&Reply| match reply {
+        Ok(_) => false,
+        Err(error) => error.kind("eth_call") != ErrorKind::Execution,
+    };
+    if let Some(reply) = replies.iter().find(is_nodes_fault) {
+        return Err(Problem::without("simulation", reply));
+    }
     let data = |reply: &Reply| json_rpc::parse_data(reply.as_ref().ok()?, 1024);
     let mut facts: Vec<Facts> = replies
         .chunks(3)
@@ -215,5 +237,5 @@ fn read_facts(replies: &[Reply], count: usize) -> Vec<Facts> {
         simulated: false,
         revert_reason: None,
     });
-    facts
+    Ok(facts)
 }

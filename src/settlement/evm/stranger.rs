@@ -133,7 +133,7 @@ pub(in crate::settlement) async fn find_use<T: Transport>(
     from_block: u64,
 ) -> Result<Option<Use>, Unavailable> {
     let call = Call::new("eth_getLogs", json_rpc::authorization_logs_params(payment, from_block));
-    let silent = || Unavailable(vec![]);
+    let silent = Unavailable::default;
     let logs = nodes.ask_again(&call, READ_TIMEOUT).await?.map_err(|_| silent())?;
     let log = logs.as_array().and_then(|logs| logs.first());
     let Some((hash, number)) = log.and_then(|log| {

@@ -14,7 +14,7 @@ use edge402::evm::{Address, Authorization, Call, Fees, RelayerKey, Transaction};
 use edge402::exact::Terms;
 use edge402::protocol::{ChainId, Reason};
 use edge402::remote::{Http, HttpAnswer, HttpRequest};
-use edge402::rpc::{ChainCheck, Expected, Nodes, Transport, TransportError};
+use edge402::rpc::{ChainCheck, Expected, Nodes, PostAnswer, Transport, TransportError};
 use edge402::settlement::evm::EvmLane;
 use edge402::settlement::settler::{Lane, LaneParts};
 use edge402::settlement::{
@@ -69,6 +69,9 @@ pub enum Fault {
 /// Decides about one question of a message instead of the chain.
 pub type Hook = Box<dyn FnMut(&str, &str, &Value) -> Option<Result<Value, (i64, &'static str)>>>;
 
+/// Decides about a whole message to a node, instead of the chain.
+pub type Temper = Box<dyn FnMut(&str, &Value) -> Option<Result<PostAnswer, TransportError>>>;
+
 /// How a world begins.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -107,6 +110,7 @@ pub struct World {
     /// Faults of the messages to come; after them, none.
     pub faults: RefCell<VecDeque<Fault>>,
     pub hook: RefCell<Option<Hook>>,
+    pub temper: RefCell<Option<Temper>>,
     /// How many messages were sent to nodes.
     pub posts: Cell<usize>,
     /// What answers HTTP besides the nodes.
@@ -180,7 +184,7 @@ impl Transport for SimTransport {
         url: &str,
         body: String,
         timeout: Duration,
-    ) -> Result<String, TransportError> {
+    ) -> Result<PostAnswer, TransportError> {
         let world = &self.0;
         let timeout = u64::try_from(timeout.as_millis()).unwrap();
         world.posts.set(world.posts.get() + 1);
@@ -192,13 +196,24 @@ impl Transport for SimTransport {
                 return Err(TransportError::TimedOut);
             }
             Fault::Unreachable => return Err(TransportError::Unreachable),
-            Fault::Status(status) => return Err(TransportError::Status(status)),
-            Fault::Garbage => return Ok("<html>busy</html>".into()),
+            Fault::Status(status) => return Ok(PostAnswer { status, body: String::new() }),
+            Fault::Garbage => {
+                return Ok(PostAnswer { status: 200, body: "<html>busy</html>".into() });
+            }
             Fault::Slow => world.clock.sleep(3_000).await,
             _ => {}
         }
         let deadline = world.clock.now_ms() + timeout;
         let message: Value = serde_json::from_str(&body).unwrap();
+        let tempered = world.temper.borrow_mut().as_mut().and_then(|temper| temper(url, &message));
+        match tempered {
+            Some(Err(TransportError::TimedOut)) => {
+                world.clock.sleep(timeout).await;
+                return Err(TransportError::TimedOut);
+            }
+            Some(answer) => return answer,
+            None => {}
+        }
         let answer = match &message {
             Value::Array(calls) => {
                 let mut answers = vec![];
@@ -214,7 +229,19 @@ impl Transport for SimTransport {
             return Err(TransportError::TimedOut);
         }
         world.clock.sleep(LATENCY).await;
-        Ok(answer.to_string())
+        Ok(PostAnswer { status: 200, body: answer.to_string() })
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.0.clock.sleep(u64::try_from(duration.as_millis()).unwrap()).await;
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.0.clock.now_ms()
+    }
+
+    fn log(&self, line: &str) {
+        SimHost(Rc::clone(&self.0)).log(line);
     }
 }
 
@@ -290,6 +317,7 @@ impl World {
             chain: RefCell::new(chain),
             faults: RefCell::default(),
             hook: RefCell::default(),
+            temper: RefCell::default(),
             posts: Cell::new(0),
             web: RefCell::default(),
             log: RefCell::default(),
