@@ -128,13 +128,7 @@ fn fee_payer() -> FeePayerKey {
 }
 
 fn cluster() -> (Rc<World>, Rc<RefCell<Cluster>>) {
-    cluster_with(Limits {
-        batch_max: 1,
-        daily_spend: None,
-        low_balance: None,
-        quorum_above: None,
-        accounts: vec![],
-    })
+    cluster_with(Limits { batch_max: 1, ..Limits::default() })
 }
 
 fn cluster_with(limits: Limits) -> (Rc<World>, Rc<RefCell<Cluster>>) {
@@ -260,9 +254,8 @@ fn fees_that_are_set_aside_count_against_the_days_limit() {
         let (world, cluster) = cluster_with(Limits {
             batch_max: 1,
             daily_spend: (!on_account).then_some(limit),
-            low_balance: None,
-            quorum_above: None,
             accounts: vec![("acme".into(), if on_account { limit } else { u128::MAX })],
+            ..Limits::default()
         });
         let start = |n: usize| {
             let mut order = payment(n).settle_request(&world.claim_request(&payment(n), "a"));
