@@ -203,14 +203,22 @@ impl<H: Host> Shared<H> {
         self.host.now().0 / FAILURE_SECONDS
     }
 
-    /// Takes note of a payment that failed on chain by its own fault. With
-    /// `at_once`, one such failure is enough.
-    pub fn note_failure(&self, payer: &str, at_once: bool) {
+    /// Takes note of a payment that failed on chain by its own fault.
+    pub fn note_failure(&self, payer: &str) {
+        self.note_failures(payer, 1);
+    }
+
+    /// Takes note of a payment that burnt the gas it was given: one is enough.
+    pub fn note_burnt(&self, payer: &str) {
+        self.note_failures(payer, FAILURES_MAX);
+    }
+
+    fn note_failures(&self, payer: &str, more: u32) {
         let now = self.host.now();
         let mut failures = self.guards.failures.borrow_mut();
         failures.retain(|_, (_, at)| now.since(*at) < FAILURE_SECONDS);
         let (count, at) = failures.entry(payer.to_owned()).or_insert((0, now));
-        *count += if at_once { FAILURES_MAX } else { 1 };
+        *count = count.saturating_add(more);
         *at = now;
     }
 
