@@ -133,7 +133,7 @@ fn unreadable_payments_are_bad_requests() {
         ("/x402Version", Some(json!(3)), VERSION),
         ("/x402Version", Some(json!(0)), VERSION),
         ("/x402Version", Some(json!("2")), NOT_A_PAYMENT),
-        ("/x402Version", Some(json!(2.0)), NOT_A_PAYMENT),
+        ("/x402Version", Some(json!(2.5)), NOT_A_PAYMENT),
         ("/x402Version", None, NOT_A_PAYMENT),
         ("/payload", None, NOT_A_PAYMENT),
         ("/accepted", None, NOT_A_PAYMENT),
