@@ -55,6 +55,11 @@ pub fn verify(payload: &RawValue, terms: &Terms) -> Result<VerifiedPayment, Reas
 }
 
 impl VerifiedPayment {
+    /// The index of the instruction that is the transfer.
+    pub fn transfer_at(&self) -> usize {
+        2
+    }
+
     /// The transaction, signed by the payer but not yet by the fee payer.
     pub fn transaction(&self) -> &Transaction {
         &self.transaction
