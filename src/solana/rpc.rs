@@ -30,6 +30,14 @@ pub fn simulate_unsigned_params(payment: &VerifiedPayment) -> Value {
     ])
 }
 
+/// The same `params`, asking also what an account will hold afterwards.
+pub fn watching(mut simulation: Value, account: &Pubkey) -> Value {
+    if let Some(config) = simulation.get_mut(1) {
+        config["accounts"] = json!({ "encoding": "base64", "addresses": [account] });
+    }
+    simulation
+}
+
 /// The `params` of `sendTransaction`. Without preflight, as it has been
 /// simulated, and with `max_retries` re-sends by the node: 0 for who re-sends
 /// by itself. The node answers with the signature, for a transaction that has
@@ -254,6 +262,12 @@ pub fn parse_simulation(
         }
         _ => SimulationOutcome::Fails(Reason::SvmSimulationFailed),
     })
+}
+
+/// Reads from the result of `simulateTransaction` the lamports that the account
+/// which was asked for will hold afterwards.
+pub fn parse_simulated_lamports(result: &Value) -> Option<u64> {
+    result.get("value")?.get("accounts")?.get(0)?.get("lamports")?.as_u64()
 }
 
 /// Reads the result of `getSignatureStatuses`: one sighting for each signature
@@ -481,6 +495,14 @@ mod tests {
             simulate_transaction_params(&signed).to_string(),
             r#"["AQID",{"commitment":"confirmed","encoding":"base64","sigVerify":true}]"#
         );
+        let account = Pubkey([0; 32]);
+        assert_eq!(
+            watching(simulate_transaction_params(&signed), &account)[1],
+            json!({
+                "commitment": "confirmed", "encoding": "base64", "sigVerify": true,
+                "accounts": { "encoding": "base64", "addresses": ["1".repeat(32)] },
+            })
+        );
         assert_eq!(
             send_transaction_params(&signed, 0),
             json!(["AQID", {
@@ -495,6 +517,17 @@ mod tests {
         assert_eq!(get_latest_blockhash_params(), json!([{ "commitment": "confirmed" }]));
         assert_eq!(get_block_height_params(), json!([{ "commitment": "confirmed" }]));
         assert_eq!(is_blockhash_valid_params("h"), json!(["h", { "commitment": "confirmed" }]));
+    }
+
+    #[test]
+    fn what_an_account_will_hold_is_read() {
+        let account = json!({ "lamports": 5, "owner": "1", "data": ["", "base64"] });
+        let result = json!({ "value": { "err": null, "accounts": [account] } });
+        assert_eq!(parse_simulated_lamports(&result), Some(5));
+        for none in [json!(null), json!([]), json!([null])] {
+            let result = json!({ "value": { "err": null, "accounts": none } });
+            assert_eq!(parse_simulated_lamports(&result), None);
+        }
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::sim::{AMOUNT, Answer, World};
-use crate::solana_cluster::{Cluster, Lie, cluster_of, cluster_with, is_submitted, payment};
+use crate::solana_cluster::{
+    Cluster, Lie, cluster, cluster_of, cluster_with, is_submitted, payment, payment_of,
+};
+use crate::solana_support::{LIGHTHOUSE, draft, fee_payer, ix, readonly};
 use edge402::amount::AtomicAmount;
 use edge402::protocol::Reason;
 use edge402::settlement::{Limits, State};
@@ -165,4 +168,29 @@ fn a_node_that_is_behind_shows_no_money_that_is_gone() {
     assert!(world.buy_now(&payment(1), "a").is_delivery());
     assert_eq!(world.buy_now(&payment(2), "a"), Answer::Unavailable);
     assert!(cluster.borrow().failed.is_empty());
+}
+
+#[test]
+fn a_guard_that_looks_at_our_fee_payer_takes_nothing_from_it() {
+    let mut draft = draft();
+    draft.instructions.insert(2, ix(LIGHTHOUSE, &[readonly(fee_payer())], &[6, 1, 1]));
+    let guarded = payment_of(&draft);
+    // The fee of this payment is 10,001 lamports.
+    for (loss, expected) in
+        [(10_002, Some(Answer::Refused(Reason::SvmFeePayerTransferringFunds))), (10_001, None)]
+    {
+        let (world, cluster) = cluster();
+        cluster.borrow_mut().simulated_loss = loss;
+        let answer = world.buy_now(&guarded, "a");
+        assert!(expected.map_or(answer.is_delivery(), |it| it == answer), "{loss}: {answer:?}");
+        assert_eq!(cluster.borrow().landed.len(), usize::from(answer.is_delivery()));
+    }
+    // A node that does not say so is no proof.
+    let (world, cluster) = cluster();
+    cluster.borrow_mut().lie = Some(Box::new(|_, method, _, truth| match method {
+        "simulateTransaction" => json!({ "value": { "err": null, "accounts": null } }),
+        _ => truth,
+    }));
+    assert_eq!(world.buy_now(&guarded, "a"), Answer::Unavailable);
+    assert!(cluster.borrow().sent.is_empty());
 }

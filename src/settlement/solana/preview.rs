@@ -37,6 +37,8 @@ impl<H: Host> SolanaLane<H> {
             Some(signed) => rpc::simulate_transaction_params(signed),
             None => rpc::simulate_unsigned_params(payment),
         };
+        let params =
+            if payment.shows_fee_payer() { rpc::watching(params, &self.fee_payer) } else { params };
         let accounts = [self.fee_payer, *payment.source()];
         let calls = [
             Call::new("simulateTransaction", params),
@@ -51,10 +53,14 @@ impl<H: Host> SolanaLane<H> {
             return Err(ours("the node left questions open"));
         };
         let accounts = Accounts::read(accounts);
-        if let Some(Some(fee_payer)) = accounts.of.first() {
-            self.note_balance(fee_payer.lamports);
+        let lamports = accounts.of.first().and_then(Option::as_ref).map(|it| it.lamports);
+        if let Some(lamports) = lamports {
+            self.note_balance(lamports);
         }
         judge(simulation, payment.transfer_at())?;
+        if payment.shows_fee_payer() {
+            self.keeps_its_lamports(simulation, lamports, payment)?;
+        }
         let height = height.as_ref().unwrap_or(&Value::Null);
         let height =
             rpc::parse_block_height(height).map_err(|_| ours("no block height from the node"))?;
@@ -65,6 +71,29 @@ impl<H: Host> SolanaLane<H> {
             slot: accounts.slot,
         });
         Ok(Preview { height, balance })
+    }
+}
+
+impl<H: Host> SolanaLane<H> {
+    /// A guard that looks at our fee payer hands its account to the guards'
+    /// program. That does nothing with it today; if that ever changes, the
+    /// simulation shows it: more is gone than the fee, and the fees of what
+    /// else is under way, for the node may know of those.
+    fn keeps_its_lamports(
+        &self,
+        simulation: &Reply,
+        before: Option<u64>,
+        payment: &VerifiedPayment,
+    ) -> Result<(), Refusal> {
+        let after = simulation.as_ref().ok().and_then(rpc::parse_simulated_lamports);
+        let (Some(before), Some(after)) = (before, after) else {
+            return Err(ours("the node does not tell what the fee payer will hold"));
+        };
+        let fees = self.shared.committed_cost().saturating_add(payment.fee_lamports().into());
+        if u128::from(after).saturating_add(fees) < u128::from(before) {
+            return Err(Refusal::Payer(Reason::SvmFeePayerTransferringFunds));
+        }
+        Ok(())
     }
 }
 

@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 pub const GENESIS: &str = "EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
 pub const SLOT_MS: u64 = 400;
 pub const FIRST_HEIGHT: u64 = 1_000;
+/// What every account holds.
+pub const LAMPORTS: u64 = 1_000_000_000;
 /// The height after which the payments' blockhash has expired.
 pub const LAST_VALID: u64 = FIRST_HEIGHT + 150;
 
@@ -48,6 +50,8 @@ pub struct Cluster {
     pub calls: BTreeMap<String, usize>,
     /// Accounts that are not what they usually are: owner and data, or none.
     pub accounts: BTreeMap<String, Option<(String, Vec<u8>)>>,
+    /// What the fee payer loses in a simulation, in lamports.
+    pub simulated_loss: u64,
     /// What becomes of the truth on its way.
     pub lie: Option<Lie>,
 }
@@ -65,6 +69,7 @@ impl Default for Cluster {
             lands_late: None,
             calls: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            simulated_loss: 10_001,
             lie: None,
         }
     }
@@ -139,7 +144,16 @@ impl Cluster {
                     _ if !has_money => json!({ "InstructionError": [2, { "Custom": 1 }] }),
                     _ => Value::Null,
                 };
-                json!({ "value": { "err": err, "logs": [], "unitsConsumed": 6_000 } })
+                let watched = params[1]["accounts"]["addresses"].as_array();
+                let accounts = watched.map(|addresses| {
+                    let mut account = self.account(addresses[0].as_str().unwrap(), now);
+                    account["lamports"] = json!(LAMPORTS - self.simulated_loss);
+                    vec![account]
+                });
+                let value = json!({
+                    "err": err, "logs": [], "unitsConsumed": 6_000, "accounts": accounts,
+                });
+                json!({ "value": value })
             }
             "sendTransaction" => {
                 let signature = signature_of(params);
@@ -205,7 +219,7 @@ impl Cluster {
             None => (solana_support::SYSTEM.into(), vec![]),
         };
         json!({
-            "owner": owner, "lamports": 1_000_000_000_u64, "executable": false, "rentEpoch": 0,
+            "owner": owner, "lamports": LAMPORTS, "executable": false, "rentEpoch": 0,
             "space": data.len(), "data": [encode_base64(&data), "base64"],
         })
     }
@@ -265,6 +279,10 @@ pub fn cluster_of(limits: Limits, nodes: usize) -> (Rc<World>, Rc<RefCell<Cluste
 pub fn payment(number: usize) -> Payment {
     let mut draft = draft();
     draft.instructions[3] = memo(&format!("0123456789abcde{number}"));
+    payment_of(&draft)
+}
+
+pub fn payment_of(draft: &solana_support::Draft) -> Payment {
     let payload: Value =
         serde_json::from_str(solana_support::payload(&draft.transaction()).get()).unwrap();
     let network = format!("solana:{GENESIS}").parse().unwrap();
