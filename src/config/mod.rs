@@ -9,6 +9,7 @@ mod facilitator;
 mod fields;
 mod listing;
 mod network;
+mod notes;
 mod pattern;
 mod read;
 mod read_route;

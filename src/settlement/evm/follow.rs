@@ -37,6 +37,10 @@ const LOST_SECONDS: u64 = 30;
 /// for, in seconds.
 const UNCLEAR_SECONDS: u64 = 600;
 
+/// How long after it was sent a payment counts as ended for that, in seconds,
+/// where its own end is later.
+const LONGEST_SEARCH: u64 = 3_600;
+
 /// How often a transaction is replaced at most, and how many times the usual
 /// tip is as much as makes sense.
 const REPLACEMENTS_MAX: usize = 12;
@@ -372,13 +376,17 @@ impl<H: Host> EvmLane<H> {
         match authorization_state(&self.nodes, self.key.address(), payment).await {
             Some(false) => Ok(None),
             // Canceled, or used by another purchase: it stays what it is.
-            Some(true) if self.shared.host.now() > payment.expires_at().plus(UNCLEAR_SECONDS) => {
-                Ok(None)
-            }
+            Some(true) if self.shared.host.now() > ends_unclear_at(entry, payment) => Ok(None),
             Some(true) => Err(unclear("the authorization is used, and by whom is not known yet")),
             None => Err(unclear("the token does not say whether the authorization is used")),
         }
     }
+}
+
+/// When nobody asks any more who used a payment's authorization. It may itself
+/// have no end.
+fn ends_unclear_at(entry: &JournalEntry, payment: &evm::VerifiedPayment) -> UnixSeconds {
+    payment.expires_at().min(entry.written_at.plus(LONGEST_SEARCH)).plus(UNCLEAR_SECONDS)
 }
 
 /// A payment that this transaction made.
