@@ -391,23 +391,24 @@ impl<T: Transport> Nodes<T> {
         calls: &[Call],
         replies: Vec<Reply>,
     ) -> Result<Vec<Reply>, Setback> {
-        let mut partial = None;
+        let (mut failure, mut is_useful) = (None, false);
         for (call, reply) in calls.iter().zip(&replies) {
-            let Err(error) = reply else { continue };
-            let failure = || UrlFailure::Refused(node.quoted(error.clone()));
-            match error.kind(call.method) {
-                ErrorKind::NoMethod | ErrorKind::Unknown => {
-                    partial.get_or_insert_with(failure);
-                }
-                kind if kind.is_nodes_own() => return Err(failure().into()),
-                _ => {}
+            let kind = reply.as_ref().err().map(|error| error.kind(call.method));
+            is_useful |=
+                !matches!(kind, Some(ErrorKind::Limit | ErrorKind::Internal | ErrorKind::Batch));
+            if kind.is_some_and(|kind| kind.is_nodes_own() || kind == ErrorKind::Unknown) {
+                failure = failure.or(reply.as_ref().err());
             }
         }
+        let failure = failure.map(|error| UrlFailure::Refused(node.quoted(error.clone())));
         let replies: Vec<_> =
             replies.into_iter().map(|reply| reply.map_err(|error| node.quoted(error))).collect();
-        match partial {
+        match failure {
             None => Ok(replies),
-            Some(failure) => Err(Setback { failure, of_batch: false, partial: Some(replies) }),
+            Some(failure) => {
+                let partial = is_useful.then_some(replies);
+                Err(Setback { failure, of_batch: false, partial })
+            }
         }
     }
 }
