@@ -11,7 +11,7 @@ use futures_channel::oneshot;
 use super::delivery::DeliveryState;
 use super::guards::Guards;
 use super::host::within;
-use super::record::Order;
+use super::record::{LEASE_SECONDS, Order};
 use super::{
     Delivery, Host, JournalEntry, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store,
     StoreError,
@@ -193,10 +193,18 @@ impl<H: Host> Shared<H> {
     /// Writes a payment's end into its record. What it bought is the holder's
     /// first, if that one still waits for it.
     fn end(&self, record: &mut PaymentRecord, fate: &Fate, request: &SettleRequest) {
-        let Fate::Paid { payer, amount, transaction } = fate else {
-            let Fate::NotPaid(reason) = fate else { return };
-            record.state = State::Failed { reason: *reason };
-            return;
+        let (payer, amount, transaction) = match fate {
+            Fate::Paid { payer, amount, transaction } => (payer, amount, transaction),
+            Fate::NotPaid(reason) => {
+                record.state = State::Failed { reason: *reason };
+                return;
+            }
+            Fate::LeftBehind => {
+                self.live.borrow_mut().insert(request.ticket);
+                let lease_until = self.host.now().plus(LEASE_SECONDS);
+                record.state = State::Claimed { ticket: request.ticket, lease_until };
+                return;
+            }
         };
         let settled_at = self.host.now();
         // What is told once waits for the first that asks.
@@ -352,6 +360,9 @@ pub(super) enum Fate {
     },
     /// The transaction ended without it.
     NotPaid(Reason),
+    /// The transaction that it shared with others ended without it, and it is
+    /// good all the same: the claim is its holder's again, to be sent anew.
+    LeftBehind,
 }
 
 /// The outcome of a payment that was refused.
