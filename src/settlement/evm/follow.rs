@@ -145,9 +145,7 @@ impl<H: Host> EvmLane<H> {
 
     fn end(self: &Rc<Self>, entry: &JournalEntry) {
         self.in_air.borrow_mut().remove(&entry.id);
-        if !self.queue.borrow().is_empty() {
-            self.start_pump();
-        }
+        self.start_pumps();
     }
 
     /// A transaction that no node will have: its payments are free again, and
@@ -299,14 +297,17 @@ impl<H: Host> EvmLane<H> {
             Some(receipt) if !entry.judged => evm::paid(receipt, &verified),
             _ => vec![false; verified.len()],
         };
+        let left_behind = self.left_behind(entry, receipt, &verified, &paid).await;
         let (mut fates, mut unclear, mut problem) = (vec![], vec![], None);
-        for ((id, payment), paid) in payments.into_iter().zip(paid) {
+        for (((id, payment), paid), left_behind) in payments.into_iter().zip(paid).zip(left_behind)
+        {
             let fate = match (paid, receipt) {
                 (true, Some(receipt)) => {
                     Ok(fate_by(payment, encode_hex(&receipt.transaction_hash)))
                 }
+                _ if left_behind => Ok(Fate::LeftBehind),
                 // The preview saw the authorization unused, after our claim.
-                _ => self.fate_without_us(entry, id, payment, receipt.is_some()).await,
+                _ => self.fate_without_us(entry, id, payment, receipt).await,
             };
             match fate {
                 Ok(fate) => fates.push((id.clone(), fate)),
@@ -336,13 +337,10 @@ impl<H: Host> EvmLane<H> {
         entry: &JournalEntry,
         id: &str,
         payment: &evm::VerifiedPayment,
-        has_landed: bool,
+        receipt: Option<&Receipt>,
     ) -> Result<Fate, StoreError> {
         let Some(transaction) = self.who_else_paid(entry, payment).await? else {
-            // A nonce that was lost to another transaction is our fault.
-            if has_landed {
-                self.shared.note_failure(&payment.payer());
-            }
+            self.note_lone_failure(entry, receipt, payment);
             return Ok(Fate::NotPaid(Reason::InvalidTransactionState));
         };
         let is_ours = entry.transaction == transaction || entry.former.contains(&transaction);
