@@ -15,11 +15,13 @@
 //! | [`evm`], [`solana`] | getting payments onto a chain |
 //! | [`remote`] | having them settled by somebody else's facilitator |
 //! | [`guards`] | what keeps strangers from spending a relayer's money |
+//! | [`health`] | how a Settler is doing |
 //! | [`relayer`] | which Settler a payment goes to |
 //! | [`replay`] | what every edge remembers of a settled payment |
 
 pub mod evm;
 pub mod guards;
+pub mod health;
 pub mod host;
 pub mod messages;
 pub mod record;
@@ -31,7 +33,8 @@ mod shared;
 pub mod solana;
 pub mod store;
 
-pub use guards::{Health, Limits};
+pub use guards::Limits;
+pub use health::Health;
 pub use host::Host;
 pub use messages::{ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest, Verdict};
 pub use record::{PaymentRecord, Settlement, State};

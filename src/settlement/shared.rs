@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_channel::oneshot;
 
 use super::guards::Guards;
+use super::health::Condition;
 use super::host::within;
 use super::record::Order;
 use super::{
@@ -40,6 +41,7 @@ pub(super) struct Shared<H: Host> {
     /// Whether the alarm was set since it last rang.
     pub will_wake: Cell<bool>,
     pub guards: Guards,
+    pub condition: Condition,
 }
 
 /// What a lane is made from.
@@ -63,6 +65,7 @@ impl<H: Host> Shared<H> {
             live: RefCell::default(),
             will_wake: Cell::new(false),
             guards: Guards::default(),
+            condition: Condition::default(),
         }
     }
 
