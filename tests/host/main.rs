@@ -20,6 +20,7 @@ mod facilitator_orders;
 mod gate_challenge;
 mod gate_discovery;
 mod gate_never_panics;
+mod gate_page;
 mod gate_paths;
 mod gate_payments;
 mod gate_remote;
