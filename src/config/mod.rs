@@ -6,6 +6,7 @@
 
 mod facilitator;
 mod fields;
+mod keys;
 mod listing;
 mod network;
 mod pattern;
