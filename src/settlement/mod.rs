@@ -17,6 +17,7 @@
 //! | [`guards`] | what keeps strangers from spending a relayer's money |
 //! | [`health`] | how a Settler is doing |
 //! | [`relayer`] | which Settler a payment goes to |
+//! | [`signer`] | who signs for a lane |
 //! | [`replay`] | what every edge remembers of a settled payment |
 
 pub mod evm;
@@ -30,6 +31,7 @@ pub mod remote;
 pub mod replay;
 pub mod settler;
 mod shared;
+pub mod signer;
 pub mod solana;
 pub mod store;
 

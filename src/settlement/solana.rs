@@ -9,11 +9,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::shared::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
+use super::signer::Signer;
 use super::{Host, JournalEntry, Limits, Outcome, SettleRequest, Store, StoreError, Verdict};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
-use crate::rpc::{Call, Nodes, READ_TIMEOUT, Reply};
-use crate::solana::{self, FeePayerKey, SimulationOutcome, Status, rpc};
+use crate::rpc::{Call, Nodes, READ_TIMEOUT, Reply, Unavailable};
+use crate::solana::{self, FeePayerKey, Pubkey, SimulationOutcome, Status, rpc};
 
 /// For how many blocks a blockhash is valid.
 const BLOCKHASH_BLOCKS: u64 = 150;
@@ -35,11 +36,16 @@ const SLOW_POLL_MILLIS: u64 = 3_000;
 /// After how many polls the same bytes are sent again.
 const POLLS_PER_RESEND: u32 = 5;
 
+/// What a fee payer must keep to exist, in lamports (the rent of an account
+/// without data), and what two signatures cost.
+const RENT_LAMPORTS: u128 = 890_880;
+const FEE_LAMPORTS: u128 = 10_000;
+
 /// The fee payer's lane onto one cluster.
 pub struct SolanaLane<H: Host> {
     shared: Rc<Shared<H>>,
     nodes: Rc<Nodes<H::Transport>>,
-    key: FeePayerKey,
+    key: Signer<FeePayerKey, Pubkey>,
     limits: Limits,
     in_air: RefCell<HashSet<String>>,
     /// The payments that are being settled: who pays, and the fee in lamports.
@@ -51,13 +57,13 @@ impl<H: Host> SolanaLane<H> {
     pub fn new(
         parts: LaneParts<H>,
         nodes: Nodes<H::Transport>,
-        key: FeePayerKey,
+        key: impl Into<Signer<FeePayerKey, Pubkey>>,
         limits: Limits,
     ) -> Rc<Self> {
         Rc::new(Self {
             shared: parts.0,
             nodes: Rc::new(nodes),
-            key,
+            key: key.into(),
             limits,
             in_air: RefCell::default(),
             reserved: RefCell::default(),
@@ -65,20 +71,27 @@ impl<H: Host> SolanaLane<H> {
     }
 
     /// Looks at the fee payer's balance.
-    pub(super) async fn look_at_balance(&self) {
-        if let Ok(reply) = self.nodes.ask_once(&self.balance_call(), READ_TIMEOUT).await {
-            self.note_balance(&reply);
+    pub(super) async fn look(&self) {
+        match self.nodes.ask_once(&self.balance_call(), READ_TIMEOUT).await {
+            Ok(reply) if balance_in(&reply).is_some() => self.note_balance(&reply),
+            Ok(_) => self.shared.note_blindness(&Unavailable(vec![])),
+            Err(error) => self.shared.note_blindness(&error),
         }
     }
 
+    /// The most that may be spent on fees in a day, in lamports.
+    pub(super) fn daily_spend(&self) -> Option<u128> {
+        self.limits.daily_spend
+    }
+
     fn balance_call(&self) -> Call {
-        Call::new("getBalance", json!([self.key.pubkey(), { "commitment": "confirmed" }]))
+        Call::new("getBalance", json!([self.key.address(), { "commitment": "confirmed" }]))
     }
 
     fn note_balance(&self, reply: &Reply) {
-        let balance = reply.as_ref().ok().and_then(|result| result.get("value")?.as_u64());
-        if let Some(balance) = balance {
+        if let Some(balance) = balance_in(reply) {
             self.shared.note_balance(balance.into(), self.limits.low_balance);
+            self.shared.note_need(RENT_LAMPORTS + FEE_LAMPORTS, FEE_LAMPORTS);
         }
     }
 
@@ -93,6 +106,10 @@ impl<H: Host> SolanaLane<H> {
         let VerifiedPayment::Solana(payment) = &job.payment else {
             return shared.refuse(&job.request, Reason::InvalidNetwork);
         };
+        if self.key.key().is_none() {
+            shared.release(&job.request.payment, job.request.ticket)?;
+            return Ok(Outcome::Unavailable);
+        }
         // Each of many payments of one payer is simulated alone and may do
         // well; together they may not, and the fee is spent all the same.
         let refusal = if self.is_over_budget(payment) {
@@ -137,7 +154,8 @@ impl<H: Host> SolanaLane<H> {
         payment: &solana::VerifiedPayment,
     ) -> Result<Outcome, StoreError> {
         let shared = &self.shared;
-        let Ok(signed) = solana::co_sign(payment, &self.key) else {
+        let signed = self.key.key().and_then(|key| solana::co_sign(payment, key).ok());
+        let Some(signed) = signed else {
             return shared.refuse(&job.request, Reason::SvmFeePayerMismatch);
         };
         let calls = [
@@ -225,6 +243,9 @@ impl<H: Host> SolanaLane<H> {
 
     /// Follows the transactions that a crash left in the air.
     pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
+        if self.key.key().is_none() {
+            self.shared.report_retired("SOLANA_FEE_PAYER_KEYS", entries.len());
+        }
         for entry in entries {
             let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
             let fees = orders.iter().map(|(_, payment)| match payment {
@@ -415,4 +436,9 @@ fn judge(simulation: &Reply, height: &Reply) -> Result<u64, Refusal> {
     }
     let height = height.as_ref().unwrap_or(&Value::Null);
     rpc::parse_block_height(height).map_err(|_| Refusal::Ours("no block height from the node"))
+}
+
+/// The answer to `getBalance`, in lamports.
+fn balance_in(reply: &Reply) -> Option<u64> {
+    reply.as_ref().ok()?.get("value")?.as_u64()
 }

@@ -185,7 +185,7 @@ proptest! {
             prop_assert_eq!(extra.get("recentBlockhash"), expected.as_ref());
         }
         let page = template().write_page(&url, &get(), reason);
-        let tags = template().write_page("", &get(), None).matches('<').count();
+        let tags = template().write_page("", &get(), reason).matches('<').count();
         prop_assert_eq!(page.matches('<').count(), tags);
     }
 }

@@ -22,6 +22,7 @@ use super::guards::share_of;
 use super::host::within;
 use super::remote::RemoteLane;
 use super::shared::{JOIN_LIMIT, Job, LaneParts, Shared, WAKE_SECONDS};
+use super::signer::Signer;
 use super::{Host, JournalEntry, Limits, Outcome, State, Store, StoreError};
 use crate::encoding::encode_hex;
 use crate::evm::{
@@ -41,7 +42,7 @@ pub struct EvmLane<H: Host> {
     shared: Rc<Shared<H>>,
     nodes: Rc<Nodes<H::Transport>>,
     chain_id: u64,
-    key: RelayerKey,
+    key: Signer<RelayerKey, Address>,
     limits: Limits,
     queue: RefCell<VecDeque<Waiting>>,
     pump_runs: Cell<bool>,
@@ -89,7 +90,7 @@ impl<H: Host> EvmLane<H> {
         parts: LaneParts<H>,
         nodes: Nodes<H::Transport>,
         chain_id: u64,
-        key: RelayerKey,
+        key: impl Into<Signer<RelayerKey, Address>>,
         relayers: Vec<Address>,
         limits: Limits,
     ) -> Rc<Self> {
@@ -97,7 +98,7 @@ impl<H: Host> EvmLane<H> {
             shared: parts.0,
             nodes: Rc::new(nodes),
             chain_id,
-            key,
+            key: key.into(),
             relayers,
             limits,
             queue: RefCell::default(),
@@ -116,6 +117,10 @@ impl<H: Host> EvmLane<H> {
             return self.shared.refuse(&job.request, Reason::InvalidNetwork);
         };
         let (id, ticket) = (job.request.payment.clone(), job.request.ticket);
+        if self.key.key().is_none() {
+            self.shared.release(&id, ticket)?;
+            return Ok(Outcome::Unavailable);
+        }
         let (done, outcome) = oneshot::channel();
         self.queue.borrow_mut().push_back(Waiting { job, payment, done });
         self.start_pump();
@@ -131,6 +136,9 @@ impl<H: Host> EvmLane<H> {
 
     /// Follows the transactions that a crash left in the air.
     pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
+        if self.key.key().is_none() {
+            self.shared.report_retired("EVM_RELAYER_KEYS", entries.len());
+        }
         for entry in entries {
             let next = self.next_nonce.get().unwrap_or(0).max(entry.bound + 1);
             self.next_nonce.set(Some(next));
@@ -326,9 +334,11 @@ impl<H: Host> EvmLane<H> {
             }
         }
         let payments: Vec<_> = held.iter().map(|(waiting, _)| &waiting.payment).collect();
-        let Some(call) = calls_of(&payments) else { return Ok(None) };
+        let (Some(call), Some(key)) = (calls_of(&payments), self.key.key()) else {
+            return Ok(None);
+        };
         let nonce = self.next_nonce.get().unwrap_or(0);
-        let signed = Transaction::new(self.chain_id, nonce, fees, gas, call).sign(&self.key);
+        let signed = Transaction::new(self.chain_id, nonce, fees, gas, call).sign(key);
         let id = encode_hex(&signed.hash);
         let entry = JournalEntry {
             id: id.clone(),
