@@ -293,7 +293,11 @@ fn public_words(why: &Unavailable) -> String {
         words.push(format!("{limited} at their rate limit"));
     }
     if !wrong_chains.is_empty() {
-        words.push(format!("{} of another chain ({})", wrong_chains.len(), wrong_chains.join(", ")));
+        words.push(format!(
+            "{} of another chain ({})",
+            wrong_chains.len(),
+            wrong_chains.join(", ")
+        ));
     }
     format!("of {} nodes none can be used: {}", why.0.len(), words.join(", "))
 }

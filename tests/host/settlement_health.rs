@@ -147,11 +147,8 @@ fn with_retirement(is_retired: &Rc<Cell<bool>>) -> Rc<World> {
             let nodes = Nodes::new(host.transport(), vec!["https://node0.test/".into()], check);
             let limits = Setup::default().limits;
             let address = relayer().address();
-            let signer = if is_retired.get() {
-                Signer::retired(address)
-            } else {
-                Signer::from(relayer())
-            };
+            let signer =
+                if is_retired.get() { Signer::retired(address) } else { Signer::from(relayer()) };
             Lane::Evm(EvmLane::new(parts, nodes, CHAIN, signer, vec![address], limits))
         }),
     )
