@@ -165,11 +165,13 @@ fn lane_of<'a>(config: &'a Config, name: &str) -> Result<MakeLane<'a>, String> {
         }
         Chain::Solana { .. } => {
             let own = config.fee_payers.iter().find(|own| own.pubkey().to_string() == key);
-            let retired = || key.parse().ok().map(Signer::retired);
-            let signer = own.cloned().map(Signer::from).or_else(retired);
-            let signer = signer.ok_or_else(|| format!("{name} is no name of a fee payer"))?;
+            let fee_payer = key.parse().map_err(|_| format!("{name} is no name of a fee payer"))?;
             Ok(Box::new(move |parts| {
-                Lane::Solana(SolanaLane::new(parts, App::nodes(network), signer, limits))
+                let nodes = App::nodes(network);
+                Lane::Solana(match own.cloned() {
+                    Some(key) => SolanaLane::new(parts, nodes, key, limits),
+                    None => SolanaLane::without_key(parts, nodes, fee_payer, limits),
+                })
             }))
         }
     }
@@ -186,6 +188,8 @@ fn limits(config: &Config, number: usize, network: &Network) -> Limits {
         accounts: accounts
             .filter_map(|account| Some((account.name.clone(), account.daily_spend_on(number)?)))
             .collect(),
+        coin_price: None,
+        failed_gas: None,
     }
 }
 

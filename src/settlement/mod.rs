@@ -15,11 +15,13 @@
 //! | [`evm`], [`solana`] | getting payments onto a chain |
 //! | [`remote`] | having them settled by somebody else's facilitator |
 //! | [`guards`] | what keeps strangers from spending a relayer's money |
+//! | `commitments` | what payments under way commit their payers and the key to |
 //! | [`health`] | how a Settler is doing |
 //! | [`relayer`] | which Settler a payment goes to |
 //! | [`signer`] | who signs for a lane |
 //! | [`replay`] | what every edge remembers of a settled payment |
 
+mod commitments;
 pub mod evm;
 pub mod guards;
 pub mod health;

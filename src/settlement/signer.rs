@@ -1,7 +1,6 @@
 //! Who signs for a lane.
 
 use crate::evm::{Address, RelayerKey};
-use crate::solana::{FeePayerKey, Pubkey};
 
 /// A key, or the address that is left of one that the seller has replaced.
 /// Without its key a lane still follows what was sent and sends it again; it
@@ -31,11 +30,5 @@ impl<K, A: Copy> Signer<K, A> {
 impl From<RelayerKey> for Signer<RelayerKey, Address> {
     fn from(key: RelayerKey) -> Self {
         Self { address: key.address(), key: Some(key) }
-    }
-}
-
-impl From<FeePayerKey> for Signer<FeePayerKey, Pubkey> {
-    fn from(key: FeePayerKey) -> Self {
-        Self { address: key.pubkey(), key: Some(key) }
     }
 }
