@@ -1,6 +1,6 @@
 //! What keeps strangers from spending a relayer's money.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use super::commitments::Commitments;

@@ -147,7 +147,7 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// Looks at the relayer's balance and at today's fees.
-    pub(in crate::settlement) async fn look(&self) {
+    pub(in crate::settlement) async fn look_at_balance(&self) {
         let account = json_rpc::account_params(self.key.address(), BlockTag::Latest);
         let calls = [Call::new("eth_getBalance", account), fee_history()];
         let replies = match self.nodes.ask(&calls).await {

@@ -115,7 +115,7 @@ impl<H: Host> SolanaLane<H> {
     }
 
     /// Looks at the fee payer's balance.
-    pub(super) async fn look(&self) {
+    pub(super) async fn look_at_balance(&self) {
         let params = json!([self.fee_payer, { "commitment": "confirmed" }]);
         let call = Call::new("getBalance", params);
         match self.nodes.ask_once(&call, READ_TIMEOUT).await {
