@@ -9,13 +9,14 @@ use js_sys::{JSON, Reflect};
 use serde_json::Value;
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys::Headers;
-use worker::{Env, console_error};
+use worker::{Env, console_error, console_log};
 
 use super::transport::FetchTransport;
 use super::{js, respond};
 use crate::config::{self, Chain, Loaded, Network, Settings};
 use crate::gate::ChallengeTemplate;
 use crate::gate::challenge::BlockhashHint;
+use crate::path::Fold;
 use crate::protocol::ChainId;
 use crate::remote::RemoteFacts;
 use crate::rpc::{ChainCheck, Expected, Nodes};
@@ -67,6 +68,9 @@ impl App {
 
     fn new(env: &Env, facts: BTreeMap<ChainId, RemoteFacts>) -> Self {
         let loaded = config::read(&settings(env, facts));
+        for note in &loaded.notes {
+            console_log!("{note}");
+        }
         let challenges = match &loaded.config {
             Ok(config) => {
                 config.routes.iter().map(|route| ChallengeTemplate::new(route, config)).collect()
@@ -141,6 +145,8 @@ fn settings(env: &Env, remote: BTreeMap<ChainId, RemoteFacts>) -> Settings {
         facilitator: variable(env, "FACILITATOR").filter(|value| !value.is_null()),
         facilitator_tokens: secret(env, "FACILITATOR_TOKENS"),
         missing_bindings: missing_bindings(env),
+        cors_credentials: variable(env, "CORS_CREDENTIALS"),
+        fold: Fold(js::fold),
     }
 }
 

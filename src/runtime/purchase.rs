@@ -14,8 +14,9 @@ use super::head::RequestHead;
 use super::settler_client::{SettlerClient, new_ticket, settler_of};
 use super::transport::FetchTransport;
 use super::{body, clock, origin, replay, respond};
-use crate::config::{Network, Offer, Origin, SettleWhen};
+use crate::config::{Network, Offer, SettleWhen};
 use crate::evm::keccak256;
+use crate::gate::goods::Verdict;
 use crate::gate::grant::GRANT_HEADER;
 use crate::gate::{Head as _, Purchase};
 use crate::protocol::{Reason, SettlementResponse};
@@ -220,9 +221,17 @@ impl Sequence<'_> {
                 return respond::error(502, "the origin did not answer; nothing was charged");
             }
         };
-        if !self.is_goods(&held) {
-            self.release().await;
-            return Ok(held);
+        match self.judge(&held)? {
+            Verdict::Goods => {}
+            Verdict::NotGoods => {
+                self.release().await;
+                return origin::private(&held);
+            }
+            // The payment is still needed there, so it is let go first.
+            Verdict::SoldElsewhere(location) => {
+                self.release().await;
+                return origin::redirect(&held, &location);
+            }
         }
         match self.settle().await {
             Ok(settlement) => self.deliver(&held, &settlement),
@@ -244,11 +253,13 @@ impl Sequence<'_> {
         self.deliver_again(&settlement).await
     }
 
-    /// Whether an answer of the origin is what was ordered. Errors are not.
-    /// Nor is an assets server's redirect to a page's one name: the page is.
-    fn is_goods(&self, held: &Response) -> bool {
-        let is_redirect = (300..400).contains(&held.status());
-        held.status() < 400 && !(is_redirect && self.app.loaded.origin == Some(Origin::Assets))
+    /// Whether an answer of the origin is what was ordered.
+    fn judge(&self, held: &Response) -> worker::Result<Verdict> {
+        let status = held.status();
+        let is_redirect = (300..400).contains(&status);
+        let location = if is_redirect { held.headers().get("Location")? } else { None };
+        let Some(patterns) = &self.app.loaded.patterns else { return Ok(Verdict::Goods) };
+        Ok(self.purchase.sale.judge(patterns, status, location.as_deref()))
     }
 
     async fn settle(&self) -> Result<Settlement, worker::Result<Response>> {
@@ -329,7 +340,7 @@ impl Sequence<'_> {
             headers.set(GRANT_HEADER, &grant.token)?;
             headers.append("Set-Cookie", &grant.cookie)?;
         }
-        headers.set("Cache-Control", "private, no-store")?;
+        respond::keep_private(&headers)?;
         respond::allow_origins(&headers)?;
         Ok(answer)
     }
@@ -339,8 +350,8 @@ impl Sequence<'_> {
     }
 
     async fn ask_origin(&self) -> worker::Result<Response> {
-        let Some(to) = &self.app.loaded.origin else { return Err("no origin".into()) };
-        origin::ask(to, self.env, &self.request, self.head, &self.purchase.sale.path).await
+        origin::ask(&self.app.loaded, self.env, &self.request, self.head, &self.purchase.sale.path)
+            .await
     }
 
     async fn refused(&self, reason: Reason) -> worker::Result<Response> {
