@@ -6,7 +6,7 @@ use crate::path::{CanonicalPath, UrlParts};
 
 /// What an answer of the origin is to the client that pays for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Judgement {
     /// What was ordered: it is charged.
     Goods,
     /// Not what was ordered: it is passed on, and costs nothing.
@@ -22,17 +22,17 @@ impl Sale<'_> {
     /// A redirect to anywhere else is the goods: its `Location` may be a
     /// signed URL, and whoever reads it needs no payment any more. Where a
     /// `Location` can be read in two ways it is taken for the goods, too.
-    pub fn judge(&self, patterns: &PatternSet, status: u16, location: Option<&str>) -> Verdict {
+    pub fn judge(&self, patterns: &PatternSet, status: u16, location: Option<&str>) -> Judgement {
         match status {
             // Conditions don't reach the origin, so nothing was asked that a
             // 304 would answer.
-            0..=100 | 102..200 | 304 | 400.. => return Verdict::NotGoods,
+            0..=100 | 102..200 | 304 | 400.. => return Judgement::NotGoods,
             301 | 302 | 303 | 307 | 308 => {}
-            _ => return Verdict::Goods,
+            _ => return Judgement::Goods,
         }
         // `POST`, work done, "see over there": the work is the goods.
         if matches!(status, 302 | 303) && !self.method.is_safe() {
-            return Verdict::Goods;
+            return Judgement::Goods;
         }
         let method = match status {
             301 if self.method.as_str() == "POST" => "GET".parse(),
@@ -40,13 +40,20 @@ impl Sale<'_> {
         };
         let Ok::<Method, _>(method) = method;
         let Some((path, query)) = location.and_then(|it| self.target_here(it)) else {
-            return Verdict::Goods;
+            return Judgement::Goods;
         };
         if patterns.find(&path, &method).is_ok_and(|found| found.route.is_some()) {
+            // What a `#` or a user's name hides stays here.
+            let bare = location.unwrap_or_default().split('#').next().unwrap_or_default().trim();
+            let is_relative = !bare.is_empty() && !bare.starts_with(['/', '\\']);
             let origin = UrlParts::of(&self.url).origin;
-            return Verdict::SoldElsewhere(format!("{origin}{}{query}", path.as_str()));
+            return Judgement::SoldElsewhere(if is_relative && !bare.contains(':') {
+                bare.to_owned()
+            } else {
+                format!("{origin}{}{query}", path.as_str())
+            });
         }
-        Verdict::Goods
+        Judgement::Goods
     }
 
     /// The path and query that a `Location` leads to, if it stays on this
@@ -107,7 +114,7 @@ pub fn is_for_caches(name: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::Verdict::{Goods, NotGoods, SoldElsewhere};
+    use super::Judgement::{Goods, NotGoods, SoldElsewhere};
     use super::*;
     use crate::config::{self, Loaded, Settings};
 
@@ -127,7 +134,7 @@ mod tests {
         })
     }
 
-    fn judge(method: &str, status: u16, location: Option<&str>) -> Verdict {
+    fn judge(method: &str, status: u16, location: Option<&str>) -> Judgement {
         let loaded = loaded();
         let path = CanonicalPath::parse("/premium/a").unwrap();
         let sale = Sale {
@@ -159,10 +166,10 @@ mod tests {
         let sold = |url: &str| SoldElsewhere(format!("https://shop:8443{url}"));
         for (location, expected) in [
             ("/premium/a/", sold("/premium/a/")),
-            ("a/", sold("/premium/a/")),
-            ("./b?x#secret", sold("/premium/b?x")),
-            ("../get", sold("/get")),
-            ("?page=2", sold("/premium/a?page=2")),
+            ("a/", SoldElsewhere("a/".into())),
+            ("./b?x#secret", SoldElsewhere("./b?x".into())),
+            ("../get", SoldElsewhere("../get".into())),
+            ("?page=2", SoldElsewhere("?page=2".into())),
             ("", sold("/premium/a?q=1")),
             ("https://shop:8443/premium/b", sold("/premium/b")),
             ("HTTP://user:secret@SHOP:8443/premium/b", sold("/premium/b")),

@@ -16,7 +16,7 @@ use super::transport::FetchTransport;
 use super::{body, clock, origin, replay, respond};
 use crate::config::{Network, Offer, SettleWhen};
 use crate::evm::keccak256;
-use crate::gate::goods::Verdict;
+use crate::gate::goods::Judgement;
 use crate::gate::grant::GRANT_HEADER;
 use crate::gate::{Head as _, Purchase};
 use crate::protocol::{Reason, SettlementResponse};
@@ -222,13 +222,13 @@ impl Sequence<'_> {
             }
         };
         match self.judge(&held)? {
-            Verdict::Goods => {}
-            Verdict::NotGoods => {
+            Judgement::Goods => {}
+            Judgement::NotGoods => {
                 self.release().await;
                 return origin::private(&held);
             }
             // The payment is still needed there, so it is let go first.
-            Verdict::SoldElsewhere(location) => {
+            Judgement::SoldElsewhere(location) => {
                 self.release().await;
                 return origin::redirect(&held, &location);
             }
@@ -254,11 +254,11 @@ impl Sequence<'_> {
     }
 
     /// Whether an answer of the origin is what was ordered.
-    fn judge(&self, held: &Response) -> worker::Result<Verdict> {
+    fn judge(&self, held: &Response) -> worker::Result<Judgement> {
         let status = held.status();
         let is_redirect = (300..400).contains(&status);
         let location = if is_redirect { held.headers().get("Location")? } else { None };
-        let Some(patterns) = &self.app.loaded.patterns else { return Ok(Verdict::Goods) };
+        let Some(patterns) = &self.app.loaded.patterns else { return Ok(Judgement::Goods) };
         Ok(self.purchase.sale.judge(patterns, status, location.as_deref()))
     }
 
