@@ -4,10 +4,12 @@
 //! fault closes what is sold and leaves open what is free, so the patterns of
 //! the routes are kept apart from the rest of the configuration.
 
+mod coin;
 mod facilitator;
 mod fields;
 mod listing;
 mod network;
+mod notes;
 mod pattern;
 mod read;
 mod read_route;
@@ -138,8 +140,15 @@ impl fmt::Display for Faults {
 /// For how long a paid answer is delivered again to who lost it.
 pub const DEFAULT_REDELIVER: Duration = Duration::from_mins(10);
 
+/// How often a paid answer is delivered again, unless a route says otherwise.
+pub const DEFAULT_REDELIVER_MAX: u32 = 3;
+
 /// How many payments go into one transaction where a network sets nothing.
 pub const DEFAULT_BATCH_MAX: u64 = 40;
+
+/// How much gas failed payments of accounts with code may use in an hour where
+/// a network sets nothing.
+pub const DEFAULT_FAILED_GAS: u64 = 10_000_000;
 
 /// `maxTimeoutSeconds` where a network sets none.
 pub const DEFAULT_MAX_TIMEOUT_SECONDS: u64 = 300;

@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 use super::fields::Fields;
 use super::listing::{Service, read_listed};
 use super::{
-    Chain, DEFAULT_REDELIVER, Faults, Method, Network, Offer, Pattern, PaymentIdentifier, Route,
-    SettleWhen,
+    Chain, DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, Faults, Method, Network, Offer, Pattern,
+    PaymentIdentifier, Route, SettleWhen,
 };
 use crate::amount::{AtomicAmount, InvalidPrice, Price};
 use crate::exact::Terms;
 use crate::path::Fold;
-use crate::protocol::requirements::{EXACT, PaymentRequirementsV1};
+use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, PaymentRequirementsV1, UPFRONT};
 use crate::protocol::{ChainId, PaymentRequirements};
 use crate::{evm, solana, time};
 
@@ -40,6 +40,7 @@ const KNOWN: &[&str] = &[
     "methods",
     "settle",
     "redeliver",
+    "redeliver_max",
     "access",
     "networks",
     "payment_identifier",
@@ -160,6 +161,7 @@ impl<'a> RouteEntry<'a> {
             }
         };
         let redeliver = read_duration(fields, "redeliver", faults).unwrap_or(DEFAULT_REDELIVER);
+        let redeliver_max = fields.number("redeliver_max", 0..=1_000, faults);
         let access = read_duration(fields, "access", faults).filter(|access| !access.is_zero());
         if access.is_some() && !seller.has_grant_keys {
             faults.add("GRANT_SECRET", "is needed for access: wrangler secret put GRANT_SECRET");
@@ -187,7 +189,14 @@ impl<'a> RouteEntry<'a> {
                 continue;
             };
             let words = (description.as_str(), mime_type.as_str());
-            offers.extend(offer(index, network, amount, words, &seller.fee_payers, faults));
+            let offer = offer(index, network, amount, words, &seller.fee_payers, faults);
+            offers.extend(offer.map(|mut offer| {
+                // v1 has no such member.
+                if settle == SettleWhen::Before {
+                    offer.v2.extra.insert(PAYMENT_FLOW.into(), json!(UPFRONT));
+                }
+                offer
+            }));
         }
         let mut route = Route {
             pattern,
@@ -198,6 +207,9 @@ impl<'a> RouteEntry<'a> {
             listed,
             settle,
             redeliver,
+            redeliver_max: redeliver_max
+                .and_then(|max| max.try_into().ok())
+                .unwrap_or(DEFAULT_REDELIVER_MAX),
             access,
             payment_identifier,
             offers,

@@ -67,12 +67,16 @@ impl App {
     }
 
     fn new(env: &Env, facts: BTreeMap<ChainId, RemoteFacts>) -> Self {
+        let is_first = facts.is_empty();
         let loaded = config::read(&settings(env, facts));
         for note in &loaded.notes {
             console_log!("{note}");
         }
         let challenges = match &loaded.config {
             Ok(config) => {
+                for note in config.notes().iter().filter(|_| is_first) {
+                    console_log!("{}", note.as_str());
+                }
                 config.routes.iter().map(|route| ChallengeTemplate::new(route, config)).collect()
             }
             Err(faults) => {

@@ -52,6 +52,8 @@ impl DurableObject for Settler {
             Some("charge") => answer(settler.charge(read(&body)?).await),
             Some("verify") => answer(settler.verify(&read(&body)?).await),
             Some("health") => answer(Ok(settler.health().await)),
+            Some("renew") => answer(settler.renew(&read(&body)?)),
+            Some("report") => answer(settler.report(&read(&body)?)),
             Some("release") => answer(settler.release(&read(&body)?)),
             _ => Response::error("no such verb", 404),
         }
@@ -140,6 +142,8 @@ fn limits(config: &Config, number: usize, network: &Network) -> Limits {
         accounts: accounts
             .filter_map(|account| Some((account.name.clone(), account.daily_spend_on(number)?)))
             .collect(),
+        coin_price: network.coin_price,
+        failed_gas: Some(network.failed_gas),
     }
 }
 

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::commitments::Commitments;
 use super::shared::Shared;
 use super::{Host, JournalEntry, SettleRequest, State, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::time::UnixSeconds;
 
 /// What a relayer may do on one network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// How many payments go into one EVM transaction at most.
     pub batch_max: usize,
@@ -24,6 +25,13 @@ pub struct Limits {
     /// The most that may be spent on fees in a day for each account that has a
     /// limit, in wei or lamports.
     pub accounts: Vec<(String, u128)>,
+    /// What one coin of the chain (10^18 wei, 10^9 lamports) is worth, in
+    /// atomic units of the token: a payment whose fee may exceed its price is
+    /// not sent. `None`: sent whatever the fee is.
+    pub coin_price: Option<u128>,
+    /// The most gas that failed transactions of payers with code may use in an
+    /// hour; `None`: no limit.
+    pub failed_gas: Option<u64>,
 }
 
 /// How many payments of one payer may fail on chain, after the simulation went
@@ -52,6 +60,9 @@ pub(super) struct Guards {
     /// The payments that are on their way on an account with a limit: which
     /// account, and what they may cost, in wei or lamports.
     held: RefCell<HashMap<String, (String, u128)>>,
+    pub(super) commitments: Commitments,
+    /// An hour, counted from 1970, and the gas that failed payments used in it.
+    failed_gas: Cell<(u64, u64)>,
 }
 
 /// How a Settler is doing. Holds no secrets.
@@ -170,18 +181,44 @@ impl<H: Host> Shared<H> {
         }
     }
 
-    /// Sets nothing aside for a payment any more.
+    /// Sets nothing aside for a payment any more: it is not under way.
     pub fn let_go(&self, payment: &str) {
         self.guards.held.borrow_mut().remove(payment);
+        self.guards.commitments.end(payment);
     }
 
-    /// Takes note of a payment that failed on chain.
+    /// Takes note of gas that a failed transaction used.
+    pub fn note_failed_gas(&self, gas: u64) {
+        let before = self.failed_gas();
+        self.guards.failed_gas.set((self.hour(), before.saturating_add(gas)));
+    }
+
+    /// How much gas failed transactions used in this hour.
+    pub fn failed_gas(&self) -> u64 {
+        let (hour, gas) = self.guards.failed_gas.get();
+        if hour == self.hour() { gas } else { 0 }
+    }
+
+    fn hour(&self) -> u64 {
+        self.host.now().0 / FAILURE_SECONDS
+    }
+
+    /// Takes note of a payment that failed on chain by its own fault.
     pub fn note_failure(&self, payer: &str) {
+        self.note_failures(payer, 1);
+    }
+
+    /// Takes note of a payment that burnt the gas it was given: one is enough.
+    pub fn note_burnt(&self, payer: &str) {
+        self.note_failures(payer, FAILURES_MAX);
+    }
+
+    fn note_failures(&self, payer: &str, more: u32) {
         let now = self.host.now();
         let mut failures = self.guards.failures.borrow_mut();
         failures.retain(|_, (_, at)| now.since(*at) < FAILURE_SECONDS);
         let (count, at) = failures.entry(payer.to_owned()).or_insert((0, now));
-        *count += 1;
+        *count = count.saturating_add(more);
         *at = now;
     }
 

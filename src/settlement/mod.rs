@@ -8,6 +8,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`record`] | the life of one payment, as a pure state machine |
+//! | [`delivery`] | who gets what was paid for, as another |
 //! | [`store`] | what a Settler keeps on disk |
 //! | [`messages`] | what the gate asks of a Settler |
 //! | [`settler`] | claims, waiting requests, and who settles what |
@@ -15,9 +16,12 @@
 //! | [`evm`], [`solana`] | getting payments onto a chain |
 //! | [`remote`] | having them settled by somebody else's facilitator |
 //! | [`guards`] | what keeps strangers from spending a relayer's money |
+//! | `commitments` | what payments under way commit their payers and the key to |
 //! | [`relayer`] | which Settler a payment goes to |
 //! | [`replay`] | what every edge remembers of a settled payment |
 
+mod commitments;
+pub mod delivery;
 pub mod evm;
 pub mod guards;
 pub mod host;
@@ -31,9 +35,13 @@ mod shared;
 pub mod solana;
 pub mod store;
 
+pub use delivery::{Delivery, Ending, Proof};
 pub use guards::{Health, Limits};
 pub use host::Host;
-pub use messages::{ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest, Verdict};
+pub use messages::{
+    ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
+    Verdict,
+};
 pub use record::{PaymentRecord, Settlement, State};
 pub use settler::Settler;
 pub use store::{JournalEntry, Store, StoreError};

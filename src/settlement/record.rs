@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::remote::names_no_transaction;
-use super::{ClaimRequest, SettleRequest};
+use super::{ClaimRequest, Delivery, Proof, SettleRequest};
 use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
@@ -17,6 +17,10 @@ use crate::time::UnixSeconds;
 /// Too short, and a slow origin is asked twice for one resource. Too long, and
 /// a buyer whose request died waits that long before the payment can be used.
 pub const LEASE_SECONDS: u64 = 30;
+
+/// For how long what was claimed and not settled is remembered at most, in
+/// seconds.
+const UNSENT_SECONDS: u64 = 3_600;
 
 /// What is known of one payment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +35,12 @@ pub struct PaymentRecord {
     pub claimed_at: UnixSeconds,
     /// Where it stands.
     pub state: State,
+    /// What the request showed that claimed it.
+    #[serde(default)]
+    pub proof: Proof,
+    /// Once it is settled: who has got what it bought.
+    #[serde(default)]
+    pub delivery: Delivery,
 }
 
 /// Where a payment stands.
@@ -92,7 +102,7 @@ pub enum Claim {
     Fresh,
     /// The same resource is being bought right now: wait for its outcome.
     InFlight,
-    /// The same resource was bought with it: deliver again.
+    /// The same resource was bought with it, and somebody can still get it.
     Settled(Settlement),
     /// It can't buy this.
     OtherResource,
@@ -100,15 +110,18 @@ pub enum Claim {
 
 impl PaymentRecord {
     /// A record of a payment that is now the asker's. One that was bound to
-    /// the same resource before has been so since then.
+    /// the same resource before has been so since then. What is bought is the
+    /// one's that claimed last: nothing was sent for those before.
     pub fn claimed(known: Option<&Self>, request: &ClaimRequest, now: UnixSeconds) -> Self {
-        let before = known.filter(|known| known.resource == request.resource);
+        let before = known.filter(|known| request.names(&known.resource));
         Self {
             payment: request.payment.clone(),
             resource: request.resource.clone(),
             expires_at: request.expires_at,
             claimed_at: before.map_or(now, |known| known.claimed_at),
             state: State::Claimed { ticket: request.ticket, lease_until: now.plus(LEASE_SECONDS) },
+            proof: request.proof.clone(),
+            delivery: Delivery::default(),
         }
     }
 
@@ -127,23 +140,23 @@ impl PaymentRecord {
         let Some(known) = known else { return Claim::Fresh };
         match &known.state {
             State::Claimed { ticket, .. }
-                if known.resource == request.resource
+                if request.names(&known.resource)
                     && (*ticket == request.ticket || !is_live(*ticket)) =>
             {
                 Claim::Fresh
             }
-            _ => known.standing_for(&request.resource, now),
+            _ => known.standing(request.names(&known.resource), now),
         }
     }
 
-    /// What a claim for this resource comes to, for who holds none yet.
-    pub fn standing_for(&self, resource: &str, now: UnixSeconds) -> Claim {
-        let same = self.resource == resource;
+    /// What a claim comes to for a caller that holds none yet: `same`, whether
+    /// it is for the resource that the payment is bound to.
+    pub fn standing(&self, same: bool, now: UnixSeconds) -> Claim {
         match &self.state {
             State::Failed { .. } => Claim::Fresh,
             State::Claimed { lease_until, .. } if *lease_until <= now => Claim::Fresh,
             State::Claimed { .. } | State::Submitted { .. } if same => Claim::InFlight,
-            State::Settled(settlement) if same && now < settlement.redeliver_until => {
+            State::Settled(settlement) if same && self.delivery.is_open(settlement, now) => {
                 Claim::Settled(settlement.clone())
             }
             State::Claimed { .. } | State::Submitted { .. } | State::Settled(_) => {
@@ -169,13 +182,16 @@ impl PaymentRecord {
     }
 
     /// Until when the record must be kept: as long as the payment could land
-    /// or be delivered again.
+    /// or be delivered again. What was never sent costs its sender nothing, so
+    /// it is forgotten sooner.
     pub fn keep_until(&self) -> UnixSeconds {
         match &self.state {
-            State::Settled(settlement) => self.expires_at.max(settlement.redeliver_until),
-            State::Claimed { lease_until, .. } => self.expires_at.max(*lease_until),
+            State::Settled(settlement) => self.expires_at.max(self.delivery.open_until(settlement)),
+            State::Claimed { lease_until, .. } => {
+                self.expires_at.min(lease_until.plus(UNSENT_SECONDS)).max(*lease_until)
+            }
             State::Submitted { .. } => UnixSeconds(u64::MAX),
-            State::Failed { .. } => self.expires_at,
+            State::Failed { .. } => self.expires_at.min(self.claimed_at.plus(UNSENT_SECONDS)),
         }
     }
 }
@@ -183,6 +199,8 @@ impl PaymentRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::settlement::Ending;
 
     const NOW: UnixSeconds = UnixSeconds(1_000);
 
@@ -192,9 +210,11 @@ mod tests {
             resource: resource.into(),
             ticket,
             expires_at: NOW.plus(300),
-            identifier: None,
+            former: None,
+            proof: Proof::default(),
+            redeliver_max: 0,
             look_only: false,
-            once: false,
+            told: None,
         }
     }
 
@@ -235,7 +255,26 @@ mod tests {
         assert_eq!(claim(&known, "a", NOW.plus(600)), Claim::OtherResource);
         assert_eq!(claim(&known, "b", NOW), Claim::OtherResource);
         assert_eq!(known.keep_until(), NOW.plus(600));
+        // What was not delivered can be collected, and is kept, for longer.
+        known.delivery = Delivery::begin(None, NOW);
+        assert!(matches!(claim(&known, "a", NOW.plus(600)), Claim::Settled(_)));
+        assert_eq!(known.keep_until(), NOW.plus(86_400));
+        known.delivery.end(1, Ending::Whole);
+        assert_eq!(known.keep_until(), NOW.plus(600));
         known.state = State::Failed { reason: Reason::InvalidTransactionState };
         assert_eq!(claim(&known, "b", NOW), Claim::Fresh);
+    }
+
+    #[test]
+    fn what_was_never_paid_is_forgotten_after_an_hour() {
+        let far = ClaimRequest { expires_at: NOW.plus(1_000_000), ..request("a", 1) };
+        let mut known = PaymentRecord::claimed(None, &far, NOW);
+        assert_eq!(known.keep_until(), NOW.plus(LEASE_SECONDS + 3_600));
+        known.state = State::Failed { reason: Reason::InsufficientFunds };
+        assert_eq!(known.keep_until(), NOW.plus(3_600));
+        let mut near = PaymentRecord::claimed(None, &request("a", 1), NOW);
+        assert_eq!(near.keep_until(), NOW.plus(300));
+        near.state = State::Failed { reason: Reason::InsufficientFunds };
+        assert_eq!(near.keep_until(), NOW.plus(300));
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 mod config_report;
+mod delivery;
 mod evm_never_panics;
 mod evm_payload;
 mod evm_settle;
@@ -17,6 +18,7 @@ mod evm_support;
 mod evm_vectors;
 mod evm_verify;
 mod facilitator_orders;
+mod former_release;
 mod gate_challenge;
 mod gate_discovery;
 mod gate_never_panics;
@@ -26,13 +28,17 @@ mod gate_remote;
 mod gate_support;
 mod remote_support;
 mod settlement_charge;
+mod settlement_crowd;
 mod settlement_interleavings;
 mod settlement_late;
 mod settlement_remote;
 mod settlement_remote_solana;
 mod settlement_scenarios;
 mod settlement_solana;
+mod settlement_solana_crowd;
+mod settlement_solana_lies;
 mod sim;
+mod solana_cluster;
 mod solana_decode;
 mod solana_fuzz;
 mod solana_instructions;
