@@ -311,7 +311,9 @@ impl World {
         }
         let host = SimHost(Rc::clone(self));
         let store = SimStore(Rc::clone(&self.tables));
-        let settler = Rc::new(Settler::new(host.clone(), store, |parts| (self.lane)(&host, parts)));
+        let settler = Settler::new(host.clone(), store, |parts| (self.lane)(&host, parts));
+        let name = format!("eip155:{CHAIN}/{}", relayer().address());
+        let settler = Rc::new(settler.named(&name));
         *self.settler.borrow_mut() = Some(Rc::clone(&settler));
         // On a broken disk the next question fails as well.
         let _ = settler.wake();
