@@ -6,21 +6,21 @@
 
 mod follow;
 mod preview;
+mod seller;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use serde_json::json;
-
 use self::follow::Watch;
 use self::preview::{Preview, Refusal};
+pub use self::seller::Seller;
 use super::commitments::Commitment;
 use super::shared::{Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, JournalEntry, Limits, Outcome, SettleRequest, Store, StoreError, Verdict};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
-use crate::rpc::{Call, Nodes, READ_TIMEOUT, Unavailable};
+use crate::rpc::Nodes;
 use crate::solana::{self, FeePayerKey, Pubkey};
 use crate::time::UnixSeconds;
 
@@ -59,6 +59,8 @@ pub struct SolanaLane<H: Host> {
     simulating: RefCell<HashMap<Pubkey, usize>>,
     landed: RefCell<Vec<Landed>>,
     watch: Watch,
+    /// Who is paid for what the routes sell.
+    seller: RefCell<Option<Seller>>,
     reports: RefCell<HashMap<String, UnixSeconds>>,
 }
 
@@ -110,24 +112,9 @@ impl<H: Host> SolanaLane<H> {
             simulating: RefCell::default(),
             landed: RefCell::default(),
             watch: Watch::default(),
+            seller: RefCell::default(),
             reports: RefCell::default(),
         })
-    }
-
-    /// Looks at the fee payer's balance.
-    pub(super) async fn look(&self) {
-        let params = json!([self.fee_payer, { "commitment": "confirmed" }]);
-        let call = Call::new("getBalance", params);
-        match self.nodes.ask_once(&call, READ_TIMEOUT).await {
-            Ok(reply) => {
-                let balance = reply.ok().and_then(|result| result.get("value")?.as_u64());
-                match balance {
-                    Some(balance) => self.note_balance(balance),
-                    None => self.shared.note_blindness(&Unavailable(vec![])),
-                }
-            }
-            Err(error) => self.shared.note_blindness(&error),
-        }
     }
 
     /// The most that may be spent on fees in a day, in lamports.
@@ -152,8 +139,10 @@ impl<H: Host> SolanaLane<H> {
         let VerifiedPayment::Solana(payment) = &job.payment else {
             return shared.refuse(request, Reason::InvalidNetwork);
         };
-        let signed = self.key.as_ref().and_then(|key| solana::co_sign(payment, key).ok());
-        let Some(signed) = signed else {
+        let Some(key) = &self.key else {
+            return self.give_up(request, "its key is gone", Outcome::Unavailable);
+        };
+        let Ok(signed) = solana::co_sign(payment, key) else {
             return shared.refuse(request, Reason::SvmFeePayerMismatch);
         };
         if self.is_over_budget(payment) {

@@ -111,6 +111,8 @@ pub struct World {
     alarm: Cell<Option<u64>>,
     settler: RefCell<Option<Rc<Settler<SimHost>>>>,
     lane: LaneOf,
+    /// The Settler's name: chain and relayer.
+    pub name: RefCell<String>,
     next_ticket: Cell<u64>,
 }
 
@@ -291,6 +293,7 @@ impl World {
             alarm: Cell::new(None),
             settler: RefCell::new(None),
             lane,
+            name: RefCell::new(format!("eip155:{CHAIN}/{}", relayer().address())),
             next_ticket: Cell::new(1),
         })
     }
@@ -303,7 +306,7 @@ impl World {
         let host = SimHost(Rc::clone(self));
         let store = SimStore(Rc::clone(&self.tables));
         let settler = Settler::new(host.clone(), store, |parts| (self.lane)(&host, parts));
-        let name = format!("eip155:{CHAIN}/{}", relayer().address());
+        let name = self.name.borrow().clone();
         let settler = Rc::new(settler.named(&name));
         *self.settler.borrow_mut() = Some(Rc::clone(&settler));
         // On a broken disk the next question fails as well.
