@@ -4,11 +4,13 @@
 //! fault closes what is sold and leaves open what is free, so the patterns of
 //! the routes are kept apart from the rest of the configuration.
 
+mod coin;
 mod facilitator;
 mod fields;
 mod keys;
 mod listing;
 mod network;
+mod notes;
 mod pattern;
 mod read;
 mod read_route;
@@ -133,6 +135,10 @@ pub const DEFAULT_REDELIVER: Duration = Duration::from_mins(10);
 
 /// How many payments go into one transaction where a network sets nothing.
 pub const DEFAULT_BATCH_MAX: u64 = 40;
+
+/// How much gas failed payments of accounts with code may use in an hour where
+/// a network sets nothing.
+pub const DEFAULT_FAILED_GAS: u64 = 10_000_000;
 
 /// `maxTimeoutSeconds` where a network sets none.
 pub const DEFAULT_MAX_TIMEOUT_SECONDS: u64 = 300;

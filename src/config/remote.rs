@@ -16,8 +16,16 @@ pub(super) type Headers = Vec<(String, String)>;
 const SECRET: &str = "FACILITATOR_HEADERS";
 
 /// What has no effect where the seller's own keys send nothing.
-const OWN_LANE: [&str; 6] =
-    ["batch_max", "batch_gas", "batch_calldata", "daily_spend", "low_balance", "quorum_above"];
+const OWN_LANE: [&str; 8] = [
+    "batch_max",
+    "batch_gas",
+    "batch_calldata",
+    "daily_spend",
+    "low_balance",
+    "coin_price",
+    "failed_gas",
+    "quorum_above",
+];
 
 /// Headers that the Worker sets itself.
 const OURS: [&str; 5] =

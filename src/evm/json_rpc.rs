@@ -34,6 +34,12 @@ pub fn call_params(from: Address, call: &Call, block: BlockTag) -> Value {
     json!([{ "from": from, "to": call.to, "data": encode_hex(&call.data) }, block.to_value()])
 }
 
+/// The parameters of `eth_call` that run creation code and answer what it
+/// returns.
+pub fn creation_params(from: Address, code: &[u8], block: BlockTag) -> Value {
+    json!([{ "from": from, "data": encode_hex(code) }, block.to_value()])
+}
+
 /// The parameters of `eth_getTransactionCount` and `eth_getBalance`.
 pub fn account_params(account: Address, block: BlockTag) -> Value {
     json!([account, block.to_value()])

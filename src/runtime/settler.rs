@@ -194,8 +194,8 @@ fn limits(config: &Config, number: usize, network: &Network) -> Limits {
         accounts: accounts
             .filter_map(|account| Some((account.name.clone(), account.daily_spend_on(number)?)))
             .collect(),
-        coin_price: None,
-        failed_gas: None,
+        coin_price: network.coin_price,
+        failed_gas: Some(network.failed_gas),
     }
 }
 

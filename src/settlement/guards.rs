@@ -1,6 +1,6 @@
 //! What keeps strangers from spending a relayer's money.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use super::commitments::Commitments;
@@ -47,6 +47,8 @@ pub(super) struct Guards {
     /// account, and what they may cost, in wei or lamports.
     held: RefCell<HashMap<String, (String, u128)>>,
     pub(super) commitments: Commitments,
+    /// An hour, counted from 1970, and the gas that failed payments used in it.
+    failed_gas: Cell<(u64, u64)>,
 }
 
 impl<H: Host> Shared<H> {
@@ -137,13 +139,38 @@ impl<H: Host> Shared<H> {
         self.guards.commitments.end(payment);
     }
 
-    /// Takes note of a payment that failed on chain.
+    /// Takes note of gas that a failed transaction used.
+    pub fn note_failed_gas(&self, gas: u64) {
+        let before = self.failed_gas();
+        self.guards.failed_gas.set((self.hour(), before.saturating_add(gas)));
+    }
+
+    /// How much gas failed transactions used in this hour.
+    pub fn failed_gas(&self) -> u64 {
+        let (hour, gas) = self.guards.failed_gas.get();
+        if hour == self.hour() { gas } else { 0 }
+    }
+
+    fn hour(&self) -> u64 {
+        self.host.now().0 / FAILURE_SECONDS
+    }
+
+    /// Takes note of a payment that failed on chain by its own fault.
     pub fn note_failure(&self, payer: &str) {
+        self.note_failures(payer, 1);
+    }
+
+    /// Takes note of a payment that burnt the gas it was given: one is enough.
+    pub fn note_burnt(&self, payer: &str) {
+        self.note_failures(payer, FAILURES_MAX);
+    }
+
+    fn note_failures(&self, payer: &str, more: u32) {
         let now = self.host.now();
         let mut failures = self.guards.failures.borrow_mut();
         failures.retain(|_, (_, at)| now.since(*at) < FAILURE_SECONDS);
         let (count, at) = failures.entry(payer.to_owned()).or_insert((0, now));
-        *count += 1;
+        *count = count.saturating_add(more);
         *at = now;
     }
 

@@ -49,8 +49,8 @@ impl<H: Host> Lane<H> {
     /// Looks at the relayer's balance and at what a payment costs.
     async fn look(&self) {
         match self {
-            Self::Evm(lane) => lane.look().await,
-            Self::Solana(lane) => lane.look().await,
+            Self::Evm(lane) => lane.look_at_balance().await,
+            Self::Solana(lane) => lane.look_at_balance().await,
             Self::Remote(_) => {}
         }
     }

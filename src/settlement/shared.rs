@@ -11,7 +11,7 @@ use futures_channel::oneshot;
 use super::guards::Guards;
 use super::health::Condition;
 use super::host::within;
-use super::record::Order;
+use super::record::{LEASE_SECONDS, Order};
 use super::{
     Host, JournalEntry, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store, StoreError,
 };
@@ -199,6 +199,11 @@ impl<H: Host> Shared<H> {
                 })
             }
             Fate::NotPaid(reason) => State::Failed { reason: *reason },
+            Fate::LeftBehind => {
+                self.live.borrow_mut().insert(request.ticket);
+                let lease_until = self.host.now().plus(LEASE_SECONDS);
+                State::Claimed { ticket: request.ticket, lease_until }
+            }
         }
     }
 
@@ -314,6 +319,9 @@ pub(super) enum Fate {
     },
     /// The transaction ended without it.
     NotPaid(Reason),
+    /// The transaction that it shared with others ended without it, and it is
+    /// good all the same: the claim is its holder's again, to be sent anew.
+    LeftBehind,
 }
 
 /// The outcome of a payment that was refused.

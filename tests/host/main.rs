@@ -27,6 +27,7 @@ mod gate_remote;
 mod gate_support;
 mod remote_support;
 mod settlement_charge;
+mod settlement_crowd;
 mod settlement_health;
 mod settlement_interleavings;
 mod settlement_late;

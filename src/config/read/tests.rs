@@ -285,6 +285,44 @@ fn a_route_is_listed_under_one_of_its_methods() {
 }
 
 #[test]
+fn fees_are_bounded_where_the_seller_says_nothing() {
+    const MAIN: &str = "eip155:8453";
+    const ETHER: u128 = 10_u128.pow(18);
+    for (chain, changes, daily_spend, coin_price, failed_gas) in [
+        (MAIN, json!({}), Some(ETHER / 10), Some(500_000_000), 10_000_000),
+        (BASE, json!({}), None, None, 10_000_000),
+        ("eip155:137", json!({}), Some(100 * ETHER), Some(50_000), 10_000_000),
+        (MAIN, json!({ "daily_spend": "3" }), Some(3 * ETHER), Some(500_000_000), 10_000_000),
+        (
+            MAIN,
+            json!({ "coin_price": "$2500.5" }),
+            Some(ETHER / 10),
+            Some(2_500_500_000),
+            10_000_000,
+        ),
+        (MAIN, json!({ "coin_price": "off", "failed_gas": 1 }), Some(ETHER / 10), None, 1),
+    ] {
+        let mut good = good();
+        let networks = good["NETWORKS"].as_object_mut().unwrap();
+        let mut network = networks[BASE].clone();
+        network.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        networks.insert(chain.into(), network);
+        let config = config(&good);
+        let id = chain.parse().unwrap();
+        let network = config.networks.iter().find(|network| network.id == id).unwrap();
+        let found = (network.daily_spend, network.coin_price, network.failed_gas);
+        assert_eq!(found, (daily_spend, coin_price, failed_gas), "{chain} {changes}");
+    }
+    for value in ["2500", "$0", "none", ""] {
+        let bad = with(&[
+            (&format!("/NETWORKS/{BASE}/coin_price"), json!(value)),
+            ("/ROUTES/1/networks", json!(null)),
+        ]);
+        assert_eq!(keys(&bad), [format!("NETWORKS.\"{BASE}\".coin_price")], "{value:?}");
+    }
+}
+
+#[test]
 fn a_batch_is_bounded_by_number_gas_and_calldata() {
     for (limits, expected) in [
         (json!({}), 40),
@@ -381,7 +419,11 @@ fn another_token_needs_name_version_and_decimals() {
     let offer = json!(config.routes[1].offers[0].v2);
     assert_eq!(
         (&offer["asset"], &offer["amount"], &offer["extra"]),
-        (&json!(token), &json!("5"), &json!({ "name": "Euro", "version": "1" }))
+        (
+            &json!(token),
+            &json!("5"),
+            &json!({ "name": "Euro", "version": "1", "paymentFlow": "upfront" })
+        )
     );
     assert_eq!((config.networks[0].symbol.as_str(), config.networks[0].decimals), ("Euro", 2));
     // What two decimals can't write.

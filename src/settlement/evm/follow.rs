@@ -37,6 +37,10 @@ const LOST_SECONDS: u64 = 30;
 /// for, in seconds.
 const UNCLEAR_SECONDS: u64 = 600;
 
+/// How long after it was sent a payment counts as ended for that, in seconds,
+/// where its own end is later.
+const LONGEST_SEARCH: u64 = 3_600;
+
 /// How often a transaction is replaced at most, and how many times the usual
 /// tip is as much as makes sense.
 const REPLACEMENTS_MAX: usize = 12;
@@ -141,9 +145,7 @@ impl<H: Host> EvmLane<H> {
 
     fn end(self: &Rc<Self>, entry: &JournalEntry) {
         self.in_air.borrow_mut().remove(&entry.id);
-        if !self.queue.borrow().is_empty() {
-            self.start_pump();
-        }
+        self.start_pumps();
     }
 
     /// A transaction that no node will have: its payments are free again, and
@@ -296,14 +298,17 @@ impl<H: Host> EvmLane<H> {
             Some(receipt) if !entry.judged => evm::paid(receipt, &verified),
             _ => vec![false; verified.len()],
         };
+        let left_behind = self.left_behind(entry, receipt, &verified, &paid).await;
         let (mut fates, mut unclear, mut problem) = (vec![], vec![], None);
-        for ((id, payment), paid) in payments.into_iter().zip(paid) {
+        for (((id, payment), paid), left_behind) in payments.into_iter().zip(paid).zip(left_behind)
+        {
             let fate = match (paid, receipt) {
                 (true, Some(receipt)) => {
                     Ok(fate_by(payment, encode_hex(&receipt.transaction_hash)))
                 }
+                _ if left_behind => Ok(Fate::LeftBehind),
                 // The preview saw the authorization unused, after our claim.
-                _ => self.fate_without_us(entry, id, payment, receipt.is_some()).await,
+                _ => self.fate_without_us(entry, id, payment, receipt).await,
             };
             match fate {
                 Ok(fate) => fates.push((id.clone(), fate)),
@@ -333,13 +338,10 @@ impl<H: Host> EvmLane<H> {
         entry: &JournalEntry,
         id: &str,
         payment: &evm::VerifiedPayment,
-        has_landed: bool,
+        receipt: Option<&Receipt>,
     ) -> Result<Fate, StoreError> {
         let Some(transaction) = self.who_else_paid(entry, payment).await? else {
-            // A nonce that was lost to another transaction is our fault.
-            if has_landed {
-                self.shared.note_failure(&payment.payer());
-            }
+            self.note_lone_failure(entry, receipt, payment);
             return Ok(Fate::NotPaid(Reason::InvalidTransactionState));
         };
         let is_ours = entry.transaction == transaction || entry.former.contains(&transaction);
@@ -375,13 +377,17 @@ impl<H: Host> EvmLane<H> {
         match authorization_state(&self.nodes, self.key.address(), payment).await {
             Some(false) => Ok(None),
             // Canceled, or used by another purchase: it stays what it is.
-            Some(true) if self.shared.host.now() > payment.expires_at().plus(UNCLEAR_SECONDS) => {
-                Ok(None)
-            }
+            Some(true) if self.shared.host.now() > ends_unclear_at(entry, payment) => Ok(None),
             Some(true) => Err(unclear("the authorization is used, and by whom is not known yet")),
             None => Err(unclear("the token does not say whether the authorization is used")),
         }
     }
+}
+
+/// When nobody asks any more who used a payment's authorization. It may itself
+/// have no end.
+fn ends_unclear_at(entry: &JournalEntry, payment: &evm::VerifiedPayment) -> UnixSeconds {
+    payment.expires_at().min(entry.written_at.plus(LONGEST_SEARCH)).plus(UNCLEAR_SECONDS)
 }
 
 /// A payment that this transaction made.

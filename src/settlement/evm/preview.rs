@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::spoiled::read_codes;
 use super::{EvmLane, cost_of_each, most_gas};
 use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, json_rpc};
 use crate::protocol::Reason;
@@ -21,6 +22,8 @@ pub(super) struct Preview {
     pub gas: Option<u64>,
     /// The block that all this is true of.
     pub block: u64,
+    /// Whether each payer has code; `None` if the nodes don't say.
+    pub has_code: Option<Vec<bool>>,
 }
 
 /// Why there is no preview.
@@ -28,8 +31,8 @@ pub(super) enum Problem {
     /// The nodes gave none. Nobody's fault who is in the batch.
     Nodes(String),
     /// The simulation as a whole failed, which one payment of several can
-    /// bring about.
-    OneOfMany,
+    /// bring about. With what [`Preview::has_code`] says.
+    OneOfMany(Option<Vec<bool>>),
 }
 
 impl From<&str> for Problem {
@@ -62,6 +65,9 @@ impl<H: Host> EvmLane<H> {
             Call::new("eth_getBalance", json_rpc::account_params(relayer, BlockTag::Latest)),
             self.estimate(payments),
         ];
+        let code_calls = self.code_calls(payments);
+        let of_codes = code_calls.len();
+        calls.extend(code_calls);
         if with_multicall {
             calls.push(self.call("eth_call", &evm::check_call(payments, MULTICALL3)));
         } else {
@@ -71,9 +77,11 @@ impl<H: Host> EvmLane<H> {
         let [count, history, balance, estimate, rest @ ..] = replies.as_slice() else {
             return Err("the node left questions open".into());
         };
+        let (codes, rest) = rest.split_at_checked(of_codes).ok_or("no answer of the node's")?;
         if let Some(balance) = amount(balance) {
             self.shared.note_balance(balance, self.limits.low_balance);
         }
+        let has_code = self.read_codes(codes, payments).await;
         let pending = quantity(count).ok_or("no nonce from the node")?;
         let next = self.next_nonce.get().unwrap_or(0).max(pending);
         self.next_nonce.set(Some(next));
@@ -85,7 +93,7 @@ impl<H: Host> EvmLane<H> {
             None if with_multicall && rest != [Ok(Value::from("0x"))] => {
                 return Err(match payments.len() {
                     1 => "the node can't simulate the payment".into(),
-                    _ => Problem::OneOfMany,
+                    _ => Problem::OneOfMany(has_code),
                 });
             }
             None if with_multicall => {
@@ -102,7 +110,7 @@ impl<H: Host> EvmLane<H> {
         self.note_need(fees);
         let all_good = facts.iter().zip(payments).all(|(f, p)| evm::refusal(f, p).is_none());
         let gas = quantity(estimate).filter(|_| all_good).map(|gas| gas + gas / 4);
-        Ok(Preview { fees, facts, gas, block })
+        Ok(Preview { fees, facts, gas, block, has_code })
     }
 
     /// What the chain says of one payment, and nothing else: nothing is sent.
@@ -113,7 +121,7 @@ impl<H: Host> EvmLane<H> {
     ) -> Result<Verdict, StoreError> {
         let preview = match self.preview(&[payment]).await {
             Ok(preview) => preview,
-            Err(Problem::OneOfMany) => return Ok(Verdict::Unknown),
+            Err(Problem::OneOfMany(_)) => return Ok(Verdict::Unknown),
             Err(Problem::Nodes(problem)) => {
                 self.log(&problem);
                 return Ok(Verdict::Unknown);
@@ -123,6 +131,9 @@ impl<H: Host> EvmLane<H> {
         let cost = cost_of_each(preview.fees, gas, 1);
         Ok(match preview.facts.first().map(|facts| evm::refusal(facts, payment)) {
             Some(None) if gas > most_gas(1) => Verdict::Invalid(Reason::EvmSimulationFailed),
+            Some(None) if self.exceeds_price(preview.fees.worst_cost(gas), payment.value().0) => {
+                Verdict::Unknown
+            }
             Some(None)
                 if self.is_over_budget(cost)
                     || !self.shared.has_room(request, cost, &self.limits)? =>
@@ -136,7 +147,7 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// Looks at the relayer's balance and at today's fees.
-    pub(in crate::settlement) async fn look(&self) {
+    pub(in crate::settlement) async fn look_at_balance(&self) {
         let account = json_rpc::account_params(self.key.address(), BlockTag::Latest);
         let calls = [Call::new("eth_getBalance", account), fee_history()];
         let replies = match self.nodes.ask(&calls).await {
@@ -176,12 +187,58 @@ impl<H: Host> EvmLane<H> {
         Call::new(method, json_rpc::call_params(self.key.address(), call, BlockTag::Latest))
     }
 
-    pub(super) fn facts_calls(&self, payment: &evm::VerifiedPayment) -> [Call; 3] {
-        let of_token = |data| EvmCall { to: payment.asset(), data };
-        let state = of_token(evm::abi::authorization_state(payment.from(), payment.nonce()));
-        let balance = of_token(evm::abi::balance_of(payment.from()));
-        [state, balance, evm::payment_call(payment)].map(|call| self.call("eth_call", &call))
+    /// Asks which payers have code: in one call, where the node takes that.
+    fn code_calls(&self, payments: &[&evm::VerifiedPayment]) -> Vec<Call> {
+        if !self.has_code_sizes.get() {
+            return payments.iter().map(|payment| code_call(payment)).collect();
+        }
+        let payers: Vec<_> = payments.iter().map(|payment| payment.from()).collect();
+        let code = evm::code_sizes_code(&payers);
+        let params = json_rpc::creation_params(self.key.address(), &code, BlockTag::Latest);
+        vec![Call::new("eth_call", params)]
     }
+
+    /// Which payers have code, by the answers to [`Self::code_calls`]. A node
+    /// that doesn't run creation code is asked for the code of each of several;
+    /// of one alone nothing depends on it.
+    async fn read_codes(
+        &self,
+        replies: &[Reply],
+        payments: &[&evm::VerifiedPayment],
+    ) -> Option<Vec<bool>> {
+        if !self.has_code_sizes.get() {
+            return read_codes(replies);
+        }
+        let sizes = match replies {
+            [Ok(sizes)] => json_rpc::parse_data(sizes, payments.len().checked_mul(32)?),
+            _ => None,
+        };
+        let has_code = sizes.and_then(|sizes| evm::read_code_sizes(&sizes, payments.len()));
+        if has_code.is_some() || payments.len() < 2 {
+            return has_code;
+        }
+        self.has_code_sizes.set(false);
+        self.log("the node runs no creation code in eth_call: asked by eth_getCode from now on");
+        let calls: Vec<_> = payments.iter().map(|payment| code_call(payment)).collect();
+        read_codes(&self.nodes.ask(&calls).await.ok()?)
+    }
+
+    /// Asks whether an authorization is used.
+    pub(super) fn state_call(&self, payment: &evm::VerifiedPayment) -> Call {
+        let data = evm::abi::authorization_state(payment.from(), payment.nonce());
+        self.call("eth_call", &EvmCall { to: payment.asset(), data })
+    }
+
+    pub(super) fn facts_calls(&self, payment: &evm::VerifiedPayment) -> [Call; 3] {
+        let data = evm::abi::balance_of(payment.from());
+        let balance = self.call("eth_call", &EvmCall { to: payment.asset(), data });
+        let transfer = self.call("eth_call", &evm::payment_call(payment));
+        [self.state_call(payment), balance, transfer]
+    }
+}
+
+fn code_call(payment: &evm::VerifiedPayment) -> Call {
+    Call::new("eth_getCode", json_rpc::account_params(payment.from(), BlockTag::Latest))
 }
 
 /// Asks for the base fee of the next block and what the latest one's builders

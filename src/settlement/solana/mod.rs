@@ -34,6 +34,9 @@ const UNDER_WAY_PER_SOURCE: usize = 8;
 /// for their statuses hold.
 const UNDER_WAY_MAX: usize = 1_024;
 
+/// One coin in its smallest unit: lamports.
+const COIN: u128 = 1_000_000_000;
+
 /// How often one and the same line is written to the log, in seconds.
 const REPORT_SECONDS: u64 = 60;
 
@@ -145,6 +148,12 @@ impl<H: Host> SolanaLane<H> {
         let Ok(signed) = solana::co_sign(payment, key) else {
             return shared.refuse(request, Reason::SvmFeePayerMismatch);
         };
+        if let Some(refusal) = self.exceeds_price(payment) {
+            return match refusal {
+                Refusal::Payer(reason) => shared.refuse(request, reason),
+                Refusal::Ours(problem) => self.give_up(request, &problem, Outcome::Unavailable),
+            };
+        }
         if self.is_over_budget(payment) {
             return self.give_up(
                 request,
@@ -244,6 +253,23 @@ impl<H: Host> SolanaLane<H> {
         spent.saturating_add(payment.fee_lamports().into()) > limit
     }
 
+    /// Why a payment whose fee is more than its price is not sent: the payer
+    /// can name a lower price for the compute units, or the seller sells below
+    /// what a signature costs.
+    fn exceeds_price(&self, payment: &solana::VerifiedPayment) -> Option<Refusal> {
+        let price = self.limits.coin_price?;
+        let exceeds = |lamports: u128| lamports.saturating_mul(price) / COIN > payment.amount().0;
+        if exceeds(FEE_LAMPORTS) {
+            return Some(Refusal::Ours(format!(
+                "a payment of {} atomic units costs {FEE_LAMPORTS} lamports in fees, which is \
+                 more at {price} atomic units per coin (coin_price in NETWORKS)",
+                payment.amount().0
+            )));
+        }
+        exceeds(payment.fee_lamports().into())
+            .then_some(Refusal::Payer(Reason::SvmComputePriceTooHigh))
+    }
+
     /// Lets a payment be simulated, if those from the same token account allow
     /// it.
     fn take_turn(self: &Rc<Self>, payment: &solana::VerifiedPayment) -> Option<Turn<H>> {
@@ -282,7 +308,11 @@ impl<H: Host> SolanaLane<H> {
         request: &SettleRequest,
         payment: &solana::VerifiedPayment,
     ) -> Result<Verdict, StoreError> {
-        match self.preview(request, payment, None).await {
+        let preview = match self.exceeds_price(payment) {
+            None => self.preview(request, payment, None).await,
+            Some(refusal) => Err(refusal),
+        };
+        match preview {
             Ok(Preview { balance, .. }) if self.is_covered(payment, balance) => {
                 let fee = payment.fee_lamports().into();
                 let fits = !self.is_over_budget(payment)

@@ -88,7 +88,7 @@ impl<H: Host> SolanaLane<H> {
     }
 
     /// Looks at the fee payer's balance, and whether the seller can be paid.
-    pub(in crate::settlement) async fn look(&self) {
+    pub(in crate::settlement) async fn look_at_balance(&self) {
         let seller = *self.seller.borrow();
         let mut asked = vec![self.fee_payer];
         asked.extend(seller.and_then(|seller| seller.accounts()).into_iter().flatten());
