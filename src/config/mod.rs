@@ -133,6 +133,9 @@ impl fmt::Display for Faults {
 /// For how long a paid answer is delivered again to who lost it.
 pub const DEFAULT_REDELIVER: Duration = Duration::from_mins(10);
 
+/// How often a paid answer is delivered again, unless a route says otherwise.
+pub const DEFAULT_REDELIVER_MAX: u32 = 3;
+
 /// How many payments go into one transaction where a network sets nothing.
 pub const DEFAULT_BATCH_MAX: u64 = 40;
 

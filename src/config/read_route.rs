@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use super::fields::Fields;
 use super::listing::{Service, read_listed};
 use super::{
-    Chain, DEFAULT_REDELIVER, Faults, Method, Network, Offer, Pattern, PaymentIdentifier, Route,
-    SettleWhen,
+    Chain, DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, Faults, Method, Network, Offer, Pattern,
+    PaymentIdentifier, Route, SettleWhen,
 };
 use crate::amount::{AtomicAmount, InvalidPrice, Price};
 use crate::exact::Terms;
@@ -39,6 +39,7 @@ const KNOWN: &[&str] = &[
     "methods",
     "settle",
     "redeliver",
+    "redeliver_max",
     "access",
     "networks",
     "payment_identifier",
@@ -131,6 +132,7 @@ impl<'a> RouteEntry<'a> {
             }
         };
         let redeliver = read_duration(fields, "redeliver", faults).unwrap_or(DEFAULT_REDELIVER);
+        let redeliver_max = fields.number("redeliver_max", 0..=1_000, faults);
         let access = read_duration(fields, "access", faults).filter(|access| !access.is_zero());
         if access.is_some() && !seller.has_grant_keys {
             faults.add("GRANT_SECRET", "is needed for access: wrangler secret put GRANT_SECRET");
@@ -176,6 +178,9 @@ impl<'a> RouteEntry<'a> {
             listed,
             settle,
             redeliver,
+            redeliver_max: redeliver_max
+                .and_then(|max| max.try_into().ok())
+                .unwrap_or(DEFAULT_REDELIVER_MAX),
             access,
             payment_identifier,
             offers,

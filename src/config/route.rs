@@ -33,6 +33,8 @@ pub struct Route {
     pub settle: SettleWhen,
     /// For how long a paid answer is delivered again to who lost it.
     pub redeliver: Duration,
+    /// How often it is at most.
+    pub redeliver_max: u32,
     /// For how long a payment opens the route; `None` for one request.
     pub access: Option<Duration>,
     /// Whether clients may or must name their payments.

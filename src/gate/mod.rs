@@ -1,6 +1,7 @@
 //! What to do with a request: decided from its head alone, before any IO.
 
 pub mod accept;
+mod body;
 pub mod challenge;
 pub mod cors;
 pub mod discovery;
@@ -16,10 +17,11 @@ use crate::exact::{self, VerifiedPayment};
 use crate::path::{CanonicalPath, UrlParts};
 use crate::protocol::payment::{Accepted, InvalidPayment};
 use crate::protocol::requirements::EXACT;
-use crate::protocol::{PaymentPayload, Reason, SettlementResponse, Version};
+use crate::protocol::{PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Version};
 use crate::settlement::Settlement;
 use crate::time::UnixSeconds;
 
+pub use body::{BoundBody, MAX_BOUND_BODY};
 pub use challenge::{Challenge, ChallengeTemplate, Hints};
 
 /// The head of a request. Headers are asked for one by one, because each
@@ -263,11 +265,25 @@ fn check(
 }
 
 impl Sale<'_> {
-    /// What a payment for this is bound to: method, URL and terms, and the
-    /// body's hash where the request has one.
-    pub fn binding(&self, offer: &Offer, body: Option<&[u8; 32]>) -> String {
+    /// What a payment for this is bound to: what the buyer has agreed to, and
+    /// nothing that the seller may change while a purchase is on its way.
+    pub fn binding(&self, offer: &Offer, body: &BoundBody) -> String {
+        let PaymentRequirements { network, asset, amount, pay_to, .. } = &offer.v2;
+        // None of the parts can hold a line break.
+        let bound = format!(
+            "{}\n{}\n{}\n{network}\n{asset}\n{amount}\n{pay_to}",
+            self.method,
+            self.url,
+            body.bound(),
+        );
+        format!("1/{}", encode_hex(&keccak256(bound.as_bytes())))
+    }
+
+    /// The same as release 0.1.0 wrote it: over all terms, and for some methods
+    /// without the body.
+    pub fn former_binding(&self, offer: &Offer, body: &BoundBody) -> String {
         let terms = serde_json::to_string(&offer.terms).unwrap_or_default();
-        let body = body.map(|hash| encode_hex(hash)).unwrap_or_default();
+        let body = if self.method.is_safe() { String::new() } else { body.former() };
         // None of the parts but the last can hold a line break.
         let bound = format!("{}\n{}\n{body}\n{terms}", self.method, self.url);
         encode_hex(&keccak256(bound.as_bytes()))

@@ -20,6 +20,7 @@ mod respond;
 mod settler;
 mod settler_client;
 mod sql;
+mod stream;
 mod transport;
 
 use worker::web_sys::{Request, Response};

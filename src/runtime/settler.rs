@@ -59,6 +59,8 @@ impl DurableObject for Settler {
             Some("charge") => answer(settler.charge(read(&body)?).await),
             Some("verify") => answer(settler.verify(&read(&body)?).await),
             Some("health") => answer(Ok(settler.health().await)),
+            Some("renew") => answer(settler.renew(&read(&body)?)),
+            Some("report") => answer(settler.report(&read(&body)?)),
             Some("release") => answer(settler.release(&read(&body)?)),
             _ => Response::error("no such verb", 404),
         }

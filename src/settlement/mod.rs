@@ -8,6 +8,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`record`] | the life of one payment, as a pure state machine |
+//! | [`delivery`] | who gets what was paid for, as another |
 //! | [`store`] | what a Settler keeps on disk |
 //! | [`messages`] | what the gate asks of a Settler |
 //! | [`settler`] | claims, waiting requests, and who settles what |
@@ -22,6 +23,7 @@
 //! | [`replay`] | what every edge remembers of a settled payment |
 
 mod commitments;
+pub mod delivery;
 pub mod evm;
 pub mod guards;
 pub mod health;
@@ -37,10 +39,14 @@ pub mod signer;
 pub mod solana;
 pub mod store;
 
+pub use delivery::{Delivery, Ending, Proof};
 pub use guards::Limits;
 pub use health::Health;
 pub use host::Host;
-pub use messages::{ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest, Verdict};
+pub use messages::{
+    ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
+    Verdict,
+};
 pub use record::{PaymentRecord, Settlement, State};
 pub use settler::Settler;
 pub use store::{JournalEntry, Store, StoreError};

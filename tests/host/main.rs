@@ -10,6 +10,7 @@
 )]
 
 mod config_report;
+mod delivery;
 mod evm_never_panics;
 mod evm_payload;
 mod evm_settle;
@@ -17,6 +18,7 @@ mod evm_support;
 mod evm_vectors;
 mod evm_verify;
 mod facilitator_orders;
+mod former_release;
 mod gate_challenge;
 mod gate_discovery;
 mod gate_never_panics;
