@@ -13,7 +13,9 @@ use super::{
     Chain, Config, Facilitator, Faults, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet,
     Route,
 };
-use crate::path::CanonicalPath;
+use crate::encoding::encode_hex;
+use crate::evm::keccak256;
+use crate::path::{CanonicalPath, Fold, UrlParts};
 use crate::protocol::ChainId;
 use crate::remote::RemoteFacts;
 use crate::solana::FeePayerKey;
@@ -45,6 +47,10 @@ pub struct Settings {
     pub facilitator_tokens: Option<String>,
     /// Which of the bindings that every configuration needs are missing.
     pub missing_bindings: Vec<&'static str>,
+    /// `CORS_CREDENTIALS`.
+    pub cors_credentials: Option<Value>,
+    /// How letters of paths are made alike.
+    pub fold: Fold,
 }
 
 impl Settings {
@@ -58,10 +64,10 @@ impl Settings {
 pub fn read(settings: &Settings) -> Loaded {
     let mut faults = Faults::default();
     let origin = read_origin(settings.origin.as_ref(), settings.sells(), &mut faults);
-    let entries = read_route_entries(settings.routes.as_ref(), &mut faults);
+    let entries = read_route_entries(settings.routes.as_ref(), settings.fold, &mut faults);
     let patterns = entries.as_ref().and_then(|entries| {
         let patterns = entries.iter().map(RouteEntry::protects);
-        Some(PatternSet::new(patterns.collect::<Option<_>>()?, origin == Some(Origin::Assets)))
+        Some(PatternSet::new(patterns.collect::<Option<_>>()?, settings.fold))
     });
     let networks = read_networks(settings, &mut faults);
     let relayers = read_relayers(settings.evm_relayer_keys.as_deref(), &mut faults);
@@ -94,6 +100,7 @@ pub fn read(settings: &Settings) -> Loaded {
     for name in &settings.missing_bindings {
         faults.add(*name, "is a binding that wrangler.toml must have");
     }
+    let trusted_pages = read_trusted_pages(settings.cors_credentials.as_ref(), &mut faults);
     let grant_keys = read_grant_keys(settings.grant_secret.as_deref(), &mut faults);
     let seller = Seller {
         networks: &networks,
@@ -119,7 +126,38 @@ pub fn read(settings: &Settings) -> Loaded {
         Err(faults)
     };
     let facilitator_path = value.and_then(facilitator::path_of);
-    Loaded { origin, patterns, facilitator_path, config }
+    let notes = patterns.as_ref().map(PatternSet::notes).unwrap_or_default();
+    let mark = mark_of(settings);
+    Loaded { origin, patterns, facilitator_path, config, trusted_pages, mark, notes }
+}
+
+/// Two gates have one mark only if all of this is the same for both.
+fn mark_of(settings: &Settings) -> String {
+    let Settings { origin, routes, networks, .. } = settings;
+    let parts = [origin, routes, networks].map(|it| it.as_ref().map(Value::to_string));
+    let hash = encode_hex(&keccak256(format!("{parts:?}").as_bytes()));
+    hash.get(2..18).unwrap_or_default().to_owned()
+}
+
+fn read_trusted_pages(value: Option<&Value>, faults: &mut Faults) -> Vec<String> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return vec![] };
+    let is_page = |page: &&str| {
+        is_http_url(page)
+            && UrlParts::of(page).origin == *page
+            && !page.contains('@')
+            && !page.bytes().any(|byte| byte.is_ascii_uppercase())
+    };
+    let pages = value.as_array().map(|list| list.iter().map(|page| page.as_str().filter(is_page)));
+    let pages = pages.and_then(Iterator::collect::<Option<Vec<_>>>);
+    let Some(pages) = pages else {
+        faults.add(
+            "CORS_CREDENTIALS",
+            "must be a list of the sites whose pages may send credentials, \
+             as browsers name them: [\"https://app.example.com\"]",
+        );
+        return vec![];
+    };
+    pages.into_iter().map(str::to_owned).collect()
 }
 
 /// What is listed must be sold by the route that lists it: `/a/*` is listed as
@@ -128,7 +166,7 @@ fn find_mislisted(routes: &[Route], patterns: &PatternSet, faults: &mut Faults) 
     for (number, route) in routes.iter().enumerate() {
         let Some(method) = &route.listed else { continue };
         let Ok(path) = CanonicalPath::parse(route.pattern.path()) else { continue };
-        if patterns.route_of(&path, method) != Some(number) {
+        if patterns.find(&path, method).map(|found| found.route) != Ok(Some(number)) {
             let problem =
                 format!("would list {method} {}, which another route sells", path.as_str());
             faults.add(format!("ROUTES[{number}].listed"), problem);
@@ -148,7 +186,7 @@ fn read_origin(value: Option<&Value>, sells: bool, faults: &mut Faults) -> Optio
             None
         }
         Some(url) if is_http_url(url) && !url.contains(['?', '#', '@']) => {
-            let parts = crate::path::UrlParts::of(url);
+            let parts = UrlParts::of(url);
             Some(Origin::Url(OriginUrl {
                 origin: parts.origin.to_ascii_lowercase(),
                 base: parts.path.trim_end_matches('/').to_owned(),

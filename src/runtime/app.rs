@@ -16,6 +16,7 @@ use super::{clock, js, respond};
 use crate::config::{self, Chain, Loaded, Network, Settings};
 use crate::gate::ChallengeTemplate;
 use crate::gate::challenge::BlockhashHint;
+use crate::path::Fold;
 use crate::protocol::ChainId;
 use crate::remote::RemoteFacts;
 use crate::rpc::{ChainCheck, Expected, Nodes};
@@ -74,6 +75,9 @@ impl App {
     fn new(env: &Env, facts: BTreeMap<ChainId, RemoteFacts>) -> Self {
         let is_first = facts.is_empty();
         let loaded = config::read(&settings(env, facts));
+        for note in &loaded.notes {
+            console_log!("{note}");
+        }
         let challenges = match &loaded.config {
             Ok(config) => {
                 for note in config.notes().iter().filter(|_| is_first) {
@@ -162,6 +166,8 @@ fn settings(env: &Env, remote: BTreeMap<ChainId, RemoteFacts>) -> Settings {
         facilitator: variable(env, "FACILITATOR").filter(|value| !value.is_null()),
         facilitator_tokens: secret(env, "FACILITATOR_TOKENS"),
         missing_bindings: missing_bindings(env),
+        cors_credentials: variable(env, "CORS_CREDENTIALS"),
+        fold: Fold(js::fold),
     }
 }
 

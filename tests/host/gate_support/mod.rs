@@ -43,6 +43,8 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         facilitator: None,
         facilitator_tokens: None,
         missing_bindings: vec![],
+        cors_credentials: None,
+        fold: edge402::path::Fold::default(),
     }
 }
 
