@@ -166,11 +166,10 @@ impl Host for SimHost {
     }
 
     fn log(&self, line: &str) {
-        let line = format!("{:>9} {line}", self.0.clock.now_ms() - time::START_MS);
         if std::env::var_os("SIM_LOG").is_some() {
-            eprintln!("{line}");
+            eprintln!("{:>9} {line}", self.0.clock.now_ms() - time::START_MS);
         }
-        self.0.log.borrow_mut().push(line);
+        self.0.log.borrow_mut().push(line.to_owned());
     }
 }
 
