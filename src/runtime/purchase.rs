@@ -15,7 +15,8 @@ use super::head::RequestHead;
 use super::settler_client::{SettlerClient, new_ticket, settler_of};
 use super::transport::FetchTransport;
 use super::{body, clock, origin, replay, respond, stream};
-use crate::config::{Network, Offer, Origin};
+use crate::config::{Network, Offer};
+use crate::gate::goods::Judgement;
 use crate::gate::grant::GRANT_HEADER;
 use crate::gate::{BoundBody, Head as _, MAX_BOUND_BODY, Purchase};
 use crate::protocol::{Reason, SettlementResponse};
@@ -184,17 +185,14 @@ impl World for Sequence<'_> {
     }
 
     async fn ask_origin(&self) -> Result<Response, String> {
-        let Some(to) = &self.app.loaded.origin else { return Err("no origin".into()) };
-        origin::ask(to, self.env, &self.request, self.head, &self.purchase.sale.path)
+        let loaded = &self.app.loaded;
+        origin::ask(loaded, self.env, &self.request, self.head, &self.purchase.sale.path)
             .await
             .map_err(|error| error.to_string())
     }
 
-    /// Errors are no goods. Nor is an assets server's redirect to a page's one
-    /// name: the page is.
     fn is_goods(&self, held: &Response) -> bool {
-        let is_redirect = (300..400).contains(&held.status());
-        held.status() < 400 && !(is_redirect && self.app.loaded.origin == Some(Origin::Assets))
+        self.judge(held) == Judgement::Goods
     }
 
     fn discard(&self, held: Response) {
@@ -205,6 +203,15 @@ impl World for Sequence<'_> {
 }
 
 impl Sequence<'_> {
+    fn judge(&self, answer: &Response) -> Judgement {
+        let status = answer.status();
+        let is_redirect = (300..400).contains(&status);
+        let location =
+            if is_redirect { answer.headers().get("Location").ok().flatten() } else { None };
+        let Some(patterns) = &self.app.loaded.patterns else { return Judgement::Goods };
+        self.purchase.sale.judge(patterns, status, location.as_deref())
+    }
+
     fn network(&self) -> Option<&Network> {
         self.app.loaded.config.as_ref().ok()?.networks.get(self.offer.network)
     }
@@ -213,7 +220,12 @@ impl Sequence<'_> {
     async fn told(&self, end: End<Response>) -> worker::Result<Response> {
         match end {
             End::Deliver(goods) => self.deliver(&goods),
-            End::NotCharged(answer) => Ok(answer),
+            // The claim was given up: where a redirect leads to something that
+            // is sold, the same payment is good there.
+            End::NotCharged(answer) => match self.judge(&answer) {
+                Judgement::SoldElsewhere(location) => origin::redirect(&answer, &location),
+                Judgement::Goods | Judgement::NotGoods => origin::private(&answer),
+            },
             End::Refused { reason, transaction } => self.not_paid(reason, transaction).await,
             End::Pending(transaction) => {
                 let reason = Reason::SettlementPending;
@@ -263,7 +275,7 @@ impl Sequence<'_> {
             headers.set(GRANT_HEADER, &grant.token)?;
             headers.append("Set-Cookie", &grant.cookie)?;
         }
-        headers.set("Cache-Control", "private, no-store")?;
+        respond::keep_private(&headers)?;
         respond::allow_origins(&headers)?;
         Ok(answer)
     }

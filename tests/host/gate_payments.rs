@@ -215,9 +215,12 @@ fn what_is_settled_before_the_origin_is_asked_says_so_in_v2() {
     payment["accepted"]["amount"] = json!("20000");
     let outcome =
         |payment: &Value| Request::new("POST", "/premium/orders").paying(payment).outcome(assets());
-    assert_eq!(outcome(&payment), "402 2 V2 invalid_payment_requirements");
+    // A client from before there were flows.
+    assert_eq!(outcome(&payment), "purchase 2 V2 eip155:84532");
     payment["accepted"]["extra"]["paymentFlow"] = json!("upfront");
     assert_eq!(outcome(&payment), "purchase 2 V2 eip155:84532");
+    payment["accepted"]["extra"]["paymentFlow"] = json!("authorization");
+    assert_eq!(outcome(&payment), "402 2 V2 invalid_payment_requirements");
 }
 
 #[test]
