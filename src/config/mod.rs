@@ -7,6 +7,7 @@
 mod coin;
 mod facilitator;
 mod fields;
+mod keys;
 mod listing;
 mod network;
 mod notes;

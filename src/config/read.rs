@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::facilitator;
+use super::keys::{read_fee_payers, read_relayers};
 use super::network::{Elsewhere, is_http_url};
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
@@ -13,7 +14,7 @@ use super::{
     Route,
 };
 use crate::encoding::encode_hex;
-use crate::evm::{RelayerKey, keccak256};
+use crate::evm::keccak256;
 use crate::path::{CanonicalPath, Fold, UrlParts};
 use crate::protocol::ChainId;
 use crate::remote::RemoteFacts;
@@ -69,28 +70,24 @@ pub fn read(settings: &Settings) -> Loaded {
         Some(PatternSet::new(patterns.collect::<Option<_>>()?, settings.fold))
     });
     let networks = read_networks(settings, &mut faults);
-    let relayers = read_keys::<RelayerKey>(
-        "EVM_RELAYER_KEYS",
-        settings.evm_relayer_keys.as_deref(),
-        "must be private keys, 0x and 64 hex digits each, with commas between",
-        &mut faults,
-    );
-    let fee_payers = read_keys::<FeePayerKey>(
-        "SOLANA_FEE_PAYER_KEYS",
-        settings.solana_fee_payer_keys.as_deref(),
-        "must be keypairs, base58 of 64 bytes each, with commas between",
-        &mut faults,
-    );
+    let relayers = read_relayers(settings.evm_relayer_keys.as_deref(), &mut faults);
+    let fee_payers = read_fee_payers(settings.solana_fee_payer_keys.as_deref(), &mut faults);
+    // What can't be read has been reported, and is not missing as well.
+    let is_missing = |secret: &Option<String>| {
+        secret.as_ref().is_none_or(|text| text.trim_matches([',', ' ', '\n']).is_empty())
+    };
+    let lacks_relayers = is_missing(&settings.evm_relayer_keys);
+    let lacks_fee_payers = is_missing(&settings.solana_fee_payer_keys);
     for network in networks.iter().filter(|network| network.facilitator.is_none()) {
         match network.chain {
-            Chain::Evm { .. } if relayers.is_empty() => faults.add(
+            Chain::Evm { .. } if lacks_relayers => faults.add(
                 "EVM_RELAYER_KEYS",
                 format!(
                     "is needed to settle on {}: wrangler secret put EVM_RELAYER_KEYS",
                     network.id
                 ),
             ),
-            Chain::Solana { .. } if fee_payers.is_empty() => faults.add(
+            Chain::Solana { .. } if lacks_fee_payers => faults.add(
                 "SOLANA_FEE_PAYER_KEYS",
                 format!(
                     "is needed to settle on {}: wrangler secret put SOLANA_FEE_PAYER_KEYS",
@@ -262,21 +259,6 @@ fn read_grant_keys(secret: Option<&str>, faults: &mut Faults) -> Option<GrantKey
         );
     }
     keys.map(GrantKeys)
-}
-
-fn read_keys<K: std::str::FromStr>(
-    key: &str,
-    secret: Option<&str>,
-    expected: &str,
-    faults: &mut Faults,
-) -> Vec<K> {
-    let parts =
-        secret.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty());
-    let keys: Result<Vec<K>, _> = parts.map(str::parse).collect();
-    keys.unwrap_or_else(|_| {
-        faults.add(key, expected);
-        vec![]
-    })
 }
 
 #[cfg(test)]

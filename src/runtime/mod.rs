@@ -52,7 +52,10 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
         }
         Decision::BadRequest(message) => respond::error(400, message),
         Decision::Preflight => respond::preflight(&head),
-        Decision::Closed => respond::closed(),
+        Decision::Closed => {
+            app.report_faults();
+            respond::closed()
+        }
         Decision::PaymentRequired(sale, refusal) => {
             challenge::answer(&app, &head, &sale, refusal, &context).await
         }

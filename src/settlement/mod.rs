@@ -17,13 +17,16 @@
 //! | [`remote`] | having them settled by somebody else's facilitator |
 //! | [`guards`] | what keeps strangers from spending a relayer's money |
 //! | `commitments` | what payments under way commit their payers and the key to |
+//! | [`health`] | how a Settler is doing |
 //! | [`relayer`] | which Settler a payment goes to |
+//! | [`signer`] | who signs for a lane |
 //! | [`replay`] | what every edge remembers of a settled payment |
 
 mod commitments;
 pub mod delivery;
 pub mod evm;
 pub mod guards;
+pub mod health;
 pub mod host;
 pub mod messages;
 pub mod record;
@@ -32,11 +35,13 @@ pub mod remote;
 pub mod replay;
 pub mod settler;
 mod shared;
+pub mod signer;
 pub mod solana;
 pub mod store;
 
 pub use delivery::{Delivery, Ending, Proof};
-pub use guards::{Health, Limits};
+pub use guards::Limits;
+pub use health::Health;
 pub use host::Host;
 pub use messages::{
     ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,

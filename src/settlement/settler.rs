@@ -40,6 +40,27 @@ pub enum Lane<H: Host> {
     Remote(Rc<RemoteLane<H>>),
 }
 
+impl<H: Host> Clone for Lane<H> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Evm(lane) => Self::Evm(Rc::clone(lane)),
+            Self::Solana(lane) => Self::Solana(Rc::clone(lane)),
+            Self::Remote(lane) => Self::Remote(Rc::clone(lane)),
+        }
+    }
+}
+
+impl<H: Host> Lane<H> {
+    /// Looks at the relayer's balance and at what a payment costs.
+    async fn look(&self) {
+        match self {
+            Self::Evm(lane) => lane.look_at_balance().await,
+            Self::Solana(lane) => lane.look_at_balance().await,
+            Self::Remote(_) => {}
+        }
+    }
+}
+
 impl<H: Host> Settler<H> {
     /// A Settler over this store.
     pub fn new(host: H, store: H::Store, lane: impl FnOnce(LaneParts<H>) -> Lane<H>) -> Self {
@@ -353,21 +374,27 @@ impl<H: Host> Settler<H> {
         Ok(())
     }
 
-    /// How this Settler is doing.
+    /// The same Settler with its name, `{CAIP-2}/{relayer}`, which the log and
+    /// the seller are told.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        self.shared.condition.set_name(name);
+        self
+    }
+
+    /// How this Settler is doing. One look at the chain serves all who ask at
+    /// about the same time.
     pub async fn health(&self) -> Health {
-        if self.shared.is_balance_old() {
-            match &self.lane {
-                Lane::Evm(lane) => lane.look_at_balance().await,
-                Lane::Solana(lane) => lane.look_at_balance().await,
-                Lane::Remote(_) => {}
-            }
-        }
-        let (waiting, in_air) = match &self.lane {
-            Lane::Evm(lane) => lane.load(),
-            Lane::Solana(lane) => lane.load(),
-            Lane::Remote(lane) => (0, lane.in_air()),
+        let shared = &self.shared;
+        let (seen, lane) = (Rc::clone(shared), self.lane.clone());
+        // If the process dies here, nothing was written.
+        shared.look_by(async move { lane.look().await }, move || seen.end_look()).await;
+        let ((waiting, in_air), daily_spend) = match &self.lane {
+            Lane::Evm(lane) => (lane.load(), lane.daily_spend()),
+            Lane::Solana(lane) => (lane.load(), lane.daily_spend()),
+            Lane::Remote(lane) => ((0, lane.in_air()), None),
         };
-        self.shared.health(waiting, in_air)
+        shared.health(waiting, in_air, daily_spend)
     }
 
     /// Settles what was claimed and verified.

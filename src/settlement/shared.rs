@@ -10,6 +10,7 @@ use futures_channel::oneshot;
 
 use super::delivery::DeliveryState;
 use super::guards::Guards;
+use super::health::Condition;
 use super::host::within;
 use super::record::{LEASE_SECONDS, Order};
 use super::{
@@ -44,6 +45,7 @@ pub(super) struct Shared<H: Host> {
     /// Whether the alarm was set since it last rang.
     pub will_wake: Cell<bool>,
     pub guards: Guards,
+    pub condition: Condition,
 }
 
 /// What a lane is made from.
@@ -68,6 +70,7 @@ impl<H: Host> Shared<H> {
             holders: RefCell::default(),
             will_wake: Cell::new(false),
             guards: Guards::default(),
+            condition: Condition::default(),
         }
     }
 

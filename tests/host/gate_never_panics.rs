@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use crate::gate_support::{DEVNET, Request, assets, config, outcome, site, v1, v2};
+use crate::gate_support::{DEVNET, Request, assets, config, get, outcome, site, v1, v2};
 use edge402::encoding::{decode_base64, encode_base64};
 use edge402::gate::challenge::BlockhashHint;
 use edge402::gate::{ChallengeTemplate, Decision, Hints};
@@ -192,8 +192,8 @@ proptest! {
         for extra in [&v2["accepts"][2]["extra"], &v1["accepts"][1]["extra"]] {
             prop_assert_eq!(extra.get("recentBlockhash"), expected.as_ref());
         }
-        let page = template().write_page(&url, reason);
-        let tags = template().write_page("", None).matches('<').count();
+        let page = template().write_page(&url, &get(), reason);
+        let tags = template().write_page("", &get(), reason).matches('<').count();
         prop_assert_eq!(page.matches('<').count(), tags);
     }
 }
