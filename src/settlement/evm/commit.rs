@@ -98,9 +98,11 @@ impl<H: Host> EvmLane<H> {
             }
         }
         let payments: Vec<_> = held.iter().map(|(waiting, _)| &waiting.payment).collect();
-        let Some(call) = calls_of(&payments) else { return Ok(None) };
+        let (Some(call), Some(key)) = (calls_of(&payments), self.key.key()) else {
+            return Ok(None);
+        };
         let nonce = self.next_nonce.get().unwrap_or(0);
-        let signed = Transaction::new(self.chain_id, nonce, fees, gas, call).sign(&self.key);
+        let signed = Transaction::new(self.chain_id, nonce, fees, gas, call).sign(key);
         let id = encode_hex(&signed.hash);
         let entry = JournalEntry {
             id: id.clone(),

@@ -215,6 +215,7 @@ impl<H: Host> EvmLane<H> {
     /// Signs another call, or none, at a transaction's nonce, and writes that
     /// down.
     fn replace_by(&self, entry: &mut JournalEntry, call: Option<EvmCall>, fees: Fees) -> bool {
+        let Some(key) = self.key.key() else { return false };
         // An empty transaction must go out whatever the budget says: the nonces
         // behind it wait.
         let is_empty = call.is_none();
@@ -225,7 +226,7 @@ impl<H: Host> EvmLane<H> {
         if !is_empty && self.is_over_budget(fees.worst_cost(gas)) {
             return false;
         }
-        let signed = Transaction::new(self.chain_id, entry.bound, fees, gas, call).sign(&self.key);
+        let signed = Transaction::new(self.chain_id, entry.bound, fees, gas, call).sign(key);
         let mut replaced = entry.clone();
         replaced.former.push(entry.transaction.clone());
         replaced.transaction = encode_hex(&signed.hash);

@@ -29,6 +29,7 @@ use super::guards::share_of;
 use super::host::within;
 use super::remote::RemoteLane;
 use super::shared::{JOIN_LIMIT, Job, LaneParts, Shared};
+use super::signer::Signer;
 use super::{Host, JournalEntry, Limits, Outcome, State, Store, StoreError};
 use crate::evm::{
     self, Address, Call as EvmCall, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
@@ -48,7 +49,7 @@ pub struct EvmLane<H: Host> {
     shared: Rc<Shared<H>>,
     nodes: Rc<Nodes<H::Transport>>,
     chain_id: u64,
-    key: RelayerKey,
+    key: Signer<RelayerKey, Address>,
     limits: Limits,
     queue: RefCell<Queue>,
     /// Payments that go alone, each in a transaction of its own.
@@ -106,7 +107,7 @@ impl<H: Host> EvmLane<H> {
         parts: LaneParts<H>,
         nodes: Nodes<H::Transport>,
         chain_id: u64,
-        key: RelayerKey,
+        key: impl Into<Signer<RelayerKey, Address>>,
         relayers: Vec<Address>,
         limits: Limits,
     ) -> Rc<Self> {
@@ -114,7 +115,7 @@ impl<H: Host> EvmLane<H> {
             shared: parts.0,
             nodes: Rc::new(nodes),
             chain_id,
-            key,
+            key: key.into(),
             relayers,
             limits,
             queue: RefCell::default(),
@@ -141,6 +142,10 @@ impl<H: Host> EvmLane<H> {
             return self.shared.refuse(&job.request, Reason::InvalidNetwork);
         };
         let (id, ticket) = (job.request.payment.clone(), job.request.ticket);
+        if self.key.key().is_none() {
+            self.shared.release(&id, ticket)?;
+            return Ok(Outcome::Unavailable);
+        }
         let payer = payment.from();
         if self.is_full_for(&payment) {
             self.log(&format!("the queue is full for {payer}: asked to come back later"));
@@ -161,6 +166,9 @@ impl<H: Host> EvmLane<H> {
 
     /// Follows the transactions that a crash left in the air.
     pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
+        if self.key.key().is_none() {
+            self.shared.report_retired("EVM_RELAYER_KEYS", entries.len());
+        }
         for entry in entries {
             let next = self.next_nonce.get().unwrap_or(0).max(entry.bound + 1);
             self.next_nonce.set(Some(next));

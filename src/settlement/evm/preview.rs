@@ -6,7 +6,7 @@ use super::spoiled::read_codes;
 use super::{EvmLane, cost_of_each, most_gas};
 use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, json_rpc};
 use crate::protocol::Reason;
-use crate::rpc::{Call, READ_TIMEOUT, Reply, Unavailable};
+use crate::rpc::{Call, Reply, Unavailable};
 use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
 
 /// What `eth_call` may return for one payment's check: about 256 bytes for
@@ -107,6 +107,7 @@ impl<H: Host> EvmLane<H> {
             None => read_facts(rest, payments.len()),
         };
         let (fees, block) = read_market(history).ok_or("no fees from the node")?;
+        self.note_need(fees);
         let all_good = facts.iter().zip(payments).all(|(f, p)| evm::refusal(f, p).is_none());
         let gas = quantity(estimate).filter(|_| all_good).map(|gas| gas + gas / 4);
         Ok(Preview { fees, facts, gas, block, has_code })
@@ -145,15 +146,33 @@ impl<H: Host> EvmLane<H> {
         })
     }
 
-    /// Looks at the relayer's balance.
+    /// Looks at the relayer's balance and at today's fees.
     pub(in crate::settlement) async fn look_at_balance(&self) {
         let account = json_rpc::account_params(self.key.address(), BlockTag::Latest);
-        let call = Call::new("eth_getBalance", account);
-        if let Ok(reply) = self.nodes.ask_once(&call, READ_TIMEOUT).await
-            && let Some(balance) = amount(&reply)
-        {
-            self.shared.note_balance(balance, self.limits.low_balance);
+        let calls = [Call::new("eth_getBalance", account), fee_history()];
+        let replies = match self.nodes.ask(&calls).await {
+            Ok(replies) => replies,
+            Err(error) => return self.shared.note_blindness(&error),
+        };
+        let [balance, history] = replies.as_slice() else { return };
+        let Some(balance) = amount(balance) else {
+            return self.shared.note_blindness(&Unavailable(vec![]));
+        };
+        self.shared.note_balance(balance, self.limits.low_balance);
+        if let Some((fees, _)) = read_market(history) {
+            self.note_need(fees);
         }
+    }
+
+    /// Takes note of what one payment may cost at these fees.
+    fn note_need(&self, fees: Fees) {
+        let cost = fees.worst_cost(most_gas(1));
+        self.shared.note_need(cost, cost);
+    }
+
+    /// The most that may be spent on fees in a day, in wei.
+    pub(in crate::settlement) fn daily_spend(&self) -> Option<u128> {
+        self.limits.daily_spend
     }
 
     fn estimate(&self, payments: &[&evm::VerifiedPayment]) -> Call {
