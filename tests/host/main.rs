@@ -40,6 +40,7 @@ mod settlement_scenarios;
 mod settlement_solana;
 mod settlement_solana_crowd;
 mod settlement_solana_lies;
+mod settlement_solana_seller;
 mod sim;
 mod solana_cluster;
 mod solana_decode;
