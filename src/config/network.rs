@@ -40,6 +40,8 @@ pub struct Network {
     pub daily_spend: Option<u128>,
     /// The balance below which a key is reported, in wei or lamports.
     pub low_balance: Option<u128>,
+    /// EVM: the most that a block's builder is offered, in wei per gas.
+    pub max_tip: Option<u128>,
     /// The amount above which two nodes must agree that it was paid.
     pub quorum_above: Option<AtomicAmount>,
     /// What only one kind of chain has.
@@ -81,6 +83,7 @@ const KNOWN: &[&str] = &[
     "batch_calldata",
     "daily_spend",
     "low_balance",
+    "max_tip",
     "quorum_above",
     "facilitator",
     "fallback_facilitator",
@@ -135,6 +138,7 @@ impl Network {
             read_coins(&fields, "daily_spend", fields.text("daily_spend", faults), id, faults);
         let low_balance =
             read_coins(&fields, "low_balance", fields.text("low_balance", faults), id, faults);
+        let max_tip = read_max_tip(&fields, id, faults);
         let token = Token::read(&fields, id, faults);
         let decimals = token.decimals;
         let quorum_above = fields.text("quorum_above", faults).and_then(|text| {
@@ -168,6 +172,7 @@ impl Network {
             batch_max,
             daily_spend,
             low_balance,
+            max_tip,
             quorum_above,
             chain: chain?,
         };
@@ -219,6 +224,20 @@ pub(super) fn read_coins(
         fields.fault(name, "must be an amount of the chain's own coin, such as \"0.05\"", faults);
     }
     amount
+}
+
+/// A fee of an EVM chain, in gwei per gas: `"1.5"`.
+fn read_max_tip(fields: &Fields<'_>, id: ChainId, faults: &mut Faults) -> Option<u128> {
+    let text = fields.text("max_tip", faults)?;
+    if matches!(id, ChainId::Solana(_)) {
+        fields.fault("max_tip", "is for EVM chains only", faults);
+        return None;
+    }
+    let tip = parse_decimal(text, 9);
+    if tip.is_none() {
+        fields.fault("max_tip", "must be gwei per gas, such as \"1.5\"", faults);
+    }
+    tip
 }
 
 /// The token that is taken: USDC, or one that the seller describes.

@@ -16,8 +16,15 @@ pub(super) type Headers = Vec<(String, String)>;
 const SECRET: &str = "FACILITATOR_HEADERS";
 
 /// What has no effect where the seller's own keys send nothing.
-const OWN_LANE: [&str; 6] =
-    ["batch_max", "batch_gas", "batch_calldata", "daily_spend", "low_balance", "quorum_above"];
+const OWN_LANE: [&str; 7] = [
+    "batch_max",
+    "batch_gas",
+    "batch_calldata",
+    "daily_spend",
+    "low_balance",
+    "max_tip",
+    "quorum_above",
+];
 
 /// Headers that the Worker sets itself.
 const OURS: [&str; 5] =

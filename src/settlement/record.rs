@@ -100,9 +100,12 @@ pub enum Claim {
 
 impl PaymentRecord {
     /// A record of a payment that is now the asker's. One that was bound to
-    /// the same resource before has been so since then.
+    /// the same resource before has been so since then, unless it failed: what
+    /// happened to it meanwhile was not for this.
     pub fn claimed(known: Option<&Self>, request: &ClaimRequest, now: UnixSeconds) -> Self {
-        let before = known.filter(|known| known.resource == request.resource);
+        let before = known.filter(|known| {
+            known.resource == request.resource && !matches!(known.state, State::Failed { .. })
+        });
         Self {
             payment: request.payment.clone(),
             resource: request.resource.clone(),
@@ -211,6 +214,20 @@ mod tests {
         assert_eq!(claim(&known, "b", NOW.plus(LEASE_SECONDS - 1)), Claim::OtherResource);
         assert_eq!(claim(&known, "b", NOW.plus(LEASE_SECONDS)), Claim::Fresh);
         assert!(known.is_held_by(1) && !known.is_held_by(2));
+    }
+
+    #[test]
+    fn a_claim_does_not_survive_a_failure() {
+        let first = PaymentRecord::claimed(None, &request("a", 1), NOW);
+        let later = NOW.plus(LEASE_SECONDS + 1);
+        let since = |known: &PaymentRecord, resource: &str| {
+            PaymentRecord::claimed(Some(known), &request(resource, 2), later).claimed_at
+        };
+        assert_eq!(since(&first, "a"), NOW);
+        assert_eq!(since(&first, "b"), later);
+        let failed =
+            PaymentRecord { state: State::Failed { reason: Reason::InsufficientFunds }, ..first };
+        assert_eq!(since(&failed, "a"), later);
     }
 
     #[test]

@@ -99,12 +99,6 @@ impl<H: Host> Shared<H> {
         Ok(refused(reason))
     }
 
-    /// Ends a claim that was never submitted: somebody else's transaction did
-    /// what ours should have done.
-    pub fn settle_claim(&self, request: &SettleRequest, fate: &Fate) -> Result<(), StoreError> {
-        self.decide_claim(request, self.state_after(fate, request))
-    }
-
     fn decide_claim(&self, request: &SettleRequest, state: State) -> Result<(), StoreError> {
         if let Some(mut record) = self.store.payment(&request.payment)?
             && record.is_held_by(request.ticket)

@@ -182,6 +182,7 @@ impl<H: Host> SolanaLane<H> {
             gas: 0,
             seen_block: height,
             judged: false,
+            empty: vec![],
         };
         if let Err(error) = shared.store.submit(&entry, &[record]) {
             shared.let_go(&job.request.payment);

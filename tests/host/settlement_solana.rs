@@ -132,6 +132,7 @@ fn cluster() -> (Rc<World>, Rc<RefCell<Cluster>>) {
         batch_max: 1,
         daily_spend: None,
         low_balance: None,
+        max_tip: None,
         quorum_above: None,
         accounts: vec![],
     })
@@ -261,6 +262,7 @@ fn fees_that_are_set_aside_count_against_the_days_limit() {
             batch_max: 1,
             daily_spend: (!on_account).then_some(limit),
             low_balance: None,
+            max_tip: None,
             quorum_above: None,
             accounts: vec![("acme".into(), if on_account { limit } else { u128::MAX })],
         });

@@ -2,14 +2,17 @@
 //! out together, in the relayer's nonce order.
 //!
 //! [`preview`] asks the chain before anything is sent, [`send`] sends, [`follow`]
-//! brings what was sent to its end, [`stranger`] finds what somebody else sent,
-//! [`fallback`] is for when no node can be reached.
+//! brings what was sent to its end, [`nonces`] keeps the relayer's nonces without
+//! a gap, [`ending`] says what became of the payments and [`evidence`] what proves
+//! it, [`fallback`] is for when no node can be reached.
 
+mod ending;
+pub(super) mod evidence;
 mod fallback;
 mod follow;
+mod nonces;
 mod preview;
 mod send;
-pub(super) mod stranger;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -63,6 +66,8 @@ pub struct EvmLane<H: Host> {
 /// A transaction that somebody follows.
 struct InAir {
     nonce: u64,
+    /// Whether it waits for a block: only then it takes one of the places.
+    is_waiting: bool,
     /// The most that it can cost, in wei.
     worst_cost: u128,
 }
@@ -72,7 +77,7 @@ impl InAir {
         let is_open = !entry.judged;
         let worst_cost =
             entry.fees.filter(|_| is_open).map_or(0, |fees| fees.worst_cost(entry.gas));
-        Self { nonce: entry.bound, worst_cost }
+        Self { nonce: entry.bound, is_waiting: is_open, worst_cost }
     }
 }
 
@@ -178,7 +183,8 @@ impl<H: Host> EvmLane<H> {
 
     /// What goes out next; `None` if nothing waits or enough is in the air.
     fn next_batch(&self) -> Option<Vec<Waiting>> {
-        if self.in_air.borrow().len() >= IN_AIR_MAX {
+        let waiting = self.in_air.borrow().values().filter(|flight| flight.is_waiting).count();
+        if waiting >= IN_AIR_MAX {
             return None;
         }
         let mut queue = self.queue.borrow_mut();
@@ -220,10 +226,6 @@ impl<H: Host> EvmLane<H> {
                 None if waiting.payment.expires_at() < soon => Reason::EvmValidBefore,
                 None => {
                     good.push(waiting);
-                    continue;
-                }
-                Some(Reason::EvmNonceUsed) => {
-                    self.look_for_a_stranger(waiting, preview.block);
                     continue;
                 }
                 Some(reason) => reason,
@@ -342,6 +344,7 @@ impl<H: Host> EvmLane<H> {
             gas,
             seen_block: block,
             judged: false,
+            empty: vec![],
         };
         let records: Vec<_> = held
             .into_iter()

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{EvmLane, cost_of_each, most_gas};
-use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, json_rpc};
+use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, TipLimits, json_rpc};
 use crate::protocol::Reason;
 use crate::rpc::{Call, READ_TIMEOUT, Reply, Unavailable};
 use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
@@ -11,6 +11,17 @@ use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
 /// What `eth_call` may return for one payment's check: about 256 bytes for
 /// each of three calls.
 const MAX_CHECK_BYTES: usize = 3 * 1024;
+
+/// About what USDC needs.
+const LEAST_GAS: u64 = 20_000;
+const LEAST_GAS_PER_PAYMENT: u64 = 60_000;
+
+/// The least gas that a transaction with this many payments is given, however
+/// little a node calls enough: what is not used is not paid.
+fn least_gas(payments: usize) -> u64 {
+    let payments = u64::try_from(payments).unwrap_or(u64::MAX);
+    payments.saturating_mul(LEAST_GAS_PER_PAYMENT).saturating_add(LEAST_GAS)
+}
 
 /// What the chain says before anything is sent.
 pub(super) struct Preview {
@@ -58,6 +69,10 @@ impl<H: Host> EvmLane<H> {
                 "eth_getTransactionCount",
                 json_rpc::account_params(relayer, BlockTag::Pending),
             ),
+            Call::new(
+                "eth_getTransactionCount",
+                json_rpc::account_params(relayer, BlockTag::Latest),
+            ),
             fee_history(),
             Call::new("eth_getBalance", json_rpc::account_params(relayer, BlockTag::Latest)),
             self.estimate(payments),
@@ -68,15 +83,15 @@ impl<H: Host> EvmLane<H> {
             calls.extend(payments.iter().flat_map(|payment| self.facts_calls(payment)));
         }
         let replies = self.nodes.ask(&calls).await?;
-        let [count, history, balance, estimate, rest @ ..] = replies.as_slice() else {
+        let [pending, latest, history, balance, estimate, rest @ ..] = replies.as_slice() else {
             return Err("the node left questions open".into());
         };
         if let Some(balance) = amount(balance) {
             self.shared.note_balance(balance, self.limits.low_balance);
         }
-        let pending = quantity(count).ok_or("no nonce from the node")?;
-        let next = self.next_nonce.get().unwrap_or(0).max(pending);
-        self.next_nonce.set(Some(next));
+        let (pending, latest) =
+            quantity(pending).zip(quantity(latest)).ok_or("no nonce from the node")?;
+        self.next_nonce.set(Some(self.next_nonce(latest, pending)));
         let facts = match read_check(rest, payments.len()).filter(|_| with_multicall) {
             Some(facts) => {
                 self.has_multicall.set(Some(true));
@@ -98,9 +113,12 @@ impl<H: Host> EvmLane<H> {
             }
             None => read_facts(rest, payments.len()),
         };
-        let (fees, block) = read_market(history).ok_or("no fees from the node")?;
+        let fees = self.read_market(history).ok_or("no fees from the node")?;
+        let block = latest_block(history).ok_or("no block from the node")?;
         let all_good = facts.iter().zip(payments).all(|(f, p)| evm::refusal(f, p).is_none());
-        let gas = quantity(estimate).filter(|_| all_good).map(|gas| gas + gas / 4);
+        let gas = quantity(estimate).filter(|_| all_good);
+        let least = least_gas(payments.len());
+        let gas = gas.map(|gas| gas.saturating_add(gas / 4).max(least));
         Ok(Preview { fees, facts, gas, block })
     }
 
@@ -145,6 +163,20 @@ impl<H: Host> EvmLane<H> {
         }
     }
 
+    /// The fees for the next block, whatever one block or one node says.
+    pub(super) fn read_market(&self, reply: &Reply) -> Option<Fees> {
+        let history = reply.as_ref().ok()?;
+        let base = json_rpc::parse_quantity(history.get("baseFeePerGas")?.as_array()?.last()?)?;
+        let rewards = history.get("reward").and_then(Value::as_array);
+        let tips: Vec<_> = rewards
+            .into_iter()
+            .flatten()
+            .filter_map(|tips| json_rpc::parse_quantity(tips.get(0)?))
+            .collect();
+        let limits = TipLimits::of_chain(self.chain_id, self.limits.max_tip);
+        Some(Fees::from_market(base, &tips, limits))
+    }
+
     fn estimate(&self, payments: &[&evm::VerifiedPayment]) -> Call {
         let call = match payments {
             [payment] => evm::payment_call(payment),
@@ -165,20 +197,19 @@ impl<H: Host> EvmLane<H> {
     }
 }
 
-/// Asks for the base fee of the next block and what the latest one's builders
-/// were paid.
+/// Asks for the base fee of the next block and what a fifth of the gas of each
+/// of the latest ones was tipped at most.
 pub(super) fn fee_history() -> Call {
-    Call::new("eth_feeHistory", json!(["0x1", "latest", [50]]))
+    Call::new("eth_feeHistory", json!(["0xa", "latest", [20]]))
 }
 
-/// The fees for the next block, and the number of the latest.
-pub(super) fn read_market(reply: &Reply) -> Option<(Fees, u64)> {
-    let history = reply.as_ref().ok()?;
-    let base = json_rpc::parse_quantity(history.get("baseFeePerGas")?.as_array()?.last()?)?;
-    let tip = history.get("reward").and_then(|rewards| rewards.get(0)?.get(0));
-    let tip = tip.and_then(json_rpc::parse_quantity).unwrap_or(0);
-    let block = json_rpc::parse_u64(history.get("oldestBlock")?)?;
-    Some((Fees::from_market(base, tip), block))
+/// The number of the latest block: the base fees are those of some blocks and
+/// of the one after them.
+fn latest_block(history: &Reply) -> Option<u64> {
+    let history = history.as_ref().ok()?;
+    let count = history.get("baseFeePerGas")?.as_array()?.len().try_into().ok()?;
+    let oldest = json_rpc::parse_u64(history.get("oldestBlock")?)?;
+    Some(oldest.saturating_add(u64::saturating_sub(count, 2)))
 }
 
 pub(super) fn quantity(reply: &Reply) -> Option<u64> {

@@ -332,11 +332,14 @@ impl Chain {
             }
             "eth_blockNumber" => quantity(self.height().into()).into(),
             "eth_getBalance" => quantity(self.relayer_balance).into(),
-            "eth_feeHistory" => json!({
-                "oldestBlock": quantity(self.height().into()),
-                "baseFeePerGas": [quantity(BASE_FEE), quantity(BASE_FEE)],
-                "reward": [["0x1"]],
-            }),
+            "eth_feeHistory" => {
+                let count = number(&params[0]).min(self.blocks.len() as u128) as usize;
+                json!({
+                    "oldestBlock": quantity(u128::from(self.height()) + 1 - count as u128),
+                    "baseFeePerGas": vec![quantity(BASE_FEE); count + 1],
+                    "reward": vec![["0x1"]; count],
+                })
+            }
             "eth_call" => encode_hex(&simulated(self)?.2).into(),
             "eth_estimateGas" => {
                 let (to, data, _) = simulated(self)?;

@@ -90,6 +90,7 @@ impl Default for Setup {
                 batch_max: 32,
                 daily_spend: None,
                 low_balance: None,
+                max_tip: None,
                 quorum_above: None,
                 accounts: vec![],
             },
