@@ -59,6 +59,13 @@ pub fn verify_lapsed(
 /// How long a payment that names one is taken to be able to land, in seconds.
 const BLOCKHASH_LIFETIME: u64 = 180;
 
+/// For how long an EVM payment is remembered at most, in seconds. After that
+/// the token's own memory of its nonce refuses it.
+///
+/// Too short, and an origin works in vain for a payment that was used, or a
+/// facilitator that keeps its answers tells an old success once more.
+const LONGEST_MEMORY: u64 = 30 * 86_400;
+
 impl VerifiedPayment {
     /// What the chain itself tells payments apart by, on this network: a
     /// client can't vary it and still be paying with the same authorization.
@@ -77,10 +84,12 @@ impl VerifiedPayment {
         }
     }
 
-    /// From when on the payment can no longer land.
+    /// From when on the payment can no longer land, or need not be remembered
+    /// any more: an authorization may end in a hundred years, and the token
+    /// takes it once however long that is.
     pub fn expires_at(&self, now: UnixSeconds) -> UnixSeconds {
         match self {
-            Self::Evm(payment) => payment.expires_at(),
+            Self::Evm(payment) => payment.expires_at().min(now.plus(LONGEST_MEMORY)),
             Self::Solana(_) => now.plus(BLOCKHASH_LIFETIME),
         }
     }

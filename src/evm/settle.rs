@@ -54,7 +54,7 @@ pub fn payment_call(payment: &VerifiedPayment) -> Call {
         to: payment.to(),
         value: payment.value().into(),
         valid_after: payment.valid_after().0.into(),
-        valid_before: payment.valid_before().0.into(),
+        valid_before: payment.valid_before(),
         nonce: *payment.nonce(),
     };
     Call {

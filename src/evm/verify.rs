@@ -14,12 +14,12 @@ use crate::time::UnixSeconds;
 /// needs to get into a block before `validBefore` (x402, exact on EVM).
 pub const MIN_REMAINING_SECONDS: u64 = 6;
 
-/// How far beyond now + `maxTimeoutSeconds` an authorization may reach, in
-/// seconds: clients set `validBefore` by their own clock.
+/// How far ahead of our clock `validAfter` may be, in seconds: clients set it
+/// by their own clock, and many set it to this very second.
 ///
-/// Too small, and a client whose clock is ahead can't pay. Too large, and an
-/// authorization has to be remembered for that much longer.
-pub const CLOCK_SKEW_SECONDS: u64 = 60;
+/// Too small, and a client whose clock is ahead can't pay. Too large, and a
+/// request waits that much longer for a block in which the token takes it.
+pub const CLOCK_SKEW_SECONDS: u64 = 5;
 
 /// What a payment must be: our own requirements for a resource, with the
 /// token's domain separator computed once.
@@ -41,8 +41,8 @@ struct TermsFields {
 
 impl Terms {
     /// The terms: `amount` atomic units of the token whose domain this is, to
-    /// `pay_to`, by an authorization that ends at most `max_timeout_seconds`
-    /// from now.
+    /// `pay_to`. Buyers are told to sign authorizations that end within
+    /// `max_timeout_seconds`; one that ends later is as good.
     pub fn new(
         domain: Domain,
         pay_to: Address,
@@ -77,7 +77,7 @@ impl Terms {
         self.fields.amount
     }
 
-    /// `maxTimeoutSeconds`.
+    /// `maxTimeoutSeconds`: what buyers are told. It limits nothing here.
     pub const fn max_timeout_seconds(&self) -> u64 {
         self.fields.max_timeout_seconds
     }
@@ -106,7 +106,7 @@ pub struct VerifiedPayment {
     to: Address,
     value: AtomicAmount,
     valid_after: UnixSeconds,
-    valid_before: UnixSeconds,
+    valid_before: Uint256,
     nonce: [u8; 32],
     signature: Signature,
 }
@@ -133,14 +133,13 @@ pub fn verify(
     if to != terms.pay_to() {
         return Err(Reason::EvmRecipientMismatch);
     }
-    let valid_before = seconds(valid_before).ok_or(Reason::EvmValidBefore)?;
-    let latest = now.plus(terms.max_timeout_seconds()).plus(CLOCK_SKEW_SECONDS);
-    if valid_before < now.plus(MIN_REMAINING_SECONDS) || valid_before > latest {
+    // However far ahead the end is: the token takes an authorization once.
+    if seconds(valid_before) < now.plus(MIN_REMAINING_SECONDS) {
         return Err(Reason::EvmValidBefore);
     }
-    // EIP-3009: `require(now > validAfter)`.
-    let valid_after = seconds(valid_after).ok_or(Reason::EvmValidAfter)?;
-    if valid_after >= now {
+    // EIP-3009: `require(now > validAfter)`, in a block that is yet to come.
+    let valid_after = seconds(valid_after);
+    if valid_after > now.plus(CLOCK_SKEW_SECONDS) {
         return Err(Reason::EvmValidAfter);
     }
     if value != terms.amount().into() {
@@ -164,14 +163,14 @@ pub fn verify(
 /// what was settled.
 ///
 /// # Errors
-/// As [`verify`]; [`Reason::EvmValidBefore`] if it lies too far ahead instead.
+/// As [`verify`]; [`Reason::EvmValidBefore`] if its time is not over.
 pub fn verify_lapsed(
     payload: &RawValue,
     terms: &Terms,
     now: UnixSeconds,
 ) -> Result<VerifiedPayment, Reason> {
     let ExactEvmPayload { authorization, .. } = ExactEvmPayload::read(payload)?;
-    let valid_before = seconds(authorization.valid_before).ok_or(Reason::EvmValidBefore)?;
+    let valid_before = seconds(authorization.valid_before);
     if valid_before >= now.plus(MIN_REMAINING_SECONDS) {
         return Err(Reason::EvmValidBefore);
     }
@@ -194,8 +193,10 @@ fn signature_of(
     Ok(signature)
 }
 
-fn seconds(number: Uint256) -> Option<UnixSeconds> {
-    u64::try_from(number).ok().map(UnixSeconds)
+/// The time, or the last one that there is: some wallets sign authorizations
+/// that end at 2^256 - 1.
+fn seconds(number: Uint256) -> UnixSeconds {
+    UnixSeconds(u64::try_from(number).unwrap_or(u64::MAX))
 }
 
 impl VerifiedPayment {
@@ -234,8 +235,9 @@ impl VerifiedPayment {
         self.valid_after
     }
 
-    /// The transfer lands only in a block before this.
-    pub const fn valid_before(&self) -> UnixSeconds {
+    /// The transfer lands only in a block before this, in Unix seconds, as it
+    /// was signed. [`Self::expires_at`] is the time that it means.
+    pub const fn valid_before(&self) -> Uint256 {
         self.valid_before
     }
 
@@ -270,7 +272,7 @@ impl VerifiedPayment {
     /// When the payment can no longer land: in a block of this second or a
     /// later one the token refuses it. Blocks may carry a time a little behind
     /// the clock, so whoever forgets the payment waits somewhat longer.
-    pub const fn expires_at(&self) -> UnixSeconds {
-        self.valid_before
+    pub fn expires_at(&self) -> UnixSeconds {
+        seconds(self.valid_before)
     }
 }

@@ -18,6 +18,10 @@ use crate::time::UnixSeconds;
 /// a buyer whose request died waits that long before the payment can be used.
 pub const LEASE_SECONDS: u64 = 30;
 
+/// For how long what was claimed and not settled is remembered at most, in
+/// seconds.
+const UNSENT_SECONDS: u64 = 3_600;
+
 /// What is known of one payment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PaymentRecord {
@@ -172,13 +176,16 @@ impl PaymentRecord {
     }
 
     /// Until when the record must be kept: as long as the payment could land
-    /// or be delivered again.
+    /// or be delivered again. What was never sent costs its sender nothing, so
+    /// it is forgotten sooner.
     pub fn keep_until(&self) -> UnixSeconds {
         match &self.state {
             State::Settled(settlement) => self.expires_at.max(settlement.redeliver_until),
-            State::Claimed { lease_until, .. } => self.expires_at.max(*lease_until),
+            State::Claimed { lease_until, .. } => {
+                self.expires_at.min(lease_until.plus(UNSENT_SECONDS)).max(*lease_until)
+            }
             State::Submitted { .. } => UnixSeconds(u64::MAX),
-            State::Failed { .. } => self.expires_at,
+            State::Failed { .. } => self.expires_at.min(self.claimed_at.plus(UNSENT_SECONDS)),
         }
     }
 }
@@ -254,5 +261,18 @@ mod tests {
         assert_eq!(known.keep_until(), NOW.plus(600));
         known.state = State::Failed { reason: Reason::InvalidTransactionState };
         assert_eq!(claim(&known, "b", NOW), Claim::Fresh);
+    }
+
+    #[test]
+    fn what_was_never_paid_is_forgotten_after_an_hour() {
+        let far = ClaimRequest { expires_at: NOW.plus(1_000_000), ..request("a", 1) };
+        let mut known = PaymentRecord::claimed(None, &far, NOW);
+        assert_eq!(known.keep_until(), NOW.plus(LEASE_SECONDS + 3_600));
+        known.state = State::Failed { reason: Reason::InsufficientFunds };
+        assert_eq!(known.keep_until(), NOW.plus(3_600));
+        let mut near = PaymentRecord::claimed(None, &request("a", 1), NOW);
+        assert_eq!(near.keep_until(), NOW.plus(300));
+        near.state = State::Failed { reason: Reason::InsufficientFunds };
+        assert_eq!(near.keep_until(), NOW.plus(300));
     }
 }

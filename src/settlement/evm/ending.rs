@@ -7,10 +7,15 @@ use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::settlement::shared::Fate;
 use crate::settlement::{Host, JournalEntry, StoreError};
+use crate::time::UnixSeconds;
 
 /// For how long after its end an authorization that somebody used is looked
 /// for, in seconds.
 pub(super) const UNCLEAR_SECONDS: u64 = 600;
+
+/// How long after it was sent a payment counts as ended for that, in seconds,
+/// where its own end is later.
+const LONGEST_SEARCH: u64 = 3_600;
 
 impl<H: Host> EvmLane<H> {
     /// Writes down what became of an entry's payments, by its own receipt or,
@@ -128,7 +133,7 @@ impl<H: Host> EvmLane<H> {
         match found.map_err(|error| unclear(&error.to_string()))? {
             Some(found) => Ok(self.fate_by(entry, found)),
             // Canceled, or used by another purchase: it stays what it is.
-            None if now > payment.expires_at().plus(UNCLEAR_SECONDS) => Ok(None),
+            None if now > ended_at(entry, payment).plus(UNCLEAR_SECONDS) => Ok(None),
             None => Err(unclear("the authorization is used, and by whom is not known yet")),
         }
     }
@@ -139,6 +144,12 @@ impl<H: Host> EvmLane<H> {
             Err(found) => found.fate_since(entry.written_at, &self.relayers),
         }
     }
+}
+
+/// When a payment's time is over, or that of everybody's patience: it may
+/// itself have no end.
+pub(super) fn ended_at(entry: &JournalEntry, payment: &evm::VerifiedPayment) -> UnixSeconds {
+    payment.expires_at().min(entry.written_at.plus(LONGEST_SEARCH))
 }
 
 pub(super) fn evm_payment(order: &VerifiedPayment) -> Option<&evm::VerifiedPayment> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::EvmLane;
-use super::ending::{UNCLEAR_SECONDS, evm_payment};
+use super::ending::{UNCLEAR_SECONDS, ended_at, evm_payment};
 use super::evidence::{confirm, receipt_call};
 use super::preview::{fee_history, quantity};
 use super::send::Sent;
@@ -194,7 +194,7 @@ impl<H: Host> EvmLane<H> {
         let now = self.shared.host.now();
         let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
         let mut payments = orders.iter().filter_map(|(_, order)| evm_payment(order));
-        payments.all(|payment| payment.expires_at().plus(seconds) < now)
+        payments.all(|payment| ended_at(entry, payment).plus(seconds) < now)
     }
 
     /// Whether an entry waits for a block, and has one of the places in the air.

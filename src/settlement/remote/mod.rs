@@ -51,6 +51,10 @@ const END_MARGIN: u64 = 120;
 /// authorization, in seconds: nodes may be slow to tell, too.
 const UNCLEAR_SECONDS: u64 = 600;
 
+/// For how long the outcome of a payment is waited for at most, in seconds,
+/// where the payment itself ends later or never.
+const LONGEST_WAIT: u64 = 86_400;
+
 /// Whether the name of a transaction in [`Outcome::Pending`] and
 /// [`super::ClaimReply::Pending`] is none: a facilitator has the payment and
 /// has not said what it made of it.
@@ -281,12 +285,18 @@ impl<H: Host> RemoteLane<H> {
         self.log(&format!("{id}: settle is unclear: {why}"));
         self.in_air.borrow_mut().insert(entry.id.clone(), Some(payment.payer()));
         let now = self.shared.host.now();
-        let is_over = |margin| now > record.expires_at.plus(margin);
+        // The payment's end, or that of everybody's patience.
+        let end = record.expires_at.min(entry.written_at.plus(LONGEST_WAIT));
+        let is_over = |margin| now > end.plus(margin);
         let fate = match self.look(entry, &payment).await? {
             Look::Paid(fate) => fate,
             Look::Elsewhere => Fate::NotPaid(Reason::EvmNonceUsed),
             // It can't land any more, and didn't.
-            Look::Unused if is_over(END_MARGIN) => Fate::NotPaid(Reason::EvmValidBefore),
+            Look::Unused if is_over(END_MARGIN) && end == record.expires_at => {
+                Fate::NotPaid(Reason::EvmValidBefore)
+            }
+            // It could still land, and hasn't for a day.
+            Look::Unused if is_over(END_MARGIN) => self.ends_unclear(&id, &payment),
             // Nobody can tell, or nobody tells.
             Look::Silent if is_over(END_MARGIN) && self.nodes_of(&payment).is_none() => {
                 self.ends_unclear(&id, &payment)
