@@ -32,6 +32,7 @@ mod settlement_remote;
 mod settlement_remote_solana;
 mod settlement_scenarios;
 mod settlement_solana;
+mod settlement_times;
 mod settlement_truth;
 mod sim;
 mod solana_decode;

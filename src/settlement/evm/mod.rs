@@ -17,6 +17,7 @@ mod send;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_channel::oneshot;
 use preview::Problem;
@@ -39,6 +40,10 @@ use crate::rpc::Nodes;
 /// 16 of one account waiting.
 const IN_AIR_MAX: usize = 8;
 
+/// How long a payment waits that is too new for the latest block, before it is
+/// looked at again.
+const BLOCK_PAUSE: Duration = Duration::from_millis(500);
+
 /// The relayer's lane onto one EVM chain.
 pub struct EvmLane<H: Host> {
     shared: Rc<Shared<H>>,
@@ -57,6 +62,8 @@ pub struct EvmLane<H: Host> {
     next_nonce: Cell<Option<u64>>,
     /// Whether Multicall3 is at its address, once that is known.
     has_multicall: Cell<Option<bool>>,
+    /// Whether the node simulates in a block of another time.
+    takes_time: Cell<bool>,
     /// Whether the node knows `eth_sendRawTransactionSync`.
     has_sync: Cell<bool>,
     /// Who settles while the nodes can't be reached.
@@ -110,6 +117,7 @@ impl<H: Host> EvmLane<H> {
             in_air: RefCell::default(),
             next_nonce: Cell::new(None),
             has_multicall: Cell::new(None),
+            takes_time: Cell::new(true),
             has_sync: Cell::new(true),
             fallback: OnceCell::new(),
         })
@@ -219,7 +227,12 @@ impl<H: Host> EvmLane<H> {
         let soon = self.shared.host.now().plus(evm::verify::MIN_REMAINING_SECONDS);
         let mut good = vec![];
         for (waiting, facts) in batch.into_iter().zip(&preview.facts) {
-            let reason = match evm::refusal(facts, &waiting.payment) {
+            let refusal = evm::refusal(facts, &waiting.payment);
+            if self.is_too_new(&waiting.payment, &preview, refusal) {
+                self.wait_for_a_block(waiting);
+                continue;
+            }
+            let reason = match refusal {
                 // It runs code of the payer's (EIP-7702) on our gas.
                 None if is_greedy => Reason::EvmSimulationFailed,
                 // The queue took the time that it had left.
@@ -262,6 +275,17 @@ impl<H: Host> EvmLane<H> {
                 }
             }
         }
+    }
+
+    /// Puts a payment back into the queue a little later, and holds nobody up.
+    /// One whose request is over by then is dropped there.
+    fn wait_for_a_block(self: &Rc<Self>, waiting: Waiting) {
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move {
+            lane.shared.host.sleep(BLOCK_PAUSE).await;
+            lane.queue.borrow_mut().push_back(waiting);
+            lane.start_pump();
+        });
     }
 
     /// The payments whose accounts still have as much as each may cost, in wei,

@@ -7,10 +7,21 @@ use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, TipLi
 use crate::protocol::Reason;
 use crate::rpc::{Call, READ_TIMEOUT, Reply, Unavailable};
 use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
+use crate::time::UnixSeconds;
 
 /// What `eth_call` may return for one payment's check: about 256 bytes for
 /// each of three calls.
 const MAX_CHECK_BYTES: usize = 3 * 1024;
+
+/// For how long after its `validAfter` a payment may be too new for the latest
+/// block, in seconds: longer than blocks take.
+const NEW_SECONDS: u64 = 60;
+
+/// How long after a block's time it may still take transactions, in seconds.
+const BLOCK_SECONDS: u64 = 2;
+
+/// JSON-RPC's code for parameters that the method does not take.
+const INVALID_PARAMS: i64 = -32_602;
 
 /// About what USDC needs.
 const LEAST_GAS: u64 = 20_000;
@@ -32,6 +43,8 @@ pub(super) struct Preview {
     pub gas: Option<u64>,
     /// The block that all this is true of.
     pub block: u64,
+    /// Its time, where a payment may be too new for it.
+    pub time: Option<UnixSeconds>,
 }
 
 /// Why there is no preview.
@@ -64,6 +77,7 @@ impl<H: Host> EvmLane<H> {
     ) -> Result<Preview, Problem> {
         let with_multicall = self.has_multicall.get() != Some(false);
         let relayer = self.key.address();
+        let (is_new, time) = self.time_for(payments);
         let mut calls = vec![
             Call::new(
                 "eth_getTransactionCount",
@@ -75,14 +89,18 @@ impl<H: Host> EvmLane<H> {
             ),
             fee_history(),
             Call::new("eth_getBalance", json_rpc::account_params(relayer, BlockTag::Latest)),
-            self.estimate(payments),
+            self.estimate(payments, time),
         ];
         if with_multicall {
-            calls.push(self.call("eth_call", &evm::check_call(payments, MULTICALL3)));
+            calls.push(self.call("eth_call", &evm::check_call(payments, MULTICALL3), time));
         } else {
-            calls.extend(payments.iter().flat_map(|payment| self.facts_calls(payment)));
+            calls.extend(payments.iter().flat_map(|payment| self.facts_calls(payment, time)));
         }
-        let replies = self.nodes.ask(&calls).await?;
+        if is_new {
+            calls.push(Call::new("eth_getBlockByNumber", json!(["latest", false])));
+        }
+        let mut replies = self.nodes.ask(&calls).await?;
+        let latest_time = if is_new { replies.pop().as_ref().and_then(block_time) } else { None };
         let [pending, latest, history, balance, estimate, rest @ ..] = replies.as_slice() else {
             return Err("the node left questions open".into());
         };
@@ -92,6 +110,13 @@ impl<H: Host> EvmLane<H> {
         let (pending, latest) =
             quantity(pending).zip(quantity(latest)).ok_or("no nonce from the node")?;
         self.next_nonce.set(Some(self.next_nonce(latest, pending)));
+        let is_refused =
+            |reply: &Reply| matches!(reply, Err(error) if error.code == INVALID_PARAMS);
+        if time.is_some() && rest.iter().any(is_refused) {
+            self.log("the node can't simulate at a later time: what is new waits for a block");
+            self.takes_time.set(false);
+            return Box::pin(self.preview(payments)).await;
+        }
         let facts = match read_check(rest, payments.len()).filter(|_| with_multicall) {
             Some(facts) => {
                 self.has_multicall.set(Some(true));
@@ -107,7 +132,8 @@ impl<H: Host> EvmLane<H> {
                 // No code at Multicall3's address: ask one by one.
                 self.has_multicall.set(Some(false));
                 self.log("no Multicall3 on this chain: payments go out one by one");
-                let calls: Vec<_> = payments.iter().flat_map(|p| self.facts_calls(p)).collect();
+                let calls: Vec<_> =
+                    payments.iter().flat_map(|p| self.facts_calls(p, time)).collect();
                 let replies = self.nodes.ask(&calls).await?;
                 read_facts(&replies, payments.len())
             }
@@ -119,7 +145,7 @@ impl<H: Host> EvmLane<H> {
         let gas = quantity(estimate).filter(|_| all_good);
         let least = least_gas(payments.len());
         let gas = gas.map(|gas| gas.saturating_add(gas / 4).max(least));
-        Ok(Preview { fees, facts, gas, block })
+        Ok(Preview { fees, facts, gas, block, time: latest_time })
     }
 
     /// What the chain says of one payment, and nothing else: nothing is sent.
@@ -139,6 +165,10 @@ impl<H: Host> EvmLane<H> {
         let gas = preview.gas.unwrap_or(most_gas(1));
         let cost = cost_of_each(preview.fees, gas, 1);
         Ok(match preview.facts.first().map(|facts| evm::refusal(facts, payment)) {
+            // It can be simulated in a later block only; the rest is good.
+            Some(Some(reason)) if self.is_too_new(payment, &preview, Some(reason)) => {
+                Verdict::Valid
+            }
             Some(None) if gas > most_gas(1) => Verdict::Invalid(Reason::EvmSimulationFailed),
             Some(None)
                 if self.is_over_budget(cost)
@@ -177,23 +207,52 @@ impl<H: Host> EvmLane<H> {
         Some(Fees::from_market(base, &tips, limits))
     }
 
-    fn estimate(&self, payments: &[&evm::VerifiedPayment]) -> Call {
+    /// Whether a payment may be too new for the latest block, and the time at
+    /// which the node is to simulate then: one that the next block will have,
+    /// when it is sent.
+    fn time_for(&self, payments: &[&evm::VerifiedPayment]) -> (bool, Option<UnixSeconds>) {
+        let now = self.shared.host.now();
+        let newest = payments.iter().map(|payment| payment.valid_after()).max();
+        let newest = newest.filter(|it| it.plus(NEW_SECONDS) >= now);
+        let time = newest.map(|it| it.plus(1).max(now)).filter(|_| self.takes_time.get());
+        (newest.is_some(), time)
+    }
+
+    /// Whether a payment must wait for a later block: the token would not take
+    /// it now, or perhaps not in the block that is being made.
+    pub(super) fn is_too_new(
+        &self,
+        payment: &evm::VerifiedPayment,
+        preview: &Preview,
+        refusal: Option<Reason>,
+    ) -> bool {
+        // A block that is later than `validAfter` has only later ones after it.
+        let is_new = preview.time.is_some_and(|time| payment.valid_after() >= time);
+        is_new
+            && match refusal {
+                None => self.shared.host.now() < payment.valid_after().plus(BLOCK_SECONDS),
+                Some(reason) => reason == Reason::EvmSimulationFailed,
+            }
+    }
+
+    fn estimate(&self, payments: &[&evm::VerifiedPayment], time: Option<UnixSeconds>) -> Call {
         let call = match payments {
             [payment] => evm::payment_call(payment),
             several => evm::batch_estimate_call(several, MULTICALL3),
         };
-        self.call("eth_estimateGas", &call)
+        self.call("eth_estimateGas", &call, time)
     }
 
-    fn call(&self, method: &'static str, call: &EvmCall) -> Call {
-        Call::new(method, json_rpc::call_params(self.key.address(), call, BlockTag::Latest))
+    fn call(&self, method: &'static str, call: &EvmCall, time: Option<UnixSeconds>) -> Call {
+        let params = json_rpc::call_params(self.key.address(), call, BlockTag::Latest);
+        Call::new(method, json_rpc::at_time(params, time))
     }
 
-    pub(super) fn facts_calls(&self, payment: &evm::VerifiedPayment) -> [Call; 3] {
+    fn facts_calls(&self, payment: &evm::VerifiedPayment, time: Option<UnixSeconds>) -> [Call; 3] {
         let of_token = |data| EvmCall { to: payment.asset(), data };
         let state = of_token(evm::abi::authorization_state(payment.from(), payment.nonce()));
         let balance = of_token(evm::abi::balance_of(payment.from()));
-        [state, balance, evm::payment_call(payment)].map(|call| self.call("eth_call", &call))
+        [state, balance, evm::payment_call(payment)].map(|call| self.call("eth_call", &call, time))
     }
 }
 
@@ -210,6 +269,10 @@ fn latest_block(history: &Reply) -> Option<u64> {
     let count = history.get("baseFeePerGas")?.as_array()?.len().try_into().ok()?;
     let oldest = json_rpc::parse_u64(history.get("oldestBlock")?)?;
     Some(oldest.saturating_add(u64::saturating_sub(count, 2)))
+}
+
+fn block_time(reply: &Reply) -> Option<UnixSeconds> {
+    json_rpc::parse_u64(reply.as_ref().ok()?.get("timestamp")?).map(UnixSeconds)
 }
 
 pub(super) fn quantity(reply: &Reply) -> Option<u64> {

@@ -43,7 +43,16 @@ struct State {
     spent: HashMap<Address, u128>,
 }
 
+/// What a node does with an override of the block's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overrides {
+    Takes,
+    Refuses,
+    Ignores,
+}
+
 pub struct Chain {
+    pub overrides: Overrides,
     pub has_multicall: bool,
     pub has_sync: bool,
     pub relayer: Address,
@@ -75,6 +84,7 @@ pub struct Chain {
 impl Chain {
     pub fn new(has_multicall: bool, has_sync: bool, relayer: Address) -> Self {
         Self {
+            overrides: Overrides::Takes,
             has_multicall,
             has_sync,
             relayer,
@@ -316,11 +326,18 @@ impl Chain {
             let call = &params[0];
             let to = call["to"].as_str().unwrap().parse().unwrap();
             let data = bytes(&call["data"]);
-            let time = now_ms / 1_000;
+            // As nodes do: in a block with the latest one's time, or as is asked.
+            let asked = params.get(3).filter(|_| chain.overrides == Overrides::Takes);
+            let time = asked.map_or(*chain.blocks.last().unwrap(), |it| {
+                u64::try_from(number(&it["time"])).unwrap()
+            });
             let run = chain.run(&mut chain.state.clone(), to, &data, time, false);
             run.map(|(returned, _)| (to, data, returned))
                 .map_err(|()| (3, "execution reverted".to_owned()))
         };
+        if params.get(3).is_some() && self.overrides == Overrides::Refuses {
+            return Err((-32_602, "too many arguments, want at most 3".to_owned()));
+        }
         Ok(match method {
             "eth_chainId" => quantity(CHAIN.into()).into(),
             "eth_getTransactionCount" => {
@@ -364,10 +381,14 @@ impl Chain {
                 found.map(|(_, log)| log.clone()).collect::<Vec<_>>().into()
             }
             "eth_getBlockByNumber" => {
-                let index = number(&params[0]).checked_sub(u128::from(FIRST_BLOCK));
+                let asked = match &params[0] {
+                    Value::String(tag) if tag == "latest" => self.height().into(),
+                    number_of => number(number_of),
+                };
+                let index = asked.checked_sub(u128::from(FIRST_BLOCK));
                 // Older blocks are of long ago.
                 let time = index.map_or(1, |it| self.blocks[usize::try_from(it).unwrap()]);
-                json!({ "number": params[0], "timestamp": quantity(time.into()) })
+                json!({ "number": quantity(asked), "timestamp": quantity(time.into()) })
             }
             _ => return Err((-32_601, format!("the method {method} does not exist"))),
         })
