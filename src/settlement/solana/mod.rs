@@ -20,7 +20,7 @@ use super::shared::{Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, JournalEntry, Limits, Outcome, SettleRequest, Store, StoreError, Verdict};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
-use crate::rpc::{Call, Nodes, READ_TIMEOUT};
+use crate::rpc::{Call, Nodes, READ_TIMEOUT, Unavailable};
 use crate::solana::{self, FeePayerKey, Pubkey};
 use crate::time::UnixSeconds;
 
@@ -40,6 +40,11 @@ const REPORT_SECONDS: u64 = 60;
 /// For how long what landed is remembered, for nodes that haven't seen it, in
 /// seconds.
 const LANDED_SECONDS: u64 = 60;
+
+/// What a fee payer must keep to exist, in lamports (the rent of an account
+/// without data), and what two signatures cost.
+const RENT_LAMPORTS: u128 = 890_880;
+const FEE_LAMPORTS: u128 = 10_000;
 
 /// The fee payer's lane onto one cluster.
 pub struct SolanaLane<H: Host> {
@@ -113,15 +118,26 @@ impl<H: Host> SolanaLane<H> {
     pub(super) async fn look_at_balance(&self) {
         let params = json!([self.fee_payer, { "commitment": "confirmed" }]);
         let call = Call::new("getBalance", params);
-        if let Ok(Ok(result)) = self.nodes.ask_once(&call, READ_TIMEOUT).await
-            && let Some(balance) = result.get("value").and_then(serde_json::Value::as_u64)
-        {
-            self.note_balance(balance);
+        match self.nodes.ask_once(&call, READ_TIMEOUT).await {
+            Ok(reply) => {
+                let balance = reply.ok().and_then(|result| result.get("value")?.as_u64());
+                match balance {
+                    Some(balance) => self.note_balance(balance),
+                    None => self.shared.note_blindness(&Unavailable(vec![])),
+                }
+            }
+            Err(error) => self.shared.note_blindness(&error),
         }
+    }
+
+    /// The most that may be spent on fees in a day, in lamports.
+    pub(super) fn daily_spend(&self) -> Option<u128> {
+        self.limits.daily_spend
     }
 
     fn note_balance(&self, lamports: u64) {
         self.shared.note_balance(lamports.into(), self.limits.low_balance);
+        self.shared.note_need(RENT_LAMPORTS + FEE_LAMPORTS, FEE_LAMPORTS);
     }
 
     /// How many payments wait and how many transactions are in the air.
@@ -296,6 +312,9 @@ impl<H: Host> SolanaLane<H> {
 
     /// Follows the transactions that a crash left in the air.
     pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
+        if self.key.is_none() {
+            self.shared.report_retired("SOLANA_FEE_PAYER_KEYS", entries.len());
+        }
         for entry in entries {
             if self.watch.holds(&entry.id) {
                 continue;

@@ -2,7 +2,7 @@
 //! chain behind a network that loses things.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,14 +12,13 @@ use edge402::encoding::encode_hex;
 use edge402::evm::eip712::{self, Domain};
 use edge402::evm::{Address, Authorization, Call, Fees, RelayerKey, Transaction};
 use edge402::exact::Terms;
-use edge402::protocol::{ChainId, Reason};
+use edge402::protocol::ChainId;
 use edge402::remote::{Http, HttpAnswer, HttpRequest};
 use edge402::rpc::{ChainCheck, Expected, Nodes, Transport, TransportError};
 use edge402::settlement::evm::EvmLane;
 use edge402::settlement::settler::{Lane, LaneParts};
 use edge402::settlement::{
-    ClaimReply, ClaimRequest, Host, Limits, Outcome, ReleaseRequest, SettleRequest, Settlement,
-    Settler,
+    ClaimReply, ClaimRequest, Host, Limits, Outcome, ReleaseRequest, SettleRequest, Settler,
 };
 use edge402::time::UnixSeconds;
 use futures_channel::oneshot;
@@ -27,10 +26,12 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+pub mod buyer;
 pub mod chain;
 pub mod tables;
 pub mod time;
 
+pub use buyer::{Answer, Buyer, Kv, Origin, shows};
 use chain::Chain;
 use tables::{SimStore, Tables};
 use time::Clock;
@@ -108,6 +109,11 @@ pub struct World {
     pub log: RefCell<Vec<String>>,
     /// (payment, resource, transaction) of everything that was delivered.
     pub deliveries: RefCell<Vec<(String, String, String)>>,
+    /// What KV holds, and until when.
+    pub kv: RefCell<BTreeMap<String, (String, UnixSeconds)>>,
+    pub kv_does: Cell<Kv>,
+    /// How often an origin was asked.
+    pub asked: Cell<usize>,
     alarm: Cell<Option<u64>>,
     settler: RefCell<Option<Rc<Settler<SimHost>>>>,
     lane: LaneOf,
@@ -288,6 +294,9 @@ impl World {
             web: RefCell::default(),
             log: RefCell::default(),
             deliveries: RefCell::default(),
+            kv: RefCell::default(),
+            kv_does: Cell::default(),
+            asked: Cell::default(),
             alarm: Cell::new(None),
             settler: RefCell::new(None),
             lane,
@@ -302,7 +311,9 @@ impl World {
         }
         let host = SimHost(Rc::clone(self));
         let store = SimStore(Rc::clone(&self.tables));
-        let settler = Rc::new(Settler::new(host.clone(), store, |parts| (self.lane)(&host, parts)));
+        let settler = Settler::new(host.clone(), store, |parts| (self.lane)(&host, parts));
+        let name = format!("eip155:{CHAIN}/{}", relayer().address());
+        let settler = Rc::new(settler.named(&name));
         *self.settler.borrow_mut() = Some(Rc::clone(&settler));
         // On a broken disk the next question fails as well.
         let _ = settler.wake();
@@ -343,9 +354,11 @@ impl World {
             resource: resource.into(),
             ticket: self.ticket(),
             expires_at: payment.expires_at,
-            identifier: None,
+            former: None,
+            proof: shows("the buyer"),
+            redeliver_max: 1_000,
             look_only: false,
-            once: false,
+            told: None,
         }
     }
 
@@ -423,34 +436,8 @@ impl World {
         origin_ms: u64,
         origin_is_good: bool,
     ) -> Answer {
-        let claim = self.claim_request(&payment, &resource);
-        let asked = claim.clone();
-        let reply = self.ask(|it| async move { it.claim(&asked).await }).await;
-        match reply.and_then(Result::ok) {
-            None => return Answer::Broken,
-            Some(ClaimReply::Settled(settlement)) => {
-                return self.deliver(&payment, &resource, settlement);
-            }
-            Some(ClaimReply::Refused(reason)) => return Answer::Refused(reason),
-            Some(ClaimReply::Pending { transaction }) => return Answer::Pending(transaction),
-            Some(ClaimReply::Busy) => return Answer::Busy,
-            Some(ClaimReply::IdentifierTaken) => return Answer::IdentifierTaken,
-            Some(ClaimReply::Fresh) => {}
-        }
-        self.clock.sleep(origin_ms).await;
-        if !origin_is_good {
-            self.release(&claim);
-            return Answer::Released;
-        }
-        let request = payment.settle_request(&claim);
-        let outcome = self.ask(|it| async move { it.settle(request).await }).await;
-        match outcome.and_then(Result::ok) {
-            None => Answer::Broken,
-            Some(Outcome::Settled(settlement)) => self.deliver(&payment, &resource, settlement),
-            Some(Outcome::Failed { reason, .. }) => Answer::Refused(reason),
-            Some(Outcome::Pending { transaction }) => Answer::Pending(transaction),
-            Some(Outcome::Unavailable | Outcome::LimitReached) => Answer::Unavailable,
-        }
+        let origin = if origin_is_good { Origin::Good } else { Origin::Error };
+        Buyer { origin_ms, origin, ..Buyer::new(&self, &payment, &resource) }.buy().await
     }
 
     /// Starts a request to a good and quick origin.
@@ -461,12 +448,6 @@ impl World {
     pub fn buy_now(self: &Rc<Self>, payment: &Payment, resource: &str) -> Answer {
         let handle = self.start_buy(payment, resource);
         self.take(&handle)
-    }
-
-    fn deliver(&self, payment: &Payment, resource: &str, settlement: Settlement) -> Answer {
-        let delivery = (payment.id.clone(), resource.into(), settlement.transaction.clone());
-        self.deliveries.borrow_mut().push(delivery);
-        Answer::Delivered(settlement)
     }
 
     async fn answer(
@@ -536,27 +517,6 @@ impl World {
 }
 
 pub type Handle<T> = Rc<RefCell<Option<T>>>;
-
-/// What a buyer sees.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    Delivered(Settlement),
-    Refused(Reason),
-    Pending(String),
-    Busy,
-    IdentifierTaken,
-    Unavailable,
-    /// The origin did not deliver.
-    Released,
-    /// The Settler died, or its disk failed.
-    Broken,
-}
-
-impl Answer {
-    pub fn is_delivery(&self) -> bool {
-        matches!(self, Self::Delivered(_))
-    }
-}
 
 pub fn relayer() -> RelayerKey {
     format!("0x{}", "11".repeat(32)).parse().unwrap()
@@ -666,6 +626,7 @@ impl Payment {
             network: self.network,
             terms: self.terms.clone(),
             payload: self.payload.clone(),
+            proof: claim.proof.clone(),
             redeliver_seconds: REDELIVER,
             once: false,
             remote: None,
