@@ -24,7 +24,7 @@ use crate::settlement::evm::EvmLane;
 use crate::settlement::relayer::is_facilitator_name;
 use crate::settlement::settler::{Lane, LaneParts};
 use crate::settlement::signer::Signer;
-use crate::settlement::solana::SolanaLane;
+use crate::settlement::solana::{Seller, SolanaLane};
 use crate::settlement::{self, Host, Limits, Store as _, StoreError};
 use crate::time::UnixSeconds;
 
@@ -165,15 +165,21 @@ fn lane_of<'a>(config: &'a Config, name: &str) -> Result<MakeLane<'a>, String> {
                 Lane::Evm(lane)
             }))
         }
-        Chain::Solana { .. } => {
+        Chain::Solana { mint, token_program, pay_to } => {
+            let (mint, token_program) = (*mint, *token_program);
+            let seller = pay_to.map(|pay_to| Seller { pay_to, mint, token_program });
             let own = config.fee_payers.iter().find(|own| own.pubkey().to_string() == key);
             let fee_payer = key.parse().map_err(|_| format!("{name} is no name of a fee payer"))?;
             Ok(Box::new(move |parts| {
                 let nodes = App::nodes(network);
-                Lane::Solana(match own.cloned() {
+                let lane = match own.cloned() {
                     Some(key) => SolanaLane::new(parts, nodes, key, limits),
                     None => SolanaLane::without_key(parts, nodes, fee_payer, limits),
-                })
+                };
+                if let Some(seller) = seller {
+                    lane.look_after(seller);
+                }
+                Lane::Solana(lane)
             }))
         }
     }

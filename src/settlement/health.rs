@@ -43,8 +43,23 @@ pub(super) enum Obstacle {
     /// The nodes: `rpc`.
     Nodes,
     /// The account that is paid: `pay_to`.
-    #[allow(dead_code, reason = "only some chains have accounts that can be missing")]
     PayTo,
+    /// The token's program: `token_program`.
+    TokenProgram,
+    /// The token: `asset`.
+    Asset,
+}
+
+impl Obstacle {
+    /// The key of a network's table that it is about.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Nodes => "rpc",
+            Self::PayTo => "pay_to",
+            Self::TokenProgram => "token_program",
+            Self::Asset => "asset",
+        }
+    }
 }
 
 /// What a Settler remembers of its own condition while it lives.
@@ -177,10 +192,7 @@ impl<H: Host> Shared<H> {
         let mut obstacles = self.condition.obstacles.borrow_mut();
         match problem {
             Some(problem) => {
-                let key = match obstacle {
-                    Obstacle::Nodes => "rpc",
-                    Obstacle::PayTo => "pay_to",
-                };
+                let key = obstacle.key();
                 let problem = format!("{}.{key}: {problem}", self.condition.key());
                 obstacles.insert(obstacle, problem)
             }

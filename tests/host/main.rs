@@ -39,6 +39,7 @@ mod settlement_scenarios;
 mod settlement_solana;
 mod settlement_solana_crowd;
 mod settlement_solana_lies;
+mod settlement_solana_seller;
 mod settlement_times;
 mod settlement_truth;
 mod sim;

@@ -6,21 +6,21 @@
 
 mod follow;
 mod preview;
+mod seller;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use serde_json::json;
-
 use self::follow::Watch;
 use self::preview::{Preview, Refusal};
+pub use self::seller::Seller;
 use super::commitments::Commitment;
 use super::shared::{Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, JournalEntry, Limits, Outcome, SettleRequest, Store, StoreError, Verdict};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
-use crate::rpc::{Call, Nodes, READ_TIMEOUT, Unavailable};
+use crate::rpc::Nodes;
 use crate::solana::{self, FeePayerKey, Pubkey};
 use crate::time::UnixSeconds;
 
@@ -33,6 +33,9 @@ const UNDER_WAY_PER_SOURCE: usize = 8;
 /// How many transactions may be under way at once: as many as four questions
 /// for their statuses hold.
 const UNDER_WAY_MAX: usize = 1_024;
+
+/// One coin in its smallest unit: lamports.
+const COIN: u128 = 1_000_000_000;
 
 /// How often one and the same line is written to the log, in seconds.
 const REPORT_SECONDS: u64 = 60;
@@ -59,6 +62,8 @@ pub struct SolanaLane<H: Host> {
     simulating: RefCell<HashMap<Pubkey, usize>>,
     landed: RefCell<Vec<Landed>>,
     watch: Watch,
+    /// Who is paid for what the routes sell.
+    seller: RefCell<Option<Seller>>,
     reports: RefCell<HashMap<String, UnixSeconds>>,
 }
 
@@ -110,24 +115,9 @@ impl<H: Host> SolanaLane<H> {
             simulating: RefCell::default(),
             landed: RefCell::default(),
             watch: Watch::default(),
+            seller: RefCell::default(),
             reports: RefCell::default(),
         })
-    }
-
-    /// Looks at the fee payer's balance.
-    pub(super) async fn look_at_balance(&self) {
-        let params = json!([self.fee_payer, { "commitment": "confirmed" }]);
-        let call = Call::new("getBalance", params);
-        match self.nodes.ask_once(&call, READ_TIMEOUT).await {
-            Ok(reply) => {
-                let balance = reply.ok().and_then(|result| result.get("value")?.as_u64());
-                match balance {
-                    Some(balance) => self.note_balance(balance),
-                    None => self.shared.note_blindness(&Unavailable(vec![])),
-                }
-            }
-            Err(error) => self.shared.note_blindness(&error),
-        }
     }
 
     /// The most that may be spent on fees in a day, in lamports.
@@ -152,10 +142,18 @@ impl<H: Host> SolanaLane<H> {
         let VerifiedPayment::Solana(payment) = &job.payment else {
             return shared.refuse(request, Reason::InvalidNetwork);
         };
-        let signed = self.key.as_ref().and_then(|key| solana::co_sign(payment, key).ok());
-        let Some(signed) = signed else {
+        let Some(key) = &self.key else {
+            return self.give_up(request, "its key is gone", Outcome::Unavailable);
+        };
+        let Ok(signed) = solana::co_sign(payment, key) else {
             return shared.refuse(request, Reason::SvmFeePayerMismatch);
         };
+        if let Some(refusal) = self.exceeds_price(payment) {
+            return match refusal {
+                Refusal::Payer(reason) => shared.refuse(request, reason),
+                Refusal::Ours(problem) => self.give_up(request, &problem, Outcome::Unavailable),
+            };
+        }
         if self.is_over_budget(payment) {
             return self.give_up(
                 request,
@@ -256,6 +254,23 @@ impl<H: Host> SolanaLane<H> {
         spent.saturating_add(payment.fee_lamports().into()) > limit
     }
 
+    /// Why a payment whose fee is more than its price is not sent: the payer
+    /// can name a lower price for the compute units, or the seller sells below
+    /// what a signature costs.
+    fn exceeds_price(&self, payment: &solana::VerifiedPayment) -> Option<Refusal> {
+        let price = self.limits.coin_price?;
+        let exceeds = |lamports: u128| lamports.saturating_mul(price) / COIN > payment.amount().0;
+        if exceeds(FEE_LAMPORTS) {
+            return Some(Refusal::Ours(format!(
+                "a payment of {} atomic units costs {FEE_LAMPORTS} lamports in fees, which is \
+                 more at {price} atomic units per coin (coin_price in NETWORKS)",
+                payment.amount().0
+            )));
+        }
+        exceeds(payment.fee_lamports().into())
+            .then_some(Refusal::Payer(Reason::SvmComputePriceTooHigh))
+    }
+
     /// Lets a payment be simulated, if those from the same token account allow
     /// it.
     fn take_turn(self: &Rc<Self>, payment: &solana::VerifiedPayment) -> Option<Turn<H>> {
@@ -294,7 +309,11 @@ impl<H: Host> SolanaLane<H> {
         request: &SettleRequest,
         payment: &solana::VerifiedPayment,
     ) -> Result<Verdict, StoreError> {
-        match self.preview(request, payment, None).await {
+        let preview = match self.exceeds_price(payment) {
+            None => self.preview(request, payment, None).await,
+            Some(refusal) => Err(refusal),
+        };
+        match preview {
             Ok(Preview { balance, .. }) if self.is_covered(payment, balance) => {
                 let fee = payment.fee_lamports().into();
                 let fits = !self.is_over_budget(payment)

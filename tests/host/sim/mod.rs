@@ -117,6 +117,8 @@ pub struct World {
     alarm: Cell<Option<u64>>,
     settler: RefCell<Option<Rc<Settler<SimHost>>>>,
     lane: LaneOf,
+    /// The Settler's name: chain and relayer.
+    pub name: RefCell<String>,
     next_ticket: Cell<u64>,
 }
 
@@ -164,11 +166,10 @@ impl Host for SimHost {
     }
 
     fn log(&self, line: &str) {
-        let line = format!("{:>9} {line}", self.0.clock.now_ms() - time::START_MS);
         if std::env::var_os("SIM_LOG").is_some() {
-            eprintln!("{line}");
+            eprintln!("{:>9} {line}", self.0.clock.now_ms() - time::START_MS);
         }
-        self.0.log.borrow_mut().push(line);
+        self.0.log.borrow_mut().push(line.to_owned());
     }
 }
 
@@ -300,6 +301,7 @@ impl World {
             alarm: Cell::new(None),
             settler: RefCell::new(None),
             lane,
+            name: RefCell::new(format!("eip155:{CHAIN}/{}", relayer().address())),
             next_ticket: Cell::new(1),
         })
     }
@@ -312,7 +314,7 @@ impl World {
         let host = SimHost(Rc::clone(self));
         let store = SimStore(Rc::clone(&self.tables));
         let settler = Settler::new(host.clone(), store, |parts| (self.lane)(&host, parts));
-        let name = format!("eip155:{CHAIN}/{}", relayer().address());
+        let name = self.name.borrow().clone();
         let settler = Rc::new(settler.named(&name));
         *self.settler.borrow_mut() = Some(Rc::clone(&settler));
         // On a broken disk the next question fails as well.
