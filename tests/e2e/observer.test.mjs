@@ -26,7 +26,7 @@ let world;
 let origin;
 let site;
 before(async () => {
-  world = await startWorld({ worker: false });
+  world = await startWorld({ worker: false, engine: 'miniflare' });
   origin = await startOrigin();
   ({ url: site } = await world.startWorker({ vars: { ORIGIN: origin.url, ROUTES } }));
 });
@@ -177,9 +177,8 @@ for (const [chain, network] of Object.entries(CHAINS)) {
         response.writeHead(200, { 'content-length': 100_000 });
         response.write('x'.repeat(1_000), () => setTimeout(() => response.destroy(), 50));
       };
-      const broken = await fetch(url, { headers: { ...headers, ...BUYER } });
-      const text = await broken.text().catch(() => '');
-      assert.ok(text.length < 100_000);
+      const broken = await fetch(url, { headers: { ...headers, ...BUYER, 'accept-encoding': 'identity' } });
+      await assert.rejects(() => broken.text());
       const again = await waitFor(async () => {
         const answer = await send(url, { ...headers, ...BUYER });
         return answer.status === 503 ? undefined : answer;
@@ -242,7 +241,8 @@ test('a large body that the origin failed on after the settlement is taken again
 
 test('an answer of known length keeps its Content-Length', async () => {
   const url = `${site}/once/length`;
-  const answer = await send(url, { ...(await payment(world, url)), ...BUYER });
+  // The edge compresses for a client that takes it.
+  const answer = await send(url, { ...(await payment(world, url)), ...BUYER, 'accept-encoding': 'identity' });
   assertPaid(answer);
   assert.equal(Number(answer.headers.get('content-length')), answer.bytes.length);
 });
