@@ -108,7 +108,7 @@ pub enum SettleWhen {
 pub struct Method(String);
 
 impl Method {
-    /// The methods that a route may name (RFC 9110, WebDAV, and QUERY).
+    /// The methods that a route may name (RFC 9110, RFC 4918, and `QUERY`).
     pub const KNOWN: [&str; 18] = [
         "GET",
         "HEAD",

@@ -62,7 +62,7 @@ impl CanonicalPath {
             let name = name_of(segment);
             !name.is_empty() && name.bytes().all(|byte| byte == b'.')
         };
-        if segments.iter().any(|segment| is_dots(segment)) {
+        if segments.iter().any(is_dots) {
             return Err(BadPath::TrailingDot);
         }
         let mut readings = vec![];

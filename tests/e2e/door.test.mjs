@@ -1,22 +1,19 @@
 /** The door: what opens it, what it passes on and what it keeps, before a site at a URL. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:http';
 import { after, before, describe, test } from 'node:test';
-import { faremeterFetch, x402Fetch, x402FetchV1 } from '../../dev/clients.mjs';
-import { listen } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
-import { assertPaid, assertRefused, EVM_NETWORK, ledger, PAGE_PRICE, payment, raw, send, unchanged } from './support.mjs';
+import { answering, startSite } from './site.mjs';
+import { assertPaid, ledger, PAGE_PRICE, payment, raw, send, unchanged } from './support.mjs';
 
 const APP = 'https://app.example';
 const MB = 1024 * 1024;
 
 let world;
 let origin;
-let files;
 let site;
 before(async () => {
-  [origin, files] = [await startSite(), await startSite()];
+  origin = await startSite();
   world = await startWorld({
     worker: {
       vars: {
@@ -38,31 +35,7 @@ before(async () => {
 after(async () => {
   await world?.stop();
   await origin?.stop();
-  await files?.stop();
 });
-
-/** A site that says what it was asked, but for the paths that a test gives an answer of their own. */
-async function startSite() {
-  const started = { handlers: new Map(), requests: [] };
-  const server = createServer(async (request, response) => {
-    started.requests.push(request.url);
-    const handler = started.handlers.get(request.url.split('?')[0]);
-    if (handler) return handler(request, response);
-    let size = 0;
-    for await (const chunk of request) size += chunk.length;
-    response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify({ path: request.url, size, headers: request.headers }));
-  });
-  started.url = `http://127.0.0.1:${await listen(server)}`;
-  started.on = (path, handler) => started.handlers.set(path, handler);
-  started.stop = async () => {
-    server.closeAllConnections();
-    await new Promise((done) => server.close(done));
-  };
-  return started;
-}
-
-const answering = (status, body, headers = {}) => (_, response) => response.writeHead(status, headers).end(body);
 
 async function charged(work, times = 1n) {
   const start = (await ledger(world)).evmSeller;
@@ -136,131 +109,6 @@ describe('what caches go by', () => {
   });
 });
 
-describe('redirects of the site', () => {
-  const CLIENTS = { '@x402/fetch': x402Fetch, 'x402-fetch': x402FetchV1, '@faremeter/fetch': faremeterFetch };
-  const STATUSES = [301, 302, 307, 308];
-  let count = 0;
-  /** A path that redirects there. */
-  const from = (status, to) => {
-    const path = `/premium/from-${(count += 1)}`;
-    origin.on(path, answering(status, 'secret', { location: to }));
-    return path;
-  };
-
-  for (const [name, client] of Object.entries(CLIENTS)) {
-    test(`${name} gets the goods, wherever they are, and pays once`, async () => {
-      const buy = async (path) => {
-        const pay = await client({ ...world.buyer(), network: EVM_NETWORK });
-        const response = await pay(site + path);
-        return { response, text: await response.text() };
-      };
-      for (const status of STATUSES) {
-        for (const to of ['/premium/target', 'target', `${site}/premium/target`, `${origin.url}/premium/target`]) {
-          const { response, text } = await charged(() => buy(from(status, to)));
-          assert.equal(response.status, 200, `${status} ${to}: ${text}`);
-          assert.equal(JSON.parse(text).path, '/premium/target', `${status} ${to}`);
-          assert.ok(response.headers.get('payment-response') ?? response.headers.get('x-payment-response'));
-        }
-        for (const to of ['/free/target', `${files.url}/target?signature=1`]) {
-          const { response, text } = await charged(() => buy(from(status, to)));
-          assert.equal(response.status, 200, `${status} ${to}: ${text}`);
-          assert.ok(to.endsWith(JSON.parse(text).path));
-        }
-      }
-    });
-  }
-
-  test('to what is sold carry neither receipt nor body; the payment stays good there', async () => {
-    const url = site + from(308, '/premium/target#secret');
-    const headers = await payment(world, url);
-    const answer = await unchanged(world, () => send(url, headers));
-    assert.equal(answer.status, 308);
-    assert.equal(answer.headers.get('location'), `${site}/premium/target`);
-    assert.equal(answer.receipt, undefined);
-    assert.equal(answer.text, '');
-    assert.equal(answer.headers.get('access-control-allow-origin'), '*');
-    assertPaid(await charged(() => send(answer.headers.get('location'), headers)));
-  });
-
-  test('to anywhere else come with the receipt, and never without', async () => {
-    const used = await payment(world, `${site}/premium/target`);
-    assertPaid(await send(`${site}/premium/target`, used));
-    for (const to of [`${files.url}/secret`, '/free/secret', '/\\files.example/premium/x']) {
-      const url = site + from(302, to);
-      assert.equal((await send(url)).headers.get('location'), null);
-      const refused = await unchanged(world, () => send(url, used));
-      assertRefused(refused, 'duplicate_settlement');
-      assert.equal(refused.headers.get('location'), null);
-      const headers = await payment(world, url);
-      const answer = await charged(() => send(url, headers));
-      assert.equal(answer.status, 302);
-      assert.equal(answer.receipt.success, true);
-    }
-  });
-
-  test('that go round in a circle cost nothing', async () => {
-    origin.on('/premium/round', answering(301, '', { location: '/premium/round/' }));
-    origin.on('/premium/round/', answering(301, '', { location: '/premium/round' }));
-    const headers = await payment(world, `${site}/premium/round`);
-    await unchanged(world, async () => {
-      for (const path of ['/premium/round', '/premium/round/', '/premium/round']) assert.equal((await send(site + path, headers)).status, 301);
-      await assert.rejects(fetch(`${site}/premium/round`, { headers }));
-    });
-    assertPaid(await charged(() => send(`${site}/premium/else`, headers)));
-  });
-});
-
-describe('a site that is not there', () => {
-  const sentence = async (answer, status) => {
-    assert.equal(answer.status, status, answer.text);
-    assert.match(answer.headers.get('content-type'), /json/);
-    assert.equal(typeof answer.json.error, 'string');
-  };
-
-  test('answers free and granted requests with a sentence', async () => {
-    const gone = await startSite();
-    const { url } = await world.startWorker({ vars: { ORIGIN: gone.url, ROUTES: [{ pattern: '/hour/*', price: '$0.01', access: '1h' }] } });
-    const bought = await send(`${url}/hour/a`, await payment(world, `${url}/hour/a`));
-    assertPaid(bought);
-    await gone.stop();
-    await sentence(await send(`${url}/free`), 502);
-    await sentence(await send(`${url}/hour/a`, { 'payment-grant': bought.headers.get('payment-grant') }), 502);
-    const headers = await payment(world, `${url}/hour/b`);
-    await sentence(await unchanged(world, () => send(`${url}/hour/b`, headers)), 502);
-  });
-
-  test('without its binding answers with a sentence', async () => {
-    const { url } = await world.startWorker({ bindings: { assets: { binding: 'OTHER' } } });
-    await sentence(await send(`${url}/about`), 503);
-    await sentence(await send(`${url}/premium/`), 503);
-  });
-
-  test('and that is the Worker itself is found', async () => {
-    const server = createServer();
-    const port = await listen(server);
-    await new Promise((done) => server.close(done));
-    const { url } = await world.startWorker({ port, vars: { ORIGIN: `http://127.0.0.1:${port}`, ROUTES: [{ pattern: '/premium/*', price: '$0.01' }] } });
-    await sentence(await send(`${url}/free`), 508);
-    const headers = await payment(world, `${url}/premium/a`);
-    await sentence(await unchanged(world, () => send(`${url}/premium/a`, headers)), 508);
-  });
-
-  test('is not found for who only says so', async () => {
-    const answer = await send(`${site}/free`, { 'x-edge402-via': '0123456789abcdef' });
-    assert.equal(answer.status, 200);
-  });
-});
-
-describe('routes with placeholders', () => {
-  for (const pattern of ['/api/chapters/:id', '/api/users/$id', '/api/users/%7Bid%7D', '/api/[id]', '/api/**']) {
-    test(`${pattern} closes the shop, and opens nothing`, async () => {
-      const { url } = await world.startWorker({ vars: { ORIGIN: origin.url, ROUTES: [{ pattern, price: '$0.01' }] } });
-      assert.equal((await send(`${url}/api/users/1`)).status, 503);
-      assert.equal((await send(`${url}/api/chapters/1`)).status, 503);
-    });
-  }
-});
-
 describe('pages of other sites', () => {
   const preflight = (page, headers, path = '/premium/a') =>
     send(site + path, { origin: page, 'access-control-request-method': 'POST', 'access-control-request-headers': headers }, { method: 'OPTIONS' });
@@ -304,6 +152,12 @@ describe('pages of other sites', () => {
 });
 
 describe('a proxy', () => {
+  test('takes the mark of no other gate for its own', async () => {
+    const answer = await send(`${site}/free`, { 'x-edge402-via': '0123456789abcdef' });
+    assert.equal(answer.status, 200);
+    assert.match(answer.json.headers['x-edge402-via'], /^0123456789abcdef, [0-9a-f]{16}$/);
+  });
+
   test('names the host that was asked', async () => {
     const lies = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'gopher' };
     const { host } = new URL(site);

@@ -107,7 +107,7 @@ fn a_relayer_without_coin_is_told_of_with_address_chain_and_unit() {
     assert_eq!(said.len(), 1);
     assert!(said[0].starts_with(&expected), "{said:?}");
     assert!(said[0].contains(" ETH; send at least "), "{said:?}");
-    assert!(world.log.borrow().contains(&said[0]));
+    assert!(world.log.borrow().iter().any(|line| line.ends_with(&said[0])));
     world.chain.borrow_mut().relayer_balance = 10_u128.pow(18);
     world.run_for(10_000);
     assert_eq!(problems(&world), Vec::<String>::new());
@@ -125,7 +125,8 @@ fn a_low_balance_is_logged_with_its_key() {
         "{KEY}.low_balance: relayer {address} has 1 ETH on Base Sepolia (eip155:84532); \
          send at least 1 ETH"
     );
-    assert_eq!(*world.log.borrow(), [expected]);
+    let log = world.log.borrow();
+    assert!(log.len() == 1 && log[0].ends_with(&expected), "{log:?}");
 }
 
 #[test]
@@ -167,7 +168,7 @@ fn without_its_key_a_settler_finishes_what_was_sent_and_takes_nothing_new() {
     is_retired.set(true);
     world.settler();
     let said = format!("EVM_RELAYER_KEYS holds no key for eip155:84532/{}", relayer().address());
-    assert!(world.log.borrow().iter().any(|line| line.starts_with(&said)), "{:?}", world.log);
+    assert!(world.log.borrow().iter().any(|line| line.contains(&said)), "{:?}", world.log);
     // Stuck for so long that a key would have signed a better paid one.
     world.run_for(60_000);
     let now = world.clock.now_ms();
