@@ -18,6 +18,8 @@ fn health(world: &Rc<World>) -> Health {
     world.wait(async move { settler.health().await })
 }
 
+type Break = fn(&mut Cluster);
+
 #[test]
 fn what_the_seller_lacks_is_told_to_the_seller() {
     let no_account = |cluster: &mut Cluster| {
@@ -41,7 +43,6 @@ fn what_the_seller_lacks_is_told_to_the_seller() {
         data[108] = 2;
         cluster.accounts.insert(ata(pay_to()).to_string(), Some((TOKEN.to_owned(), data)));
     };
-    type Break = fn(&mut Cluster);
     let cases: [(Break, String); 5] = [
         (no_account, format!(".pay_to: {} has no token account for {USDC}", pay_to())),
         (

@@ -69,7 +69,7 @@ impl<H: Host> SolanaLane<H> {
             let fault = seller.fault([accounts.get(2), accounts.get(3), accounts.get(4)]);
             let Some(fault) = fault else { return Err(refusal) };
             let refusal = Refusal::Ours(words_of(request, &fault));
-            self.note_terms(&seller, Some(fault));
+            self.note_terms(&seller, Some(&fault));
             return Err(refusal);
         }
         if let Some(seller) = seller {

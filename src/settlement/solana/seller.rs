@@ -103,22 +103,23 @@ impl<H: Host> SolanaLane<H> {
         };
         self.note_balance(accounts.lamports(0));
         if let Some(seller) = seller {
-            self.note_seller(seller.fault([accounts.get(1), accounts.get(2), accounts.get(3)]));
+            let fault = seller.fault([accounts.get(1), accounts.get(2), accounts.get(3)]);
+            self.note_seller(fault.as_ref());
         }
     }
 
     /// Takes note of what keeps the seller from being paid, or that nothing
     /// does.
-    fn note_seller(&self, fault: Option<Fault>) {
+    fn note_seller(&self, fault: Option<&Fault>) {
         for obstacle in OBSTACLES {
-            let text = fault.as_ref().filter(|it| it.0 == obstacle).map(|it| it.1.clone());
+            let text = fault.filter(|it| it.0 == obstacle).map(|it| it.1.clone());
             self.shared.note_obstacle(obstacle, text);
         }
     }
 
     /// The same for terms of a payment: the health tells it only where those
     /// are the seller's own.
-    pub(super) fn note_terms(&self, seller: &Seller, fault: Option<Fault>) {
+    pub(super) fn note_terms(&self, seller: &Seller, fault: Option<&Fault>) {
         if *self.seller.borrow() == Some(*seller) {
             self.note_seller(fault);
         }
