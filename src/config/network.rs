@@ -47,6 +47,8 @@ pub struct Network {
     /// The most gas that failed payments of accounts with code may use in an
     /// hour, on an EVM chain.
     pub failed_gas: u64,
+    /// EVM: the most that a block's builder is offered, in wei per gas.
+    pub max_tip: Option<u128>,
     /// The amount above which two nodes must agree that it was paid.
     pub quorum_above: Option<AtomicAmount>,
     /// What only one kind of chain has.
@@ -90,6 +92,7 @@ const KNOWN: &[&str] = &[
     "low_balance",
     "coin_price",
     "failed_gas",
+    "max_tip",
     "quorum_above",
     "facilitator",
     "fallback_facilitator",
@@ -147,6 +150,7 @@ impl Network {
         let failed_gas = fields.number("failed_gas", 0..=1_000_000_000, faults);
         let low_balance =
             read_coins(&fields, "low_balance", fields.text("low_balance", faults), id, faults);
+        let max_tip = read_max_tip(&fields, id, faults);
         let token = Token::read(&fields, id, faults);
         let decimals = token.decimals;
         let coin_price = fields.text("coin_price", faults).or(coin.map(|coin| coin.price));
@@ -184,6 +188,7 @@ impl Network {
             low_balance,
             coin_price,
             failed_gas: failed_gas.unwrap_or(DEFAULT_FAILED_GAS),
+            max_tip,
             quorum_above,
             chain: chain?,
         };
@@ -235,6 +240,20 @@ pub(super) fn read_coins(
         fields.fault(name, "must be an amount of the chain's own coin, such as \"0.05\"", faults);
     }
     amount
+}
+
+/// A fee of an EVM chain, in gwei per gas: `"1.5"`.
+fn read_max_tip(fields: &Fields<'_>, id: ChainId, faults: &mut Faults) -> Option<u128> {
+    let text = fields.text("max_tip", faults)?;
+    if matches!(id, ChainId::Solana(_)) {
+        fields.fault("max_tip", "is for EVM chains only", faults);
+        return None;
+    }
+    let tip = parse_decimal(text, 9);
+    if tip.is_none() {
+        fields.fault("max_tip", "must be gwei per gas, such as \"1.5\"", faults);
+    }
+    tip
 }
 
 /// What one coin is worth, in atomic units of the token: `"$2500"`. Without it,

@@ -7,6 +7,7 @@ use super::eip712::Domain;
 use super::receipt::{AUTHORIZATION_CANCELED, AUTHORIZATION_USED};
 use super::{Address, Call, VerifiedPayment};
 use crate::encoding::{decode_hex, decode_hex_bytes, encode_hex};
+use crate::time::UnixSeconds;
 
 /// Which state of the chain a method looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,16 @@ pub fn call_params(from: Address, call: &Call, block: BlockTag) -> Value {
 /// returns.
 pub fn creation_params(from: Address, code: &[u8], block: BlockTag) -> Value {
     json!([{ "from": from, "data": encode_hex(code) }, block.to_value()])
+}
+
+/// The same in a block of another time: without state overrides, and with the
+/// block override that geth calls `time`, as its fourth parameter.
+pub fn at_time(mut call_params: Value, time: Option<UnixSeconds>) -> Value {
+    if let (Some(time), Some(params)) = (time, call_params.as_array_mut()) {
+        params.push(json!({}));
+        params.push(json!({ "time": quantity(time.0.into()) }));
+    }
+    call_params
 }
 
 /// The parameters of `eth_getTransactionCount` and `eth_getBalance`.
@@ -147,6 +158,11 @@ mod tests {
                 "latest"
             ])
         );
+        assert_eq!(
+            at_time(json!([{}, "latest"]), Some(UnixSeconds(255))),
+            json!([{}, "latest", {}, { "time": "0xff" }])
+        );
+        assert_eq!(at_time(json!([{}, "latest"]), None), json!([{}, "latest"]));
         assert_eq!(
             account_params(Address::ZERO, BlockTag::Number(16)),
             json!(["0x0000000000000000000000000000000000000000", "0x10"])

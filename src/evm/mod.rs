@@ -36,7 +36,7 @@ pub mod verify;
 pub use address::Address;
 pub use code_sizes::{code_sizes_code, read_code_sizes};
 pub use eip712::Domain;
-pub use fees::Fees;
+pub use fees::{Fees, TipLimits};
 pub use json_rpc::BlockTag;
 pub use keccak::keccak256;
 pub use payload::{Authorization, ExactEvmPayload};

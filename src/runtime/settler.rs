@@ -192,6 +192,7 @@ fn limits(config: &Config, number: usize, network: &Network) -> Limits {
         batch_max: network.batch_max,
         daily_spend: network.daily_spend,
         low_balance: network.low_balance,
+        max_tip: network.max_tip,
         quorum_above: network.quorum_above,
         accounts: accounts
             .filter_map(|account| Some((account.name.clone(), account.daily_spend_on(number)?)))

@@ -18,6 +18,8 @@ pub struct Limits {
     pub daily_spend: Option<u128>,
     /// The balance below which the relayer is reported, in wei or lamports.
     pub low_balance: Option<u128>,
+    /// EVM: the most that a block's builder is offered, in wei per gas.
+    pub max_tip: Option<u128>,
     /// The amount above which two nodes must agree that it was paid.
     pub quorum_above: Option<AtomicAmount>,
     /// The most that may be spent on fees in a day for each account that has a

@@ -110,10 +110,13 @@ pub enum Claim {
 
 impl PaymentRecord {
     /// A record of a payment that is now the asker's. One that was bound to
-    /// the same resource before has been so since then. What is bought is the
-    /// one's that claimed last: nothing was sent for those before.
+    /// the same resource before has been so since then, unless it failed: what
+    /// happened to it meanwhile was not for this. What is bought is the one's
+    /// that claimed last: nothing was sent for those before.
     pub fn claimed(known: Option<&Self>, request: &ClaimRequest, now: UnixSeconds) -> Self {
-        let before = known.filter(|known| request.names(&known.resource));
+        let before = known.filter(|known| {
+            request.names(&known.resource) && !matches!(known.state, State::Failed { .. })
+        });
         Self {
             payment: request.payment.clone(),
             resource: request.resource.clone(),
@@ -231,6 +234,20 @@ mod tests {
         assert_eq!(claim(&known, "b", NOW.plus(LEASE_SECONDS - 1)), Claim::OtherResource);
         assert_eq!(claim(&known, "b", NOW.plus(LEASE_SECONDS)), Claim::Fresh);
         assert!(known.is_held_by(1) && !known.is_held_by(2));
+    }
+
+    #[test]
+    fn a_claim_does_not_survive_a_failure() {
+        let first = PaymentRecord::claimed(None, &request("a", 1), NOW);
+        let later = NOW.plus(LEASE_SECONDS + 1);
+        let since = |known: &PaymentRecord, resource: &str| {
+            PaymentRecord::claimed(Some(known), &request(resource, 2), later).claimed_at
+        };
+        assert_eq!(since(&first, "a"), NOW);
+        assert_eq!(since(&first, "b"), later);
+        let failed =
+            PaymentRecord { state: State::Failed { reason: Reason::InsufficientFunds }, ..first };
+        assert_eq!(since(&failed, "a"), later);
     }
 
     #[test]

@@ -107,12 +107,6 @@ impl<H: Host> Shared<H> {
         Ok(refused(reason))
     }
 
-    /// Ends a claim that was never submitted: somebody else's transaction did
-    /// what ours should have done.
-    pub fn settle_claim(&self, request: &SettleRequest, fate: &Fate) -> Result<(), StoreError> {
-        self.decide_claim(request, |record| self.end(record, fate, request))
-    }
-
     fn decide_claim(
         &self,
         request: &SettleRequest,

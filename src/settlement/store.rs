@@ -48,6 +48,17 @@ pub struct JournalEntry {
     /// somebody else.
     #[serde(default)]
     pub judged: bool,
+    /// EVM: the hashes of those versions that carry none of its payments, but
+    /// only use its nonce up.
+    #[serde(default)]
+    pub empty: Vec<String>,
+}
+
+impl JournalEntry {
+    /// Whether this is the hash of one of its versions.
+    pub fn has_version(&self, hash: &str) -> bool {
+        self.transaction == hash || self.former.iter().any(|former| former == hash)
+    }
 }
 
 /// The tables of a Settler. What a call has written is on disk before any

@@ -4,7 +4,7 @@ use edge402::amount::AtomicAmount;
 use edge402::evm::abi::{self, Call3};
 use edge402::evm::{
     self, Address, Call, Domain, ExactEvmPayload, Fees, Receipt, RelayerKey, Signature, Terms,
-    Transaction, Uint256,
+    TipLimits, Transaction, Uint256,
 };
 use edge402::time::UnixSeconds;
 use proptest::collection::vec;
@@ -189,7 +189,7 @@ proptest! {
         data in vec(any::<u8>(), 0..600),
     ) {
         let key: RelayerKey = format!("0x{}", "11".repeat(32)).parse().unwrap();
-        let fees = Fees::from_market(base_fee, tip).bumped();
+        let fees = Fees::from_market(base_fee, &[tip], TipLimits::of_chain(chain_id, None)).bumped();
         let call = Call { to: Address::new(to), data };
         let calls = [Call3 { target: call.to, allow_failure: true, call_data: call.data.clone() }];
         prop_assert_eq!((abi::aggregate3(&calls).len() - 4) % 32, 0);

@@ -40,6 +40,8 @@ mod settlement_solana;
 mod settlement_solana_crowd;
 mod settlement_solana_lies;
 mod settlement_solana_seller;
+mod settlement_times;
+mod settlement_truth;
 mod sim;
 mod solana_cluster;
 mod solana_decode;

@@ -285,22 +285,6 @@ fn a_payment_that_was_given_back_is_not_sent_again() {
 }
 
 #[test]
-fn a_stranger_who_broadcasts_after_the_claim_settles_it() {
-    let world = world();
-    let payment = payment(1);
-    let claim = world.claim_request(&payment, "a");
-    assert_eq!(world.claim(&claim), ClaimReply::Fresh);
-    world.run_for(8_000);
-    let now = world.clock.now_ms();
-    let hash = world.chain.borrow_mut().stranger_sends(&payment, now);
-    let Outcome::Settled(settlement) = world.settle(&payment, &claim) else { panic!() };
-    assert_eq!(settlement.transaction, hash);
-    assert_settled(&world, &payment);
-    assert!(world.buy_now(&payment, "a").is_delivery());
-    assert_eq!(world.chain.borrow().count(), 0);
-}
-
-#[test]
 fn a_stranger_who_broadcast_before_the_claim_bought_something_else() {
     let world = world();
     let payment = payment(1);

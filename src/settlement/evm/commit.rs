@@ -116,6 +116,7 @@ impl<H: Host> EvmLane<H> {
             gas,
             seen_block: block,
             judged: false,
+            empty: vec![],
         };
         let commitments: Vec<_> = held
             .iter()

@@ -16,6 +16,7 @@ impl<H: Host> EvmLane<H> {
             ChainId::Evm(self.chain_id),
             facilitator,
             Some(Rc::clone(&self.nodes)),
+            self.limits.quorum_above,
         );
         // There is one for the lane's whole life.
         let _ = self.fallback.set(lane);

@@ -4,22 +4,26 @@
 //! Payments wait in a [`queue`]; the [`pump`] makes transactions of them, and
 //! [`spoiled`] is about those that must not share one. [`preview`] asks the chain
 //! before anything is sent, [`commit`] writes down what goes out, [`send`] sends,
-//! [`follow`] brings what was sent to its end, [`stranger`] finds what somebody
-//! else sent, [`fallback`] is for when no node can be reached.
+//! [`follow`] brings what was sent to its end, [`nonces`] keeps the relayer's
+//! nonces without a gap, [`ending`] says what became of the payments and
+//! [`evidence`] what proves it, [`fallback`] is for when no node can be reached.
 
 mod commit;
+mod ending;
+pub(super) mod evidence;
 mod fallback;
 mod follow;
+mod nonces;
 mod preview;
 mod pump;
 mod queue;
 mod send;
 mod spoiled;
-pub(super) mod stranger;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_channel::oneshot;
 use queue::{Queue, Waiting};
@@ -43,6 +47,10 @@ use crate::time::UnixSeconds;
 /// How many transactions of one relayer may be in the air. Nodes keep at least
 /// 16 of one account waiting.
 const IN_AIR_MAX: usize = 8;
+
+/// How long a payment waits that is too new for the latest block, before it is
+/// looked at again.
+const BLOCK_PAUSE: Duration = Duration::from_millis(500);
 
 /// The relayer's lane onto one EVM chain.
 pub struct EvmLane<H: Host> {
@@ -75,6 +83,8 @@ pub struct EvmLane<H: Host> {
     next_nonce: Cell<Option<u64>>,
     /// Whether Multicall3 is at its address, once that is known.
     has_multicall: Cell<Option<bool>>,
+    /// Whether the node simulates in a block of another time.
+    takes_time: Cell<bool>,
     /// Whether the node answers [`evm::code_sizes_code`].
     has_code_sizes: Cell<bool>,
     /// Whether the node knows `eth_sendRawTransactionSync`.
@@ -86,6 +96,8 @@ pub struct EvmLane<H: Host> {
 /// A transaction that somebody follows.
 struct InAir {
     nonce: u64,
+    /// Whether it waits for a block: only then it takes one of the places.
+    is_waiting: bool,
     /// The most that it can cost, in wei.
     worst_cost: u128,
     /// The gas limit of one that goes alone because of its payer; else 0.
@@ -97,7 +109,7 @@ impl InAir {
         let is_open = !entry.judged;
         let worst_cost =
             entry.fees.filter(|_| is_open).map_or(0, |fees| fees.worst_cost(entry.gas));
-        Self { nonce: entry.bound, worst_cost, lone_gas: 0 }
+        Self { nonce: entry.bound, is_waiting: is_open, worst_cost, lone_gas: 0 }
     }
 }
 
@@ -131,6 +143,7 @@ impl<H: Host> EvmLane<H> {
             in_air: RefCell::default(),
             next_nonce: Cell::new(None),
             has_multicall: Cell::new(None),
+            takes_time: Cell::new(true),
             has_sync: Cell::new(true),
             fallback: OnceCell::new(),
         })

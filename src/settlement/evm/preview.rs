@@ -4,14 +4,36 @@ use serde_json::{Value, json};
 
 use super::spoiled::read_codes;
 use super::{EvmLane, cost_of_each, most_gas};
-use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, json_rpc};
+use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, TipLimits, json_rpc};
 use crate::protocol::Reason;
 use crate::rpc::{Call, Reply, Unavailable};
 use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
+use crate::time::UnixSeconds;
 
 /// What `eth_call` may return for one payment's check: about 256 bytes for
 /// each of three calls.
 const MAX_CHECK_BYTES: usize = 3 * 1024;
+
+/// For how long after its `validAfter` a payment may be too new for the latest
+/// block, in seconds: longer than blocks take.
+const NEW_SECONDS: u64 = 60;
+
+/// How long after a block's time it may still take transactions, in seconds.
+const BLOCK_SECONDS: u64 = 2;
+
+/// JSON-RPC's code for parameters that the method does not take.
+const INVALID_PARAMS: i64 = -32_602;
+
+/// About what USDC needs.
+const LEAST_GAS: u64 = 20_000;
+const LEAST_GAS_PER_PAYMENT: u64 = 60_000;
+
+/// The least gas that a transaction with this many payments is given, however
+/// little a node calls enough: what is not used is not paid.
+fn least_gas(payments: usize) -> u64 {
+    let payments = u64::try_from(payments).unwrap_or(u64::MAX);
+    payments.saturating_mul(LEAST_GAS_PER_PAYMENT).saturating_add(LEAST_GAS)
+}
 
 /// What the chain says before anything is sent.
 pub(super) struct Preview {
@@ -22,6 +44,8 @@ pub(super) struct Preview {
     pub gas: Option<u64>,
     /// The block that all this is true of.
     pub block: u64,
+    /// Its time, where a payment may be too new for it.
+    pub time: Option<UnixSeconds>,
     /// Whether each payer has code; `None` if the nodes don't say.
     pub has_code: Option<Vec<bool>>,
 }
@@ -56,25 +80,34 @@ impl<H: Host> EvmLane<H> {
     ) -> Result<Preview, Problem> {
         let with_multicall = self.has_multicall.get() != Some(false);
         let relayer = self.key.address();
+        let (is_new, time) = self.time_for(payments);
         let mut calls = vec![
             Call::new(
                 "eth_getTransactionCount",
                 json_rpc::account_params(relayer, BlockTag::Pending),
             ),
+            Call::new(
+                "eth_getTransactionCount",
+                json_rpc::account_params(relayer, BlockTag::Latest),
+            ),
             fee_history(),
             Call::new("eth_getBalance", json_rpc::account_params(relayer, BlockTag::Latest)),
-            self.estimate(payments),
+            self.estimate(payments, time),
         ];
         let code_calls = self.code_calls(payments);
         let of_codes = code_calls.len();
         calls.extend(code_calls);
         if with_multicall {
-            calls.push(self.call("eth_call", &evm::check_call(payments, MULTICALL3)));
+            calls.push(self.call("eth_call", &evm::check_call(payments, MULTICALL3), time));
         } else {
-            calls.extend(payments.iter().flat_map(|payment| self.facts_calls(payment)));
+            calls.extend(payments.iter().flat_map(|payment| self.facts_calls(payment, time)));
         }
-        let replies = self.nodes.ask(&calls).await?;
-        let [count, history, balance, estimate, rest @ ..] = replies.as_slice() else {
+        if is_new {
+            calls.push(Call::new("eth_getBlockByNumber", json!(["latest", false])));
+        }
+        let mut replies = self.nodes.ask(&calls).await?;
+        let latest_time = if is_new { replies.pop().as_ref().and_then(block_time) } else { None };
+        let [pending, latest, history, balance, estimate, rest @ ..] = replies.as_slice() else {
             return Err("the node left questions open".into());
         };
         let (codes, rest) = rest.split_at_checked(of_codes).ok_or("no answer of the node's")?;
@@ -82,9 +115,16 @@ impl<H: Host> EvmLane<H> {
             self.shared.note_balance(balance, self.limits.low_balance);
         }
         let has_code = self.read_codes(codes, payments).await;
-        let pending = quantity(count).ok_or("no nonce from the node")?;
-        let next = self.next_nonce.get().unwrap_or(0).max(pending);
-        self.next_nonce.set(Some(next));
+        let (pending, latest) =
+            nonce(pending).zip(nonce(latest)).ok_or("no nonce from the node")?;
+        self.next_nonce.set(Some(self.next_nonce(latest, pending)));
+        let is_refused =
+            |reply: &Reply| matches!(reply, Err(error) if error.code == INVALID_PARAMS);
+        if time.is_some() && rest.iter().any(is_refused) {
+            self.log("the node can't simulate at a later time: what is new waits for a block");
+            self.takes_time.set(false);
+            return Box::pin(self.preview(payments)).await;
+        }
         let facts = match read_check(rest, payments.len()).filter(|_| with_multicall) {
             Some(facts) => {
                 self.has_multicall.set(Some(true));
@@ -100,17 +140,21 @@ impl<H: Host> EvmLane<H> {
                 // No code at Multicall3's address: ask one by one.
                 self.has_multicall.set(Some(false));
                 self.log("no Multicall3 on this chain: payments go out one by one");
-                let calls: Vec<_> = payments.iter().flat_map(|p| self.facts_calls(p)).collect();
+                let calls: Vec<_> =
+                    payments.iter().flat_map(|p| self.facts_calls(p, time)).collect();
                 let replies = self.nodes.ask(&calls).await?;
                 read_facts(&replies, payments.len())
             }
             None => read_facts(rest, payments.len()),
         };
-        let (fees, block) = read_market(history).ok_or("no fees from the node")?;
+        let fees = self.read_market(history).ok_or("no fees from the node")?;
+        let block = latest_block(history).ok_or("no block from the node")?;
         self.note_need(fees);
         let all_good = facts.iter().zip(payments).all(|(f, p)| evm::refusal(f, p).is_none());
-        let gas = quantity(estimate).filter(|_| all_good).map(|gas| gas + gas / 4);
-        Ok(Preview { fees, facts, gas, block, has_code })
+        let gas = quantity(estimate).filter(|_| all_good);
+        let least = least_gas(payments.len());
+        let gas = gas.map(|gas| gas.saturating_add(gas / 4).max(least));
+        Ok(Preview { fees, facts, gas, block, time: latest_time, has_code })
     }
 
     /// What the chain says of one payment, and nothing else: nothing is sent.
@@ -130,6 +174,10 @@ impl<H: Host> EvmLane<H> {
         let gas = preview.gas.unwrap_or(most_gas(1));
         let cost = cost_of_each(preview.fees, gas, 1);
         Ok(match preview.facts.first().map(|facts| evm::refusal(facts, payment)) {
+            // It can be simulated in a later block only; the rest is good.
+            Some(Some(reason)) if self.is_too_new(payment, &preview, Some(reason)) => {
+                Verdict::Valid
+            }
             Some(None) if gas > most_gas(1) => Verdict::Invalid(Reason::EvmSimulationFailed),
             Some(None) if self.exceeds_price(preview.fees.worst_cost(gas), payment.value().0) => {
                 Verdict::Unknown
@@ -159,9 +207,51 @@ impl<H: Host> EvmLane<H> {
             return self.shared.note_blindness(&Unavailable(vec![]));
         };
         self.shared.note_balance(balance, self.limits.low_balance);
-        if let Some((fees, _)) = read_market(history) {
+        if let Some(fees) = self.read_market(history) {
             self.note_need(fees);
         }
+    }
+
+    /// The fees for the next block, whatever one block or one node says.
+    pub(super) fn read_market(&self, reply: &Reply) -> Option<Fees> {
+        let history = reply.as_ref().ok()?;
+        let base = json_rpc::parse_quantity(history.get("baseFeePerGas")?.as_array()?.last()?)?;
+        let rewards = history.get("reward").and_then(Value::as_array);
+        let tips: Vec<_> = rewards
+            .into_iter()
+            .flatten()
+            .filter_map(|tips| json_rpc::parse_quantity(tips.get(0)?))
+            .collect();
+        let limits = TipLimits::of_chain(self.chain_id, self.limits.max_tip);
+        Some(Fees::from_market(base, &tips, limits))
+    }
+
+    /// Whether a payment may be too new for the latest block, and the time at
+    /// which the node is to simulate then: one that the next block will have,
+    /// when it is sent.
+    fn time_for(&self, payments: &[&evm::VerifiedPayment]) -> (bool, Option<UnixSeconds>) {
+        let now = self.shared.host.now();
+        let newest = payments.iter().map(|payment| payment.valid_after()).max();
+        let newest = newest.filter(|it| it.plus(NEW_SECONDS) >= now);
+        let time = newest.map(|it| it.plus(1).max(now)).filter(|_| self.takes_time.get());
+        (newest.is_some(), time)
+    }
+
+    /// Whether a payment must wait for a later block: the token would not take
+    /// it now, or perhaps not in the block that is being made.
+    pub(super) fn is_too_new(
+        &self,
+        payment: &evm::VerifiedPayment,
+        preview: &Preview,
+        refusal: Option<Reason>,
+    ) -> bool {
+        // A block that is later than `validAfter` has only later ones after it.
+        let is_new = preview.time.is_some_and(|time| payment.valid_after() >= time);
+        is_new
+            && match refusal {
+                None => self.shared.host.now() < payment.valid_after().plus(BLOCK_SECONDS),
+                Some(reason) => reason == Reason::EvmSimulationFailed,
+            }
     }
 
     /// Takes note of what one payment may cost at these fees.
@@ -175,16 +265,24 @@ impl<H: Host> EvmLane<H> {
         self.limits.daily_spend
     }
 
-    fn estimate(&self, payments: &[&evm::VerifiedPayment]) -> Call {
+    fn estimate(&self, payments: &[&evm::VerifiedPayment], time: Option<UnixSeconds>) -> Call {
         let call = match payments {
             [payment] => evm::payment_call(payment),
             several => evm::batch_estimate_call(several, MULTICALL3),
         };
-        self.call("eth_estimateGas", &call)
+        self.call("eth_estimateGas", &call, time)
     }
 
-    fn call(&self, method: &'static str, call: &EvmCall) -> Call {
-        Call::new(method, json_rpc::call_params(self.key.address(), call, BlockTag::Latest))
+    fn call(&self, method: &'static str, call: &EvmCall, time: Option<UnixSeconds>) -> Call {
+        let params = json_rpc::call_params(self.key.address(), call, BlockTag::Latest);
+        Call::new(method, json_rpc::at_time(params, time))
+    }
+
+    fn facts_calls(&self, payment: &evm::VerifiedPayment, time: Option<UnixSeconds>) -> [Call; 3] {
+        let of_token = |data| EvmCall { to: payment.asset(), data };
+        let state = of_token(evm::abi::authorization_state(payment.from(), payment.nonce()));
+        let balance = of_token(evm::abi::balance_of(payment.from()));
+        [state, balance, evm::payment_call(payment)].map(|call| self.call("eth_call", &call, time))
     }
 
     /// Asks which payers have code: in one call, where the node takes that.
@@ -226,14 +324,7 @@ impl<H: Host> EvmLane<H> {
     /// Asks whether an authorization is used.
     pub(super) fn state_call(&self, payment: &evm::VerifiedPayment) -> Call {
         let data = evm::abi::authorization_state(payment.from(), payment.nonce());
-        self.call("eth_call", &EvmCall { to: payment.asset(), data })
-    }
-
-    pub(super) fn facts_calls(&self, payment: &evm::VerifiedPayment) -> [Call; 3] {
-        let data = evm::abi::balance_of(payment.from());
-        let balance = self.call("eth_call", &EvmCall { to: payment.asset(), data });
-        let transfer = self.call("eth_call", &evm::payment_call(payment));
-        [self.state_call(payment), balance, transfer]
+        self.call("eth_call", &EvmCall { to: payment.asset(), data }, None)
     }
 }
 
@@ -241,24 +332,32 @@ fn code_call(payment: &evm::VerifiedPayment) -> Call {
     Call::new("eth_getCode", json_rpc::account_params(payment.from(), BlockTag::Latest))
 }
 
-/// Asks for the base fee of the next block and what the latest one's builders
-/// were paid.
+/// Asks for the base fee of the next block and what a fifth of the gas of each
+/// of the latest ones was tipped at most.
 pub(super) fn fee_history() -> Call {
-    Call::new("eth_feeHistory", json!(["0x1", "latest", [50]]))
+    Call::new("eth_feeHistory", json!(["0xa", "latest", [20]]))
 }
 
-/// The fees for the next block, and the number of the latest.
-pub(super) fn read_market(reply: &Reply) -> Option<(Fees, u64)> {
-    let history = reply.as_ref().ok()?;
-    let base = json_rpc::parse_quantity(history.get("baseFeePerGas")?.as_array()?.last()?)?;
-    let tip = history.get("reward").and_then(|rewards| rewards.get(0)?.get(0));
-    let tip = tip.and_then(json_rpc::parse_quantity).unwrap_or(0);
-    let block = json_rpc::parse_u64(history.get("oldestBlock")?)?;
-    Some((Fees::from_market(base, tip), block))
+/// The number of the latest block: the base fees are those of some blocks and
+/// of the one after them.
+fn latest_block(history: &Reply) -> Option<u64> {
+    let history = history.as_ref().ok()?;
+    let count = history.get("baseFeePerGas")?.as_array()?.len().try_into().ok()?;
+    let oldest = json_rpc::parse_u64(history.get("oldestBlock")?)?;
+    Some(oldest.saturating_add(u64::saturating_sub(count, 2)))
+}
+
+fn block_time(reply: &Reply) -> Option<UnixSeconds> {
+    json_rpc::parse_u64(reply.as_ref().ok()?.get("timestamp")?).map(UnixSeconds)
 }
 
 pub(super) fn quantity(reply: &Reply) -> Option<u64> {
     json_rpc::parse_u64(reply.as_ref().ok()?)
+}
+
+/// A nonce that an account can have reached.
+fn nonce(reply: &Reply) -> Option<u64> {
+    quantity(reply).filter(|nonce| *nonce < 1 << 48)
 }
 
 fn amount(reply: &Reply) -> Option<u128> {

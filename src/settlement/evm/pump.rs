@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::preview::{Preview, Problem};
 use super::spoiled::LONE_IN_AIR_MAX;
-use super::{EvmLane, IN_AIR_MAX, Waiting, cost_of_each, most_gas, share_of};
+use super::{BLOCK_PAUSE, EvmLane, IN_AIR_MAX, Waiting, cost_of_each, most_gas, share_of};
 use crate::evm::{self, Address};
 use crate::protocol::Reason;
 use crate::settlement::{Host, Outcome};
@@ -82,7 +82,7 @@ impl<H: Host> EvmLane<H> {
     /// What goes out next; `None` if nothing can. What was taken apart and what
     /// is new take turns.
     fn next_batch(&self) -> Option<Vec<Waiting>> {
-        if self.in_air.borrow().len() >= IN_AIR_MAX {
+        if self.waiting_in_air() >= IN_AIR_MAX {
             return None;
         }
         let mut queue = self.queue.borrow_mut();
@@ -99,8 +99,7 @@ impl<H: Host> EvmLane<H> {
 
     /// The next payment that goes alone; `None` if none can.
     fn next_alone(&self) -> Option<Vec<Waiting>> {
-        let is_full =
-            self.in_air.borrow().len() >= IN_AIR_MAX || self.lone_in_air() >= LONE_IN_AIR_MAX;
+        let is_full = self.waiting_in_air() >= IN_AIR_MAX || self.lone_in_air() >= LONE_IN_AIR_MAX;
         if is_full {
             return None;
         }
@@ -183,7 +182,12 @@ impl<H: Host> EvmLane<H> {
         let mut short = vec![];
         for (waiting, facts) in batch.into_iter().zip(&preview.facts) {
             let payer = waiting.payment.from();
-            let reason = match evm::refusal(facts, &waiting.payment) {
+            let refusal = evm::refusal(facts, &waiting.payment);
+            if self.is_too_new(&waiting.payment, preview, refusal) {
+                self.wait_for_a_block(waiting);
+                continue;
+            }
+            let reason = match refusal {
                 // It runs code of the payer's (EIP-7702) on our gas.
                 None if is_greedy && is_one => Reason::EvmSimulationFailed,
                 // The queue took the time that it had left.
@@ -203,10 +207,6 @@ impl<H: Host> EvmLane<H> {
                 // this.
                 Some(Reason::InsufficientFunds) if short.contains(&payer) => {
                     self.wait_for_money(waiting);
-                    continue;
-                }
-                Some(Reason::EvmNonceUsed) => {
-                    self.look_for_a_stranger(waiting, preview.block);
                     continue;
                 }
                 Some(reason) => reason,
@@ -233,6 +233,27 @@ impl<H: Host> EvmLane<H> {
             .saturating_add(self.shared.ended_since(moment, &payer))
             .saturating_add(payment.value().0);
         balance.is_none_or(|balance| balance < evm::Uint256::from(needed))
+    }
+
+    /// How many transactions wait for a block: what is mined takes no place, be
+    /// it certain enough or not.
+    fn waiting_in_air(&self) -> usize {
+        self.in_air.borrow().values().filter(|flight| flight.is_waiting).count()
+    }
+
+    /// Puts a payment back into the queue a little later, and holds nobody up.
+    /// One whose request is over by then is dropped there.
+    fn wait_for_a_block(self: &Rc<Self>, waiting: Waiting) {
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move {
+            lane.shared.host.sleep(BLOCK_PAUSE).await;
+            if lane.is_loner(waiting.payment.from()) {
+                lane.alone.borrow_mut().push(waiting);
+            } else {
+                lane.queue.borrow_mut().push(waiting);
+            }
+            lane.start_pumps();
+        });
     }
 
     /// Puts a payment back until what its payer has in the air has landed.

@@ -1,34 +1,31 @@
 //! Asking the seller's own nodes what became of a payment whose settling is
 //! unclear. EVM only.
 
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
 use serde_json::json;
 
 use super::RemoteLane;
-use crate::evm::json_rpc;
+use crate::evm::{self, json_rpc};
 use crate::exact::VerifiedPayment;
+use crate::remote::Settled;
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
-use crate::settlement::evm::stranger::{authorization_state, find_use};
+use crate::settlement::evm::evidence::{
+    UsedBy, authorization_call, authorization_state, find_earlier_use, find_use,
+};
+use crate::settlement::shared::Fate;
 use crate::settlement::{Host, JournalEntry, Store, StoreError};
-use crate::time::UnixSeconds;
 
 /// How far the chain is looked back at in one step, in blocks; each step is
 /// four times as long as the last.
 const LOOK_BACK_BLOCKS: u64 = 500;
 const LOOK_BACK_STEPS: u32 = 8;
 
-/// How far the chain's clock may be behind ours, in seconds, for what it holds
-/// to be later than our request.
-///
-/// Too little, and what the facilitator settled for us is taken for another
-/// purchase: the buyer has paid for nothing. Too much, and an authorization
-/// that bought something at another gate of the same seller, between our
-/// check and our request, buys here as well.
-const CLOCK_LAG: u64 = 10;
-
 /// What the chain says of a payment whose settling is unclear.
 pub(super) enum Look {
-    /// This transaction paid it, after it was claimed.
-    Paid(String),
+    /// It was paid, after our request was written down.
+    Paid(Fate),
     /// Nobody has used it.
     Unused,
     /// It is used, and it is not known yet by whom.
@@ -40,37 +37,75 @@ pub(super) enum Look {
 }
 
 impl<H: Host> RemoteLane<H> {
-    /// Asks the chain what became of a payment. The facilitator has said that
-    /// it was unused after the claim: a transfer since our request is what we
-    /// had settled.
+    /// Makes a request for the first time, and sees meanwhile in which block
+    /// its payment was not used yet: nobody waits for that.
+    pub(super) async fn first_request(
+        &self,
+        entry: &mut JournalEntry,
+        payment: &VerifiedPayment,
+        key: &str,
+    ) -> Settled {
+        let settling = pin!(self.facilitator.settle(&self.http, self.network, &entry.raw, key));
+        let (said, block) = match select(settling, pin!(self.unused_in(payment))).await {
+            Either::Left((said, _)) => (said, None),
+            Either::Right((block, settling)) => (settling.await, block),
+        };
+        entry.seen_block = block.unwrap_or(entry.seen_block);
+        said
+    }
+
+    /// The latest block, if a payment is not used in it.
+    async fn unused_in(&self, payment: &VerifiedPayment) -> Option<u64> {
+        let (nodes, payment) = self.nodes_of(payment)?;
+        let latest = Call::new("eth_blockNumber", json!([]));
+        // The block first: what is unused after it was unused in it.
+        let replies = nodes.ask(&[latest, authorization_call(payment.to(), payment)]).await.ok()?;
+        let [Ok(latest), Ok(state)] = replies.as_slice() else { return None };
+        let is_used = evm::abi::decode_bool(&json_rpc::parse_data(state, 32)?)?;
+        json_rpc::parse_u64(latest).filter(|_| !is_used)
+    }
+
+    /// Asks the chain what became of a payment. What used it since our request
+    /// was written down is what we had settled, and nothing earlier is: another
+    /// gate of the same seller may have sold for it.
     pub(super) async fn look(
         &self,
         entry: &mut JournalEntry,
         payment: &VerifiedPayment,
-        claimed_at: UnixSeconds,
     ) -> Result<Look, StoreError> {
         let Some((nodes, payment)) = self.nodes_of(payment) else { return Ok(Look::Silent) };
-        let earliest = claimed_at.0.max(entry.written_at.0.saturating_sub(CLOCK_LAG));
         if entry.seen_block == 0 {
-            let Some(block) = block_before(nodes, earliest).await else {
+            let Some(block) = block_before(nodes, entry.written_at.0).await else {
                 return Ok(Look::Silent);
             };
-            entry.seen_block = block.max(1);
-            // Later looks begin where this one did.
-            self.shared.store.submit(entry, &[])?;
+            entry.seen_block = block;
         }
-        Ok(match find_use(nodes, payment, entry.seen_block).await {
-            Ok(Some(found)) if found.pays && found.time >= earliest => Look::Paid(found.hash),
-            Ok(Some(_)) => Look::Elsewhere,
-            Ok(None) => match authorization_state(nodes, payment.to(), payment).await {
-                Some(true) => Look::Used,
-                Some(false) => Look::Unused,
-                None => Look::Silent,
-            },
+        // Later looks begin where this one did.
+        self.shared.store.submit(entry, &[])?;
+        let quorum = self.quorum_above;
+        // What it was used for counts from the second of the writing on. No
+        // transaction is our own here, so there are no senders to leave out.
+        let fate_of = |found: UsedBy| found.fate_since(entry.written_at, &[]);
+        let look_of = |found| fate_of(found).map_or(Look::Elsewhere, Look::Paid);
+        let found = find_use(nodes, payment, entry.seen_block.saturating_add(1), quorum).await;
+        if let Ok(Some(found)) = found {
+            return Ok(look_of(found));
+        }
+        let state = match found {
+            Ok(_) => authorization_state(nodes, payment.to(), payment, quorum).await,
             Err(problem) => {
                 self.log(&problem.to_string());
-                Look::Silent
+                None
             }
+        };
+        Ok(match state {
+            // The number of the block was a node's word.
+            Some(true) => match find_earlier_use(nodes, payment, quorum).await {
+                Ok(Some(found)) => look_of(found),
+                Ok(None) | Err(_) => Look::Used,
+            },
+            Some(false) => Look::Unused,
+            None => Look::Silent,
         })
     }
 }

@@ -18,6 +18,7 @@ use look::Look;
 
 use super::shared::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, JournalEntry, Outcome, State, Store, StoreError};
+use crate::amount::AtomicAmount;
 use crate::evm;
 use crate::exact::VerifiedPayment;
 use crate::protocol::{ChainId, Reason};
@@ -69,6 +70,8 @@ pub struct RemoteLane<H: Host> {
     facilitator: Facilitator,
     /// The seller's own nodes, to ask what became of a payment. EVM only.
     nodes: Option<Rc<Nodes<H::Transport>>>,
+    /// The amount above which two of them must agree.
+    quorum_above: Option<AtomicAmount>,
     /// The journal entries that somebody follows, and who pays what is unclear.
     in_air: RefCell<HashMap<String, Option<String>>>,
     /// The entries that the alarm took up, in the order in which it did.
@@ -84,7 +87,7 @@ impl<H: Host> RemoteLane<H> {
         facilitator: Facilitator,
         nodes: Option<Nodes<H::Transport>>,
     ) -> Rc<Self> {
-        Self::over(parts.0, network, facilitator, nodes.map(Rc::new))
+        Self::over(parts.0, network, facilitator, nodes.map(Rc::new), None)
     }
 
     pub(super) fn over(
@@ -92,6 +95,7 @@ impl<H: Host> RemoteLane<H> {
         network: ChainId,
         facilitator: Facilitator,
         nodes: Option<Rc<Nodes<H::Transport>>>,
+        quorum_above: Option<AtomicAmount>,
     ) -> Rc<Self> {
         let http = shared.host.transport();
         Rc::new(Self {
@@ -100,6 +104,7 @@ impl<H: Host> RemoteLane<H> {
             network,
             facilitator,
             nodes,
+            quorum_above,
             in_air: RefCell::default(),
             resumed: RefCell::default(),
         })
@@ -134,6 +139,7 @@ impl<H: Host> RemoteLane<H> {
             gas: 0,
             seen_block: 0,
             judged: false,
+            empty: vec![],
         };
         let record = self.shared.submitted(record, &job, &name);
         self.shared.store.submit(&entry, &[record])?;
@@ -244,7 +250,11 @@ impl<H: Host> RemoteLane<H> {
         let key = idempotency_key(&id, &record.resource);
         // If the process dies here, the facilitator may have settled: the next
         // life asks again.
-        let said = self.facilitator.settle(&self.http, self.network, &entry.raw, &key).await;
+        let said = if is_first {
+            self.first_request(entry, &payment, &key).await
+        } else {
+            self.facilitator.settle(&self.http, self.network, &entry.raw, &key).await
+        };
         let why = match said {
             Settled::Paid { transaction } => {
                 self.close(entry, id, paid(&payment, transaction))?;
@@ -278,8 +288,8 @@ impl<H: Host> RemoteLane<H> {
         // The payment's end, or that of everybody's patience.
         let end = record.expires_at.min(entry.written_at.plus(LONGEST_WAIT));
         let is_over = |margin| now > end.plus(margin);
-        let fate = match self.look(entry, &payment, record.claimed_at).await? {
-            Look::Paid(transaction) => paid(&payment, transaction),
+        let fate = match self.look(entry, &payment).await? {
+            Look::Paid(fate) => fate,
             Look::Elsewhere => Fate::NotPaid(Reason::EvmNonceUsed),
             // It can't land any more, and didn't.
             Look::Unused if is_over(END_MARGIN) && end == record.expires_at => {

@@ -209,6 +209,7 @@ impl<H: Host> SolanaLane<H> {
             gas: 0,
             seen_block: height,
             judged: false,
+            empty: vec![],
         };
         shared.commit(&request.payment, commitment(payment));
         if let Err(error) = shared.store.submit(&entry, &[record]) {

@@ -62,7 +62,16 @@ struct State {
     spent: HashMap<Address, u128>,
 }
 
+/// What a node does with an override of the block's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overrides {
+    Takes,
+    Refuses,
+    Ignores,
+}
+
 pub struct Chain {
+    pub overrides: Overrides,
     pub has_multicall: bool,
     pub has_sync: bool,
     pub relayer: Address,
@@ -100,6 +109,7 @@ pub struct Chain {
 impl Chain {
     pub fn new(has_multicall: bool, has_sync: bool, relayer: Address) -> Self {
         Self {
+            overrides: Overrides::Takes,
             has_multicall,
             has_sync,
             relayer,
@@ -413,13 +423,20 @@ impl Chain {
             let call = &params[0];
             let to = call["to"].as_str().unwrap().parse().unwrap();
             let data = bytes(&call["data"]);
-            let time = now_ms / 1_000;
+            // As nodes do: in a block with the latest one's time, or as is asked.
+            let asked = params.get(3).filter(|_| chain.overrides == Overrides::Takes);
+            let time = asked.map_or(*chain.blocks.last().unwrap(), |it| {
+                u64::try_from(number(&it["time"])).unwrap()
+            });
             let run = chain.run(&mut chain.state.clone(), to, &data, time, false);
             run.map(|(returned, _)| (to, data, returned)).map_err(|failure| match failure {
                 Failure::Reverts => (3, "execution reverted".to_owned()),
                 Failure::Burns => (-32_000, "out of gas".to_owned()),
             })
         };
+        if params.get(3).is_some() && self.overrides == Overrides::Refuses {
+            return Err((-32_602, "too many arguments, want at most 3".to_owned()));
+        }
         Ok(match method {
             "eth_chainId" => quantity(CHAIN.into()).into(),
             "eth_getTransactionCount" => {
@@ -431,11 +448,14 @@ impl Chain {
             }
             "eth_blockNumber" => quantity(self.height().into()).into(),
             "eth_getBalance" => quantity(self.relayer_balance).into(),
-            "eth_feeHistory" => json!({
-                "oldestBlock": quantity(self.height().into()),
-                "baseFeePerGas": [quantity(BASE_FEE), quantity(BASE_FEE)],
-                "reward": [["0x1"]],
-            }),
+            "eth_feeHistory" => {
+                let count = number(&params[0]).min(self.blocks.len() as u128) as usize;
+                json!({
+                    "oldestBlock": quantity(u128::from(self.height()) + 1 - count as u128),
+                    "baseFeePerGas": vec![quantity(BASE_FEE); count + 1],
+                    "reward": vec![["0x1"]; count],
+                })
+            }
             "eth_call" if params[0].get("to").is_none() => {
                 if !self.runs_creation {
                     return Err((-32_602, "missing field `to`".into()));
@@ -471,10 +491,14 @@ impl Chain {
                 found.map(|(_, log)| log.clone()).collect::<Vec<_>>().into()
             }
             "eth_getBlockByNumber" => {
-                let index = number(&params[0]).checked_sub(u128::from(FIRST_BLOCK));
+                let asked = match &params[0] {
+                    Value::String(tag) if tag == "latest" => self.height().into(),
+                    number_of => number(number_of),
+                };
+                let index = asked.checked_sub(u128::from(FIRST_BLOCK));
                 // Older blocks are of long ago.
                 let time = index.map_or(1, |it| self.blocks[usize::try_from(it).unwrap()]);
-                json!({ "number": params[0], "timestamp": quantity(time.into()) })
+                json!({ "number": quantity(asked), "timestamp": quantity(time.into()) })
             }
             _ => return Err((-32_601, format!("the method {method} does not exist"))),
         })

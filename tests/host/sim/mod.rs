@@ -570,13 +570,18 @@ impl Payment {
     /// The same to another account.
     pub fn to(to: Address, payer_number: u8, number: u8, valid_for: u64) -> Self {
         let start = time::START_MS / 1_000;
+        Self::within(to, payer_number, number, (start - 600, start + valid_for))
+    }
+
+    /// One that is valid between two times, in Unix seconds.
+    pub fn within(to: Address, payer_number: u8, number: u8, valid: (u64, u64)) -> Self {
         let key = payer(payer_number);
         let authorization = Authorization {
             from: key.address(),
             to,
             value: AtomicAmount(AMOUNT).into(),
-            valid_after: (start - 600).into(),
-            valid_before: (start + valid_for).into(),
+            valid_after: valid.0.into(),
+            valid_before: valid.1.into(),
             nonce: [number; 32],
         };
         let hash = eip712::transfer_with_authorization_hash(&authorization);

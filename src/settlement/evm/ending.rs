@@ -1,0 +1,164 @@
+//! What became of the payments in a transaction that has ended.
+
+use super::EvmLane;
+use super::evidence::{Confirmed, UsedBy, authorization_state, find_earlier_use, find_use};
+use crate::encoding::encode_hex;
+use crate::evm::{self, Receipt};
+use crate::exact::VerifiedPayment;
+use crate::protocol::Reason;
+use crate::settlement::shared::Fate;
+use crate::settlement::{Host, JournalEntry, StoreError};
+use crate::time::UnixSeconds;
+
+/// For how long after its end an authorization that somebody used is looked
+/// for, in seconds.
+pub(super) const UNCLEAR_SECONDS: u64 = 600;
+
+/// How long after it was sent a payment counts as ended for that, in seconds,
+/// where its own end is later.
+const LONGEST_SEARCH: u64 = 3_600;
+
+impl<H: Host> EvmLane<H> {
+    /// Writes down what became of an entry's payments, by its own receipt or,
+    /// where that did not make them, by somebody else's.
+    ///
+    /// # Errors
+    /// Of some that is not certain: the entry stays in the journal with them,
+    /// and the others are settled all the same.
+    pub(super) async fn close(
+        &self,
+        entry: &JournalEntry,
+        mined: Option<(&Confirmed, u128)>,
+    ) -> Result<(), StoreError> {
+        let orders = self.shared.orders_of(&entry.payments)?;
+        let payments: Vec<_> =
+            orders.iter().filter_map(|(id, order)| Some((id, evm_payment(order)?))).collect();
+        let verified: Vec<_> = payments.iter().map(|(_, payment)| *payment).collect();
+        let fates = match mined {
+            // One log is good for one payment: what was read is not read again
+            // for those that are left.
+            Some((receipt, _)) if !entry.judged => receipt.fates(&verified),
+            _ => verified.iter().map(|_| None).collect(),
+        };
+        let landed = mined.map(|(receipt, _)| receipt.receipt());
+        let paid: Vec<_> = fates.iter().map(Option::is_some).collect();
+        let left_behind = self.left_behind(entry, landed, &verified, &paid).await;
+        let (mut known, mut unclear, mut problem) = (vec![], vec![], None);
+        for (((id, payment), fate), left_behind) in payments.into_iter().zip(fates).zip(left_behind)
+        {
+            let fate = match fate {
+                Some(fate) => Ok(fate),
+                None if left_behind => Ok(Fate::LeftBehind),
+                // The preview saw the authorization unused.
+                None => self.fate_without_us(entry, id, payment, landed).await,
+            };
+            match fate {
+                Ok(fate) => known.push((id.clone(), fate)),
+                Err(error) => {
+                    unclear.push(id.clone());
+                    problem = Some(error);
+                }
+            }
+        }
+        // Fees and fates are written without an await in between: together.
+        if let Some((_, cost)) = mined.filter(|_| !entry.judged) {
+            // No transaction costs more than it offers, whatever a node says.
+            let most = entry.fees.map_or(u128::MAX, |fees| fees.worst_cost(entry.gas));
+            self.shared.note_spent(cost.min(most), entry)?;
+        }
+        let Some(problem) = problem else { return self.shared.close(entry, &known) };
+        let judged = entry.judged || mined.is_some();
+        let left = JournalEntry { payments: unclear, judged, ..entry.clone() };
+        self.shared.close_some(&left, &known)?;
+        Err(problem)
+    }
+
+    /// What became of a payment that our transaction did not make. `landed` is
+    /// the version of it that is in a block.
+    ///
+    /// # Errors
+    /// That is not certain.
+    async fn fate_without_us(
+        &self,
+        entry: &JournalEntry,
+        id: &str,
+        payment: &evm::VerifiedPayment,
+        landed: Option<&Receipt>,
+    ) -> Result<Fate, StoreError> {
+        let Some(fate) = self.paid_by_another(entry, payment).await? else {
+            // A nonce that was lost to another transaction is our fault, and so
+            // is an empty one in place of a payment.
+            let is_empty = |it: &Receipt| entry.empty.contains(&encode_hex(&it.transaction_hash));
+            self.note_lone_failure(entry, landed.filter(|it| !is_empty(it)), payment);
+            return Ok(Fate::NotPaid(Reason::InvalidTransactionState));
+        };
+        if let Fate::Paid { transaction, .. } = &fate
+            && !entry.has_version(transaction)
+            && self.shared.is_on_account(id)?
+        {
+            // Who settles for many sellers can't know what else was sold for
+            // it: another facilitator's success must not become one here.
+            self.log(&format!("{id} was settled by another: {transaction}"));
+            return Ok(Fate::NotPaid(Reason::DuplicateSettlement));
+        }
+        Ok(fate)
+    }
+
+    /// The fate of a payment that a transaction made after ours had been
+    /// written down, be it another version of ours or somebody else's; `None`
+    /// if its authorization paid nobody, or for something else, or was not
+    /// used.
+    ///
+    /// # Errors
+    /// That is not certain: a node did not answer, or says that the
+    /// authorization is used and can't tell by whom. A node that is behind may
+    /// know later, so the journal keeps the entry.
+    async fn paid_by_another(
+        &self,
+        entry: &JournalEntry,
+        payment: &evm::VerifiedPayment,
+    ) -> Result<Option<Fate>, StoreError> {
+        let (nodes, quorum) = (&self.nodes, self.limits.quorum_above);
+        let now = self.shared.host.now();
+        let unclear = |what: &str| StoreError(format!("{}: {what}", entry.transaction));
+        let found = find_use(nodes, payment, entry.seen_block.saturating_add(1), quorum).await;
+        if let Some(found) = found.map_err(|error| unclear(&error.to_string()))? {
+            return Ok(self.fate_by(entry, found));
+        }
+        match authorization_state(nodes, self.key.address(), payment, quorum).await {
+            Some(false) => return Ok(None),
+            Some(true) => {}
+            None => {
+                return Err(unclear("the token does not say whether the authorization is used"));
+            }
+        }
+        // The number of the block that the preview saw was a node's word.
+        let found = find_earlier_use(nodes, payment, quorum).await;
+        match found.map_err(|error| unclear(&error.to_string()))? {
+            Some(found) => Ok(self.fate_by(entry, found)),
+            // Canceled, or used by another purchase: it stays what it is.
+            None if now > ended_at(entry, payment).plus(UNCLEAR_SECONDS) => Ok(None),
+            None => Err(unclear("the authorization is used, and by whom is not known yet")),
+        }
+    }
+
+    fn fate_by(&self, entry: &JournalEntry, found: UsedBy) -> Option<Fate> {
+        match found.fate_by(entry) {
+            Ok(fate) => fate,
+            Err(found) => found.fate_since(entry.written_at, &self.relayers),
+        }
+    }
+}
+
+/// When a payment's time is over, or that of everybody's patience: it may
+/// itself have no end.
+pub(super) fn ended_at(entry: &JournalEntry, payment: &evm::VerifiedPayment) -> UnixSeconds {
+    payment.expires_at().min(entry.written_at.plus(LONGEST_SEARCH))
+}
+
+pub(super) fn evm_payment(order: &VerifiedPayment) -> Option<&evm::VerifiedPayment> {
+    match order {
+        VerifiedPayment::Evm(payment) => Some(payment),
+        VerifiedPayment::Solana(_) => None,
+    }
+}

@@ -1,0 +1,228 @@
+//! What counts as proof that a payment was made, and for which purchase.
+//!
+//! Nodes are asked, and one of them may lie or be behind. Above the seller's
+//! `quorum_above` nothing here is believed that two of them don't say.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::amount::AtomicAmount;
+use crate::encoding::encode_hex;
+use crate::evm::{self, Address, BlockTag, Receipt, json_rpc};
+use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
+use crate::settlement::JournalEntry;
+use crate::settlement::shared::Fate;
+use crate::time::UnixSeconds;
+
+/// How far back a use is looked for that is not where it should be, in blocks.
+const LOOK_BACK_BLOCKS: u64 = 500;
+
+/// Whether one of these payments is worth more than one node's word.
+pub(in crate::settlement) fn needs_quorum(
+    payments: &[&evm::VerifiedPayment],
+    quorum_above: Option<AtomicAmount>,
+) -> bool {
+    quorum_above.is_some_and(|limit| payments.iter().any(|payment| payment.value() > limit))
+}
+
+/// A transaction that is in a block, by as many nodes as its payments are
+/// worth. [`confirm`] and [`find_use`] are the only makers, and only from it
+/// comes a [`Fate::Paid`].
+pub(in crate::settlement) struct Confirmed(Receipt);
+
+impl Confirmed {
+    /// The hash of the transaction.
+    pub fn hash(&self) -> String {
+        encode_hex(&self.0.transaction_hash)
+    }
+
+    /// Its receipt.
+    pub fn receipt(&self) -> &Receipt {
+        &self.0
+    }
+
+    /// What became of the payments of our own transaction; `None` for one that
+    /// it did not make.
+    pub fn fates(&self, payments: &[&evm::VerifiedPayment]) -> Vec<Option<Fate>> {
+        let paid = evm::paid(&self.0, payments);
+        payments.iter().zip(paid).map(|(it, paid)| paid.then(|| self.paid(it))).collect()
+    }
+
+    fn paid(&self, payment: &evm::VerifiedPayment) -> Fate {
+        let transaction = self.hash();
+        Fate::Paid { payer: payment.payer(), amount: payment.value(), transaction }
+    }
+}
+
+/// Believes a receipt of our own transaction, if as many nodes as its payments
+/// are worth give the same one.
+pub(in crate::settlement) async fn confirm<T: Transport>(
+    nodes: &Nodes<T>,
+    receipt: &Receipt,
+    payments: &[&evm::VerifiedPayment],
+    quorum_above: Option<AtomicAmount>,
+) -> Option<Confirmed> {
+    if !needs_quorum(payments, quorum_above) {
+        return Some(Confirmed(receipt.clone()));
+    }
+    let hash = encode_hex(&receipt.transaction_hash);
+    let call = receipt_call(&hash);
+    ask_agreed(nodes, &call, true, |it| read_receipt(it, &hash)).await.map(Confirmed)
+}
+
+/// The transaction that used or canceled a payment's authorization.
+pub(in crate::settlement) struct UsedBy {
+    /// The transaction.
+    pub by: Confirmed,
+    /// The time of its block.
+    time: UnixSeconds,
+    /// Who sent it.
+    sender: Option<Address>,
+    /// The payment, if it paid the seller what the payment says.
+    fate: Option<Fate>,
+}
+
+impl UsedBy {
+    /// The payment's fate, if this was for a purchase that was written down at
+    /// that time, by a transaction that none of `relayers` sent. `None` if it
+    /// was for another purchase, or paid nobody.
+    ///
+    /// What was used before we wrote anything down was not for us: another
+    /// gate of the same seller may have sold for it. Both times are whole
+    /// seconds, rounded down, so a block of the same second counts.
+    pub fn fate_since(self, written_at: UnixSeconds, relayers: &[Address]) -> Option<Fate> {
+        let is_ours = self.sender.is_some_and(|sender| relayers.contains(&sender));
+        self.fate.filter(|_| !is_ours && self.time >= written_at)
+    }
+
+    /// The payment's fate, if this is a version of our own transaction;
+    /// else this.
+    pub fn fate_by(self, entry: &JournalEntry) -> Result<Option<Fate>, Self> {
+        if entry.has_version(&self.by.hash()) { Ok(self.fate) } else { Err(self) }
+    }
+}
+
+/// The nodes did not answer, or don't agree.
+#[derive(Debug)]
+pub(in crate::settlement) struct Unknown;
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the nodes don't say who used the authorization, or don't agree")
+    }
+}
+
+/// Who used or canceled a payment's authorization from a block on; `None` if
+/// nobody did.
+///
+/// # Errors
+/// The nodes did not answer, or don't agree.
+pub(in crate::settlement) async fn find_use<T: Transport>(
+    nodes: &Nodes<T>,
+    payment: &evm::VerifiedPayment,
+    from_block: u64,
+    quorum_above: Option<AtomicAmount>,
+) -> Result<Option<UsedBy>, Unknown> {
+    let quorum = needs_quorum(&[payment], quorum_above);
+    let call = Call::new("eth_getLogs", json_rpc::authorization_logs_params(payment, from_block));
+    let read_log = |logs: &Value| match logs.as_array()?.first() {
+        None => Some(None),
+        Some(log) => Some(Some(log.get("transactionHash")?.as_str()?.to_owned())),
+    };
+    let Some(hash) = ask_agreed(nodes, &call, quorum, read_log).await.ok_or(Unknown)? else {
+        return Ok(None);
+    };
+    let read = |result: &Value| {
+        let sender = result.get("from").and_then(|from| from.as_str()?.parse().ok());
+        Some((read_receipt(result, &hash)?, sender))
+    };
+    let receipt = ask_agreed(nodes, &receipt_call(&hash), quorum, read).await;
+    let (receipt, sender): (_, Option<Address>) = receipt.ok_or(Unknown)?;
+    let number = json_rpc::quantity(receipt.block_number.into());
+    let call = Call::new("eth_getBlockByNumber", json!([number, false]));
+    let read = |block: &Value| json_rpc::parse_u64(block.get("timestamp")?);
+    let time = UnixSeconds(ask_agreed(nodes, &call, quorum, read).await.ok_or(Unknown)?);
+    let pays = evm::authorization_transferred(&receipt, payment);
+    let by = Confirmed(receipt);
+    let fate = pays.then(|| by.paid(payment));
+    Ok(Some(UsedBy { by, time, sender, fate }))
+}
+
+/// The same for a use that must be there and was not found where it should be:
+/// further back from the latest block.
+///
+/// # Errors
+/// The nodes did not answer, or don't agree.
+pub(in crate::settlement) async fn find_earlier_use<T: Transport>(
+    nodes: &Nodes<T>,
+    payment: &evm::VerifiedPayment,
+    quorum_above: Option<AtomicAmount>,
+) -> Result<Option<UsedBy>, Unknown> {
+    let latest = Call::new("eth_blockNumber", json!([]));
+    let latest = ask_agreed(nodes, &latest, false, json_rpc::parse_u64).await.ok_or(Unknown)?;
+    find_use(nodes, payment, latest.saturating_sub(LOOK_BACK_BLOCKS), quorum_above).await
+}
+
+/// Whether a payment's authorization is used or canceled; `None` if the token
+/// does not say.
+///
+/// That it is unused ends a payment as unpaid, so every node is asked, and one
+/// that says otherwise is believed.
+pub(in crate::settlement) async fn authorization_state<T: Transport>(
+    nodes: &Nodes<T>,
+    from: Address,
+    payment: &evm::VerifiedPayment,
+    quorum_above: Option<AtomicAmount>,
+) -> Option<bool> {
+    let answers = nodes.ask_each(&authorization_call(from, payment)).await;
+    let read = answers.iter().filter_map(|reply| {
+        evm::abi::decode_bool(&json_rpc::parse_data(reply.as_ref().ok()?, 32)?)
+    });
+    let states: Vec<bool> = read.collect();
+    let enough = if needs_quorum(&[payment], quorum_above) { 2 } else { 1 };
+    if states.len() < enough { None } else { Some(states.contains(&true)) }
+}
+
+/// Asks whether a payment's authorization is used or canceled.
+pub(in crate::settlement) fn authorization_call(
+    from: Address,
+    payment: &evm::VerifiedPayment,
+) -> Call {
+    let data = evm::abi::authorization_state(payment.from(), payment.nonce());
+    let call = evm::Call { to: payment.asset(), data };
+    Call::new("eth_call", json_rpc::call_params(from, &call, BlockTag::Latest))
+}
+
+/// What one node says, or what two say where there must be a quorum.
+async fn ask_agreed<T: Transport, P: PartialEq>(
+    nodes: &Nodes<T>,
+    call: &Call,
+    quorum: bool,
+    read: impl Fn(&Value) -> Option<P>,
+) -> Option<P> {
+    if !quorum {
+        return read(&nodes.ask_again(call, READ_TIMEOUT).await.ok()?.ok()?);
+    }
+    let mut said: Vec<P> = vec![];
+    for answer in nodes.ask_each(call).await {
+        let Some(answer) = answer.ok().and_then(|answer| read(&answer)) else { continue };
+        if said.contains(&answer) {
+            return Some(answer);
+        }
+        said.push(answer);
+    }
+    None
+}
+
+pub(super) fn receipt_call(hash: &str) -> Call {
+    Call::new("eth_getTransactionReceipt", json!([hash]))
+}
+
+/// The receipt of this transaction, and no other's. What it paid for gas not
+/// all nodes say.
+fn read_receipt(result: &Value, hash: &str) -> Option<Receipt> {
+    let receipt = Receipt::from_json(result)?;
+    let is_its = encode_hex(&receipt.transaction_hash) == hash;
+    is_its.then_some(Receipt { effective_gas_price: 0, ..receipt })
+}

@@ -1,0 +1,192 @@
+//! The relayer's nonces: which comes next, what takes the place of a
+//! transaction, and what fills a gap.
+
+use std::rc::Rc;
+
+use super::ending::evm_payment;
+use super::{EvmLane, IN_AIR_MAX};
+use crate::encoding::encode_hex;
+use crate::evm::{Call as EvmCall, Fees, SignedTransaction, Transaction};
+use crate::protocol::Reason;
+use crate::settlement::shared::{Fate, WAKE_SECONDS};
+use crate::settlement::{Host, JournalEntry, Store};
+
+/// How often a transaction is replaced at most, and how many times the usual
+/// tip is as much as makes sense.
+const REPLACEMENTS_MAX: usize = 12;
+const ENOUGH_TIMES_THE_TIP: u128 = 4;
+
+/// How many nonces may lie between what a node calls mined and what we sign
+/// next, besides our own that are in the air: as many as we fill.
+///
+/// Too few, and behind a node that is late with its blocks we use a nonce
+/// twice. Too many, and a node's lie costs that many empty transactions.
+const GAP_MAX: u64 = 16;
+
+/// By how much a `pending` nonce may exceed what we know of: another tool may
+/// use the relayer's key.
+const FOREIGN_MAX: u64 = 2;
+
+/// After how many seconds the nonces that a transaction waits for are filled.
+const GAP_SECONDS: u64 = 20;
+
+/// The gas of an empty transaction.
+const EMPTY_GAS: u64 = 21_000;
+
+impl<H: Host> EvmLane<H> {
+    /// The nonce that comes next, where a node calls `latest` transactions
+    /// mined and `pending` mined or waiting.
+    ///
+    /// A node may say anything. What we believe leaves a gap that is small
+    /// enough to be filled ([`Self::fill_gap`]), and what is further off than
+    /// that was believed by mistake, and holds nobody up.
+    pub(super) fn next_nonce(&self, latest: u64, pending: u64) -> u64 {
+        let near = latest..latest.saturating_add(GAP_MAX + 2 * IN_AIR_MAX as u64);
+        let in_air = self.in_air.borrow();
+        let own = || in_air.values().map(|flight| flight.nonce).filter(|it| near.contains(it));
+        let known = own().max().map_or(latest, |nonce| nonce + 1);
+        let count = own().count() as u64;
+        let at_most = |nonce: u64, margin| nonce <= latest.saturating_add(count + margin);
+        let signed = self.next_nonce.get().filter(|it| at_most(*it, GAP_MAX));
+        let pending = Some(pending).filter(|it| at_most(*it, FOREIGN_MAX));
+        known.max(signed.unwrap_or(0)).max(pending.unwrap_or(0))
+    }
+
+    /// Sends empty transactions at the nonces that this one waits for and that
+    /// none of ours has: a node named one that was too high, or has lost what
+    /// another tool sent.
+    pub(super) fn fill_gap(self: &Rc<Self>, entry: &JournalEntry, mined: u64, market: Fees) {
+        let waits = self.shared.host.now().since(entry.written_at);
+        if waits < GAP_SECONDS || self.is_parked(entry.bound, mined) {
+            return;
+        }
+        for nonce in mined..entry.bound {
+            if !self.in_air.borrow().values().any(|flight| flight.nonce == nonce)
+                && !self.fill(nonce, market)
+            {
+                return;
+            }
+        }
+    }
+
+    /// Whether a nonce is so far ahead of what is mined that it was a node's
+    /// mistake: nothing waits for it, and what it carries can't land in time.
+    pub(super) fn is_parked(&self, nonce: u64, mined: u64) -> bool {
+        nonce >= mined.saturating_add(GAP_MAX + 2 * IN_AIR_MAX as u64)
+    }
+
+    fn fill(self: &Rc<Self>, nonce: u64, fees: Fees) -> bool {
+        let Some(signed) = self.sign_empty(nonce, fees) else { return false };
+        let id = encode_hex(&signed.hash);
+        let entry = JournalEntry {
+            id: id.clone(),
+            transaction: id.clone(),
+            former: vec![],
+            raw: encode_hex(&signed.raw),
+            bound: nonce,
+            payments: vec![],
+            written_at: self.shared.host.now(),
+            fees: Some(fees),
+            gas: EMPTY_GAS,
+            seen_block: 0,
+            judged: false,
+            empty: vec![id],
+        };
+        if let Err(error) = self.shared.store.submit(&entry, &[]) {
+            self.log(&error.to_string());
+            return false;
+        }
+        self.log(&format!("nonce {nonce} is filled with an empty transaction"));
+        self.shared.host.wake_in(WAKE_SECONDS);
+        self.take_off(entry, vec![], false);
+        true
+    }
+
+    fn sign_empty(&self, nonce: u64, fees: Fees) -> Option<SignedTransaction> {
+        let key = self.key.key()?;
+        let call = EvmCall { to: self.key.address(), data: vec![] };
+        Some(Transaction::new(self.chain_id, nonce, fees, EMPTY_GAS, call).sign(key))
+    }
+
+    /// A transaction that no node will have: its payments are free again, and
+    /// its nonce is the next one again. Where later nonces wait for it, an
+    /// empty transaction takes its place, and whichever of the two lands
+    /// decides; then this returns true.
+    pub(super) fn take_back(&self, entry: &mut JournalEntry) -> bool {
+        if let Some(fees) = entry.fees
+            && self.in_air.borrow().values().any(|flight| flight.nonce > entry.bound)
+        {
+            return self.replace_by(entry, None, fees);
+        }
+        let fates: Vec<_> = entry
+            .payments
+            .iter()
+            .map(|id| (id.clone(), Fate::NotPaid(Reason::UnexpectedSettleError)))
+            .collect();
+        match self.shared.close(entry, &fates) {
+            Ok(()) => self.next_nonce.set(Some(entry.bound)),
+            Err(error) => self.log(&error.to_string()),
+        }
+        false
+    }
+
+    /// Signs the same calls again, at the same nonce, for more money, and
+    /// writes that down. What can't land any more gives way to an empty
+    /// transaction, which is all that its nonce needs.
+    pub(super) fn replace(&self, entry: &mut JournalEntry, market: Fees) -> bool {
+        let Some(fees) = entry.fees else { return false };
+        // A chain that stands still takes no transaction, however much it pays.
+        let pays_enough = fees.max_fee_per_gas >= market.max_fee_per_gas
+            && fees.max_priority_fee_per_gas
+                >= market.max_priority_fee_per_gas.saturating_mul(ENOUGH_TIMES_THE_TIP);
+        if pays_enough || entry.former.len() >= REPLACEMENTS_MAX {
+            return false;
+        }
+        let fees = fees.bumped().at_least(market);
+        let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
+        let payments: Vec<_> = orders.iter().filter_map(|(_, order)| evm_payment(order)).collect();
+        let now = self.shared.host.now();
+        let is_alive = payments.iter().any(|payment| payment.expires_at() > now);
+        self.replace_by(entry, super::calls_of(&payments).filter(|_| is_alive), fees)
+    }
+
+    /// Signs another call, or none, at a transaction's nonce, and writes that
+    /// down.
+    fn replace_by(&self, entry: &mut JournalEntry, call: Option<EvmCall>, fees: Fees) -> bool {
+        // An empty transaction must go out whatever the budget says: the nonces
+        // behind it wait.
+        let is_empty = call.is_none();
+        let gas = if is_empty { EMPTY_GAS } else { entry.gas };
+        if !is_empty && self.is_over_budget(fees.worst_cost(gas)) {
+            return false;
+        }
+        let signed = match (call, self.key.key()) {
+            (_, None) => None,
+            (None, _) => self.sign_empty(entry.bound, fees),
+            (Some(call), Some(key)) => {
+                Some(Transaction::new(self.chain_id, entry.bound, fees, gas, call).sign(key))
+            }
+        };
+        let Some(signed) = signed else { return false };
+        let mut replaced = entry.clone();
+        replaced.former.push(entry.transaction.clone());
+        replaced.transaction = encode_hex(&signed.hash);
+        replaced.raw = encode_hex(&signed.raw);
+        replaced.fees = Some(fees);
+        if is_empty {
+            replaced.empty.push(replaced.transaction.clone());
+        }
+        if let Err(error) = self.shared.store.submit(&replaced, &[]) {
+            self.log(&error.to_string());
+            return false;
+        }
+        self.log(&format!("{} replaces {}", replaced.transaction, entry.transaction));
+        let worst_cost = fees.worst_cost(gas);
+        self.shared.hold_again(&replaced, worst_cost);
+        if let Some(flight) = self.in_air.borrow_mut().get_mut(&entry.id) {
+            flight.worst_cost = worst_cost;
+        }
+        *entry = replaced;
+        true
+    }
+}
