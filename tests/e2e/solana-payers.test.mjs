@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { solanaAccount } from '../../dev/accounts.mjs';
-import { ataOf, LIGHTHOUSE_PROGRAM, mintToken, TOKEN_2022_MINT } from '../../dev/solana/setup.mjs';
+import { ataOf, LIGHTHOUSE_PROGRAM, mintToken, TOKEN_2022_MINT, TOKEN_PROGRAM } from '../../dev/solana/setup.mjs';
 import { startWorld } from '../../dev/world.mjs';
 import { assertPaid, computeLimit, computePrice, ledger, offerOf, PAGE, PAGE_PRICE, payment, paymentHeader, ROLE, send, SOLANA_NETWORK, solanaPayload, transfersIn, USDC_MINT } from './support.mjs';
 
@@ -65,12 +65,12 @@ test('one payer with money for ten who signs forty makes no transaction fail', a
 });
 
 describe('a seller who can’t be paid', () => {
-  const refused = async (network, expected) => {
+  const refused = async (network, expected, changes = {}) => {
     const worker = await world.startWorker({ vars: { NETWORKS: { [SOLANA_NETWORK]: { rpc: [world.solana.url], ...network } } } });
     const url = `${worker.url}${PAGE}`;
     const before = world.solana.chain.landed.size;
     for (let i = 0; i < 2; i += 1) {
-      const answer = await send(url, await payment(world, url, { network: SOLANA_NETWORK }));
+      const answer = await send(url, await payment(world, url, { network: SOLANA_NETWORK, ...changes }));
       assert.equal(answer.status, 503, answer.text);
     }
     assert.equal(world.solana.chain.landed.size, before);
@@ -94,6 +94,9 @@ describe('a seller who can’t be paid', () => {
   test('has a token of Token-2022 and does not say so', async () => {
     const { address } = world.accounts.solana.seller;
     const network = { pay_to: address, asset: TOKEN_2022_MINT, name: 'Other', decimals: 6 };
-    await refused(network, `NETWORKS."${SOLANA_NETWORK}".token_program: the token ${TOKEN_2022_MINT} belongs to Token-2022`);
+    // As a client builds it that believes the offer.
+    const [source, destination] = await Promise.all([world.accounts.solana.buyers[0].address, address].map((owner) => ataOf(owner, TOKEN_2022_MINT, TOKEN_PROGRAM)));
+    const expected = `NETWORKS."${SOLANA_NETWORK}".token_program: the token ${TOKEN_2022_MINT} belongs to Token-2022`;
+    await refused(network, expected, { transfer: { source, destination } });
   });
 });
