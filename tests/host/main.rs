@@ -28,6 +28,7 @@ mod remote_support;
 mod settlement_charge;
 mod settlement_interleavings;
 mod settlement_late;
+mod settlement_lies;
 mod settlement_remote;
 mod settlement_remote_solana;
 mod settlement_scenarios;

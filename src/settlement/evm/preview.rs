@@ -108,7 +108,7 @@ impl<H: Host> EvmLane<H> {
             self.shared.note_balance(balance, self.limits.low_balance);
         }
         let (pending, latest) =
-            quantity(pending).zip(quantity(latest)).ok_or("no nonce from the node")?;
+            nonce(pending).zip(nonce(latest)).ok_or("no nonce from the node")?;
         self.next_nonce.set(Some(self.next_nonce(latest, pending)));
         let is_refused =
             |reply: &Reply| matches!(reply, Err(error) if error.code == INVALID_PARAMS);
@@ -277,6 +277,11 @@ fn block_time(reply: &Reply) -> Option<UnixSeconds> {
 
 pub(super) fn quantity(reply: &Reply) -> Option<u64> {
     json_rpc::parse_u64(reply.as_ref().ok()?)
+}
+
+/// A nonce that an account can have reached.
+fn nonce(reply: &Reply) -> Option<u64> {
+    quantity(reply).filter(|nonce| *nonce < 1 << 48)
 }
 
 fn amount(reply: &Reply) -> Option<u128> {
