@@ -73,14 +73,16 @@ async function engineNamed(engine) {
 
 /** The Worker's options in this world: whatever `changes` names wins. */
 function workerOptions({ evm, solana }, { evm: { seller, relayers }, solana: { seller: solanaSellerAccount, feePayers } }, changes) {
+  // Base Sepolia, unless anvil plays another chain.
+  const evmNetwork = `eip155:${evm.chainId}`;
   const vars = {
     NETWORKS: {
-      [EVM_NETWORK]: { rpc: [evm.url], pay_to: seller.address },
+      [evmNetwork]: { rpc: [evm.url], pay_to: seller.address },
       [SOLANA_NETWORK]: { rpc: [solana.url], pay_to: solanaSellerAccount.address },
     },
     ...changes.vars,
   };
-  const local = { [EVM_NETWORK]: [evm.url], [SOLANA_NETWORK]: [solana.url] };
+  const local = { [evmNetwork]: [evm.url], [SOLANA_NETWORK]: [solana.url] };
   // Of the local nodes, those of the networks that are configured, and not somebody else's task.
   const own = ([network]) => network in vars.NETWORKS && !vars.NETWORKS[network].facilitator;
   const urls = Object.fromEntries(Object.entries(local).filter(own));

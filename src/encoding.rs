@@ -4,7 +4,16 @@
 //! both mean, an attacker can use to look like two.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+
+/// The standard alphabet, with padding or without: clients do either, and
+/// nothing is told apart by the text.
+const UNPADDED_TOO: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Why a text is not the bytes it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,13 +87,13 @@ pub fn encode_base58(bytes: &[u8]) -> String {
     bs58::encode(bytes).into_string()
 }
 
-/// Reads padded, canonical base64 of the standard alphabet, at most `max`
-/// bytes when decoded.
+/// Reads base64 of the standard alphabet, padded or not, at most `max` bytes
+/// when decoded.
 pub fn decode_base64(text: &str, max: usize) -> Result<Vec<u8>, EncodingError> {
     if text.len() > max.div_ceil(3).saturating_mul(4) {
         return Err(EncodingError::Length);
     }
-    let bytes = STANDARD.decode(text).map_err(|_| EncodingError::Malformed)?;
+    let bytes = UNPADDED_TOO.decode(text).map_err(|_| EncodingError::Malformed)?;
     if bytes.len() > max { Err(EncodingError::Length) } else { Ok(bytes) }
 }
 
@@ -115,7 +124,9 @@ mod tests {
     #[test]
     fn base64_is_canonical_and_bounded() {
         assert_eq!(decode_base64("AQI=", 2), Ok(vec![1, 2]));
-        for wrong in ["AQI", "AQJ=", "AQ-_", " AQI=", "AQI=\n", "AQI=="] {
+        assert_eq!(decode_base64("AQI", 2), Ok(vec![1, 2]));
+        assert_eq!(decode_base64("AQ", 2), Ok(vec![1]));
+        for wrong in ["A", "AQJ=", "AQJ", "AQ-_", " AQI=", "AQI=\n", "AQI=="] {
             assert_eq!(decode_base64(wrong, 9), Err(EncodingError::Malformed), "{wrong:?}");
         }
         assert_eq!(decode_base64("AQID", 2), Err(EncodingError::Length));

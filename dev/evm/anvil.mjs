@@ -29,6 +29,7 @@ const TRANSFER = parseAbiItem('event Transfer(address indexed from, address inde
  *
  * @param {object} [options]
  * @param {number} [options.chainId] decimal chain id
+ * @param {{ address?: string, name?: string }} [options.token] where USDC is on that chain, and its EIP-712 name
  * @param {number | 'manual'} [options.blockTime] seconds between blocks; 'manual': only `client.mine` makes
  *   one; without it every transaction gets a block at once, and the clock an empty one every other second
  * @param {number} [options.port]
@@ -50,8 +51,9 @@ const TRANSFER = parseAbiItem('event Transfer(address indexed from, address inde
  * @property {(filter?: { from?: string, to?: string }) => Promise<any[]>} transferLogs Transfer events since the start
  * @property {(address: string, amount?: bigint) => Promise<void>} fund sets an account's ether, in wei
  */
-export async function startAnvil({ chainId = 84532, blockTime, port = 0, args = [] } = {}) {
-  const { abi, runtimeCode } = compileTestUsdc();
+export async function startAnvil({ chainId = 84532, token = {}, blockTime, port = 0, args = [] } = {}) {
+  const { address: usdc = USDC_ADDRESS, name } = token;
+  const { abi, runtimeCode } = compileTestUsdc(name);
   const process = startProcess(anvilBinary(), [
     '--host', '127.0.0.1', '--port', String(port), '--chain-id', String(chainId),
     ...miningArguments(blockTime),
@@ -63,9 +65,9 @@ export async function startAnvil({ chainId = 84532, blockTime, port = 0, args = 
     const client = chainClient(url, chainId);
     // Calls at the genesis block see the time 1; from the first block on they see that block's.
     await client.mine({ blocks: 1 });
-    await client.setCode({ address: USDC_ADDRESS, bytecode: runtimeCode });
+    await client.setCode({ address: usdc, bytecode: runtimeCode });
     await client.setCode({ address: MULTICALL3_ADDRESS, bytecode: await multicall3Code(client) });
-    return { url, port: listening, chainId, pid: process.pid, client, abi, log: process.log, stop: process.stop, ...helpers(client) };
+    return { url, port: listening, chainId, pid: process.pid, client, abi, log: process.log, stop: process.stop, ...helpers(client, usdc) };
   } catch (error) {
     await process.kill();
     throw error;
@@ -95,16 +97,16 @@ export function usdcReader(client, address = USDC_ADDRESS) {
   };
 }
 
-function helpers(client) {
+function helpers(client, usdc) {
   return {
     async mintUsdc(to, amount) {
       // Written into storage: needs no block, so it works with any block time.
-      await addToStorage(client, balanceSlot(to), amount);
-      await addToStorage(client, TOTAL_SUPPLY_SLOT, amount);
+      await addToStorage(client, usdc, balanceSlot(to), amount);
+      await addToStorage(client, usdc, TOTAL_SUPPLY_SLOT, amount);
     },
-    ...usdcReader(client),
+    ...usdcReader(client, usdc),
     transferLogs: ({ from, to } = {}) =>
-      client.getLogs({ address: USDC_ADDRESS, event: TRANSFER, args: { from, to }, fromBlock: 0n, toBlock: 'latest', strict: true }),
+      client.getLogs({ address: usdc, event: TRANSFER, args: { from, to }, fromBlock: 0n, toBlock: 'latest', strict: true }),
     fund: (address, value = parseEther('100')) => client.setBalance({ address: getAddress(address), value }),
   };
 }
@@ -113,9 +115,9 @@ function balanceSlot(owner) {
   return keccak256(encodeAbiParameters([{ type: 'address' }, { type: 'uint256' }], [getAddress(owner), BALANCES_SLOT]));
 }
 
-async function addToStorage(client, index, amount) {
-  const before = BigInt((await client.getStorageAt({ address: USDC_ADDRESS, slot: index })) ?? 0);
-  await client.setStorageAt({ address: USDC_ADDRESS, index, value: numberToHex(before + amount, { size: 32 }) });
+async function addToStorage(client, usdc, index, amount) {
+  const before = BigInt((await client.getStorageAt({ address: usdc, slot: index })) ?? 0);
+  await client.setStorageAt({ address: usdc, index, value: numberToHex(before + amount, { size: 32 }) });
 }
 
 /** The native binary itself, not npm's wrapper script: its pid is anvil's pid. */

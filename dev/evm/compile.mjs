@@ -15,10 +15,11 @@ const SETTINGS = {
 /**
  * The test token.
  *
+ * @param {string} [name] its EIP-712 name: USDC is "USDC" on some networks and "USD Coin" on others
  * @returns {{ abi: any[], runtimeCode: `0x${string}` }} what `anvil_setCode` takes
  */
-export function compileTestUsdc() {
-  const source = readFileSync(SOURCE, 'utf8');
+export function compileTestUsdc(name = 'USDC') {
+  const source = readFileSync(SOURCE, 'utf8').replace('name = "USDC"', `name = "${name}"`);
   const key = createHash('sha256').update(source).update(JSON.stringify(SETTINGS)).digest('hex').slice(0, 16);
   const cached = devPath('solc', `TestUSDC-${key}.json`);
   if (existsSync(cached)) return JSON.parse(readFileSync(cached, 'utf8'));

@@ -8,6 +8,7 @@ mod facilitator;
 mod fields;
 mod listing;
 mod network;
+mod notes;
 mod pattern;
 mod read;
 mod read_route;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::amount::{AtomicAmount, InvalidPrice, Price};
 use crate::exact::Terms;
-use crate::protocol::requirements::{EXACT, PaymentRequirementsV1};
+use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, PaymentRequirementsV1, UPFRONT};
 use crate::protocol::{ChainId, PaymentRequirements};
 use crate::{evm, solana, time};
 
@@ -158,7 +158,14 @@ impl<'a> RouteEntry<'a> {
                 continue;
             };
             let words = (description.as_str(), mime_type.as_str());
-            offers.extend(offer(index, network, amount, words, &seller.fee_payers, faults));
+            let offer = offer(index, network, amount, words, &seller.fee_payers, faults);
+            offers.extend(offer.map(|mut offer| {
+                // v1 has no such member.
+                if settle == SettleWhen::Before {
+                    offer.v2.extra.insert(PAYMENT_FLOW.into(), json!(UPFRONT));
+                }
+                offer
+            }));
         }
         let mut route = Route {
             pattern,

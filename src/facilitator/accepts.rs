@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 
 use super::BadRequest;
 use super::fields::{Fields, read_body};
-use super::order::{number_of, read_timeout};
+use super::order::{is_token, number_of, read_timeout};
 use crate::config::{Account, Chain, Config, Network, PayTo};
 use crate::gate::Hints;
+use crate::protocol::json::whole_number;
 use crate::protocol::requirements::EXACT;
 use crate::protocol::{ChainId, Reason};
 use crate::solana::FeePayerKey;
@@ -30,7 +31,7 @@ impl AcceptsRequest {
     pub fn read(config: &Config, account: &Account, body: &[u8]) -> Result<Self, BadRequest> {
         let members = read_body(body)?;
         let body = Fields::new(String::new(), &members, Reason::InvalidPaymentRequirements);
-        let version = match body.get("x402Version").map(Value::as_u64) {
+        let version = match body.get("x402Version").map(whole_number) {
             Some(Some(version @ 1..=2)) => version,
             Some(_) => return Err(body.bad("x402Version", "must be 1 or 2")),
             None => return Err(body.bad("x402Version", "is needed")),
@@ -72,7 +73,7 @@ impl AcceptsRequest {
     /// The answer.
     pub fn answer(self, config: &Config, hints: &Hints) -> Value {
         let entries = self.entries.into_iter().filter_map(|(number, entry)| {
-            Some(completed(config, config.networks.get(number)?, entry, hints))
+            Some(completed(config, config.networks.get(number)?, entry, hints, self.version))
         });
         let accepts: Vec<Value> = entries.collect();
         if self.version == 1 {
@@ -101,20 +102,14 @@ fn read_rest(fields: &Fields<'_>, version: u64) -> Result<(), BadRequest> {
 /// Whether what an entry says of token and recipient can be had.
 fn is_served(network: &Network, account: &Account, entry: &Map<String, Value>) -> bool {
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
-    match &network.chain {
-        Chain::Evm { domain, .. } => {
-            let asset = text("asset").map(str::parse);
-            let pay_to = text("payTo").and_then(|text| text.parse().ok());
-            asset.is_none_or(|asset| asset == Ok(domain.verifying_contract))
-                && pay_to.is_some_and(|pay_to| account.may_pay(PayTo::Evm(pay_to)))
+    let pay_to = match &network.chain {
+        Chain::Evm { .. } => text("payTo").and_then(|text| Some(PayTo::Evm(text.parse().ok()?))),
+        Chain::Solana { .. } => {
+            text("payTo").and_then(|text| Some(PayTo::Solana(text.parse().ok()?)))
         }
-        Chain::Solana { mint, .. } => {
-            let asset = text("asset").map(str::parse);
-            let pay_to = text("payTo").and_then(|text| text.parse().ok());
-            asset.is_none_or(|asset| asset.is_ok_and(|asset: crate::solana::Pubkey| asset == *mint))
-                && pay_to.is_some_and(|pay_to| account.may_pay(PayTo::Solana(pay_to)))
-        }
-    }
+    };
+    text("asset").is_none_or(|asset| is_token(network, asset))
+        && pay_to.is_some_and(|pay_to| account.may_pay(pay_to))
 }
 
 /// An entry with what it left open. What is ours to say of token and fee payer
@@ -124,6 +119,7 @@ fn completed(
     network: &Network,
     mut entry: Map<String, Value>,
     hints: &Hints,
+    version: u64,
 ) -> Value {
     let (asset, extra) = match &network.chain {
         Chain::Evm { domain, .. } => (
@@ -148,9 +144,19 @@ fn completed(
             (mint.to_string(), extra)
         }
     };
-    entry.entry("asset").or_insert_with(|| json!(asset));
+    // A client looks for an address, and for a name that it knows.
+    let is_symbol = |asset: &Value| asset.as_str() == Some(&network.symbol);
+    if entry.get("asset").is_none_or(|it| it.is_null() || is_symbol(it)) {
+        entry.insert("asset".into(), json!(asset));
+    }
+    let named = entry.get("network").and_then(Value::as_str);
+    if named != network.v1_name && named.is_none_or(|named| !named.contains(':')) {
+        let caip2 = network.id.to_string();
+        let name = network.v1_name.filter(|_| version == 1);
+        entry.insert("network".into(), json!(name.unwrap_or(&caip2)));
+    }
     let timeout = entry.entry("maxTimeoutSeconds").or_insert(Value::Null);
-    if timeout.as_u64().unwrap_or(0) == 0 {
+    if whole_number(timeout).unwrap_or(0) == 0 {
         *timeout = json!(network.max_timeout_seconds);
     }
     let theirs = entry.entry("extra").or_insert_with(|| json!({}));

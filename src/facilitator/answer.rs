@@ -93,6 +93,26 @@ pub fn verified(verdict: Verdict, payer: Option<String>, now: UnixSeconds) -> An
     Answer::ok(Value::Object(body))
 }
 
+/// The same answer with the names that its members once had, for guides from
+/// that time. They are the ones that send a payment without requirements.
+pub fn with_older_names(endpoint: Endpoint, mut answer: Answer) -> Answer {
+    let Some(body) = answer.body.as_object_mut() else { return answer };
+    let said = |name: &str| body.get(name).filter(|it| *it != "").cloned().unwrap_or_default();
+    let older = match endpoint {
+        Endpoint::Verify => vec![("invalidReason", said("invalidReason"))],
+        Endpoint::Settle => vec![
+            ("txHash", said("transaction")),
+            ("networkId", said("network")),
+            ("error", said("errorReason")),
+        ],
+        _ => vec![],
+    };
+    for (name, value) in older {
+        body.entry(name).or_insert(value);
+    }
+    answer
+}
+
 /// What is said when an account, or a key, has spent what it may in a day.
 const LIMIT_REACHED: &str = "the day's limit on fees is reached; nothing was charged";
 

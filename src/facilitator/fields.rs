@@ -54,9 +54,9 @@ impl<'a> Fields<'a> {
         self.members.get(name).filter(|value| !value.is_null())
     }
 
-    /// Whether a member is written at all, be it as null.
+    /// Whether a member is there, and not null.
     pub fn has(&self, name: &str) -> bool {
-        self.members.contains_key(name)
+        self.get(name).is_some()
     }
 
     /// An amount in atomic units, above 0, that is needed.

@@ -8,15 +8,12 @@ use crate::config::{Account, Chain, Config, Network, PayTo};
 use crate::encoding::{decode_base64, encode_hex};
 use crate::evm::{self, keccak256};
 use crate::exact::{self, Terms, VerifiedPayment};
+use crate::protocol::json::whole_number;
 use crate::protocol::payment::MAX_PAYMENT_BYTES;
-use crate::protocol::requirements::EXACT;
+use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, UPFRONT};
 use crate::protocol::{Reason, Version};
 use crate::solana::{self, FeePayerKey};
 use crate::time::UnixSeconds;
-
-/// The longest time that a payment may take, in seconds: it must be remembered
-/// for as long, and may stay unclear for as long.
-const MAX_TIMEOUT_SECONDS: u64 = 3_600;
 
 /// A payment, and what a resource server wants for it.
 #[derive(Debug)]
@@ -31,6 +28,8 @@ pub struct Order {
     pub terms: Terms,
     /// The payment, for its scheme.
     pub payload: Box<RawValue>,
+    /// Whether the request was the payment itself, without requirements.
+    pub is_bare: bool,
     /// What the payment says it is.
     scheme: String,
     /// The network that the payment says it is on, if it is one of ours.
@@ -38,7 +37,9 @@ pub struct Order {
 }
 
 impl Order {
-    /// Reads the body of a request on an account.
+    /// Reads the body of a request on an account. Some guides send the payment
+    /// alone: then what it must be is what was signed, in the token and to an
+    /// address that the account may have.
     ///
     /// # Errors
     /// The first field that can't be read or that the account can't have.
@@ -46,14 +47,19 @@ impl Order {
     pub fn read(config: &Config, account: &Account, body: &[u8]) -> Result<Self, BadRequest> {
         let members = read_body(body)?;
         let body = Fields::new(String::new(), &members, Reason::InvalidPayload);
+        let is_bare = body.has("payload")
+            && !["paymentPayload", "paymentHeader", "paymentRequirements"]
+                .iter()
+                .any(|name| body.has(name));
         let from_header;
-        let payment =
-            if let Some(payment) = body.object("paymentPayload", Reason::InvalidPayload)? {
-                payment
-            } else {
-                from_header = read_header(&body)?;
-                Fields::new("paymentHeader".into(), &from_header, Reason::InvalidPayload)
-            };
+        let payment = if is_bare {
+            body.clone()
+        } else if let Some(payment) = body.object("paymentPayload", Reason::InvalidPayload)? {
+            payment
+        } else {
+            from_header = read_header(&body)?;
+            Fields::new("paymentHeader".into(), &from_header, Reason::InvalidPayload)
+        };
         let version = read_version(&body, &payment)?;
         let named = match version {
             Version::V1 => payment.clone(),
@@ -66,10 +72,14 @@ impl Order {
         };
         let payload =
             to_raw_value(payload).map_err(|_| payment.bad("payload", "must be an object"))?;
-        let wanted = body.needed("paymentRequirements", Reason::InvalidPaymentRequirements)?;
-        let requirements = Requirements::read(config, account, version, &wanted)?;
+        let requirements = if is_bare {
+            Requirements::read_bare(config, account, version, &payment, paid_on)?
+        } else {
+            let wanted = body.needed("paymentRequirements", Reason::InvalidPaymentRequirements)?;
+            Requirements::read(config, account, version, &wanted)?
+        };
         let Requirements { network, network_name, terms } = requirements;
-        Ok(Self { version, network, network_name, terms, payload, scheme, paid_on })
+        Ok(Self { version, network, network_name, terms, payload, is_bare, scheme, paid_on })
     }
 
     /// Checks all of the payment that can be checked without asking a chain. One
@@ -132,7 +142,7 @@ pub fn idempotency_key(header: Option<&str>) -> Result<Option<&str>, BadRequest>
 /// The version of a request: its own word, or that of the payment. They must
 /// not contradict each other.
 fn read_version(body: &Fields<'_>, payment: &Fields<'_>) -> Result<Version, BadRequest> {
-    let read = |fields: &Fields<'_>| match fields.get("x402Version").map(Value::as_u64) {
+    let read = |fields: &Fields<'_>| match fields.get("x402Version").map(whole_number) {
         None => Ok(None),
         Some(Some(1)) => Ok(Some(Version::V1)),
         Some(Some(2)) => Ok(Some(Version::V2)),
@@ -167,17 +177,25 @@ fn read_header(body: &Fields<'_>) -> Result<Map<String, Value>, BadRequest> {
 /// `maxTimeoutSeconds`, no less than `least`.
 pub(super) fn read_timeout(wanted: &Fields<'_>, least: u64) -> Result<u64, BadRequest> {
     let name = "maxTimeoutSeconds";
-    let timeout = wanted.get(name).and_then(Value::as_u64);
+    let timeout = wanted.get(name).and_then(whole_number);
     timeout
-        .filter(|seconds| (least..=MAX_TIMEOUT_SECONDS).contains(seconds))
-        .ok_or_else(|| wanted.bad(name, "must be a whole number of seconds, an hour at most"))
+        .filter(|seconds| *seconds >= least)
+        .ok_or_else(|| wanted.bad(name, "must be a whole number of seconds"))
 }
 
-/// The number of a network, by either of its names.
+/// The number of a network, by any of its names.
 pub(super) fn number_of(config: &Config, name: &str) -> Option<usize> {
-    let is_named =
-        |network: &Network| network.v1_name == Some(name) || network.id.to_string() == name;
-    config.networks.iter().position(is_named)
+    config.networks.iter().position(|network| network.id.is_called(name))
+}
+
+/// Whether a text means the token that is settled on a network: its address,
+/// or what people call it.
+pub(super) fn is_token(network: &Network, text: &str) -> bool {
+    text == network.symbol
+        || match &network.chain {
+            Chain::Evm { domain, .. } => text.parse() == Ok(domain.verifying_contract),
+            Chain::Solana { mint, .. } => text.parse().ok() == Some(*mint),
+        }
 }
 
 /// What a server wants for what it sells.
@@ -188,6 +206,43 @@ struct Requirements {
 }
 
 impl Requirements {
+    /// What a payment that comes without requirements must be: in v2 what it
+    /// says it accepted, in v1 what was signed.
+    fn read_bare(
+        config: &Config,
+        account: &Account,
+        version: Version,
+        payment: &Fields<'_>,
+        network: Option<usize>,
+    ) -> Result<Self, BadRequest> {
+        let reason = Reason::InvalidPaymentRequirements;
+        if version == Version::V2 {
+            return Self::read(config, account, version, &payment.needed("accepted", reason)?);
+        }
+        let mut signed = Map::new();
+        let mut copy = |name: &str, value: Option<&Value>| {
+            signed.insert(name.to_owned(), value.cloned().unwrap_or_default());
+        };
+        copy("scheme", payment.get("scheme"));
+        copy("network", payment.get("network"));
+        let network = network.and_then(|number| config.networks.get(number));
+        if let Some(Chain::Solana { .. }) = network.map(|network| &network.chain) {
+            return Err(payment.bad("paymentRequirements", "is needed on Solana"));
+        }
+        copy("asset", network.map(|network| Value::from(network.symbol.as_str())).as_ref());
+        copy("maxTimeoutSeconds", Some(&Value::from(1)));
+        let authorization =
+            payment.needed("payload", Reason::InvalidPayload)?.needed("authorization", reason)?;
+        copy("payTo", authorization.get("to"));
+        copy("maxAmountRequired", authorization.get("value"));
+        let wanted = Fields::new(String::new(), &signed, reason);
+        Self::read(config, account, version, &wanted).map_err(|bad| match bad.field.as_str() {
+            "payTo" => authorization.bad("to", bad.problem),
+            "maxAmountRequired" => authorization.bad("value", bad.problem),
+            _ => bad,
+        })
+    }
+
     fn read(
         config: &Config,
         account: &Account,
@@ -220,12 +275,15 @@ impl Requirements {
                     Reason::InvalidPaymentRequirements,
                 )
             });
+        if !is_token(network, wanted.text("asset")?) {
+            return Err(wanted.bad("asset", "is not the token that is settled here"));
+        }
+        let flow = extra.get(PAYMENT_FLOW);
+        if flow.is_some_and(|flow| flow != "authorization" && flow != UPFRONT) {
+            return Err(extra.bad(PAYMENT_FLOW, "must be \"authorization\" or \"upfront\""));
+        }
         let terms = match &network.chain {
             Chain::Evm { domain, .. } => {
-                let asset: Option<evm::Address> = wanted.text("asset")?.parse().ok();
-                if asset != Some(domain.verifying_contract) {
-                    return Err(wanted.bad("asset", "is not the token that is settled here"));
-                }
                 let pay_to = pay_to(account, wanted, PayTo::Evm)?;
                 agrees(&extra, "name", &domain.name)?;
                 agrees(&extra, "version", &domain.version)?;
@@ -233,9 +291,6 @@ impl Requirements {
                 Terms::Evm(evm::Terms::new(domain.clone(), pay_to, amount, timeout))
             }
             Chain::Solana { mint, token_program, .. } => {
-                if wanted.text("asset")?.parse().ok() != Some(*mint) {
-                    return Err(wanted.bad("asset", "is not the token that is settled here"));
-                }
                 let parts = solana::TermsParts {
                     mint: *mint,
                     token_program: *token_program,

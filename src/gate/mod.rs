@@ -1,5 +1,6 @@
 //! What to do with a request: decided from its head alone, before any IO.
 
+pub mod accept;
 pub mod challenge;
 pub mod cors;
 pub mod discovery;

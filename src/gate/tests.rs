@@ -179,7 +179,11 @@ fn receipts_are_exact() {
     ] {
         assert_eq!(serde_json::to_string(&receipt).unwrap(), expected);
         let header = crate::encoding::decode_base64(&receipt.to_header(), 4_096).unwrap();
-        assert_eq!(String::from_utf8(header).unwrap(), expected);
+        let mut in_header = expected.to_owned();
+        if receipt.success && receipt.network == "base" {
+            in_header = expected.replace(":true", ":true,\"errorReason\":null");
+        }
+        assert_eq!(String::from_utf8(header).unwrap(), in_header);
         assert_eq!(serde_json::from_str::<SettlementResponse>(expected).unwrap(), receipt);
     }
 }

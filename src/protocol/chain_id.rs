@@ -75,6 +75,8 @@ pub struct KnownNetwork {
     /// The CAIP-2 name.
     pub caip2: &'static str,
     /// The name in x402 v1; a network without one is offered to v2 clients only.
+    /// Clients of v1 read every offer before they choose one, and fail at a
+    /// name that they don't know: so only names that they know stand here.
     pub v1_name: Option<&'static str>,
     /// What people call it.
     pub title: &'static str,
@@ -129,13 +131,7 @@ pub const KNOWN_NETWORKS: &[KnownNetwork] = &[
         "0x41E94Eb019C0762f9Bfcf9Fb1E58725BfB0e7582",
         "USDC",
     ),
-    evm(
-        "eip155:1",
-        Some("ethereum"),
-        "Ethereum",
-        "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",
-        "USD Coin",
-    ),
+    evm("eip155:1", None, "Ethereum", "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48", "USD Coin"),
     evm(
         "eip155:42161",
         None,
@@ -144,8 +140,8 @@ pub const KNOWN_NETWORKS: &[KnownNetwork] = &[
         "USD Coin",
     ),
     evm("eip155:1329", Some("sei"), "Sei", "0xe15fC38F6D8c56aF07bbCBe3BAf5708A2Bf42392", "USDC"),
-    evm("eip155:42220", Some("celo"), "Celo", "0xcebA9300f2b948710d2653dD7B07f33A8B32118C", "USDC"),
-    evm("eip155:143", Some("monad"), "Monad", "0x754704Bc059F8C67012fEd69BC8A327a5aafb603", "USDC"),
+    evm("eip155:42220", None, "Celo", "0xcebA9300f2b948710d2653dD7B07f33A8B32118C", "USDC"),
+    evm("eip155:143", None, "Monad", "0x754704Bc059F8C67012fEd69BC8A327a5aafb603", "USDC"),
     KnownNetwork {
         caip2: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
         v1_name: Some("solana"),
@@ -172,6 +168,18 @@ const fn evm(
     KnownNetwork { caip2, v1_name, title, usdc, domain: Some((domain_name, "2")) }
 }
 
+/// Names that servers and facilitators use for networks besides. They are
+/// read, and never written.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("ethereum", "eip155:1"),
+    ("arbitrum", "eip155:42161"),
+    ("celo", "eip155:42220"),
+    ("monad", "eip155:143"),
+    ("mainnet-beta", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"),
+    ("solana-mainnet-beta", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"),
+    ("devnet", "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"),
+];
+
 /// How many decimals USDC has on every known network.
 pub const USDC_DECIMALS: u8 = 6;
 
@@ -180,6 +188,15 @@ impl ChainId {
     pub fn known(self) -> Option<&'static KnownNetwork> {
         let name = self.to_string();
         KNOWN_NETWORKS.iter().find(|network| network.caip2 == name)
+    }
+
+    /// Whether somebody who speaks to a facilitator means this network by a
+    /// name: CAIP-2, v1, or another that is in use.
+    pub fn is_called(self, name: &str) -> bool {
+        let caip2 = self.to_string();
+        caip2 == name
+            || self.known().is_some_and(|known| known.v1_name == Some(name))
+            || OTHER_NAMES.contains(&(name, caip2.as_str()))
     }
 }
 
@@ -195,6 +212,19 @@ mod tests {
             assert_eq!(id.known().unwrap().usdc, network.usdc);
             assert_eq!(network.domain.is_some(), matches!(id, ChainId::Evm(_)));
         }
+    }
+
+    #[test]
+    fn networks_go_by_several_names() {
+        let called = |id: &str, name| id.parse::<ChainId>().unwrap().is_called(name);
+        assert!(called("eip155:84532", "eip155:84532"));
+        assert!(called("eip155:84532", "base-sepolia"));
+        assert!(called("eip155:42220", "celo"));
+        assert!(called("solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1", "devnet"));
+        assert!(called("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "mainnet-beta"));
+        assert!(!called("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "devnet"));
+        assert!(!called("eip155:84532", "base"));
+        assert!(!called("eip155:84532", "84532"));
     }
 
     #[test]

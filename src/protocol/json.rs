@@ -22,6 +22,19 @@ pub fn from_slice(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     Ok(value)
 }
 
+/// A whole number that is not negative, however it is spelled: some clients
+/// write `300.0`.
+pub fn whole_number(value: &Value) -> Option<u64> {
+    /// Up to here a number of this type has no neighbour that is left out.
+    const EXACT_TO: f64 = 9_007_199_254_740_992.0;
+    value.as_u64().or_else(|| {
+        let number = value.as_f64().filter(|it| it.fract() == 0.0)?;
+        // In this range nothing is lost.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        (0.0..=EXACT_TO).contains(&number).then_some(number as u64)
+    })
+}
+
 /// Any JSON whose objects repeat no key.
 struct UniqueKeys(Value);
 
@@ -88,6 +101,25 @@ impl<'de> Visitor<'de> for UniqueKeysVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_may_have_a_point() {
+        for (text, number) in [
+            ("300", Some(300)),
+            ("300.0", Some(300)),
+            ("3e2", Some(300)),
+            ("0.0", Some(0)),
+            ("300.5", None),
+            ("-1", None),
+            ("-1.0", None),
+            ("1e300", None),
+            ("\"300\"", None),
+            ("null", None),
+        ] {
+            assert_eq!(whole_number(&from_slice(text.as_bytes()).unwrap()), number, "{text}");
+        }
+    }
+
     #[test]
     fn repeated_keys_are_refused_at_any_depth() {
         assert!(from_slice(br#"{"a":1,"b":{"a":2}}"#).is_ok());

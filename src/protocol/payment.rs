@@ -87,7 +87,7 @@ pub enum Accepted {
 /// Why a payment header can't be read: what the client must change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidPayment {
-    /// Not standard, padded base64.
+    /// Not standard base64.
     NotBase64,
     /// Longer than [`MAX_PAYMENT_BYTES`] when decoded.
     TooLong,
@@ -104,7 +104,7 @@ impl InvalidPayment {
     /// What to tell the client.
     pub const fn message(self) -> &'static str {
         match self {
-            Self::NotBase64 => "the payment header is not standard, padded base64",
+            Self::NotBase64 => "the payment header is not standard base64",
             Self::TooLong => "the payment header is too long",
             Self::NotAPayment => {
                 "the payment header does not hold the JSON of a payment: \
@@ -138,7 +138,7 @@ impl PaymentPayload {
     pub fn from_json(version: Version, bytes: &[u8]) -> Result<Self, InvalidPayment> {
         let text = std::str::from_utf8(bytes).map_err(|_| InvalidPayment::NotAPayment)?;
         let payment = json::from_slice(bytes).map_err(|_| InvalidPayment::NotAPayment)?;
-        let as_u8 = |number: &Value| u8::try_from(number.as_u64()?).ok();
+        let as_u8 = |number: &Value| u8::try_from(json::whole_number(number)?).ok();
         if read(&payment, "x402Version", as_u8)? != version.number() {
             return Err(InvalidPayment::WrongVersion);
         }
@@ -177,7 +177,7 @@ impl PaymentPayload {
 /// client copied what the challenge declares.
 fn read_identifier(payment: &Value) -> Result<Option<String>, InvalidPayment> {
     let id = payment.pointer("/extensions/payment-identifier/info/id");
-    let Some(id) = id else { return Ok(None) };
+    let Some(id) = id.filter(|id| !id.is_null()) else { return Ok(None) };
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     match id.as_str() {
         Some(id) if (16..=128).contains(&id.len()) && id.bytes().all(is_plain) => {
@@ -218,6 +218,29 @@ mod tests {
     }
 
     #[test]
+    fn spellings_of_other_languages_mean_the_same() {
+        let v1 = r#"{"x402Version":1.0,"scheme":"exact","network":"base","payload":{}}"#;
+        assert!(header(Version::V1, v1).is_ok());
+        let unpadded = encode_base64(v1.as_bytes());
+        assert!(PaymentPayload::from_header(Version::V1, unpadded.trim_end_matches('=')).is_ok());
+        for extensions in [
+            "null",
+            r#"{"payment-identifier":null}"#,
+            r#"{"payment-identifier":{"info":null}}"#,
+            r#"{"payment-identifier":{"info":{"id":null}}}"#,
+        ] {
+            let v2 = format!(
+                r#"{{"x402Version":2,"resource":null,"extensions":{extensions},"payload":{{}},
+                "accepted":{{"scheme":"exact","network":"eip155:8453","amount":"1","asset":"a",
+                "payTo":"b","maxTimeoutSeconds":60.0,"extra":null}}}}"#
+            );
+            let payment = header(Version::V2, &v2).unwrap();
+            assert_eq!(payment.identifier, None, "{extensions}");
+            assert!(matches!(payment.accepted, Some(Accepted::Terms(_))), "{extensions}");
+        }
+    }
+
+    #[test]
     fn tells_what_is_wrong() {
         use InvalidPayment::{NotAPayment, NotBase64, TooLong, WrongVersion};
         let v1 = |json: &str| header(Version::V1, json).unwrap_err();
@@ -233,7 +256,7 @@ mod tests {
             "1",
             r#"{"x402Version":1,"scheme":"exact","network":"base"}"#,
             r#"{"x402Version":"1","scheme":"exact","network":"base","payload":{}}"#,
-            r#"{"x402Version":1.0,"scheme":"exact","network":"base","payload":{}}"#,
+            r#"{"x402Version":1.5,"scheme":"exact","network":"base","payload":{}}"#,
             r#"{"x402Version":-1,"scheme":"exact","network":"base","payload":{}}"#,
             r#"{"x402Version":1,"scheme":3,"network":"base","payload":{}}"#,
             r#"{"x402Version":1,"scheme":"exact","network":"base","payload":{},"payload":{}}"#,

@@ -86,21 +86,22 @@ reasons! {
     SvmSignatureInvalid = "invalid_exact_svm_payload_signature_invalid",
     /// Someone besides the fee payer and the payer must sign.
     SvmExcessiveSigners = "invalid_exact_svm_payload_excessive_signers",
-    /// Fewer than 3 instructions or more than 7.
+    /// Fewer than 3 instructions or more than 12.
     SvmInstructionsLength = "invalid_exact_svm_payload_transaction_instructions_length",
-    /// Instruction 0 is not `SetComputeUnitLimit`.
+    /// There is no `SetComputeUnitLimit`, or something else before it.
     SvmComputeLimitInstruction =
         "invalid_exact_svm_payload_transaction_instructions_compute_limit_instruction",
     /// The compute unit limit is above ours.
     SvmComputeLimitTooHigh =
         "invalid_exact_svm_payload_transaction_instructions_compute_limit_instruction_too_high",
-    /// Instruction 1 is not `SetComputeUnitPrice`.
+    /// There is no `SetComputeUnitPrice`, or something else before it.
     SvmComputePriceInstruction =
         "invalid_exact_svm_payload_transaction_instructions_compute_price_instruction",
     /// The compute unit price, or what it comes to in lamports, is above ours.
     SvmComputePriceTooHigh =
         "invalid_exact_svm_payload_transaction_instructions_compute_price_instruction_too_high",
-    /// Instruction 2 is not `TransferChecked` of a token program.
+    /// There is no `TransferChecked` of a token program, or something else
+    /// before it.
     SvmNoTransferInstruction = "invalid_exact_svm_payload_no_transfer_instruction",
     /// Our fee payer appears in an instruction.
     SvmFeePayerTransferringFunds =
@@ -117,7 +118,7 @@ reasons! {
     SvmUnknownFifthInstruction = "invalid_exact_svm_payload_unknown_fifth_instruction",
     /// Instruction 5 is neither Memo nor Lighthouse.
     SvmUnknownSixthInstruction = "invalid_exact_svm_payload_unknown_sixth_instruction",
-    /// Instruction 6 is neither Memo nor Lighthouse.
+    /// Instruction 6, or one behind it, is neither Memo nor Lighthouse.
     SvmUnknownSeventhInstruction = "invalid_exact_svm_payload_unknown_seventh_instruction",
     /// A memo is required, and there is not exactly one.
     SvmMemoCount = "invalid_exact_svm_payload_memo_count",

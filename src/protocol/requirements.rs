@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::ChainId;
+use super::{ChainId, json};
 use crate::amount::AtomicAmount;
 
 /// The only scheme there is here: the exact amount, no more and no less.
@@ -62,6 +62,18 @@ pub struct PaymentRequirementsV1 {
 /// left out when requirements are compared.
 const HINTS: &[&str] = &["recentBlockhash", "lastValidBlockHeight", "decimals", "tokenProgram"];
 
+/// The member of `extra` that names when a payment is settled (x402 v2
+/// specification, "Payment flow").
+pub const PAYMENT_FLOW: &str = "paymentFlow";
+
+/// Its value where a payment is settled before the resource is made.
+pub const UPFRONT: &str = "upfront";
+
+/// Members of `extra` that change how a payment is made, and what they mean
+/// where they are absent.
+const MEANT_WHEN_ABSENT: &[(&str, &str)] =
+    &[("assetTransferMethod", "eip3009"), (PAYMENT_FLOW, "authorization")];
+
 impl PaymentRequirements {
     /// The same terms without hints.
     #[must_use]
@@ -81,16 +93,17 @@ impl PaymentRequirements {
             amount: text("amount")?.parse().ok()?,
             asset: text("asset")?.to_owned(),
             pay_to: text("payTo")?.to_owned(),
-            max_timeout_seconds: value.get("maxTimeoutSeconds")?.as_u64()?,
+            max_timeout_seconds: json::whole_number(value.get("maxTimeoutSeconds")?)?,
             extra: match value.get("extra") {
+                Some(Value::Null) | None => Map::new(),
                 Some(extra) => extra.as_object()?.clone(),
-                None => Map::new(),
             },
         })
     }
 
     /// Whether a client that says it accepted `self` accepted `ours`: the same
-    /// terms, hints aside.
+    /// terms, hints aside. Its `extra` may hold more, as long as that doesn't
+    /// name another way to pay.
     pub fn same_terms(&self, ours: &Self) -> bool {
         self.scheme == ours.scheme
             && self.network == ours.network
@@ -98,11 +111,66 @@ impl PaymentRequirements {
             && self.asset == ours.asset
             && self.pay_to == ours.pay_to
             && self.max_timeout_seconds == ours.max_timeout_seconds
-            && without_hints(&self.extra).eq(without_hints(&ours.extra))
+            && ours.extra.iter().all(|(key, value)| {
+                HINTS.contains(&key.as_str()) || self.extra.get(key) == Some(value)
+            })
+            && MEANT_WHEN_ABSENT.iter().all(|(key, meant)| match self.extra.get(*key) {
+                Some(Value::Null) | None => true,
+                Some(named) => match ours.extra.get(*key) {
+                    Some(ours) => named == ours,
+                    None => named.as_str() == Some(meant),
+                },
+            })
     }
 }
 
-/// The members of `extra` that bind, in the order of their names.
-fn without_hints(extra: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
-    extra.iter().filter(|(key, _)| !HINTS.contains(&key.as_str()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn with(extra: &Value) -> PaymentRequirements {
+        let value = json!({
+            "scheme": "exact", "network": "eip155:8453", "amount": "1", "asset": "a",
+            "payTo": "b", "maxTimeoutSeconds": 60, "extra": extra,
+        });
+        PaymentRequirements::read(&value).unwrap()
+    }
+
+    #[test]
+    fn a_client_may_say_more_and_nothing_else() {
+        let ours = with(&json!({ "name": "USDC", "version": "2", "decimals": 6 }));
+        for good in [
+            json!({ "name": "USDC", "version": "2" }),
+            json!({ "name": "USDC", "version": "2", "decimals": 7, "recentBlockhash": "x" }),
+            json!({ "name": "USDC", "version": "2", "assetTransferMethod": "eip3009" }),
+            json!({ "name": "USDC", "version": "2", "assetTransferMethod": null }),
+            json!({ "name": "USDC", "version": "2", "paymentFlow": "authorization" }),
+            json!({ "name": "USDC", "version": "2", "paymentFlow": null, "more": { "a": [1] } }),
+        ] {
+            assert!(with(&good).same_terms(&ours), "{good}");
+        }
+        for bad in [
+            json!(null),
+            json!({}),
+            json!({ "name": "USDC" }),
+            json!({ "name": "USDC", "version": 2 }),
+            json!({ "name": "USD Coin", "version": "2" }),
+            json!({ "name": "USDC", "version": "2", "assetTransferMethod": "permit2" }),
+            json!({ "name": "USDC", "version": "2", "assetTransferMethod": 1 }),
+            json!({ "name": "USDC", "version": "2", "paymentFlow": "upfront" }),
+            json!({ "name": "USDC", "version": "2", "paymentFlow": "escrow" }),
+        ] {
+            assert!(!with(&bad).same_terms(&ours), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_settled_before_must_be_accepted_so() {
+        let ours = with(&json!({ "paymentFlow": "upfront" }));
+        assert!(with(&json!({ "paymentFlow": "upfront" })).same_terms(&ours));
+        for other in [json!({}), json!({ "paymentFlow": "authorization" })] {
+            assert!(!with(&other).same_terms(&ours), "{other}");
+        }
+    }
 }

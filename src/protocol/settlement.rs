@@ -27,8 +27,13 @@ pub struct SettlementResponse {
 }
 
 impl SettlementResponse {
-    /// The receipt as it goes into a header: base64 of JSON.
+    /// The receipt as it goes into a header: base64 of JSON. Readers of v1, which
+    /// knows networks by plain names, look for `errorReason` on success, too.
     pub fn to_header(&self) -> String {
-        crate::encoding::encode_base64(&serde_json::to_vec(self).unwrap_or_default())
+        let mut receipt = serde_json::to_string(self).unwrap_or_default();
+        if self.success && !self.network.contains(':') {
+            receipt = receipt.replacen("true", "true,\"errorReason\":null", 1);
+        }
+        crate::encoding::encode_base64(receipt.as_bytes())
     }
 }

@@ -87,7 +87,8 @@ impl Settled {
                 }
             }
             Some(false) => {
-                let code = word(answer.get("errorReason").or_else(|| answer.get("error")));
+                let said = |name: &str| answer.get(name).filter(|said| !said.is_null());
+                let code = word(said("errorReason").or_else(|| said("error")));
                 if let (Some(transaction), true) =
                     (transaction, code == Reason::SettlementPending.code())
                 {
@@ -119,7 +120,9 @@ fn final_reason(code: &str, has_transaction: bool) -> Option<Reason> {
         "invalid_exact_evm_transaction_failed" | "invalid_exact_svm_transaction_failed" => {
             has_transaction.then_some(Reason::InvalidTransactionState)
         }
-        "invalid_exact_evm_transfer_event_mismatch" => None,
+        // Said after sending: of what landed and failed, and of what was not
+        // there yet.
+        "invalid_exact_evm_transfer_event_mismatch" | "invalid_transaction_state" => None,
         _ => reason_of(code).or_else(|| {
             // The checks before anything is sent have such names.
             let is_a_check = ["invalid_exact_", "insufficient_", "unsupported_", "invalid_payment"]
@@ -202,6 +205,7 @@ mod tests {
         for answer in [
             json!({ "success": false, "errorReason": "insufficient_funds", "transaction": "" }),
             json!({ "success": false, "error": "insufficient_funds", "txHash": null }),
+            json!({ "success": false, "error": "insufficient_funds", "errorReason": null }),
             json!({ "success": false, "errorReason": "invalid_exact_evm_insufficient_balance" }),
         ] {
             let read = settled(&answer);
@@ -255,6 +259,9 @@ mod tests {
             json!({ "success": false, "errorReason": "invalid_exact_evm_transaction_failed" }),
             json!({ "success": false, "errorReason": "invalid_exact_evm_transfer_event_mismatch" }),
             json!({ "success": false, "errorReason": "we_are_busy" }),
+            json!({ "success": false, "errorReason": "invalid_transaction_state" }),
+            json!({ "success": false, "errorReason": "invalid_transaction_state",
+                "transaction": HASH, "network": "eip155:84532" }),
         ] {
             let read = settled(&answer);
             assert!(matches!(read, Settled::Unclear(_)), "{answer}: {read:?}");

@@ -1,12 +1,22 @@
 //! What a facilitator is asked with: one body for `/verify` and `/settle`.
 
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::encoding::encode_base64;
 use crate::exact::VerifiedPayment;
+use crate::protocol::payment::BAZAAR;
 use crate::protocol::requirements::{EXACT, PaymentRequirementsV1};
 use crate::protocol::{PaymentRequirements, Version};
+
+/// What the seller says of what is sold, for catalogues that facilitators keep.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// The members of the v2 `resource` besides its URL.
+    pub resource: Map<String, Value>,
+    /// The extensions of the challenge. Of them only `bazaar` is passed on.
+    pub extensions: Map<String, Value>,
+}
 
 /// The body for `/verify` and `/settle`: the payment, and what it must be.
 ///
@@ -19,6 +29,7 @@ pub fn payment_body(
     v1: Option<&PaymentRequirementsV1>,
     payment: &VerifiedPayment,
     url: &str,
+    about: About,
 ) -> Option<Box<RawValue>> {
     let url = url.split('?').next().unwrap_or_default();
     let payload = payload_of(payment);
@@ -39,16 +50,20 @@ pub fn payment_body(
         }
         (Version::V1 | Version::V2, _) => {
             let terms = json!(v2.without_hints());
-            json!({
+            let About { mut resource, mut extensions } = about;
+            resource.insert("url".into(), json!(url));
+            let mut payment = json!({
                 "x402Version": 2,
-                "paymentPayload": {
-                    "x402Version": 2,
-                    "resource": { "url": url },
-                    "accepted": terms,
-                    "payload": payload,
-                },
-                "paymentRequirements": terms,
-            })
+                "resource": resource,
+                "accepted": terms,
+                "payload": payload,
+            });
+            if let (Some(payment), Some(bazaar)) =
+                (payment.as_object_mut(), extensions.remove(BAZAAR))
+            {
+                payment.insert("extensions".into(), json!({ BAZAAR: bazaar }));
+            }
+            json!({ "x402Version": 2, "paymentPayload": payment, "paymentRequirements": terms })
         }
     };
     RawValue::from_string(body.to_string()).ok()

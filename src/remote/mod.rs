@@ -21,7 +21,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use answer::{Settled, Verdict};
-pub use body::payment_body;
+pub use body::{About, payment_body};
 pub use facts::RemoteFacts;
 
 use crate::encoding::encode_hex;
@@ -145,11 +145,10 @@ pub fn idempotency_key(payment: &str, resource: &str) -> String {
     encode_hex(&keccak256(format!("{payment}\n{resource}").as_bytes()))
 }
 
-/// Whether a facilitator's word for a network means this one: its CAIP-2 name,
-/// its v1 name, or its reference alone, as `networkId` once had it.
+/// Whether a facilitator's word for a network means this one: one of its names,
+/// or its reference alone, as `networkId` once had it.
 fn is_network(text: &str, network: ChainId) -> bool {
     let caip2 = network.to_string();
     let reference = caip2.split_once(':').map(|(_, reference)| reference);
-    let v1 = network.known().and_then(|known| known.v1_name);
-    text == caip2 || Some(text) == v1 || Some(text) == reference
+    network.is_called(text) || Some(text) == reference
 }

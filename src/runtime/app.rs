@@ -9,7 +9,7 @@ use js_sys::{JSON, Reflect};
 use serde_json::Value;
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys::Headers;
-use worker::{Env, console_error};
+use worker::{Env, console_error, console_log};
 
 use super::transport::FetchTransport;
 use super::{js, respond};
@@ -66,9 +66,13 @@ impl App {
     }
 
     fn new(env: &Env, facts: BTreeMap<ChainId, RemoteFacts>) -> Self {
+        let is_first = facts.is_empty();
         let loaded = config::read(&settings(env, facts));
         let challenges = match &loaded.config {
             Ok(config) => {
+                for note in config.notes().iter().filter(|_| is_first) {
+                    console_log!("{}", note.as_str());
+                }
                 config.routes.iter().map(|route| ChallengeTemplate::new(route, config)).collect()
             }
             Err(faults) => {

@@ -10,8 +10,9 @@ use super::app::{App, CachedHint};
 use super::head::RequestHead;
 use super::{clock, respond};
 use crate::config::Network;
+use crate::gate::accept::wants_page;
 use crate::gate::challenge::BlockhashHint;
-use crate::gate::{Head as _, Hints, Refusal, Sale};
+use crate::gate::{Hints, Refusal, Sale};
 use crate::protocol::payment::PAYMENT_REQUIRED_HEADER;
 use crate::protocol::{ChainId, Reason, SettlementResponse, Version};
 use crate::rpc::Call;
@@ -61,7 +62,7 @@ pub async fn payment_required(
     let Some(template) = app.challenges.get(sale.number) else { return respond::closed() };
     let hints = hints(app, template.hinted_networks(), context).await;
     let challenge = template.write(&sale.url, reason, &hints);
-    let wants_page = head.header("Accept").is_some_and(|accept| accept.contains("text/html"));
+    let wants_page = wants_page(head);
     let headers = Headers::new_with_headers(&app.challenge_headers(wants_page)?)?;
     headers.set(PAYMENT_REQUIRED_HEADER, &challenge.header)?;
     if let Some((version, receipt)) = receipt {

@@ -15,7 +15,9 @@ use crate::config::{Account, Config, Facilitator};
 use crate::exact::VerifiedPayment;
 use crate::facilitator::accepts::AcceptsRequest;
 use crate::facilitator::access::{Asker, Meter, account_of};
-use crate::facilitator::answer::{Answer, bad_request, settled, try_later, verified};
+use crate::facilitator::answer::{
+    Answer, bad_request, settled, try_later, verified, with_older_names,
+};
 use crate::facilitator::order::idempotency_key;
 use crate::facilitator::{Endpoint, MAX_BODY, Order, supported};
 use crate::gate::Head as _;
@@ -128,11 +130,12 @@ impl Exchange<'_> {
             Ok(order) => order,
             Err(bad) => return Ok(bad_request(self.endpoint, &bad)),
         };
-        if self.endpoint == Endpoint::Verify {
-            self.verify(&order).await
+        let answer = if self.endpoint == Endpoint::Verify {
+            self.verify(&order).await?
         } else {
-            self.settle(&order).await
-        }
+            self.settle(&order).await?
+        };
+        Ok(if order.is_bare { with_older_names(self.endpoint, answer) } else { answer })
     }
 
     async fn verify(&self, order: &Order) -> worker::Result<Answer> {

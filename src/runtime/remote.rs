@@ -22,7 +22,7 @@ use super::transport::FetchTransport;
 use crate::config::{Chain, Config, Network, Offer};
 use crate::gate::{self, Decision, Purchase};
 use crate::protocol::ChainId;
-use crate::remote::{Facilitator, RemoteFacts, payment_body};
+use crate::remote::{About, Facilitator, RemoteFacts, payment_body};
 use crate::settlement::remote::RemoteLane;
 use crate::settlement::settler::LaneParts;
 
@@ -125,7 +125,10 @@ fn facilitator_of(network: &Network) -> Option<&Facilitator> {
 pub fn body(app: &App, offer: &Offer, purchase: &Purchase<'_>) -> Option<Box<RawValue>> {
     let network = app.loaded.config.as_ref().ok()?.networks.get(offer.network)?;
     let version = facilitator_of(network)?.facts.version;
-    payment_body(version, &offer.v2, offer.v1.as_ref(), &purchase.payment, &purchase.sale.url)
+    let route = purchase.sale.route;
+    let about = About { resource: route.resource(), extensions: route.extensions() };
+    let (v2, v1) = (&offer.v2, offer.v1.as_ref());
+    payment_body(version, v2, v1, &purchase.payment, &purchase.sale.url, about)
 }
 
 /// The lane of a network's facilitator. The seller's own nodes, if there are

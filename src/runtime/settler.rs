@@ -141,6 +141,8 @@ fn limits(config: &Config, number: usize, network: &Network) -> Limits {
         accounts: accounts
             .filter_map(|account| Some((account.name.clone(), account.daily_spend_on(number)?)))
             .collect(),
+        coin_price: None,
+        failed_gas: None,
     }
 }
 

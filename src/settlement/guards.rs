@@ -5,13 +5,14 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::commitments::Commitments;
 use super::shared::Shared;
 use super::{Host, JournalEntry, SettleRequest, State, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::time::UnixSeconds;
 
 /// What a relayer may do on one network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// How many payments go into one EVM transaction at most.
     pub batch_max: usize,
@@ -26,6 +27,13 @@ pub struct Limits {
     /// The most that may be spent on fees in a day for each account that has a
     /// limit, in wei or lamports.
     pub accounts: Vec<(String, u128)>,
+    /// What one coin of the chain (10^18 wei, 10^9 lamports) is worth, in
+    /// atomic units of the token: a payment whose fee may exceed its price is
+    /// not sent. `None`: sent whatever the fee is.
+    pub coin_price: Option<u128>,
+    /// The most gas that failed transactions of payers with code may use in an
+    /// hour; `None`: no limit.
+    pub failed_gas: Option<u64>,
 }
 
 /// How many payments of one payer may fail on chain, after the simulation went
@@ -54,6 +62,7 @@ pub(super) struct Guards {
     /// The payments that are on their way on an account with a limit: which
     /// account, and what they may cost, in wei or lamports.
     held: RefCell<HashMap<String, (String, u128)>>,
+    pub(super) commitments: Commitments,
 }
 
 /// How a Settler is doing. Holds no secrets.
@@ -172,9 +181,10 @@ impl<H: Host> Shared<H> {
         }
     }
 
-    /// Sets nothing aside for a payment any more.
+    /// Sets nothing aside for a payment any more: it is not under way.
     pub fn let_go(&self, payment: &str) {
         self.guards.held.borrow_mut().remove(payment);
+        self.guards.commitments.end(payment);
     }
 
     /// Takes note of a payment that failed on chain.

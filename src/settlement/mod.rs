@@ -15,9 +15,11 @@
 //! | [`evm`], [`solana`] | getting payments onto a chain |
 //! | [`remote`] | having them settled by somebody else's facilitator |
 //! | [`guards`] | what keeps strangers from spending a relayer's money |
+//! | `commitments` | what payments under way commit their payers and the key to |
 //! | [`relayer`] | which Settler a payment goes to |
 //! | [`replay`] | what every edge remembers of a settled payment |
 
+mod commitments;
 pub mod evm;
 pub mod guards;
 pub mod host;

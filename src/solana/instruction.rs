@@ -118,6 +118,18 @@ impl Instruction {
         self.program == LIGHTHOUSE_PROGRAM
     }
 
+    /// Whether it is an assertion about this account alone. What Lighthouse's
+    /// numbers 2 to 15 stand for reads accounts and fails, and does nothing
+    /// else; 0 and 1 write memory at its payer's cost, and from 16 on other
+    /// programs are called.
+    ///
+    /// Source: Lighthouse, `LighthouseInstruction`.
+    pub fn is_guard_of(&self, account: &Pubkey) -> bool {
+        self.is_lighthouse()
+            && self.accounts.as_slice() == [*account]
+            && self.data.first().is_some_and(|kind| (2..=15).contains(kind))
+    }
+
     fn compute_budget(&self) -> Option<(u8, &[u8])> {
         let (discriminator, data) = self.data.split_first()?;
         (self.program == COMPUTE_BUDGET_PROGRAM).then_some((*discriminator, data))

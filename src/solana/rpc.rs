@@ -6,9 +6,11 @@
 
 use serde_json::{Value, json};
 
+use super::address::Pubkey;
+use super::instruction::TokenProgram;
 use super::settle::SignedTransaction;
 use super::verify::VerifiedPayment;
-use crate::encoding::encode_base64;
+use crate::encoding::{decode_base64, encode_base64};
 use crate::protocol::Reason;
 
 /// The `params` of `simulateTransaction`: what would become of it now.
@@ -28,6 +30,14 @@ pub fn simulate_unsigned_params(payment: &VerifiedPayment) -> Value {
     ])
 }
 
+/// The same `params`, asking also what an account will hold afterwards.
+pub fn watching(mut simulation: Value, account: &Pubkey) -> Value {
+    if let Some(config) = simulation.get_mut(1) {
+        config["accounts"] = json!({ "encoding": "base64", "addresses": [account] });
+    }
+    simulation
+}
+
 /// The `params` of `sendTransaction`. Without preflight, as it has been
 /// simulated, and with `max_retries` re-sends by the node: 0 for who re-sends
 /// by itself. The node answers with the signature, for a transaction that has
@@ -44,10 +54,29 @@ pub fn send_transaction_params(transaction: &SignedTransaction, max_retries: u32
     ])
 }
 
-/// The `params` of `getSignatureStatuses`, for at most 256 signatures in
-/// base58; also those that the node keeps no longer in memory.
+/// How many signatures `getSignatureStatuses` takes at once.
+pub const STATUSES_MAX: usize = 256;
+
+/// The `params` of `getSignatureStatuses`, for at most [`STATUSES_MAX`]
+/// signatures in base58; also those that the node keeps no longer in memory.
 pub fn get_signature_statuses_params(signatures: &[&str]) -> Value {
     json!([signatures, { "searchTransactionHistory": true }])
+}
+
+/// How many bytes of an account are looked at: all of a token account of SPL
+/// Token, and of one of Token-2022 the byte after it, which says what it is.
+const ACCOUNT_BYTES: usize = 166;
+
+/// How many are taken from a node that tells more than it was asked.
+const ACCOUNT_BYTES_MAX: usize = 16_384;
+
+/// The `params` of `getMultipleAccounts`: who owns them, and how they begin.
+pub fn get_multiple_accounts_params(accounts: &[Pubkey]) -> Value {
+    json!([accounts, {
+        "commitment": "confirmed",
+        "encoding": "base64",
+        "dataSlice": { "offset": 0, "length": ACCOUNT_BYTES },
+    }])
 }
 
 /// The `params` of `getLatestBlockhash`.
@@ -111,8 +140,113 @@ pub struct LatestBlockhash {
     pub last_valid_block_height: u64,
 }
 
-/// Reads the result of `simulateTransaction`.
-pub fn parse_simulation(result: &Value) -> Result<SimulationOutcome, UnexpectedResult> {
+/// What was seen of a transaction, and in which slot it landed; 0 if it hasn't
+/// or the node doesn't say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// What became of it.
+    pub status: Status,
+    /// The slot of its block.
+    pub slot: u64,
+}
+
+/// An account, as a node shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The program that it belongs to.
+    pub owner: Pubkey,
+    /// Its balance.
+    pub lamports: u64,
+    /// How its data begins.
+    pub data: Vec<u8>,
+}
+
+/// What a token account holds, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenAccount {
+    /// The token.
+    pub mint: Pubkey,
+    /// The wallet that it belongs to.
+    pub owner: Pubkey,
+    /// What is in it, in atomic units.
+    pub amount: u64,
+    /// Who may spend from it besides its owner, and how much.
+    pub delegate: Option<(Pubkey, u64)>,
+    /// Whether the token's issuer has frozen it.
+    pub is_frozen: bool,
+}
+
+impl Account {
+    /// The account as a token account, if it is one.
+    ///
+    /// Source: SPL Token, `state::Account`; Token-2022 puts the kind of the
+    /// account (2) after it, if it has extensions.
+    pub fn as_token_account(&self) -> Option<TokenAccount> {
+        TokenProgram::from_id(&self.owner)?;
+        let (data, kind) = self.data.split_at_checked(165)?;
+        if !matches!(kind, [] | [2]) {
+            return None;
+        }
+        let key = |at: usize| data.get(at..at + 32)?.try_into().ok().map(Pubkey);
+        let number = |at: usize| data.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
+        let delegate = match data.get(72..76)? {
+            [1, 0, 0, 0] => Some((key(76)?, number(121)?)),
+            _ => None,
+        };
+        let state = *data.get(108)?;
+        Some(TokenAccount {
+            mint: key(0)?,
+            owner: key(32)?,
+            amount: number(64)?,
+            delegate,
+            is_frozen: state == 2,
+        })
+        .filter(|_| matches!(state, 1 | 2))
+    }
+}
+
+impl TokenAccount {
+    /// How much this authority may spend from it.
+    pub fn available_to(&self, authority: &Pubkey) -> u64 {
+        match self.delegate {
+            Some((delegate, limit)) if delegate == *authority && self.owner != *authority => {
+                self.amount.min(limit)
+            }
+            _ => self.amount,
+        }
+    }
+}
+
+/// Reads the result of `getMultipleAccounts`: the slot as of which it is, and
+/// each account that there is.
+pub fn parse_accounts(result: &Value) -> Result<(u64, Vec<Option<Account>>), UnexpectedResult> {
+    let slot = member(member(result, "context")?, "slot")?.as_u64().ok_or(UnexpectedResult)?;
+    let accounts = member(result, "value")?.as_array().ok_or(UnexpectedResult)?;
+    let accounts = accounts
+        .iter()
+        .map(|account| if account.is_null() { Ok(None) } else { parse_account(account).map(Some) });
+    Ok((slot, accounts.collect::<Result<_, _>>()?))
+}
+
+fn parse_account(account: &Value) -> Result<Account, UnexpectedResult> {
+    let owner = member(account, "owner")?.as_str().and_then(|text| text.parse().ok());
+    let data = member(account, "data")?.get(0).and_then(Value::as_str);
+    let data = data.and_then(|text| decode_base64(text, ACCOUNT_BYTES_MAX).ok());
+    let mut data = data.ok_or(UnexpectedResult)?;
+    data.truncate(ACCOUNT_BYTES);
+    Ok(Account {
+        owner: owner.ok_or(UnexpectedResult)?,
+        lamports: member(account, "lamports")?.as_u64().ok_or(UnexpectedResult)?,
+        data,
+    })
+}
+
+/// Reads the result of `simulateTransaction` for a transaction whose transfer
+/// is the instruction with this index.
+pub fn parse_simulation(
+    result: &Value,
+    transfer: usize,
+) -> Result<SimulationOutcome, UnexpectedResult> {
     Ok(match member(member(result, "value")?, "err")? {
         Value::Null => SimulationOutcome::Succeeds,
         Value::String(name) => match name.as_str() {
@@ -123,16 +257,35 @@ pub fn parse_simulation(result: &Value) -> Result<SimulationOutcome, UnexpectedR
             _ => SimulationOutcome::Fails(Reason::SvmSimulationFailed),
         },
         error if is_rent_of_the_fee_payer(error) => SimulationOutcome::FeePayerUnfunded,
-        error if is_lack_of_tokens(error) => SimulationOutcome::Fails(Reason::InsufficientFunds),
+        error if is_lack_of_tokens(error, transfer) => {
+            SimulationOutcome::Fails(Reason::InsufficientFunds)
+        }
         _ => SimulationOutcome::Fails(Reason::SvmSimulationFailed),
     })
 }
 
-/// Reads the result of `getSignatureStatuses`: one status for each signature
-/// that was asked for, in the same order.
-pub fn parse_signature_statuses(result: &Value) -> Result<Vec<Status>, UnexpectedResult> {
+/// Reads from the result of `simulateTransaction` the lamports that the account
+/// which was asked for will hold afterwards.
+pub fn parse_simulated_lamports(result: &Value) -> Option<u64> {
+    result.get("value")?.get("accounts")?.get(0)?.get("lamports")?.as_u64()
+}
+
+/// Reads the result of `getSignatureStatuses`: one sighting for each signature
+/// that was asked for, in the same order. `transfers` has for each of them the
+/// index of the instruction that is its transfer.
+pub fn parse_signature_statuses(
+    result: &Value,
+    transfers: &[usize],
+) -> Result<Vec<Sighting>, UnexpectedResult> {
     let statuses = member(result, "value")?.as_array().ok_or(UnexpectedResult)?;
-    statuses.iter().map(parse_status).collect()
+    if statuses.len() != transfers.len() {
+        return Err(UnexpectedResult);
+    }
+    statuses
+        .iter()
+        .zip(transfers)
+        .map(|(status, transfer)| parse_status(status, *transfer))
+        .collect()
 }
 
 /// Reads the result of `sendTransaction`: the transaction's id.
@@ -161,10 +314,11 @@ pub fn parse_blockhash_valid(result: &Value) -> Result<bool, UnexpectedResult> {
     member(result, "value")?.as_bool().ok_or(UnexpectedResult)
 }
 
-fn parse_status(status: &Value) -> Result<Status, UnexpectedResult> {
+fn parse_status(status: &Value, transfer: usize) -> Result<Sighting, UnexpectedResult> {
     if status.is_null() {
-        return Ok(Status::Unknown);
+        return Ok(Sighting { status: Status::Unknown, slot: 0 });
     }
+    let slot = status.get("slot").and_then(Value::as_u64).unwrap_or(0);
     let error = member(status, "err")?;
     let reached = match status.get("confirmationStatus").unwrap_or(&Value::Null) {
         // Nodes that don't say count confirmations, and null is "rooted".
@@ -178,16 +332,19 @@ fn parse_status(status: &Value) -> Result<Status, UnexpectedResult> {
         },
         _ => return Err(UnexpectedResult),
     };
-    Ok(match (reached, error) {
+    let status = match (reached, error) {
         (Status::Processed, _) | (_, Value::Null) => reached,
-        (_, error) if is_lack_of_tokens(error) => Status::Failed(Reason::InsufficientFunds),
+        (_, error) if is_lack_of_tokens(error, transfer) => {
+            Status::Failed(Reason::InsufficientFunds)
+        }
         _ => Status::Failed(Reason::InvalidTransactionState),
-    })
+    };
+    Ok(Sighting { status, slot })
 }
 
-/// The transfer, instruction 2, failed with `TokenError::InsufficientFunds`.
-fn is_lack_of_tokens(error: &Value) -> bool {
-    *error == json!({ "InstructionError": [2, { "Custom": 1 }] })
+/// The transfer failed with `TokenError::InsufficientFunds`.
+fn is_lack_of_tokens(error: &Value, transfer: usize) -> bool {
+    *error == json!({ "InstructionError": [transfer, { "Custom": 1 }] })
 }
 
 /// The fee would leave account 0 with less than the rent it needs.
@@ -204,10 +361,11 @@ mod tests {
     use super::*;
 
     fn simulated(err: &Value) -> Result<SimulationOutcome, UnexpectedResult> {
-        parse_simulation(&json!({
+        let result = json!({
             "context": { "apiVersion": "2.1.0", "slot": 1 },
             "value": { "err": err, "logs": [], "unitsConsumed": 6_200, "accounts": null },
-        }))
+        });
+        parse_simulation(&result, 2)
     }
 
     #[test]
@@ -234,7 +392,7 @@ mod tests {
             assert_eq!(simulated(&err), Ok(expected), "{err}");
         }
         for wrong in [json!(null), json!({}), json!({ "value": null }), json!({ "value": {} })] {
-            assert_eq!(parse_simulation(&wrong), Err(UnexpectedResult), "{wrong}");
+            assert_eq!(parse_simulation(&wrong, 2), Err(UnexpectedResult), "{wrong}");
         }
     }
 
@@ -248,7 +406,8 @@ mod tests {
                 "slot": 48, "confirmations": confirmations, "err": err,
                 "status": { "Ok": null }, "confirmationStatus": reached,
             });
-            parse_signature_statuses(&json!({ "context": { "slot": 82 }, "value": [null, status] }))
+            let result = json!({ "context": { "slot": 82 }, "value": [null, status] });
+            parse_signature_statuses(&result, &[2, 2])
         };
         let fine = Value::Null;
         for (err, reached, confirmations, expected) in [
@@ -262,11 +421,71 @@ mod tests {
             (&other, json!("finalized"), json!(null), Failed(Reason::InvalidTransactionState)),
         ] {
             let statuses = status(err, reached.clone(), confirmations);
-            assert_eq!(statuses, Ok(vec![Unknown, expected]), "{reached}");
+            let seen = |status, slot| Sighting { status, slot };
+            assert_eq!(statuses, Ok(vec![seen(Unknown, 0), seen(expected, 48)]), "{reached}");
         }
         assert_eq!(status(&fine, json!("certain"), json!(1)), Err(UnexpectedResult));
-        assert_eq!(parse_signature_statuses(&json!({ "value": [{}] })), Err(UnexpectedResult));
-        assert_eq!(parse_signature_statuses(&json!([])), Err(UnexpectedResult));
+        for wrong in [json!({ "value": [{}] }), json!([]), json!({ "value": [null, null] })] {
+            assert_eq!(parse_signature_statuses(&wrong, &[2]), Err(UnexpectedResult), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_transfers_own_error_is_the_lack_of_tokens() {
+        let status = json!({
+            "slot": 1, "confirmations": 1, "confirmationStatus": "confirmed",
+            "err": { "InstructionError": [5, { "Custom": 1 }] },
+        });
+        let result = json!({ "value": [status, status] });
+        let seen = parse_signature_statuses(&result, &[5, 2]).unwrap();
+        assert_eq!(seen[0].status, Status::Failed(Reason::InsufficientFunds));
+        assert_eq!(seen[1].status, Status::Failed(Reason::InvalidTransactionState));
+    }
+
+    #[test]
+    fn token_accounts_are_read() {
+        let key = |byte| Pubkey([byte; 32]);
+        let mut data = vec![0; 165];
+        data[..32].fill(1);
+        data[32..64].fill(2);
+        data[64..72].copy_from_slice(&70_u64.to_le_bytes());
+        data[108] = 1;
+        let account = |owner: TokenProgram, data: &[u8]| {
+            let owner = owner.id();
+            Account { owner, lamports: 1, data: data.to_vec() }.as_token_account()
+        };
+        let plain = account(TokenProgram::Spl, &data).unwrap();
+        assert_eq!((plain.mint, plain.owner, plain.amount), (key(1), key(2), 70));
+        assert_eq!((plain.delegate, plain.is_frozen), (None, false));
+        let extended = account(TokenProgram::Token2022, &[&data[..], &[2]].concat());
+        assert_eq!(extended, Some(plain));
+        // A mint, a multisig, a shorter one, one that isn't initialised.
+        assert_eq!(account(TokenProgram::Token2022, &[&data[..], &[1]].concat()), None);
+        assert_eq!(account(TokenProgram::Spl, &data[..82]), None);
+        data[108] = 0;
+        assert_eq!(account(TokenProgram::Spl, &data), None);
+        data[108] = 2;
+        data[72] = 1;
+        data[76..108].fill(3);
+        data[121..129].copy_from_slice(&30_u64.to_le_bytes());
+        let delegated = account(TokenProgram::Spl, &data).unwrap();
+        assert_eq!((delegated.delegate, delegated.is_frozen), (Some((key(3), 30)), true));
+        assert_eq!((delegated.available_to(&key(3)), delegated.available_to(&key(2))), (30, 70));
+    }
+
+    #[test]
+    fn accounts_are_read() {
+        let owner = TokenProgram::Spl.id();
+        let account = json!({
+            "data": ["AQID", "base64"], "executable": false, "lamports": 7,
+            "owner": owner, "rentEpoch": 0, "space": 3,
+        });
+        let result = json!({ "context": { "slot": 9 }, "value": [null, account] });
+        let read = Account { owner, lamports: 7, data: vec![1, 2, 3] };
+        assert_eq!(parse_accounts(&result), Ok((9, vec![None, Some(read)])));
+        for wrong in [json!({ "value": [] }), json!({ "context": { "slot": 9 }, "value": [{}] })] {
+            assert_eq!(parse_accounts(&wrong), Err(UnexpectedResult), "{wrong}");
+        }
     }
 
     #[test]
@@ -275,6 +494,14 @@ mod tests {
         assert_eq!(
             simulate_transaction_params(&signed).to_string(),
             r#"["AQID",{"commitment":"confirmed","encoding":"base64","sigVerify":true}]"#
+        );
+        let account = Pubkey([0; 32]);
+        assert_eq!(
+            watching(simulate_transaction_params(&signed), &account)[1],
+            json!({
+                "commitment": "confirmed", "encoding": "base64", "sigVerify": true,
+                "accounts": { "encoding": "base64", "addresses": ["1".repeat(32)] },
+            })
         );
         assert_eq!(
             send_transaction_params(&signed, 0),
@@ -290,6 +517,17 @@ mod tests {
         assert_eq!(get_latest_blockhash_params(), json!([{ "commitment": "confirmed" }]));
         assert_eq!(get_block_height_params(), json!([{ "commitment": "confirmed" }]));
         assert_eq!(is_blockhash_valid_params("h"), json!(["h", { "commitment": "confirmed" }]));
+    }
+
+    #[test]
+    fn what_an_account_will_hold_is_read() {
+        let account = json!({ "lamports": 5, "owner": "1", "data": ["", "base64"] });
+        let result = json!({ "value": { "err": null, "accounts": [account] } });
+        assert_eq!(parse_simulated_lamports(&result), Some(5));
+        for none in [json!(null), json!([]), json!([null])] {
+            let result = json!({ "value": { "err": null, "accounts": none } });
+            assert_eq!(parse_simulated_lamports(&result), None);
+        }
     }
 
     #[test]

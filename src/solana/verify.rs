@@ -2,8 +2,15 @@
 //! each, in the order in which they apply. When a transaction breaks several,
 //! the first one names the reason.
 //!
+//! What a payment does decides, not where its instructions stand: wallets put
+//! guards of their own before and behind the transfer. So each instruction is
+//! one of those that are needed (compute unit limit, compute unit price,
+//! transfer; each once), a memo, or a guard. A code that names a place is that
+//! of the place at which there is something else.
+//!
 //! Source of the rules: x402 specification, scheme `exact` on SVM.
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -26,6 +33,8 @@ pub struct VerifiedPayment {
     transaction: Transaction,
     fee_payer: Pubkey,
     transfer: TransferChecked,
+    transfer_at: usize,
+    priority_lamports: u64,
 }
 
 /// Checks a scheme's payload, `{"transaction": base64}`, against the terms.
@@ -41,20 +50,34 @@ pub fn verify(payload: &RawValue, terms: &Terms) -> Result<VerifiedPayment, Reas
     let fee_payer = fee_payer_is_ours(message, terms)?;
     signers_are_fee_payer_and_authority(message)?;
     signatures_are_the_payers(&transaction)?;
-    let ([limit, price, transfer], rest) = three_to_seven(&message.instructions)?;
-    let units = compute_unit_limit(limit, &terms.parts().limits)?;
-    compute_unit_price(price, units, &terms.parts().limits)?;
-    let transfer = TransferChecked::read(transfer).ok_or(Reason::SvmNoTransferInstruction)?;
-    fee_payers_keep_out(message, &transfer, terms)?;
+    three_to_twelve(&message.instructions)?;
+    let parts = Parts::of(&message.instructions);
+    let units = compute_unit_limit(&parts, &terms.parts().limits)?;
+    let price = compute_unit_price(&parts, units, &terms.parts().limits)?;
+    let (transfer_at, transfer) = transfer(&parts)?;
+    fee_payers_keep_out(message, &fee_payer, &transfer, terms)?;
     asset_is_the_asked_one(&transfer, terms)?;
     recipient_is_pay_to(&transfer, terms)?;
     amount_is_exact(&transfer, terms)?;
-    rest_is_memo_or_lighthouse(rest)?;
-    memo_is_the_asked_one(rest, terms)?;
-    Ok(VerifiedPayment { transaction, fee_payer, transfer })
+    rest_is_memo_or_lighthouse(&parts)?;
+    memo_is_the_asked_one(message, terms)?;
+    let priority_lamports = lamports(units, price);
+    Ok(VerifiedPayment { transaction, fee_payer, transfer, transfer_at, priority_lamports })
 }
 
 impl VerifiedPayment {
+    /// The index of the instruction that is the transfer.
+    pub fn transfer_at(&self) -> usize {
+        self.transfer_at
+    }
+
+    /// Whether a guard of the wallet looks at our fee payer, whose account is
+    /// handed to the guards' program then.
+    pub fn shows_fee_payer(&self) -> bool {
+        let mut instructions = self.transaction.message.instructions.iter();
+        instructions.any(|instruction| instruction.accounts.contains(&self.fee_payer))
+    }
+
     /// The transaction, signed by the payer but not yet by the fee payer.
     pub fn transaction(&self) -> &Transaction {
         &self.transaction
@@ -94,11 +117,7 @@ impl VerifiedPayment {
     /// base fee for two signatures, and the priority fee for all the units
     /// that it may use, whether it uses them or not.
     pub fn fee_lamports(&self) -> u64 {
-        let instructions = &self.transaction.message.instructions;
-        let units = instructions.first().and_then(Instruction::compute_unit_limit).unwrap_or(0);
-        let price = instructions.get(1).and_then(Instruction::compute_unit_price).unwrap_or(0);
-        let priority = (u128::from(units) * u128::from(price)).div_ceil(1_000_000);
-        2 * LAMPORTS_PER_SIGNATURE + u64::try_from(priority).unwrap_or(u64::MAX / 2)
+        (2 * LAMPORTS_PER_SIGNATURE).saturating_add(self.priority_lamports)
     }
 
     /// The blockhash that the transaction expires with, in base58.
@@ -117,12 +136,11 @@ impl VerifiedPayment {
 
 /// SVM exact, rule 1: the transaction decodes completely. One with address
 /// lookup tables doesn't decode: what they hold can't be known without IO.
+/// Members of the payload that are not known here have no say in what is paid.
 fn transaction_in(payload: &RawValue) -> Result<Transaction, Reason> {
     let payload = json::from_slice(payload.get().as_bytes()).map_err(|_| Reason::InvalidPayload)?;
-    let transaction = payload.as_object().filter(|members| members.len() == 1);
-    let transaction = transaction
-        .and_then(|members| members.get("transaction")?.as_str())
-        .ok_or(Reason::InvalidPayload)?;
+    let transaction =
+        payload.get("transaction").and_then(Value::as_str).ok_or(Reason::InvalidPayload)?;
     let bytes =
         decode_base64(transaction, MAX_TRANSACTION_BYTES).map_err(|_| Reason::SvmUndecodable)?;
     Transaction::parse(&bytes).map_err(|_| Reason::SvmUndecodable)
@@ -138,7 +156,7 @@ fn fee_payer_is_ours(message: &Message, terms: &Terms) -> Result<Pubkey, Reason>
 /// payer's authority. A transfer by the fee payer itself is left to the rule
 /// that is about it, and a missing transfer likewise.
 fn signers_are_fee_payer_and_authority(message: &Message) -> Result<(), Reason> {
-    let transfer = message.instructions.get(2).and_then(TransferChecked::read);
+    let transfer = message.instructions.iter().find_map(TransferChecked::read);
     match (message.signers.as_slice(), transfer.map(|transfer| transfer.authority)) {
         ([_, _, _, ..], _) => Err(Reason::SvmExcessiveSigners),
         ([fee_payer, ..], Some(authority)) if authority == *fee_payer => Ok(()),
@@ -163,51 +181,98 @@ fn signatures_are_the_payers(transaction: &Transaction) -> Result<(), Reason> {
 /// The base fee for each signature of a transaction, in lamports.
 const LAMPORTS_PER_SIGNATURE: u64 = 5_000;
 
-/// SVM exact, rule 4: 3 to 7 instructions.
-fn three_to_seven(
-    instructions: &[Instruction],
-) -> Result<(&[Instruction; 3], &[Instruction]), Reason> {
-    match instructions.split_first_chunk() {
-        Some((first, rest)) if rest.len() <= 4 => Ok((first, rest)),
-        _ => Err(Reason::SvmInstructionsLength),
+/// How many instructions there may be: more than any wallet makes. What they
+/// cost is bounded by the compute units.
+const INSTRUCTIONS_MAX: usize = 12;
+
+/// SVM exact, rule 4: 3 instructions at least, and not too many.
+fn three_to_twelve(instructions: &[Instruction]) -> Result<(), Reason> {
+    let is_right = (3..=INSTRUCTIONS_MAX).contains(&instructions.len());
+    if is_right { Ok(()) } else { Err(Reason::SvmInstructionsLength) }
+}
+
+/// A transaction's instructions by what they are for: the first that sets the
+/// compute unit limit, the first that sets its price, the first transfer; and
+/// where the first one stands that is none of these, no memo and no guard. An
+/// `AdvanceNonceAccount`, without which a transaction has no durable nonce, is
+/// such a one; so what is paid here always expires.
+struct Parts {
+    units: Option<u32>,
+    price: Option<u64>,
+    transfer: Option<(usize, TransferChecked)>,
+    stranger_at: Option<usize>,
+}
+
+impl Parts {
+    fn of(instructions: &[Instruction]) -> Self {
+        let mut parts = Self { units: None, price: None, transfer: None, stranger_at: None };
+        for (at, instruction) in instructions.iter().enumerate() {
+            let units = instruction.compute_unit_limit();
+            let price = instruction.compute_unit_price();
+            let transfer = TransferChecked::read(instruction);
+            if units.is_some() && parts.units.is_none() {
+                parts.units = units;
+            } else if price.is_some() && parts.price.is_none() {
+                parts.price = price;
+            } else if let (Some(transfer), None) = (transfer, parts.transfer) {
+                parts.transfer = Some((at, transfer));
+            } else if instruction.memo().is_none() && !instruction.is_lighthouse() {
+                parts.stranger_at.get_or_insert(at);
+            }
+        }
+        parts
+    }
+
+    /// What is there, if it is, and nothing else stands where it would in a
+    /// transaction without guards.
+    fn needed<T>(&self, part: Option<T>, place: usize, missing: Reason) -> Result<T, Reason> {
+        part.filter(|_| self.stranger_at != Some(place)).ok_or(missing)
     }
 }
 
-/// SVM exact, rule 5: instruction 0 is `SetComputeUnitLimit`, capped. An
-/// `AdvanceNonceAccount`, without which a transaction has no durable nonce,
-/// would have to be instruction 0; so what is paid here always expires.
-fn compute_unit_limit(instruction: &Instruction, limits: &Limits) -> Result<u32, Reason> {
-    match instruction.compute_unit_limit() {
-        None => Err(Reason::SvmComputeLimitInstruction),
-        Some(units) if units > limits.compute_units => Err(Reason::SvmComputeLimitTooHigh),
-        Some(units) => Ok(units),
-    }
+/// SVM exact, rule 5: there is a `SetComputeUnitLimit`, capped.
+fn compute_unit_limit(parts: &Parts, limits: &Limits) -> Result<u32, Reason> {
+    let units = parts.needed(parts.units, 0, Reason::SvmComputeLimitInstruction)?;
+    if units > limits.compute_units { Err(Reason::SvmComputeLimitTooHigh) } else { Ok(units) }
 }
 
-/// SVM exact, rule 6: instruction 1 is `SetComputeUnitPrice`, capped, and so
-/// is what it comes to.
-fn compute_unit_price(
-    instruction: &Instruction,
-    units: u32,
-    limits: &Limits,
-) -> Result<(), Reason> {
-    let price = instruction.compute_unit_price().ok_or(Reason::SvmComputePriceInstruction)?;
-    let lamports = (u128::from(units) * u128::from(price)).div_ceil(1_000_000);
-    if price > limits.price_micro_lamports || lamports > u128::from(limits.total_lamports) {
+/// SVM exact, rule 6: there is a `SetComputeUnitPrice`, capped, and so is what
+/// it comes to.
+fn compute_unit_price(parts: &Parts, units: u32, limits: &Limits) -> Result<u64, Reason> {
+    let price = parts.needed(parts.price, 1, Reason::SvmComputePriceInstruction)?;
+    if price > limits.price_micro_lamports || lamports(units, price) > limits.total_lamports {
         return Err(Reason::SvmComputePriceTooHigh);
     }
-    Ok(())
+    Ok(price)
+}
+
+/// What so many units come to at a price in micro-lamports, rounded up.
+fn lamports(units: u32, price: u64) -> u64 {
+    let lamports = (u128::from(units) * u128::from(price)).div_ceil(1_000_000);
+    u64::try_from(lamports).unwrap_or(u64::MAX)
+}
+
+/// SVM exact, rule 7: there is a `TransferChecked`.
+fn transfer(parts: &Parts) -> Result<(usize, TransferChecked), Reason> {
+    parts.needed(parts.transfer, 2, Reason::SvmNoTransferInstruction)
 }
 
 /// SVM exact, rule 8: our fee payer is in no instruction's accounts, so it is
 /// no authority and no source; nor is the source its token account. This goes
 /// for all of our fee payers, whichever pays this time.
+///
+/// The one exception: a guard may look at the fee payer of this transaction,
+/// and at nothing else. Phantom's do, at its lamports. See
+/// [`Instruction::is_guard_of`]; the simulation must show then that it loses
+/// the fee and no more.
 fn fee_payers_keep_out(
     message: &Message,
+    fee_payer: &Pubkey,
     transfer: &TransferChecked,
     terms: &Terms,
 ) -> Result<(), Reason> {
-    let mut accounts = message.instructions.iter().flat_map(|instruction| &instruction.accounts);
+    let others = message.instructions.iter().filter(|it| !it.is_guard_of(fee_payer));
+    let mut accounts = others.flat_map(|instruction| &instruction.accounts);
     if accounts.any(|account| terms.is_fee_payer(account))
         || terms.is_fee_payers_account(&transfer.source)
     {
@@ -249,26 +314,22 @@ fn amount_is_exact(transfer: &TransferChecked, terms: &Terms) -> Result<(), Reas
 /// SVM exact, rule 10: the rest is Memo or Lighthouse only. What would charge
 /// the fee payer rent (`Create` of an associated token account) or outlive
 /// the blockhash is neither.
-fn rest_is_memo_or_lighthouse(rest: &[Instruction]) -> Result<(), Reason> {
-    let unknown = [
-        Reason::SvmUnknownFourthInstruction,
-        Reason::SvmUnknownFifthInstruction,
-        Reason::SvmUnknownSixthInstruction,
-        Reason::SvmUnknownSeventhInstruction,
-    ];
-    let known = |it: &Instruction| it.memo().is_some() || it.is_lighthouse();
-    match rest.iter().zip(unknown).find(|(instruction, _)| !known(instruction)) {
-        Some((_, reason)) => Err(reason),
+fn rest_is_memo_or_lighthouse(parts: &Parts) -> Result<(), Reason> {
+    match parts.stranger_at {
         None => Ok(()),
+        Some(..=3) => Err(Reason::SvmUnknownFourthInstruction),
+        Some(4) => Err(Reason::SvmUnknownFifthInstruction),
+        Some(5) => Err(Reason::SvmUnknownSixthInstruction),
+        Some(_) => Err(Reason::SvmUnknownSeventhInstruction),
     }
 }
 
 /// SVM exact, rule 10: where the terms ask for a memo, there is exactly one,
 /// and it is that. Elsewhere clients add memos of their own, to tell apart
 /// two payments that are otherwise equal.
-fn memo_is_the_asked_one(rest: &[Instruction], terms: &Terms) -> Result<(), Reason> {
+fn memo_is_the_asked_one(message: &Message, terms: &Terms) -> Result<(), Reason> {
     let Some(asked) = &terms.parts().memo else { return Ok(()) };
-    let mut memos = rest.iter().filter_map(Instruction::memo);
+    let mut memos = message.instructions.iter().filter_map(Instruction::memo);
     match (memos.next(), memos.next()) {
         (Some(memo), None) if memo == asked.as_bytes() => Ok(()),
         (Some(_), None) => Err(Reason::SvmMemoMismatch),

@@ -42,7 +42,7 @@ const NOT_AMOUNTS = {
   'empty': '', '1.0': '1.0', '01': '01', '00': '00', '-1': '-1', '+1': '+1', '1e4': '1e4', 'hex': '0x2710', 'with a blank in front': ' 10000',
   'with a blank behind': '10000 ', 'with a comma': '10,000', 'in dollars': '$0.01', 'in Arabic digits': '١٠٠٠٠', 'of 257 bits': (2n ** 256n).toString(), 'of 300 digits': '1'.repeat(300),
 };
-const NOT_TIMES = { 'null': null, 'as text': '300', 'negative': -1, 'an hour and a second': 3_601, 'with a fraction': 300.5, 'beyond 64 bits': 1e30 };
+const NOT_TIMES = { 'null': null, 'as text': '300', 'negative': -1, 'with a fraction': 300.5, 'beyond 64 bits': 1e30 };
 
 /** `what: value` as cases that put the value, or leave the member out. */
 const values = (path, table) => Object.entries(table).map(([what, value]) => [`${path}: ${what}`, path, value]);
@@ -74,7 +74,7 @@ function memberRows(version, chain) {
     missing(amount),
     ...values(amount, NOT_AMOUNTS),
     missing('paymentRequirements.asset'),
-    ...values('paymentRequirements.asset', { ...NOT_TEXTS, 'empty': '', 'no address': 'USDC', 'another token': OTHER_ASSET[chain], 'of the other chain': OTHER_ADDRESS[chain === 'evm' ? 'solana' : 'evm'] }),
+    ...values('paymentRequirements.asset', { ...NOT_TEXTS, 'empty': '', 'no address': 'USDT', 'another token': OTHER_ASSET[chain], 'of the other chain': OTHER_ADDRESS[chain === 'evm' ? 'solana' : 'evm'] }),
     missing('paymentRequirements.payTo'),
     ...values('paymentRequirements.payTo', { ...NOT_TEXTS, 'empty': '', 'no address': 'shop.eth', 'somebody else': OTHER_ADDRESS[chain], 'of the other chain': OTHER_ADDRESS[chain === 'evm' ? 'solana' : 'evm'] }),
     missing('paymentRequirements.maxTimeoutSeconds'),
@@ -114,9 +114,9 @@ function acceptsRows(version) {
     missing('accepts[0].network'),
     ...values('accepts[0].network', NOT_TEXTS),
     ...values(`accepts[0].${amount}`, NOT_AMOUNTS),
-    ...values('accepts[0].asset', NOT_TEXTS),
+    ...values('accepts[0].asset', OTHER_TYPES),
     ...values('accepts[0].payTo', NOT_TEXTS),
-    ...values('accepts[1].maxTimeoutSeconds', NOT_TIMES),
+    ...values('accepts[1].maxTimeoutSeconds', { ...NOT_TIMES, 'null': 'x' }),
     ...values('accepts[1].extra', { 'a text': 'x', 'an array': [], 'a number': 1 }),
   ];
 }

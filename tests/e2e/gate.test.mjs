@@ -22,7 +22,7 @@ const ROUTES = [
 const GOODS = ['www/premium/index.html', 'www/premium/solana/index.html', 'www/data/almanac.json'].map((file) =>
   readFileSync(join(ROOT, file), 'latin1').split('\n').reduce((a, b) => (b.length > a.length ? b : a)),
 );
-const BROWSER = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
+const BROWSER = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8', 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' };
 const SERVICE = `export default { fetch(request) { return new Response('the service served ' + new URL(request.url).pathname); } };`;
 
 let world;
@@ -266,9 +266,9 @@ describe('the challenge', () => {
 
   test('a URL is data on the page, not a template and not markup', async () => {
     const target = `/favicon.svg?{{price}}{{networks}}<i>'"&amp;`;
-    const answer = await raw(world.url, target, { headers: [['Accept', 'text/html'], ['Accept-Encoding', 'identity']] });
+    const answer = await raw(world.url, target, { headers: [['Accept', 'text/html'], ['User-Agent', 'Mozilla/5.0'], ['Accept-Encoding', 'identity']] });
     assert.equal(answer.status, 402);
-    const plain = await raw(world.url, '/favicon.svg', { headers: [['Accept', 'text/html'], ['Accept-Encoding', 'identity']] });
+    const plain = await raw(world.url, '/favicon.svg', { headers: [['Accept', 'text/html'], ['User-Agent', 'Mozilla/5.0'], ['Accept-Encoding', 'identity']] });
     const count = (text, part) => text.split(part).length - 1;
     assert.ok(count(plain.text, '$0.07') > 0);
     for (const part of ['$0.07', '<i>', EVM_NETWORK, '<li>']) assert.equal(count(answer.text, part), count(plain.text, part), part);

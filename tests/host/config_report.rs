@@ -131,3 +131,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_default_clients_refuse_is_noted_and_no_fault() {
+    let mut settings = crate::gate_support::settings(
+        "assets",
+        serde_json::json!([
+            { "pattern": "/cheap", "price": "$1" },
+            { "pattern": "/dear", "price": "$1.01" },
+        ]),
+    );
+    let notes = |settings: &edge402::config::Settings| {
+        edge402::config::read(settings).config.unwrap_or_else(|it| panic!("{it}")).notes()
+    };
+    assert_eq!(
+        notes(&settings),
+        ["ROUTES[1].price: $1.01 is more than the $1 that default clients pay; \
+          buyers must raise their limit"]
+    );
+    let other = "0x00000000000000000000000000000000000000e0";
+    settings.networks.as_mut().unwrap()["eip155:84532"] = serde_json::json!({
+        "rpc": ["https://base.example"], "pay_to": crate::gate_support::PAY_TO,
+        "asset": other, "name": "Euro", "version": "1", "decimals": 6,
+    });
+    settings.routes = Some(serde_json::json!([]));
+    let notes = notes(&settings);
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].starts_with("NETWORKS.\"eip155:84532\".asset: 0x"), "{notes:?}");
+}

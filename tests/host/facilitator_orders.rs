@@ -1,12 +1,14 @@
 //! What the facilitator reads of a body, and which field it complains of.
+use edge402::amount::AtomicAmount;
 use edge402::config::{self, Config, Settings};
 use edge402::facilitator::accepts::AcceptsRequest;
 use edge402::facilitator::access::{Asker, account_of};
-use edge402::facilitator::answer::bad_request;
+use edge402::facilitator::answer::{self, bad_request};
 use edge402::facilitator::order::idempotency_key;
 use edge402::facilitator::{BadRequest, Endpoint, Order, supported};
 use edge402::gate::Hints;
 use edge402::protocol::{Reason, Version};
+use edge402::settlement::{Outcome, Settlement, Verdict};
 use edge402::time::UnixSeconds;
 use proptest::prelude::{ProptestConfig, any, proptest};
 use serde_json::{Value, json};
@@ -154,7 +156,7 @@ fn what_is_wrong_is_named() {
     let v2: &[(&str, Value, &str)] = &[
         ("/x402Version", json!(3), "x402Version"),
         ("/x402Version", json!("2"), "x402Version"),
-        ("/x402Version", json!(2.0), "x402Version"),
+        ("/x402Version", json!(2.5), "x402Version"),
         ("/x402Version", json!(1), "paymentPayload.x402Version"),
         ("/paymentPayload", null.clone(), "paymentPayload"),
         ("/paymentPayload", json!("e30="), "paymentPayload"),
@@ -186,7 +188,7 @@ fn what_is_wrong_is_named() {
         ),
         (
             "/paymentRequirements/maxTimeoutSeconds",
-            json!(3_601),
+            json!(60.5),
             "paymentRequirements.maxTimeoutSeconds",
         ),
         (
@@ -392,6 +394,137 @@ fn accepts_are_completed_and_others_left_out() {
         let bad = AcceptsRequest::read(&config, account, body.to_string().as_bytes()).unwrap_err();
         assert_eq!(bad.field, field, "{body}");
     }
+}
+
+#[test]
+fn accepts_take_the_names_that_guides_use() {
+    let config = config();
+    let account = account_of(config.facilitator.as_ref().unwrap(), Some("Bearer one")).unwrap();
+    let completed = |version: u64, entry: Value| {
+        let body = json!({ "x402Version": version, "accepts": [entry] }).to_string();
+        let request = AcceptsRequest::read(&config, account, body.as_bytes()).unwrap();
+        request.answer(&config, &Hints::default())["accepts"][0].clone()
+    };
+    for (name, version, amount, full) in [
+        ("solana-devnet", 1, "maxAmountRequired", "solana-devnet"),
+        ("devnet", 1, "maxAmountRequired", "solana-devnet"),
+        ("devnet", 2, "amount", SOLANA),
+        (SOLANA, 2, "amount", SOLANA),
+        (SOLANA, 1, "maxAmountRequired", SOLANA),
+    ] {
+        let entry = json!({
+            "scheme": "exact", "network": name, "asset": "USDC", amount: "10000",
+            "payTo": SOLANA_PAY_TO, "resource": "/weather", "maxTimeoutSeconds": 60.0,
+            "extra": null,
+        });
+        let completed = completed(version, entry);
+        assert_eq!(completed["network"], full, "{name} {version}");
+        assert_eq!(completed["asset"], MINT);
+        assert_eq!(completed["resource"], "/weather");
+        assert_eq!(completed["maxTimeoutSeconds"], 60.0);
+        assert_eq!(completed["extra"]["feePayer"], FEE_PAYER);
+        assert_eq!(completed["extra"]["decimals"], 6);
+    }
+    // What is null is left to the facilitator, like what is absent.
+    let nulls = json!({ "scheme": "exact", "network": EVM, "asset": null, "amount": "1",
+        "payTo": PAY_TO, "maxTimeoutSeconds": null, "extra": null });
+    let completed = completed(2, nulls);
+    assert_eq!(completed["asset"], USDC);
+    assert_eq!(completed["maxTimeoutSeconds"], 300);
+    assert_eq!(completed["extra"], json!({ "name": "USDC", "version": "2" }));
+}
+
+/// A payment as some guides send it: alone.
+fn bare(edit: impl FnOnce(&mut edge402::evm::Authorization)) -> Value {
+    json!({
+        "x402Version": 1, "scheme": "exact", "network": "base-sepolia",
+        "payload": crate::evm_support::signed(edit),
+    })
+}
+
+#[test]
+fn a_payment_alone_is_an_order_for_what_was_signed() {
+    let now = UnixSeconds(crate::evm_support::NOW);
+    let order = read("one", &bare(|_| {})).unwrap();
+    assert!(order.is_bare);
+    assert_eq!(order.network_name, "base-sepolia");
+    let edge402::exact::VerifiedPayment::Evm(payment) = order.check(now).unwrap() else { panic!() };
+    assert_eq!(payment.value().0, crate::evm_support::AMOUNT);
+    assert_eq!(payment.to().to_string(), PAY_TO);
+    // The same with requirements is the same purchase, but for its timeout.
+    assert!(!read("one", &order_v1()).unwrap().is_bare);
+
+    let more = read("one", &bare(|it| it.value = 7_u64.into())).unwrap();
+    let edge402::exact::VerifiedPayment::Evm(payment) = more.check(now).unwrap() else { panic!() };
+    assert_eq!(payment.value().0, 7);
+    let over = read("one", &bare(|it| it.valid_before = (now.0 - 100).into())).unwrap();
+    assert!(over.check(now).is_ok(), "its time is over: the Settler says what it bought");
+    let mut forged = bare(|_| {});
+    forged["payload"]["authorization"]["value"] = json!("9");
+    assert_eq!(read("one", &forged).unwrap().check(now).unwrap_err(), Reason::EvmSignature);
+
+    let stranger = bare(|it| it.to = edge402::evm::Address::new([7; 20]));
+    for (body, field) in [
+        (stranger, "payload.authorization.to"),
+        (bare(|it| it.value = edge402::evm::Uint256::ZERO), "payload.authorization.value"),
+        (changed(bare(|_| {}), "/network", &json!("base")), "network"),
+        (changed(bare(|_| {}), "/scheme", &json!("upto")), "scheme"),
+        (changed(bare(|_| {}), "/payload/authorization", &Value::Null), "payload.authorization"),
+        (changed(bare(|_| {}), "/network", &json!("solana-devnet")), "paymentRequirements"),
+        (changed(bare(|_| {}), "/payload", &Value::Null), "paymentPayload"),
+    ] {
+        assert_eq!(read("one", &body).unwrap_err().field, field);
+    }
+    // A client that may not use the network, or pay this address, still may not.
+    assert_eq!(read("three", &bare(|_| {})).unwrap_err().field, "network");
+
+    // In v2 a payment says what it accepted.
+    let whole = order_v2();
+    let order = read("one", &whole["paymentPayload"]).unwrap();
+    assert!(order.is_bare);
+    assert_eq!(order.network_name, EVM);
+}
+
+#[test]
+fn what_answers_a_payment_alone_has_the_older_names_too() {
+    let order = read("one", &bare(|_| {})).unwrap();
+    let now = UnixSeconds(crate::evm_support::NOW);
+    let settled = |outcome| {
+        let answer = answer::settled(&order, outcome, Some("0x1"), now);
+        answer::with_older_names(Endpoint::Settle, answer).body
+    };
+    let settlement = Settlement {
+        transaction: "0xabc".into(),
+        payer: "0x1".into(),
+        amount: AtomicAmount(5),
+        settled_at: now,
+        redeliver_until: now,
+    };
+    assert_eq!(
+        settled(Outcome::Settled(settlement)),
+        json!({ "success": true, "payer": "0x1", "transaction": "0xabc", "amount": "5",
+            "network": "base-sepolia", "txHash": "0xabc", "networkId": "base-sepolia",
+            "error": null })
+    );
+    let failed = Outcome::Failed { reason: Reason::InsufficientFunds, transaction: None };
+    assert_eq!(
+        settled(failed),
+        json!({ "success": false, "errorReason": "insufficient_funds", "payer": "0x1",
+            "transaction": "", "network": "base-sepolia", "txHash": null,
+            "networkId": "base-sepolia", "error": "insufficient_funds" })
+    );
+    let verified = |verdict| {
+        let answer = answer::verified(verdict, Some("0x1".into()), now);
+        answer::with_older_names(Endpoint::Verify, answer).body
+    };
+    assert_eq!(
+        verified(Verdict::Valid),
+        json!({ "isValid": true, "invalidReason": null, "payer": "0x1" })
+    );
+    assert_eq!(
+        verified(Verdict::Invalid(Reason::EvmNonceUsed))["invalidReason"],
+        "invalid_exact_evm_nonce_already_used"
+    );
 }
 
 #[test]

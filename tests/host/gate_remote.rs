@@ -8,7 +8,7 @@ use edge402::config::{self, Loaded};
 use edge402::encoding::encode_base64;
 use edge402::gate::Decision;
 use edge402::protocol::Version;
-use edge402::remote::{RemoteFacts, payment_body};
+use edge402::remote::{About, RemoteFacts, payment_body};
 use serde_json::{Value, json};
 
 const URL: &str = "https://facilitator.example";
@@ -39,7 +39,9 @@ fn body(request: &Request, loaded: &Loaded, version: Version) -> Value {
     };
     let offer = &purchase.sale.route.offers[purchase.offer];
     let (v2, v1) = (&offer.v2, offer.v1.as_ref());
-    let body = payment_body(version, v2, v1, &purchase.payment, &purchase.sale.url);
+    let route = purchase.sale.route;
+    let about = About { resource: route.resource(), extensions: route.extensions() };
+    let body = payment_body(version, v2, v1, &purchase.payment, &purchase.sale.url, about);
     serde_json::from_str(body.unwrap().get()).unwrap()
 }
 
@@ -99,7 +101,8 @@ fn the_body_says_the_same_in_both_versions_whatever_the_client_speaks() {
             json!({
                 "x402Version": 2,
                 "paymentPayload": {
-                    "x402Version": 2, "resource": { "url": url }, "accepted": terms,
+                    "x402Version": 2, "accepted": terms,
+                    "resource": { "url": url, "description": "Premium pages" },
                     "payload": payload,
                 },
                 "paymentRequirements": terms,
@@ -122,6 +125,40 @@ fn the_body_says_the_same_in_both_versions_whatever_the_client_speaks() {
             })
         );
     }
+}
+
+#[test]
+fn a_facilitator_that_keeps_a_catalogue_can_list_what_is_listed() {
+    let mut settings = settings(
+        "assets",
+        json!([
+            { "pattern": "/premium/*", "price": "$0.01", "description": "Premium pages",
+              "mime_type": "text/html", "listed": true, "service_name": "Shop",
+              "tags": ["news"], "icon_url": "https://shop.example/icon.png",
+              "payment_identifier": "optional" },
+        ]),
+    );
+    settings.networks = Some(json!({ "eip155:84532": { "facilitator": URL, "pay_to": PAY_TO } }));
+    settings.evm_relayer_keys = None;
+    settings.solana_fee_payer_keys = None;
+    let shop = config::read(&settings);
+    let mut payment = v2(&signed(|_| {}));
+    // What a client says of the resource is not passed on.
+    payment["resource"] = json!({ "url": "https://else.example/", "description": "x" });
+    payment["extensions"] = json!({ "bazaar": { "info": "x" }, "other": {} });
+    let sent = body(&Request::get("/premium/page?a=b").paying(&payment), &shop, Version::V2);
+    assert_eq!(
+        sent["paymentPayload"]["resource"],
+        json!({
+            "url": "https://shop.example/premium/page", "description": "Premium pages",
+            "mimeType": "text/html", "serviceName": "Shop", "tags": ["news"],
+            "iconUrl": "https://shop.example/icon.png",
+        })
+    );
+    let extensions = sent["paymentPayload"]["extensions"].as_object().unwrap();
+    assert_eq!(extensions.keys().collect::<Vec<_>>(), ["bazaar"]);
+    assert_eq!(extensions["bazaar"]["info"]["input"], json!({ "type": "http", "method": "GET" }));
+    assert_eq!(extensions["bazaar"]["routeTemplate"], "/premium/:var1");
 }
 
 #[test]

@@ -1,176 +1,21 @@
 //! What becomes of payments on Solana: sent until they land, and given up
 //! only when they can't land any more.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::sim::chain::Chain;
-use crate::sim::time::{Clock, START_MS};
-use crate::sim::{Answer, Fault, Payment, World, relayer};
-use crate::solana_support::{draft, memo, signing_key};
-use edge402::encoding::{decode_base64, encode_base58};
-use edge402::exact::{Terms, VerifiedPayment};
+use crate::sim::time::START_MS;
+use crate::sim::{Answer, Fault, Payment};
+use crate::solana_cluster::{
+    Cluster, LAST_VALID, SLOT_MS, cluster, cluster_with, is_submitted, payment,
+};
+use edge402::exact::VerifiedPayment;
 use edge402::protocol::Reason;
-use edge402::rpc::{ChainCheck, Expected, Nodes};
-use edge402::settlement::settler::Lane;
-use edge402::settlement::solana::SolanaLane;
-use edge402::settlement::{Host as _, Limits, Outcome, State, Verdict};
-use edge402::solana::FeePayerKey;
+use edge402::settlement::{Limits, Outcome, State, Verdict};
 use edge402::time::UnixSeconds;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use serde_json::{Value, json};
-
-const GENESIS: &str = "EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
-const SLOT_MS: u64 = 400;
-const FIRST_HEIGHT: u64 = 1_000;
-/// The height after which the payments' blockhash has expired.
-const LAST_VALID: u64 = FIRST_HEIGHT + 150;
-
-/// A cluster, as one node shows it.
-#[derive(Default)]
-struct Cluster {
-    /// When each signature landed.
-    landed: BTreeMap<String, u64>,
-    /// Each time that something was sent.
-    sent: Vec<(u64, String)>,
-    /// How much of what is sent gets lost.
-    drops: usize,
-    /// What lands fails.
-    fails: bool,
-    /// Forgets what is only processed, once.
-    forks: bool,
-    /// What is sent lands as soon as a node is asked for a height beyond this.
-    lands_late: Option<u64>,
-}
-
-impl Cluster {
-    fn height(now: u64) -> u64 {
-        FIRST_HEIGHT + (now - START_MS) / SLOT_MS
-    }
-
-    fn answer(&mut self, method: &str, params: &Value, now: u64) -> Value {
-        let height = Self::height(now);
-        match method {
-            "getGenesisHash" => json!(format!("{GENESIS}rest")),
-            "getBalance" => json!({ "value": 1_000_000_000_u64 }),
-            "getBlockHeight" => {
-                if self.lands_late.is_some_and(|limit| height > limit) {
-                    let (_, signature) = self.sent[0].clone();
-                    self.landed.entry(signature).or_insert(START_MS);
-                }
-                json!(height)
-            }
-            // Without our signature nobody can send it.
-            "simulateTransaction" if params[1]["sigVerify"] == false => {
-                let bytes = decode_base64(params[0].as_str().unwrap(), 2_000).unwrap();
-                assert!(bytes[1..65].iter().all(|byte| *byte == 0), "not co-signed");
-                json!({ "value": { "err": null, "logs": [], "unitsConsumed": 6_000 } })
-            }
-            "simulateTransaction" => {
-                let err = match signature_of(params) {
-                    known if self.landed.contains_key(&known) => json!("AlreadyProcessed"),
-                    _ if height > LAST_VALID => json!("BlockhashNotFound"),
-                    _ => Value::Null,
-                };
-                json!({ "value": { "err": err, "logs": [], "unitsConsumed": 6_000 } })
-            }
-            "sendTransaction" => {
-                let signature = signature_of(params);
-                self.sent.push((now, signature.clone()));
-                if self.drops > 0 {
-                    self.drops -= 1;
-                } else if height <= LAST_VALID && self.lands_late.is_none() {
-                    self.landed.entry(signature.clone()).or_insert(now);
-                }
-                json!(signature)
-            }
-            "getSignatureStatuses" => {
-                let signature = params[0][0].as_str().unwrap();
-                let age = self.landed.get(signature).map(|at| now - at);
-                let status = match age {
-                    None | Some(0..SLOT_MS) => Value::Null,
-                    Some(age) => {
-                        let is_processed = age < 2 * SLOT_MS;
-                        if is_processed && std::mem::take(&mut self.forks) {
-                            self.landed.remove(signature);
-                        }
-                        let err = if self.fails {
-                            json!({ "InstructionError": [2, { "Custom": 1 }] })
-                        } else {
-                            Value::Null
-                        };
-                        let reached = if is_processed { "processed" } else { "confirmed" };
-                        json!({
-                            "slot": 1, "confirmations": 1, "err": err,
-                            "confirmationStatus": reached,
-                        })
-                    }
-                };
-                json!({ "context": { "slot": 1 }, "value": [status] })
-            }
-            _ => panic!("{method}"),
-        }
-    }
-}
-
-/// The fee payer's signature, by which the cluster knows a transaction.
-fn signature_of(params: &Value) -> String {
-    let bytes = decode_base64(params[0].as_str().unwrap(), 2_000).unwrap();
-    assert!(bytes[1..65].iter().any(|byte| *byte != 0), "co-signed");
-    encode_base58(&bytes[1..65])
-}
-
-fn fee_payer() -> FeePayerKey {
-    encode_base58(&signing_key(1).to_keypair_bytes()).parse().unwrap()
-}
-
-fn cluster() -> (Rc<World>, Rc<RefCell<Cluster>>) {
-    cluster_with(Limits {
-        batch_max: 1,
-        daily_spend: None,
-        low_balance: None,
-        max_tip: None,
-        quorum_above: None,
-        accounts: vec![],
-    })
-}
-
-fn cluster_with(limits: Limits) -> (Rc<World>, Rc<RefCell<Cluster>>) {
-    // The other chain stands idle.
-    let idle = Chain::new(false, false, relayer().address());
-    let world = World::with_lane(
-        idle,
-        Box::new(move |host, parts| {
-            let expect = Expected::GenesisPrefix(GENESIS.into());
-            let check = ChainCheck { method: "getGenesisHash", expect };
-            let nodes = Nodes::new(host.transport(), vec!["https://node.test/".into()], check);
-            Lane::Solana(SolanaLane::new(parts, nodes, fee_payer(), limits.clone()))
-        }),
-    );
-    let cluster = Rc::new(RefCell::new(Cluster::default()));
-    let (node, clock): (_, Rc<Clock>) = (Rc::clone(&cluster), Rc::clone(&world.clock));
-    *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
-        Some(Ok(node.borrow_mut().answer(method, params, clock.now_ms())))
-    }));
-    (world, cluster)
-}
-
-fn payment(number: usize) -> Payment {
-    let mut draft = draft();
-    draft.instructions[3] = memo(&format!("0123456789abcde{number}"));
-    let payload: Value =
-        serde_json::from_str(crate::solana_support::payload(&draft.transaction()).get()).unwrap();
-    let network = format!("solana:{GENESIS}").parse().unwrap();
-    Payment::from_parts(network, Terms::Solana(crate::solana_support::terms()), &payload, None)
-}
-
-fn is_submitted(world: &World, payment: &Payment) -> bool {
-    let record = world.tables.record(&payment.id);
-    matches!(record.map(|record| record.state), Some(State::Submitted { .. }))
-}
 
 #[test]
 fn a_payment_is_settled_and_delivered_again() {
@@ -261,10 +106,8 @@ fn fees_that_are_set_aside_count_against_the_days_limit() {
         let (world, cluster) = cluster_with(Limits {
             batch_max: 1,
             daily_spend: (!on_account).then_some(limit),
-            low_balance: None,
-            max_tip: None,
-            quorum_above: None,
             accounts: vec![("acme".into(), if on_account { limit } else { u128::MAX })],
+            ..Limits::default()
         });
         let start = |n: usize| {
             let mut order = payment(n).settle_request(&world.claim_request(&payment(n), "a"));

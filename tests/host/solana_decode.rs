@@ -131,7 +131,7 @@ fn base64_has_one_spelling() {
 }
 
 #[test]
-fn the_payload_is_one_transaction_and_no_more() {
+fn the_payload_is_one_transaction() {
     let text = encode_base64(&draft().transaction());
     for json in [
         "null".to_owned(),
@@ -143,10 +143,22 @@ fn the_payload_is_one_transaction_and_no_more() {
         format!("{{\"transaction\":[\"{text}\"]}}"),
         format!("{{\"Transaction\":\"{text}\"}}"),
         format!("{{\"transaction\":\"{text}\",\"transaction\":\"{text}\"}}"),
-        format!("{{\"transaction\":\"{text}\",\"more\":1}}"),
         "{\"settleSecretKey\":\"a\",\"transactionSignature\":\"b\"}".to_owned(),
     ] {
         let refusal = verify(&RawValue::from_string(json).unwrap(), &terms()).unwrap_err();
         assert_eq!(refusal.code(), "invalid_payload");
+    }
+}
+
+#[test]
+fn what_else_is_in_the_payload_changes_nothing() {
+    let text = encode_base64(&draft().transaction());
+    let identity = |json: String| {
+        verify(&RawValue::from_string(json).unwrap(), &terms()).map(|payment| payment.identity())
+    };
+    let plain = identity(format!("{{\"transaction\":\"{text}\"}}"));
+    assert!(plain.is_ok());
+    for more in ["\"more\":1", "\"signature\":null", "\"a\":{\"transaction\":\"x\"}"] {
+        assert_eq!(identity(format!("{{{more},\"transaction\":\"{text}\"}}")), plain, "{more}");
     }
 }

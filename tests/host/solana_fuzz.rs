@@ -21,13 +21,19 @@ fn harmless(payment: &VerifiedPayment) {
     assert!([fee_payer(), other_fee_payer()].contains(payment.fee_payer()));
     assert_eq!((*payment.destination(), payment.amount().0), (ata(pay_to()), 10_000));
     assert_eq!(*payment.mint(), key_of_usdc());
-    assert!((3..=7).contains(&message.instructions.len()));
+    assert!((3..=12).contains(&message.instructions.len()));
     for instruction in &message.instructions {
         let program = instruction.program.to_string();
         assert!([COMPUTE_BUDGET, TOKEN, MEMO, LIGHTHOUSE].contains(&program.as_str()));
-        assert!(!instruction.accounts.contains(&fee_payer()));
-        assert!(!instruction.accounts.contains(&other_fee_payer()));
+        let is_shown = program == LIGHTHOUSE
+            && instruction.accounts == [*payment.fee_payer()]
+            && (2..16).contains(&instruction.data[0]);
+        let ours = [fee_payer(), other_fee_payer()];
+        let has_ours = instruction.accounts.iter().any(|account| ours.contains(account));
+        assert!(is_shown || !has_ours, "{instruction:?}");
     }
+    let budget = message.instructions.iter().filter(|it| it.program.to_string() == COMPUTE_BUDGET);
+    assert_eq!(budget.count(), 2);
     let of_token = |it: &&edge402::solana::message::Instruction| it.program.to_string() == TOKEN;
     assert_eq!(message.instructions.iter().filter(of_token).count(), 1);
 }
@@ -94,12 +100,19 @@ fn drafts() -> impl Strategy<Value = Draft> {
         advance_nonce(),
         limit(7),
         transfer(),
+        ix(LIGHTHOUSE, &[readonly(fee_payer())], &[6, 4, 1]),
+        ix(LIGHTHOUSE, &[signer(payer()), readonly(fee_payer())], &[0, 1, 255]),
     ]);
-    (any::<bool>(), prop::collection::vec(rest, 0..6)).prop_map(|(versioned, rest)| {
-        let mut draft = Draft { versioned, ..draft() };
-        draft.instructions.truncate(3);
-        draft.instructions.extend(rest);
-        draft
+    let mixed = prop::collection::vec(rest, 0..6).prop_flat_map(|rest| {
+        let mut instructions = draft().instructions;
+        instructions.truncate(3);
+        instructions.extend(rest);
+        Just(instructions).prop_shuffle()
+    });
+    (any::<bool>(), mixed).prop_map(|(versioned, instructions)| Draft {
+        versioned,
+        instructions,
+        ..draft()
     })
 }
 

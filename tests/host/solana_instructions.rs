@@ -5,15 +5,15 @@ use crate::solana_support::*;
 use edge402::solana::{Limits, Terms, TermsParts};
 
 #[test]
-fn three_to_seven_instructions() {
+fn three_to_twelve_instructions() {
     let more = |draft: &mut Draft, count| {
         draft.instructions.resize(count, lighthouse());
         outcome(&draft.transaction(), &terms())
     };
-    for count in [3, 4, 5, 6, 7] {
+    for count in 3..=12 {
         assert_eq!(more(&mut draft(), count), "ok", "{count}");
     }
-    for count in [8, 9, 40] {
+    for count in [13, 14, 40] {
         assert_eq!(more(&mut draft(), count), "transaction_instructions_length", "{count}");
     }
     let mut two = draft();
@@ -30,14 +30,16 @@ fn compute_unit_limit() {
         &[
             ("the cap", |d| d.instructions[0] = limit(400_000), "ok"),
             ("zero", |d| d.instructions[0] = limit(0), "ok"),
-            ("swapped with the price", |d| d.instructions.swap(0, 1), code),
+            ("swapped with the price", |d| d.instructions.swap(0, 1), "ok"),
+            ("last", |d| d.instructions.rotate_left(1), "ok"),
+            ("the transfer first", |d| d.instructions.swap(0, 2), "ok"),
+            ("none", |d| drop(d.instructions.remove(0)), code),
             ("heap frame", |d| d.instructions[0].data[0] = 1, code),
             ("deprecated request", |d| d.instructions[0].data = vec![0; 9], code),
             ("no data", |d| d.instructions[0].data.clear(), code),
             ("a byte more", |d| d.instructions[0].data.push(0), code),
             ("a byte less", |d| d.instructions[0].data.truncate(4), code),
             ("another program", |d| d.instructions[0].program = key(MEMO), code),
-            ("the transfer first", |d| d.instructions.swap(0, 2), code),
             ("a durable nonce", |d| d.instructions.insert(0, advance_nonce()), code),
             (
                 "CreateATA first",
@@ -183,6 +185,7 @@ fn transfer_checked_or_nothing() {
                 |d| d.instructions.insert(2, create_ata(payer(), &[1])),
                 code,
             ),
+            ("a memo before it", |d| d.instructions.swap(2, 3), "ok"),
             (
                 "Lighthouse before it",
                 |d| {
@@ -190,7 +193,7 @@ fn transfer_checked_or_nothing() {
                     assertion.accounts[0].signer = true;
                     d.instructions.insert(2, assertion);
                 },
-                code,
+                "ok",
             ),
         ],
     );
@@ -198,7 +201,8 @@ fn transfer_checked_or_nothing() {
 
 #[test]
 fn the_rest_is_memo_or_lighthouse() {
-    let ordinals = ["fourth", "fifth", "sixth", "seventh"];
+    let ordinals =
+        ["fourth", "fifth", "sixth", "seventh", "seventh", "seventh", "seventh", "seventh"];
     let strangers = [
         create_ata(payer(), &[]),
         create_ata(payer(), &[0]),
@@ -215,10 +219,29 @@ fn the_rest_is_memo_or_lighthouse() {
     for stranger in &strangers {
         for (position, ordinal) in ordinals.iter().enumerate() {
             let mut draft = draft();
-            draft.instructions.resize(7, lighthouse());
+            draft.instructions.resize(11, lighthouse());
             draft.instructions[3 + position] = stranger.clone();
             let expected = format!("unknown_{ordinal}_instruction");
             assert_eq!(outcome(&draft.transaction(), &terms()), expected);
+        }
+        // Whatever stands before the transfer, or what it needs, in its place.
+        for (position, code) in [
+            "transaction_instructions_compute_limit_instruction",
+            "transaction_instructions_compute_price_instruction",
+            "no_transfer_instruction",
+        ]
+        .iter()
+        .enumerate()
+        {
+            let mut draft = draft();
+            // The first of two is the one that counts.
+            draft.instructions.insert(position, stranger.clone());
+            let is_first = [transfer(), limit(1), price(u64::MAX)].contains(stranger);
+            if !is_first {
+                assert_eq!(outcome(&draft.transaction(), &terms()), *code);
+            } else {
+                assert_ne!(outcome(&draft.transaction(), &terms()), "ok");
+            }
         }
     }
     let mut draft = draft();
@@ -270,4 +293,66 @@ fn a_memo_that_is_asked_for() {
             ),
         ],
     );
+}
+
+/// `[limit, price, guard × 3, transfer, memo, guard]`, of which the third guard
+/// looks at the fee payer's lamports: what Phantom makes of a payment on the
+/// main network (seen in August 2026).
+fn phantom() -> Draft {
+    let guard = |of: Account, length: u8| {
+        ix(
+            LIGHTHOUSE,
+            &[of],
+            &(0..length).map(|at| if at == 0 { 6 } else { at }).collect::<Vec<_>>(),
+        )
+    };
+    let mut draft = draft();
+    let source = readonly(ata(payer()));
+    let mine = readonly(fee_payer());
+    let guards = [guard(readonly(payer()), 17), guard(source, 52), guard(mine, 16)];
+    draft.instructions.splice(2..2, guards);
+    draft.instructions.push(guard(source, 27));
+    draft
+}
+
+#[test]
+fn todays_phantom_pays() {
+    let payment = check(&phantom().transaction(), &terms()).unwrap();
+    assert_eq!((payment.transfer_at(), payment.amount().0), (5, 10_000));
+    assert_eq!(
+        payment.fee_lamports(),
+        check(&draft().transaction(), &terms()).unwrap().fee_lamports()
+    );
+    assert!(payment.shows_fee_payer());
+    assert!(!check(&draft().transaction(), &terms()).unwrap().shows_fee_payer());
+    assert_eq!(outcome(&phantom().transaction(), &terms_with_memo("0123456789abcdef")), "ok");
+    // Solflare has two behind the transfer, and other wallets raise the price.
+    let mut solflare = draft();
+    solflare.instructions[0] = limit(80_000);
+    solflare.instructions[1] = price(100_000);
+    solflare.instructions.extend([lighthouse(), lighthouse()]);
+    assert_eq!(outcome(&solflare.transaction(), &terms()), "ok");
+}
+
+#[test]
+fn our_fee_payer_is_looked_at_and_nothing_else() {
+    let code = "transaction_fee_payer_transferring_funds";
+    let guard = |change: fn(&mut Ix)| {
+        let mut draft = phantom();
+        change(&mut draft.instructions[4]);
+        outcome(&draft.transaction(), &terms())
+    };
+    assert_eq!(guard(|_| ()), "ok");
+    // Memory is written at its payer's cost, and trees are other programs'.
+    for kind in [0, 1, 16, 17, 18, 255] {
+        let mut draft = phantom();
+        draft.instructions[4].data[0] = kind;
+        assert_eq!(outcome(&draft.transaction(), &terms()), code, "{kind}");
+    }
+    assert_eq!(guard(|it| it.data.clear()), code);
+    assert_eq!(guard(|it| it.accounts.push(readonly(payer()))), code);
+    assert_eq!(guard(|it| it.accounts.insert(0, readonly(payer()))), code);
+    assert_eq!(guard(|it| it.accounts.push(readonly(fee_payer()))), code);
+    assert_eq!(guard(|it| it.accounts[0] = readonly(other_fee_payer())), code);
+    assert_eq!(guard(|it| it.program = key(MEMO)), code);
 }

@@ -181,10 +181,10 @@ fn fee_payers_funds_stay() {
             ("in a memo", |d| accounts(d, 3).push(readonly(fee_payer())), code),
             ("our other in a memo", |d| accounts(d, 3).push(readonly(other_fee_payer())), code),
             (
-                "in a Lighthouse assertion",
+                "in a Lighthouse instruction beside another account",
                 |d| {
                     d.instructions.push(lighthouse());
-                    accounts(d, 4)[0] = readonly(fee_payer());
+                    accounts(d, 4).push(readonly(fee_payer()));
                 },
                 code,
             ),
@@ -325,7 +325,7 @@ fn the_first_broken_rule_names_the_reason() {
     draft.instructions[2].data = transfer_data(3, 1, 5);
     accounts(&mut draft, 2)[2] = writable(pubkey(9));
     accounts(&mut draft, 3).push(readonly(fee_payer()));
-    draft.instructions.resize(9, limit(1));
+    draft.instructions.resize(13, limit(1));
     accounts(&mut draft, 4).push(signer(pubkey(10)));
     let terms = terms_with_memo("order 7");
     while let Some((code, repair)) = repairs.pop() {

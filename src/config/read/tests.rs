@@ -381,7 +381,11 @@ fn another_token_needs_name_version_and_decimals() {
     let offer = json!(config.routes[1].offers[0].v2);
     assert_eq!(
         (&offer["asset"], &offer["amount"], &offer["extra"]),
-        (&json!(token), &json!("5"), &json!({ "name": "Euro", "version": "1" }))
+        (
+            &json!(token),
+            &json!("5"),
+            &json!({ "name": "Euro", "version": "1", "paymentFlow": "upfront" })
+        )
     );
     assert_eq!((config.networks[0].symbol.as_str(), config.networks[0].decimals), ("Euro", 2));
     // What two decimals can't write.

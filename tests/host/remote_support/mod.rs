@@ -9,7 +9,9 @@ use edge402::evm::Address;
 use edge402::exact::{self};
 use edge402::protocol::requirements::PaymentRequirements;
 use edge402::protocol::{ChainId, Version};
-use edge402::remote::{Facilitator, HttpAnswer, MAX_ANSWER, RemoteFacts, Verdict, payment_body};
+use edge402::remote::{
+    About, Facilitator, HttpAnswer, MAX_ANSWER, RemoteFacts, Verdict, payment_body,
+};
 use edge402::rpc::{ChainCheck, Expected, Nodes, TransportError};
 use edge402::settlement::evm::EvmLane;
 use edge402::settlement::remote::RemoteLane;
@@ -244,7 +246,8 @@ pub fn settle_request(payment: &Payment, claim: &ClaimRequest) -> SettleRequest 
     let verified = exact::verify(&payment.payload, &payment.terms, start).unwrap();
     let url = "https://shop.example/a?b";
     let mut request = payment.settle_request(claim);
-    request.remote = payment_body(Version::V2, &requirements(), None, &verified, url);
+    let about = About::default();
+    request.remote = payment_body(Version::V2, &requirements(), None, &verified, url, about);
     request
 }
 

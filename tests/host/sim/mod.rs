@@ -86,14 +86,7 @@ impl Default for Setup {
             block_ms: 2_000,
             has_multicall: true,
             has_sync: false,
-            limits: Limits {
-                batch_max: 32,
-                daily_spend: None,
-                low_balance: None,
-                max_tip: None,
-                quorum_above: None,
-                accounts: vec![],
-            },
+            limits: Limits { batch_max: 32, ..Limits::default() },
         }
     }
 }

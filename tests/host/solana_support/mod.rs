@@ -85,7 +85,7 @@ pub fn terms_with_memo(memo: &str) -> Terms {
 }
 
 /// An account of an instruction, and what the instruction wants of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
     pub key: Pubkey,
     pub signer: bool,
@@ -104,7 +104,7 @@ pub fn signer(key: Pubkey) -> Account {
     Account { key, signer: true, writable: false }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ix {
     pub program: Pubkey,
     pub accounts: Vec<Account>,

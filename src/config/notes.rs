@@ -1,0 +1,45 @@
+//! What is no fault and may still surprise a seller.
+
+use super::{Chain, Config};
+use crate::amount::AtomicAmount;
+
+/// The most that a default client pays without being told to, in dollars.
+const CLIENT_LIMIT: u32 = 1;
+
+impl Config {
+    /// What sellers should know of how buyers will take this configuration: one
+    /// line each, with its key.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = vec![];
+        for network in &self.networks {
+            let asset = match &network.chain {
+                Chain::Evm { domain, .. } => domain.verifying_contract.to_string(),
+                Chain::Solana { mint, .. } => mint.to_string(),
+            };
+            if network.id.known().is_none_or(|known| known.usdc != asset) {
+                notes.push(format!(
+                    "NETWORKS.\"{}\".asset: {asset} is in no default client's table of tokens; \
+                     buyers must set up theirs to pay with it",
+                    network.id
+                ));
+            }
+        }
+        for (number, route) in self.routes.iter().enumerate() {
+            let is_above = route.offers.iter().any(|offer| {
+                let decimals = self.networks.get(offer.network).map_or(0, |it| it.decimals);
+                let limit = 10_u128.checked_pow(decimals.into());
+                limit.is_some_and(|unit| {
+                    offer.v2.amount > AtomicAmount(unit * u128::from(CLIENT_LIMIT))
+                })
+            });
+            if is_above {
+                notes.push(format!(
+                    "ROUTES[{number}].price: {} is more than the ${CLIENT_LIMIT} that default \
+                     clients pay; buyers must raise their limit",
+                    route.price
+                ));
+            }
+        }
+        notes
+    }
+}

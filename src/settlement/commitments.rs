@@ -1,0 +1,116 @@
+//! What payers and the key are committed to by payments under way: from before
+//! a payment is in the journal until the chain has spoken.
+//!
+//! A balance that a node tells knows nothing of what was sent and has not
+//! landed. What is kept here lives in memory and is made again from the journal
+//! by the lanes' `resume`, so a restart forgets nothing that is under way.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+
+use super::Host;
+use super::shared::Shared;
+
+/// How many ended commitments are remembered for previews that began before.
+const ENDED_MAX: usize = 1_024;
+
+/// What one payment under way commits to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Commitment {
+    /// Who pays.
+    pub payer: String,
+    /// How much of the token, in atomic units.
+    pub amount: u128,
+    /// What sending it may cost the key, in wei or lamports; 0 where that is
+    /// counted by transactions.
+    pub cost: u128,
+}
+
+/// The payments under way, by their identities.
+#[derive(Default)]
+pub(super) struct Commitments {
+    live: RefCell<HashMap<String, Commitment>>,
+    /// The number of the end, and what ended.
+    ended: RefCell<VecDeque<(u64, Commitment)>>,
+    ends: Cell<u64>,
+}
+
+impl Commitments {
+    /// Counts a payment as under way.
+    pub fn begin(&self, payment: &str, commitment: Commitment) {
+        self.live.borrow_mut().insert(payment.to_owned(), commitment);
+    }
+
+    /// Counts a payment no more. Does nothing if it isn't under way.
+    pub fn end(&self, payment: &str) {
+        let Some(commitment) = self.live.borrow_mut().remove(payment) else { return };
+        let number = self.ends.get();
+        self.ends.set(number + 1);
+        let mut ended = self.ended.borrow_mut();
+        ended.push_back((number, commitment));
+        if ended.len() > ENDED_MAX {
+            ended.pop_front();
+        }
+    }
+}
+
+#[allow(dead_code, reason = "the lanes come to use all of it")]
+impl<H: Host> Shared<H> {
+    /// Counts a payment as under way, until [`Shared::let_go`].
+    pub fn commit(&self, payment: &str, commitment: Commitment) {
+        self.guards.commitments.begin(payment, commitment);
+    }
+
+    /// How many payments of a payer are under way.
+    pub fn under_way(&self, payer: &str) -> usize {
+        let live = self.guards.commitments.live.borrow();
+        live.values().filter(|it| it.payer == payer).count()
+    }
+
+    /// How much of the token a payer has under way, in atomic units.
+    pub fn committed_by(&self, payer: &str) -> u128 {
+        let live = self.guards.commitments.live.borrow();
+        sum(live.values().filter(|it| it.payer == payer).map(|it| it.amount))
+    }
+
+    /// What all payments under way may cost the key, in wei or lamports.
+    pub fn committed_cost(&self) -> u128 {
+        sum(self.guards.commitments.live.borrow().values().map(|it| it.cost))
+    }
+
+    /// A moment, for [`Shared::ended_since`]: take it before asking a node.
+    pub fn moment(&self) -> u64 {
+        self.guards.commitments.ends.get()
+    }
+
+    /// How much of what a payer had under way ended since a moment, in atomic
+    /// units. A balance that was asked for at that moment may be from before.
+    pub fn ended_since(&self, moment: u64, payer: &str) -> u128 {
+        let ended = self.guards.commitments.ended.borrow();
+        let later = ended.iter().filter(|(number, it)| *number >= moment && it.payer == payer);
+        sum(later.map(|(_, it)| it.amount))
+    }
+}
+
+fn sum(amounts: impl Iterator<Item = u128>) -> u128 {
+    amounts.fold(0, u128::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ended_counts_for_whoever_asked_before() {
+        let commitments = Commitments::default();
+        let of = |payer: &str, amount| Commitment { payer: payer.into(), amount, cost: 7 };
+        commitments.begin("x", of("a", 1));
+        commitments.begin("y", of("a", 2));
+        commitments.end("x");
+        commitments.end("x");
+        commitments.end("nothing");
+        assert_eq!(commitments.ends.get(), 1);
+        assert_eq!(commitments.live.borrow().get("y"), Some(&of("a", 2)));
+        assert_eq!(*commitments.ended.borrow(), [(0, of("a", 1))]);
+    }
+}

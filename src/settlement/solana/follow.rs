@@ -1,0 +1,421 @@
+//! Sending what is in the journal, and watching all of it together: one
+//! question for the statuses of everything that is under way.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+use serde_json::json;
+
+use super::{BLOCKHASH_BLOCKS, Landed, SolanaLane};
+use crate::exact::VerifiedPayment;
+use crate::protocol::Reason;
+use crate::rpc::{Call, READ_TIMEOUT, Reply};
+use crate::settlement::host::within;
+use crate::settlement::shared::Fate;
+use crate::settlement::{Host, JournalEntry, StoreError};
+use crate::solana::Status;
+use crate::solana::rpc::{self, STATUSES_MAX, Sighting};
+use crate::time::UnixSeconds;
+
+/// How long to wait before each question for the statuses after something was
+/// sent, in milliseconds: soon at first, for a slot takes 400 ms, and then
+/// once a slot.
+const SOON_MILLIS: [u64; 3] = [60, 100, 150];
+const SLOT_MILLIS: u64 = 400;
+
+/// For how long a transaction is asked for that often, in seconds. After that
+/// there is no request left that waits.
+const QUICK_SECONDS: u64 = 32;
+const SLOW_MILLIS: u64 = 3_000;
+
+/// How long to wait before the same bytes are sent again, in seconds.
+const RESEND_SECONDS: u64 = 2;
+const SLOW_RESEND_SECONDS: u64 = 15;
+
+/// How many blocks a node may be behind the one that told the height.
+const BLOCKS_BEHIND: u64 = 64;
+
+/// Before this much time has passed, no blockhash is taken to have expired,
+/// whatever height a node tells: 150 blocks at 600 ms, in seconds.
+const EXPIRY_SECONDS: u64 = 90;
+
+/// From when on the heights are looked at, and how often, in seconds.
+const HEIGHT_AFTER_SECONDS: u64 = 20;
+const HEIGHT_SECONDS: u64 = 3;
+
+/// A transaction that is under way.
+#[derive(Clone)]
+struct Flight {
+    entry: Rc<JournalEntry>,
+    /// The index of the instruction that is the transfer.
+    transfer: usize,
+    /// Whether two nodes must agree on what became of it.
+    needs_quorum: bool,
+    sent_at: UnixSeconds,
+    /// The last block height at which it can land, as far as is known.
+    bound: Option<u64>,
+}
+
+/// What is under way, by the entries' names, and how it is being watched.
+#[derive(Default)]
+pub(super) struct Watch {
+    flights: RefCell<BTreeMap<String, Flight>>,
+    /// How often the statuses were asked for since something was sent.
+    polls: Cell<usize>,
+    nudge: RefCell<Option<oneshot::Sender<()>>>,
+    /// When the heights were asked for, in Unix seconds.
+    heights_at: Cell<u64>,
+    is_watching: Cell<bool>,
+    is_sending: Cell<bool>,
+    is_confirming: Cell<bool>,
+    is_giving_up: Cell<bool>,
+}
+
+impl Watch {
+    /// How many transactions are under way.
+    pub fn len(&self) -> usize {
+        self.flights.borrow().len()
+    }
+
+    /// Whether this entry is being watched.
+    pub fn holds(&self, entry: &str) -> bool {
+        self.flights.borrow().contains_key(entry)
+    }
+}
+
+/// Says that a task is at work, until it is dropped: one that dies on its way
+/// is begun again by whoever finds nobody at work.
+struct AtWork<H: Host> {
+    lane: Rc<SolanaLane<H>>,
+    flag: fn(&Watch) -> &Cell<bool>,
+}
+
+impl<H: Host> AtWork<H> {
+    /// `None` if somebody is at work already.
+    fn begin(lane: &Rc<SolanaLane<H>>, flag: fn(&Watch) -> &Cell<bool>) -> Option<Self> {
+        let is_first = !flag(&lane.watch).replace(true);
+        is_first.then(|| Self { lane: Rc::clone(lane), flag })
+    }
+}
+
+impl<H: Host> Drop for AtWork<H> {
+    fn drop(&mut self) {
+        (self.flag)(&self.lane.watch).set(false);
+    }
+}
+
+impl<H: Host> SolanaLane<H> {
+    /// Sends what is in the journal and watches it until the cluster has
+    /// spoken.
+    pub(super) fn start(self: &Rc<Self>, entry: JournalEntry) {
+        let (mut transfer, mut needs_quorum) = (0, self.limits.quorum_above.is_some());
+        for (_, payment) in self.shared.orders_of(&entry.payments).unwrap_or_default() {
+            if let VerifiedPayment::Solana(payment) = payment {
+                transfer = payment.transfer_at();
+                let limit = self.limits.quorum_above;
+                needs_quorum = limit.is_some_and(|limit| payment.amount() > limit);
+            }
+        }
+        let (id, sent_at) = (entry.id.clone(), self.shared.host.now());
+        let entry = Rc::new(entry);
+        let flight =
+            Flight { entry: Rc::clone(&entry), transfer, needs_quorum, sent_at, bound: None };
+        self.watch.flights.borrow_mut().insert(id, flight);
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move { lane.send(&entry).await });
+        self.watch.polls.set(0);
+        if let Some(nudge) = self.watch.nudge.take() {
+            // Nobody may be waiting.
+            let _ = nudge.send(());
+        }
+        self.keep_watching();
+    }
+
+    /// Sees to it that somebody watches what is under way.
+    pub(super) fn keep_watching(self: &Rc<Self>) {
+        if self.watch.len() == 0 {
+            return;
+        }
+        let Some(at_work) = AtWork::begin(self, |watch| &watch.is_watching) else { return };
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move {
+            let _at_work = at_work;
+            // The end of this task and the next look at the flag have no await
+            // between them.
+            while lane.watch.len() > 0 {
+                lane.pause().await;
+                lane.look().await;
+            }
+        });
+    }
+
+    /// Sending again what has landed changes nothing.
+    async fn send(&self, entry: &JournalEntry) {
+        let call = Call::new(
+            "sendTransaction",
+            json!([entry.raw, { "encoding": "base64", "skipPreflight": true, "maxRetries": 0 }]),
+        );
+        let _ = self.nodes.ask_again(&call, READ_TIMEOUT).await;
+        if self.nodes.count() > 1 {
+            self.nodes.tell_others(&call, READ_TIMEOUT).await;
+        }
+    }
+
+    async fn pause(&self) {
+        let polls = self.watch.polls.get();
+        self.watch.polls.set(polls.saturating_add(1));
+        if let Some(millis) = SOON_MILLIS.get(polls) {
+            // So short that what is sent meanwhile can wait for its end.
+            return self.shared.host.sleep(Duration::from_millis(*millis)).await;
+        }
+        let is_quick = self.watch.flights.borrow().values().any(|flight| self.is_quick(flight));
+        let millis = if is_quick { SLOT_MILLIS } else { SLOW_MILLIS };
+        let (sender, receiver) = oneshot::channel();
+        self.watch.nudge.replace(Some(sender));
+        let _ = within(&self.shared.host, Duration::from_millis(millis), receiver).await;
+    }
+
+    fn age(&self, flight: &Flight) -> u64 {
+        self.shared.host.now().since(flight.entry.written_at)
+    }
+
+    fn is_quick(&self, flight: &Flight) -> bool {
+        self.age(flight) < QUICK_SECONDS
+    }
+
+    /// Asks what became of everything that is under way, and acts on it.
+    async fn look(self: &Rc<Self>) {
+        self.send_again();
+        let flights: Vec<Flight> = self.watch.flights.borrow().values().cloned().collect();
+        let (mut to_confirm, mut unseen) = (vec![], vec![]);
+        for some in flights.chunks(STATUSES_MAX) {
+            let reply = self.nodes.ask_again(&statuses_of(some), READ_TIMEOUT).await;
+            let sightings = reply.ok().and_then(|reply| read_statuses(&reply, some));
+            for (flight, sighting) in some.iter().zip(sightings.unwrap_or_default()) {
+                match sighting.status {
+                    Status::Confirmed | Status::Finalized if !flight.needs_quorum => {
+                        self.close(flight, Ok(sighting.slot));
+                    }
+                    Status::Failed(reason) if self.nodes.count() == 1 => {
+                        self.close(flight, Err(reason));
+                    }
+                    Status::Confirmed | Status::Finalized | Status::Failed(_) => {
+                        to_confirm.push(flight.clone());
+                    }
+                    Status::Unknown if self.age(flight) >= HEIGHT_AFTER_SECONDS => {
+                        unseen.push(flight.clone());
+                    }
+                    Status::Unknown | Status::Processed => {}
+                }
+            }
+        }
+        self.confirm(to_confirm);
+        self.give_up_expired(unseen);
+    }
+
+    /// Sends again, one after the other, what has not been heard of for long.
+    fn send_again(self: &Rc<Self>) {
+        let now = self.shared.host.now();
+        let is_due = |flight: &Flight| {
+            let pause = if self.is_quick(flight) { RESEND_SECONDS } else { SLOW_RESEND_SECONDS };
+            now.since(flight.sent_at) >= pause
+        };
+        if !self.watch.flights.borrow().values().any(is_due) {
+            return;
+        }
+        let Some(at_work) = AtWork::begin(self, |watch| &watch.is_sending) else { return };
+        let mut due = vec![];
+        for flight in self.watch.flights.borrow_mut().values_mut() {
+            if is_due(flight) {
+                flight.sent_at = now;
+                due.push(Rc::clone(&flight.entry));
+            }
+        }
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move {
+            let _at_work = at_work;
+            for entry in due {
+                if lane.watch.holds(&entry.id) {
+                    lane.send(&entry).await;
+                }
+            }
+        });
+    }
+
+    /// Asks every node what became of these, and takes what enough of them
+    /// say: two above the seller's limit, else one, unless another says the
+    /// contrary.
+    fn confirm(self: &Rc<Self>, flights: Vec<Flight>) {
+        if flights.is_empty() {
+            return;
+        }
+        let Some(at_work) = AtWork::begin(self, |watch| &watch.is_confirming) else { return };
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move {
+            let _at_work = at_work;
+            for some in flights.chunks(STATUSES_MAX) {
+                let replies = lane.nodes.ask_each(&statuses_of(some)).await;
+                let answers: Vec<_> =
+                    replies.iter().filter_map(|reply| read_statuses(reply, some)).collect();
+                for (index, flight) in some.iter().enumerate() {
+                    let of_flight: Vec<Sighting> =
+                        answers.iter().filter_map(|answer| answer.get(index).copied()).collect();
+                    let needed = if flight.needs_quorum { 2 } else { 1 };
+                    match verdict(&of_flight, needed, lane.is_quick(flight)) {
+                        Some(verdict) => lane.close(flight, verdict),
+                        // One may be a little behind.
+                        None if lane.is_quick(flight) => {}
+                        None => lane.report(&format!(
+                            "fee payer {}: too few nodes agree on what became of {}",
+                            lane.fee_payer, flight.entry.transaction
+                        )),
+                    }
+                }
+            }
+        });
+    }
+
+    /// Gives up what no node has seen and can no longer land. The heights are
+    /// asked for first and the statuses once more after them, so that one which
+    /// landed in between is not given up.
+    fn give_up_expired(self: &Rc<Self>, flights: Vec<Flight>) {
+        let now = self.shared.host.now();
+        if flights.is_empty()
+            || now.since(UnixSeconds(self.watch.heights_at.get())) < HEIGHT_SECONDS
+        {
+            return;
+        }
+        let Some(at_work) = AtWork::begin(self, |watch| &watch.is_giving_up) else { return };
+        self.watch.heights_at.set(now.0);
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move {
+            let _at_work = at_work;
+            let height = Call::new("getBlockHeight", rpc::get_block_height_params());
+            let replies = lane.nodes.ask_each(&height).await;
+            let heights: Vec<u64> = replies
+                .iter()
+                .filter_map(|reply| rpc::parse_block_height(reply.as_ref().ok()?).ok())
+                .collect();
+            let lowest = heights.iter().min().copied().unwrap_or(0);
+            let highest = heights.iter().max().copied().unwrap_or(0);
+            if heights.len() < lane.nodes.count() {
+                return;
+            }
+            let expired: Vec<Flight> = flights
+                .into_iter()
+                .filter(|flight| {
+                    let bound = lane.bound_of(flight, highest);
+                    lane.age(flight) >= EXPIRY_SECONDS
+                        && lowest > bound.saturating_add(BLOCKS_BEHIND)
+                })
+                .collect();
+            for some in expired.chunks(STATUSES_MAX) {
+                let replies = lane.nodes.ask_each(&statuses_of(some)).await;
+                let answers: Vec<_> =
+                    replies.iter().filter_map(|reply| read_statuses(reply, some)).collect();
+                if answers.len() < lane.nodes.count() {
+                    continue;
+                }
+                for (index, flight) in some.iter().enumerate() {
+                    let is_unknown = |answer: &Vec<Sighting>| {
+                        answer.get(index).is_some_and(|it| it.status == Status::Unknown)
+                    };
+                    if answers.iter().all(is_unknown) {
+                        lane.close(flight, Err(Reason::SvmSimulationFailed));
+                    }
+                }
+            }
+        });
+    }
+
+    /// The last height at which a transaction can land: by the height that one
+    /// node told before it was sent, or by what the nodes tell now, for its
+    /// blockhash is older than that. So no height that one node makes up keeps
+    /// it for ever.
+    fn bound_of(&self, flight: &Flight, height: u64) -> u64 {
+        let mut flights = self.watch.flights.borrow_mut();
+        let Some(known) = flights.get_mut(&flight.entry.id) else { return u64::MAX };
+        let first = known.bound.get_or_insert(height.saturating_add(BLOCKHASH_BLOCKS));
+        flight.entry.bound.min(*first)
+    }
+
+    /// Writes what became of a transaction: the slot it landed in, or why it
+    /// paid nobody.
+    fn close(&self, flight: &Flight, end: Result<u64, Reason>) {
+        if !self.watch.holds(&flight.entry.id) {
+            return;
+        }
+        if let Err(error) = self.write_end(&flight.entry, end) {
+            // It stays in the journal, and the alarm takes it up again.
+            self.report(&error.to_string());
+        }
+        self.watch.flights.borrow_mut().remove(&flight.entry.id);
+    }
+
+    fn write_end(&self, entry: &JournalEntry, end: Result<u64, Reason>) -> Result<(), StoreError> {
+        let orders = self.shared.orders_of(&entry.payments)?;
+        let mut fates = vec![];
+        for (id, payment) in orders {
+            let VerifiedPayment::Solana(transfer) = &payment else { continue };
+            let fate = match end {
+                Ok(_) => Fate::Paid {
+                    payer: payment.payer(),
+                    amount: transfer.amount(),
+                    transaction: entry.transaction.clone(),
+                },
+                Err(reason) => Fate::NotPaid(reason),
+            };
+            // What has expired cost nothing, and is not the payer's fault.
+            if end != Err(Reason::SvmSimulationFailed) {
+                self.shared.note_spent(transfer.fee_lamports().into(), entry)?;
+                if end.is_err() {
+                    self.shared.note_failure(&payment.payer());
+                }
+            }
+            if let Ok(slot) = end {
+                self.landed.borrow_mut().push(Landed {
+                    source: *transfer.source(),
+                    amount: u64::try_from(transfer.amount().0).unwrap_or(u64::MAX),
+                    slot,
+                    at: self.shared.host.now(),
+                });
+            }
+            fates.push((id, fate));
+        }
+        self.shared.close(entry, &fates)
+    }
+}
+
+fn statuses_of(flights: &[Flight]) -> Call {
+    let signatures: Vec<&str> =
+        flights.iter().map(|flight| flight.entry.transaction.as_str()).collect();
+    Call::new("getSignatureStatuses", rpc::get_signature_statuses_params(&signatures))
+}
+
+fn read_statuses(reply: &Reply, flights: &[Flight]) -> Option<Vec<Sighting>> {
+    let transfers: Vec<usize> = flights.iter().map(|flight| flight.transfer).collect();
+    rpc::parse_signature_statuses(reply.as_ref().ok()?, &transfers).ok()
+}
+
+/// What nodes agree on: the slot it landed in, or why it paid nobody. `needed`:
+/// how many must say so. As long as those that have not seen it `may_follow`,
+/// none of them alone calls it failed.
+fn verdict(sightings: &[Sighting], needed: usize, may_follow: bool) -> Option<Result<u64, Reason>> {
+    let (mut landed, mut failed, mut unseen) = (vec![], vec![], 0);
+    for sighting in sightings {
+        match sighting.status {
+            Status::Confirmed | Status::Finalized => landed.push(sighting.slot),
+            Status::Failed(reason) => failed.push(reason),
+            Status::Unknown | Status::Processed => unseen += 1,
+        }
+    }
+    match (landed.as_slice(), failed.as_slice()) {
+        ([slot, ..], []) if landed.len() >= needed => Some(Ok(*slot)),
+        ([], [_, ..]) if may_follow && unseen > 0 => None,
+        ([], [reason, ..]) if failed.len() >= needed => Some(Err(*reason)),
+        _ => None,
+    }
+}

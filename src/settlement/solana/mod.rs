@@ -1,0 +1,350 @@
+//! Getting payments onto Solana: simulate, co-sign, send, and send again until
+//! the blockhash has expired.
+//!
+//! `preview` asks the cluster whether a payment would go through, `follow`
+//! sends what is in the journal and watches all of it together.
+
+mod follow;
+mod preview;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use serde_json::json;
+
+use self::follow::Watch;
+use self::preview::{Preview, Refusal};
+use super::commitments::Commitment;
+use super::shared::{Job, LaneParts, Shared, WAKE_SECONDS};
+use super::{Host, JournalEntry, Limits, Outcome, SettleRequest, Store, StoreError, Verdict};
+use crate::exact::VerifiedPayment;
+use crate::protocol::Reason;
+use crate::rpc::{Call, Nodes, READ_TIMEOUT};
+use crate::solana::{self, FeePayerKey, Pubkey};
+use crate::time::UnixSeconds;
+
+/// For how many blocks a blockhash is valid.
+const BLOCKHASH_BLOCKS: u64 = 150;
+
+/// How many payments from one token account may be under way at once.
+const UNDER_WAY_PER_SOURCE: usize = 8;
+
+/// How many transactions may be under way at once: as many as four questions
+/// for their statuses hold.
+const UNDER_WAY_MAX: usize = 1_024;
+
+/// How often one and the same line is written to the log, in seconds.
+const REPORT_SECONDS: u64 = 60;
+
+/// For how long what landed is remembered, for nodes that haven't seen it, in
+/// seconds.
+const LANDED_SECONDS: u64 = 60;
+
+/// The fee payer's lane onto one cluster.
+pub struct SolanaLane<H: Host> {
+    shared: Rc<Shared<H>>,
+    nodes: Rc<Nodes<H::Transport>>,
+    fee_payer: Pubkey,
+    /// Without it, what is in the journal is brought to its end, and nothing
+    /// else is sent.
+    key: Option<FeePayerKey>,
+    limits: Limits,
+    /// How many payments from each token account are being simulated.
+    simulating: RefCell<HashMap<Pubkey, usize>>,
+    landed: RefCell<Vec<Landed>>,
+    watch: Watch,
+    reports: RefCell<HashMap<String, UnixSeconds>>,
+}
+
+/// What a confirmed payment took from a token account. A node that is behind
+/// the slot shows it as still being there.
+struct Landed {
+    source: Pubkey,
+    amount: u64,
+    slot: u64,
+    at: UnixSeconds,
+}
+
+impl<H: Host> SolanaLane<H> {
+    /// The lane of this fee payer onto the cluster behind these nodes.
+    pub fn new(
+        parts: LaneParts<H>,
+        nodes: Nodes<H::Transport>,
+        key: FeePayerKey,
+        limits: Limits,
+    ) -> Rc<Self> {
+        let fee_payer = key.pubkey();
+        Self::make(parts, nodes, fee_payer, Some(key), limits)
+    }
+
+    /// The lane of a fee payer whose key is gone: it brings to its end what is
+    /// in the journal, whose bytes are signed, and signs nothing any more.
+    pub fn without_key(
+        parts: LaneParts<H>,
+        nodes: Nodes<H::Transport>,
+        fee_payer: Pubkey,
+        limits: Limits,
+    ) -> Rc<Self> {
+        Self::make(parts, nodes, fee_payer, None, limits)
+    }
+
+    fn make(
+        parts: LaneParts<H>,
+        nodes: Nodes<H::Transport>,
+        fee_payer: Pubkey,
+        key: Option<FeePayerKey>,
+        limits: Limits,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            shared: parts.0,
+            nodes: Rc::new(nodes),
+            fee_payer,
+            key,
+            limits,
+            simulating: RefCell::default(),
+            landed: RefCell::default(),
+            watch: Watch::default(),
+            reports: RefCell::default(),
+        })
+    }
+
+    /// Looks at the fee payer's balance.
+    pub(super) async fn look_at_balance(&self) {
+        let params = json!([self.fee_payer, { "commitment": "confirmed" }]);
+        let call = Call::new("getBalance", params);
+        if let Ok(Ok(result)) = self.nodes.ask_once(&call, READ_TIMEOUT).await
+            && let Some(balance) = result.get("value").and_then(serde_json::Value::as_u64)
+        {
+            self.note_balance(balance);
+        }
+    }
+
+    fn note_balance(&self, lamports: u64) {
+        self.shared.note_balance(lamports.into(), self.limits.low_balance);
+    }
+
+    /// How many payments wait and how many transactions are in the air.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (0, self.watch.len())
+    }
+
+    /// Settles a payment, or says how far it got.
+    pub(super) async fn settle(self: &Rc<Self>, job: Job) -> Result<Outcome, StoreError> {
+        let shared = &self.shared;
+        let request = &job.request;
+        let VerifiedPayment::Solana(payment) = &job.payment else {
+            return shared.refuse(request, Reason::InvalidNetwork);
+        };
+        let signed = self.key.as_ref().and_then(|key| solana::co_sign(payment, key).ok());
+        let Some(signed) = signed else {
+            return shared.refuse(request, Reason::SvmFeePayerMismatch);
+        };
+        if self.is_over_budget(payment) {
+            return self.give_up(
+                request,
+                "the daily limit on fees is reached",
+                Outcome::LimitReached,
+            );
+        }
+        // Each of many payments of one payer is simulated alone and may do
+        // well; together they may not, and the fee is spent all the same.
+        let Some(turn) = self.take_turn(payment) else {
+            let problem = "more payments are under way than may be at once";
+            return self.give_up(request, problem, Outcome::Unavailable);
+        };
+        // Nothing was sent yet: if the process dies here, the claim is free
+        // again after its lease.
+        let preview = self.preview(request, payment, Some(&signed)).await;
+        drop(turn);
+        let Preview { height, balance } = match preview {
+            Ok(preview) => preview,
+            Err(Refusal::Payer(reason)) => return shared.refuse(request, reason),
+            Err(Refusal::Ours(problem)) => {
+                return self.give_up(request, &problem, Outcome::Unavailable);
+            }
+        };
+        let Some(record) = shared.held_record(&job)? else { return Ok(Outcome::Unavailable) };
+        // From here to the journal there is no await: what others have under
+        // way is the same when this is added to it.
+        if !self.is_covered(payment, balance) {
+            let problem = "a payer's other payments may need what this one would take";
+            return self.give_up(request, problem, Outcome::Unavailable);
+        }
+        if self.is_over_budget(payment) {
+            return self.give_up(
+                request,
+                "the daily limit on fees is reached",
+                Outcome::LimitReached,
+            );
+        }
+        if !shared.hold(request, payment.fee_lamports().into(), &self.limits)? {
+            shared.release(&request.payment, request.ticket)?;
+            return Ok(Outcome::LimitReached);
+        }
+        let record = shared.submitted(record, &job, &signed.signature);
+        let entry = JournalEntry {
+            id: signed.signature.clone(),
+            transaction: signed.signature.clone(),
+            former: vec![],
+            raw: signed.to_base64(),
+            bound: height.saturating_add(BLOCKHASH_BLOCKS),
+            payments: vec![request.payment.clone()],
+            written_at: shared.host.now(),
+            fees: None,
+            gas: 0,
+            seen_block: height,
+            judged: false,
+            empty: vec![],
+        };
+        shared.commit(&request.payment, commitment(payment));
+        if let Err(error) = shared.store.submit(&entry, &[record]) {
+            shared.let_go(&request.payment);
+            return Err(error);
+        }
+        shared.host.wake_in(WAKE_SECONDS);
+        // If the process dies from here on, the journal has the bytes: the
+        // next life sends the same ones, which can land only once.
+        self.start(entry);
+        shared.outcome_of(&request.payment).await
+    }
+
+    /// Frees a claim because of something that is not the payer's fault.
+    fn give_up(
+        &self,
+        request: &SettleRequest,
+        problem: &str,
+        outcome: Outcome,
+    ) -> Result<Outcome, StoreError> {
+        self.report(&format!("{}: fee payer {}: {problem}", request.network, self.fee_payer));
+        self.shared.release(&request.payment, request.ticket)?;
+        Ok(outcome)
+    }
+
+    /// Writes a line to the log, but the same one once a minute at most.
+    fn report(&self, line: &str) {
+        let now = self.shared.host.now();
+        let mut reports = self.reports.borrow_mut();
+        reports.retain(|_, at| now.since(*at) < REPORT_SECONDS);
+        if !reports.contains_key(line) {
+            self.shared.host.log(line);
+            reports.insert(line.to_owned(), now);
+        }
+    }
+
+    /// Whether a payment's fee is more than may be spent today besides what is
+    /// under way.
+    fn is_over_budget(&self, payment: &solana::VerifiedPayment) -> bool {
+        let Some(limit) = self.limits.daily_spend else { return false };
+        let spent = self.shared.spent_today().saturating_add(self.shared.committed_cost());
+        spent.saturating_add(payment.fee_lamports().into()) > limit
+    }
+
+    /// Lets a payment be simulated, if those from the same token account allow
+    /// it.
+    fn take_turn(self: &Rc<Self>, payment: &solana::VerifiedPayment) -> Option<Turn<H>> {
+        let source = *payment.source();
+        let mut simulating = self.simulating.borrow_mut();
+        let total = self.watch.len() + simulating.values().sum::<usize>();
+        let of_source = simulating.get(&source).copied().unwrap_or(0);
+        let under_way = self.shared.under_way(&source.to_string()) + of_source;
+        if total >= UNDER_WAY_MAX || under_way >= UNDER_WAY_PER_SOURCE {
+            return None;
+        }
+        simulating.insert(source, of_source + 1);
+        Some(Turn { lane: Rc::clone(self), source })
+    }
+
+    /// Whether the token account holds what this payment takes besides what is
+    /// under way from it. Where no node has told what is in it, nothing else
+    /// may be under way.
+    fn is_covered(&self, payment: &solana::VerifiedPayment, balance: Option<Balance>) -> bool {
+        let source = payment.source();
+        let committed = self.shared.committed_by(&source.to_string());
+        let Some(Balance { amount, slot }) = balance else { return committed == 0 };
+        let now = self.shared.host.now();
+        let mut landed = self.landed.borrow_mut();
+        landed.retain(|it| now.since(it.at) < LANDED_SECONDS);
+        let unseen = landed.iter().filter(|it| it.source == *source && it.slot > slot);
+        let unseen: u128 = unseen.map(|it| u128::from(it.amount)).sum();
+        let taken = committed.saturating_add(unseen).saturating_add(payment.amount().0);
+        taken <= u128::from(amount)
+    }
+
+    /// What the chain says of a payment, and nothing else. The node does not
+    /// get our signature, so nobody can send it.
+    pub(super) async fn verify(
+        &self,
+        request: &SettleRequest,
+        payment: &solana::VerifiedPayment,
+    ) -> Result<Verdict, StoreError> {
+        match self.preview(request, payment, None).await {
+            Ok(Preview { balance, .. }) if self.is_covered(payment, balance) => {
+                let fee = payment.fee_lamports().into();
+                let fits = !self.is_over_budget(payment)
+                    && self.shared.has_room(request, fee, &self.limits)?;
+                Ok(if fits { Verdict::Valid } else { Verdict::LimitReached })
+            }
+            Ok(_) => Ok(Verdict::Unknown),
+            Err(Refusal::Payer(reason)) => Ok(Verdict::Invalid(reason)),
+            Err(Refusal::Ours(problem)) => {
+                self.report(&format!("{}: {problem}", request.network));
+                Ok(Verdict::Unknown)
+            }
+        }
+    }
+
+    /// Follows the transactions that a crash left in the air.
+    pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
+        for entry in entries {
+            if self.watch.holds(&entry.id) {
+                continue;
+            }
+            let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
+            let mut fees = 0;
+            for (id, payment) in &orders {
+                let VerifiedPayment::Solana(payment) = payment else { continue };
+                fees += u128::from(payment.fee_lamports());
+                self.shared.commit(id, commitment(payment));
+            }
+            self.shared.hold_again(&entry, fees);
+            self.start(entry);
+        }
+        self.keep_watching();
+    }
+}
+
+/// What is in a token account, and as of which slot.
+#[derive(Clone, Copy)]
+struct Balance {
+    amount: u64,
+    slot: u64,
+}
+
+/// What a payment under way commits its payer and the fee payer to. It is the
+/// token account that can be empty, so that is who pays here.
+fn commitment(payment: &solana::VerifiedPayment) -> Commitment {
+    Commitment {
+        payer: payment.source().to_string(),
+        amount: payment.amount().0,
+        cost: payment.fee_lamports().into(),
+    }
+}
+
+/// Counts a payment as being simulated, until it is dropped.
+struct Turn<H: Host> {
+    lane: Rc<SolanaLane<H>>,
+    source: Pubkey,
+}
+
+impl<H: Host> Drop for Turn<H> {
+    fn drop(&mut self) {
+        let mut simulating = self.lane.simulating.borrow_mut();
+        if let Some(count) = simulating.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                simulating.remove(&self.source);
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Many payments of one payer on Solana, and many at once: what is under way
+//! counts until the chain has spoken, whatever dies in between.
+
+use std::rc::Rc;
+
+use crate::sim::{AMOUNT, Answer, World};
+use crate::solana_cluster::{cluster, cluster_with, is_submitted, payment};
+use edge402::exact::VerifiedPayment;
+use edge402::settlement::Limits;
+use edge402::time::UnixSeconds;
+
+/// Longer than a request waits for its outcome.
+const LONG_MS: u64 = 27_000;
+
+fn submitted(world: &World, numbers: std::ops::Range<usize>) -> usize {
+    numbers.filter(|n| is_submitted(world, &payment(*n))).count()
+}
+
+fn fee() -> u128 {
+    let start = UnixSeconds(crate::sim::time::START_MS / 1_000);
+    match edge402::exact::verify(&payment(1).payload, &payment(1).terms, start) {
+        Ok(VerifiedPayment::Solana(payment)) => payment.fee_lamports().into(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn eight_per_payer_are_remembered_after_the_requests_and_a_restart() {
+    for crashes in [false, true] {
+        let (world, cluster) = cluster();
+        cluster.borrow_mut().drops = usize::MAX;
+        let buyers: Vec<_> = (0..8).map(|n| world.start_buy(&payment(n), "a")).collect();
+        world.run_for(LONG_MS);
+        assert!(buyers.iter().all(|it| matches!(world.take(it), Answer::Pending(_))));
+        if crashes {
+            world.crash();
+        }
+        assert_eq!(world.buy_now(&payment(8), "a"), Answer::Unavailable, "{crashes}");
+        assert_eq!(submitted(&world, 0..9), 8);
+        // Once they are through, there is room again.
+        cluster.borrow_mut().drops = 0;
+        world.run_for(20_000);
+        assert!(world.buy_now(&payment(8), "a").is_delivery());
+    }
+}
+
+#[test]
+fn the_days_limit_knows_what_is_under_way_after_a_restart() {
+    for crashes in [false, true] {
+        let limits = Limits { daily_spend: Some(2 * fee()), ..Limits::default() };
+        let (world, cluster) = cluster_with(limits);
+        cluster.borrow_mut().drops = usize::MAX;
+        let buyers: Vec<_> = (0..2).map(|n| world.start_buy(&payment(n), "a")).collect();
+        world.run_for(LONG_MS);
+        assert!(buyers.iter().all(|it| matches!(world.take(it), Answer::Pending(_))));
+        if crashes {
+            world.crash();
+        }
+        assert_eq!(world.buy_now(&payment(2), "a"), Answer::Unavailable, "{crashes}");
+        assert_eq!(submitted(&world, 0..3), 2);
+    }
+}
+
+/// Buys as a client does that is told to come back later: until it is told
+/// something else.
+async fn buy_stubbornly(world: Rc<World>, number: usize) -> Answer {
+    for _ in 0..200 {
+        let answer = Rc::clone(&world).buy(payment(number), "a".into(), 50, true).await;
+        if answer != Answer::Unavailable {
+            return answer;
+        }
+        world.clock.sleep(500).await;
+    }
+    Answer::Unavailable
+}
+
+#[test]
+fn a_payer_with_money_for_forty_who_signs_more() {
+    for (money, signed) in [(40, 120), (3, 30), (0, 30)] {
+        let (world, cluster) = cluster();
+        cluster.borrow_mut().money = money * u64::try_from(AMOUNT).unwrap();
+        let buyers: Vec<_> =
+            (0..signed).map(|n| world.start(buy_stubbornly(Rc::clone(&world), n))).collect();
+        world.run_for(50_000);
+        let answers: Vec<_> = buyers.iter().map(|buyer| world.take(buyer)).collect();
+        let delivered = answers.iter().filter(|answer| answer.is_delivery()).count();
+        assert_eq!(delivered, usize::try_from(money).unwrap(), "{money}");
+        assert_eq!(cluster.borrow().failed.len(), 0, "{money}");
+        assert_eq!(cluster.borrow().landed.len(), delivered, "{money}");
+    }
+}
+
+#[test]
+fn one_question_asks_for_all_that_is_under_way() {
+    let (world, cluster) = cluster();
+    cluster.borrow_mut().drops = usize::MAX;
+    let buyers: Vec<_> = (0..8).map(|n| world.start_buy(&payment(n), "a")).collect();
+    world.run_for(20_000);
+    let asked = cluster.borrow().calls["getSignatureStatuses"];
+    assert!(asked < 60, "{asked} for 8 payments in 20 s");
+    // Heights are looked at when it may be over, and then for all at once.
+    assert!(cluster.borrow().calls["getBlockHeight"] <= 8);
+    world.run_for(100_000);
+    assert!(world.tables.entries().is_empty());
+    let heights = cluster.borrow().calls["getBlockHeight"];
+    assert!(heights < 60, "{heights}");
+    drop(buyers);
+}
+
+#[test]
+fn the_first_questions_come_soon() {
+    let (world, cluster) = cluster();
+    let buyer = world.start_buy(&payment(1), "a");
+    world.run_for(1_200);
+    assert!(buyer.borrow().as_ref().is_some_and(Answer::is_delivery));
+    assert!(!cluster.borrow().calls.contains_key("getBalance"));
+    // A second one is not kept waiting by the first.
+    cluster.borrow_mut().drops = 1;
+    let lost = world.start_buy(&payment(2), "a");
+    world.run_for(1_500);
+    let second = world.start_buy(&payment(3), "a");
+    world.run_for(1_200);
+    assert!(second.borrow().as_ref().is_some_and(Answer::is_delivery));
+    assert!(world.take(&lost).is_delivery());
+}
