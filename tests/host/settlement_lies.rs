@@ -293,7 +293,7 @@ fn payments() -> Vec<Payment> {
 fn run(cases: u32, stories: impl Strategy<Value = Story>) {
     let cases = std::env::var("SIM_LIES").map_or(cases, |text| text.parse().unwrap());
     let config =
-        Config { cases, max_shrink_iters: 500, failure_persistence: None, ..Config::default() };
+        Config { cases, max_shrink_iters: 60, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, rng);
     runner.run(&stories, |story| tell(&story)).unwrap_or_else(|error| panic!("{error}"));
