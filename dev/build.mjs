@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { command, readArguments } from './cli.mjs';
 import { ensureTools } from './tools.mjs';
 import { ROOT, devPath, isMain, run } from './util.mjs';
 
@@ -126,8 +127,11 @@ function size() {
   return { bytes: sum(files.map((file) => file.length)), compressed: sum(files.map((file) => gzipSync(file).length)) };
 }
 
-if (isMain(import.meta.url)) {
+async function main() {
+  readArguments('Usage: npm run build');
   const { fresh, bytes, compressed } = await build();
   const kib = (count) => `${(count / 1024).toFixed(0)} KiB`;
   console.log(`build/ is ${fresh ? 'built' : 'up to date'}: ${kib(bytes)}, ${kib(compressed)} compressed`);
 }
+
+if (isMain(import.meta.url)) await command(main);

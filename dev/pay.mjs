@@ -1,7 +1,7 @@
 /** `npm run pay -- <url>`: buys something from a local shop with a real client. */
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { evmBuyer, solanaBuyer } from './accounts.mjs';
+import { Mistake, command, readArguments } from './cli.mjs';
 import { caip2, x402Fetch, x402FetchV1 } from './clients.mjs';
 import { chainClient, usdcReader } from './evm/anvil.mjs';
 import { uiAmount } from './solana/parsed.mjs';
@@ -19,11 +19,8 @@ const USAGE = `Usage: npm run pay -- <url> [options]
 const SHOWN_LINES = 12;
 const DECIMALS = 6;
 
-/** A mistake of the caller: its message is enough. */
-class Mistake extends Error {}
-
 async function main() {
-  const { url, options } = readArguments();
+  const { url, options } = readPurchase();
   const world = findWorld();
   if (!world) throw new Mistake('No local world runs: start one with `npm start` in another terminal.');
 
@@ -52,20 +49,18 @@ async function main() {
   if (!response.ok) process.exitCode = 1;
 }
 
-function readArguments() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      network: { type: 'string' },
-      v1: { type: 'boolean', default: false },
-      buyer: { type: 'string', default: '0' },
-      out: { type: 'string' },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
-  if (values.help || positionals.length !== 1) throw new Mistake(USAGE);
-  if (!URL.canParse(positionals[0])) throw new Mistake(`${positionals[0]} is not a URL\n\n${USAGE}`);
-  return { url: positionals[0], options: { ...values, buyer: Number(values.buyer) } };
+const OPTIONS = {
+  network: { type: 'string' },
+  v1: { type: 'boolean', default: false },
+  buyer: { type: 'string', default: '0' },
+  out: { type: 'string' },
+};
+
+function readPurchase() {
+  const { values, positionals: [url] } = readArguments(USAGE, { options: OPTIONS, arguments: [1, 1] });
+  if (!URL.canParse(url)) throw new Mistake(`${url} is not a URL\n\n${USAGE}`);
+  if (!/^\d+$/.test(values.buyer)) throw new Mistake(`--buyer ${values.buyer} is not a number\n\n${USAGE}`);
+  return { url, options: { ...values, buyer: Number(values.buyer) } };
 }
 
 /**
@@ -156,8 +151,7 @@ function dollars(amount) {
 }
 
 if (isMain(import.meta.url)) {
-  main().catch((error) => {
-    console.error(error instanceof Mistake ? error.message : `The purchase failed: ${error.message}`);
-    process.exitCode = 1;
-  });
+  await command(() => main().catch((error) => {
+    throw error instanceof Mistake ? error : new Error(`The purchase failed: ${error.message}`);
+  }));
 }

@@ -7,7 +7,8 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './build.mjs';
-import { ensureTools } from './tools.mjs';
+import { Mistake, command as run, readArguments } from './cli.mjs';
+import { ensureTools, requireRust } from './tools.mjs';
 import { ROOT } from './util.mjs';
 
 const E2E = join(ROOT, 'tests/e2e');
@@ -15,20 +16,27 @@ const E2E = join(ROOT, 'tests/e2e');
 const FILES_AT_ONCE = 2;
 const TEST_TIMEOUT_MS = 180_000;
 
-const [part = 'all', filter = ''] = process.argv.slice(2);
-if (!['all', 'host', 'e2e'].includes(part)) {
-  console.error('Usage: node dev/test.mjs [host | e2e [filter]]');
-  process.exit(2);
-}
+const USAGE = 'Usage: node dev/test.mjs [host | e2e [filter]]';
 
 const results = [];
-if (part !== 'e2e') await section('Rust tests (cargo test)', () => command('cargo', ['test', '--all-targets']));
-if (part !== 'e2e') await section('Rust examples in the docs (cargo test --doc)', () => command('cargo', ['test', '--doc']));
-if (part !== 'host') {
-  const built = await section('Build tools and Worker', buildWorker);
-  if (built) await section('End to end (node --test)', () => command(process.execPath, ['--test', ...testFlags(), ...testFiles()]));
+let filter;
+
+async function main() {
+  const { positionals } = readArguments(USAGE, { arguments: [0, 2] });
+  const [part = 'all'] = positionals;
+  if (!['all', 'host', 'e2e'].includes(part) || (part !== 'e2e' && positionals.length > 1)) {
+    throw new Mistake(`Unknown argument '${positionals.at(-1)}'\n\n${USAGE}`);
+  }
+  filter = positionals[1] ?? '';
+  requireRust();
+  if (part !== 'e2e') await section('Rust tests (cargo test)', () => command('cargo', ['test', '--all-targets']));
+  if (part !== 'e2e') await section('Rust examples in the docs (cargo test --doc)', () => command('cargo', ['test', '--doc']));
+  if (part !== 'host') {
+    const built = await section('Build tools and Worker', buildWorker);
+    if (built) await section('End to end (node --test)', () => command(process.execPath, ['--test', ...testFlags(), ...testFiles()]));
+  }
+  summary();
 }
-summary();
 
 async function section(title, work) {
   console.log(`\n=== ${title}\n`);
@@ -73,3 +81,5 @@ function summary() {
   }
   if (results.some(({ passed }) => !passed)) process.exitCode = 1;
 }
+
+await run(main);

@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { Mistake, command, readArguments } from './cli.mjs';
 import { ROOT, isMain, run } from './util.mjs';
 
 const WORKER_BUILD_VERSION = '0.8.7';
@@ -37,10 +38,22 @@ export function lockedVersion(crate) {
   return found[1];
 }
 
+/** Makes sure that there is a Rust which is new enough. */
+export function requireRust() {
+  const version = /^rustc (\d+)\.(\d+)/.exec(output('rustc', ['--version']) ?? '');
+  const [, needed] = /rust-version = "1\.(\d+)"/.exec(readFileSync(join(ROOT, 'Cargo.toml'), 'utf8'));
+  if (!version) throw new Mistake(`Rust is not installed: get 1.${needed} or later from https://rustup.rs, and open a new terminal.`);
+  const [, major, minor] = version.map(Number);
+  if (major === 1 && minor < Number(needed)) throw new Mistake(`Rust 1.${needed} or later is needed, and this is ${major}.${minor}: run rustup update.`);
+}
+
 async function ensureTarget() {
+  requireRust();
   const sysroot = output('rustc', ['--print', 'sysroot']);
-  if (sysroot === null) throw new Error('rustc is not installed: get Rust from https://rustup.rs');
   if (existsSync(join(sysroot, 'lib/rustlib', TARGET))) return;
+  if (output('rustup', ['--version']) === null) {
+    throw new Mistake(`This Rust has no target ${TARGET}, and rustup, which installs it, is not here: get Rust from https://rustup.rs.`);
+  }
   console.log(`Installing the Rust target ${TARGET}`);
   await run('rustup', ['target', 'add', TARGET]);
 }
@@ -67,7 +80,7 @@ function findPackageJson(name) {
     const path = join(folder, name, 'package.json');
     if (existsSync(path)) return path;
   }
-  throw new Error(`the npm package ${name} is not installed: run npm ci`);
+  throw new Mistake(`The npm package ${name} is not installed: run npm ci.`);
 }
 
 function output(command, args) {
@@ -78,4 +91,9 @@ function output(command, args) {
   }
 }
 
-if (isMain(import.meta.url)) console.log(await ensureTools());
+if (isMain(import.meta.url)) {
+  await command(async () => {
+    readArguments('Usage: node dev/tools.mjs');
+    console.log(await ensureTools());
+  });
+}

@@ -34,18 +34,6 @@ export async function freePort() {
   return port;
 }
 
-/** `wanted` if nobody listens there, otherwise another free port. */
-export async function preferPort(wanted) {
-  const server = createServer();
-  try {
-    await listen(server, wanted);
-  } catch {
-    return freePort();
-  }
-  await new Promise((done) => server.close(done));
-  return wanted;
-}
-
 /** Listens on 127.0.0.1 and answers the port in use. */
 export function listen(server, port = 0) {
   return new Promise((done, fail) => {
@@ -84,6 +72,22 @@ export function finalError(message) {
 
 const running = new Set();
 process.on('exit', () => running.forEach((child) => signalGroup(child, 'SIGKILL')));
+
+let watchdog;
+
+/** Has a process of its own end a process group, should this one be killed. `sign`: '+' from now on, '-' no more. */
+function watch(sign, pid) {
+  if (pid === undefined) return;
+  if (!watchdog) {
+    watchdog = spawn(process.execPath, [join(ROOT, 'dev/watchdog.mjs')], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+    watchdog.on('error', () => {});
+    watchdog.stdin.on('error', () => {});
+    // It must not keep this process alive.
+    watchdog.unref();
+    watchdog.stdin.unref();
+  }
+  watchdog.stdin.write(`${sign}${pid}\n`);
+}
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, exitUnlessHandled);
 
 /** A signal's default action skips the `exit` event: what was started would stay behind. */
@@ -103,6 +107,7 @@ export function startProcess(command, args, options = {}) {
   child.stdout.on('data', (data) => output.push(data.toString()));
   child.stderr.on('data', (data) => output.push(data.toString()));
   running.add(child);
+  watch('+', child.pid);
   let over = false;
   const exited = new Promise((done) => {
     child.once('error', (error) => {
@@ -123,6 +128,7 @@ export function startProcess(command, args, options = {}) {
     // A child of the child may outlive it: nothing of the group may remain.
     signalGroup(child, 'SIGKILL');
     running.delete(child);
+    watch('-', child.pid);
   };
   return {
     pid: child.pid,

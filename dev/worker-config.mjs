@@ -1,4 +1,4 @@
-/** The configuration that a local Worker runs with: wrangler.toml and what a world changes in it. */
+/** The configuration that a local Worker runs with: the demo shop's, or another, and what a world changes in it. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parse } from 'smol-toml';
@@ -10,7 +10,7 @@ import { DEV_DIR, ROOT } from './util.mjs';
  *
  * @typedef {object} WorkerOptions
  * @property {string} [name] folder below `.dev/`; two Workers that run at the same time need two names
- * @property {Record<string, any>} [vars] replaces variables of wrangler.toml one by one: ROUTES, NETWORKS, ORIGIN …
+ * @property {Record<string, any>} [vars] replaces variables of the configuration one by one: ROUTES, NETWORKS, ORIGIN …
  * @property {Record<string, string>} [secrets] what `wrangler secret put` would hold; a value may also be an object, or `undefined`: there is none
  * @property {string | { directory: string }} [assets] folder of the demo site, relative to the repository
  * @property {Record<string, any>} [bindings] any other configuration, merged deeply; arrays are replaced
@@ -18,8 +18,11 @@ import { DEV_DIR, ROOT } from './util.mjs';
  * @property {number} [port]
  * @property {boolean | string} [persist] keep KV and Durable Objects from one start to the next: `true` (below `.dev/<name>`) or a folder
  * @property {string} [main] default: the built Worker
- * @property {string} [configFile] default: the repository's wrangler.toml
+ * @property {string} [configFile] default: the demo shop's
  */
+
+/** The demo shop's configuration, which the tests run, too: no seller's edits are in it. */
+export const DEMO_CONFIG = join(ROOT, 'dev/demo.toml');
 
 let unnamed = 0;
 
@@ -46,8 +49,8 @@ export function writeConfig(options) {
   return { name, folder, configs: [own, ...others], persistTo, keep: Boolean(persist), config, secrets };
 }
 
-/** wrangler.toml with absolute paths, without a build step, and with the changes. */
-function workerConfig({ configFile = join(ROOT, 'wrangler.toml'), main = WORKER_MAIN, vars = {}, assets, bindings = {}, services = [] }) {
+/** The configuration with absolute paths, without a build step, and with the changes. */
+function workerConfig({ configFile = DEMO_CONFIG, main = WORKER_MAIN, vars = {}, assets, bindings = {}, services = [] }) {
   // Routes name a zone; locally they would only change the host of every URL.
   const { build: _build, routes: _routes, route: _route, $schema: _schema, ...written } = parse(readFileSync(configFile, 'utf8'));
   const config = mergeDeep({ ...written, main, vars: { ...written.vars, ...vars } }, bindings);

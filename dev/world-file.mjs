@@ -1,5 +1,6 @@
 /** Where a running local world can be found by other processes. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { commandOf } from './ports.mjs';
 import { devPath } from './util.mjs';
 
 const path = () => devPath('world.json');
@@ -21,10 +22,13 @@ export function forgetWorld() {
   rmSync(path(), { force: true });
 }
 
+/** Whether a process lives, and is the one that noted the world: another may have got its number since. */
 function isAlive(pid) {
   try {
-    return process.kill(pid, 0);
+    process.kill(pid, 0);
   } catch (error) {
-    return error.code === 'EPERM';
+    if (error.code !== 'EPERM') return false;
   }
+  const command = commandOf(pid);
+  return command === '' || command.includes('start.mjs');
 }

@@ -26,12 +26,13 @@
 //! | L3 | [`config`] | variables and secrets, or every fault in them |
 //! | | [`settlement`] | the Settler: claims, the journal, the way onto a chain |
 //! | | [`gate`] | what to do with a request, decided from its head |
+//! | | [`purchase`] | a paid request, from its claim to the end of its answer |
 //! | | [`facilitator`] | what other people's servers ask, and are told |
 //! | L4 | `runtime` | the Worker and the Durable Object: bindings, `fetch`, `SQLite`, KV |
 //!
 //! Within L2, [`evm`] and [`solana`] don't know each other; [`exact`] names
 //! both. Within L3, [`gate`] uses [`config`] and [`settlement`], which don't
-//! know each other, and [`facilitator`] uses all three.
+//! know each other, and [`purchase`] and [`facilitator`] use all three.
 //!
 //! Only `runtime` names the crates `worker`, `wasm-bindgen` and `js-sys`. They
 //! are dependencies for wasm32 alone, so `cargo test` on the host proves it.
@@ -54,6 +55,7 @@ pub mod solana;
 pub mod config;
 pub mod facilitator;
 pub mod gate;
+pub mod purchase;
 pub mod settlement;
 
 #[cfg(target_arch = "wasm32")]

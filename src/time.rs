@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 const SECONDS_PER_DAY: u64 = 86_400;
 
 /// Whole seconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct UnixSeconds(pub u64);
 
 impl UnixSeconds {

@@ -4,8 +4,8 @@
  * chains, the same origin, all on this machine. "Behind Miniflare" is how the
  * bars were set; Miniflare's own entry Worker is then half of every request.
  */
-import { parseArgs } from 'node:util';
 import { WORKER_MAIN, build } from '../build.mjs';
+import { Mistake, command, readArguments } from '../cli.mjs';
 import { isMain } from '../util.mjs';
 import { check } from './parts/check.mjs';
 import { crowd } from './parts/crowd.mjs';
@@ -23,16 +23,19 @@ const USAGE = `Usage: npm run bench -- [options]
   --quick          fewer and shorter rounds; no crowd of 64
   --no-build       take build/ as it is`;
 
+const OPTIONS = {
+  only: { type: 'string' },
+  quick: { type: 'boolean', default: false },
+  'no-build': { type: 'boolean', default: false },
+};
+
 async function run() {
   // wrangler, which reads configurations here, would talk in between.
   process.env.WRANGLER_LOG ??= 'error';
-  const values = readOptions();
+  const { values } = readArguments(USAGE, { options: OPTIONS });
   const wanted = values.only?.split(',') ?? ORDER;
-  if (values.help || wanted.some((part) => !ORDER.includes(part))) {
-    console.log(USAGE);
-    process.exitCode = values.help ? 0 : 2;
-    return;
-  }
+  const unknown = wanted.find((part) => !ORDER.includes(part));
+  if (unknown !== undefined) throw new Mistake(`There is no part '${unknown}'\n\n${USAGE}`);
   const start = Date.now();
   const main = values['no-build'] ? WORKER_MAIN : (await build({ quiet: true })).main;
   const groups = [];
@@ -49,18 +52,6 @@ async function run() {
   console.log(`${bars - missed} of ${bars} bars met, in ${seconds} s. Rounds by turns, medians; reference: @x402/hono and its facilitator.`);
 }
 
-function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string' },
-      quick: { type: 'boolean', default: false },
-      'no-build': { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
-  return values;
-}
-
 /** One line that changes, on a terminal; elsewhere a line for each part. */
 function progress(part, text) {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${part}: ${text}`);
@@ -71,4 +62,4 @@ function finishLine() {
   if (process.stderr.isTTY) process.stderr.write('\n');
 }
 
-if (isMain(import.meta.url)) await run();
+if (isMain(import.meta.url)) await command(run);

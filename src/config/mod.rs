@@ -4,8 +4,10 @@
 //! fault closes what is sold and leaves open what is free, so the patterns of
 //! the routes are kept apart from the rest of the configuration.
 
+mod coin;
 mod facilitator;
 mod fields;
+mod keys;
 mod listing;
 mod network;
 mod notes;
@@ -21,7 +23,7 @@ use std::time::Duration;
 pub use facilitator::{Account, Facilitator, PayTo};
 pub use listing::Service;
 pub use network::{Chain, Network};
-pub use pattern::{Pattern, PatternSet};
+pub use pattern::{Found, Pattern, PatternSet};
 pub use read::{Settings, read};
 pub use route::{Method, Offer, PaymentIdentifier, Route, SettleWhen};
 
@@ -92,6 +94,14 @@ pub struct Loaded {
     pub facilitator_path: Option<String>,
     /// How to sell it, or what stands in the way.
     pub config: Result<Config, Faults>,
+    /// The pages (`https://host`) that may send credentials and read what they
+    /// got, from another origin than this one.
+    pub trusted_pages: Vec<String>,
+    /// What tells this gate from any other: requests carry it to the origin,
+    /// so that one that comes back is known.
+    pub mark: String,
+    /// What is no fault, but may not be what the seller meant: for the log.
+    pub notes: Vec<String>,
 }
 
 /// Something in the configuration that can't be used.
@@ -131,8 +141,15 @@ impl fmt::Display for Faults {
 /// For how long a paid answer is delivered again to who lost it.
 pub const DEFAULT_REDELIVER: Duration = Duration::from_mins(10);
 
+/// How often a paid answer is delivered again, unless a route says otherwise.
+pub const DEFAULT_REDELIVER_MAX: u32 = 3;
+
 /// How many payments go into one transaction where a network sets nothing.
 pub const DEFAULT_BATCH_MAX: u64 = 40;
+
+/// How much gas failed payments of accounts with code may use in an hour where
+/// a network sets nothing.
+pub const DEFAULT_FAILED_GAS: u64 = 10_000_000;
 
 /// `maxTimeoutSeconds` where a network sets none.
 pub const DEFAULT_MAX_TIMEOUT_SECONDS: u64 = 300;
@@ -166,7 +183,7 @@ impl OriginUrl {
 
 /// A URL's authority without user names and without a port that goes without
 /// saying.
-fn bare_host(authority: &str) -> &str {
+pub fn bare_host(authority: &str) -> &str {
     let host = authority.rsplit('@').next().unwrap_or_default();
     host.strip_suffix(":443").or_else(|| host.strip_suffix(":80")).unwrap_or(host)
 }

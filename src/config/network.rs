@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
+use super::coin::coin_of;
 use super::fields::Fields;
 use super::remote::{Headers, read_facilitators};
-use super::{DEFAULT_BATCH_MAX, DEFAULT_MAX_TIMEOUT_SECONDS, Faults};
+use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS, Faults};
 use crate::amount::{AtomicAmount, Price, parse_decimal};
 use crate::evm::{CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION};
 use crate::protocol::ChainId;
@@ -40,6 +41,12 @@ pub struct Network {
     pub daily_spend: Option<u128>,
     /// The balance below which a key is reported, in wei or lamports.
     pub low_balance: Option<u128>,
+    /// What one coin of the chain is worth, in atomic units of the token: a
+    /// payment whose fee may exceed its price is not sent.
+    pub coin_price: Option<u128>,
+    /// The most gas that failed payments of accounts with code may use in an
+    /// hour, on an EVM chain.
+    pub failed_gas: u64,
     /// EVM: the most that a block's builder is offered, in wei per gas.
     pub max_tip: Option<u128>,
     /// The amount above which two nodes must agree that it was paid.
@@ -83,6 +90,8 @@ const KNOWN: &[&str] = &[
     "batch_calldata",
     "daily_spend",
     "low_balance",
+    "coin_price",
+    "failed_gas",
     "max_tip",
     "quorum_above",
     "facilitator",
@@ -134,13 +143,18 @@ impl Network {
         };
         let max_timeout_seconds = fields.number("max_timeout_seconds", 10..=86_400, faults);
         let batch_max = read_batch_max(&fields, faults);
-        let daily_spend =
-            read_coins(&fields, "daily_spend", fields.text("daily_spend", faults), id, faults);
+        let coin = coin_of(id);
+        let daily_spend = fields.text("daily_spend", faults);
+        let daily_spend = daily_spend.or(coin.as_ref().map(|coin| coin.daily_spend));
+        let daily_spend = read_coins(&fields, "daily_spend", daily_spend, id, faults);
+        let failed_gas = fields.number("failed_gas", 0..=1_000_000_000, faults);
         let low_balance =
             read_coins(&fields, "low_balance", fields.text("low_balance", faults), id, faults);
         let max_tip = read_max_tip(&fields, id, faults);
         let token = Token::read(&fields, id, faults);
         let decimals = token.decimals;
+        let coin_price = fields.text("coin_price", faults).or(coin.map(|coin| coin.price));
+        let coin_price = read_coin_price(&fields, coin_price, decimals, faults);
         let quorum_above = fields.text("quorum_above", faults).and_then(|text| {
             let amount = text.parse::<Price>().ok().and_then(|price| price.in_units(decimals));
             if amount.is_none() {
@@ -172,6 +186,8 @@ impl Network {
             batch_max,
             daily_spend,
             low_balance,
+            coin_price,
+            failed_gas: failed_gas.unwrap_or(DEFAULT_FAILED_GAS),
             max_tip,
             quorum_above,
             chain: chain?,
@@ -238,6 +254,23 @@ fn read_max_tip(fields: &Fields<'_>, id: ChainId, faults: &mut Faults) -> Option
         fields.fault("max_tip", "must be gwei per gas, such as \"1.5\"", faults);
     }
     tip
+}
+
+/// What one coin is worth, in atomic units of the token: `"$2500"`. Without it,
+/// or with `"off"`, payments are sent whatever the fee is.
+fn read_coin_price(
+    fields: &Fields<'_>,
+    value: Option<&str>,
+    decimals: u8,
+    faults: &mut Faults,
+) -> Option<u128> {
+    let text = value.filter(|text| *text != "off")?;
+    let price = text.parse::<Price>().ok().and_then(|price| price.in_units(decimals));
+    if price.is_none() && fields.has("coin_price") {
+        let problem = "must be what one coin of the chain is worth, such as \"$2500\", or \"off\"";
+        fields.fault("coin_price", problem, faults);
+    }
+    price.map(|price| price.0)
 }
 
 /// The token that is taken: USDC, or one that the seller describes.

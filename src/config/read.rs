@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::facilitator;
+use super::keys::{read_fee_payers, read_relayers};
 use super::network::{Elsewhere, is_http_url};
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
@@ -12,8 +13,9 @@ use super::{
     Chain, Config, Facilitator, Faults, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet,
     Route,
 };
-use crate::evm::RelayerKey;
-use crate::path::CanonicalPath;
+use crate::encoding::encode_hex;
+use crate::evm::keccak256;
+use crate::path::{CanonicalPath, Fold, UrlParts};
 use crate::protocol::ChainId;
 use crate::remote::RemoteFacts;
 use crate::solana::FeePayerKey;
@@ -45,6 +47,10 @@ pub struct Settings {
     pub facilitator_tokens: Option<String>,
     /// Which of the bindings that every configuration needs are missing.
     pub missing_bindings: Vec<&'static str>,
+    /// `CORS_CREDENTIALS`.
+    pub cors_credentials: Option<Value>,
+    /// How letters of paths are made alike.
+    pub fold: Fold,
 }
 
 impl Settings {
@@ -58,34 +64,30 @@ impl Settings {
 pub fn read(settings: &Settings) -> Loaded {
     let mut faults = Faults::default();
     let origin = read_origin(settings.origin.as_ref(), settings.sells(), &mut faults);
-    let entries = read_route_entries(settings.routes.as_ref(), &mut faults);
+    let entries = read_route_entries(settings.routes.as_ref(), settings.fold, &mut faults);
     let patterns = entries.as_ref().and_then(|entries| {
         let patterns = entries.iter().map(RouteEntry::protects);
-        Some(PatternSet::new(patterns.collect::<Option<_>>()?, origin == Some(Origin::Assets)))
+        Some(PatternSet::new(patterns.collect::<Option<_>>()?, settings.fold))
     });
     let networks = read_networks(settings, &mut faults);
-    let relayers = read_keys::<RelayerKey>(
-        "EVM_RELAYER_KEYS",
-        settings.evm_relayer_keys.as_deref(),
-        "must be private keys, 0x and 64 hex digits each, with commas between",
-        &mut faults,
-    );
-    let fee_payers = read_keys::<FeePayerKey>(
-        "SOLANA_FEE_PAYER_KEYS",
-        settings.solana_fee_payer_keys.as_deref(),
-        "must be keypairs, base58 of 64 bytes each, with commas between",
-        &mut faults,
-    );
+    let relayers = read_relayers(settings.evm_relayer_keys.as_deref(), &mut faults);
+    let fee_payers = read_fee_payers(settings.solana_fee_payer_keys.as_deref(), &mut faults);
+    // What can't be read has been reported, and is not missing as well.
+    let is_missing = |secret: &Option<String>| {
+        secret.as_ref().is_none_or(|text| text.trim_matches([',', ' ', '\n']).is_empty())
+    };
+    let lacks_relayers = is_missing(&settings.evm_relayer_keys);
+    let lacks_fee_payers = is_missing(&settings.solana_fee_payer_keys);
     for network in networks.iter().filter(|network| network.facilitator.is_none()) {
         match network.chain {
-            Chain::Evm { .. } if relayers.is_empty() => faults.add(
+            Chain::Evm { .. } if lacks_relayers => faults.add(
                 "EVM_RELAYER_KEYS",
                 format!(
                     "is needed to settle on {}: wrangler secret put EVM_RELAYER_KEYS",
                     network.id
                 ),
             ),
-            Chain::Solana { .. } if fee_payers.is_empty() => faults.add(
+            Chain::Solana { .. } if lacks_fee_payers => faults.add(
                 "SOLANA_FEE_PAYER_KEYS",
                 format!(
                     "is needed to settle on {}: wrangler secret put SOLANA_FEE_PAYER_KEYS",
@@ -98,6 +100,7 @@ pub fn read(settings: &Settings) -> Loaded {
     for name in &settings.missing_bindings {
         faults.add(*name, "is a binding that wrangler.toml must have");
     }
+    let trusted_pages = read_trusted_pages(settings.cors_credentials.as_ref(), &mut faults);
     let grant_keys = read_grant_keys(settings.grant_secret.as_deref(), &mut faults);
     let seller = Seller {
         networks: &networks,
@@ -123,7 +126,38 @@ pub fn read(settings: &Settings) -> Loaded {
         Err(faults)
     };
     let facilitator_path = value.and_then(facilitator::path_of);
-    Loaded { origin, patterns, facilitator_path, config }
+    let notes = patterns.as_ref().map(PatternSet::notes).unwrap_or_default();
+    let mark = mark_of(settings);
+    Loaded { origin, patterns, facilitator_path, config, trusted_pages, mark, notes }
+}
+
+/// Two gates have one mark only if all of this is the same for both.
+fn mark_of(settings: &Settings) -> String {
+    let Settings { origin, routes, networks, .. } = settings;
+    let parts = [origin, routes, networks].map(|it| it.as_ref().map(Value::to_string));
+    let hash = encode_hex(&keccak256(format!("{parts:?}").as_bytes()));
+    hash.get(2..18).unwrap_or_default().to_owned()
+}
+
+fn read_trusted_pages(value: Option<&Value>, faults: &mut Faults) -> Vec<String> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return vec![] };
+    let is_page = |page: &&str| {
+        is_http_url(page)
+            && UrlParts::of(page).origin == *page
+            && !page.contains('@')
+            && !page.bytes().any(|byte| byte.is_ascii_uppercase())
+    };
+    let pages = value.as_array().map(|list| list.iter().map(|page| page.as_str().filter(is_page)));
+    let pages = pages.and_then(Iterator::collect::<Option<Vec<_>>>);
+    let Some(pages) = pages else {
+        faults.add(
+            "CORS_CREDENTIALS",
+            "must be a list of the sites whose pages may send credentials, \
+             as browsers name them: [\"https://app.example.com\"]",
+        );
+        return vec![];
+    };
+    pages.into_iter().map(str::to_owned).collect()
 }
 
 /// What is listed must be sold by the route that lists it: `/a/*` is listed as
@@ -132,7 +166,7 @@ fn find_mislisted(routes: &[Route], patterns: &PatternSet, faults: &mut Faults) 
     for (number, route) in routes.iter().enumerate() {
         let Some(method) = &route.listed else { continue };
         let Ok(path) = CanonicalPath::parse(route.pattern.path()) else { continue };
-        if patterns.route_of(&path, method) != Some(number) {
+        if patterns.find(&path, method).map(|found| found.route) != Ok(Some(number)) {
             let problem =
                 format!("would list {method} {}, which another route sells", path.as_str());
             faults.add(format!("ROUTES[{number}].listed"), problem);
@@ -152,7 +186,7 @@ fn read_origin(value: Option<&Value>, sells: bool, faults: &mut Faults) -> Optio
             None
         }
         Some(url) if is_http_url(url) && !url.contains(['?', '#', '@']) => {
-            let parts = crate::path::UrlParts::of(url);
+            let parts = UrlParts::of(url);
             Some(Origin::Url(OriginUrl {
                 origin: parts.origin.to_ascii_lowercase(),
                 base: parts.path.trim_end_matches('/').to_owned(),
@@ -225,21 +259,6 @@ fn read_grant_keys(secret: Option<&str>, faults: &mut Faults) -> Option<GrantKey
         );
     }
     keys.map(GrantKeys)
-}
-
-fn read_keys<K: std::str::FromStr>(
-    key: &str,
-    secret: Option<&str>,
-    expected: &str,
-    faults: &mut Faults,
-) -> Vec<K> {
-    let parts =
-        secret.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty());
-    let keys: Result<Vec<K>, _> = parts.map(str::parse).collect();
-    keys.unwrap_or_else(|_| {
-        faults.add(key, expected);
-        vec![]
-    })
 }
 
 #[cfg(test)]

@@ -7,11 +7,12 @@ use serde_json::{Map, Value, json};
 use super::fields::Fields;
 use super::listing::{Service, read_listed};
 use super::{
-    Chain, DEFAULT_REDELIVER, Faults, Method, Network, Offer, Pattern, PaymentIdentifier, Route,
-    SettleWhen,
+    Chain, DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, Faults, Method, Network, Offer, Pattern,
+    PaymentIdentifier, Route, SettleWhen,
 };
 use crate::amount::{AtomicAmount, InvalidPrice, Price};
 use crate::exact::Terms;
+use crate::path::Fold;
 use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, PaymentRequirementsV1, UPFRONT};
 use crate::protocol::{ChainId, PaymentRequirements};
 use crate::{evm, solana, time};
@@ -39,6 +40,7 @@ const KNOWN: &[&str] = &[
     "methods",
     "settle",
     "redeliver",
+    "redeliver_max",
     "access",
     "networks",
     "payment_identifier",
@@ -66,6 +68,7 @@ pub(super) struct RouteEntry<'a> {
 
 pub(super) fn read_route_entries<'a>(
     value: Option<&'a Value>,
+    fold: Fold,
     faults: &mut Faults,
 ) -> Option<Vec<RouteEntry<'a>>> {
     let Some(entries) = value.and_then(Value::as_array) else {
@@ -74,15 +77,10 @@ pub(super) fn read_route_entries<'a>(
     };
     let mut read: Vec<RouteEntry<'a>> = vec![];
     for (n, value) in entries.iter().enumerate() {
-        let entry =
-            RouteEntry::read(Fields::new(format!("ROUTES[{n}]"), value, KNOWN, faults), faults);
-        let twice = read.iter().any(|other| {
-            other.pattern.is_some()
-                && other.pattern == entry.pattern
-                && other.methods == entry.methods
-        });
-        if twice {
-            entry.fields.fault("pattern", "is the same as an earlier route's", faults);
+        let fields = Fields::new(format!("ROUTES[{n}]"), value, KNOWN, faults);
+        let entry = RouteEntry::read(fields, fold, faults);
+        if let Some(number) = read.iter().position(|other| entry.sells_what(other)) {
+            entry.report_same_page(number, &read, faults);
         }
         read.push(entry);
     }
@@ -90,9 +88,9 @@ pub(super) fn read_route_entries<'a>(
 }
 
 impl<'a> RouteEntry<'a> {
-    fn read(fields: Fields<'a>, faults: &mut Faults) -> Self {
+    fn read(fields: Fields<'a>, fold: Fold, faults: &mut Faults) -> Self {
         let text = fields.needed("pattern", "a path, or a prefix ending in /*", faults);
-        let pattern = match text.map(Pattern::parse) {
+        let pattern = match text.map(|text| Pattern::parse(text, fold)) {
             Some(Ok(pattern)) => Some(pattern),
             Some(Err(problem)) => {
                 fields.fault("pattern", problem, faults);
@@ -102,6 +100,38 @@ impl<'a> RouteEntry<'a> {
         };
         let methods = read_methods(&fields, faults);
         Self { fields, pattern, methods }
+    }
+
+    /// Whether both routes sell one page under one method, so that chance would
+    /// say what it costs.
+    fn sells_what(&self, other: &Self) -> bool {
+        let (Some(pattern), Some(others)) = (&self.pattern, &other.pattern) else { return false };
+        pattern.is_same_page(others)
+            && match (&self.methods, &other.methods) {
+                (None, None) => true,
+                (Some(methods), Some(others)) => methods
+                    .iter()
+                    .any(|one| others.iter().any(|other| one.covers(other) || other.covers(one))),
+                // Named methods come before all methods.
+                _ => false,
+            }
+    }
+
+    fn report_same_page(&self, number: usize, earlier: &[Self], faults: &mut Faults) {
+        let text = |entry: &Self| entry.pattern.as_ref().map(|it| it.as_str().to_owned());
+        let (own, other) = (text(self), earlier.get(number).and_then(text));
+        let (own, other) = (own.unwrap_or_default(), other.unwrap_or_default());
+        let problem = if own == other {
+            format!(
+                "{own:?} is the same as an earlier route's, ROUTES[{number}], for a method of both"
+            )
+        } else {
+            format!(
+                "{own:?} is one page with {other:?}, the pattern of ROUTES[{number}]: \
+                 origins serve it under both names, so it needs one route and one price"
+            )
+        };
+        self.fields.fault("pattern", problem, faults);
     }
 
     /// What is closed to who doesn't pay; `None` if that is not known.
@@ -131,6 +161,7 @@ impl<'a> RouteEntry<'a> {
             }
         };
         let redeliver = read_duration(fields, "redeliver", faults).unwrap_or(DEFAULT_REDELIVER);
+        let redeliver_max = fields.number("redeliver_max", 0..=1_000, faults);
         let access = read_duration(fields, "access", faults).filter(|access| !access.is_zero());
         if access.is_some() && !seller.has_grant_keys {
             faults.add("GRANT_SECRET", "is needed for access: wrangler secret put GRANT_SECRET");
@@ -176,6 +207,9 @@ impl<'a> RouteEntry<'a> {
             listed,
             settle,
             redeliver,
+            redeliver_max: redeliver_max
+                .and_then(|max| max.try_into().ok())
+                .unwrap_or(DEFAULT_REDELIVER_MAX),
             access,
             payment_identifier,
             offers,
@@ -202,12 +236,13 @@ fn read_methods(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<Method>>
         fields.fault("methods", "is empty; leave it out to sell every method", faults);
         return None;
     }
-    let is_token = |name: &str| {
-        let mut bytes = name.bytes();
-        !name.is_empty() && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    if !names.iter().all(|name| is_token(name)) {
-        fields.fault("methods", "must be names of methods, such as [\"GET\", \"POST\"]", faults);
+    let unknown = names.iter().find(|name| !Method::KNOWN.contains(&&*name.to_ascii_uppercase()));
+    if let Some(unknown) = unknown {
+        let problem = match Method::nearest(unknown) {
+            Some(nearest) => format!("{unknown:?} is no method; is it \"{nearest}\"?"),
+            None => "must be names of methods, such as [\"GET\", \"POST\"]".to_owned(),
+        };
+        fields.fault("methods", problem, faults);
         return None;
     }
     names.into_iter().map(|name| name.parse().ok()).collect()

@@ -16,13 +16,15 @@ pub(super) type Headers = Vec<(String, String)>;
 const SECRET: &str = "FACILITATOR_HEADERS";
 
 /// What has no effect where the seller's own keys send nothing.
-const OWN_LANE: [&str; 7] = [
+const OWN_LANE: [&str; 9] = [
     "batch_max",
     "batch_gas",
     "batch_calldata",
     "daily_spend",
     "low_balance",
     "max_tip",
+    "coin_price",
+    "failed_gas",
     "quorum_above",
 ];
 

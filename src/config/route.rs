@@ -33,6 +33,8 @@ pub struct Route {
     pub settle: SettleWhen,
     /// For how long a paid answer is delivered again to who lost it.
     pub redeliver: Duration,
+    /// How often it is at most.
+    pub redeliver_max: u32,
     /// For how long a payment opens the route; `None` for one request.
     pub access: Option<Duration>,
     /// Whether clients may or must name their payments.
@@ -106,6 +108,50 @@ pub enum SettleWhen {
 pub struct Method(String);
 
 impl Method {
+    /// The methods that a route may name (RFC 9110, RFC 4918, and `QUERY`).
+    pub const KNOWN: [&str; 18] = [
+        "GET",
+        "HEAD",
+        "POST",
+        "PUT",
+        "PATCH",
+        "DELETE",
+        "OPTIONS",
+        "QUERY",
+        "SEARCH",
+        "REPORT",
+        "PROPFIND",
+        "PROPPATCH",
+        "MKCOL",
+        "COPY",
+        "MOVE",
+        "LOCK",
+        "UNLOCK",
+        "PURGE",
+    ];
+
+    /// The known method that a misspelt name is likely to mean: one letter more
+    /// or less, another letter, or the same letters in another order.
+    pub fn nearest(name: &str) -> Option<&'static str> {
+        let name = name.trim().to_ascii_uppercase();
+        let sorted = |text: &str| {
+            let mut letters = text.as_bytes().to_vec();
+            letters.sort_unstable();
+            letters
+        };
+        let differs_once = |known: &str| {
+            let common = |a: &mut dyn Iterator<Item = u8>, b: &mut dyn Iterator<Item = u8>| {
+                a.zip(b).take_while(|(a, b)| a == b).count()
+            };
+            let start = common(&mut known.bytes(), &mut name.bytes());
+            let end = common(&mut known.bytes().rev(), &mut name.bytes().rev());
+            let longer = known.len().max(name.len());
+            known.len().abs_diff(name.len()) <= 1 && start + end + 1 >= longer
+        };
+        let is_near = |known: &&&str| sorted(known) == sorted(&name) || differs_once(known);
+        Self::KNOWN.iter().find(is_near).copied()
+    }
+
     /// Whether a route for this method also covers a request with that one: a
     /// HEAD request tells what a GET request would.
     pub fn covers(&self, request: &Self) -> bool {

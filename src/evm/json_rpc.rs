@@ -35,6 +35,12 @@ pub fn call_params(from: Address, call: &Call, block: BlockTag) -> Value {
     json!([{ "from": from, "to": call.to, "data": encode_hex(&call.data) }, block.to_value()])
 }
 
+/// The parameters of `eth_call` that run creation code and answer what it
+/// returns.
+pub fn creation_params(from: Address, code: &[u8], block: BlockTag) -> Value {
+    json!([{ "from": from, "data": encode_hex(code) }, block.to_value()])
+}
+
 /// The same in a block of another time: without state overrides, and with the
 /// block override that geth calls `time`, as its fourth parameter.
 pub fn at_time(mut call_params: Value, time: Option<UnixSeconds>) -> Value {

@@ -14,10 +14,12 @@
 //! | [`signature`] | ECDSA signatures, the relayer's key | SEC 1, EIP-2 |
 //! | [`rlp`], [`transaction`] | what a relayer sends | EIP-1559, EIP-2718 |
 //! | [`payload`], [`mod@verify`] | a payment from the wire, checked | x402 exact on EVM |
+//! | [`code_sizes`] | which payers have code | EVM creation code |
 //! | [`settle`], [`receipt`], [`fees`], [`json_rpc`] | getting it onto the chain | EIP-3009, Ethereum JSON-RPC |
 
 pub mod abi;
 pub mod address;
+pub mod code_sizes;
 pub mod eip712;
 pub mod fees;
 pub mod json_rpc;
@@ -32,6 +34,7 @@ pub mod uint;
 pub mod verify;
 
 pub use address::Address;
+pub use code_sizes::{code_sizes_code, read_code_sizes};
 pub use eip712::Domain;
 pub use fees::{Fees, TipLimits};
 pub use json_rpc::BlockTag;

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::page;
-use crate::config::{Chain, Config, Route};
+use crate::config::{Chain, Config, Method, Route};
 use crate::encoding::encode_base64;
 use crate::protocol::{ChainId, Reason};
 
@@ -135,8 +135,8 @@ impl ChallengeTemplate {
     }
 
     /// The page for a browser.
-    pub fn write_page(&self, url: &str, reason: Option<Reason>) -> String {
-        self.page.fill(url, reason)
+    pub fn write_page(&self, url: &str, method: &Method, reason: Option<Reason>) -> String {
+        self.page.fill(url, method, reason)
     }
 }
 

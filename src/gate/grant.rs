@@ -261,4 +261,58 @@ mod tests {
         assert!(scope.admits(&rotated, &Request("", &token), NOW), "the old key is still taken");
         assert!(!scope.admits(&GrantKeys(vec![[1; 32]]), &Request("", &token), NOW));
     }
+
+    #[test]
+    fn a_header_that_is_too_long_is_not_searched() {
+        let config = config("$0.01");
+        let keys = config.grant_keys.as_ref().unwrap();
+        let scope = Scope { host: "https://shop", route: &config.routes[0] };
+        let grant = scope.grant(keys, &settlement(), NOW).unwrap();
+        let cookie = grant.cookie.split(';').next().unwrap();
+        let padded = |text: &str, separator: &str, length: usize| {
+            let filler = "x".repeat(length - text.len() - separator.len());
+            format!("{filler}{separator}{text}")
+        };
+        for (length, is_searched) in [(MAX_HEADER, true), (MAX_HEADER + 1, false)] {
+            let header = padded(&grant.token, ",", length);
+            let cookies = padded(cookie, ";", length);
+            assert_eq!(scope.admits(keys, &Request("", &header), NOW), is_searched);
+            assert_eq!(scope.admits(keys, &Request(&cookies, ""), NOW), is_searched);
+            // Nor is the other one beside it.
+            assert_eq!(scope.admits(keys, &Request(cookie, &header), NOW), is_searched);
+        }
+    }
+
+    #[test]
+    fn each_route_has_a_cookie_of_its_own() {
+        let config = config("$0.01");
+        let name = |number: usize| {
+            Scope { host: "https://shop", route: &config.routes[number] }.cookie_name()
+        };
+        // Written down, because browsers hold them.
+        assert_eq!(name(0), "edge402_4cbc788d9014fca6");
+        assert_ne!(name(0), name(1));
+        let keys = config.grant_keys.as_ref().unwrap();
+        let scope = Scope { host: "https://shop", route: &config.routes[0] };
+        let grant = scope.grant(keys, &settlement(), NOW).unwrap();
+        assert!(grant.cookie.starts_with(&format!("{}={}", name(0), grant.token)));
+        let other = format!("{}={}", name(1), grant.token);
+        assert!(!scope.admits(keys, &Request(&other, ""), NOW), "under another name");
+    }
+
+    #[test]
+    fn grants_are_kept_from_the_origin_and_other_cookies_are_not() {
+        assert!(may_hold_grants("theme=dark; edge402_0123456789abcdef=x"));
+        assert!(!may_hold_grants("theme=dark"));
+        for (cookies, kept) in [
+            ("edge402_0123456789abcdef=x", None),
+            ("edge402_0=x; edge402_1=y", None),
+            ("theme=dark", Some("theme=dark")),
+            ("theme=dark; edge402_0=x; lang=en", Some("theme=dark; lang=en")),
+            ("edge402_0=x;theme=dark", Some("theme=dark")),
+            ("my_edge402_0=x", Some("my_edge402_0=x")),
+        ] {
+            assert_eq!(cookies_without_grants(cookies).as_deref(), kept, "{cookies}");
+        }
+    }
 }

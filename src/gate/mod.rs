@@ -1,26 +1,31 @@
 //! What to do with a request: decided from its head alone, before any IO.
 
 pub mod accept;
+mod body;
 pub mod challenge;
 pub mod cors;
 pub mod discovery;
+mod door;
+pub mod goods;
 pub mod grant;
 mod page;
 
 use serde_json::value::RawValue;
 
-use crate::config::{Config, Loaded, Method, Network, Offer, Origin, PaymentIdentifier, Route};
+use crate::config::{Config, Loaded, Method, Network, Offer, PaymentIdentifier, Route};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::exact::{self, VerifiedPayment};
 use crate::path::{CanonicalPath, UrlParts};
 use crate::protocol::payment::{Accepted, InvalidPayment};
 use crate::protocol::requirements::EXACT;
-use crate::protocol::{PaymentPayload, Reason, SettlementResponse, Version};
+use crate::protocol::{PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Version};
 use crate::settlement::Settlement;
 use crate::time::UnixSeconds;
 
+pub use body::{BoundBody, MAX_BOUND_BODY};
 pub use challenge::{Challenge, ChallengeTemplate, Hints};
+use door::Asked;
 
 /// The head of a request. Headers are asked for one by one, because each
 /// question crosses from WebAssembly to the host.
@@ -36,7 +41,8 @@ pub trait Head {
 /// What to do with a request.
 #[derive(Debug)]
 pub enum Decision<'a> {
-    /// Free: send it to the origin, under this path.
+    /// Free: send it to the origin, under this path, which may be as it was
+    /// spelled.
     Forward(CanonicalPath),
     /// It can't be read as a request or as a payment: say what to change.
     BadRequest(&'static str),
@@ -98,44 +104,27 @@ pub struct Purchase<'a> {
     pub has_lapsed: bool,
 }
 
-/// Headers by which some origins let a request name another path than its
-/// own. A request that is let through for its path must not carry one.
-const PATH_OVERRIDES: [&str; 2] = ["X-Original-URL", "X-Rewrite-URL"];
-
-/// Headers by which some origins let a POST request name another method.
-const METHOD_OVERRIDES: [&str; 3] =
-    ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
-
 /// Decides what to do with a request.
 pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Decision<'a> {
     let parts = UrlParts::of(head.url());
-    let path = match CanonicalPath::parse(parts.path) {
-        Ok(path) => path,
-        Err(bad) => return Decision::BadRequest(bad.message()),
-    };
-    let Some(patterns) = &loaded.patterns else { return Decision::Closed };
     let method: Method = match head.method().parse() {
         Ok(method) => method,
         Err(never) => match never {},
     };
-    let number = patterns.route_of(&path, &method);
+    let Asked { path, found } = match door::find(loaded, parts.path, &method) {
+        Ok(Some(asked)) => asked,
+        Ok(None) => return Decision::Closed,
+        Err(bad) => return Decision::BadRequest(bad.message()),
+    };
     if let Some(asked) = cors::preflight_method(&method, head)
-        && (number.is_some() || patterns.route_of(&path, &asked).is_some())
+        && (found.route.is_some() || door::is_sold(loaded, &path, &asked))
     {
         return Decision::Preflight;
     }
-    if loaded.origin != Some(Origin::Assets)
-        && PATH_OVERRIDES.iter().any(|name| head.header(name).is_some())
-    {
-        return Decision::BadRequest("the request names another path in a header");
+    if let Some(message) = door::override_in(loaded, head, parts.query, (&path, &method), found) {
+        return Decision::BadRequest(message);
     }
-    if method.as_str() == "POST" {
-        let mut named = METHOD_OVERRIDES.iter().filter_map(|name| head.header(name)?.parse().ok());
-        if named.any(|named| patterns.route_of(&path, &named) != number) {
-            return Decision::BadRequest("the request names another method in a header");
-        }
-    }
-    let Some(number) = number else { return Decision::Forward(path) };
+    let Some(number) = found.route else { return Decision::Forward(path) };
     let Ok(config) = &loaded.config else { return Decision::Closed };
     let Some(route) = config.routes.get(number) else { return Decision::Closed };
     let url = format!("{}{}{}", parts.origin.to_ascii_lowercase(), path.as_str(), parts.query);
@@ -263,11 +252,25 @@ fn check(
 }
 
 impl Sale<'_> {
-    /// What a payment for this is bound to: method, URL and terms, and the
-    /// body's hash where the request has one.
-    pub fn binding(&self, offer: &Offer, body: Option<&[u8; 32]>) -> String {
+    /// What a payment for this is bound to: what the buyer has agreed to, and
+    /// nothing that the seller may change while a purchase is on its way.
+    pub fn binding(&self, offer: &Offer, body: &BoundBody) -> String {
+        let PaymentRequirements { network, asset, amount, pay_to, .. } = &offer.v2;
+        // None of the parts can hold a line break.
+        let bound = format!(
+            "{}\n{}\n{}\n{network}\n{asset}\n{amount}\n{pay_to}",
+            self.method,
+            self.url,
+            body.bound(),
+        );
+        format!("1/{}", encode_hex(&keccak256(bound.as_bytes())))
+    }
+
+    /// The same as release 0.1.0 wrote it: over all terms, and for some methods
+    /// without the body.
+    pub fn former_binding(&self, offer: &Offer, body: &BoundBody) -> String {
         let terms = serde_json::to_string(&offer.terms).unwrap_or_default();
-        let body = body.map(|hash| encode_hex(hash)).unwrap_or_default();
+        let body = if self.method.is_safe() { String::new() } else { body.former() };
         // None of the parts but the last can hold a line break.
         let bound = format!("{}\n{}\n{body}\n{terms}", self.method, self.url);
         encode_hex(&keccak256(bound.as_bytes()))

@@ -1,6 +1,7 @@
 //! x402 on the wire, versions 1 and 2: what both chains share.
 
 pub mod chain_id;
+pub mod coin;
 pub mod json;
 pub mod payment;
 pub mod reason;

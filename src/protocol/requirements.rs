@@ -112,7 +112,10 @@ impl PaymentRequirements {
             && self.pay_to == ours.pay_to
             && self.max_timeout_seconds == ours.max_timeout_seconds
             && ours.extra.iter().all(|(key, value)| {
-                HINTS.contains(&key.as_str()) || self.extra.get(key) == Some(value)
+                // A client that knows nothing of flows leaves that one out.
+                HINTS.contains(&key.as_str())
+                    || key == PAYMENT_FLOW
+                    || self.extra.get(key) == Some(value)
             })
             && MEANT_WHEN_ABSENT.iter().all(|(key, meant)| match self.extra.get(*key) {
                 Some(Value::Null) | None => true,
@@ -166,10 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_settled_before_must_be_accepted_so() {
+    fn what_is_settled_before_is_not_accepted_as_something_else() {
         let ours = with(&json!({ "paymentFlow": "upfront" }));
-        assert!(with(&json!({ "paymentFlow": "upfront" })).same_terms(&ours));
-        for other in [json!({}), json!({ "paymentFlow": "authorization" })] {
+        for same in [json!({ "paymentFlow": "upfront" }), json!({}), json!({ "paymentFlow": null })]
+        {
+            assert!(with(&same).same_terms(&ours), "{same}");
+        }
+        for other in [json!({ "paymentFlow": "authorization" }), json!({ "paymentFlow": true })] {
             assert!(!with(&other).same_terms(&ours), "{other}");
         }
     }

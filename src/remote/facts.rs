@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Facilitator, Http, HttpRequest, is_network};
 use crate::protocol::requirements::EXACT;
 use crate::protocol::{ChainId, Version};
+use crate::rpc::TransportError;
 use crate::solana::Pubkey;
 use crate::solana::address::SYSTEM_PROGRAM;
 
@@ -58,6 +59,24 @@ impl Facilitator {
         });
         let answer = self.ask(http, "/accepts", Some(&probe.to_string()), ACCEPTS_TIMEOUT).await;
         answer.and_then(|answer| RemoteFacts::from_accepts(&answer, network))
+    }
+
+    /// What keeps it from settling, as far as one question tells: it is asked
+    /// for what every facilitator should have, and any answer but a failure or
+    /// a closed door will do.
+    pub async fn problem(&self, http: &impl Http) -> Option<String> {
+        let headers = self.headers.iter().map(|(n, value)| (n.as_str(), value.as_str())).collect();
+        let url = format!("{}/supported", self.url);
+        let request = HttpRequest { url, headers, body: None, timeout: SUPPORTED_TIMEOUT };
+        match http.exchange(request).await {
+            Ok(answer) if matches!(answer.status, 401 | 403) => {
+                Some(format!("turns us away ({}): see FACILITATOR_HEADERS", answer.status))
+            }
+            Ok(answer) if answer.status >= 500 => Some(format!("answers {}", answer.status)),
+            Ok(_) => None,
+            Err(TransportError::TimedOut) => Some("does not answer in time".to_owned()),
+            Err(_) => Some("can't be reached".to_owned()),
+        }
     }
 
     async fn ask(

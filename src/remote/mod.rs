@@ -96,7 +96,7 @@ impl Facilitator {
     pub async fn verify(&self, http: &impl Http, body: &str) -> Verdict {
         match self.post(http, "/verify", body, None, VERIFY_TIMEOUT).await {
             Ok(answer) => Verdict::read(answer.status, &answer.json()),
-            Err(error) => Verdict::NoAnswer(format!("{error:?}")),
+            Err(error) => Verdict::NoAnswer(error.to_string()),
         }
     }
 
@@ -114,7 +114,7 @@ impl Facilitator {
             Ok(answer) => Settled::read(answer.status, &answer.json(), network),
             // `fetch` doesn't tell a connection that was refused from one that
             // broke off after the request had gone out.
-            Err(error) => Settled::Unclear(format!("{error:?}")),
+            Err(error) => Settled::Unclear(error.to_string()),
         }
     }
 

@@ -2,9 +2,6 @@
 
 use serde_json::{Value, json};
 
-/// The code of an error for a method that the node does not have.
-pub const METHOD_NOT_FOUND: i64 = -32_601;
-
 /// A question to a node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
@@ -27,19 +24,12 @@ pub type Reply = Result<Value, RpcError>;
 /// An error that a node reports for one question.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RpcError {
-    /// The code; negative for those of the specification.
+    /// The code; negative for those of the specification, 0 if there is none.
     pub code: i64,
     /// What the node says.
     pub message: String,
     /// More of it: revert data on EVM, logs on Solana.
     pub data: Option<Value>,
-}
-
-impl RpcError {
-    /// Whether the node only asks us to come back later (EIP-1474: -32005).
-    pub const fn is_rate_limit(&self) -> bool {
-        matches!(self.code, -32_005 | 429)
-    }
 }
 
 pub(super) fn write_one(call: &Call) -> String {
@@ -67,7 +57,12 @@ impl Response {
             Some(id) => Some(usize::try_from(id.as_u64()?).ok()?),
         };
         let reply = match member(&mut response, "error") {
-            Some(error) => Err(RpcError::read(error)?),
+            Some(error) => Err(RpcError::read(error)),
+            // What stands in front of a node has a shape of its own.
+            None if response.get("result").is_none() => {
+                response.get("message").filter(|message| message.is_string())?;
+                Err(RpcError::read(response))
+            }
             // `"result": null` is an answer; no result at all is none.
             None => Ok(response.get_mut("result")?.take()),
         };
@@ -76,15 +71,18 @@ impl Response {
 }
 
 impl RpcError {
-    fn read(mut error: Value) -> Option<Self> {
-        Some(Self {
-            code: error.get("code")?.as_i64()?,
-            message: match error.get("message") {
-                Some(message) => message.as_str()?.to_owned(),
-                None => String::new(),
-            },
-            data: member(&mut error, "data"),
-        })
+    /// Reads whatever a node calls an error: members may be missing or of
+    /// other types, and some send a text alone.
+    fn read(mut error: Value) -> Self {
+        let code = error.get("code").and_then(|code| match code {
+            Value::String(text) => text.parse().ok(),
+            code => code.as_i64(),
+        });
+        let message = match error.get("message").unwrap_or(&error) {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        Self { code: code.unwrap_or(0), message, data: member(&mut error, "data") }
     }
 }
 
@@ -97,18 +95,49 @@ pub(super) fn read_one(text: &str) -> Option<Reply> {
     Some(Response::read(serde_json::from_str(text).ok()?)?.reply)
 }
 
-/// Reads the replies to a batch of `count`, in the order of the questions,
-/// in whatever order the node gives them; `None` unless each has one.
-pub(super) fn read_batch(text: &str, count: usize) -> Option<Vec<Reply>> {
-    let Ok(Value::Array(responses)) = serde_json::from_str(text) else { return None };
+/// What a node answers to a batch.
+pub(super) enum BatchAnswer {
+    /// A reply to each question, in their order.
+    Each(Vec<Reply>),
+    /// One error for all of it, or fewer replies than questions and an error
+    /// among them.
+    Refused(RpcError),
+    Unreadable,
+}
+
+/// Reads the answer to a batch of `count`, in whatever order the node gives
+/// the replies.
+pub(super) fn read_batch(text: &str, count: usize) -> BatchAnswer {
+    let responses = match serde_json::from_str(text) {
+        Ok(Value::Array(responses)) => responses,
+        Ok(one) => {
+            return match Response::read(one).map(|response| response.reply) {
+                Some(Err(error)) => BatchAnswer::Refused(error),
+                _ => BatchAnswer::Unreadable,
+            };
+        }
+        Err(_) => return BatchAnswer::Unreadable,
+    };
     let mut replies: Vec<Option<Reply>> = (0..count).map(|_| None).collect();
     for response in responses {
-        let Response { id, reply } = Response::read(response)?;
-        let slot = replies.get_mut(id?)?;
-        if slot.is_some() {
-            return None;
+        let Some(Response { id, reply }) = Response::read(response) else {
+            return BatchAnswer::Unreadable;
+        };
+        match (id, reply) {
+            (None, Err(error)) => return BatchAnswer::Refused(error),
+            (Some(id), reply) if replies.get(id).is_some_and(Option::is_none) => {
+                if let Some(slot) = replies.get_mut(id) {
+                    *slot = Some(reply);
+                }
+            }
+            _ => return BatchAnswer::Unreadable,
         }
-        *slot = Some(reply);
     }
-    replies.into_iter().collect()
+    if replies.iter().all(Option::is_some) {
+        return BatchAnswer::Each(replies.into_iter().flatten().collect());
+    }
+    match replies.into_iter().flatten().find_map(Result::err) {
+        Some(error) => BatchAnswer::Refused(error),
+        None => BatchAnswer::Unreadable,
+    }
 }

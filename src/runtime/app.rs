@@ -1,7 +1,7 @@
 //! What an isolate reads once and keeps: the configuration and what was made
 //! of it.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -12,15 +12,22 @@ use worker::web_sys::Headers;
 use worker::{Env, console_error, console_log};
 
 use super::transport::FetchTransport;
-use super::{js, respond};
+use super::{clock, js, respond};
 use crate::config::{self, Chain, Loaded, Network, Settings};
 use crate::gate::ChallengeTemplate;
 use crate::gate::challenge::BlockhashHint;
+use crate::path::Fold;
 use crate::protocol::ChainId;
 use crate::remote::RemoteFacts;
-use crate::rpc::{ChainCheck, Expected, Nodes};
+use crate::rpc::{ChainCheck, Expected, Nodes, Transport};
+
+/// How often the faults of the configuration are written to the log at most, in
+/// milliseconds.
+const FAULTS_PAUSE_MS: u64 = 60_000;
 
 thread_local! {
+    /// When the faults were last written to the log.
+    static FAULTS_LOGGED_MS: Cell<u64> = const { Cell::new(0) };
     static APP: RefCell<Option<Rc<App>>> = const { RefCell::new(None) };
 }
 
@@ -68,6 +75,9 @@ impl App {
     fn new(env: &Env, facts: BTreeMap<ChainId, RemoteFacts>) -> Self {
         let is_first = facts.is_empty();
         let loaded = config::read(&settings(env, facts));
+        for note in &loaded.notes {
+            console_log!("{note}");
+        }
         let challenges = match &loaded.config {
             Ok(config) => {
                 for note in config.notes().iter().filter(|_| is_first) {
@@ -75,16 +85,27 @@ impl App {
                 }
                 config.routes.iter().map(|route| ChallengeTemplate::new(route, config)).collect()
             }
-            Err(faults) => {
-                console_error!("{}", faults.to_string());
-                vec![]
-            }
+            Err(_) => vec![],
         };
-        Self {
+        let app = Self {
             loaded,
             challenges,
             challenge_headers: Default::default(),
             blockhashes: RefCell::default(),
+        };
+        app.report_faults();
+        app
+    }
+
+    /// Writes the faults of the configuration to the log, if there are any:
+    /// when something had to be closed for them, but not more than once a
+    /// minute, so that whoever opens the log finds them there.
+    pub fn report_faults(&self) {
+        let Err(faults) = &self.loaded.config else { return };
+        let now = clock::now_ms();
+        if now.saturating_sub(FAULTS_LOGGED_MS.get()) >= FAULTS_PAUSE_MS {
+            FAULTS_LOGGED_MS.set(now);
+            console_error!("{}", faults.to_string());
         }
     }
 
@@ -112,8 +133,13 @@ impl App {
         Ok(cell.get_or_init(|| headers).clone())
     }
 
-    /// The nodes of a network.
+    /// The nodes of a network, for a request that asks little of them.
     pub fn nodes(network: &Network) -> Nodes<FetchTransport> {
+        Self::nodes_over(FetchTransport, network)
+    }
+
+    /// The nodes of a network.
+    pub fn nodes_over<T: Transport>(transport: T, network: &Network) -> Nodes<T> {
         let check = match (&network.chain, network.id) {
             (Chain::Evm { domain, .. }, _) => {
                 ChainCheck { method: "eth_chainId", expect: Expected::ChainId(domain.chain_id) }
@@ -127,7 +153,7 @@ impl App {
                 }
             }
         };
-        Nodes::new(FetchTransport, network.rpc.clone(), check)
+        Nodes::new(transport, network.rpc.clone(), check)
     }
 }
 
@@ -145,6 +171,8 @@ fn settings(env: &Env, remote: BTreeMap<ChainId, RemoteFacts>) -> Settings {
         facilitator: variable(env, "FACILITATOR").filter(|value| !value.is_null()),
         facilitator_tokens: secret(env, "FACILITATOR_TOKENS"),
         missing_bindings: missing_bindings(env),
+        cors_credentials: variable(env, "CORS_CREDENTIALS"),
+        fold: Fold(js::fold),
     }
 }
 

@@ -69,7 +69,11 @@ pub async fn payment_required(
         headers.set(version.receipt_header(), &receipt.to_header())?;
     }
     if wants_page {
-        return respond::respond(402, &headers, Some(&template.write_page(&sale.url, reason)));
+        return respond::respond(
+            402,
+            &headers,
+            Some(&template.write_page(&sale.url, &sale.method, reason)),
+        );
     }
     respond::respond(402, &headers, Some(&challenge.body))
 }

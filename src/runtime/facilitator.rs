@@ -22,7 +22,7 @@ use crate::facilitator::order::idempotency_key;
 use crate::facilitator::{Endpoint, MAX_BODY, Order, supported};
 use crate::gate::Head as _;
 use crate::path::{CanonicalPath, UrlParts};
-use crate::settlement::{Outcome, SettleRequest, Verdict};
+use crate::settlement::{Outcome, Proof, SettleRequest, Verdict};
 
 thread_local! {
     static METER: RefCell<Meter> = RefCell::default();
@@ -185,6 +185,7 @@ impl Exchange<'_> {
             payment: payment.identity(),
             ticket: new_ticket()?,
             resource: order.resource(self.account, self.key.as_deref()),
+            proof: Proof::default(),
             network: self.config.networks.get(order.network).ok_or("no such network")?.id,
             terms: order.terms.clone(),
             payload: order.payload.clone(),

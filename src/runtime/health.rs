@@ -1,59 +1,85 @@
 //! `/.edge402/health`: how the Settlers are doing. Nothing in it is secret:
 //! addresses and balances are on the chain for everyone to see.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use worker::Env;
 use worker::web_sys::{Headers, Response};
+use worker::{Delay, Env};
 
 use super::app::App;
 use super::head::RequestHead;
-use super::respond;
 use super::settler_client::SettlerClient;
-use crate::config::{Chain, Config};
+use super::transport::FetchTransport;
+use super::{clock, respond};
+use crate::config::{Chain, Config, Network};
 use crate::evm::RelayerKey;
 use crate::gate::Head as _;
 use crate::path::UrlParts;
+use crate::remote::Facilitator;
 use crate::settlement::relayer::settler_name;
 use crate::solana::FeePayerKey;
 
 const PATH: &str = "/.edge402/health";
+
+/// For how long a facilitator's answer is told again without another question,
+/// in milliseconds; and how long others wait for who asks.
+const REMEMBERED_MS: u64 = 10_000;
+const WAIT_MS: u64 = 4_000;
+const POLL: Duration = Duration::from_millis(50);
+
+thread_local! {
+    /// What the facilitators last said, by their URLs.
+    static REMOTE: RefCell<HashMap<String, Remembered>> = RefCell::default();
+}
+
+/// What a facilitator last said, and when; and since when somebody asks again.
+#[derive(Clone, Default)]
+struct Remembered {
+    problem: Option<String>,
+    at_ms: u64,
+    asking_since_ms: u64,
+}
 
 /// Whether a request asks for the Worker's own health.
 pub fn is_asked_for(head: &RequestHead) -> bool {
     UrlParts::of(head.url()).path == PATH
 }
 
-/// 200 if things can be sold, 503 if a fault in the configuration forbids it
-/// or a Settler can't be asked.
+/// 200 if things can be sold on every network, else 503 and what stands in the
+/// way.
 pub async fn answer(app: &App, env: &Env) -> worker::Result<Response> {
-    let (is_well, settlers) = match &app.loaded.config {
+    let mut problems: Vec<String> = vec![];
+    let mut settlers = vec![];
+    match &app.loaded.config {
         Ok(config) => {
-            let mut settlers = vec![];
             for name in names(config) {
-                settlers.push(ask(env, name).await);
+                settlers.push(ask(env, name, &mut problems).await);
             }
-            settlers.extend(facilitators(config));
-            (settlers.iter().all(|settler| settler.get("error").is_none()), settlers)
+            for network in &config.networks {
+                let Some(facilitator) = &network.facilitator else { continue };
+                problems.extend(problem_of(network, facilitator).await);
+                settlers.push(json!({ "network": network.id, "facilitator": facilitator.host() }));
+            }
         }
-        Err(_) => (false, vec![]),
-    };
+        Err(faults) => {
+            app.report_faults();
+            let count = faults.0.len();
+            problems.push(format!("the configuration has {count} fault(s); the log names them"));
+        }
+    }
     let headers = Headers::new()?;
     headers.set("Content-Type", "application/json")?;
     headers.set("Cache-Control", "no-store")?;
+    let status = if problems.is_empty() { 200 } else { 503 };
     let body = json!({
-        "selling": app.loaded.config.is_ok(),
+        "selling": problems.is_empty(),
+        "problems": problems,
         "settlers": settlers,
     });
-    respond::respond(if is_well { 200 } else { 503 }, &headers, Some(&body.to_string()))
-}
-
-/// The networks that somebody else settles. How that one is doing is for it to
-/// tell.
-fn facilitators(config: &Config) -> impl Iterator<Item = Value> {
-    config.networks.iter().filter_map(|network| {
-        let host = network.facilitator.as_ref()?.host();
-        Some(json!({ "network": network.id, "facilitator": host }))
-    })
+    respond::respond(status, &headers, Some(&body.to_string()))
 }
 
 fn names(config: &Config) -> Vec<String> {
@@ -72,13 +98,46 @@ fn names(config: &Config) -> Vec<String> {
     names.collect()
 }
 
-async fn ask(env: &Env, name: String) -> Value {
+async fn ask(env: &Env, name: String, problems: &mut Vec<String>) -> Value {
     let health = match SettlerClient::new(env, &name) {
         Ok(settler) => settler.health().await,
         Err(error) => Err(error),
     };
     match health {
-        Ok(health) => json!({ "settler": name, "health": health }),
-        Err(_) => json!({ "settler": name, "error": "does not answer" }),
+        Ok(health) => {
+            problems.extend_from_slice(&health.problems);
+            json!({ "settler": name, "health": health })
+        }
+        Err(_) => {
+            problems.push(format!("the Settler {name} does not answer"));
+            json!({ "settler": name, "error": "does not answer" })
+        }
     }
+}
+
+/// What keeps a facilitator from settling. It is asked once for all who want
+/// to know within some seconds.
+async fn problem_of(network: &Network, facilitator: &Facilitator) -> Option<String> {
+    let known = |url: &str| REMOTE.with_borrow(|all| all.get(url).cloned()).unwrap_or_default();
+    let url = facilitator.url.as_str();
+    let started = clock::now_ms();
+    let is_fresh = |it: &Remembered| started.saturating_sub(it.at_ms) < REMEMBERED_MS;
+    let is_asking = |it: &Remembered| started.saturating_sub(it.asking_since_ms) < WAIT_MS;
+    let mut last = known(url);
+    if !is_fresh(&last) && !is_asking(&last) {
+        let asking = Remembered { asking_since_ms: started, ..last };
+        REMOTE.with_borrow_mut(|all| all.insert(url.to_owned(), asking));
+        let problem = facilitator.problem(&FetchTransport).await;
+        last = Remembered { problem, at_ms: clock::now_ms(), asking_since_ms: 0 };
+        REMOTE.with_borrow_mut(|all| all.insert(url.to_owned(), last.clone()));
+    }
+    // The clock moves with every wait.
+    while !is_fresh(&last) && clock::now_ms().saturating_sub(started) < WAIT_MS {
+        Delay::from(POLL).await;
+        last = known(url);
+    }
+    let key = format!("NETWORKS.\"{}\".facilitator", network.id);
+    let unknown_payer = || "has not said yet who pays the fees".to_owned();
+    let problem = last.problem.or_else(|| (!network.is_on_offer()).then(unknown_payer));
+    problem.map(|problem| format!("{key}: {problem}"))
 }

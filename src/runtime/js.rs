@@ -1,7 +1,7 @@
 //! Calling the runtime's objects by name: bindings come as plain values.
 
 use js_sys::futures::JsFuture;
-use js_sys::{Array, Function, Promise, Reflect};
+use js_sys::{Array, Function, JsString, Promise, Reflect};
 use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
@@ -15,6 +15,12 @@ pub async fn call(
     let arguments: Array = arguments.iter().copied().collect();
     let promise: Promise = Reflect::apply(&function, target, &arguments)?.dyn_into()?;
     JsFuture::from(promise).await
+}
+
+/// Makes letters alike that some origin takes for one; see `path::Fold`.
+pub fn fold(text: &str) -> String {
+    let cased = JsString::from(text).normalize("NFKD").to_upper_case().to_lower_case();
+    cased.normalize("NFKD").into()
 }
 
 /// A binding of wrangler.toml.

@@ -20,6 +20,7 @@ mod respond;
 mod settler;
 mod settler_client;
 mod sql;
+mod stream;
 mod transport;
 
 use worker::web_sys::{Request, Response};
@@ -42,26 +43,26 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
         return discovery::answer(&document);
     }
     let app = remote::with_facts(app, &env, &context, &head).await;
-    match gate::decide(&app.loaded, &head, clock::now()) {
+    if origin::has_come_back(&app.loaded, &head) {
+        return respond::error(508, "the origin of this site is the site itself");
+    }
+    let answer = match gate::decide(&app.loaded, &head, clock::now()) {
         Decision::Forward(path) => {
-            let Some(to) = &app.loaded.origin else { return respond::closed() };
-            origin::forward(to, &env, request, &head, &path).await
+            return origin::forward(&app.loaded, &env, &request, &head, &path).await;
         }
         Decision::BadRequest(message) => respond::error(400, message),
-        Decision::Preflight => respond::preflight(),
-        Decision::Closed => respond::closed(),
+        Decision::Preflight => respond::preflight(&head),
+        Decision::Closed => {
+            app.report_faults();
+            respond::closed()
+        }
         Decision::PaymentRequired(sale, refusal) => {
             challenge::answer(&app, &head, &sale, refusal, &context).await
         }
-        Decision::Granted(sale) => {
-            let Some(to) = &app.loaded.origin else { return respond::closed() };
-            let answer = origin::ask(to, &env, &request, &head, &sale.path).await?;
-            let answer = origin::mutable(&answer)?;
-            answer.headers().set("Cache-Control", "private, no-store")?;
-            Ok(answer)
-        }
+        Decision::Granted(sale) => origin::grant(&app.loaded, &env, &request, &head, &sale).await,
         Decision::Purchase(purchase) => {
             purchase::answer(&app, &env, &context, request, &head, *purchase).await
         }
-    }
+    };
+    respond::share(answer?, &head, &app.loaded.trusted_pages)
 }

@@ -1,73 +1,153 @@
 //! The origin: where the goods come from. Bodies stream through.
 
-use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{Headers, Request, RequestInit, RequestRedirect, Response};
+use worker::{Env, console_error};
 
 use super::head::RequestHead;
 use super::{js, respond};
-use crate::config::{Origin, OriginUrl};
-use crate::gate::Head as _;
+use crate::config::{Loaded, Origin, OriginUrl};
 use crate::gate::grant::{GRANT_HEADER, cookies_without_grants, may_hold_grants};
+use crate::gate::{Head as _, Sale};
 use crate::path::{CanonicalPath, UrlParts};
 
-/// Asks the origin for a free resource.
-pub async fn forward(
-    origin: &Origin,
-    env: &Env,
-    request: Request,
-    head: &RequestHead,
-    path: &CanonicalPath,
-) -> worker::Result<Response> {
-    let parts = UrlParts::of(head.url());
-    let url = target(origin, &parts, path);
-    let url = Some(url.as_str()).filter(|url| *url != head.url());
-    // A client that pays for what is free keeps its payment, and its grants.
-    let holds_ours = || {
-        KEPT.iter().any(|name| head.header(name).is_some())
-            || head.header("Cookie").is_some_and(|cookies| may_hold_grants(&cookies))
-    };
-    let request =
-        if *origin != Origin::Assets && holds_ours() { without(&KEPT, &request)? } else { request };
-    let response = send(origin, env, url, &request).await?;
-    keep_redirect(origin, &parts, response)
-}
-
-/// What a client sends to the gate, and not to the origin.
-const KEPT: [&str; 3] = ["X-PAYMENT", "PAYMENT-SIGNATURE", GRANT_HEADER];
+/// What a client sends to the gate, and not to the origin: payments, grants,
+/// and the wish to hear of its body before it sends it, which is for each
+/// connection to answer.
+const KEPT: [&str; 4] = ["X-PAYMENT", "PAYMENT-SIGNATURE", GRANT_HEADER, "Expect"];
 
 /// The conditions under which a client would rather have a 304: who pays gets
 /// the goods.
 const CONDITIONS: [&str; 2] = ["If-None-Match", "If-Modified-Since"];
 
-/// Asks the origin for a resource that is being paid for. The payment stays
-/// here, and so do conditions.
-pub async fn ask(
-    origin: &Origin,
+/// The marks of the gates that a request came through. A client that writes
+/// one itself gets a 508 for its trouble, and nobody else anything.
+const MARKS: &str = "X-Edge402-Via";
+
+/// Whether a request came back: the origin is this gate itself, perhaps by
+/// way of others.
+pub fn has_come_back(loaded: &Loaded, head: &RequestHead) -> bool {
+    matches!(loaded.origin, Some(Origin::Url(_) | Origin::Zone))
+        && head.header(MARKS).is_some_and(|marks| marks.split(", ").any(|it| it == loaded.mark))
+}
+
+/// Asks the origin for a free resource.
+pub async fn forward(
+    loaded: &Loaded,
     env: &Env,
     request: &Request,
     head: &RequestHead,
     path: &CanonicalPath,
 ) -> worker::Result<Response> {
+    let Some(origin) = &loaded.origin else { return respond::closed() };
     let parts = UrlParts::of(head.url());
-    let request = without(&[&KEPT[..], &CONDITIONS[..]].concat(), request)?;
+    let url = target(origin, &parts, path);
+    let request = match origin {
+        // `fetch(url, request)` would make one as well.
+        Origin::Url(_) => {
+            let request = Request::new_with_str_and_init(&url, request.unchecked_ref())?;
+            take_ours(&request.headers(), &[])?;
+            name_gate(loaded, &parts, &request.headers())?;
+            request
+        }
+        Origin::Zone => {
+            let request = Request::new_with_request(request)?;
+            take_ours(&request.headers(), &[])?;
+            request.headers().append(MARKS, &loaded.mark)?;
+            request
+        }
+        Origin::Service if holds_ours(head) => without(&[], request)?,
+        Origin::Assets | Origin::Service | Origin::None => {
+            JsCast::unchecked_into(JsValue::from(request))
+        }
+    };
+    let url = Some(url.as_str()).filter(|url| *url != request.url());
+    match send(origin, env, url, &request).await {
+        Ok(response) => keep_redirect(origin, &parts, response),
+        Err(error) => {
+            console_error!("origin: {}", error.to_string());
+            respond::error(502, "the origin did not answer")
+        }
+    }
+}
+
+/// Asks the origin for a resource that was paid for before. Nobody else may
+/// keep the answer.
+pub async fn grant(
+    loaded: &Loaded,
+    env: &Env,
+    request: &Request,
+    head: &RequestHead,
+    sale: &Sale<'_>,
+) -> worker::Result<Response> {
+    match ask(loaded, env, request, head, &sale.path).await {
+        Ok(answer) => private(&answer),
+        Err(error) => {
+            console_error!("origin: {}", error.to_string());
+            respond::error(502, "the origin did not answer")
+        }
+    }
+}
+
+/// Asks the origin for a resource that is being paid for. The payment stays
+/// here, and so do conditions.
+pub async fn ask(
+    loaded: &Loaded,
+    env: &Env,
+    request: &Request,
+    head: &RequestHead,
+    path: &CanonicalPath,
+) -> worker::Result<Response> {
+    let Some(origin) = &loaded.origin else { return Err("ORIGIN is not known".into()) };
+    let parts = UrlParts::of(head.url());
+    let request = without(&CONDITIONS, request)?;
+    match origin {
+        Origin::Url(_) => name_gate(loaded, &parts, &request.headers())?,
+        Origin::Zone => request.headers().append(MARKS, &loaded.mark)?,
+        Origin::Assets | Origin::Service | Origin::None => {}
+    }
     let response = send(origin, env, Some(&target(origin, &parts, path)), &request).await?;
     keep_redirect(origin, &parts, response)
 }
 
-/// The same request without these headers. Redirects are the client's to
-/// follow, as they are for every request that comes in.
-fn without(names: &[&str], request: &Request) -> worker::Result<Request> {
-    let headers = Headers::new_with_headers(&request.headers())?;
-    for name in names {
+/// Whether a client sends what stays here. One that pays for what is free
+/// keeps its payment, and its grants.
+fn holds_ours(head: &RequestHead) -> bool {
+    KEPT.iter().any(|name| head.header(name).is_some())
+        || head.header("Cookie").is_some_and(|cookies| may_hold_grants(&cookies))
+}
+
+/// Takes what stays here out of a request's headers, and these.
+fn take_ours(headers: &Headers, more: &[&str]) -> worker::Result<()> {
+    for name in KEPT.iter().chain(more) {
         headers.delete(name)?;
     }
-    if let Some(cookies) = headers.get("Cookie")? {
+    if let Some(cookies) = headers.get("Cookie")?
+        && may_hold_grants(&cookies)
+    {
         match cookies_without_grants(&cookies) {
             Some(kept) => headers.set("Cookie", &kept)?,
             None => headers.delete("Cookie")?,
         }
     }
+    Ok(())
+}
+
+/// Tells an origin at a host of its own which host was asked, in place of what
+/// the client says, and leaves the gate's mark.
+fn name_gate(loaded: &Loaded, parts: &UrlParts<'_>, headers: &Headers) -> worker::Result<()> {
+    let (scheme, host) = parts.origin.split_once("://").unwrap_or_default();
+    headers.set("X-Forwarded-Host", host)?;
+    headers.set("X-Forwarded-Proto", scheme)?;
+    Ok(headers.append(MARKS, &loaded.mark)?)
+}
+
+/// The same request without what stays here, and without these headers.
+/// Redirects are the client's to follow, as they are for every request that
+/// comes in.
+fn without(names: &[&str], request: &Request) -> worker::Result<Request> {
+    let headers = Headers::new_with_headers(&request.headers())?;
+    take_ours(&headers, names)?;
     let init = RequestInit::new();
     init.set_redirect(RequestRedirect::Manual);
     init.set_headers(&headers);
@@ -92,16 +172,28 @@ async fn send(
     request: &Request,
 ) -> worker::Result<Response> {
     let fetcher = match origin {
-        Origin::Assets => js::binding(env, "ASSETS")?,
-        Origin::Service => js::binding(env, "ORIGIN_SERVICE")?,
-        Origin::Zone | Origin::Url(_) => js_sys::global().into(),
+        Origin::Assets => js::binding(env, "ASSETS"),
+        Origin::Service => js::binding(env, "ORIGIN_SERVICE"),
+        Origin::Zone | Origin::Url(_) => Ok(js_sys::global().into()),
         Origin::None => return respond::error(404, "there is nothing here"),
+    };
+    let fetcher = match fetcher {
+        Ok(fetcher) => fetcher,
+        Err(error) => {
+            console_error!("origin: {}", error.to_string());
+            return respond::error(503, "this site has no origin right now");
+        }
     };
     let answer = match url {
         Some(url) => js::call(&fetcher, "fetch", &[&JsValue::from(url), request]).await?,
         None => js::call(&fetcher, "fetch", &[request]).await?,
     };
-    Ok(answer.dyn_into()?)
+    let answer: Response = answer.dyn_into()?;
+    // Not the runtime, but we would throw when it is passed on.
+    if answer.status() < 200 && answer.status() != 101 {
+        return Err(format!("it gave an interim answer, {}, and no other", answer.status()).into());
+    }
+    Ok(answer)
 }
 
 /// Keeps a redirect within the seller's own host: an origin that answers under
@@ -127,4 +219,26 @@ fn keep_redirect(
 pub fn mutable(response: &Response) -> worker::Result<Response> {
     let body = response.body();
     Ok(Response::new_with_opt_readable_stream_and_init(body.as_ref(), response.unchecked_ref())?)
+}
+
+/// The same answer, for nobody but the client to keep.
+pub fn private(response: &Response) -> worker::Result<Response> {
+    let answer = mutable(response)?;
+    respond::keep_private(&answer.headers())?;
+    Ok(answer)
+}
+
+/// A redirect of the origin's that leads to `location`, without its body,
+/// which nobody has paid for.
+pub fn redirect(response: &Response, location: &str) -> worker::Result<Response> {
+    if let Some(body) = response.body() {
+        let _ = body.cancel();
+    }
+    let headers = Headers::new_with_headers(&response.headers())?;
+    for name in ["Content-Type", "Content-Length", "Content-Encoding", "Refresh", "Link"] {
+        headers.delete(name)?;
+    }
+    headers.set("Location", location)?;
+    respond::keep_private(&headers)?;
+    respond::respond(response.status(), &headers, None)
 }

@@ -1,34 +1,33 @@
-//! A request with a payment that passed every local check: claim, ask the
-//! origin, settle, deliver.
+//! The world of a purchase: its request, its Settler, its origin, and what its
+//! end looks like over HTTP.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use futures_util::future::join;
-use serde_json::value::RawValue;
+use js_sys::Reflect;
+use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Request, Response};
-use worker::{Context, Env, console_error, console_log};
+use worker::{Context, Delay, Env, console_error, console_log};
 
 use super::app::App;
 use super::challenge::payment_required;
 use super::head::RequestHead;
 use super::settler_client::{SettlerClient, new_ticket, settler_of};
 use super::transport::FetchTransport;
-use super::{body, clock, origin, replay, respond};
-use crate::config::{Network, Offer, Origin, SettleWhen};
-use crate::evm::keccak256;
+use super::{body, clock, origin, replay, respond, stream};
+use crate::config::{Network, Offer};
+use crate::gate::goods::Judgement;
 use crate::gate::grant::GRANT_HEADER;
-use crate::gate::{Head as _, Purchase};
+use crate::gate::{BoundBody, Head as _, MAX_BOUND_BODY, Purchase};
 use crate::protocol::{Reason, SettlementResponse};
+use crate::purchase::order::Request as OrderRequest;
+use crate::purchase::{self, End, Goods, Holder, Order, World};
 use crate::remote::Verdict;
-use crate::settlement::remote::names_no_transaction;
-use crate::settlement::replay::{Replay, ReplayRecord};
+use crate::settlement::replay::ReplayRecord;
 use crate::settlement::{
-    ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest, Settlement,
+    ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
 };
-
-/// A body of at most this many bytes is part of what a payment is bound to. A
-/// larger one is streamed unread, and what it bought is delivered once.
-const MAX_BOUND_BODY: usize = 64 * 1024;
+use crate::time::UnixSeconds;
 
 /// How soon to ask again about a payment that is pending, in seconds.
 const RETRY_AFTER: &str = "2";
@@ -43,12 +42,7 @@ struct Sequence<'a> {
     offer: &'a Offer,
     request: Request,
     settler: SettlerClient,
-    payment: String,
-    resource: String,
-    ticket: u64,
-    once: bool,
-    /// What a facilitator is asked with, where the network has one.
-    remote: Option<Box<RawValue>>,
+    order: Order,
 }
 
 /// Answers a request that brings a payment.
@@ -67,294 +61,227 @@ pub async fn answer(
     let Some(name) = settler_of(config, offer.network, &purchase.payment) else {
         return respond::closed();
     };
-    let (request, body, once) = match take_body(request, head, &purchase).await {
+    let Some(network) = config.networks.get(offer.network) else { return respond::closed() };
+    let (request, body) = match take_body(request, head).await {
         Ok(taken) => taken,
         Err(error) => {
             console_error!("body: {}", error.to_string());
             return respond::error(400, "the request's body broke off");
         }
     };
-    let sequence = Sequence {
-        app,
-        env,
-        context,
-        head,
+    let address = address_of(&request, head);
+    let order = Order::new(
+        &purchase,
         offer,
-        request,
-        settler: SettlerClient::new(env, &name)?,
-        payment: purchase.payment.identity(),
-        resource: purchase.sale.binding(offer, body.as_ref()),
-        ticket: new_ticket()?,
-        once,
-        remote: super::remote::body(app, offer, &purchase),
-        purchase: &purchase,
-    };
-    sequence.run().await
+        OrderRequest {
+            body,
+            address: address.as_deref(),
+            ticket: new_ticket()?,
+            remote: super::remote::body(app, offer, &purchase),
+            has_facilitator: network.facilitator.is_some(),
+        },
+        clock::now(),
+    );
+    let settler = SettlerClient::new(env, &name)?;
+    let sequence =
+        Sequence { app, env, context, head, offer, request, settler, order, purchase: &purchase };
+    let end = purchase::run(&sequence, &sequence.order).await;
+    sequence.told(end).await
 }
 
-/// The request, what its payment is bound to besides method and URL, and
-/// whether that is too little to tell it from another order: the hash of a
-/// small body, or only the length and type of a large one, which is not read.
-async fn take_body(
-    request: Request,
-    head: &RequestHead,
-    purchase: &Purchase<'_>,
-) -> worker::Result<(Request, Option<[u8; 32]>, bool)> {
-    if purchase.sale.method.is_safe() || request.body().is_none() {
-        return Ok((request, None, false));
+/// The client's address. Cloudflare's edge writes the header over whatever the
+/// client sent; it also fills in `cf`. Where that is missing the edge wasn't
+/// there, and anybody may have written the header.
+fn address_of(request: &Request, head: &RequestHead) -> Option<String> {
+    let edge = Reflect::get(request, &JsValue::from("cf")).ok()?;
+    edge.is_object().then(|| head.header("CF-Connecting-IP")).flatten()
+}
+
+/// The request, and what of its body its payment is bound to.
+async fn take_body(request: Request, head: &RequestHead) -> worker::Result<(Request, BoundBody)> {
+    if request.body().is_none() {
+        return Ok((request, BoundBody::none()));
     }
+    let media_type = head.header("Content-Type").unwrap_or_default();
     let length = head.header("Content-Length").and_then(|length| length.parse::<usize>().ok());
     if length.is_none_or(|length| length > MAX_BOUND_BODY) {
-        let media_type = head.header("Content-Type").unwrap_or_default();
-        let looks = format!("unread {length:?} {media_type}");
-        return Ok((request, Some(keccak256(looks.as_bytes())), true));
+        return Ok((request, BoundBody::unread(length, &media_type)));
     }
     let copy = request.clone()?;
-    let hash = keccak256(&body::read(&copy).await?);
-    Ok((request, Some(hash), false))
+    let body = BoundBody::read(&body::read(&copy).await?, &media_type);
+    Ok((request, body))
+}
+
+/// What lives on until an answer has come to its end.
+struct Follower(SettlerClient);
+
+impl Holder for Follower {
+    async fn renew(&self, request: &RenewRequest) -> Result<bool, String> {
+        self.0.renew(request).await.map_err(|error| error.to_string())
+    }
+
+    async fn report(&self, report: &DeliveryReport) -> Result<(), String> {
+        self.0.report(report).await.map_err(|error| error.to_string())
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        Delay::from(duration).await;
+    }
+
+    fn log(&self, line: &str) {
+        console_log!("{}", line);
+    }
+}
+
+impl Holder for Sequence<'_> {
+    async fn renew(&self, request: &RenewRequest) -> Result<bool, String> {
+        self.settler.renew(request).await.map_err(|error| error.to_string())
+    }
+
+    async fn report(&self, report: &DeliveryReport) -> Result<(), String> {
+        self.settler.report(report).await.map_err(|error| error.to_string())
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        Delay::from(duration).await;
+    }
+
+    fn log(&self, line: &str) {
+        console_error!("{}", line);
+    }
+}
+
+impl World for Sequence<'_> {
+    type Answer = Response;
+
+    fn now(&self) -> UnixSeconds {
+        clock::now()
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, String> {
+        self.settler.claim(request).await.map_err(|error| error.to_string())
+    }
+
+    async fn settle(&self, request: &SettleRequest) -> Result<Outcome, String> {
+        self.settler.settle(request).await.map_err(|error| error.to_string())
+    }
+
+    async fn release(&self, request: &ReleaseRequest) -> Result<(), String> {
+        self.settler.release(request).await.map_err(|error| error.to_string())
+    }
+
+    async fn replay(&self, payment: &str) -> Option<ReplayRecord> {
+        replay::ask(self.env, payment).await
+    }
+
+    fn remember(&self, payment: &str, record: ReplayRecord, expires_at: UnixSeconds) {
+        replay::remember(self.env, self.context, payment, record, expires_at);
+    }
+
+    async fn verify_at_facilitator(&self) -> Option<Verdict> {
+        let facilitator = self.network()?.facilitator.as_ref()?;
+        let body = self.order.settle.remote.as_ref().map_or("", |body| body.get());
+        Some(facilitator.verify(&FetchTransport, body).await)
+    }
+
+    async fn ask_origin(&self) -> Result<Response, String> {
+        let loaded = &self.app.loaded;
+        origin::ask(loaded, self.env, &self.request, self.head, &self.purchase.sale.path)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    fn is_goods(&self, held: &Response) -> bool {
+        self.judge(held) == Judgement::Goods
+    }
+
+    fn discard(&self, held: Response) {
+        if let Some(body) = held.body() {
+            let _ = body.cancel();
+        }
+    }
 }
 
 impl Sequence<'_> {
-    async fn run(&self) -> worker::Result<Response> {
-        let claim = ClaimRequest {
-            payment: self.payment.clone(),
-            resource: self.resource.clone(),
-            ticket: self.ticket,
-            expires_at: self.purchase.payment.expires_at(clock::now()),
-            // A name is the payer's own: nobody else can use it up.
-            identifier: self
-                .purchase
-                .identifier
-                .as_ref()
-                .map(|name| format!("{}/{name}", self.purchase.payment.payer())),
-            look_only: self.purchase.has_lapsed,
-            once: self.once,
-        };
-        // KV may say "used"; only the Settler can say "fresh". When it can't
-        // be reached, KV still serves those who have paid.
-        let (replay, claimed) =
-            join(replay::ask(self.env, &self.payment, &self.resource), self.settler.claim(&claim))
-                .await;
-        match (replay, claimed) {
-            (_, Ok(ClaimReply::Settled(settlement)))
-            | (Some(Replay::Deliver(settlement)), Err(_)) => self.deliver_again(&settlement).await,
-            (Some(Replay::Refuse), Err(_)) => self.refused(Reason::DuplicateSettlement).await,
-            (None, Err(error)) => {
-                console_error!("claim: {}", error.to_string());
-                respond::try_again("send the same payment again; it is charged once at most")
-            }
-            (Some(Replay::Deliver(settlement)), Ok(ClaimReply::Fresh)) => {
-                self.release().await;
-                self.deliver_again(&settlement).await
-            }
-            (Some(Replay::Refuse), Ok(ClaimReply::Fresh)) => {
-                self.release().await;
-                self.refused(Reason::DuplicateSettlement).await
-            }
-            // Not the payment's fault: it may be sent again.
-            (_, Ok(ClaimReply::Refused(Reason::UnexpectedSettleError))) => {
-                respond::try_again("send the same payment again; it is charged once at most")
-            }
-            (_, Ok(ClaimReply::Refused(reason))) => self.refused(reason).await,
-            (_, Ok(ClaimReply::Pending { transaction })) => self.pending(transaction).await,
-            (_, Ok(ClaimReply::IdentifierTaken)) => respond::error(
-                409,
-                "extensions.payment-identifier.info.id was given to another payment",
-            ),
-            (_, Ok(ClaimReply::Busy)) => respond::try_again(
-                "another request with this payment is being answered; nothing more was charged",
-            ),
-            (None, Ok(ClaimReply::Fresh)) => {
-                if let Err(answer) = self.verify_elsewhere().await {
-                    return answer;
-                }
-                match self.purchase.sale.route.settle {
-                    SettleWhen::After => self.settle_after_origin().await,
-                    SettleWhen::Before => self.settle_before_origin().await,
-                }
-            }
-        }
-    }
-
-    /// Has the facilitator look at the payment, where there is one instead of
-    /// nodes: before the origin works for it, and after the claim, so that what
-    /// is unused now has bought nothing else.
-    async fn verify_elsewhere(&self) -> Result<(), worker::Result<Response>> {
-        let Some(facilitator) = self.network().and_then(|network| network.facilitator.as_ref())
-        else {
-            return Ok(());
-        };
-        let body = self.remote.as_ref().map_or("", |body| body.get());
-        // Nothing was sent: if the process dies here, the claim is free again
-        // after its lease.
-        match facilitator.verify(&FetchTransport, body).await {
-            Verdict::Valid => Ok(()),
-            Verdict::Invalid { reason, code } => {
-                console_log!("{} by {}: verify: {}", self.payment, facilitator.host(), code);
-                self.release().await;
-                Err(self.refused(reason).await)
-            }
-            Verdict::NoAnswer(why) => {
-                console_error!("{}: verify: {}", facilitator.host(), why);
-                self.release().await;
-                Err(respond::try_again(
-                    "the facilitator can't be reached right now; nothing was charged",
-                ))
-            }
-        }
+    fn judge(&self, answer: &Response) -> Judgement {
+        let status = answer.status();
+        let is_redirect = (300..400).contains(&status);
+        let location =
+            if is_redirect { answer.headers().get("Location").ok().flatten() } else { None };
+        let Some(patterns) = &self.app.loaded.patterns else { return Judgement::Goods };
+        self.purchase.sale.judge(patterns, status, location.as_deref())
     }
 
     fn network(&self) -> Option<&Network> {
         self.app.loaded.config.as_ref().ok()?.networks.get(self.offer.network)
     }
 
-    /// Asks the origin, holds its answer, settles, delivers.
-    async fn settle_after_origin(&self) -> worker::Result<Response> {
-        // Nothing was sent: if the process dies here, the claim is free again
-        // after its lease.
-        let held = match self.ask_origin().await {
-            Ok(held) => held,
-            Err(error) => {
-                console_error!("origin: {}", error.to_string());
-                self.release().await;
-                return respond::error(502, "the origin did not answer; nothing was charged");
+    /// What the client is told of a purchase's end.
+    async fn told(&self, end: End<Response>) -> worker::Result<Response> {
+        match end {
+            End::Deliver(goods) => self.deliver(&goods),
+            // The claim was given up: where a redirect leads to something that
+            // is sold, the same payment is good there.
+            End::NotCharged(answer) => match self.judge(&answer) {
+                Judgement::SoldElsewhere(location) => origin::redirect(&answer, &location),
+                Judgement::Goods | Judgement::NotGoods => origin::private(&answer),
+            },
+            End::Refused { reason, transaction } => self.not_paid(reason, transaction).await,
+            End::Pending(transaction) => {
+                let reason = Reason::SettlementPending;
+                let answer = self.not_paid(reason, Some(transaction)).await?;
+                answer.headers().set("Retry-After", RETRY_AFTER)?;
+                Ok(answer)
             }
-        };
-        if !self.is_goods(&held) {
-            self.release().await;
-            return Ok(held);
-        }
-        match self.settle().await {
-            Ok(settlement) => self.deliver(&held, &settlement),
-            Err(answer) => {
-                if let Some(body) = held.body() {
-                    let _ = body.cancel();
-                }
-                answer
+            End::TryAgain(message) => respond::try_again(message),
+            End::OriginDown(None) => {
+                respond::error(502, "the origin did not answer; nothing was charged")
             }
-        }
-    }
-
-    /// Settles, asks the origin, delivers whatever it says.
-    async fn settle_before_origin(&self) -> worker::Result<Response> {
-        let settlement = match self.settle().await {
-            Ok(settlement) => settlement,
-            Err(answer) => return answer,
-        };
-        self.deliver_again(&settlement).await
-    }
-
-    /// Whether an answer of the origin is what was ordered. Errors are not.
-    /// Nor is an assets server's redirect to a page's one name: the page is.
-    fn is_goods(&self, held: &Response) -> bool {
-        let is_redirect = (300..400).contains(&held.status());
-        held.status() < 400 && !(is_redirect && self.app.loaded.origin == Some(Origin::Assets))
-    }
-
-    async fn settle(&self) -> Result<Settlement, worker::Result<Response>> {
-        let request = SettleRequest {
-            payment: self.payment.clone(),
-            ticket: self.ticket,
-            resource: self.resource.clone(),
-            network: self.offer.v2.network,
-            terms: self.offer.terms.clone(),
-            payload: self.purchase.payload.clone(),
-            redeliver_seconds: self.purchase.sale.route.redeliver.as_secs(),
-            once: self.once,
-            account: None,
-            remote: self.remote.clone(),
-        };
-        match self.settler.settle(&request).await {
-            Ok(Outcome::Settled(settlement)) => {
-                let record = ReplayRecord {
-                    resource: self.resource.clone(),
-                    settlement: settlement.clone(),
-                };
-                let expires_at = self.purchase.payment.expires_at(clock::now());
-                replay::remember(self.env, self.context, &self.payment, record, expires_at);
-                Ok(settlement)
-            }
-            Ok(Outcome::Failed { reason: Reason::UnexpectedSettleError, .. })
-                if self.network().is_some_and(|network| network.facilitator.is_some()) =>
-            {
-                Err(respond::try_again(
-                    "the facilitator has not said what became of this payment; \
-                     it was charged once at most",
-                ))
-            }
-            Ok(
-                Outcome::Failed { reason: Reason::UnexpectedSettleError, .. }
-                | Outcome::Unavailable
-                | Outcome::LimitReached,
-            ) => Err(respond::try_again(
-                "this payment can't be settled right now; nothing was charged",
-            )),
-            Ok(Outcome::Failed { reason, transaction }) => {
-                Err(self.not_paid(reason, transaction).await)
-            }
-            Ok(Outcome::Pending { transaction }) => Err(self.pending(transaction).await),
-            Err(error) => {
-                // Whether it was sent is not known here; the Settler knows,
-                // and the same payment asks it again.
-                console_error!("settle: {}", error.to_string());
-                Err(respond::try_again("send the same payment again; it is charged once at most"))
-            }
-        }
-    }
-
-    /// Asks the origin for what was paid for before.
-    async fn deliver_again(&self, settlement: &Settlement) -> worker::Result<Response> {
-        match self.ask_origin().await {
-            Ok(answer) => self.deliver(&answer, settlement),
-            Err(error) => {
-                console_error!("origin: {}", error.to_string());
+            End::OriginDown(Some(settlement)) => {
                 let failed = respond::error(
                     502,
                     "the origin did not answer; send the same payment again, it is charged once",
                 )?;
-                self.put_receipt(&failed, &self.offer.receipt(self.purchase.version, settlement))?;
+                let receipt = self.offer.receipt(self.purchase.version, &settlement);
+                self.put_receipt(&failed, &receipt)?;
                 Ok(failed)
             }
+            End::NameTaken => respond::error(
+                409,
+                "extensions.payment-identifier.info.id was given to another payment",
+            ),
         }
     }
 
-    fn deliver(&self, answer: &Response, settlement: &Settlement) -> worker::Result<Response> {
-        let answer = origin::mutable(answer)?;
+    fn deliver(&self, goods: &Goods<Response>) -> worker::Result<Response> {
+        let settlement = &goods.settlement;
+        let answer = if goods.is_followed {
+            let (answer, is_whole) = stream::watch(&goods.answer)?;
+            let (follower, order) = (Follower(self.settler.clone()), self.order.clone());
+            self.context.wait_until(async move {
+                purchase::follow(&follower, &order, is_whole).await;
+            });
+            answer
+        } else {
+            origin::mutable(&goods.answer)?
+        };
         let headers = answer.headers();
         self.put_receipt(&answer, &self.offer.receipt(self.purchase.version, settlement))?;
-        if let (Ok(config), true) = (&self.app.loaded.config, answer.status() < 400)
+        if goods.may_grant
+            && let Ok(config) = &self.app.loaded.config
             && let Some(keys) = &config.grant_keys
             && let Some(grant) = self.purchase.sale.scope().grant(keys, settlement, clock::now())
         {
             headers.set(GRANT_HEADER, &grant.token)?;
             headers.append("Set-Cookie", &grant.cookie)?;
         }
-        headers.set("Cache-Control", "private, no-store")?;
+        respond::keep_private(&headers)?;
         respond::allow_origins(&headers)?;
         Ok(answer)
     }
 
     fn put_receipt(&self, answer: &Response, receipt: &SettlementResponse) -> worker::Result<()> {
         Ok(answer.headers().set(self.purchase.version.receipt_header(), &receipt.to_header())?)
-    }
-
-    async fn ask_origin(&self) -> worker::Result<Response> {
-        let Some(to) = &self.app.loaded.origin else { return Err("no origin".into()) };
-        origin::ask(to, self.env, &self.request, self.head, &self.purchase.sale.path).await
-    }
-
-    async fn refused(&self, reason: Reason) -> worker::Result<Response> {
-        self.not_paid(reason, None).await
-    }
-
-    async fn pending(&self, transaction: String) -> worker::Result<Response> {
-        // `settlement_pending` must name a transaction.
-        if names_no_transaction(&transaction) {
-            return respond::try_again("send the same payment again; it is charged once at most");
-        }
-        let answer = self.not_paid(Reason::SettlementPending, Some(transaction)).await?;
-        answer.headers().set("Retry-After", RETRY_AFTER)?;
-        Ok(answer)
     }
 
     async fn not_paid(
@@ -374,13 +301,5 @@ impl Sequence<'_> {
             self.context,
         )
         .await
-    }
-
-    /// Gives the claim up. If that fails, its lease ends by itself.
-    async fn release(&self) {
-        let request = ReleaseRequest { payment: self.payment.clone(), ticket: self.ticket };
-        if let Err(error) = self.settler.release(&request).await {
-            console_error!("release: {}", error.to_string());
-        }
     }
 }

@@ -18,7 +18,7 @@ use super::app::App;
 use super::clock;
 use super::head::RequestHead;
 use super::settler::WorkerHost;
-use super::transport::FetchTransport;
+use super::transport::GatedTransport;
 use crate::config::{Chain, Config, Network, Offer};
 use crate::gate::{self, Decision, Purchase};
 use crate::protocol::ChainId;
@@ -79,6 +79,7 @@ pub async fn with_facts(app: Rc<App>, env: &Env, context: &Context, head: &Reque
 /// says something else.
 async fn refresh(app: Rc<App>, env: Env) -> Rc<App> {
     let Ok(config) = &app.loaded.config else { return app };
+    let transport = &GatedTransport::default();
     let asked = facilitators(config).map(|(network, facilitator)| async move {
         let (asset, pay_to) = match &network.chain {
             Chain::Evm { domain, pay_to } => {
@@ -89,7 +90,7 @@ async fn refresh(app: Rc<App>, env: Env) -> Rc<App> {
             }
         };
         let pay_to = pay_to.unwrap_or_default();
-        let facts = facilitator.ask_facts(&FetchTransport, network.id, &asset, &pay_to).await;
+        let facts = facilitator.ask_facts(transport, network.id, &asset, &pay_to).await;
         if facts.is_none() {
             console_error!(
                 "{} does not say what it does on {}: see facilitator and FACILITATOR_HEADERS",
@@ -135,10 +136,11 @@ pub fn body(app: &App, offer: &Offer, purchase: &Purchase<'_>) -> Option<Box<Raw
 /// any, are asked where its answers are unclear.
 pub fn lane(
     parts: LaneParts<WorkerHost>,
+    transport: GatedTransport,
     network: &Network,
     facilitator: &Facilitator,
 ) -> Rc<RemoteLane<WorkerHost>> {
     let is_evm = matches!(network.chain, Chain::Evm { .. });
-    let nodes = (is_evm && !network.rpc.is_empty()).then(|| App::nodes(network));
+    let nodes = (is_evm && !network.rpc.is_empty()).then(|| App::nodes_over(transport, network));
     RemoteLane::new(parts, network.id, facilitator.clone(), nodes)
 }

@@ -5,17 +5,15 @@ use worker::wasm_bindgen::JsValue;
 use worker::{Context, Env, console_error};
 
 use super::{clock, js};
-use crate::settlement::replay::{Replay, ReplayRecord};
+use crate::settlement::replay::ReplayRecord;
 use crate::time::UnixSeconds;
 
-/// What KV knows of a payment that is to buy this: nothing, if it can't be
-/// asked.
-pub async fn ask(env: &Env, payment: &str, resource: &str) -> Option<Replay> {
+/// What KV knows of a payment: nothing, if it can't be asked.
+pub async fn ask(env: &Env, payment: &str) -> Option<ReplayRecord> {
     let kv = js::binding(env, "REPLAY").ok()?;
     let key = JsValue::from(ReplayRecord::key(payment));
     let text = js::call(&kv, "get", &[&key]).await.ok()?.as_string()?;
-    let record: ReplayRecord = serde_json::from_str(&text).ok()?;
-    Some(record.judge(resource, clock::now()))
+    serde_json::from_str(&text).ok()
 }
 
 /// Lets every edge know of a payment that can't land any more from then on,

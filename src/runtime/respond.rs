@@ -1,9 +1,12 @@
 //! Answers that the gate makes itself.
 
+use js_sys::Array;
 use serde_json::json;
 use worker::web_sys::{Headers, Response, ResponseInit};
 
-use crate::gate::cors;
+use super::head::RequestHead;
+use crate::gate::cors::{self, Readers};
+use crate::gate::{Head as _, goods};
 
 /// The body of an answer: a text, or nothing.
 pub fn respond(status: u16, headers: &Headers, body: Option<&str>) -> worker::Result<Response> {
@@ -35,10 +38,10 @@ pub fn try_again(message: &str) -> worker::Result<Response> {
 }
 
 /// The answer to a preflight: what a page elsewhere may send and read.
-pub fn preflight() -> worker::Result<Response> {
+pub fn preflight(head: &RequestHead) -> worker::Result<Response> {
     let headers = Headers::new()?;
-    headers.set("Access-Control-Allow-Methods", cors::ALLOWED_METHODS)?;
-    headers.set("Access-Control-Allow-Headers", cors::ALLOWED_HEADERS)?;
+    headers.set("Access-Control-Allow-Methods", &cors::allowed_methods(head))?;
+    headers.set("Access-Control-Allow-Headers", &cors::allowed_headers(head))?;
     headers.set("Access-Control-Max-Age", cors::MAX_AGE)?;
     allow_origins(&headers)?;
     respond(204, &headers, None)
@@ -51,4 +54,40 @@ pub fn allow_origins(headers: &Headers) -> worker::Result<()> {
     }
     headers.append("Access-Control-Expose-Headers", cors::EXPOSED_HEADERS)?;
     Ok(())
+}
+
+/// Makes an answer on a path that is sold readable for pages elsewhere,
+/// whoever wrote it: for every page, or with credentials for those that the
+/// seller trusts with them.
+pub fn share(answer: Response, head: &RequestHead, trusted: &[String]) -> worker::Result<Response> {
+    let headers = answer.headers();
+    if trusted.is_empty() {
+        if !headers.has("Access-Control-Allow-Origin")? {
+            allow_origins(&headers)?;
+        }
+        return Ok(answer);
+    }
+    let page = head.header("Origin");
+    if let Readers::Page(page) = cors::readers(trusted, page.as_deref()) {
+        headers.set("Access-Control-Allow-Origin", page)?;
+        headers.set("Access-Control-Allow-Credentials", "true")?;
+    }
+    if !headers.has("Access-Control-Expose-Headers")? {
+        allow_origins(&headers)?;
+    }
+    headers.append("Vary", "Origin")?;
+    Ok(answer)
+}
+
+/// Lets nobody but the client itself keep an answer that was paid for,
+/// whatever its origin allows.
+pub fn keep_private(headers: &Headers) -> worker::Result<()> {
+    for name in Array::from(&headers.keys()) {
+        if let Some(name) = name.as_string()
+            && goods::is_for_caches(&name)
+        {
+            headers.delete(&name)?;
+        }
+    }
+    Ok(headers.set("Cache-Control", "private, no-store")?)
 }

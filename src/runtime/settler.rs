@@ -17,14 +17,15 @@ use super::app::App;
 use super::clock;
 use super::remote;
 use super::sql::SqlStore;
-use super::transport::FetchTransport;
+use super::transport::GatedTransport;
 use crate::config::{Chain, Config, Facilitator, Network};
 use crate::evm::RelayerKey;
 use crate::settlement::evm::EvmLane;
-use crate::settlement::relayer::{is_facilitator_name, settler_name};
-use crate::settlement::settler::Lane;
-use crate::settlement::solana::SolanaLane;
-use crate::settlement::{self, Host, Limits, StoreError};
+use crate::settlement::relayer::is_facilitator_name;
+use crate::settlement::settler::{Lane, LaneParts};
+use crate::settlement::signer::Signer;
+use crate::settlement::solana::{Seller, SolanaLane};
+use crate::settlement::{self, Host, Limits, Store as _, StoreError};
 use crate::time::UnixSeconds;
 
 /// The one place that can settle the payments of one relayer on one network.
@@ -45,31 +46,47 @@ impl DurableObject for Settler {
         let request: web_sys::Request = request.inner().clone()?;
         let url = request.url();
         let body = JsFuture::from(request.text()?).await?.as_string().unwrap_or_default();
-        let settler = self.settler()?;
+        let settler = match self.settler() {
+            Ok(settler) => settler,
+            Err(why) => {
+                console_error!("{}", why);
+                return Response::error(why, 503);
+            }
+        };
         match url.rsplit('/').next() {
             Some("claim") => answer(settler.claim(&read(&body)?).await),
             Some("settle") => answer(settler.settle(read(&body)?).await),
             Some("charge") => answer(settler.charge(read(&body)?).await),
             Some("verify") => answer(settler.verify(&read(&body)?).await),
             Some("health") => answer(Ok(settler.health().await)),
+            Some("renew") => answer(settler.renew(&read(&body)?)),
+            Some("report") => answer(settler.report(&read(&body)?)),
             Some("release") => answer(settler.release(&read(&body)?)),
             _ => Response::error("no such verb", 404),
         }
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        if let Err(error) = self.settler()?.wake() {
-            console_error!("{}", error.to_string());
-            return Err(error.to_string().into());
+        match self.settler() {
+            Ok(settler) => {
+                if let Err(error) = settler.wake() {
+                    console_error!("{}", error.to_string());
+                    return Err(error.to_string().into());
+                }
+            }
+            Err(why) => self.postpone(&why).await,
         }
         Response::empty()
     }
 }
 
+/// How soon an alarm rings again that found a faulty configuration, in seconds.
+const POSTPONE_SECONDS: u64 = 60;
+
 impl Settler {
     /// The Settler, made when it is first needed in this object's life. That
     /// is also when it takes up what the last life left in the journal.
-    fn settler(&self) -> worker::Result<&settlement::Settler<WorkerHost>> {
+    fn settler(&self) -> Result<&settlement::Settler<WorkerHost>, String> {
         if let Some(settler) = self.inner.get() {
             return Ok(settler);
         }
@@ -78,54 +95,100 @@ impl Settler {
         Ok(self.inner.get_or_init(|| made))
     }
 
-    fn make(&self) -> worker::Result<settlement::Settler<WorkerHost>> {
+    /// Without a configuration nothing can be done for what is in the journal;
+    /// it keeps, and so does the alarm. An error here would only have the
+    /// runtime ring again at once, and fill the log.
+    async fn postpone(&self, why: &str) {
+        let storage = self.state.storage();
+        let entries = SqlStore::new(&storage).and_then(|store| store.open_entries());
+        if entries.as_ref().is_ok_and(Vec::is_empty) {
+            return;
+        }
+        let count = entries.map_or(0, |entries| entries.len());
+        console_error!("{} transaction(s) are looked after again later: {}", count, why);
+        if let Err(error) = storage.set_alarm(Duration::from_secs(POSTPONE_SECONDS)).await {
+            console_error!("alarm: {}", error.to_string());
+        }
+    }
+
+    fn make(&self) -> Result<settlement::Settler<WorkerHost>, String> {
         let app = App::get(&self.env);
-        let config = app.loaded.config.as_ref().map_err(|_| "the configuration has faults")?;
-        let host = WorkerHost { state: Rc::clone(&self.state) };
+        let Ok(config) = app.loaded.config.as_ref() else {
+            app.report_faults();
+            return Err("the configuration has faults".into());
+        };
+        let transport = GatedTransport::default();
+        let host = WorkerHost { state: Rc::clone(&self.state), transport: transport.clone() };
         let store = SqlStore::new(&self.state.storage()).map_err(|error| error.to_string())?;
         let name = store.name(self.state.id().name()).map_err(|error| error.to_string())?;
         let name = name.ok_or("a Settler without a name")?;
-        for (number, network) in config.networks.iter().enumerate() {
-            if let Some(facilitator) = &network.facilitator {
-                if is_facilitator_name(network.id, &name) {
-                    return Ok(settlement::Settler::new(host, store, |parts| {
-                        Lane::Remote(remote::lane(parts, network, facilitator))
-                    }));
+        let lane = lane_of(config, &name, transport)?;
+        Ok(settlement::Settler::new(host, store, lane).named(&name))
+    }
+}
+
+/// How a lane is made.
+type MakeLane<'a> = Box<dyn FnOnce(LaneParts<WorkerHost>) -> Lane<WorkerHost> + 'a>;
+
+/// The lane of the Settler with this name.
+fn lane_of<'a>(
+    config: &'a Config,
+    name: &str,
+    transport: GatedTransport,
+) -> Result<MakeLane<'a>, String> {
+    let found = config.networks.iter().enumerate().find_map(|(number, network)| {
+        let key = name.strip_prefix(&network.id.to_string())?.strip_prefix('/')?;
+        Some((number, network, key))
+    });
+    let Some((number, network, key)) = found else {
+        return Err(format!("NETWORKS has no entry for {name} any more"));
+    };
+    if is_facilitator_name(network.id, name) {
+        let Some(facilitator) = &network.facilitator else {
+            return Err(format!("NETWORKS.\"{}\" has no facilitator any more", network.id));
+        };
+        return Ok(Box::new(move |parts| {
+            Lane::Remote(remote::lane(parts, transport, network, facilitator))
+        }));
+    }
+    if network.rpc.is_empty() {
+        return Err(format!("NETWORKS.\"{}\" has no rpc any more", network.id));
+    }
+    let limits = limits(config, number, network);
+    match &network.chain {
+        Chain::Evm { domain, .. } => {
+            let own = config.relayers.iter().find(|own| own.address().to_string() == key);
+            let retired = || key.parse().ok().map(Signer::retired);
+            let signer = own.cloned().map(Signer::from).or_else(retired);
+            let signer = signer.ok_or_else(|| format!("{name} is no name of a relayer"))?;
+            let mut relayers: Vec<_> = config.relayers.iter().map(RelayerKey::address).collect();
+            relayers.push(signer.address());
+            Ok(Box::new(move |parts| {
+                let nodes = App::nodes_over(transport, network);
+                let lane = EvmLane::new(parts, nodes, domain.chain_id, signer, relayers, limits);
+                if let Some(fallback) = &network.fallback {
+                    lane.fall_back_on(fallback.clone());
                 }
-                continue;
-            }
-            let limits = limits(config, number, network);
-            match &network.chain {
-                Chain::Evm { domain, .. } => {
-                    let is_ours = |address: String| settler_name(network.id, &address) == name;
-                    let key = config.relayers.iter().find(|k| is_ours(k.address().to_string()));
-                    if let Some(key) = key {
-                        let (chain_id, key) = (domain.chain_id, key.clone());
-                        let relayers = config.relayers.iter().map(RelayerKey::address).collect();
-                        return Ok(settlement::Settler::new(host, store, |parts| {
-                            let nodes = App::nodes(network);
-                            let lane = EvmLane::new(parts, nodes, chain_id, key, relayers, limits);
-                            if let Some(fallback) = &network.fallback {
-                                lane.fall_back_on(fallback.clone());
-                            }
-                            Lane::Evm(lane)
-                        }));
-                    }
-                }
-                Chain::Solana { .. } => {
-                    let is_ours = |address: String| settler_name(network.id, &address) == name;
-                    let key = config.fee_payers.iter().find(|k| is_ours(k.pubkey().to_string()));
-                    if let Some(key) = key {
-                        let key = key.clone();
-                        return Ok(settlement::Settler::new(host, store, |parts| {
-                            let nodes = App::nodes(network);
-                            Lane::Solana(SolanaLane::new(parts, nodes, key, limits))
-                        }));
-                    }
-                }
-            }
+                Lane::Evm(lane)
+            }))
         }
-        Err(format!("no key and network for the Settler {name}").into())
+        Chain::Solana { mint, token_program, pay_to } => {
+            let (mint, token_program) = (*mint, *token_program);
+            let seller = pay_to.map(|pay_to| Seller { pay_to, mint, token_program });
+            let own = config.fee_payers.iter().find(|own| own.pubkey().to_string() == key);
+            let fee_payer = key.parse().map_err(|_| format!("{name} is no name of a fee payer"))?;
+            Ok(Box::new(move |parts| {
+                let nodes = App::nodes_over(transport, network);
+                let lane = match own.cloned() {
+                    Some(key) => SolanaLane::new(parts, nodes, key, limits),
+                    None => SolanaLane::without_key(parts, nodes, fee_payer, limits),
+                };
+                if let Some(seller) = seller {
+                    lane.look_after(seller);
+                }
+                Lane::Solana(lane)
+            }))
+        }
     }
 }
 
@@ -141,8 +204,8 @@ fn limits(config: &Config, number: usize, network: &Network) -> Limits {
         accounts: accounts
             .filter_map(|account| Some((account.name.clone(), account.daily_spend_on(number)?)))
             .collect(),
-        coin_price: None,
-        failed_gas: None,
+        coin_price: network.coin_price,
+        failed_gas: Some(network.failed_gas),
     }
 }
 
@@ -150,14 +213,16 @@ fn limits(config: &Config, number: usize, network: &Network) -> Limits {
 #[derive(Clone)]
 pub struct WorkerHost {
     state: Rc<State>,
+    /// All of the object's connections go through one gate.
+    transport: GatedTransport,
 }
 
 impl Host for WorkerHost {
-    type Transport = FetchTransport;
+    type Transport = GatedTransport;
     type Store = SqlStore;
 
-    fn transport(&self) -> FetchTransport {
-        FetchTransport
+    fn transport(&self) -> GatedTransport {
+        self.transport.clone()
     }
 
     fn now(&self) -> UnixSeconds {

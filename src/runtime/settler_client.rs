@@ -13,10 +13,12 @@ use crate::evm::RelayerKey;
 use crate::exact::VerifiedPayment;
 use crate::settlement::relayer::{facilitator_name, relayer_for, settler_name};
 use crate::settlement::{
-    ClaimReply, ClaimRequest, Health, Outcome, ReleaseRequest, SettleRequest, Verdict,
+    ClaimReply, ClaimRequest, DeliveryReport, Health, Outcome, ReleaseRequest, RenewRequest,
+    SettleRequest, Verdict,
 };
 
 /// The Settler of one relayer on one network.
+#[derive(Clone)]
 pub struct SettlerClient {
     stub: JsValue,
 }
@@ -51,6 +53,16 @@ impl SettlerClient {
     /// Gives a claim up.
     pub async fn release(&self, request: &ReleaseRequest) -> worker::Result<()> {
         self.call("release", request).await
+    }
+
+    /// Keeps a claim, or the lease of an answer that is underway.
+    pub async fn renew(&self, request: &RenewRequest) -> worker::Result<bool> {
+        self.call("renew", request).await
+    }
+
+    /// Says how an answer ended.
+    pub async fn report(&self, report: &DeliveryReport) -> worker::Result<()> {
+        self.call("report", report).await
     }
 
     /// How the Settler is doing.

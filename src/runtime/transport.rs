@@ -1,21 +1,35 @@
 //! JSON-RPC, and requests to facilitators, over `fetch`.
 
+use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use js_sys::futures::JsFuture;
 use js_sys::{Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{
-    AbortSignal, Headers, ReadableStreamDefaultReader, Request, RequestInit, RequestRedirect,
-    Response, WorkerGlobalScope,
+    AbortController, AbortSignal, Headers, ReadableStreamDefaultReader, Request, RequestInit,
+    RequestRedirect, Response, WorkerGlobalScope,
 };
+use worker::{Delay, console_log};
 
+use super::clock;
 use crate::remote::{Http, HttpAnswer, HttpRequest, MAX_ANSWER};
-use crate::rpc::{Transport, TransportError};
+use crate::rpc::gate::Gate;
+use crate::rpc::{PostAnswer, Transport, TransportError};
 
-/// The runtime's `fetch`.
+/// The longest answer of a node that is read, in bytes.
+const MAX_NODE_ANSWER: usize = 4 * 1024 * 1024;
+
+/// The runtime's `fetch`, for a request that makes few of its own.
 #[derive(Clone, Copy)]
 pub struct FetchTransport;
+
+/// The runtime's `fetch` with a bound on the connections of one I/O context,
+/// such as a Durable Object.
+#[derive(Clone, Default)]
+pub struct GatedTransport(Rc<Gate>);
 
 impl Transport for FetchTransport {
     async fn post(
@@ -23,52 +37,135 @@ impl Transport for FetchTransport {
         url: &str,
         body: String,
         timeout: Duration,
-    ) -> Result<String, TransportError> {
-        let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-        let signal = AbortSignal::timeout_with_u32(millis);
-        match exchange(url, &body, &signal).await {
-            Ok((200..300, text)) => Ok(text),
-            Ok((status, _)) => Err(TransportError::Status(status)),
-            Err(_) if signal.aborted() => Err(TransportError::TimedOut),
-            Err(_) => Err(TransportError::Unreachable),
-        }
+    ) -> Result<PostAnswer, TransportError> {
+        within(timeout, async |signal| post(url, &body, signal).await).await
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        Delay::from(duration).await;
+    }
+
+    fn now_ms(&self) -> u64 {
+        clock::now_ms()
+    }
+
+    fn log(&self, line: &str) {
+        console_log!("{}", line);
     }
 }
 
 impl Http for FetchTransport {
     async fn exchange(&self, request: HttpRequest<'_>) -> Result<HttpAnswer, TransportError> {
-        let millis = u32::try_from(request.timeout.as_millis()).unwrap_or(u32::MAX);
-        let signal = AbortSignal::timeout_with_u32(millis);
-        ask(&request, &signal).await.map_err(|_| {
-            if signal.aborted() { TransportError::TimedOut } else { TransportError::Unreachable }
-        })
+        within(request.timeout, async |signal| ask(&request, signal).await).await
     }
+}
+
+impl Transport for GatedTransport {
+    async fn post(
+        &self,
+        url: &str,
+        body: String,
+        timeout: Duration,
+    ) -> Result<PostAnswer, TransportError> {
+        let _permit = self.0.enter(timeout).await;
+        FetchTransport.post(url, body, timeout).await
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        FetchTransport.sleep(duration).await;
+    }
+
+    fn now_ms(&self) -> u64 {
+        FetchTransport.now_ms()
+    }
+
+    fn log(&self, line: &str) {
+        FetchTransport.log(line);
+    }
+}
+
+impl Http for GatedTransport {
+    async fn exchange(&self, request: HttpRequest<'_>) -> Result<HttpAnswer, TransportError> {
+        let _permit = self.0.enter(request.timeout).await;
+        FetchTransport.exchange(request).await
+    }
+}
+
+/// Ends a request that nobody waits for any more, and so frees its connection.
+struct EndOnDrop(AbortController);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        // Does nothing to a request that is done.
+        self.0.abort();
+    }
+}
+
+/// Makes a request, from now on within its time.
+async fn within<T>(
+    timeout: Duration,
+    exchange: impl AsyncFnOnce(&AbortSignal) -> Result<T, JsValue>,
+) -> Result<T, TransportError> {
+    let controller = AbortController::new().map_err(|_| TransportError::Unreachable)?;
+    let end = EndOnDrop(controller);
+    let signal = end.0.signal();
+    match select(pin!(exchange(&signal)), pin!(Delay::from(timeout))).await {
+        Either::Left((answer, _)) => answer.map_err(|_| TransportError::Unreachable),
+        Either::Right(((), _)) => Err(TransportError::TimedOut),
+    }
+}
+
+/// Asks a node.
+async fn post(url: &str, body: &str, signal: &AbortSignal) -> Result<PostAnswer, JsValue> {
+    let init = RequestInit::new();
+    let headers = Headers::new()?;
+    set_json(&init, &headers, body)?;
+    let response = fetch(url, &init, &headers, signal).await?;
+    let body = read_bounded(&response, MAX_NODE_ANSWER).await?.unwrap_or_default();
+    Ok(PostAnswer { status: response.status(), body })
 }
 
 /// Asks a facilitator. Redirects are not followed.
 async fn ask(request: &HttpRequest<'_>, signal: &AbortSignal) -> Result<HttpAnswer, JsValue> {
+    let init = RequestInit::new();
     let headers = Headers::new()?;
     for (name, value) in &request.headers {
         headers.set(name, value)?;
     }
-    let init = RequestInit::new();
     if let Some(body) = request.body {
-        headers.set("Content-Type", "application/json")?;
-        init.set_method("POST");
-        init.set_body(&JsValue::from(body));
+        set_json(&init, &headers, body)?;
     }
-    init.set_headers(&headers);
     init.set_redirect(RequestRedirect::Manual);
-    init.set_signal(Some(signal));
-    let request = Request::new_with_str_and_init(&request.url, &init)?;
-    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let response: Response =
-        JsFuture::from(global.fetch_with_request(&request)).await?.dyn_into()?;
-    Ok(HttpAnswer { status: response.status(), body: read_bounded(&response).await? })
+    let response = fetch(&request.url, &init, &headers, signal).await?;
+    Ok(HttpAnswer { status: response.status(), body: read_bounded(&response, MAX_ANSWER).await? })
 }
 
-/// The body of an answer, unless it is longer than [`MAX_ANSWER`] or no text.
-async fn read_bounded(response: &Response) -> Result<Option<String>, JsValue> {
+fn set_json(init: &RequestInit, headers: &Headers, body: &str) -> Result<(), JsValue> {
+    headers.set("Content-Type", "application/json")?;
+    init.set_method("POST");
+    init.set_body(&JsValue::from(body));
+    Ok(())
+}
+
+async fn fetch(
+    url: &str,
+    init: &RequestInit,
+    headers: &Headers,
+    signal: &AbortSignal,
+) -> Result<Response, JsValue> {
+    init.set_headers(headers);
+    init.set_signal(Some(signal));
+    let request = Request::new_with_str_and_init(url, init)?;
+    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
+    JsFuture::from(global.fetch_with_request(&request)).await?.dyn_into()
+}
+
+/// The body of an answer, unless it is longer than this or no text.
+async fn read_bounded(response: &Response, max: usize) -> Result<Option<String>, JsValue> {
+    let length = response.headers().get("Content-Length")?;
+    if length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length <= max) {
+        return Ok(JsFuture::from(response.text()?).await?.as_string());
+    }
     let Some(body) = response.body() else { return Ok(Some(String::new())) };
     let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
     let mut bytes = vec![];
@@ -79,25 +176,9 @@ async fn read_bounded(response: &Response) -> Result<Option<String>, JsValue> {
         }
         let chunk = Uint8Array::new(&Reflect::get(&chunk, &JsValue::from("value"))?);
         bytes.extend(chunk.to_vec());
-        if bytes.len() > MAX_ANSWER {
+        if bytes.len() > max {
             let _ = reader.cancel();
             return Ok(None);
         }
     }
-}
-
-async fn exchange(url: &str, body: &str, signal: &AbortSignal) -> Result<(u16, String), JsValue> {
-    let headers = Headers::new()?;
-    headers.set("Content-Type", "application/json")?;
-    let init = RequestInit::new();
-    init.set_method("POST");
-    init.set_headers(&headers);
-    init.set_body(&JsValue::from(body));
-    init.set_signal(Some(signal));
-    let request = Request::new_with_str_and_init(url, &init)?;
-    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let response: Response =
-        JsFuture::from(global.fetch_with_request(&request)).await?.dyn_into()?;
-    let text = JsFuture::from(response.text()?).await?;
-    Ok((response.status(), text.as_string().unwrap_or_default()))
 }

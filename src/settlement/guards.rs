@@ -3,8 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::commitments::Commitments;
 use super::shared::Shared;
 use super::{Host, JournalEntry, SettleRequest, State, Store, StoreError};
@@ -43,63 +41,19 @@ const FAILURES_MAX: u32 = 3;
 /// For how long a failure counts, in seconds.
 const FAILURE_SECONDS: u64 = 3_600;
 
-/// For how long a balance is told again without a look at the chain, in
-/// seconds.
-const BALANCE_SECONDS: u64 = 10;
-
-/// How often a low balance is written to the log, in seconds.
-const REPORT_SECONDS: u64 = 3_600;
-
 /// What the guards remember while their Settler lives.
 #[derive(Default)]
 pub(super) struct Guards {
     failures: RefCell<HashMap<String, (u32, UnixSeconds)>>,
-    balance: Cell<Option<u128>>,
-    /// When the balance was looked at; 0 if something was spent since.
-    looked_at: Cell<u64>,
-    is_low: Cell<bool>,
-    reported_at: Cell<u64>,
     /// The payments that are on their way on an account with a limit: which
     /// account, and what they may cost, in wei or lamports.
     held: RefCell<HashMap<String, (String, u128)>>,
     pub(super) commitments: Commitments,
-}
-
-/// How a Settler is doing. Holds no secrets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Health {
-    /// The relayer's balance when it was last looked at, in wei or lamports.
-    pub balance: Option<String>,
-    /// Whether that is below what the seller wants.
-    pub low_balance: bool,
-    /// What was spent on fees today (UTC), in wei or lamports.
-    pub spent_today: String,
-    /// How many payments wait to be sent.
-    pub waiting: usize,
-    /// How many transactions are in the air.
-    pub in_air: usize,
+    /// An hour, counted from 1970, and the gas that failed payments used in it.
+    failed_gas: Cell<(u64, u64)>,
 }
 
 impl<H: Host> Shared<H> {
-    /// Takes note of the relayer's balance, in wei or lamports.
-    pub fn note_balance(&self, balance: u128, low: Option<u128>) {
-        let guards = &self.guards;
-        guards.balance.set(Some(balance));
-        guards.looked_at.set(self.host.now().0);
-        let is_low = low.is_some_and(|low| balance < low);
-        guards.is_low.set(is_low);
-        let now = self.host.now();
-        if is_low && now.since(UnixSeconds(guards.reported_at.get())) >= REPORT_SECONDS {
-            guards.reported_at.set(now.0);
-            self.host.log(&format!("the relayer's balance is low: {balance}"));
-        }
-    }
-
-    /// Whether the balance must be looked at again to be told to anybody.
-    pub fn is_balance_old(&self) -> bool {
-        self.host.now().since(UnixSeconds(self.guards.looked_at.get())) >= BALANCE_SECONDS
-    }
-
     /// What was spent on fees today (UTC), in wei or lamports. If that can't
     /// be read, as much as there is: nothing more is spent then.
     pub fn spent_today(&self) -> u128 {
@@ -111,7 +65,7 @@ impl<H: Host> Shared<H> {
     pub fn note_spent(&self, amount: u128, entry: &JournalEntry) -> Result<(), StoreError> {
         let today = self.today();
         let spent = self.store.spent_on(today)?.saturating_add(amount);
-        self.guards.looked_at.set(0);
+        self.condition.outdate_balance();
         self.store.set_spent_on(today, spent)?;
         let share = share_of(amount, entry.payments.len());
         for payment in &entry.payments {
@@ -187,13 +141,38 @@ impl<H: Host> Shared<H> {
         self.guards.commitments.end(payment);
     }
 
-    /// Takes note of a payment that failed on chain.
+    /// Takes note of gas that a failed transaction used.
+    pub fn note_failed_gas(&self, gas: u64) {
+        let before = self.failed_gas();
+        self.guards.failed_gas.set((self.hour(), before.saturating_add(gas)));
+    }
+
+    /// How much gas failed transactions used in this hour.
+    pub fn failed_gas(&self) -> u64 {
+        let (hour, gas) = self.guards.failed_gas.get();
+        if hour == self.hour() { gas } else { 0 }
+    }
+
+    fn hour(&self) -> u64 {
+        self.host.now().0 / FAILURE_SECONDS
+    }
+
+    /// Takes note of a payment that failed on chain by its own fault.
     pub fn note_failure(&self, payer: &str) {
+        self.note_failures(payer, 1);
+    }
+
+    /// Takes note of a payment that burnt the gas it was given: one is enough.
+    pub fn note_burnt(&self, payer: &str) {
+        self.note_failures(payer, FAILURES_MAX);
+    }
+
+    fn note_failures(&self, payer: &str, more: u32) {
         let now = self.host.now();
         let mut failures = self.guards.failures.borrow_mut();
         failures.retain(|_, (_, at)| now.since(*at) < FAILURE_SECONDS);
         let (count, at) = failures.entry(payer.to_owned()).or_insert((0, now));
-        *count += 1;
+        *count = count.saturating_add(more);
         *at = now;
     }
 
@@ -204,17 +183,6 @@ impl<H: Host> Shared<H> {
         failures
             .get(payer)
             .is_some_and(|(count, at)| *count >= FAILURES_MAX && now.since(*at) < FAILURE_SECONDS)
-    }
-
-    /// How things are.
-    pub fn health(&self, waiting: usize, in_air: usize) -> Health {
-        Health {
-            balance: self.guards.balance.get().map(|balance| balance.to_string()),
-            low_balance: self.guards.is_low.get(),
-            spent_today: self.spent_today().to_string(),
-            waiting,
-            in_air,
-        }
     }
 
     fn today(&self) -> u64 {

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Settlement;
+use super::{Ending, Proof, Settlement};
 use crate::exact::Terms;
 use crate::protocol::{ChainId, Reason};
 use crate::time::UnixSeconds;
@@ -18,18 +18,43 @@ pub struct ClaimRequest {
     pub payment: String,
     /// What it is to buy: method, URL, terms, and the body where there is one.
     pub resource: String,
+    /// What release 0.1.0 called the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<String>,
     /// Names the asker, who alone may settle or release. Random.
     pub ticket: u64,
     /// From when on the payment can't land any more.
     pub expires_at: UnixSeconds,
-    /// The client's own name for the payment, if it gave one.
-    pub identifier: Option<String>,
+    /// The client's own name for the payment, if it gave one, and where it asks
+    /// from: by that it is known again.
+    #[serde(default)]
+    pub proof: Proof,
+    /// How often what was bought is delivered again.
+    #[serde(default)]
+    pub redeliver_max: u32,
     /// The payment can't be settled any more: say what it has bought, and bind
     /// it to nothing.
     pub look_only: bool,
-    /// What is bought is delivered to one request, whichever asks first once it
-    /// is settled: see [`SettleRequest::once`].
-    pub once: bool,
+    /// Who asks is told of the settlement, and delivers by itself; `None` for a
+    /// gate, which is given the delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
+}
+
+/// How often a server is told of the settlement that it has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Told {
+    /// Once: see [`SettleRequest::once`].
+    Once,
+    /// Whenever it asks, for as long as it may.
+    Always,
+}
+
+impl ClaimRequest {
+    /// Whether a resource that a payment is bound to is the one asked for.
+    pub fn names(&self, resource: &str) -> bool {
+        self.resource == resource || self.former.as_deref() == Some(resource)
+    }
 }
 
 /// What became of a [`ClaimRequest`].
@@ -37,10 +62,22 @@ pub struct ClaimRequest {
 pub enum ClaimReply {
     /// The payment is the asker's to settle or release.
     Fresh,
-    /// It has bought this very resource: deliver it again, charge nothing.
+    /// It has bought this very resource: deliver it, charge nothing, and report
+    /// how the answer ended.
+    Deliver {
+        /// How it was settled.
+        settlement: Settlement,
+        /// Whether who asks is known again, and so gets an access grant, too.
+        may_grant: bool,
+    },
+    /// It has bought this very resource, and the server that asks is told so.
     Settled(Settlement),
-    /// It has bought another resource, or its time to be delivered again is
-    /// over, or settling it has just failed.
+    /// It has bought this very resource, which who asks can't have again.
+    Spent {
+        /// The transaction that paid for it.
+        transaction: String,
+    },
+    /// It has bought another resource, or settling it has just failed.
     Refused(Reason),
     /// It was sent, and the chain has not said what became of it.
     Pending {
@@ -63,6 +100,9 @@ pub struct SettleRequest {
     pub ticket: u64,
     /// What it buys.
     pub resource: String,
+    /// What its claim showed.
+    #[serde(default)]
+    pub proof: Proof,
     /// The network to settle on.
     pub network: ChainId,
     /// What the payment must be.
@@ -71,9 +111,8 @@ pub struct SettleRequest {
     pub payload: Box<RawValue>,
     /// For how long the resource may be delivered again, in seconds.
     pub redeliver_seconds: u64,
-    /// What is bought can't be told from other things by its name, so it is
-    /// delivered once: to this request, or if the chain is too slow for it to
-    /// the first that asks again.
+    /// A server asks that does not name its request: it is told once of the
+    /// settlement. This request is, or if it is gone the first that asks again.
     pub once: bool,
     /// On whose account the fees go, if somebody else's server asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,11 +130,13 @@ impl SettleRequest {
         ClaimRequest {
             payment: self.payment.clone(),
             resource: self.resource.clone(),
+            former: None,
             ticket: self.ticket,
             expires_at,
-            identifier: None,
+            proof: self.proof.clone(),
+            redeliver_max: 0,
             look_only: false,
-            once: self.once,
+            told: self.account.as_ref().map(|_| if self.once { Told::Once } else { Told::Always }),
         }
     }
 }
@@ -146,4 +187,26 @@ pub struct ReleaseRequest {
     pub payment: String,
     /// The ticket it was claimed with.
     pub ticket: u64,
+}
+
+/// Keeps a claim, or the lease of an answer that is underway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewRequest {
+    /// The payment's identity.
+    pub payment: String,
+    /// The ticket of the request that is being answered.
+    pub ticket: u64,
+    /// For how long from now, in seconds.
+    pub seconds: u64,
+}
+
+/// Says how the answer to a request ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryReport {
+    /// The payment's identity.
+    pub payment: String,
+    /// The ticket of the request that was answered.
+    pub ticket: u64,
+    /// How the answer ended.
+    pub ending: Ending,
 }

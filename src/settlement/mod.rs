@@ -8,6 +8,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`record`] | the life of one payment, as a pure state machine |
+//! | [`delivery`] | who gets what was paid for, as another |
 //! | [`store`] | what a Settler keeps on disk |
 //! | [`messages`] | what the gate asks of a Settler |
 //! | [`settler`] | claims, waiting requests, and who settles what |
@@ -16,12 +17,16 @@
 //! | [`remote`] | having them settled by somebody else's facilitator |
 //! | [`guards`] | what keeps strangers from spending a relayer's money |
 //! | `commitments` | what payments under way commit their payers and the key to |
+//! | [`health`] | how a Settler is doing |
 //! | [`relayer`] | which Settler a payment goes to |
+//! | [`signer`] | who signs for a lane |
 //! | [`replay`] | what every edge remembers of a settled payment |
 
 mod commitments;
+pub mod delivery;
 pub mod evm;
 pub mod guards;
+pub mod health;
 pub mod host;
 pub mod messages;
 pub mod record;
@@ -30,12 +35,18 @@ pub mod remote;
 pub mod replay;
 pub mod settler;
 mod shared;
+pub mod signer;
 pub mod solana;
 pub mod store;
 
-pub use guards::{Health, Limits};
+pub use delivery::{Delivery, Ending, Proof};
+pub use guards::Limits;
+pub use health::Health;
 pub use host::Host;
-pub use messages::{ClaimReply, ClaimRequest, Outcome, ReleaseRequest, SettleRequest, Verdict};
+pub use messages::{
+    ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
+    Verdict,
+};
 pub use record::{PaymentRecord, Settlement, State};
 pub use settler::Settler;
 pub use store::{JournalEntry, Store, StoreError};

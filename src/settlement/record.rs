@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::remote::names_no_transaction;
-use super::{ClaimRequest, SettleRequest};
+use super::{ClaimRequest, Delivery, Proof, SettleRequest};
 use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
@@ -35,6 +35,12 @@ pub struct PaymentRecord {
     pub claimed_at: UnixSeconds,
     /// Where it stands.
     pub state: State,
+    /// What the request showed that claimed it.
+    #[serde(default)]
+    pub proof: Proof,
+    /// Once it is settled: who has got what it bought.
+    #[serde(default)]
+    pub delivery: Delivery,
 }
 
 /// Where a payment stands.
@@ -96,7 +102,7 @@ pub enum Claim {
     Fresh,
     /// The same resource is being bought right now: wait for its outcome.
     InFlight,
-    /// The same resource was bought with it: deliver again.
+    /// The same resource was bought with it, and somebody can still get it.
     Settled(Settlement),
     /// It can't buy this.
     OtherResource,
@@ -105,10 +111,11 @@ pub enum Claim {
 impl PaymentRecord {
     /// A record of a payment that is now the asker's. One that was bound to
     /// the same resource before has been so since then, unless it failed: what
-    /// happened to it meanwhile was not for this.
+    /// happened to it meanwhile was not for this. What is bought is the one's
+    /// that claimed last: nothing was sent for those before.
     pub fn claimed(known: Option<&Self>, request: &ClaimRequest, now: UnixSeconds) -> Self {
         let before = known.filter(|known| {
-            known.resource == request.resource && !matches!(known.state, State::Failed { .. })
+            request.names(&known.resource) && !matches!(known.state, State::Failed { .. })
         });
         Self {
             payment: request.payment.clone(),
@@ -116,6 +123,8 @@ impl PaymentRecord {
             expires_at: request.expires_at,
             claimed_at: before.map_or(now, |known| known.claimed_at),
             state: State::Claimed { ticket: request.ticket, lease_until: now.plus(LEASE_SECONDS) },
+            proof: request.proof.clone(),
+            delivery: Delivery::default(),
         }
     }
 
@@ -134,23 +143,23 @@ impl PaymentRecord {
         let Some(known) = known else { return Claim::Fresh };
         match &known.state {
             State::Claimed { ticket, .. }
-                if known.resource == request.resource
+                if request.names(&known.resource)
                     && (*ticket == request.ticket || !is_live(*ticket)) =>
             {
                 Claim::Fresh
             }
-            _ => known.standing_for(&request.resource, now),
+            _ => known.standing(request.names(&known.resource), now),
         }
     }
 
-    /// What a claim for this resource comes to, for who holds none yet.
-    pub fn standing_for(&self, resource: &str, now: UnixSeconds) -> Claim {
-        let same = self.resource == resource;
+    /// What a claim comes to for a caller that holds none yet: `same`, whether
+    /// it is for the resource that the payment is bound to.
+    pub fn standing(&self, same: bool, now: UnixSeconds) -> Claim {
         match &self.state {
             State::Failed { .. } => Claim::Fresh,
             State::Claimed { lease_until, .. } if *lease_until <= now => Claim::Fresh,
             State::Claimed { .. } | State::Submitted { .. } if same => Claim::InFlight,
-            State::Settled(settlement) if same && now < settlement.redeliver_until => {
+            State::Settled(settlement) if same && self.delivery.is_open(settlement, now) => {
                 Claim::Settled(settlement.clone())
             }
             State::Claimed { .. } | State::Submitted { .. } | State::Settled(_) => {
@@ -180,7 +189,7 @@ impl PaymentRecord {
     /// it is forgotten sooner.
     pub fn keep_until(&self) -> UnixSeconds {
         match &self.state {
-            State::Settled(settlement) => self.expires_at.max(settlement.redeliver_until),
+            State::Settled(settlement) => self.expires_at.max(self.delivery.open_until(settlement)),
             State::Claimed { lease_until, .. } => {
                 self.expires_at.min(lease_until.plus(UNSENT_SECONDS)).max(*lease_until)
             }
@@ -194,6 +203,8 @@ impl PaymentRecord {
 mod tests {
     use super::*;
 
+    use crate::settlement::Ending;
+
     const NOW: UnixSeconds = UnixSeconds(1_000);
 
     fn request(resource: &str, ticket: u64) -> ClaimRequest {
@@ -202,9 +213,11 @@ mod tests {
             resource: resource.into(),
             ticket,
             expires_at: NOW.plus(300),
-            identifier: None,
+            former: None,
+            proof: Proof::default(),
+            redeliver_max: 0,
             look_only: false,
-            once: false,
+            told: None,
         }
     }
 
@@ -258,6 +271,12 @@ mod tests {
         assert_eq!(claim(&known, "a", NOW.plus(599)), Claim::Settled(settlement));
         assert_eq!(claim(&known, "a", NOW.plus(600)), Claim::OtherResource);
         assert_eq!(claim(&known, "b", NOW), Claim::OtherResource);
+        assert_eq!(known.keep_until(), NOW.plus(600));
+        // What was not delivered can be collected, and is kept, for longer.
+        known.delivery = Delivery::begin(None, NOW);
+        assert!(matches!(claim(&known, "a", NOW.plus(600)), Claim::Settled(_)));
+        assert_eq!(known.keep_until(), NOW.plus(86_400));
+        known.delivery.end(1, Ending::Whole);
         assert_eq!(known.keep_until(), NOW.plus(600));
         known.state = State::Failed { reason: Reason::InvalidTransactionState };
         assert_eq!(claim(&known, "b", NOW), Claim::Fresh);

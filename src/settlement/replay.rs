@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Settlement;
+use super::{ClaimRequest, Proof, Settlement};
 use crate::time::UnixSeconds;
 
 /// The shortest life that KV gives a value, in seconds.
@@ -18,14 +18,20 @@ pub struct ReplayRecord {
     pub resource: String,
     /// How it was settled.
     pub settlement: Settlement,
+    /// What its claim showed; nothing where it is not delivered again.
+    #[serde(default)]
+    pub proof: Proof,
 }
 
 /// What a record says of a payment that is presented again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replay {
-    /// It bought this very resource: deliver it again.
+    /// It bought this very resource for who asks.
     Deliver(Settlement),
-    /// It bought something else, or its window is over.
+    /// It bought this very resource. Whether it can still be had, the Settler
+    /// knows.
+    Bought(Settlement),
+    /// It bought something else.
     Refuse,
 }
 
@@ -35,12 +41,14 @@ impl ReplayRecord {
         format!("paid/{payment}")
     }
 
-    /// What to do with a payment that is presented for `resource`.
-    pub fn judge(self, resource: &str, now: UnixSeconds) -> Replay {
-        if self.resource == resource && now < self.settlement.redeliver_until {
+    /// What it says to a request.
+    pub fn judge(self, request: &ClaimRequest, now: UnixSeconds) -> Replay {
+        if !request.names(&self.resource) {
+            Replay::Refuse
+        } else if now < self.settlement.redeliver_until && self.proof.is_shown_by(&request.proof) {
             Replay::Deliver(self.settlement)
         } else {
-            Replay::Refuse
+            Replay::Bought(self.settlement)
         }
     }
 

@@ -3,21 +3,26 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::delivery::{Answer, Asking};
 use super::evm::EvmLane;
 use super::host::within;
+use super::messages::Told;
 use super::record::Claim;
 use super::remote::{RemoteLane, split_entries};
 use super::shared::{JOIN_LIMIT, Job, Shared, WAKE_SECONDS, refused};
 use super::solana::SolanaLane;
 use super::{
-    ClaimReply, ClaimRequest, Health, Host, Outcome, PaymentRecord, ReleaseRequest, SettleRequest,
-    State, Store, StoreError, Verdict,
+    ClaimReply, ClaimRequest, DeliveryReport, Ending, Health, Host, Outcome, PaymentRecord,
+    ReleaseRequest, RenewRequest, SettleRequest, Settlement, State, Store, StoreError, Verdict,
 };
 use crate::exact::{self, VerifiedPayment};
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 
 pub use super::shared::LaneParts;
+
+/// The longest lease that a gate can ask for, in seconds.
+const RENEW_MAX_SECONDS: u64 = 300;
 
 /// The one place that can settle the payments of one relayer on one network.
 pub struct Settler<H: Host> {
@@ -35,6 +40,27 @@ pub enum Lane<H: Host> {
     Remote(Rc<RemoteLane<H>>),
 }
 
+impl<H: Host> Clone for Lane<H> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Evm(lane) => Self::Evm(Rc::clone(lane)),
+            Self::Solana(lane) => Self::Solana(Rc::clone(lane)),
+            Self::Remote(lane) => Self::Remote(Rc::clone(lane)),
+        }
+    }
+}
+
+impl<H: Host> Lane<H> {
+    /// Looks at the relayer's balance and at what a payment costs.
+    async fn look(&self) {
+        match self {
+            Self::Evm(lane) => lane.look_at_balance().await,
+            Self::Solana(lane) => lane.look_at_balance().await,
+            Self::Remote(_) => {}
+        }
+    }
+}
+
 impl<H: Host> Settler<H> {
     /// A Settler over this store.
     pub fn new(host: H, store: H::Store, lane: impl FnOnce(LaneParts<H>) -> Lane<H>) -> Self {
@@ -50,7 +76,7 @@ impl<H: Host> Settler<H> {
     /// The disk failed: nothing may be delivered.
     pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, StoreError> {
         let shared = &self.shared;
-        if let Some(identifier) = &request.identifier {
+        if let Some(identifier) = &request.proof.identifier {
             match shared.store.payment_named(identifier)? {
                 Some(payment) if payment == request.payment => {}
                 // A payment that was let go leaves its name behind.
@@ -78,15 +104,24 @@ impl<H: Host> Settler<H> {
                     shared.live.borrow_mut().insert(request.ticket);
                     return Ok(ClaimReply::Fresh);
                 }
-                Claim::Settled(_) if request.once => {
-                    return Ok(match shared.deliver_once(&request.payment)? {
-                        Outcome::Settled(settlement) => ClaimReply::Settled(settlement),
+                Claim::Settled(settlement) => {
+                    // Somebody else is getting it: it may come to nothing.
+                    let until = match self.give(request, settlement, known, now)? {
+                        Given::Reply(reply) => return Ok(reply),
+                        Given::Wait(_) if now >= deadline => return Ok(ClaimReply::Busy),
+                        Given::Wait(until) => until.min(deadline),
+                    };
+                    let limit = Duration::from_secs(until.since(now).max(1));
+                    let _ = within(&shared.host, limit, shared.change_of(&request.payment)).await;
+                }
+                Claim::OtherResource => {
+                    let spent = known.filter(|known| request.names(&known.resource));
+                    return Ok(match spent.map(|known| known.state) {
+                        Some(State::Settled(settlement)) => {
+                            ClaimReply::Spent { transaction: settlement.transaction }
+                        }
                         _ => ClaimReply::Refused(Reason::DuplicateSettlement),
                     });
-                }
-                Claim::Settled(settlement) => return Ok(ClaimReply::Settled(settlement)),
-                Claim::OtherResource => {
-                    return Ok(ClaimReply::Refused(Reason::DuplicateSettlement));
                 }
                 Claim::InFlight if now >= deadline => {
                     return Ok(match known.map(|known| known.state) {
@@ -115,6 +150,83 @@ impl<H: Host> Settler<H> {
         }
     }
 
+    /// Gives out what a payment has bought, or has the request wait. Read,
+    /// decided and written without an await: nothing is given out twice.
+    fn give(
+        &self,
+        request: &ClaimRequest,
+        settlement: Settlement,
+        known: Option<PaymentRecord>,
+        now: UnixSeconds,
+    ) -> Result<Given, StoreError> {
+        let shared = &self.shared;
+        match request.told {
+            Some(Told::Always) => return Ok(Given::Reply(ClaimReply::Settled(settlement))),
+            Some(Told::Once) => {
+                let transaction = settlement.transaction;
+                return Ok(match shared.tell_once(&request.payment, request.ticket)? {
+                    Some(Outcome::Settled(it)) => Given::Reply(ClaimReply::Settled(it)),
+                    Some(_) => Given::Reply(ClaimReply::Spent { transaction }),
+                    None => Given::Wait(now.plus(1)),
+                });
+            }
+            None => {}
+        }
+        let Some(mut record) = known else { return Ok(Given::Wait(now.plus(1))) };
+        let asking = Asking {
+            ticket: request.ticket,
+            has_proof: record.proof.is_shown_by(&request.proof),
+            redeliver_max: request.redeliver_max,
+        };
+        Ok(match record.delivery.ask(asking, &settlement, now) {
+            Answer::Goods { may_grant } => {
+                shared.store.put_payment(&record)?;
+                Given::Reply(ClaimReply::Deliver { settlement, may_grant })
+            }
+            Answer::Wait(until) => Given::Wait(until),
+            Answer::Nothing => {
+                Given::Reply(ClaimReply::Spent { transaction: settlement.transaction })
+            }
+        })
+    }
+
+    /// Keeps a claim or the lease of an answer for a gate that is alive;
+    /// whether there was anything to keep.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn renew(&self, request: &RenewRequest) -> Result<bool, StoreError> {
+        let shared = &self.shared;
+        let Some(mut record) = shared.store.payment(&request.payment)? else { return Ok(false) };
+        let until = shared.host.now().plus(request.seconds.min(RENEW_MAX_SECONDS));
+        match &mut record.state {
+            State::Claimed { ticket, lease_until } if *ticket == request.ticket => {
+                *lease_until = until;
+                shared.live.borrow_mut().insert(request.ticket);
+            }
+            State::Settled(_) if record.delivery.renew(request.ticket, until) => {}
+            _ => return Ok(false),
+        }
+        shared.store.put_payment(&record)?;
+        Ok(true)
+    }
+
+    /// Takes note of how an answer ended.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn report(&self, report: &DeliveryReport) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        if let Some(mut record) = shared.store.payment(&report.payment)?
+            && matches!(record.state, State::Settled(_))
+        {
+            record.delivery.end(report.ticket, report.ending);
+            shared.store.put_payment(&record)?;
+            shared.tell(&report.payment);
+        }
+        Ok(())
+    }
+
     /// Settles a payment that the asker has claimed.
     ///
     /// # Errors
@@ -140,11 +252,19 @@ impl<H: Host> Settler<H> {
             };
         }
         // The lease ran out and a retry for the same resource took over: its
-        // outcome is this one's.
-        let claim = request.claim(record.expires_at);
+        // outcome is this one's, as far as it may be told.
+        let mut claim = request.claim(record.expires_at);
+        claim.redeliver_max = 1;
         let reply = self.claim(&claim).await?;
-        if reply == ClaimReply::Fresh {
-            shared.release(&claim.payment, claim.ticket)?;
+        match &reply {
+            ClaimReply::Fresh => shared.release(&claim.payment, claim.ticket)?,
+            ClaimReply::Deliver { settlement, may_grant: false } => {
+                let transaction = settlement.transaction.clone();
+                let (payment, ticket) = (claim.payment, claim.ticket);
+                self.report(&DeliveryReport { payment, ticket, ending: Ending::Nothing })?;
+                return Ok(Outcome::Pending { transaction });
+            }
+            _ => {}
         }
         Ok(outcome_of(reply))
     }
@@ -198,7 +318,7 @@ impl<H: Host> Settler<H> {
             Ok(payment) => Ok(payment),
         };
         if let Some(known) = shared.store.payment(&request.payment)? {
-            match (known.standing_for(&request.resource, now), known.state) {
+            match (known.standing(known.resource == request.resource, now), known.state) {
                 (Claim::OtherResource, _) => {
                     return Ok(Verdict::Invalid(Reason::DuplicateSettlement));
                 }
@@ -254,21 +374,27 @@ impl<H: Host> Settler<H> {
         Ok(())
     }
 
-    /// How this Settler is doing.
+    /// The same Settler with its name, `{CAIP-2}/{relayer}`, which the log and
+    /// the seller are told.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        self.shared.condition.set_name(name);
+        self
+    }
+
+    /// How this Settler is doing. One look at the chain serves all who ask at
+    /// about the same time.
     pub async fn health(&self) -> Health {
-        if self.shared.is_balance_old() {
-            match &self.lane {
-                Lane::Evm(lane) => lane.look_at_balance().await,
-                Lane::Solana(lane) => lane.look_at_balance().await,
-                Lane::Remote(_) => {}
-            }
-        }
-        let (waiting, in_air) = match &self.lane {
-            Lane::Evm(lane) => lane.load(),
-            Lane::Solana(lane) => lane.load(),
-            Lane::Remote(lane) => (0, lane.in_air()),
+        let shared = &self.shared;
+        let (seen, lane) = (Rc::clone(shared), self.lane.clone());
+        // If the process dies here, nothing was written.
+        shared.look_by(async move { lane.look().await }, move || seen.end_look()).await;
+        let ((waiting, in_air), daily_spend) = match &self.lane {
+            Lane::Evm(lane) => (lane.load(), lane.daily_spend()),
+            Lane::Solana(lane) => (lane.load(), lane.daily_spend()),
+            Lane::Remote(lane) => ((0, lane.in_air()), None),
         };
-        self.shared.health(waiting, in_air)
+        shared.health(waiting, in_air, daily_spend)
     }
 
     /// Settles what was claimed and verified.
@@ -282,9 +408,15 @@ impl<H: Host> Settler<H> {
         if shared.is_out_of_favour(&payment.payer()) {
             return shared.refuse(&request, Reason::TooManyFailures);
         }
-        let (id, once) = (request.payment.clone(), request.once);
+        // Of a gate's order release 0.1.0 says so, too: there it is the gate
+        // that knows what was delivered.
+        let once = request.account.is_some() && request.once;
+        let (id, ticket) = (request.payment.clone(), request.ticket);
+        let _attending = shared.attend(ticket);
         match self.lane_settle(Job { request, payment, verified_at }).await? {
-            Outcome::Settled(_) if once => shared.deliver_once(&id),
+            Outcome::Settled(_) if once => {
+                Ok(shared.tell_once(&id, ticket)?.unwrap_or(Outcome::Unavailable))
+            }
             outcome => Ok(outcome),
         }
     }
@@ -296,6 +428,13 @@ impl<H: Host> Settler<H> {
             Lane::Remote(lane) => lane.settle(job).await,
         }
     }
+}
+
+/// What is given out for a payment that was settled.
+enum Given {
+    Reply(ClaimReply),
+    /// Nothing before then, or before something changes.
+    Wait(UnixSeconds),
 }
 
 /// The payment that is to be settled, if it is the one that it is said to be.
@@ -316,7 +455,12 @@ fn named(request: &SettleRequest, payment: VerifiedPayment) -> Result<VerifiedPa
 /// What a claim comes to for who wants the payment settled.
 fn outcome_of(reply: ClaimReply) -> Outcome {
     match reply {
-        ClaimReply::Settled(settlement) => Outcome::Settled(settlement),
+        ClaimReply::Settled(settlement) | ClaimReply::Deliver { settlement, .. } => {
+            Outcome::Settled(settlement)
+        }
+        ClaimReply::Spent { transaction } => {
+            Outcome::Failed { reason: Reason::DuplicateSettlement, transaction: Some(transaction) }
+        }
         ClaimReply::Refused(reason) => refused(reason),
         ClaimReply::Pending { transaction } => Outcome::Pending { transaction },
         ClaimReply::Busy | ClaimReply::IdentifierTaken | ClaimReply::Fresh => Outcome::Unavailable,

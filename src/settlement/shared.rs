@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
+use super::delivery::DeliveryState;
 use super::guards::Guards;
+use super::health::Condition;
 use super::host::within;
-use super::record::Order;
+use super::record::{LEASE_SECONDS, Order};
 use super::{
-    Host, JournalEntry, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store, StoreError,
+    Delivery, Host, JournalEntry, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store,
+    StoreError,
 };
 use crate::amount::AtomicAmount;
 use crate::exact::{self, VerifiedPayment};
@@ -37,9 +40,12 @@ pub(super) struct Shared<H: Host> {
     waiting: RefCell<HashMap<String, Vec<oneshot::Sender<()>>>>,
     /// Tickets that were issued since this object came to life.
     pub live: RefCell<HashSet<u64>>,
+    /// Tickets of requests that wait for a settlement at this moment.
+    holders: RefCell<HashSet<u64>>,
     /// Whether the alarm was set since it last rang.
     pub will_wake: Cell<bool>,
     pub guards: Guards,
+    pub condition: Condition,
 }
 
 /// What a lane is made from.
@@ -61,8 +67,10 @@ impl<H: Host> Shared<H> {
             store,
             waiting: RefCell::default(),
             live: RefCell::default(),
+            holders: RefCell::default(),
             will_wake: Cell::new(false),
             guards: Guards::default(),
+            condition: Condition::default(),
         }
     }
 
@@ -95,15 +103,19 @@ impl<H: Host> Shared<H> {
     /// Frees a claim whose payment was refused, and lets those who wait for it
     /// know why.
     pub fn refuse(&self, request: &SettleRequest, reason: Reason) -> Result<Outcome, StoreError> {
-        self.decide_claim(request, State::Failed { reason })?;
+        self.decide_claim(request, |record| record.state = State::Failed { reason })?;
         Ok(refused(reason))
     }
 
-    fn decide_claim(&self, request: &SettleRequest, state: State) -> Result<(), StoreError> {
+    fn decide_claim(
+        &self,
+        request: &SettleRequest,
+        decide: impl FnOnce(&mut PaymentRecord),
+    ) -> Result<(), StoreError> {
         if let Some(mut record) = self.store.payment(&request.payment)?
             && record.is_held_by(request.ticket)
         {
-            record.state = state;
+            decide(&mut record);
             self.store.put_payment(&record)?;
             self.live.borrow_mut().remove(&request.ticket);
             self.let_go(&request.payment);
@@ -160,7 +172,8 @@ impl<H: Host> Shared<H> {
             let Some(mut record) = self.store.payment(payment)? else { continue };
             let State::Submitted { transaction, order } = &record.state else { continue };
             if *transaction == entry.id {
-                record.state = self.state_after(fate, &order.request);
+                let request = order.request.clone();
+                self.end(&mut record, fate, &request);
                 records.push(record);
             }
         }
@@ -174,23 +187,46 @@ impl<H: Host> Shared<H> {
         }
     }
 
-    fn state_after(&self, fate: &Fate, request: &SettleRequest) -> State {
-        match fate {
-            Fate::Paid { payer, amount, transaction } => {
-                let settled_at = self.host.now();
-                // What is delivered once waits for whoever asks first.
-                let least = if request.once { ONCE_SECONDS } else { 0 };
-                let redeliver_seconds = request.redeliver_seconds.max(least);
-                State::Settled(Settlement {
-                    transaction: transaction.clone(),
-                    payer: payer.clone(),
-                    amount: *amount,
-                    settled_at,
-                    redeliver_until: settled_at.plus(redeliver_seconds),
-                })
+    /// Writes a payment's end into its record. What it bought is the holder's
+    /// first, if that one still waits for it.
+    fn end(&self, record: &mut PaymentRecord, fate: &Fate, request: &SettleRequest) {
+        let (payer, amount, transaction) = match fate {
+            Fate::Paid { payer, amount, transaction } => (payer, amount, transaction),
+            Fate::NotPaid(reason) => {
+                record.state = State::Failed { reason: *reason };
+                return;
             }
-            Fate::NotPaid(reason) => State::Failed { reason: *reason },
+            Fate::LeftBehind => {
+                self.live.borrow_mut().insert(request.ticket);
+                let lease_until = self.host.now().plus(LEASE_SECONDS);
+                record.state = State::Claimed { ticket: request.ticket, lease_until };
+                return;
+            }
+        };
+        let settled_at = self.host.now();
+        // What is told once waits for the first that asks.
+        let least = if request.once { ONCE_SECONDS } else { 0 };
+        let redeliver_seconds = request.redeliver_seconds.max(least);
+        record.state = State::Settled(Settlement {
+            transaction: transaction.clone(),
+            payer: payer.clone(),
+            amount: *amount,
+            settled_at,
+            redeliver_until: settled_at.plus(redeliver_seconds),
+        });
+        let holder = self.holders.borrow().get(&request.ticket).copied();
+        record.delivery = Delivery::begin(holder, settled_at);
+        if request.account.is_some() {
+            // A server has its own time to be told.
+            record.delivery.collect_until = UnixSeconds(0);
         }
+    }
+
+    /// Takes note that a request waits for its settlement, until what is
+    /// returned is dropped.
+    pub fn attend(self: &Rc<Self>, ticket: u64) -> Attending<H> {
+        self.holders.borrow_mut().insert(ticket);
+        Attending { shared: Rc::clone(self), ticket }
     }
 
     /// Whether a payment that is submitted was asked for by somebody else's
@@ -233,31 +269,35 @@ impl<H: Host> Shared<H> {
         }
     }
 
-    /// Takes what was settled to be delivered once: for the first that asks,
-    /// and for nobody after. Read, decided and written without an await.
-    pub fn deliver_once(&self, payment: &str) -> Result<Outcome, StoreError> {
+    /// Takes a settlement of which a server is told once: for the holder, or
+    /// if that is gone the first that asks, and for nobody after. `None` while
+    /// it is the holder's. Read, decided and written without an await.
+    pub fn tell_once(&self, payment: &str, ticket: u64) -> Result<Option<Outcome>, StoreError> {
         let now = self.host.now();
-        match self.store.payment(payment)? {
-            Some(PaymentRecord { state: State::Settled(settlement), .. })
-                if now >= settlement.redeliver_until =>
-            {
-                Ok(Outcome::Failed {
-                    reason: Reason::DuplicateSettlement,
-                    transaction: Some(settlement.transaction),
-                })
-            }
-            Some(mut record) => {
-                let State::Settled(settlement) = &mut record.state else {
-                    return Ok(Outcome::Unavailable);
-                };
-                // Long ago, so that a clock that is behind changes nothing.
-                settlement.redeliver_until = UnixSeconds(0);
-                let outcome = Outcome::Settled(settlement.clone());
-                self.store.put_payment(&record)?;
-                Ok(outcome)
-            }
-            None => Ok(Outcome::Unavailable),
+        let Some(mut record) = self.store.payment(payment)? else {
+            return Ok(Some(Outcome::Unavailable));
+        };
+        let State::Settled(settlement) = &mut record.state else {
+            return Ok(Some(Outcome::Unavailable));
+        };
+        if now >= settlement.redeliver_until {
+            return Ok(Some(Outcome::Failed {
+                reason: Reason::DuplicateSettlement,
+                transaction: Some(settlement.transaction.clone()),
+            }));
         }
+        if let DeliveryState::Underway { ticket: holder, .. } = record.delivery.state
+            && holder != ticket
+            && self.holders.borrow().contains(&holder)
+        {
+            return Ok(None);
+        }
+        // Long ago, so that a clock that is behind changes nothing.
+        settlement.redeliver_until = UnixSeconds(0);
+        let outcome = Outcome::Settled(settlement.clone());
+        self.store.put_payment(&record)?;
+        self.tell(payment);
+        Ok(Some(outcome))
     }
 
     /// Sees to it that this object wakes: to finish what is in the journal by
@@ -291,6 +331,18 @@ impl<H: Host> Shared<H> {
     }
 }
 
+/// A request that waits for its settlement.
+pub(super) struct Attending<H: Host> {
+    shared: Rc<Shared<H>>,
+    ticket: u64,
+}
+
+impl<H: Host> Drop for Attending<H> {
+    fn drop(&mut self) {
+        self.shared.holders.borrow_mut().remove(&self.ticket);
+    }
+}
+
 /// What a chain says of a payment that was submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -305,6 +357,9 @@ pub(super) enum Fate {
     },
     /// The transaction ended without it.
     NotPaid(Reason),
+    /// The transaction that it shared with others ended without it, and it is
+    /// good all the same: the claim is its holder's again, to be sent anew.
+    LeftBehind,
 }
 
 /// The outcome of a payment that was refused.

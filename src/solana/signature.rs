@@ -76,6 +76,11 @@ impl FromStr for FeePayerKey {
 }
 
 impl FeePayerKey {
+    /// The key that grows from this seed (RFC 8032, section 5.1.5).
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(seed))
+    }
+
     /// The account's address.
     pub fn pubkey(&self) -> Pubkey {
         Pubkey(self.0.verifying_key().to_bytes())

@@ -46,14 +46,15 @@ function networks(changes) {
 test('says 200 and names one Settler for each key and network, before anything was sold', async () => {
   const answer = await unchanged(world, () => healthOf(world.url));
   assert.equal(answer.status, 200);
-  assert.deepEqual(Object.keys(answer.json).sort(), ['selling', 'settlers']);
+  assert.deepEqual(Object.keys(answer.json).sort(), ['problems', 'selling', 'settlers']);
+  assert.deepEqual(answer.json.problems, []);
   assert.equal(answer.json.selling, true);
   assert.equal(answer.json.settlers.length, 2);
   for (const [chain, network] of Object.entries(CHAINS)) {
     const { settler, health } = settlerOn(answer, network);
     assert.equal(settler, `${network}/${(await keyOn(chain)).address}`);
-    assert.deepEqual(Object.keys(health).sort(), ['balance', 'in_air', 'low_balance', 'spent_today', 'waiting']);
-    assert.deepEqual(health, { balance: health.balance, in_air: 0, low_balance: false, spent_today: '0', waiting: 0 });
+    assert.deepEqual(Object.keys(health).sort(), ['balance', 'in_air', 'low_balance', 'problems', 'spent_today', 'waiting']);
+    assert.deepEqual(health, { balance: health.balance, in_air: 0, low_balance: false, problems: [], spent_today: '0', waiting: 0 });
   }
 });
 
@@ -111,13 +112,14 @@ test('reports a balance below low_balance, here and in the log', async () => {
     assert.equal(answer.status, 200, 'things can still be sold');
     assert.equal(settlerOn(answer, network).health.low_balance, true);
   }
-  await logged(worker, 'balance is low');
+  for (const network of Object.values(CHAINS)) await logged(worker, `NETWORKS."${network}".low_balance: `);
 });
 
 test('says 503 where a fault in the configuration forbids selling, and not which', async () => {
   const worker = await world.startWorker({ vars: { NETWORKS: networks({ surprise: 'hidden' }) } });
   const answer = await healthOf(worker.url);
   assert.equal(answer.status, 503);
-  assert.deepEqual(answer.json, { selling: false, settlers: [] });
+  const problems = ['the configuration has 2 fault(s); the log names them'];
+  assert.deepEqual(answer.json, { selling: false, problems, settlers: [] });
   await logged(worker, 'surprise');
 });

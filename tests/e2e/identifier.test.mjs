@@ -83,10 +83,10 @@ for (const chain of Object.keys(CHAINS)) {
       assertPaid(await send(two.url, two.under(withId(generatePaymentId()))));
     });
 
-    test('with the same payment by eight requests at once is charged once', async () => {
+    test('with the same payment by four requests at once is charged once', async () => {
       const { url, under } = await order(urls.required, chain);
       const headers = under(withId(generatePaymentId(), true));
-      const receipts = (await Promise.all(Array.from({ length: 8 }, () => send(url, headers)))).map((answer) => assertPaid(answer));
+      const receipts = (await Promise.all(Array.from({ length: 4 }, () => send(url, headers)))).map((answer) => assertPaid(answer));
       assert.equal(new Set(receipts.map(({ transaction }) => transaction)).size, 1);
     });
 

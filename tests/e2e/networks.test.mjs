@@ -89,6 +89,17 @@ function everything({ chainId, name, usdc, token }) {
     assert.equal(decode(headers.get('payment-required')).accepts.length, 5);
   });
 
+  test('an authorization that never ends pays, once', async () => {
+    const { challenge } = await send(world.url + PAGE);
+    const offer = challenge.accepts.find((entry) => entry.network === id);
+    const payload = await evmPayload(buyer(), offer, { authorization: { validAfter: '0', validBefore: String(2n ** 256n - 1n) } });
+    const headers = { 'payment-signature': encode({ x402Version: 2, accepted: offer, payload }) };
+    const receipt = assertPaid(await paysOnce(() => send(world.url + PAGE, headers)));
+    const other = await send(`${world.url}${PAGE}?other`, headers);
+    assert.equal(other.reason, 'duplicate_settlement');
+    assert.match(receipt.transaction, /^0x/);
+  });
+
   test('a payment alone is verified and settled', async () => {
     const offer = { scheme: 'exact', network: id, asset: usdc, payTo: world.accounts.evm.seller.address, amount: String(PAGE_PRICE), extra: { name: token, version: '2' } };
     const payment = { x402Version: 1, scheme: 'exact', network: name, payload: await evmPayload(buyer(), offer) };

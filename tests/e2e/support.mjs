@@ -341,6 +341,25 @@ function parseAnswer(answer) {
   return { status: Number(statusLine.split(' ')[1]), headers, text: rest.join('\r\n\r\n') };
 }
 
+const TRANSFER_WITH_AUTHORIZATION = /e3ee160e/g;
+
+/** The relayer's transactions since a block: how many payments each carries, how many it made, its gas. */
+export async function transactionsSince(world, fromBlock) {
+  const { client } = world.evm;
+  const [{ address }] = world.accounts.evm.relayers;
+  const found = [];
+  for (let blockNumber = fromBlock + 1n; blockNumber <= (await client.getBlockNumber()); blockNumber += 1n) {
+    const { transactions } = await client.getBlock({ blockNumber, includeTransactions: true });
+    for (const { hash, from, input } of transactions) {
+      if (from.toLowerCase() !== address.toLowerCase()) continue;
+      const { logs, gasUsed } = await client.getTransactionReceipt({ hash });
+      // Each payment leaves two logs: AuthorizationUsed and Transfer.
+      found.push({ hash, carries: input.match(TRANSFER_WITH_AUTHORIZATION)?.length ?? 0, made: logs.length / 2, gas: Number(gasUsed) });
+    }
+  }
+  return found;
+}
+
 /** The bytes of a base58 text. */
 export const base58Bytes = (text) => Buffer.from(getBase58Encoder().encode(text));
 

@@ -36,7 +36,7 @@ fn the_report_never_shows_a_secret() {
     for (name, secret) in [
         ("evm", format!("{evm}00")),
         ("evm", format!("{evm};{evm}")),
-        ("evm", evm[2..].to_owned()),
+        ("evm", evm[3..].to_owned()),
         ("evm", evm.replace('1', "g")),
         ("evm", solana.clone()),
         ("solana", solana[1..].to_owned()),

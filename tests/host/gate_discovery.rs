@@ -361,12 +361,6 @@ fn a_route_that_is_hidden_behind_another_cannot_be_listed() {
             "ROUTES[1].listed",
             "would list GET /b, which another route sells",
         ),
-        // Assets take these two for one page.
-        (
-            json!([route("/c", listed()), route("/c.html", json!({}))]),
-            "ROUTES[0].listed",
-            "would list GET /c, which another route sells",
-        ),
     ] {
         let faults = load(routes).config.unwrap_err();
         let [fault] = faults.0.as_slice() else { panic!("{faults}") };

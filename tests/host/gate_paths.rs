@@ -3,6 +3,7 @@
 
 use crate::gate_support::{Request, assets, config, routes, settings, site};
 use edge402::config;
+use serde_json::{Value, json};
 
 const SEPARATOR: &str = "400 the path holds an encoded slash or a backslash";
 const CHARACTER: &str = "400 the path holds a control character or a bad byte";
@@ -40,7 +41,7 @@ fn free_paths_are_forwarded_in_their_one_spelling() {
         ("//%61bout//x/../", "forward /about/"),
         ("/caf%c3%a9", "forward /caf%C3%A9"),
         ("/premiums/page", "forward /premiums/page"),
-        ("/premium.html", "forward /premium.html"),
+        ("/premium.css", "forward /premium.css"),
         ("/a/premium/page", "forward /a/premium/page"),
         ("/premium/../about", "forward /about"),
         ("/guides", "forward /guides"),
@@ -53,6 +54,10 @@ fn free_paths_are_forwarded_in_their_one_spelling() {
 fn every_spelling_below_a_prefix_is_sold_or_refused() {
     both(&[
         ("/premium", "402 0 /premium"),
+        ("/premium.html", "402 0 /premium.html"),
+        ("/premium.json", "402 0 /premium.json"),
+        ("/index.php/premium/page", "402 0 /index.php/premium/page"),
+        ("/premium/index.php/page", "402 0 /premium/index.php/page"),
         ("/premium/", "402 0 /premium/"),
         ("/premium?x", "402 0 /premium"),
         ("/premium/page", "402 0 /premium/page"),
@@ -121,14 +126,208 @@ fn every_spelling_of_an_exact_path_is_sold_or_refused() {
         ("/guide%00", CHARACTER),
         ("/guide%00.png", CHARACTER),
     ]);
-    // One page to a server of static assets, other pages to a site.
-    table(&[
-        ("/guide.html", "402 1 /guide.html", "forward /guide.html"),
-        ("/GUIDE.HTML", "402 1 /GUIDE.HTML", "forward /GUIDE.HTML"),
-        ("/guide%2ehtml", "402 1 /guide.html", "forward /guide.html"),
-        ("/guide/index", "402 1 /guide/index", "forward /guide/index"),
-        ("/guide/index.html", "402 1 /guide/index.html", "forward /guide/index.html"),
+    both(&[
+        ("/guide.html", "402 1 /guide.html"),
+        ("/GUIDE.HTML", "402 1 /GUIDE.HTML"),
+        ("/guide%2ehtml", "402 1 /guide.html"),
+        ("/guide/index", "402 1 /guide/index"),
+        ("/guide/index.html", "402 1 /guide/index.html"),
+        ("/guide.json", "402 1 /guide.json"),
+        ("/guide.pdf", "402 1 /guide.pdf"),
+        ("/guide.php/x", "402 1 /guide.php/x"),
+        ("/index.php/guide", "402 1 /index.php/guide"),
+        ("/guide.css", "forward /guide.css"),
+        ("/guide/x", "forward /guide/x"),
     ]);
+}
+
+/// Of every kind of origin, and whichever name the seller wrote.
+#[test]
+fn a_page_is_sold_under_every_name_that_some_origin_serves_it_under() {
+    for origin in ["assets", "service", "zone", "https://own.example"] {
+        for (pattern, targets) in [
+            (
+                "/premium",
+                &["/premium.html", "/premium/index.html", "/premium.json", "/premium/"][..],
+            ),
+            ("/docs/", &["/docs/index.html", "/docs", "/docs/index.php", "/docs.html"]),
+            ("/report.php", &["/report.php/x", "/report.php/x/y.css", "/report", "/report.php/"]),
+            ("/paper.html", &["/paper", "/paper/", "/PAPER", "/paper/index.html", "/paper;x"]),
+            ("/data.json", &["/data", "/data.json", "/data.json/", "/data/index.json"]),
+        ] {
+            let routes = json!([{ "pattern": pattern, "price": "$0.01" }]);
+            let loaded = config::read(&settings(origin, routes));
+            for target in targets {
+                let outcome = Request::get(target).outcome(&loaded);
+                assert_eq!(outcome, format!("402 0 {target}"), "{origin}: {pattern}");
+            }
+        }
+    }
+}
+
+#[test]
+fn two_routes_for_one_page_are_a_fault_that_names_both() {
+    let load = |one: &str, other: &str, methods: Value| {
+        let mut route = json!({ "pattern": other, "price": "$5" });
+        if !methods.is_null() {
+            route["methods"] = methods;
+        }
+        let routes = json!([{ "pattern": one, "price": "$0.01" }, route]);
+        config::read(&settings("https://own.example", routes))
+    };
+    for (one, other) in [
+        ("/x", "/x/"),
+        ("/x", "/X"),
+        ("/x", "/x.html"),
+        ("/x.html", "/x/index.html"),
+        ("/x", "/x.json"),
+        ("/x", "/x.php"),
+        ("/x/*", "/X/*"),
+        ("/", "/index.html"),
+    ] {
+        let loaded = load(one, other, Value::Null);
+        let faults = loaded.config.as_ref().unwrap_err();
+        let [fault] = faults.0.as_slice() else { panic!("{faults}") };
+        assert_eq!(fault.key, "ROUTES[1].pattern");
+        for named in [&format!("{one:?}"), &format!("{other:?}"), "ROUTES[0]"] {
+            assert!(fault.problem.contains(named), "{}", fault.problem);
+        }
+        let target = other.trim_end_matches('*');
+        assert_eq!(Request::get(target).outcome(&loaded), "closed", "{target}");
+    }
+    for (one, other) in [("/x", "/x/*"), ("/x", "/x.pdf"), ("/x", "/x/y"), ("/x.png", "/x.jpg")] {
+        assert!(load(one, other, Value::Null).config.is_ok(), "{one} and {other}");
+    }
+    assert!(load("/x", "/x/", json!(["POST"])).config.is_ok(), "named methods come first");
+}
+
+/// The runtime folds letters; these are the ones that the test knows.
+#[test]
+fn no_case_and_no_form_of_a_letter_opens_a_path() {
+    let fold = |text: &str| {
+        text.to_uppercase()
+            .to_lowercase()
+            .replace('é', "e\u{301}")
+            .replace('．', ".")
+            .replace('／', "/")
+    };
+    let loaded = config::read(&config::Settings {
+        fold: edge402::path::Fold(fold),
+        ..settings("https://own.example", json!([{ "pattern": "/caf%C3%A9/*", "price": "$0.01" }]))
+    });
+    for target in [
+        "/caf%C3%A9",
+        "/CAF%C3%89",
+        "/Cafe%CC%81/x",
+        "/cafe%cc%81",
+        "/café.html",
+        "/x%EF%BC%8Fy/../café",
+    ] {
+        assert!(Request::get(target).outcome(&loaded).starts_with("402 0"), "{target}");
+    }
+    let dots = "/free/%EF%BC%8E%EF%BC%8E/caf%C3%A9";
+    assert!(!Request::get(dots).outcome(&loaded).starts_with("forward"), "wide dots");
+    let free = "/%E6%9D%B1%E4%BA%AC";
+    assert_eq!(Request::get(free).outcome(&loaded), format!("forward {free}"));
+}
+
+#[test]
+fn free_paths_keep_what_means_something_to_the_origin() {
+    for target in [
+        "/free/fetch/https://e.example/a//b",
+        "/free/npm/@scope%2Fpkg",
+        "/free/npm/@scope%2fpkg",
+        "/wiki/Washington_D.C.",
+        "/free/a%5Cb",
+        "/a%2520b",
+        "/100%25",
+    ] {
+        let spelled = target.replace("%2f", "%2F");
+        assert_eq!(Request::get(target).outcome(site()), format!("forward {spelled}"));
+    }
+    for (target, outcome) in [
+        // One of its readings is sold: it goes on in its one spelling.
+        ("/free/https://premium/page", "forward /free/https:/premium/page"),
+        ("/free//x/premium/page", "forward /free/x/premium/page"),
+        ("//x/premium/page", "forward /x/premium/page"),
+        ("//about", "forward /about"),
+        ("/a//../b", "forward /b"),
+        // The origin that reads it so would give it away.
+        ("/free%2F..%2Fpremium/page", SEPARATOR),
+        ("/free/..%2Fpremium/page", SEPARATOR),
+        ("/free/..%5cpremium/page", SEPARATOR),
+        ("/x%2F%2Fy%2F..%2Fguide", SEPARATOR),
+        ("/%2Fpremium/page", SEPARATOR),
+        ("/free/..%252fpremium/page", SEPARATOR),
+        ("/%2570remium/page", SEPARATOR),
+        ("/%252570remium/page", SEPARATOR),
+        ("/premium%252Fpage", SEPARATOR),
+        ("/guide./.", DOT),
+    ] {
+        assert_eq!(Request::get(target).outcome(site()), outcome, "{target}");
+    }
+}
+
+#[test]
+fn a_header_that_names_another_method_is_refused_unless_it_changes_nothing() {
+    const OTHER_METHOD: &str = "400 the request names another method in a header";
+    let headers = ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override", "X_HTTP_METHOD"];
+    for name in headers {
+        for (method, target, value, outcome) in [
+            ("POST", "/guide", "GET", OTHER_METHOD),
+            ("POST", "/guide", "get", OTHER_METHOD),
+            ("POST", "/guide", "HEAD", OTHER_METHOD),
+            ("PUT", "/guide", "GET", OTHER_METHOD),
+            ("OPTIONS", "/guide", "GET", OTHER_METHOD),
+            ("POST", "/guide", "GET, POST", OTHER_METHOD),
+            ("POST", "/guide", "POST, GET", OTHER_METHOD),
+            ("POST", "/guide", "GET;x", OTHER_METHOD),
+            ("POST", "/guide", "", OTHER_METHOD),
+            ("POST", "/guide", "PUT", "forward /guide"),
+            ("POST", "/guide", "POST", "forward /guide"),
+            ("GET", "/guide", "GET", "402 1 /guide"),
+            ("GET", "/guide", "HEAD", "402 1 /guide"),
+            ("GET", "/guide", "POST", OTHER_METHOD),
+            ("GET", "/premium/orders", "POST", OTHER_METHOD),
+            ("POST", "/premium/page", "DELETE", "402 0 /premium/page"),
+            ("POST", "/about", "GET, POST", "forward /about"),
+        ] {
+            let request = Request::new(method, target).with(name, value);
+            assert_eq!(request.outcome(site()), outcome, "{method} {target}, {name}: {value:?}");
+        }
+        let twice = Request::new("POST", "/guide").with(name, "POST").with(name, "GET");
+        assert_eq!(twice.outcome(site()), OTHER_METHOD, "{name} twice");
+    }
+}
+
+#[test]
+fn a_query_that_names_a_method_is_refused_where_the_method_counts() {
+    const OTHER_METHOD: &str = "400 the request names another method in its query";
+    for query in [
+        "_method=GET",
+        "a=b&_method=get",
+        "%5Fmethod=GET",
+        "_METHOD=GET",
+        "_method",
+        ".method=GET",
+        "+_method=GET",
+        "a;_method=GET",
+        "_method%00x=GET",
+        "X-HTTP-Method-Override=GET",
+        "_method[]=GET",
+    ] {
+        let ask = |method: &str, path: &str| {
+            Request::new(method, &format!("{path}?{query}")).outcome(site())
+        };
+        assert_eq!(ask("POST", "/guide"), OTHER_METHOD, "{query}");
+        assert_eq!(ask("GET", "/premium/orders"), OTHER_METHOD, "{query}");
+        assert_eq!(ask("POST", "/about"), "forward /about", "{query}");
+        assert_eq!(ask("POST", "/premium/page"), "402 0 /premium/page", "{query}");
+    }
+    for query in ["method=GET", "a=_method", "my_method=x"] {
+        let request = Request::new("POST", &format!("/guide?{query}"));
+        assert_eq!(request.outcome(site()), "forward /guide", "{query}");
+    }
 }
 
 #[test]

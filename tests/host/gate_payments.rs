@@ -10,7 +10,7 @@ use crate::gate_support::{
 };
 use edge402::config::{self, Loaded};
 use edge402::encoding::encode_base64;
-use edge402::gate::{Decision, Purchase};
+use edge402::gate::{BoundBody, Decision, Purchase};
 use edge402::protocol::Version;
 use serde_json::{Value, json};
 
@@ -215,9 +215,12 @@ fn what_is_settled_before_the_origin_is_asked_says_so_in_v2() {
     payment["accepted"]["amount"] = json!("20000");
     let outcome =
         |payment: &Value| Request::new("POST", "/premium/orders").paying(payment).outcome(assets());
-    assert_eq!(outcome(&payment), "402 2 V2 invalid_payment_requirements");
+    // A client from before there were flows.
+    assert_eq!(outcome(&payment), "purchase 2 V2 eip155:84532");
     payment["accepted"]["extra"]["paymentFlow"] = json!("upfront");
     assert_eq!(outcome(&payment), "purchase 2 V2 eip155:84532");
+    payment["accepted"]["extra"]["paymentFlow"] = json!("authorization");
+    assert_eq!(outcome(&payment), "402 2 V2 invalid_payment_requirements");
 }
 
 #[test]
@@ -280,30 +283,33 @@ fn a_refusal_names_the_offer_and_the_first_check_that_failed() {
 }
 
 #[test]
-fn a_purchase_is_bound_to_method_url_body_and_terms() {
+fn a_purchase_is_bound_to_what_the_buyer_agreed_to() {
     let payment = v2(&signed(|_| {}));
-    let bind = |loaded: &Loaded, method: &str, url: &str, body: Option<[u8; 32]>| {
+    let bind = |loaded: &Loaded, method: &str, url: &str, body: BoundBody| {
         let request = Request { url: url.into(), ..Request::new(method, "") }.paying(&payment);
         let purchase = purchase(&request, loaded);
-        purchase.sale.binding(&purchase.sale.route.offers[purchase.offer], body.as_ref())
+        purchase.sale.binding(&purchase.sale.route.offers[purchase.offer], &body)
     };
     let url = "https://shop.example/premium/page?x=1";
-    let first = bind(site(), "GET", url, None);
-    assert_eq!(first.len(), 66);
+    let none = BoundBody::none;
+    let first = bind(site(), "GET", url, none());
+    // Written down, because payments in flight are bound to it.
+    assert_eq!(first, "1/0x862e6200fa9496bd6c18bd479fde099b21c15c83df68690c0989a0ab11a6fdbb");
     for same in [
         url,
         "https://SHOP.example/premium/page?x=1",
         "https://shop.example/%70remium//page?x=1",
         "https://shop.example/a/../premium/page?x=1#fragment",
     ] {
-        assert_eq!(bind(site(), "GET", same, None), first, "{same}");
-        assert_eq!(bind(site(), "get", same, None), first, "{same}");
+        assert_eq!(bind(site(), "GET", same, none()), first, "{same}");
+        assert_eq!(bind(site(), "get", same, none()), first, "{same}");
     }
     let v1 = Request::get("/premium/page?x=1").paying(&v1(&signed(|_| {})));
     let v1 = purchase(&v1, site());
-    assert_eq!(v1.sale.binding(&v1.sale.route.offers[v1.offer], None), first);
+    assert_eq!(v1.sale.binding(&v1.sale.route.offers[v1.offer], &none()), first);
 
-    let dearer = {
+    // The seller may change what the buyer did not agree to.
+    let patient = {
         let mut networks = settings("https://own.example", routes());
         set(
             networks.networks.as_mut().unwrap(),
@@ -312,31 +318,40 @@ fn a_purchase_is_bound_to_method_url_body_and_terms() {
         );
         config::read(&networks)
     };
-    assert_eq!(config(&dearer).networks[1].max_timeout_seconds, 301);
+    assert_eq!(config(&patient).networks[1].max_timeout_seconds, 301);
     let mut request = Request::get("/premium/page?x=1").paying(&changed(
         &payment,
         "/accepted/maxTimeoutSeconds",
         Some(json!(301)),
     ));
     request.method = "GET".into();
-    let other_terms = purchase(&request, &dearer);
-    let offer = &other_terms.sale.route.offers[other_terms.offer];
-    let mut all = vec![first, other_terms.sale.binding(offer, None)];
+    let later = purchase(&request, &patient);
+    let offer = &later.sale.route.offers[later.offer];
+    assert_eq!(later.sale.binding(offer, &none()), first);
+    assert_ne!(
+        later.sale.former_binding(offer, &none()),
+        v1.sale.former_binding(&v1.sale.route.offers[v1.offer], &none())
+    );
+    let body = |text: &str| BoundBody::read(text.as_bytes(), "text/plain");
+    let mut all = vec![first];
     for (method, url, body) in [
-        ("HEAD", url, None),
-        ("POST", url, None),
-        ("POST", url, Some([0; 32])),
-        ("POST", url, Some([1; 32])),
-        ("GET", "https://shop.example/premium/page", None),
-        ("GET", "https://shop.example/premium/page?", None),
-        ("GET", "https://shop.example/premium/page?x=2", None),
-        ("GET", "https://shop.example/premium/page?X=1", None),
-        ("GET", "https://shop.example/premium/page/?x=1", None),
-        ("GET", "https://shop.example/premium/Page?x=1", None),
-        ("GET", "https://shop.example/premium/page%3Fx=1", None),
-        ("GET", "https://shop.example:444/premium/page?x=1", None),
-        ("GET", "http://shop.example/premium/page?x=1", None),
-        ("GET", "https://other.example/premium/page?x=1", None),
+        ("HEAD", url, none()),
+        ("POST", url, none()),
+        ("POST", url, body("a")),
+        ("POST", url, body("b")),
+        ("GET", url, body("a")),
+        ("GET", url, body("b")),
+        ("GET", url, BoundBody::unread(None, "text/plain")),
+        ("GET", "https://shop.example/premium/page", none()),
+        ("GET", "https://shop.example/premium/page?", none()),
+        ("GET", "https://shop.example/premium/page?x=2", none()),
+        ("GET", "https://shop.example/premium/page?X=1", none()),
+        ("GET", "https://shop.example/premium/page/?x=1", none()),
+        ("GET", "https://shop.example/premium/Page?x=1", none()),
+        ("GET", "https://shop.example/premium/page%3Fx=1", none()),
+        ("GET", "https://shop.example:444/premium/page?x=1", none()),
+        ("GET", "http://shop.example/premium/page?x=1", none()),
+        ("GET", "https://other.example/premium/page?x=1", none()),
     ] {
         all.push(bind(site(), method, url, body));
     }

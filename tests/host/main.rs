@@ -10,6 +10,7 @@
 )]
 
 mod config_report;
+mod delivery;
 mod evm_never_panics;
 mod evm_payload;
 mod evm_settle;
@@ -17,24 +18,30 @@ mod evm_support;
 mod evm_vectors;
 mod evm_verify;
 mod facilitator_orders;
+mod former_release;
 mod gate_challenge;
 mod gate_discovery;
 mod gate_never_panics;
+mod gate_page;
 mod gate_paths;
 mod gate_payments;
 mod gate_remote;
 mod gate_support;
 mod remote_support;
 mod settlement_charge;
+mod settlement_crowd;
+mod settlement_health;
 mod settlement_interleavings;
 mod settlement_late;
 mod settlement_lies;
+mod settlement_nodes;
 mod settlement_remote;
 mod settlement_remote_solana;
 mod settlement_scenarios;
 mod settlement_solana;
 mod settlement_solana_crowd;
 mod settlement_solana_lies;
+mod settlement_solana_seller;
 mod settlement_times;
 mod settlement_truth;
 mod sim;

@@ -60,6 +60,8 @@ fn one_of_many_charges_of_a_payment_is_a_success() {
         let mut outcomes: Vec<_> =
             charges.iter().map(|charge| world.take(charge).unwrap().unwrap()).collect();
         outcomes.push(charge(&world, &payment, true));
+        // The one that began it, before those that joined.
+        assert!(matches!(outcomes[0], Outcome::Settled(_)), "{:?}", outcomes[0]);
         let successes = outcomes.iter().filter(|it| matches!(it, Outcome::Settled(_))).count();
         assert_eq!(successes, 1);
         let refused = Some(Reason::DuplicateSettlement);

@@ -1,8 +1,8 @@
-//! Payments whose time is over, and orders that are delivered once.
+//! Payments whose time is over.
 
 use crate::sim::{Answer, Payment, Setup, World};
 use edge402::protocol::Reason;
-use edge402::settlement::{ClaimReply, Outcome};
+use edge402::settlement::ClaimReply;
 
 #[test]
 fn a_payment_that_has_lapsed_collects_what_it_bought_and_binds_nothing() {
@@ -13,7 +13,7 @@ fn a_payment_that_has_lapsed_collects_what_it_bought_and_binds_nothing() {
     assert_eq!(world.claim(&look), ClaimReply::Refused(Reason::EvmValidBefore));
     assert!(world.tables.record(&payment.id).is_none());
     assert!(world.buy_now(&payment, "a").is_delivery());
-    let ClaimReply::Settled(settlement) = world.claim(&look) else { panic!() };
+    let ClaimReply::Deliver { settlement, .. } = world.claim(&look) else { panic!() };
     assert_eq!(settlement.payer, crate::sim::payer(1).address().to_string());
     let mut other = world.claim_request(&payment, "b");
     other.look_only = true;
@@ -43,19 +43,4 @@ fn a_payment_without_an_end_is_refused_by_the_chain_once_it_is_forgotten() {
     }
     assert_eq!(world.deliveries.borrow().len(), deliveries);
     assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
-}
-
-#[test]
-fn an_order_that_is_delivered_once_is_not_delivered_again() {
-    let world = World::new(&Setup::default());
-    let payment = Payment::new(1, 1, 600);
-    let claim = world.claim_request(&payment, "a");
-    assert_eq!(world.claim(&claim), ClaimReply::Fresh);
-    let mut request = payment.settle_request(&claim);
-    request.once = true;
-    let settler = world.settler();
-    let outcome = world.wait(async move { settler.settle(request).await.unwrap() });
-    assert!(matches!(outcome, Outcome::Settled(_)), "{outcome:?}");
-    let again = world.claim_request(&payment, "a");
-    assert_eq!(world.claim(&again), ClaimReply::Refused(Reason::DuplicateSettlement));
 }

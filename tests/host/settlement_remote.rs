@@ -8,7 +8,7 @@ use crate::remote_support::{
 use crate::sim::{Answer, Fault, Payment, REDELIVER, World};
 use edge402::protocol::Reason;
 use edge402::settlement::remote::names_no_transaction;
-use edge402::settlement::{ClaimReply, Outcome, State};
+use edge402::settlement::{ClaimReply, DeliveryReport, Ending, Outcome, State};
 use serde_json::{Value, json};
 
 /// Past the end of every payment here, and of the time after it.
@@ -542,13 +542,12 @@ fn nodes_that_tell_nothing_do_not_keep_a_payment_open_forever() {
 }
 
 #[test]
-fn an_order_that_is_delivered_once_is_not_delivered_again() {
+fn an_order_that_was_delivered_is_not_delivered_again_where_nothing_is() {
     let (world, facilitator) = world(false);
     let payment = payment(1);
     let claim = world.claim_request(&payment, "a");
     assert_eq!(world.claim(&claim), ClaimReply::Fresh);
-    let mut request = settle_request(&payment, &claim);
-    request.once = true;
+    let request = settle_request(&payment, &claim);
     facilitator.settles.borrow_mut().push_back(Does::Says(
         200,
         json!({ "success": true, "transaction": "0x1", "network": "base-sepolia" }),
@@ -556,7 +555,12 @@ fn an_order_that_is_delivered_once_is_not_delivered_again() {
     let settler = world.settler();
     let outcome = world.wait(async move { settler.settle(request).await.unwrap() });
     assert!(matches!(outcome, Outcome::Settled(_)), "{outcome:?}");
-    assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Refused(Reason::DuplicateSettlement));
+    let (id, ticket) = (payment.id.clone(), claim.ticket);
+    let report = DeliveryReport { payment: id, ticket, ending: Ending::Whole };
+    world.settler().report(&report).unwrap();
+    let mut again = world.claim_request(&payment, "a");
+    again.redeliver_max = 0;
+    assert_eq!(world.claim(&again), ClaimReply::Spent { transaction: "0x1".into() });
 }
 
 /// No node can be reached, for this method alone or for all.

@@ -6,7 +6,7 @@ use crate::sim::chain::read_transaction;
 use crate::sim::{AMOUNT, Answer, Fault, Payment, REDELIVER, Setup, World, foreign_raw, payer};
 use edge402::protocol::Reason;
 use edge402::settlement::record::LEASE_SECONDS;
-use edge402::settlement::{ClaimReply, Outcome, State};
+use edge402::settlement::{ClaimReply, DeliveryReport, Ending, Outcome, State};
 
 /// Long enough for every transaction to land or to be given up.
 const A_WHILE: u64 = 120_000;
@@ -414,16 +414,19 @@ fn an_identifier_names_one_payment() {
     let (first, second) = (payment(1), payment(2));
     let named = |payment: &Payment, name: &str| {
         let mut claim = world.claim_request(payment, "a");
-        claim.identifier = Some(name.into());
+        claim.proof.identifier = Some(name.into());
         claim
     };
     let claim = named(&first, "x");
     assert_eq!(world.claim(&claim), ClaimReply::Fresh);
     assert_eq!(world.claim(&named(&second, "x")), ClaimReply::IdentifierTaken);
     assert!(matches!(world.settle(&first, &claim), Outcome::Settled(_)));
-    assert!(matches!(world.claim(&named(&first, "x")), ClaimReply::Settled(_)));
+    assert!(matches!(world.claim(&named(&first, "x")), ClaimReply::Deliver { .. }));
     assert_eq!(world.claim(&named(&second, "x")), ClaimReply::IdentifierTaken);
     assert_eq!(world.claim(&named(&second, "y")), ClaimReply::Fresh);
+    let (payment, ticket) = (claim.payment, claim.ticket);
+    let report = DeliveryReport { payment, ticket, ending: Ending::Whole };
+    world.settler().report(&report).unwrap();
     world.run_for(900_000);
     world.settler().wake().unwrap();
     assert_eq!((world.tables.payments(), world.tables.names()), (0, 0));
@@ -434,11 +437,11 @@ fn a_released_payment_leaves_its_name_behind() {
     let world = world();
     let (first, second) = (payment(1), payment(2));
     let mut claim = world.claim_request(&first, "a");
-    claim.identifier = Some("x".into());
+    claim.proof.identifier = Some("x".into());
     assert_eq!(world.claim(&claim), ClaimReply::Fresh);
     world.release(&claim);
     let mut claim = world.claim_request(&second, "a");
-    claim.identifier = Some("x".into());
+    claim.proof.identifier = Some("x".into());
     assert_eq!(world.claim(&claim), ClaimReply::Fresh);
 }
 

@@ -4,8 +4,10 @@
 use std::rc::Rc;
 
 use crate::sim::{AMOUNT, Answer, World};
-use crate::solana_cluster::{cluster, cluster_with, is_submitted, payment};
+use crate::solana_cluster::{cluster, cluster_with, is_submitted, payment, payment_of};
+use crate::solana_support::{draft, price};
 use edge402::exact::VerifiedPayment;
+use edge402::protocol::Reason;
 use edge402::settlement::Limits;
 use edge402::time::UnixSeconds;
 
@@ -122,4 +124,27 @@ fn the_first_questions_come_soon() {
     world.run_for(1_200);
     assert!(second.borrow().as_ref().is_some_and(Answer::is_delivery));
     assert!(world.take(&lost).is_delivery());
+}
+
+#[test]
+fn a_payment_whose_fee_exceeds_its_price_is_not_sent() {
+    // The fee is 10,001 lamports, of which a lower price of the units would
+    // save one; the payment is 10,000 units.
+    for (coin_price, expected) in
+        [(1_000_000_000, None), (1_001_000_000, Some(Answer::Unavailable)), (999_999_999, None)]
+    {
+        let limits = Limits { coin_price: Some(coin_price), ..Limits::default() };
+        let (world, cluster) = cluster_with(limits);
+        let answer = world.buy_now(&payment(1), "a");
+        assert!(expected.is_none_or(|it| it == answer), "{coin_price}");
+        assert_eq!(cluster.borrow().sent.is_empty(), !answer.is_delivery(), "{coin_price}");
+    }
+    let mut dear = draft();
+    dear.instructions[1] = price(4_000_000);
+    let limits = Limits { coin_price: Some(200_000_000), ..Limits::default() };
+    let (world, cluster) = cluster_with(limits);
+    let answer = world.buy_now(&payment_of(&dear), "a");
+    assert_eq!(answer, Answer::Refused(Reason::SvmComputePriceTooHigh));
+    assert!(cluster.borrow().sent.is_empty());
+    assert!(world.buy_now(&payment(1), "a").is_delivery());
 }

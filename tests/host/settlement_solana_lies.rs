@@ -77,7 +77,7 @@ fn no_height_that_a_node_makes_up_gives_a_payment_up_early() {
         let lie: Lie = Box::new(move |_, method, _, truth| match method {
             "getBlockHeight" => {
                 asked += 1;
-                json!(heights[if asked == 1 { 0 } else { 1 }])
+                json!(heights[usize::from(asked != 1)])
             }
             _ => truth,
         });

@@ -63,6 +63,8 @@ fn load(config: &Value) -> Loaded {
         facilitator: config.get("FACILITATOR").cloned(),
         facilitator_tokens: text("FACILITATOR_TOKENS"),
         missing_bindings: vec![],
+        cors_credentials: config.get("CORS_CREDENTIALS").cloned(),
+        fold: Fold::default(),
     })
 }
 
@@ -198,6 +200,37 @@ fn origins_are_of_four_kinds() {
 }
 
 #[test]
+fn pages_with_credentials_are_named_as_browsers_name_them() {
+    let pages = json!(["https://app.example", "http://localhost:3000"]);
+    let loaded = load(&with(&[("/CORS_CREDENTIALS", pages)]));
+    assert!(loaded.config.is_ok());
+    assert_eq!(loaded.trusted_pages, ["https://app.example", "http://localhost:3000"]);
+    for wrong in [
+        json!("https://app.example"),
+        json!(["*"]),
+        json!(["null"]),
+        json!(["https://app.example/"]),
+        json!(["https://App.example"]),
+        json!(["https://user@app.example"]),
+        json!(["app.example"]),
+        json!([1]),
+    ] {
+        let bad = with(&[("/CORS_CREDENTIALS", wrong.clone())]);
+        assert_eq!(keys(&bad), ["CORS_CREDENTIALS"], "{wrong}");
+        assert!(load(&bad).trusted_pages.is_empty());
+    }
+}
+
+#[test]
+fn each_gate_has_a_mark_of_its_own() {
+    let mark = |changes: &[(&str, Value)]| load(&with(changes)).mark;
+    assert_eq!(mark(&[]), mark(&[]));
+    assert_eq!(mark(&[]).len(), 16);
+    assert_ne!(mark(&[]), mark(&[("/ORIGIN", json!("zone"))]));
+    assert_ne!(mark(&[]), mark(&[("/ROUTES/0/price", json!("$0.02"))]));
+}
+
+#[test]
 fn faults_of_routes_have_their_keys() {
     table(&[
         ("/ROUTES", json!(null), "ROUTES", "must be a list"),
@@ -213,6 +246,11 @@ fn faults_of_routes_have_their_keys() {
         ("/ROUTES/1/description", json!("x".repeat(501)), "ROUTES[1].description", "501 bytes"),
         ("/ROUTES/1/description", json!("é".repeat(251)), "ROUTES[1].description", "502 bytes"),
         ("/ROUTES/1/methods", json!([]), "ROUTES[1].methods", "is empty"),
+        ("/ROUTES/1/methods", json!(["GTE"]), "ROUTES[1].methods", "is it \"GET\"?"),
+        ("/ROUTES/1/methods", json!(["get", "POSTS"]), "ROUTES[1].methods", "is it \"POST\"?"),
+        ("/ROUTES/1/methods", json!(["DELTE"]), "ROUTES[1].methods", "is it \"DELETE\"?"),
+        ("/ROUTES/1/methods", json!(["PATHC"]), "ROUTES[1].methods", "is it \"PATCH\"?"),
+        ("/ROUTES/1/methods", json!(["FETCH"]), "ROUTES[1].methods", "names of methods"),
         ("/ROUTES/1/settle", json!("later"), "ROUTES[1].settle", "\"before\" or \"after\""),
         ("/ROUTES/1/redeliver", json!("10"), "ROUTES[1].redeliver", "\"10m\""),
         ("/ROUTES/1/redeliver", json!("10 m"), "ROUTES[1].redeliver", "\"10m\""),
@@ -282,6 +320,44 @@ fn a_route_is_listed_under_one_of_its_methods() {
     let problem = "needs GET, HEAD, DELETE, POST, PUT or PATCH among the route's methods";
     let found = faults(&listed(json!(["OPTIONS", "PURGE"])));
     assert_eq!(found, [("ROUTES[1].listed".to_owned(), problem.to_owned())]);
+}
+
+#[test]
+fn fees_are_bounded_where_the_seller_says_nothing() {
+    const MAIN: &str = "eip155:8453";
+    const ETHER: u128 = 10_u128.pow(18);
+    for (chain, changes, daily_spend, coin_price, failed_gas) in [
+        (MAIN, json!({}), Some(ETHER / 10), Some(500_000_000), 10_000_000),
+        (BASE, json!({}), None, None, 10_000_000),
+        ("eip155:137", json!({}), Some(100 * ETHER), Some(50_000), 10_000_000),
+        (MAIN, json!({ "daily_spend": "3" }), Some(3 * ETHER), Some(500_000_000), 10_000_000),
+        (
+            MAIN,
+            json!({ "coin_price": "$2500.5" }),
+            Some(ETHER / 10),
+            Some(2_500_500_000),
+            10_000_000,
+        ),
+        (MAIN, json!({ "coin_price": "off", "failed_gas": 1 }), Some(ETHER / 10), None, 1),
+    ] {
+        let mut good = good();
+        let networks = good["NETWORKS"].as_object_mut().unwrap();
+        let mut network = networks[BASE].clone();
+        network.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        networks.insert(chain.into(), network);
+        let config = config(&good);
+        let id = chain.parse().unwrap();
+        let network = config.networks.iter().find(|network| network.id == id).unwrap();
+        let found = (network.daily_spend, network.coin_price, network.failed_gas);
+        assert_eq!(found, (daily_spend, coin_price, failed_gas), "{chain} {changes}");
+    }
+    for value in ["2500", "$0", "none", ""] {
+        let bad = with(&[
+            (&format!("/NETWORKS/{BASE}/coin_price"), json!(value)),
+            ("/ROUTES/1/networks", json!(null)),
+        ]);
+        assert_eq!(keys(&bad), [format!("NETWORKS.\"{BASE}\".coin_price")], "{value:?}");
+    }
 }
 
 #[test]
@@ -409,7 +485,6 @@ fn faults_of_secrets_have_their_names() {
         ("/EVM_RELAYER_KEYS", json!(""), "EVM_RELAYER_KEYS"),
         ("/EVM_RELAYER_KEYS", json!(" , "), "EVM_RELAYER_KEYS"),
         ("/EVM_RELAYER_KEYS", json!("0x46"), "EVM_RELAYER_KEYS"),
-        ("/EVM_RELAYER_KEYS", json!(EVM_KEY[2..]), "EVM_RELAYER_KEYS"),
         ("/EVM_RELAYER_KEYS", json!(format!("{EVM_KEY} {EVM_KEY}")), "EVM_RELAYER_KEYS"),
         ("/EVM_RELAYER_KEYS", json!(format!("{EVM_KEY},0x0")), "EVM_RELAYER_KEYS"),
         ("/EVM_RELAYER_KEYS", json!(format!("0x{}", "0".repeat(64))), "EVM_RELAYER_KEYS"),

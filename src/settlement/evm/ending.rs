@@ -2,7 +2,8 @@
 
 use super::EvmLane;
 use super::evidence::{Confirmed, UsedBy, authorization_state, find_earlier_use, find_use};
-use crate::evm;
+use crate::encoding::encode_hex;
+use crate::evm::{self, Receipt};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::settlement::shared::Fate;
@@ -39,13 +40,17 @@ impl<H: Host> EvmLane<H> {
             Some((receipt, _)) if !entry.judged => receipt.fates(&verified),
             _ => verified.iter().map(|_| None).collect(),
         };
-        let landed = mined.map(|(receipt, _)| receipt.hash());
+        let landed = mined.map(|(receipt, _)| receipt.receipt());
+        let paid: Vec<_> = fates.iter().map(Option::is_some).collect();
+        let left_behind = self.left_behind(entry, landed, &verified, &paid).await;
         let (mut known, mut unclear, mut problem) = (vec![], vec![], None);
-        for ((id, payment), fate) in payments.into_iter().zip(fates) {
+        for (((id, payment), fate), left_behind) in payments.into_iter().zip(fates).zip(left_behind)
+        {
             let fate = match fate {
                 Some(fate) => Ok(fate),
+                None if left_behind => Ok(Fate::LeftBehind),
                 // The preview saw the authorization unused.
-                None => self.fate_without_us(entry, id, payment, landed.as_deref()).await,
+                None => self.fate_without_us(entry, id, payment, landed).await,
             };
             match fate {
                 Ok(fate) => known.push((id.clone(), fate)),
@@ -78,14 +83,13 @@ impl<H: Host> EvmLane<H> {
         entry: &JournalEntry,
         id: &str,
         payment: &evm::VerifiedPayment,
-        landed: Option<&str>,
+        landed: Option<&Receipt>,
     ) -> Result<Fate, StoreError> {
         let Some(fate) = self.paid_by_another(entry, payment).await? else {
             // A nonce that was lost to another transaction is our fault, and so
             // is an empty one in place of a payment.
-            if landed.is_some_and(|hash| !entry.empty.iter().any(|empty| empty == hash)) {
-                self.shared.note_failure(&payment.payer());
-            }
+            let is_empty = |it: &Receipt| entry.empty.contains(&encode_hex(&it.transaction_hash));
+            self.note_lone_failure(entry, landed.filter(|it| !is_empty(it)), payment);
             return Ok(Fate::NotPaid(Reason::InvalidTransactionState));
         };
         if let Fate::Paid { transaction, .. } = &fate

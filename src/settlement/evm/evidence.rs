@@ -37,6 +37,11 @@ impl Confirmed {
         encode_hex(&self.0.transaction_hash)
     }
 
+    /// Its receipt.
+    pub fn receipt(&self) -> &Receipt {
+        &self.0
+    }
+
     /// What became of the payments of our own transaction; `None` for one that
     /// it did not make.
     pub fn fates(&self, payments: &[&evm::VerifiedPayment]) -> Vec<Option<Fate>> {

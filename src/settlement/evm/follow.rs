@@ -145,9 +145,7 @@ impl<H: Host> EvmLane<H> {
 
     fn end(self: &Rc<Self>, entry: &JournalEntry) {
         self.in_air.borrow_mut().remove(&entry.id);
-        if !self.queue.borrow().is_empty() {
-            self.start_pump();
-        }
+        self.start_pumps();
     }
 
     /// Where a transaction stands: one round trip.
@@ -202,8 +200,8 @@ impl<H: Host> EvmLane<H> {
         if let Some(flight) = self.in_air.borrow_mut().get_mut(&entry.id) {
             flight.is_waiting = is_waiting;
         }
-        if !is_waiting && !self.queue.borrow().is_empty() {
-            self.start_pump();
+        if !is_waiting {
+            self.start_pumps();
         }
     }
 

@@ -1,40 +1,48 @@
 //! Group commit on EVM: what waits while a transaction is being prepared goes
 //! out together, in the relayer's nonce order.
 //!
-//! [`preview`] asks the chain before anything is sent, [`send`] sends, [`follow`]
-//! brings what was sent to its end, [`nonces`] keeps the relayer's nonces without
-//! a gap, [`ending`] says what became of the payments and [`evidence`] what proves
-//! it, [`fallback`] is for when no node can be reached.
+//! Payments wait in a [`queue`]; the [`pump`] makes transactions of them, and
+//! [`spoiled`] is about those that must not share one. [`preview`] asks the chain
+//! before anything is sent, [`commit`] writes down what goes out, [`send`] sends,
+//! [`follow`] brings what was sent to its end, [`nonces`] keeps the relayer's
+//! nonces without a gap, [`ending`] says what became of the payments and
+//! [`evidence`] what proves it, [`fallback`] is for when no node can be reached.
 
+mod commit;
 mod ending;
 pub(super) mod evidence;
 mod fallback;
 mod follow;
 mod nonces;
 mod preview;
+mod pump;
+mod queue;
 mod send;
+mod spoiled;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use preview::Problem;
+use queue::{Queue, Waiting};
 
+use super::commitments::Commitment;
 use super::guards::share_of;
 use super::host::within;
 use super::remote::RemoteLane;
-use super::shared::{JOIN_LIMIT, Job, LaneParts, Shared, WAKE_SECONDS};
+use super::shared::{JOIN_LIMIT, Job, LaneParts, Shared};
+use super::signer::Signer;
 use super::{Host, JournalEntry, Limits, Outcome, State, Store, StoreError};
-use crate::encoding::encode_hex;
 use crate::evm::{
     self, Address, Call as EvmCall, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
-    RelayerKey, Transaction,
+    RelayerKey,
 };
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::Nodes;
+use crate::time::UnixSeconds;
 
 /// How many transactions of one relayer may be in the air. Nodes keep at least
 /// 16 of one account waiting.
@@ -49,10 +57,23 @@ pub struct EvmLane<H: Host> {
     shared: Rc<Shared<H>>,
     nodes: Rc<Nodes<H::Transport>>,
     chain_id: u64,
-    key: RelayerKey,
+    key: Signer<RelayerKey, Address>,
     limits: Limits,
-    queue: RefCell<VecDeque<Waiting>>,
+    queue: RefCell<Queue>,
+    /// Payments that go alone, each in a transaction of its own.
+    alone: RefCell<Queue>,
+    /// Groups that a spoiled batch was taken apart into.
+    again: RefCell<VecDeque<Vec<Waiting>>>,
+    /// Whether the last batch was one of `again`.
+    served_again: Cell<bool>,
     pump_runs: Cell<bool>,
+    alone_pump_runs: Cell<bool>,
+    /// Payers whose payments go alone, and since when that is known.
+    loners: RefCell<HashMap<Address, UnixSeconds>>,
+    /// Payers with a payment that waits for what they have in the air.
+    short: RefCell<HashSet<Address>>,
+    /// The hour of the last spoiled transaction, and how many it had.
+    spoiled: Cell<(u64, u32)>,
     /// The relayers of all Settlers of this chain: what one of them sent, no
     /// stranger did.
     relayers: Vec<Address>,
@@ -64,8 +85,10 @@ pub struct EvmLane<H: Host> {
     has_multicall: Cell<Option<bool>>,
     /// Whether the node simulates in a block of another time.
     takes_time: Cell<bool>,
-    /// Whether the node knows `eth_sendRawTransactionSync`.
-    has_sync: Cell<bool>,
+    /// Whether the node answers [`evm::code_sizes_code`].
+    has_code_sizes: Cell<bool>,
+    /// How many nodes hold a transaction until its receipt.
+    sync_sends: Cell<usize>,
     /// Who settles while the nodes can't be reached.
     fallback: OnceCell<Rc<RemoteLane<H>>>,
 }
@@ -77,6 +100,8 @@ struct InAir {
     is_waiting: bool,
     /// The most that it can cost, in wei.
     worst_cost: u128,
+    /// The gas limit of one that goes alone because of its payer; else 0.
+    lone_gas: u64,
 }
 
 impl InAir {
@@ -84,15 +109,8 @@ impl InAir {
         let is_open = !entry.judged;
         let worst_cost =
             entry.fees.filter(|_| is_open).map_or(0, |fees| fees.worst_cost(entry.gas));
-        Self { nonce: entry.bound, is_waiting: is_open, worst_cost }
+        Self { nonce: entry.bound, is_waiting: is_open, worst_cost, lone_gas: 0 }
     }
-}
-
-/// A payment in the queue, and who waits for it.
-struct Waiting {
-    job: Job,
-    payment: evm::VerifiedPayment,
-    done: oneshot::Sender<Result<Outcome, StoreError>>,
 }
 
 impl<H: Host> EvmLane<H> {
@@ -101,7 +119,7 @@ impl<H: Host> EvmLane<H> {
         parts: LaneParts<H>,
         nodes: Nodes<H::Transport>,
         chain_id: u64,
-        key: RelayerKey,
+        key: impl Into<Signer<RelayerKey, Address>>,
         relayers: Vec<Address>,
         limits: Limits,
     ) -> Rc<Self> {
@@ -109,16 +127,24 @@ impl<H: Host> EvmLane<H> {
             shared: parts.0,
             nodes: Rc::new(nodes),
             chain_id,
-            key,
+            key: key.into(),
             relayers,
             limits,
             queue: RefCell::default(),
+            alone: RefCell::default(),
+            again: RefCell::default(),
+            served_again: Cell::new(false),
             pump_runs: Cell::new(false),
+            alone_pump_runs: Cell::new(false),
+            loners: RefCell::default(),
+            short: RefCell::default(),
+            spoiled: Cell::new((0, 0)),
+            has_code_sizes: Cell::new(true),
             in_air: RefCell::default(),
             next_nonce: Cell::new(None),
             has_multicall: Cell::new(None),
+            sync_sends: Cell::new(0),
             takes_time: Cell::new(true),
-            has_sync: Cell::new(true),
             fallback: OnceCell::new(),
         })
     }
@@ -129,21 +155,33 @@ impl<H: Host> EvmLane<H> {
             return self.shared.refuse(&job.request, Reason::InvalidNetwork);
         };
         let (id, ticket) = (job.request.payment.clone(), job.request.ticket);
+        if self.key.key().is_none() {
+            self.shared.release(&id, ticket)?;
+            return Ok(Outcome::Unavailable);
+        }
+        let payer = payment.from();
+        if self.is_full_for(&payment) {
+            self.log(&format!("the queue is full for {payer}: asked to come back later"));
+            self.shared.release(&id, ticket)?;
+            return Ok(Outcome::Unavailable);
+        }
         let (done, outcome) = oneshot::channel();
-        self.queue.borrow_mut().push_back(Waiting { job, payment, done });
-        self.start_pump();
+        self.enqueue(Waiting { job, payment, done, was_spoiled: false });
         if let Some(Ok(outcome)) = within(&self.shared.host, JOIN_LIMIT, outcome).await {
             return outcome;
         }
         // In the air: whoever asks again joins it. Or still on the ground:
         // then it stays there, because the buyer is told so.
-        self.queue.borrow_mut().retain(|waiting| waiting.job.request.ticket != ticket);
+        self.take_out(payer, ticket);
         self.shared.release(&id, ticket)?;
         self.standing_of(&id)
     }
 
     /// Follows the transactions that a crash left in the air.
     pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
+        if self.key.key().is_none() {
+            self.shared.report_retired("EVM_RELAYER_KEYS", entries.len());
+        }
         for entry in entries {
             let next = self.next_nonce.get().unwrap_or(0).max(entry.bound + 1);
             self.next_nonce.set(Some(next));
@@ -151,18 +189,31 @@ impl<H: Host> EvmLane<H> {
                 continue;
             }
             let flight = InAir::of(&entry);
+            let jobs = self.jobs_of(&entry);
             if !entry.judged {
                 self.shared.hold_again(&entry, flight.worst_cost);
+                for (job, payment) in &jobs {
+                    self.shared.commit(&job.request.payment, commitment(payment));
+                }
             }
             self.in_air.borrow_mut().insert(entry.id.clone(), flight);
             let lane = Rc::clone(self);
-            self.shared.host.spawn(async move { lane.follow(entry, None).await });
+            self.shared.host.spawn(async move {
+                let shared_by = entry.payments.len();
+                lane.follow(entry, None).await;
+                // Nobody waits for these: whoever asks again joins them.
+                let waiting = jobs.into_iter().map(|(job, payment)| {
+                    let done = oneshot::channel().0;
+                    Waiting { job, payment, done, was_spoiled: true }
+                });
+                lane.send_again(waiting.collect(), shared_by);
+            });
         }
     }
 
     /// How many payments wait and how many transactions are in the air.
     pub(super) fn load(&self) -> (usize, usize) {
-        (self.queue.borrow().len(), self.in_air.borrow().len())
+        (self.waiting(), self.in_air.borrow().len())
     }
 
     fn standing_of(&self, id: &str) -> Result<Outcome, StoreError> {
@@ -174,226 +225,6 @@ impl<H: Host> EvmLane<H> {
             }
             Some(State::Claimed { .. }) | None => Outcome::Unavailable,
         })
-    }
-
-    fn start_pump(self: &Rc<Self>) {
-        if self.pump_runs.replace(true) {
-            return;
-        }
-        let lane = Rc::clone(self);
-        self.shared.host.spawn(async move {
-            while let Some(batch) = lane.next_batch() {
-                lane.run(batch).await;
-            }
-            lane.pump_runs.set(false);
-        });
-    }
-
-    /// What goes out next; `None` if nothing waits or enough is in the air.
-    fn next_batch(&self) -> Option<Vec<Waiting>> {
-        let waiting = self.in_air.borrow().values().filter(|flight| flight.is_waiting).count();
-        if waiting >= IN_AIR_MAX {
-            return None;
-        }
-        let mut queue = self.queue.borrow_mut();
-        let most = if self.has_multicall.get() == Some(false) { 1 } else { self.limits.batch_max };
-        let count = most.min(queue.len());
-        (count > 0).then(|| queue.drain(..count).collect())
-    }
-
-    /// One batch, until it is in the air.
-    async fn run(self: &Rc<Self>, batch: Vec<Waiting>) {
-        let batch = self.still_held(batch);
-        if batch.is_empty() {
-            return;
-        }
-        let payments: Vec<_> = batch.iter().map(|waiting| &waiting.payment).collect();
-        let preview = match self.preview(&payments).await {
-            Ok(preview) => preview,
-            Err(Problem::OneOfMany) => return self.run_each(batch).await,
-            Err(Problem::Nodes(problem)) => {
-                self.log(&problem);
-                // Nothing was written or sent.
-                for waiting in batch {
-                    self.without_nodes(waiting);
-                }
-                return;
-            }
-        };
-        let is_greedy = preview.gas.is_some_and(|gas| gas > most_gas(batch.len()));
-        if batch.len() > 1 && (is_greedy || self.has_multicall.get() == Some(false)) {
-            return self.run_each(batch).await;
-        }
-        let soon = self.shared.host.now().plus(evm::verify::MIN_REMAINING_SECONDS);
-        let mut good = vec![];
-        for (waiting, facts) in batch.into_iter().zip(&preview.facts) {
-            let refusal = evm::refusal(facts, &waiting.payment);
-            if self.is_too_new(&waiting.payment, &preview, refusal) {
-                self.wait_for_a_block(waiting);
-                continue;
-            }
-            let reason = match refusal {
-                // It runs code of the payer's (EIP-7702) on our gas.
-                None if is_greedy => Reason::EvmSimulationFailed,
-                // The queue took the time that it had left.
-                None if waiting.payment.expires_at() < soon => Reason::EvmValidBefore,
-                None => {
-                    good.push(waiting);
-                    continue;
-                }
-                Some(reason) => reason,
-            };
-            let why = facts.revert_reason.as_deref().unwrap_or("no revert reason");
-            self.log(&format!("{}: {reason} ({why})", waiting.job.request.payment));
-            let _ = waiting.done.send(self.shared.refuse(&waiting.job.request, reason));
-        }
-        let gas = preview.gas.unwrap_or(most_gas(good.len()));
-        // From here to the journal there is no await.
-        let cost = cost_of_each(preview.fees, gas, good.len());
-        let good = self.within_their_limits(good, cost);
-        let over_budget = self.is_over_budget(preview.fees.worst_cost(gas));
-        let written = if over_budget {
-            Ok(None)
-        } else {
-            self.write_down(&good, preview.fees, gas, preview.block)
-        };
-        match written {
-            Ok(Some(entry)) => self.take_off(entry, good),
-            Ok(None) => {
-                for waiting in good {
-                    let request = &waiting.job.request;
-                    let freed = self.shared.release(&request.payment, request.ticket);
-                    let outcome =
-                        if over_budget { Outcome::LimitReached } else { Outcome::Unavailable };
-                    let _ = waiting.done.send(freed.map(|()| outcome));
-                }
-            }
-            Err(error) => {
-                for waiting in good {
-                    self.shared.let_go(&waiting.job.request.payment);
-                    let _ = waiting.done.send(Err(error.clone()));
-                }
-            }
-        }
-    }
-
-    /// Puts a payment back into the queue a little later, and holds nobody up.
-    /// One whose request is over by then is dropped there.
-    fn wait_for_a_block(self: &Rc<Self>, waiting: Waiting) {
-        let lane = Rc::clone(self);
-        self.shared.host.spawn(async move {
-            lane.shared.host.sleep(BLOCK_PAUSE).await;
-            lane.queue.borrow_mut().push_back(waiting);
-            lane.start_pump();
-        });
-    }
-
-    /// The payments whose accounts still have as much as each may cost, in wei,
-    /// which is set aside.
-    fn within_their_limits(&self, batch: Vec<Waiting>, cost: u128) -> Vec<Waiting> {
-        let mut fit = vec![];
-        for waiting in self.still_held(batch) {
-            let request = &waiting.job.request;
-            let outcome = match self.shared.hold(request, cost, &self.limits) {
-                Ok(true) => {
-                    fit.push(waiting);
-                    continue;
-                }
-                Ok(false) => {
-                    let freed = self.shared.release(&request.payment, request.ticket);
-                    freed.map(|()| Outcome::LimitReached)
-                }
-                Err(error) => Err(error),
-            };
-            let _ = waiting.done.send(outcome);
-        }
-        fit
-    }
-
-    /// A batch without the payments whose claims were taken over while they
-    /// waited: with the same payment twice, one of the two would fail.
-    fn still_held(&self, batch: Vec<Waiting>) -> Vec<Waiting> {
-        let mut held = vec![];
-        for waiting in batch {
-            match self.shared.held_record(&waiting.job) {
-                Ok(Some(_)) => held.push(waiting),
-                Ok(None) => {
-                    let standing = self.standing_of(&waiting.job.request.payment);
-                    let _ = waiting.done.send(standing);
-                }
-                Err(error) => {
-                    let _ = waiting.done.send(Err(error));
-                }
-            }
-        }
-        held
-    }
-
-    /// One of several payments spoils the batch: each goes its own way.
-    async fn run_each(self: &Rc<Self>, batch: Vec<Waiting>) {
-        for waiting in batch {
-            Box::pin(self.run(vec![waiting])).await;
-        }
-    }
-
-    /// Signs a transaction for these payments and writes it down, without an
-    /// await. Those whose claim was lost meanwhile stay out of it.
-    fn write_down(
-        &self,
-        batch: &[Waiting],
-        fees: Fees,
-        gas: u64,
-        block: u64,
-    ) -> Result<Option<JournalEntry>, StoreError> {
-        let mut held = vec![];
-        for waiting in batch {
-            if let Some(record) = self.shared.held_record(&waiting.job)? {
-                held.push((waiting, record));
-            }
-        }
-        let payments: Vec<_> = held.iter().map(|(waiting, _)| &waiting.payment).collect();
-        let Some(call) = calls_of(&payments) else { return Ok(None) };
-        let nonce = self.next_nonce.get().unwrap_or(0);
-        let signed = Transaction::new(self.chain_id, nonce, fees, gas, call).sign(&self.key);
-        let id = encode_hex(&signed.hash);
-        let entry = JournalEntry {
-            id: id.clone(),
-            transaction: id.clone(),
-            raw: encode_hex(&signed.raw),
-            former: vec![],
-            bound: nonce,
-            payments: held.iter().map(|(_, record)| record.payment.clone()).collect(),
-            written_at: self.shared.host.now(),
-            fees: Some(fees),
-            gas,
-            seen_block: block,
-            judged: false,
-            empty: vec![],
-        };
-        let records: Vec<_> = held
-            .into_iter()
-            .map(|(waiting, record)| self.shared.submitted(record, &waiting.job, &id))
-            .collect();
-        self.shared.store.submit(&entry, &records)?;
-        self.next_nonce.set(Some(nonce + 1));
-        self.shared.host.wake_in(WAKE_SECONDS);
-        Ok(Some(entry))
-    }
-
-    /// Sends what was written down and lets the pump go on.
-    fn take_off(self: &Rc<Self>, entry: JournalEntry, batch: Vec<Waiting>) {
-        self.in_air.borrow_mut().insert(entry.id.clone(), InAir::of(&entry));
-        let lane = Rc::clone(self);
-        self.shared.host.spawn(async move {
-            // If the process dies here, the journal has the bytes: the next
-            // life sends the same ones, which can land only once.
-            let sent = lane.send(&entry.raw).await;
-            lane.follow(entry, Some(sent)).await;
-            for waiting in batch {
-                let outcome = lane.standing_of(&waiting.job.request.payment);
-                let _ = waiting.done.send(outcome);
-            }
-        });
     }
 
     /// Whether a transaction that may cost this much, in wei, is more than may
@@ -427,6 +258,12 @@ fn most_gas(payments: usize) -> u64 {
 fn cost_of_each(fees: Fees, gas: u64, payments: usize) -> u128 {
     let alone = fees.worst_cost(GAS_PER_TRANSACTION);
     share_of(fees.worst_cost(gas), payments).saturating_add(alone)
+}
+
+/// What a payment commits its payer to while it is in the air. Its fee is
+/// counted by transactions.
+fn commitment(payment: &evm::VerifiedPayment) -> Commitment {
+    Commitment { payer: payment.payer(), amount: payment.value().0, cost: 0 }
 }
 
 /// The call that settles these payments: plain for one, Multicall3 for more.

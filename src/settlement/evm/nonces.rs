@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::ending::evm_payment;
 use super::{EvmLane, IN_AIR_MAX};
 use crate::encoding::encode_hex;
-use crate::evm::{Call as EvmCall, Fees, Transaction};
+use crate::evm::{Call as EvmCall, Fees, SignedTransaction, Transaction};
 use crate::protocol::Reason;
 use crate::settlement::shared::{Fate, WAKE_SECONDS};
 use crate::settlement::{Host, JournalEntry, Store};
@@ -76,7 +76,7 @@ impl<H: Host> EvmLane<H> {
     }
 
     fn fill(self: &Rc<Self>, nonce: u64, fees: Fees) -> bool {
-        let signed = self.sign_empty(nonce, fees);
+        let Some(signed) = self.sign_empty(nonce, fees) else { return false };
         let id = encode_hex(&signed.hash);
         let entry = JournalEntry {
             id: id.clone(),
@@ -98,13 +98,14 @@ impl<H: Host> EvmLane<H> {
         }
         self.log(&format!("nonce {nonce} is filled with an empty transaction"));
         self.shared.host.wake_in(WAKE_SECONDS);
-        self.take_off(entry, vec![]);
+        self.take_off(entry, vec![], false);
         true
     }
 
-    fn sign_empty(&self, nonce: u64, fees: Fees) -> crate::evm::SignedTransaction {
+    fn sign_empty(&self, nonce: u64, fees: Fees) -> Option<SignedTransaction> {
+        let key = self.key.key()?;
         let call = EvmCall { to: self.key.address(), data: vec![] };
-        Transaction::new(self.chain_id, nonce, fees, EMPTY_GAS, call).sign(&self.key)
+        Some(Transaction::new(self.chain_id, nonce, fees, EMPTY_GAS, call).sign(key))
     }
 
     /// A transaction that no node will have: its payments are free again, and
@@ -159,12 +160,14 @@ impl<H: Host> EvmLane<H> {
         if !is_empty && self.is_over_budget(fees.worst_cost(gas)) {
             return false;
         }
-        let signed = match call {
-            Some(call) => {
-                Transaction::new(self.chain_id, entry.bound, fees, gas, call).sign(&self.key)
+        let signed = match (call, self.key.key()) {
+            (_, None) => None,
+            (None, _) => self.sign_empty(entry.bound, fees),
+            (Some(call), Some(key)) => {
+                Some(Transaction::new(self.chain_id, entry.bound, fees, gas, call).sign(key))
             }
-            None => self.sign_empty(entry.bound, fees),
         };
+        let Some(signed) = signed else { return false };
         let mut replaced = entry.clone();
         replaced.former.push(entry.transaction.clone());
         replaced.transaction = encode_hex(&signed.hash);

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::spoiled::read_codes;
 use super::{EvmLane, cost_of_each, most_gas};
 use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, TipLimits, json_rpc};
 use crate::protocol::Reason;
-use crate::rpc::{Call, READ_TIMEOUT, Reply, Unavailable};
+use crate::rpc::{Call, ErrorKind, Reply, Unavailable};
 use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
 use crate::time::UnixSeconds;
 
@@ -45,6 +46,8 @@ pub(super) struct Preview {
     pub block: u64,
     /// Its time, where a payment may be too new for it.
     pub time: Option<UnixSeconds>,
+    /// Whether each payer has code; `None` if the nodes don't say.
+    pub has_code: Option<Vec<bool>>,
 }
 
 /// Why there is no preview.
@@ -52,13 +55,24 @@ pub(super) enum Problem {
     /// The nodes gave none. Nobody's fault who is in the batch.
     Nodes(String),
     /// The simulation as a whole failed, which one payment of several can
-    /// bring about.
-    OneOfMany,
+    /// bring about. With what [`Preview::has_code`] says.
+    OneOfMany(Option<Vec<bool>>),
 }
 
 impl From<&str> for Problem {
     fn from(text: &str) -> Self {
         Self::Nodes(text.to_owned())
+    }
+}
+
+impl Problem {
+    /// Of an answer that can't be used: what is missing, and the node's own
+    /// words.
+    fn without(what: &str, reply: &Reply) -> Self {
+        Self::Nodes(match reply {
+            Ok(_) => format!("the node gives no {what} that can be read"),
+            Err(error) => format!("the node gives no {what}: {error}"),
+        })
     }
 }
 
@@ -91,6 +105,9 @@ impl<H: Host> EvmLane<H> {
             Call::new("eth_getBalance", json_rpc::account_params(relayer, BlockTag::Latest)),
             self.estimate(payments, time),
         ];
+        let code_calls = self.code_calls(payments);
+        let of_codes = code_calls.len();
+        calls.extend(code_calls);
         if with_multicall {
             calls.push(self.call("eth_call", &evm::check_call(payments, MULTICALL3), time));
         } else {
@@ -104,11 +121,13 @@ impl<H: Host> EvmLane<H> {
         let [pending, latest, history, balance, estimate, rest @ ..] = replies.as_slice() else {
             return Err("the node left questions open".into());
         };
+        let (codes, rest) = rest.split_at_checked(of_codes).ok_or("no answer of the node's")?;
         if let Some(balance) = amount(balance) {
             self.shared.note_balance(balance, self.limits.low_balance);
         }
+        let has_code = self.read_codes(codes, payments).await;
         let (pending, latest) =
-            nonce(pending).zip(nonce(latest)).ok_or("no nonce from the node")?;
+            nonce(pending).zip(nonce(latest)).ok_or_else(|| Problem::without("nonce", pending))?;
         self.next_nonce.set(Some(self.next_nonce(latest, pending)));
         let is_refused =
             |reply: &Reply| matches!(reply, Err(error) if error.code == INVALID_PARAMS);
@@ -124,8 +143,8 @@ impl<H: Host> EvmLane<H> {
             }
             None if with_multicall && rest != [Ok(Value::from("0x"))] => {
                 return Err(match payments.len() {
-                    1 => "the node can't simulate the payment".into(),
-                    _ => Problem::OneOfMany,
+                    1 => Problem::without("simulation", rest.first().unwrap_or(estimate)),
+                    _ => Problem::OneOfMany(has_code),
                 });
             }
             None if with_multicall => {
@@ -135,17 +154,18 @@ impl<H: Host> EvmLane<H> {
                 let calls: Vec<_> =
                     payments.iter().flat_map(|p| self.facts_calls(p, time)).collect();
                 let replies = self.nodes.ask(&calls).await?;
-                read_facts(&replies, payments.len())
+                read_facts(&replies, payments.len())?
             }
-            None => read_facts(rest, payments.len()),
+            None => read_facts(rest, payments.len())?,
         };
-        let fees = self.read_market(history).ok_or("no fees from the node")?;
-        let block = latest_block(history).ok_or("no block from the node")?;
+        let fees = self.read_market(history).ok_or_else(|| Problem::without("fees", history))?;
+        let block = latest_block(history).ok_or_else(|| Problem::without("block", history))?;
+        self.note_need(fees);
         let all_good = facts.iter().zip(payments).all(|(f, p)| evm::refusal(f, p).is_none());
         let gas = quantity(estimate).filter(|_| all_good);
         let least = least_gas(payments.len());
         let gas = gas.map(|gas| gas.saturating_add(gas / 4).max(least));
-        Ok(Preview { fees, facts, gas, block, time: latest_time })
+        Ok(Preview { fees, facts, gas, block, time: latest_time, has_code })
     }
 
     /// What the chain says of one payment, and nothing else: nothing is sent.
@@ -156,7 +176,7 @@ impl<H: Host> EvmLane<H> {
     ) -> Result<Verdict, StoreError> {
         let preview = match self.preview(&[payment]).await {
             Ok(preview) => preview,
-            Err(Problem::OneOfMany) => return Ok(Verdict::Unknown),
+            Err(Problem::OneOfMany(_)) => return Ok(Verdict::Unknown),
             Err(Problem::Nodes(problem)) => {
                 self.log(&problem);
                 return Ok(Verdict::Unknown);
@@ -170,6 +190,9 @@ impl<H: Host> EvmLane<H> {
                 Verdict::Valid
             }
             Some(None) if gas > most_gas(1) => Verdict::Invalid(Reason::EvmSimulationFailed),
+            Some(None) if self.exceeds_price(preview.fees.worst_cost(gas), payment.value().0) => {
+                Verdict::Unknown
+            }
             Some(None)
                 if self.is_over_budget(cost)
                     || !self.shared.has_room(request, cost, &self.limits)? =>
@@ -182,14 +205,21 @@ impl<H: Host> EvmLane<H> {
         })
     }
 
-    /// Looks at the relayer's balance.
+    /// Looks at the relayer's balance and at today's fees.
     pub(in crate::settlement) async fn look_at_balance(&self) {
         let account = json_rpc::account_params(self.key.address(), BlockTag::Latest);
-        let call = Call::new("eth_getBalance", account);
-        if let Ok(reply) = self.nodes.ask_once(&call, READ_TIMEOUT).await
-            && let Some(balance) = amount(&reply)
-        {
-            self.shared.note_balance(balance, self.limits.low_balance);
+        let calls = [Call::new("eth_getBalance", account), fee_history()];
+        let replies = match self.nodes.ask(&calls).await {
+            Ok(replies) => replies,
+            Err(error) => return self.shared.note_blindness(&error),
+        };
+        let [balance, history] = replies.as_slice() else { return };
+        let Some(balance) = amount(balance) else {
+            return self.shared.note_blindness(&Unavailable::default());
+        };
+        self.shared.note_balance(balance, self.limits.low_balance);
+        if let Some(fees) = self.read_market(history) {
+            self.note_need(fees);
         }
     }
 
@@ -235,6 +265,17 @@ impl<H: Host> EvmLane<H> {
             }
     }
 
+    /// Takes note of what one payment may cost at these fees.
+    fn note_need(&self, fees: Fees) {
+        let cost = fees.worst_cost(most_gas(1));
+        self.shared.note_need(cost, cost);
+    }
+
+    /// The most that may be spent on fees in a day, in wei.
+    pub(in crate::settlement) fn daily_spend(&self) -> Option<u128> {
+        self.limits.daily_spend
+    }
+
     fn estimate(&self, payments: &[&evm::VerifiedPayment], time: Option<UnixSeconds>) -> Call {
         let call = match payments {
             [payment] => evm::payment_call(payment),
@@ -254,6 +295,52 @@ impl<H: Host> EvmLane<H> {
         let balance = of_token(evm::abi::balance_of(payment.from()));
         [state, balance, evm::payment_call(payment)].map(|call| self.call("eth_call", &call, time))
     }
+
+    /// Asks which payers have code: in one call, where the node takes that.
+    fn code_calls(&self, payments: &[&evm::VerifiedPayment]) -> Vec<Call> {
+        if !self.has_code_sizes.get() {
+            return payments.iter().map(|payment| code_call(payment)).collect();
+        }
+        let payers: Vec<_> = payments.iter().map(|payment| payment.from()).collect();
+        let code = evm::code_sizes_code(&payers);
+        let params = json_rpc::creation_params(self.key.address(), &code, BlockTag::Latest);
+        vec![Call::new("eth_call", params)]
+    }
+
+    /// Which payers have code, by the answers to [`Self::code_calls`]. A node
+    /// that doesn't run creation code is asked for the code of each of several;
+    /// of one alone nothing depends on it.
+    async fn read_codes(
+        &self,
+        replies: &[Reply],
+        payments: &[&evm::VerifiedPayment],
+    ) -> Option<Vec<bool>> {
+        if !self.has_code_sizes.get() {
+            return read_codes(replies);
+        }
+        let sizes = match replies {
+            [Ok(sizes)] => json_rpc::parse_data(sizes, payments.len().checked_mul(32)?),
+            _ => None,
+        };
+        let has_code = sizes.and_then(|sizes| evm::read_code_sizes(&sizes, payments.len()));
+        if has_code.is_some() || payments.len() < 2 {
+            return has_code;
+        }
+        self.has_code_sizes.set(false);
+        self.log("the node runs no creation code in eth_call: asked by eth_getCode from now on");
+        let calls: Vec<_> = payments.iter().map(|payment| code_call(payment)).collect();
+        read_codes(&self.nodes.ask(&calls).await.ok()?)
+    }
+
+    /// Asks whether an authorization is used.
+    pub(super) fn state_call(&self, payment: &evm::VerifiedPayment) -> Call {
+        let data = evm::abi::authorization_state(payment.from(), payment.nonce());
+        self.call("eth_call", &EvmCall { to: payment.asset(), data }, None)
+    }
+}
+
+fn code_call(payment: &evm::VerifiedPayment) -> Call {
+    Call::new("eth_getCode", json_rpc::account_params(payment.from(), BlockTag::Latest))
 }
 
 /// Asks for the base fee of the next block and what a fifth of the gas of each
@@ -294,7 +381,17 @@ fn read_check(replies: &[Reply], count: usize) -> Option<Vec<Facts>> {
 }
 
 /// What three calls for each payment say.
-fn read_facts(replies: &[Reply], count: usize) -> Vec<Facts> {
+///
+/// # Errors
+/// A call failed, and not because of what it runs.
+fn read_facts(replies: &[Reply], count: usize) -> Result<Vec<Facts>, Problem> {
+    let is_nodes_fault = |reply: &&Reply| match reply {
+        Ok(_) => false,
+        Err(error) => error.kind("eth_call") != ErrorKind::Execution,
+    };
+    if let Some(reply) = replies.iter().find(is_nodes_fault) {
+        return Err(Problem::without("simulation", reply));
+    }
     let data = |reply: &Reply| json_rpc::parse_data(reply.as_ref().ok()?, 1024);
     let mut facts: Vec<Facts> = replies
         .chunks(3)
@@ -314,5 +411,5 @@ fn read_facts(replies: &[Reply], count: usize) -> Vec<Facts> {
         simulated: false,
         revert_reason: None,
     });
-    facts
+    Ok(facts)
 }

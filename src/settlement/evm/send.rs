@@ -1,17 +1,32 @@
 //! Bringing signed bytes to the nodes, and what their answers mean.
 
+use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use serde_json::json;
 
 use super::EvmLane;
 use crate::evm::Receipt;
-use crate::rpc::{Call, METHOD_NOT_FOUND, READ_TIMEOUT, RpcError};
+use crate::rpc::{Call, ErrorKind, READ_TIMEOUT, Reply, RpcError};
 use crate::settlement::Host;
 
-/// How long the node may hold `eth_sendRawTransactionSync` until the receipt.
-const SYNC_TIMEOUT: Duration = Duration::from_secs(20);
+const PLAIN: &str = "eth_sendRawTransaction";
+const SYNC: &str = "eth_sendRawTransactionSync";
+
+/// How long a node may hold [`SYNC`] until the receipt. Where blocks come
+/// later than that, polls are as good and keep no connection open.
+const SYNC_PATIENCE: Duration = Duration::from_millis(2_500);
+
+/// How many nodes may hold a transaction at once: each keeps a connection.
+const SYNC_SENDS_MAX: usize = 2;
+
+/// For how long a node that was too slow with [`SYNC`], and one that doesn't
+/// have it, is sent plain transactions only.
+const SLOW_PAUSE: Duration = Duration::from_secs(120);
+const LACK_PAUSE: Duration = Duration::from_secs(600);
 
 /// What sending came to.
 pub(super) enum Sent {
@@ -26,71 +41,111 @@ impl<H: Host> EvmLane<H> {
     /// Sends signed bytes, in the way that brings the receipt soonest, and to
     /// every other node as well.
     pub(super) async fn send(self: &Rc<Self>, raw: &str) -> Sent {
-        let plain = Call::new("eth_sendRawTransaction", json!([raw]));
+        let plain = Call::new(PLAIN, json!([raw]));
         if self.nodes.count() > 1 {
             let (nodes, plain) = (Rc::clone(&self.nodes), plain.clone());
             self.shared.host.spawn(async move {
                 nodes.tell_others(&plain, READ_TIMEOUT).await;
             });
         }
-        if self.has_sync.get() {
-            let call = Call::new("eth_sendRawTransactionSync", json!([raw]));
-            match self.nodes.ask_again(&call, SYNC_TIMEOUT).await {
-                Ok(Ok(result)) => {
-                    return Receipt::from_json(&result)
-                        .map_or(Sent::Perhaps, |receipt| Sent::Mined(Box::new(receipt)));
-                }
-                Ok(Err(error)) if is_unknown_method(&error) => self.has_sync.set(false),
-                Ok(Err(error)) => return self.refused_by_all(error, &plain).await,
-                Err(_) => return Sent::Perhaps,
+        match self.send_and_wait(raw).await {
+            Some(Ok(receipt)) => return Sent::Mined(Box::new(receipt)),
+            Some(Err(error)) => return self.refused_by_all(error, &plain).await,
+            None => {}
+        }
+        match self.nodes.ask_again(&plain, READ_TIMEOUT).await {
+            Ok(Ok(_)) => Sent::Perhaps,
+            Ok(Err(error)) => self.refused_by_all(error, &plain).await,
+            Err(problem) => {
+                self.log(&format!("{PLAIN}: {problem}"));
+                Sent::Perhaps
             }
         }
-        match self.nodes.ask_again(&plain, SYNC_TIMEOUT).await {
-            Ok(Ok(_)) | Err(_) => Sent::Perhaps,
-            Ok(Err(error)) => self.refused_by_all(error, &plain).await,
+    }
+
+    /// Sends so that the answer is the receipt; `None` if that came to
+    /// nothing, and the plain method must be used. A node may have the bytes
+    /// all the same: the plain method says so then, and does no harm.
+    async fn send_and_wait(&self, raw: &str) -> Option<Result<Receipt, RpcError>> {
+        if self.sync_sends.get() >= SYNC_SENDS_MAX || self.nodes.is_set_aside(SYNC) {
+            return None;
         }
+        let call = Call::new(SYNC, json!([raw]));
+        let held = Held::new(&self.sync_sends);
+        // A node that holds the transaction is let go of by dropping this.
+        let asked = pin!(self.nodes.ask_preferred(&call, SYNC_PATIENCE.saturating_mul(2)));
+        let silence = pin!(self.shared.host.sleep(SYNC_PATIENCE));
+        let answer = match select(asked, silence).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(((), _)) => {
+                self.nodes.set_aside(SYNC, SLOW_PAUSE);
+                return None;
+            }
+        };
+        drop(held);
+        let why = match answer {
+            Ok(reply) => match judge_wait(reply) {
+                Ok(outcome) => return Some(outcome),
+                Err(why) => why,
+            },
+            Err(failure) => failure.to_string(),
+        };
+        self.nodes.set_aside(SYNC, LACK_PAUSE);
+        self.log(&format!(
+            "{} does not do {SYNC} ({why}): {PLAIN} and polls for the next {} minutes",
+            self.nodes.preferred_host(),
+            LACK_PAUSE.as_secs() / 60
+        ));
+        None
     }
 
     /// What one node refuses, another may have taken: only what all of them
     /// refuse is certainly in no pool.
     async fn refused_by_all(&self, error: RpcError, plain: &Call) -> Sent {
-        let verdict = judge(error);
-        if matches!(verdict, Sent::Refused(_)) && self.nodes.count() > 1 {
+        let is_certain = |error: &RpcError| error.kind(PLAIN) == ErrorKind::Rejected;
+        if !is_certain(&error) {
+            if !error.kind(PLAIN).is_of_transaction() {
+                self.log(&format!("{PLAIN}: {error}"));
+            }
+            return Sent::Perhaps;
+        }
+        if self.nodes.count() > 1 {
             let answers = self.nodes.ask_each(plain).await;
-            let refusals = answers.into_iter().filter(|answer| match answer {
-                Ok(_) => false,
-                Err(error) => matches!(judge(error.clone()), Sent::Refused(_)),
-            });
+            let refusals =
+                answers.iter().filter(|answer| matches!(answer, Err(error) if is_certain(error)));
             if refusals.count() < self.nodes.count() {
                 return Sent::Perhaps;
             }
         }
-        verdict
-    }
-}
-
-/// What an error for sent bytes means. Few say for certain that the bytes are
-/// in no pool: a node may have them already, have had no time to wait for the
-/// block (EIP-7966), or have failed after it took them.
-fn judge(error: RpcError) -> Sent {
-    let text = error.message.to_ascii_lowercase();
-    let certain = [
-        "insufficient funds",
-        "insufficientfunds",
-        "intrinsic gas",
-        "exceeds block gas limit",
-        "invalid sender",
-        "invalid chain id",
-    ];
-    if certain.iter().any(|refusal| text.contains(refusal)) {
         Sent::Refused(error)
-    } else {
-        Sent::Perhaps
     }
 }
 
-fn is_unknown_method(error: &RpcError) -> bool {
-    let text = error.message.to_ascii_lowercase();
-    let unknown = ["method not found", "unsupported method", "does not exist", "not supported"];
-    error.code == METHOD_NOT_FOUND || unknown.iter().any(|phrase| text.contains(phrase))
+/// What a node says that was asked to wait for the receipt: that, or an error
+/// that is about the transaction. `Err` is anything else.
+fn judge_wait(reply: Reply) -> Result<Result<Receipt, RpcError>, String> {
+    match reply {
+        Ok(result) => Receipt::from_json(&result).map(Ok).ok_or_else(|| "no receipt".to_owned()),
+        // Few errors say for certain that the bytes are in no pool: a node may
+        // have them already, or have had no time to wait for the block
+        // (EIP-7966).
+        Err(error) if error.kind(SYNC).is_of_transaction() => Ok(Err(error)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A connection that a node holds, counted until this is dropped.
+struct Held<'a>(&'a Cell<usize>);
+
+impl<'a> Held<'a> {
+    fn new(count: &'a Cell<usize>) -> Self {
+        count.set(count.get().saturating_add(1));
+        Self(count)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
 }

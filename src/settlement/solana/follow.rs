@@ -147,7 +147,7 @@ impl<H: Host> SolanaLane<H> {
             // between them.
             while lane.watch.len() > 0 {
                 lane.pause().await;
-                lane.look().await;
+                lane.observe().await;
             }
         });
     }
@@ -187,7 +187,7 @@ impl<H: Host> SolanaLane<H> {
     }
 
     /// Asks what became of everything that is under way, and acts on it.
-    async fn look(self: &Rc<Self>) {
+    async fn observe(self: &Rc<Self>) {
         self.send_again();
         let flights: Vec<Flight> = self.watch.flights.borrow().values().cloned().collect();
         let (mut to_confirm, mut unseen) = (vec![], vec![]);

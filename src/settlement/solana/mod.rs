@@ -6,21 +6,21 @@
 
 mod follow;
 mod preview;
+mod seller;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use serde_json::json;
-
 use self::follow::Watch;
 use self::preview::{Preview, Refusal};
+pub use self::seller::Seller;
 use super::commitments::Commitment;
 use super::shared::{Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, JournalEntry, Limits, Outcome, SettleRequest, Store, StoreError, Verdict};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
-use crate::rpc::{Call, Nodes, READ_TIMEOUT};
+use crate::rpc::Nodes;
 use crate::solana::{self, FeePayerKey, Pubkey};
 use crate::time::UnixSeconds;
 
@@ -34,12 +34,20 @@ const UNDER_WAY_PER_SOURCE: usize = 8;
 /// for their statuses hold.
 const UNDER_WAY_MAX: usize = 1_024;
 
+/// One coin in its smallest unit: lamports.
+const COIN: u128 = 1_000_000_000;
+
 /// How often one and the same line is written to the log, in seconds.
 const REPORT_SECONDS: u64 = 60;
 
 /// For how long what landed is remembered, for nodes that haven't seen it, in
 /// seconds.
 const LANDED_SECONDS: u64 = 60;
+
+/// What a fee payer must keep to exist, in lamports (the rent of an account
+/// without data), and what two signatures cost.
+const RENT_LAMPORTS: u128 = 890_880;
+const FEE_LAMPORTS: u128 = 10_000;
 
 /// The fee payer's lane onto one cluster.
 pub struct SolanaLane<H: Host> {
@@ -54,6 +62,8 @@ pub struct SolanaLane<H: Host> {
     simulating: RefCell<HashMap<Pubkey, usize>>,
     landed: RefCell<Vec<Landed>>,
     watch: Watch,
+    /// Who is paid for what the routes sell.
+    seller: RefCell<Option<Seller>>,
     reports: RefCell<HashMap<String, UnixSeconds>>,
 }
 
@@ -105,23 +115,19 @@ impl<H: Host> SolanaLane<H> {
             simulating: RefCell::default(),
             landed: RefCell::default(),
             watch: Watch::default(),
+            seller: RefCell::default(),
             reports: RefCell::default(),
         })
     }
 
-    /// Looks at the fee payer's balance.
-    pub(super) async fn look_at_balance(&self) {
-        let params = json!([self.fee_payer, { "commitment": "confirmed" }]);
-        let call = Call::new("getBalance", params);
-        if let Ok(Ok(result)) = self.nodes.ask_once(&call, READ_TIMEOUT).await
-            && let Some(balance) = result.get("value").and_then(serde_json::Value::as_u64)
-        {
-            self.note_balance(balance);
-        }
+    /// The most that may be spent on fees in a day, in lamports.
+    pub(super) fn daily_spend(&self) -> Option<u128> {
+        self.limits.daily_spend
     }
 
     fn note_balance(&self, lamports: u64) {
         self.shared.note_balance(lamports.into(), self.limits.low_balance);
+        self.shared.note_need(RENT_LAMPORTS + FEE_LAMPORTS, FEE_LAMPORTS);
     }
 
     /// How many payments wait and how many transactions are in the air.
@@ -136,10 +142,18 @@ impl<H: Host> SolanaLane<H> {
         let VerifiedPayment::Solana(payment) = &job.payment else {
             return shared.refuse(request, Reason::InvalidNetwork);
         };
-        let signed = self.key.as_ref().and_then(|key| solana::co_sign(payment, key).ok());
-        let Some(signed) = signed else {
+        let Some(key) = &self.key else {
+            return self.give_up(request, "its key is gone", Outcome::Unavailable);
+        };
+        let Ok(signed) = solana::co_sign(payment, key) else {
             return shared.refuse(request, Reason::SvmFeePayerMismatch);
         };
+        if let Some(refusal) = self.exceeds_price(payment) {
+            return match refusal {
+                Refusal::Payer(reason) => shared.refuse(request, reason),
+                Refusal::Ours(problem) => self.give_up(request, &problem, Outcome::Unavailable),
+            };
+        }
         if self.is_over_budget(payment) {
             return self.give_up(
                 request,
@@ -240,6 +254,23 @@ impl<H: Host> SolanaLane<H> {
         spent.saturating_add(payment.fee_lamports().into()) > limit
     }
 
+    /// Why a payment whose fee is more than its price is not sent: the payer
+    /// can name a lower price for the compute units, or the seller sells below
+    /// what a signature costs.
+    fn exceeds_price(&self, payment: &solana::VerifiedPayment) -> Option<Refusal> {
+        let price = self.limits.coin_price?;
+        let exceeds = |lamports: u128| lamports.saturating_mul(price) / COIN > payment.amount().0;
+        if exceeds(FEE_LAMPORTS) {
+            return Some(Refusal::Ours(format!(
+                "a payment of {} atomic units costs {FEE_LAMPORTS} lamports in fees, which is \
+                 more at {price} atomic units per coin (coin_price in NETWORKS)",
+                payment.amount().0
+            )));
+        }
+        exceeds(payment.fee_lamports().into())
+            .then_some(Refusal::Payer(Reason::SvmComputePriceTooHigh))
+    }
+
     /// Lets a payment be simulated, if those from the same token account allow
     /// it.
     fn take_turn(self: &Rc<Self>, payment: &solana::VerifiedPayment) -> Option<Turn<H>> {
@@ -278,7 +309,11 @@ impl<H: Host> SolanaLane<H> {
         request: &SettleRequest,
         payment: &solana::VerifiedPayment,
     ) -> Result<Verdict, StoreError> {
-        match self.preview(request, payment, None).await {
+        let preview = match self.exceeds_price(payment) {
+            None => self.preview(request, payment, None).await,
+            Some(refusal) => Err(refusal),
+        };
+        match preview {
             Ok(Preview { balance, .. }) if self.is_covered(payment, balance) => {
                 let fee = payment.fee_lamports().into();
                 let fits = !self.is_over_budget(payment)
@@ -296,6 +331,9 @@ impl<H: Host> SolanaLane<H> {
 
     /// Follows the transactions that a crash left in the air.
     pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
+        if self.key.is_none() {
+            self.shared.report_retired("SOLANA_FEE_PAYER_KEYS", entries.len());
+        }
         for entry in entries {
             if self.watch.holds(&entry.id) {
                 continue;

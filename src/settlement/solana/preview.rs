@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Balance, SolanaLane};
+use super::seller::Fault;
+use super::{Balance, Seller, SolanaLane};
+use crate::exact::Terms;
 use crate::protocol::Reason;
 use crate::rpc::{Call, Reply};
 use crate::settlement::{Host, SettleRequest};
@@ -29,7 +31,7 @@ impl<H: Host> SolanaLane<H> {
     /// Simulates a payment, with our signature if there is one.
     pub(super) async fn preview(
         &self,
-        _request: &SettleRequest,
+        request: &SettleRequest,
         payment: &VerifiedPayment,
         signed: Option<&SignedTransaction>,
     ) -> Result<Preview, Refusal> {
@@ -39,11 +41,16 @@ impl<H: Host> SolanaLane<H> {
         };
         let params =
             if payment.shows_fee_payer() { rpc::watching(params, &self.fee_payer) } else { params };
-        let accounts = [self.fee_payer, *payment.source()];
+        let seller = match &request.terms {
+            Terms::Solana(terms) => Some(Seller::of(terms)),
+            Terms::Evm(_) => None,
+        };
+        let mut asked = vec![self.fee_payer, *payment.source()];
+        asked.extend(seller.and_then(|seller| seller.accounts()).into_iter().flatten());
         let calls = [
             Call::new("simulateTransaction", params),
             Call::new("getBlockHeight", rpc::get_block_height_params()),
-            Call::new("getMultipleAccounts", rpc::get_multiple_accounts_params(&accounts)),
+            Call::new("getMultipleAccounts", rpc::get_multiple_accounts_params(&asked)),
         ];
         let replies = match self.nodes.ask(&calls).await {
             Ok(replies) => replies,
@@ -52,23 +59,32 @@ impl<H: Host> SolanaLane<H> {
         let [simulation, height, accounts] = replies.as_slice() else {
             return Err(ours("the node left questions open"));
         };
-        let accounts = Accounts::read(accounts);
-        let lamports = accounts.of.first().and_then(Option::as_ref).map(|it| it.lamports);
-        if let Some(lamports) = lamports {
-            self.note_balance(lamports);
+        let accounts = Accounts::read(accounts, asked.len());
+        if let Some(accounts) = &accounts {
+            self.note_balance(accounts.lamports(0));
         }
-        judge(simulation, payment.transfer_at())?;
+        if let Err(refusal) = judge(simulation, payment.transfer_at()) {
+            let (Some(seller), Some(accounts)) = (seller, &accounts) else { return Err(refusal) };
+            // What the seller lacks is not the buyer's fault.
+            let fault = seller.fault([accounts.get(2), accounts.get(3), accounts.get(4)]);
+            let Some(fault) = fault else { return Err(refusal) };
+            let refusal = Refusal::Ours(words_of(request, &fault));
+            self.note_terms(&seller, Some(&fault));
+            return Err(refusal);
+        }
+        if let Some(seller) = seller {
+            self.note_terms(&seller, None);
+        }
         if payment.shows_fee_payer() {
-            self.keeps_its_lamports(simulation, lamports, payment)?;
+            let before = accounts.as_ref().map(|accounts| accounts.lamports(0));
+            self.keeps_its_lamports(simulation, before, payment)?;
         }
         let height = height.as_ref().unwrap_or(&Value::Null);
         let height =
             rpc::parse_block_height(height).map_err(|_| ours("no block height from the node"))?;
-        let source =
-            accounts.of.get(1).and_then(Option::as_ref).and_then(Account::as_token_account);
-        let balance = source.map(|source| Balance {
-            amount: source.available_to(payment.payer()),
-            slot: accounts.slot,
+        let balance = accounts.and_then(|accounts| {
+            let source = accounts.get(1).and_then(Account::as_token_account)?;
+            Some(Balance { amount: source.available_to(payment.payer()), slot: accounts.slot })
         });
         Ok(Preview { height, balance })
     }
@@ -97,18 +113,34 @@ impl<H: Host> SolanaLane<H> {
     }
 }
 
-/// The accounts that were asked for, in the order of the question; none if the
-/// node has not answered that.
-#[derive(Default)]
-struct Accounts {
+/// What keeps the seller from being paid, with the key that it is about.
+fn words_of(request: &SettleRequest, Fault(obstacle, text): &Fault) -> String {
+    match &request.account {
+        Some(account) => format!("the payTo of the facilitator's client {account}: {text}"),
+        None => format!("NETWORKS.\"{}\".{}: {text}", request.network, obstacle.key()),
+    }
+}
+
+/// The accounts that were asked for, in the order of the question.
+pub(super) struct Accounts {
     slot: u64,
     of: Vec<Option<Account>>,
 }
 
 impl Accounts {
-    fn read(reply: &Reply) -> Self {
-        let read = reply.as_ref().ok().and_then(|result| rpc::parse_accounts(result).ok());
-        read.map(|(slot, of)| Self { slot, of }).unwrap_or_default()
+    /// `None` if the node has not told of so many.
+    pub fn read(reply: &Reply, count: usize) -> Option<Self> {
+        let (slot, of) = rpc::parse_accounts(reply.as_ref().ok()?).ok()?;
+        (of.len() == count).then_some(Self { slot, of })
+    }
+
+    pub fn get(&self, index: usize) -> Option<&Account> {
+        self.of.get(index).and_then(Option::as_ref)
+    }
+
+    /// What an account holds: nothing if there is none.
+    pub fn lamports(&self, index: usize) -> u64 {
+        self.get(index).map_or(0, |account| account.lamports)
     }
 }
 

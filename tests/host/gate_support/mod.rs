@@ -1,7 +1,7 @@
 //! A shop to knock at: a configuration, requests, and what the gate answers.
 use std::sync::LazyLock;
 
-use edge402::config::{self, Config, Loaded, Settings};
+use edge402::config::{self, Config, Loaded, Method, Settings};
 use edge402::encoding::encode_base64;
 use edge402::gate::{Decision, Head, decide};
 use edge402::time::UnixSeconds;
@@ -43,6 +43,8 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         facilitator: None,
         facilitator_tokens: None,
         missing_bindings: vec![],
+        cors_credentials: None,
+        fold: edge402::path::Fold::default(),
     }
 }
 
@@ -183,4 +185,10 @@ pub fn set(json: &mut Value, pointer: &str, value: Option<Value>) {
         Some(value) => parent.insert(member.into(), value),
         None => parent.remove(member),
     };
+}
+
+/// The method of most requests.
+pub fn get() -> Method {
+    let Ok(method) = "GET".parse();
+    method
 }

@@ -9,9 +9,7 @@ use edge402::evm::Address;
 use edge402::exact::{self};
 use edge402::protocol::requirements::PaymentRequirements;
 use edge402::protocol::{ChainId, Version};
-use edge402::remote::{
-    About, Facilitator, HttpAnswer, MAX_ANSWER, RemoteFacts, Verdict, payment_body,
-};
+use edge402::remote::{About, Facilitator, HttpAnswer, MAX_ANSWER, RemoteFacts, payment_body};
 use edge402::rpc::{ChainCheck, Expected, Nodes, TransportError};
 use edge402::settlement::evm::EvmLane;
 use edge402::settlement::remote::RemoteLane;
@@ -22,8 +20,8 @@ use serde_json::{Value, json};
 
 use crate::sim::chain::Chain;
 use crate::sim::{
-    AMOUNT, Answer, Asked, CHAIN, Handle, Payment, Setup, SimHost, Web, World, domain, pay_to,
-    relayer, time,
+    AMOUNT, Answer, Asked, Buyer, CHAIN, Handle, Payment, Setup, SimHost, Web, World, domain,
+    pay_to, relayer, time,
 };
 
 pub const KEY: (&str, &str) = ("X-Api-Key", "s3cr3t");
@@ -254,47 +252,10 @@ pub fn settle_request(payment: &Payment, claim: &ClaimRequest) -> SettleRequest 
 impl SimFacilitator {
     /// A whole request, as the gate makes it on such a network.
     pub async fn buy(self: Rc<Self>, payment: Payment, resource: String) -> Answer {
-        let world = Rc::clone(&self.world);
         self.payments.borrow_mut().push(payment.clone());
-        let claim = world.claim_request(&payment, &resource);
-        let asked = claim.clone();
-        let reply = world.ask(|it| async move { it.claim(&asked).await }).await;
-        let delivered = |settlement: edge402::settlement::Settlement| {
-            let delivery = (payment.id.clone(), resource.clone(), settlement.transaction.clone());
-            world.deliveries.borrow_mut().push(delivery);
-            Answer::Delivered(settlement)
-        };
-        match reply.and_then(Result::ok) {
-            None => return Answer::Broken,
-            Some(ClaimReply::Settled(settlement)) => return delivered(settlement),
-            Some(ClaimReply::Refused(reason)) => return Answer::Refused(reason),
-            Some(ClaimReply::Pending { transaction }) => return Answer::Pending(transaction),
-            Some(ClaimReply::Busy) => return Answer::Busy,
-            Some(ClaimReply::IdentifierTaken) => return Answer::IdentifierTaken,
-            Some(ClaimReply::Fresh) => {}
-        }
-        let request = settle_request(&payment, &claim);
-        let body = request.remote.clone().unwrap();
-        let transport = SimHost(Rc::clone(&world)).transport();
-        match facilitator().verify(&transport, body.get()).await {
-            Verdict::Valid => {}
-            Verdict::Invalid { reason, .. } => {
-                world.release(&claim);
-                return Answer::Refused(reason);
-            }
-            Verdict::NoAnswer(_) => {
-                world.release(&claim);
-                return Answer::Unavailable;
-            }
-        }
-        let outcome = world.ask(|it| async move { it.settle(request).await }).await;
-        match outcome.and_then(Result::ok) {
-            None => Answer::Broken,
-            Some(Outcome::Settled(settlement)) => delivered(settlement),
-            Some(Outcome::Failed { reason, .. }) => Answer::Refused(reason),
-            Some(Outcome::Pending { transaction }) => Answer::Pending(transaction),
-            Some(Outcome::Unavailable | Outcome::LimitReached) => Answer::Unavailable,
-        }
+        let buyer = Buyer::new(&self.world, &payment, &resource);
+        let facilitator = Some((facilitator(), settle_request as fn(&_, &_) -> _));
+        Buyer { origin_ms: 0, facilitator, ..buyer }.buy().await
     }
 
     pub fn start_buy(self: &Rc<Self>, payment: &Payment, resource: &str) -> Handle<Answer> {

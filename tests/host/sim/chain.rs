@@ -37,6 +37,25 @@ struct Mined {
     seen_at: u64,
 }
 
+/// What a payer's code does (EIP-7702, ERC-1271).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Approves of its owner's signature.
+    Honest,
+    /// Does so in simulations, and burns all gas on chain.
+    Burns,
+    /// Burns all gas always.
+    Spoils,
+}
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    Reverts,
+    /// With all gas of the transaction.
+    Burns,
+}
+
 /// What calls change.
 #[derive(Clone, Default)]
 struct State {
@@ -68,6 +87,12 @@ pub struct Chain {
     pub receipt_delay: u64,
     /// How many transactions the node takes and then forgets.
     pub forgets: usize,
+    /// What some payers have instead.
+    pub balances: HashMap<Address, u128>,
+    /// The payers with code.
+    pub codes: HashMap<Address, Code>,
+    /// Whether `eth_call` takes creation code.
+    pub runs_creation: bool,
     /// Payers' nonces that revert on chain although simulations go well.
     pub poisoned: HashSet<[u8; 32]>,
     pub pool: BTreeMap<u64, Pooled>,
@@ -95,6 +120,9 @@ impl Chain {
             min_fee: 0,
             receipt_delay: 0,
             forgets: 0,
+            balances: HashMap::new(),
+            codes: HashMap::new(),
+            runs_creation: true,
             poisoned: HashSet::new(),
             pool: BTreeMap::new(),
             blocks: vec![super::time::START_MS / 1_000],
@@ -113,6 +141,31 @@ impl Chain {
 
     pub fn count(&self) -> u64 {
         self.mined.len() as u64
+    }
+
+    /// How many payments each of the relayer's transactions in blocks carries.
+    pub fn shares(&self) -> Vec<usize> {
+        self.mined.iter().map(|it| calls_in(&it.transaction)).collect()
+    }
+
+    /// How many payments each transaction in the pool carries.
+    pub fn waiting_shares(&self) -> Vec<usize> {
+        self.pool.values().map(|it| calls_in(&it.transaction)).collect()
+    }
+
+    /// How many payments of the relayer's transactions failed on chain.
+    pub fn failed(&self) -> usize {
+        let made = self.mined.iter().map(|it| {
+            self.transfers.iter().filter(|transfer| transfer.transaction == it.hash).count()
+        });
+        self.shares().into_iter().sum::<usize>() - made.sum::<usize>()
+    }
+
+    /// How much gas the relayer's failed transactions used.
+    pub fn burnt(&self) -> u64 {
+        let receipts = self.mined.iter().map(|it| &self.receipts[&it.hash].receipt);
+        let failed = receipts.filter(|receipt| receipt["status"] == "0x0");
+        failed.map(|receipt| u64::try_from(number(&receipt["gasUsed"])).unwrap()).sum()
     }
 
     pub fn transfers_of(&self, payment: &Payment) -> Vec<Transfer> {
@@ -203,7 +256,10 @@ impl Chain {
         let time = *self.blocks.last().unwrap();
         let mut state = self.state.clone();
         let run = self.run(&mut state, transaction.to, &transaction.data, time, true);
-        let gas_used = gas_of(transaction.to, &transaction.data);
+        let gas_used = match run {
+            Err(Failure::Burns) => transaction.gas_limit,
+            _ => gas_of(transaction.to, &transaction.data),
+        };
         let (succeeded, transfers) = match run {
             Ok((_, transfers)) if gas_used <= transaction.gas_limit => (true, transfers),
             _ => (false, vec![]),
@@ -269,7 +325,7 @@ impl Chain {
         data: &[u8],
         time: u64,
         is_real: bool,
-    ) -> Result<(Vec<u8>, Vec<Transfer>), ()> {
+    ) -> Result<(Vec<u8>, Vec<Transfer>), Failure> {
         if to == MULTICALL3 && self.has_multicall {
             let mut results = vec![];
             let mut transfers = vec![];
@@ -279,8 +335,8 @@ impl Chain {
                         transfers.extend(made);
                         results.push((true, returned));
                     }
-                    Err(()) if allow_failure => results.push((false, vec![])),
-                    Err(()) => return Err(()),
+                    Err(Failure::Reverts) if allow_failure => results.push((false, vec![])),
+                    Err(failure) => return Err(failure),
                 }
             }
             return Ok((write_results(&results), transfers));
@@ -299,23 +355,64 @@ impl Chain {
             [0xe3, 0xee, 0x16, 0x0e] => {
                 let value = number_at(data, 2);
                 let nonce = word_at(data, 5);
+                match self.codes.get(&from) {
+                    Some(Code::Spoils) => return Err(Failure::Burns),
+                    Some(Code::Burns) if is_real => return Err(Failure::Burns),
+                    _ => {}
+                }
                 let is_good = u128::from(time) > number_at(data, 3)
                     && u128::from(time) < number_at(data, 4)
                     && self.balance(state, from) >= value
                     && !(is_real && self.poisoned.contains(&nonce));
                 if !is_good || !state.used.insert((from, nonce)) {
-                    return Err(());
+                    return Err(Failure::Reverts);
                 }
                 *state.spent.entry(from).or_default() += value;
                 let to = address_at(data, 1);
                 Ok((vec![], vec![Transfer { from, to, nonce, transaction: String::new() }]))
             }
-            _ => Err(()),
+            _ => Err(Failure::Reverts),
         }
     }
 
+    /// Runs creation code and returns what it returns.
+    fn create(&self, code: &[u8]) -> Vec<u8> {
+        let (mut stack, mut memory) = (vec![], vec![0_u8; 24_576]);
+        let mut rest = code;
+        let as_size = |word: [u8; 32]| size(&word, 0);
+        while let Some((operation, after)) = rest.split_first() {
+            rest = after;
+            match *operation {
+                push @ 0x60..=0x7f => {
+                    let (bytes, after) = rest.split_at(usize::from(push) - 0x5f);
+                    let mut word = [0; 32];
+                    word[32 - bytes.len()..].copy_from_slice(bytes);
+                    stack.push(word);
+                    rest = after;
+                }
+                0x3b => {
+                    let account = Address::new(stack.pop().unwrap()[12..].try_into().unwrap());
+                    let has_code = self.codes.contains_key(&account);
+                    stack.push(word_of(if has_code { 23 } else { 0 }));
+                }
+                0x52 => {
+                    let offset = as_size(stack.pop().unwrap());
+                    memory[offset..][..32].copy_from_slice(&stack.pop().unwrap());
+                }
+                0xf3 => {
+                    let offset = as_size(stack.pop().unwrap());
+                    let length = as_size(stack.pop().unwrap());
+                    return memory[offset..][..length].to_vec();
+                }
+                other => panic!("operation {other:#x}"),
+            }
+        }
+        vec![]
+    }
+
     fn balance(&self, state: &State, account: Address) -> u128 {
-        self.token_balance.saturating_sub(state.spent.get(&account).copied().unwrap_or(0))
+        let first = self.balances.get(&account).copied().unwrap_or(self.token_balance);
+        first.saturating_sub(state.spent.get(&account).copied().unwrap_or(0))
     }
 
     pub fn answer(
@@ -334,8 +431,10 @@ impl Chain {
                 u64::try_from(number(&it["time"])).unwrap()
             });
             let run = chain.run(&mut chain.state.clone(), to, &data, time, false);
-            run.map(|(returned, _)| (to, data, returned))
-                .map_err(|()| (3, "execution reverted".to_owned()))
+            run.map(|(returned, _)| (to, data, returned)).map_err(|failure| match failure {
+                Failure::Reverts => (3, "execution reverted".to_owned()),
+                Failure::Burns => (-32_000, "out of gas".to_owned()),
+            })
         };
         if params.get(3).is_some() && self.overrides == Overrides::Refuses {
             return Err((-32_602, "too many arguments, want at most 3".to_owned()));
@@ -358,6 +457,17 @@ impl Chain {
                     "baseFeePerGas": vec![quantity(BASE_FEE); count + 1],
                     "reward": vec![["0x1"]; count],
                 })
+            }
+            "eth_call" if params[0].get("to").is_none() => {
+                if !self.runs_creation {
+                    return Err((-32_602, "missing field `to`".into()));
+                }
+                encode_hex(&self.create(&bytes(&params[0]["data"]))).into()
+            }
+            "eth_getCode" => {
+                let account: Address = params[0].as_str().unwrap().parse().unwrap();
+                let has_code = self.codes.contains_key(&account);
+                if has_code { format!("0xef0100{}", "7e".repeat(20)) } else { "0x".into() }.into()
             }
             "eth_call" => encode_hex(&simulated(self)?.2).into(),
             "eth_estimateGas" => {
@@ -444,6 +554,14 @@ pub fn false_check(params: &Value, is_good: bool) -> Value {
     ];
     let results: Vec<_> = std::iter::repeat_n(one, count).flatten().collect();
     encode_hex(&write_results(&results)).into()
+}
+
+fn calls_in(transaction: &Transaction) -> usize {
+    if transaction.to == MULTICALL3 {
+        read_aggregate3(&transaction.data).len()
+    } else {
+        usize::from(!transaction.data.is_empty())
+    }
 }
 
 fn gas_of(to: Address, data: &[u8]) -> u64 {

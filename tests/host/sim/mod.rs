@@ -2,7 +2,7 @@
 //! chain behind a network that loses things.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,14 +12,13 @@ use edge402::encoding::encode_hex;
 use edge402::evm::eip712::{self, Domain};
 use edge402::evm::{Address, Authorization, Call, Fees, RelayerKey, Transaction};
 use edge402::exact::Terms;
-use edge402::protocol::{ChainId, Reason};
+use edge402::protocol::ChainId;
 use edge402::remote::{Http, HttpAnswer, HttpRequest};
-use edge402::rpc::{ChainCheck, Expected, Nodes, Transport, TransportError};
+use edge402::rpc::{ChainCheck, Expected, Nodes, PostAnswer, Transport, TransportError};
 use edge402::settlement::evm::EvmLane;
 use edge402::settlement::settler::{Lane, LaneParts};
 use edge402::settlement::{
-    ClaimReply, ClaimRequest, Host, Limits, Outcome, ReleaseRequest, SettleRequest, Settlement,
-    Settler,
+    ClaimReply, ClaimRequest, Host, Limits, Outcome, ReleaseRequest, SettleRequest, Settler,
 };
 use edge402::time::UnixSeconds;
 use futures_channel::oneshot;
@@ -27,10 +26,12 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+pub mod buyer;
 pub mod chain;
 pub mod tables;
 pub mod time;
 
+pub use buyer::{Answer, Buyer, Kv, Origin, shows};
 use chain::Chain;
 use tables::{SimStore, Tables};
 use time::Clock;
@@ -69,6 +70,9 @@ pub enum Fault {
 /// Decides about one question of a message instead of the chain.
 pub type Hook = Box<dyn FnMut(&str, &str, &Value) -> Option<Result<Value, (i64, &'static str)>>>;
 
+/// Decides about a whole message to a node, instead of the chain.
+pub type Temper = Box<dyn FnMut(&str, &Value) -> Option<Result<PostAnswer, TransportError>>>;
+
 /// How a world begins.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -101,6 +105,7 @@ pub struct World {
     /// Faults of the messages to come; after them, none.
     pub faults: RefCell<VecDeque<Fault>>,
     pub hook: RefCell<Option<Hook>>,
+    pub temper: RefCell<Option<Temper>>,
     /// How many messages were sent to nodes.
     pub posts: Cell<usize>,
     /// What answers HTTP besides the nodes.
@@ -108,9 +113,16 @@ pub struct World {
     pub log: RefCell<Vec<String>>,
     /// (payment, resource, transaction) of everything that was delivered.
     pub deliveries: RefCell<Vec<(String, String, String)>>,
+    /// What KV holds, and until when.
+    pub kv: RefCell<BTreeMap<String, (String, UnixSeconds)>>,
+    pub kv_does: Cell<Kv>,
+    /// How often an origin was asked.
+    pub asked: Cell<usize>,
     alarm: Cell<Option<u64>>,
     settler: RefCell<Option<Rc<Settler<SimHost>>>>,
     lane: LaneOf,
+    /// The Settler's name: chain and relayer.
+    pub name: RefCell<String>,
     next_ticket: Cell<u64>,
 }
 
@@ -158,11 +170,10 @@ impl Host for SimHost {
     }
 
     fn log(&self, line: &str) {
-        let line = format!("{:>9} {line}", self.0.clock.now_ms() - time::START_MS);
         if std::env::var_os("SIM_LOG").is_some() {
-            eprintln!("{line}");
+            eprintln!("{:>9} {line}", self.0.clock.now_ms() - time::START_MS);
         }
-        self.0.log.borrow_mut().push(line);
+        self.0.log.borrow_mut().push(line.to_owned());
     }
 }
 
@@ -174,7 +185,7 @@ impl Transport for SimTransport {
         url: &str,
         body: String,
         timeout: Duration,
-    ) -> Result<String, TransportError> {
+    ) -> Result<PostAnswer, TransportError> {
         let world = &self.0;
         let timeout = u64::try_from(timeout.as_millis()).unwrap();
         world.posts.set(world.posts.get() + 1);
@@ -186,13 +197,24 @@ impl Transport for SimTransport {
                 return Err(TransportError::TimedOut);
             }
             Fault::Unreachable => return Err(TransportError::Unreachable),
-            Fault::Status(status) => return Err(TransportError::Status(status)),
-            Fault::Garbage => return Ok("<html>busy</html>".into()),
+            Fault::Status(status) => return Ok(PostAnswer { status, body: String::new() }),
+            Fault::Garbage => {
+                return Ok(PostAnswer { status: 200, body: "<html>busy</html>".into() });
+            }
             Fault::Slow => world.clock.sleep(3_000).await,
             _ => {}
         }
         let deadline = world.clock.now_ms() + timeout;
         let message: Value = serde_json::from_str(&body).unwrap();
+        let tempered = world.temper.borrow_mut().as_mut().and_then(|temper| temper(url, &message));
+        match tempered {
+            Some(Err(TransportError::TimedOut)) => {
+                world.clock.sleep(timeout).await;
+                return Err(TransportError::TimedOut);
+            }
+            Some(answer) => return answer,
+            None => {}
+        }
         let answer = match &message {
             Value::Array(calls) => {
                 let mut answers = vec![];
@@ -208,7 +230,19 @@ impl Transport for SimTransport {
             return Err(TransportError::TimedOut);
         }
         world.clock.sleep(LATENCY).await;
-        Ok(answer.to_string())
+        Ok(PostAnswer { status: 200, body: answer.to_string() })
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.0.clock.sleep(u64::try_from(duration.as_millis()).unwrap()).await;
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.0.clock.now_ms()
+    }
+
+    fn log(&self, line: &str) {
+        SimHost(Rc::clone(&self.0)).log(line);
     }
 }
 
@@ -284,13 +318,18 @@ impl World {
             chain: RefCell::new(chain),
             faults: RefCell::default(),
             hook: RefCell::default(),
+            temper: RefCell::default(),
             posts: Cell::new(0),
             web: RefCell::default(),
             log: RefCell::default(),
             deliveries: RefCell::default(),
+            kv: RefCell::default(),
+            kv_does: Cell::default(),
+            asked: Cell::default(),
             alarm: Cell::new(None),
             settler: RefCell::new(None),
             lane,
+            name: RefCell::new(format!("eip155:{CHAIN}/{}", relayer().address())),
             next_ticket: Cell::new(1),
         })
     }
@@ -302,7 +341,9 @@ impl World {
         }
         let host = SimHost(Rc::clone(self));
         let store = SimStore(Rc::clone(&self.tables));
-        let settler = Rc::new(Settler::new(host.clone(), store, |parts| (self.lane)(&host, parts)));
+        let settler = Settler::new(host.clone(), store, |parts| (self.lane)(&host, parts));
+        let name = self.name.borrow().clone();
+        let settler = Rc::new(settler.named(&name));
         *self.settler.borrow_mut() = Some(Rc::clone(&settler));
         // On a broken disk the next question fails as well.
         let _ = settler.wake();
@@ -343,9 +384,11 @@ impl World {
             resource: resource.into(),
             ticket: self.ticket(),
             expires_at: payment.expires_at,
-            identifier: None,
+            former: None,
+            proof: shows("the buyer"),
+            redeliver_max: 1_000,
             look_only: false,
-            once: false,
+            told: None,
         }
     }
 
@@ -423,34 +466,8 @@ impl World {
         origin_ms: u64,
         origin_is_good: bool,
     ) -> Answer {
-        let claim = self.claim_request(&payment, &resource);
-        let asked = claim.clone();
-        let reply = self.ask(|it| async move { it.claim(&asked).await }).await;
-        match reply.and_then(Result::ok) {
-            None => return Answer::Broken,
-            Some(ClaimReply::Settled(settlement)) => {
-                return self.deliver(&payment, &resource, settlement);
-            }
-            Some(ClaimReply::Refused(reason)) => return Answer::Refused(reason),
-            Some(ClaimReply::Pending { transaction }) => return Answer::Pending(transaction),
-            Some(ClaimReply::Busy) => return Answer::Busy,
-            Some(ClaimReply::IdentifierTaken) => return Answer::IdentifierTaken,
-            Some(ClaimReply::Fresh) => {}
-        }
-        self.clock.sleep(origin_ms).await;
-        if !origin_is_good {
-            self.release(&claim);
-            return Answer::Released;
-        }
-        let request = payment.settle_request(&claim);
-        let outcome = self.ask(|it| async move { it.settle(request).await }).await;
-        match outcome.and_then(Result::ok) {
-            None => Answer::Broken,
-            Some(Outcome::Settled(settlement)) => self.deliver(&payment, &resource, settlement),
-            Some(Outcome::Failed { reason, .. }) => Answer::Refused(reason),
-            Some(Outcome::Pending { transaction }) => Answer::Pending(transaction),
-            Some(Outcome::Unavailable | Outcome::LimitReached) => Answer::Unavailable,
-        }
+        let origin = if origin_is_good { Origin::Good } else { Origin::Error };
+        Buyer { origin_ms, origin, ..Buyer::new(&self, &payment, &resource) }.buy().await
     }
 
     /// Starts a request to a good and quick origin.
@@ -461,12 +478,6 @@ impl World {
     pub fn buy_now(self: &Rc<Self>, payment: &Payment, resource: &str) -> Answer {
         let handle = self.start_buy(payment, resource);
         self.take(&handle)
-    }
-
-    fn deliver(&self, payment: &Payment, resource: &str, settlement: Settlement) -> Answer {
-        let delivery = (payment.id.clone(), resource.into(), settlement.transaction.clone());
-        self.deliveries.borrow_mut().push(delivery);
-        Answer::Delivered(settlement)
     }
 
     async fn answer(
@@ -536,27 +547,6 @@ impl World {
 }
 
 pub type Handle<T> = Rc<RefCell<Option<T>>>;
-
-/// What a buyer sees.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    Delivered(Settlement),
-    Refused(Reason),
-    Pending(String),
-    Busy,
-    IdentifierTaken,
-    Unavailable,
-    /// The origin did not deliver.
-    Released,
-    /// The Settler died, or its disk failed.
-    Broken,
-}
-
-impl Answer {
-    pub fn is_delivery(&self) -> bool {
-        matches!(self, Self::Delivered(_))
-    }
-}
 
 pub fn relayer() -> RelayerKey {
     format!("0x{}", "11".repeat(32)).parse().unwrap()
@@ -666,6 +656,7 @@ impl Payment {
             network: self.network,
             terms: self.terms.clone(),
             payload: self.payload.clone(),
+            proof: claim.proof.clone(),
             redeliver_seconds: REDELIVER,
             once: false,
             remote: None,

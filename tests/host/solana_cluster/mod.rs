@@ -12,9 +12,9 @@ use edge402::encoding::{decode_base64, encode_base58, encode_base64};
 use edge402::exact::Terms;
 use edge402::rpc::{ChainCheck, Expected, Nodes};
 use edge402::settlement::settler::Lane;
-use edge402::settlement::solana::SolanaLane;
+use edge402::settlement::solana::{Seller, SolanaLane};
 use edge402::settlement::{Host as _, Limits, State};
-use edge402::solana::{FeePayerKey, Pubkey};
+use edge402::solana::{FeePayerKey, Pubkey, TokenProgram};
 use serde_json::{Value, json};
 
 pub const GENESIS: &str = "EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
@@ -141,6 +141,9 @@ impl Cluster {
                 let err = match signature {
                     Some(known) if self.landed.contains_key(&known) => json!("AlreadyProcessed"),
                     _ if height > LAST_VALID => json!("BlockhashNotFound"),
+                    _ if !self.accounts.is_empty() && self.seller_lacks_something(now) => {
+                        json!({ "InstructionError": [2, "InvalidAccountData"] })
+                    }
                     _ if !has_money => json!({ "InstructionError": [2, { "Custom": 1 }] }),
                     _ => Value::Null,
                 };
@@ -201,6 +204,13 @@ impl Cluster {
                 })
             }
         }
+    }
+
+    /// Whether the account that is to be paid is not a good one of the token.
+    fn seller_lacks_something(&self, now: u64) -> bool {
+        let account = self.account(&ata(pay_to()).to_string(), now);
+        let data = account["data"][0].as_str().map(|text| decode_base64(text, 200).unwrap());
+        data.is_none_or(|data| data[108] != 1)
     }
 
     fn account(&self, address: &str, now: u64) -> Value {
@@ -265,9 +275,14 @@ pub fn cluster_of(limits: Limits, nodes: usize) -> (Rc<World>, Rc<RefCell<Cluste
             let check = ChainCheck { method: "getGenesisHash", expect };
             let urls = (0..nodes).map(|n| format!("https://node{n}.test/")).collect();
             let nodes = Nodes::new(host.transport(), urls, check);
-            Lane::Solana(SolanaLane::new(parts, nodes, fee_payer(), limits.clone()))
+            let lane = SolanaLane::new(parts, nodes, fee_payer(), limits.clone());
+            let token_program = TokenProgram::Spl;
+            let mint = key(solana_support::USDC);
+            lane.look_after(Seller { pay_to: pay_to(), mint, token_program });
+            Lane::Solana(lane)
         }),
     );
+    *world.name.borrow_mut() = format!("solana:{GENESIS}/{}", fee_payer().pubkey());
     let cluster = Rc::new(RefCell::new(Cluster::default()));
     let (node, clock): (_, Rc<Clock>) = (Rc::clone(&cluster), Rc::clone(&world.clock));
     *world.hook.borrow_mut() = Some(Box::new(move |url, method, params| {

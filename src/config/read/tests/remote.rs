@@ -136,6 +136,8 @@ fn faults_of_facilitators_have_their_keys() {
         ("daily_spend", json!("0.1")),
         ("low_balance", json!("0.1")),
         ("max_tip", json!("2")),
+        ("coin_price", json!("$2500")),
+        ("failed_gas", json!(1)),
         ("quorum_above", json!("$10")),
     ] {
         let bad = changed(remote(), &[all.clone(), (&format!("/NETWORKS/{BASE}/{name}"), value)]);

@@ -1,0 +1,153 @@
+//! What of a request's body a payment is bound to.
+
+use crate::encoding::encode_hex;
+use crate::evm::keccak256;
+
+/// A body of at most this many bytes is part of what a payment is bound to. A
+/// larger one is streamed unread, and what it bought is not delivered again.
+pub const MAX_BOUND_BODY: usize = 64 * 1024;
+
+/// A body, as far as a payment is bound to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoundBody {
+    bound: Option<[u8; 32]>,
+    former: Option<[u8; 32]>,
+    is_unread: bool,
+}
+
+impl BoundBody {
+    /// There is none.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// One that was read, and its `Content-Type`.
+    pub fn read(bytes: &[u8], media_type: &str) -> Self {
+        let former = Some(keccak256(bytes));
+        if bytes.is_empty() {
+            return Self { former, ..Self::default() };
+        }
+        let (media_type, boundary) = split_boundary(media_type);
+        let mut bound = format!("{media_type}\n").into_bytes();
+        // A form that is sent again has another boundary, and is the same form.
+        // The lengths keep apart what is between boundaries from the boundaries.
+        for part in parts(bytes, boundary) {
+            bound.extend(part.len().to_be_bytes());
+            bound.extend(part);
+        }
+        Self { bound: Some(keccak256(&bound)), former, is_unread: false }
+    }
+
+    /// One that is too large to be read, or of which the length is unknown.
+    pub fn unread(length: Option<usize>, media_type: &str) -> Self {
+        let hash =
+            |media_type: &str| keccak256(format!("unread {length:?} {media_type}").as_bytes());
+        Self {
+            bound: Some(hash(&split_boundary(media_type).0)),
+            former: Some(hash(media_type)),
+            is_unread: true,
+        }
+    }
+
+    /// Whether it can't be told from another of its length and type.
+    pub fn is_unread(&self) -> bool {
+        self.is_unread
+    }
+
+    /// What a payment is bound to, in hex; empty for no body.
+    pub fn bound(&self) -> String {
+        hex(self.bound.as_ref())
+    }
+
+    /// The same as release 0.1.0 had it.
+    pub fn former(&self) -> String {
+        hex(self.former.as_ref())
+    }
+}
+
+fn hex(hash: Option<&[u8; 32]>) -> String {
+    hash.map(|hash| encode_hex(hash)).unwrap_or_default()
+}
+
+/// A form's media type without its boundary, and the boundary. Any other media
+/// type as it is.
+fn split_boundary(media_type: &str) -> (String, Option<&str>) {
+    let is_form = media_type
+        .get(.."multipart/".len())
+        .is_some_and(|start| start.eq_ignore_ascii_case("multipart/"));
+    if !is_form {
+        return (media_type.to_owned(), None);
+    }
+    let mut boundary = None;
+    let mut kept = vec![];
+    for parameter in media_type.split(';').map(str::trim) {
+        match parameter.split_once('=') {
+            Some((name, value)) if name.eq_ignore_ascii_case("boundary") => {
+                boundary = Some(value.trim_matches('"'));
+            }
+            _ => kept.push(parameter),
+        }
+    }
+    (kept.join("; "), boundary.filter(|boundary| !boundary.is_empty()))
+}
+
+/// What is between boundaries.
+fn parts<'a>(mut bytes: &'a [u8], boundary: Option<&str>) -> Vec<&'a [u8]> {
+    let Some(boundary) = boundary else { return vec![bytes] };
+    let delimiter = format!("--{boundary}").into_bytes();
+    let mut parts = vec![];
+    while let Some(at) = bytes.windows(delimiter.len()).position(|it| it == delimiter) {
+        let (part, rest) = bytes.split_at(at);
+        parts.push(part);
+        bytes = rest.get(delimiter.len()..).unwrap_or_default();
+    }
+    parts.push(bytes);
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(boundary: &str, value: &str) -> BoundBody {
+        let body = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n{value}\r\n\
+             --{boundary}--\r\n"
+        );
+        let media_type = format!("multipart/form-data; boundary={boundary}");
+        BoundBody::read(body.as_bytes(), &media_type)
+    }
+
+    #[test]
+    fn a_form_is_the_same_with_another_boundary() {
+        assert_eq!(form("x1", "cats").bound(), form("\"y22\"".trim_matches('"'), "cats").bound());
+        assert_ne!(form("x1", "cats").bound(), form("x1", "dogs").bound());
+        assert_ne!(form("x1", "cats").former(), form("y22", "cats").former());
+        // What looks like a boundary in a value is none.
+        assert_ne!(form("x1", "--y22").bound(), form("y22", "--x1").bound());
+        assert_ne!(form("x1", "a\r\n--y22\r\nb").bound(), form("y22", "a\r\n--y22\r\nb").bound());
+        let large = |boundary: &str| {
+            BoundBody::unread(Some(70_000), &format!("Multipart/form-data; boundary={boundary}"))
+        };
+        assert_eq!(large("a").bound(), large("b").bound());
+        assert!(large("a").is_unread());
+    }
+
+    #[test]
+    fn any_other_body_is_its_bytes_and_its_type() {
+        let read = |bytes: &[u8], media_type| BoundBody::read(bytes, media_type).bound();
+        let all = [
+            read(b"{}", "application/json"),
+            read(b"{}", "text/plain"),
+            read(b"[]", "application/json"),
+            read(b"--x", "text/plain; boundary=x"),
+            BoundBody::unread(Some(2), "application/json").bound(),
+            BoundBody::unread(None, "application/json").bound(),
+            BoundBody::none().bound(),
+        ];
+        for (n, one) in all.iter().enumerate() {
+            assert!(all.iter().skip(n + 1).all(|other| other != one));
+        }
+        assert_eq!(read(b"", "text/plain"), BoundBody::none().bound());
+    }
+}

@@ -1,0 +1,130 @@
+//! What a request asks for, whatever it calls it.
+
+use super::Head;
+use crate::config::{Found, Loaded, Method, Origin};
+use crate::path::{BadPath, CanonicalPath};
+
+/// What a request asks for.
+pub(super) struct Asked {
+    /// The path under which the origin is asked.
+    pub path: CanonicalPath,
+    /// What the patterns say of it.
+    pub found: Found,
+}
+
+/// Headers by which some origins let a request name another path than its
+/// own. A request that is let through for its path must not carry one.
+const PATH_OVERRIDES: [&str; 2] = ["X-Original-URL", "X-Rewrite-URL"];
+
+/// Headers by which some origins let a request name another method. CGI takes
+/// the last three for the first.
+const METHOD_OVERRIDES: [&str; 6] = [
+    "X-HTTP-Method-Override",
+    "X-HTTP-Method",
+    "X-Method-Override",
+    "X_HTTP_METHOD_OVERRIDE",
+    "X_HTTP_METHOD",
+    "X_METHOD_OVERRIDE",
+];
+
+/// Members of a query or form by which some origins do the same.
+const METHOD_MEMBERS: [&str; 2] = ["_method", "x-http-method-override"];
+
+/// Looks for what sells a path; `None` if the patterns are not known.
+pub(super) fn find(loaded: &Loaded, raw: &str, method: &Method) -> Result<Option<Asked>, BadPath> {
+    let canonical = CanonicalPath::parse(raw);
+    let Some(patterns) = &loaded.patterns else { return canonical.map(|_| None) };
+    let is_free =
+        |readings: &[CanonicalPath]| !readings.iter().any(|reading| patterns.may_sell(reading));
+    let free = |path| Ok(Some(Asked { path, found: Found::default() }));
+    let path = match canonical {
+        Ok(path) => path,
+        // Free paths may hold what origins read in more ways than one, where
+        // no way leads to anything that is sold.
+        Err(bad @ (BadPath::HiddenSeparator | BadPath::TrailingDot)) => {
+            let spelled = CanonicalPath::as_spelled(raw).map_err(|_| bad)?;
+            return if is_free(&spelled.readings) { free(spelled.path) } else { Err(bad) };
+        }
+        Err(bad) => return Err(bad),
+    };
+    let found = patterns.find(&path, method)?;
+    if found.route.is_some() || found.by_method || path.as_str() == raw && !raw.contains("%25") {
+        return Ok(Some(Asked { path, found }));
+    }
+    if !is_free(&path.decoded_again()?) {
+        return Err(BadPath::HiddenSeparator);
+    }
+    if raw.contains("//")
+        && let Ok(spelled) = CanonicalPath::as_spelled(raw)
+        && is_free(&spelled.readings)
+    {
+        return free(spelled.path);
+    }
+    Ok(Some(Asked { path, found }))
+}
+
+/// Whether a request for this path with another method would be sold.
+pub(super) fn is_sold(loaded: &Loaded, path: &CanonicalPath, method: &Method) -> bool {
+    let Some(patterns) = &loaded.patterns else { return true };
+    patterns.find(path, method).is_ok_and(|found| found.route.is_some())
+}
+
+/// What to tell a client whose request names another path or method than its
+/// own.
+pub(super) fn override_in(
+    loaded: &Loaded,
+    head: &impl Head,
+    query: &str,
+    (path, method): (&CanonicalPath, &Method),
+    found: Found,
+) -> Option<&'static str> {
+    if loaded.origin != Some(Origin::Assets)
+        && PATH_OVERRIDES.iter().any(|name| head.header(name).is_some())
+    {
+        return Some("the request names another path in a header");
+    }
+    // Where every method is sold alike, or none is, another one opens nothing.
+    if !found.by_method {
+        return None;
+    }
+    let patterns = loaded.patterns.as_ref()?;
+    let changes_nothing = |value: String| {
+        let is_token = !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphabetic());
+        let Ok(named) = value.parse::<Method>();
+        is_token
+            && (named == *method
+                || patterns.find(path, &named).is_ok_and(|other| other.route == found.route))
+    };
+    let mut named = METHOD_OVERRIDES.iter().filter_map(|name| head.header(name));
+    if named.any(|value| !changes_nothing(value)) {
+        return Some("the request names another method in a header");
+    }
+    names_method(query).then_some("the request names another method in its query")
+}
+
+/// Whether a query has a member that some origins read a method from, as
+/// lenient as PHP reads its name.
+fn names_method(query: &str) -> bool {
+    let query = query.strip_prefix('?').unwrap_or(query);
+    query.split(['&', ';']).any(|member| {
+        let name = member.split('=').next().unwrap_or_default();
+        let mut plain = String::with_capacity(name.len());
+        let mut bytes = name.bytes();
+        while let Some(byte) = bytes.next() {
+            let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16));
+            let byte = match byte {
+                b'%' => match (digit(), digit()) {
+                    (Some(high), Some(low)) => u8::try_from(high << 4 | low).unwrap_or(byte),
+                    _ => byte,
+                },
+                b'+' => b' ',
+                other => other,
+            };
+            plain.push(char::from(byte));
+        }
+        let plain = plain.trim_start().to_ascii_lowercase();
+        let plain = plain.split('\0').next().unwrap_or_default();
+        let as_php = plain.replacen(['.', ' ', '['], "_", 1);
+        METHOD_MEMBERS.iter().any(|known| plain.starts_with(known) || as_php.starts_with(known))
+    })
+}

@@ -1,0 +1,322 @@
+//! What paths are compared by.
+//!
+//! Origins differ in what they tell apart. What is compared here tells apart
+//! only what every origin does, so that a route also covers the spellings
+//! under which some origin would serve it.
+
+use std::borrow::Cow;
+
+use super::{BadPath, CanonicalPath, name_of};
+
+/// Makes letters alike that some origin takes for one: in any case, composed
+/// or decomposed, of any width (Unicode's NFKD and its case mappings). The
+/// runtime brings it, because it has the tables; the default knows ASCII only.
+/// It is asked only for texts that hold more than ASCII.
+#[derive(Clone, Copy, Debug)]
+pub struct Fold(pub fn(&str) -> String);
+
+impl Default for Fold {
+    fn default() -> Self {
+        Self(str::to_owned)
+    }
+}
+
+impl Fold {
+    /// The text with like letters alike: without marks above letters and
+    /// without characters that are not seen, either.
+    fn of(self, text: &str) -> String {
+        let is_dropped = |c: char| {
+            matches!(c,
+                '\u{ad}' | '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+        };
+        let folded = (self.0)(text);
+        let folded = folded.chars().filter(|c| !is_dropped(*c));
+        folded.map(|c| if c == 'ς' { 'σ' } else { c }).collect()
+    }
+}
+
+/// A path as it is compared with the patterns of routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathKeys {
+    key: String,
+    page: usize,
+    /// The key without the script in front of it: `/index.php/a` is `/a` to
+    /// who sends everything through one script.
+    behind_script: Option<String>,
+}
+
+impl PathKeys {
+    /// The whole of it: in lower case, without a trailing slash, without
+    /// parameters behind a `;`.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The page it is: the same for `/a`, `/a/`, `/a.html`, `/a/index.html`
+    /// and `/a.json`.
+    pub fn page(&self) -> &str {
+        self.key.get(..self.page).unwrap_or(&self.key)
+    }
+
+    /// Whether this is the page `other` in a format of its own: `/a.pdf` is
+    /// one of `/a`. What a page only makes use of is none.
+    pub fn is_format_of(&self, other: &Self) -> bool {
+        let Some(rest) = self.key.strip_prefix(other.key.as_str()) else { return false };
+        let Some(format) = rest.strip_prefix('.') else { return false };
+        format.starts_with(|c: char| c.is_ascii_alphabetic())
+            && !format.contains('/')
+            && !PARTS.contains(&format.rsplit('.').next().unwrap_or_default())
+    }
+
+    /// Whether it is the key `prefix` or below it.
+    pub fn is_below(&self, prefix: &Self) -> bool {
+        self.key
+            .strip_prefix(prefix.key.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// What an origin may take it for that sends everything through one
+    /// script.
+    pub fn behind_script(&self) -> Option<Self> {
+        self.behind_script.clone().map(Self::of)
+    }
+
+    fn of(key: String) -> Self {
+        let page = page_of(&key).len();
+        let behind_script = without_front_script(&key);
+        Self { key, page, behind_script }
+    }
+}
+
+impl CanonicalPath {
+    /// The path as it is compared where no letters but ASCII's matter.
+    pub fn key(&self) -> String {
+        let mut key = String::with_capacity(self.0.len());
+        for segment in self.0.split('/').skip(1) {
+            let name = name_of(segment);
+            if !name.is_empty() {
+                key.push('/');
+                push_decoded(name, &mut key);
+            }
+        }
+        key.make_ascii_lowercase();
+        key
+    }
+
+    /// The path as it is compared with patterns.
+    ///
+    /// # Errors
+    /// What an origin that makes its letters alike would read in it.
+    pub fn keys(&self, fold: Fold) -> Result<PathKeys, BadPath> {
+        Ok(PathKeys::of(match self.unescaped() {
+            Cow::Borrowed(_) => self.key(),
+            // A wide slash or dot is one after folding.
+            Cow::Owned(text) => Self::parse(&fold.of(&text))?.key(),
+        }))
+    }
+
+    /// The path with all letters but ASCII's bare; borrowed if it has none.
+    fn unescaped(&self) -> Cow<'_, str> {
+        let is_letter = |escape: &str| u8::from_str_radix(escape, 16).is_ok_and(|b| b >= 0x80);
+        let escapes = || self.0.split('%').skip(1).filter_map(|part| part.get(..2));
+        if !escapes().any(is_letter) {
+            return Cow::Borrowed(&self.0);
+        }
+        let mut bytes = Vec::with_capacity(self.0.len());
+        let mut parts = self.0.split('%');
+        bytes.extend(parts.next().unwrap_or_default().bytes());
+        for part in parts {
+            let (escape, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+            match u8::from_str_radix(escape, 16) {
+                Ok(byte) if byte >= 0x80 => bytes.push(byte),
+                _ => bytes.extend(format!("%{escape}").bytes()),
+            }
+            bytes.extend(rest.bytes());
+        }
+        // It was UTF-8 when the path was parsed.
+        Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// Scripts: what stands behind one in a path is an argument to it.
+const SCRIPTS: [&str; 12] =
+    ["php", "phtml", "cgi", "pl", "py", "rb", "asp", "aspx", "ashx", "jsp", "jspx", "cfm"];
+
+/// Endings that origins add to the names of pages, or drop from them.
+const PAGES: [&str; 5] = ["html", "htm", "xhtml", "shtml", "json"];
+
+/// Endings of what a page makes use of, which is no format of the page.
+const PARTS: [&str; 9] = ["css", "js", "mjs", "map", "ico", "woff", "woff2", "ttf", "otf"];
+
+/// What the page of a folder is called, and its data for a client that has
+/// the site's code already.
+const INDEXES: [&str; 4] = ["index", "default", "__data", "_payload"];
+
+fn ending_of(name: &str) -> Option<(&str, &str)> {
+    name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty())
+}
+
+fn is_script(name: &str) -> bool {
+    ending_of(name).is_some_and(|(_, ending)| SCRIPTS.contains(&ending))
+}
+
+/// The part of a key that names the page: without the arguments of a script,
+/// the ending of its name, and the name of a folder's own page.
+fn page_of(key: &str) -> &str {
+    let mut page = key;
+    if page.contains('.') {
+        let mut end = 0;
+        for segment in key.split('/').skip(1) {
+            end += 1 + segment.len();
+            if is_script(segment) {
+                page = key.get(..end).unwrap_or(key);
+                break;
+            }
+        }
+    }
+    while let Some(shorter) = shortened(page) {
+        page = shorter;
+    }
+    page
+}
+
+fn shortened(page: &str) -> Option<&str> {
+    let (folder, name) = page.rsplit_once('/')?;
+    if name == "index" {
+        return Some(folder);
+    }
+    let (stem, ending) = ending_of(name)?;
+    if !PAGES.contains(&ending) && !SCRIPTS.contains(&ending) {
+        return None;
+    }
+    if INDEXES.contains(&stem) {
+        return Some(folder);
+    }
+    page.get(..page.len() - ending.len() - 1)
+}
+
+/// The key without the first folder's script that something follows.
+fn without_front_script(key: &str) -> Option<String> {
+    if !key.contains('.') {
+        return None;
+    }
+    let mut start = 0;
+    for segment in key.split('/').skip(1) {
+        let end = start + 1 + segment.len();
+        let rest = key.get(end..).unwrap_or_default();
+        if !rest.is_empty() && is_script(segment) && segment.starts_with("index.") {
+            return Some(format!("{}{rest}", key.get(..start).unwrap_or_default()));
+        }
+        start = end;
+    }
+    None
+}
+
+/// Characters that a path may hold bare or escaped, which RFC 3986 tells apart
+/// and origins don't.
+const SUB_DELIMITERS: &[u8] = b"!$&'()*+,=:@[]";
+
+/// Writes a segment with every escape that an origin would decode decoded.
+fn push_decoded(segment: &str, key: &mut String) {
+    let mut parts = segment.split('%');
+    key.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        // Escapes are two digits in capitals here.
+        let (code, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        match u8::from_str_radix(code, 16) {
+            Ok(byte) if SUB_DELIMITERS.contains(&byte) => key.push(char::from(byte)),
+            _ => {
+                key.push('%');
+                key.push_str(code);
+            }
+        }
+        key.push_str(rest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(raw: &str) -> PathKeys {
+        CanonicalPath::parse(raw).unwrap().keys(Fold(wide)).unwrap()
+    }
+
+    /// Some of what the runtime's tables do.
+    fn wide(text: &str) -> String {
+        let text = text.to_uppercase().to_lowercase().replace('é', "e\u{301}");
+        text.replace('／', "/").replace('．', ".").replace('ﬁ', "fi")
+    }
+
+    #[test]
+    fn keys_cover_what_origins_serve_alike() {
+        let key = |raw: &str| CanonicalPath::parse(raw).unwrap().key();
+        for same in ["/Premium/PAGE", "/premium/page/", "/premium;a=1/page", "/premium/page%3bx"] {
+            assert_eq!(key(same), "/premium/page", "{same}");
+        }
+        assert_eq!(key("/%40jane/report%281%29,a"), key("/@jane/report(1)%2Ca"));
+        assert_eq!(key("/c%2B%2B/%5Bid%5D"), key("/c++/[id]"));
+        assert_ne!(key("/%2540jane"), key("/@jane"), "an escaped percent sign is no escape");
+    }
+
+    #[test]
+    fn a_page_has_many_names() {
+        for same in [
+            "/a",
+            "/a/",
+            "/A.html",
+            "/a.htm",
+            "/a.json",
+            "/a.php",
+            "/a/index",
+            "/a/index.html",
+            "/a/INDEX.HTML",
+            "/a/index.php",
+            "/a/default.aspx",
+            "/a/index.json",
+            "/a.php/x/y",
+            "/a/index.php/x",
+            "/a.html/index.html",
+            "/a/__data.json",
+            "/a/_payload.json",
+        ] {
+            assert_eq!(keys(same).page(), "/a", "{same}");
+        }
+        for root in ["/", "/index.html", "/index", "/index.php", "/index.php/a", "/default.htm"] {
+            assert_eq!(keys(root).page(), "", "{root}");
+        }
+        for other in ["/a/b", "/a.pdf", "/a/default", "/a/__data", "/a/.html", "/index.html/a"] {
+            assert!(!["/a", ""].contains(&keys(other).page()), "{other}");
+        }
+        assert_eq!(keys("/index.php/a").behind_script(), Some(keys("/a")));
+        assert_eq!(keys("/a/index.php/b").behind_script(), Some(keys("/a/b")));
+        assert_eq!(keys("/a/index.php").behind_script(), None);
+    }
+
+    #[test]
+    fn a_format_is_another_ending() {
+        let is_format = |path: &str| keys(path).is_format_of(&keys("/a"));
+        for format in ["/a.pdf", "/a.CSV", "/a.fr.html", "/a.html.gz", "/a.data", "/a.png"] {
+            assert!(is_format(format), "{format}");
+        }
+        for none in ["/a", "/a.css", "/a.js", "/a.js.map", "/a.1", "/a.b/c", "/ab.pdf", "/a/b.pdf"]
+        {
+            assert!(!is_format(none), "{none}");
+        }
+    }
+
+    #[test]
+    fn letters_are_told_apart_by_no_case_and_no_form() {
+        for same in ["/café", "/CAFÉ", "/cafe\u{301}", "/CAF%C3%89", "/ca\u{200b}fé", "/cafe"] {
+            assert_eq!(keys(same).key(), "/cafe", "{same}");
+        }
+        assert_eq!(keys("/ΟΔΟΣ/x").key().split('/').nth(1), keys("/οδοσ").key().split('/').nth(1));
+        assert_eq!(keys("/straße"), keys("/STRASSE"));
+        assert_eq!(keys("/ﬁle"), keys("/file"));
+        assert_eq!(keys("/free/．．／premium").key(), "/premium");
+        assert_ne!(keys("/日本"), keys("/東京"));
+        let above = CanonicalPath::parse("/．．／premium").unwrap();
+        assert_eq!(above.keys(Fold(wide)), Err(BadPath::AboveRoot));
+    }
+}

@@ -1,0 +1,364 @@
+//! A request with a payment that passed every local check: claim, ask the
+//! origin, settle, deliver, and see the answer to its end.
+//!
+//! The whole sequence is written against [`World`], so it runs on the host in
+//! tests as it runs in a Worker.
+
+pub mod order;
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, join, select};
+
+use crate::config::SettleWhen;
+use crate::protocol::Reason;
+use crate::remote::Verdict;
+use crate::settlement::remote::names_no_transaction;
+use crate::settlement::replay::{Replay, ReplayRecord};
+use crate::settlement::{
+    ClaimReply, ClaimRequest, DeliveryReport, Ending, Outcome, ReleaseRequest, RenewRequest,
+    SettleRequest, Settlement,
+};
+use crate::time::UnixSeconds;
+
+pub use order::Order;
+
+/// How soon a lease is renewed for the first time, in seconds; each time after
+/// that takes twice as long. Less than the lease that a claim begins with.
+const FIRST_BEAT: u64 = 20;
+
+/// The longest time between two renewals, in seconds.
+const LAST_BEAT: u64 = 160;
+
+/// How much longer than until the next renewal a lease is, in seconds.
+const BEAT_MARGIN: u64 = 15;
+
+/// How long to wait before a report is made again that did not arrive, in
+/// seconds.
+const REPORT_AGAIN: [u64; 3] = [1, 4, 10];
+
+/// What keeps leases alive and reports how answers ended.
+#[allow(async_fn_in_trait)] // Workers have one thread: nothing needs to be Send.
+pub trait Holder {
+    /// Asks the Settler to keep a claim or a lease: whether there was one.
+    async fn renew(&self, request: &RenewRequest) -> Result<bool, String>;
+    /// Tells the Settler how an answer ended.
+    async fn report(&self, report: &DeliveryReport) -> Result<(), String>;
+    /// Waits.
+    async fn sleep(&self, duration: Duration);
+    /// Writes a line for the operator.
+    fn log(&self, line: &str);
+}
+
+/// What a purchase needs from the world around it.
+#[allow(async_fn_in_trait)] // Workers have one thread: nothing needs to be Send.
+pub trait World: Holder {
+    /// What the origin answers with.
+    type Answer;
+
+    /// The time.
+    fn now(&self) -> UnixSeconds;
+    /// Asks the Settler for a claim.
+    async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, String>;
+    /// Has the Settler settle a claimed payment.
+    async fn settle(&self, request: &SettleRequest) -> Result<Outcome, String>;
+    /// Gives a claim up.
+    async fn release(&self, request: &ReleaseRequest) -> Result<(), String>;
+    /// What KV knows of a payment: nothing, if it can't be asked.
+    async fn replay(&self, payment: &str) -> Option<ReplayRecord>;
+    /// Lets every edge know of a payment, after the answer has gone out.
+    fn remember(&self, payment: &str, record: ReplayRecord, expires_at: UnixSeconds);
+    /// Has the network's facilitator look at the payment; `None` where the
+    /// network has none instead of nodes.
+    async fn verify_at_facilitator(&self) -> Option<Verdict>;
+    /// Asks the origin.
+    async fn ask_origin(&self) -> Result<Self::Answer, String>;
+    /// Whether an answer of the origin is what was ordered.
+    fn is_goods(&self, answer: &Self::Answer) -> bool;
+    /// Drops an answer of which the body was not read.
+    fn discard(&self, answer: Self::Answer);
+}
+
+/// How a purchase ends, as far as its request can be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End<A> {
+    /// It is paid for, and this is what the origin says.
+    Deliver(Goods<A>),
+    /// The origin's own error; nothing was charged.
+    NotCharged(A),
+    /// It was not paid for, or can't be had again.
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// The transaction, if there is one to name.
+        transaction: Option<String>,
+    },
+    /// It was sent in this transaction, and the chain has not spoken.
+    Pending(String),
+    /// The same payment may be sent again.
+    TryAgain(&'static str),
+    /// The origin did not answer; with a settlement if it was charged.
+    OriginDown(Option<Settlement>),
+    /// The client gave its name for the payment to another one.
+    NameTaken,
+}
+
+/// An answer that was paid for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Goods<A> {
+    /// The origin's answer.
+    pub answer: A,
+    /// How it was paid for.
+    pub settlement: Settlement,
+    /// Whether an access grant goes with it, where the route has them: never to
+    /// a request that has shown nothing but the payment.
+    pub may_grant: bool,
+    /// Whether the Settler waits to hear how the answer ended: call [`follow`].
+    pub is_followed: bool,
+}
+
+const SEND_AGAIN: &str = "send the same payment again; it is charged once at most";
+
+/// Answers a request that brings a payment.
+pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
+    let claim = &order.claim;
+    // KV may say "used"; only the Settler can say "fresh". When it can't be
+    // reached, KV still serves those who have paid and are known again.
+    let (record, claimed) = join(world.replay(&claim.payment), world.claim(claim)).await;
+    let replay = record.map(|record| record.judge(claim, world.now()));
+    match (replay, claimed) {
+        (_, Ok(ClaimReply::Deliver { settlement, may_grant })) => {
+            deliver(world, order, settlement, may_grant, true).await
+        }
+        (Some(Replay::Deliver(settlement)), Err(_)) => {
+            deliver(world, order, settlement, true, false).await
+        }
+        (Some(Replay::Refuse), Err(_)) => refused(Reason::DuplicateSettlement),
+        (Some(Replay::Bought(_)) | None, Err(error)) => {
+            world.log(&format!("claim: {error}"));
+            End::TryAgain(SEND_AGAIN)
+        }
+        (Some(replay), Ok(ClaimReply::Fresh)) => {
+            release(world, order).await;
+            match replay {
+                Replay::Deliver(settlement) => deliver(world, order, settlement, true, false).await,
+                Replay::Bought(settlement) => spent(settlement.transaction),
+                Replay::Refuse => refused(Reason::DuplicateSettlement),
+            }
+        }
+        (None, Ok(ClaimReply::Fresh)) => buy(world, order).await,
+        (_, Ok(ClaimReply::Settled(settlement))) => spent(settlement.transaction),
+        (_, Ok(ClaimReply::Spent { transaction })) => spent(transaction),
+        // Not the payment's fault: it may be sent again.
+        (_, Ok(ClaimReply::Refused(Reason::UnexpectedSettleError))) => End::TryAgain(SEND_AGAIN),
+        (_, Ok(ClaimReply::Refused(reason))) => refused(reason),
+        (_, Ok(ClaimReply::Pending { transaction })) => pending(transaction),
+        (_, Ok(ClaimReply::IdentifierTaken)) => End::NameTaken,
+        (_, Ok(ClaimReply::Busy)) => End::TryAgain(
+            "another request with this payment is being answered; nothing more was charged",
+        ),
+    }
+}
+
+fn refused<A>(reason: Reason) -> End<A> {
+    End::Refused { reason, transaction: None }
+}
+
+fn spent<A>(transaction: String) -> End<A> {
+    End::Refused { reason: Reason::DuplicateSettlement, transaction: Some(transaction) }
+}
+
+fn pending<A>(transaction: String) -> End<A> {
+    // `settlement_pending` must name a transaction.
+    if names_no_transaction(&transaction) {
+        return End::TryAgain(SEND_AGAIN);
+    }
+    End::Pending(transaction)
+}
+
+/// Goes on with a claim that nobody else has.
+async fn buy<W: World>(world: &W, order: &Order) -> End<W::Answer> {
+    // Before the origin works for it, and after the claim, so that what is
+    // unused now has bought nothing else. Nothing was sent: if the process dies
+    // here, the claim is free again after its lease.
+    match world.verify_at_facilitator().await {
+        None | Some(Verdict::Valid) => {}
+        Some(Verdict::Invalid { reason, code }) => {
+            world.log(&format!("{}: verify: {code}", order.claim.payment));
+            release(world, order).await;
+            return refused(reason);
+        }
+        Some(Verdict::NoAnswer(why)) => {
+            world.log(&format!("{}: verify: {why}", order.claim.payment));
+            release(world, order).await;
+            return End::TryAgain(
+                "the facilitator can't be reached right now; nothing was charged",
+            );
+        }
+    }
+    match order.when {
+        SettleWhen::After => settle_after_origin(world, order).await,
+        SettleWhen::Before => match settle(world, order).await {
+            Ok(settlement) => deliver(world, order, settlement, true, true).await,
+            Err(end) => end,
+        },
+    }
+}
+
+/// Asks the origin, holds its answer, settles, delivers.
+async fn settle_after_origin<W: World>(world: &W, order: &Order) -> End<W::Answer> {
+    // Nothing was sent: if the process dies here, the claim is free again after
+    // its lease, which is renewed while the origin works.
+    let held = match renewing(world, order, world.ask_origin()).await {
+        Ok(held) => held,
+        Err(error) => {
+            world.log(&format!("origin: {error}"));
+            release(world, order).await;
+            return End::OriginDown(None);
+        }
+    };
+    if !world.is_goods(&held) {
+        release(world, order).await;
+        return End::NotCharged(held);
+    }
+    match settle(world, order).await {
+        Ok(settlement) => {
+            End::Deliver(Goods { answer: held, settlement, may_grant: true, is_followed: true })
+        }
+        Err(end) => {
+            world.discard(held);
+            end
+        }
+    }
+}
+
+async fn settle<W: World>(world: &W, order: &Order) -> Result<Settlement, End<W::Answer>> {
+    // Once the Settler has the message, it goes on whatever becomes of this
+    // request: the same payment collects what it has bought.
+    match renewing(world, order, world.settle(&order.settle)).await {
+        Ok(Outcome::Settled(settlement)) => {
+            let record = ReplayRecord {
+                resource: order.claim.resource.clone(),
+                settlement: settlement.clone(),
+                proof: order.kept_proof(),
+            };
+            world.remember(&order.claim.payment, record, order.claim.expires_at);
+            Ok(settlement)
+        }
+        Ok(Outcome::Failed { reason: Reason::UnexpectedSettleError, .. })
+            if order.has_facilitator =>
+        {
+            Err(End::TryAgain(
+                "the facilitator has not said what became of this payment; \
+                 it was charged once at most",
+            ))
+        }
+        Ok(
+            Outcome::Failed { reason: Reason::UnexpectedSettleError, .. }
+            | Outcome::Unavailable
+            | Outcome::LimitReached,
+        ) => Err(End::TryAgain("this payment can't be settled right now; nothing was charged")),
+        Ok(Outcome::Failed { reason, transaction }) => Err(End::Refused { reason, transaction }),
+        Ok(Outcome::Pending { transaction }) => Err(pending(transaction)),
+        Err(error) => {
+            // Whether it was sent is not known here; the Settler knows, and the
+            // same payment asks it again.
+            world.log(&format!("settle: {error}"));
+            Err(End::TryAgain(SEND_AGAIN))
+        }
+    }
+}
+
+/// Asks the origin for what was paid for, and delivers whatever it says.
+async fn deliver<W: World>(
+    world: &W,
+    order: &Order,
+    settlement: Settlement,
+    may_grant: bool,
+    is_followed: bool,
+) -> End<W::Answer> {
+    // It is paid for: if the process dies here, the lease ends by itself, and
+    // the same payment gets it.
+    match renewing(world, order, world.ask_origin()).await {
+        Ok(answer) => {
+            let is_goods = world.is_goods(&answer);
+            if is_followed && !is_goods {
+                report(world, order, Ending::Nothing).await;
+            }
+            let is_followed = is_followed && is_goods;
+            End::Deliver(Goods {
+                answer,
+                settlement,
+                may_grant: may_grant && is_goods,
+                is_followed,
+            })
+        }
+        Err(error) => {
+            world.log(&format!("origin: {error}"));
+            if is_followed {
+                report(world, order, Ending::Nothing).await;
+            }
+            End::OriginDown(Some(settlement))
+        }
+    }
+}
+
+/// Sees an answer to its end, which `is_whole` tells, and reports it. Goes on
+/// after the answer's head has gone out.
+pub async fn follow(holder: &impl Holder, order: &Order, is_whole: impl Future<Output = bool>) {
+    let ending =
+        if renewing(holder, order, is_whole).await { Ending::Whole } else { Ending::Broken };
+    report(holder, order, ending).await;
+}
+
+/// Reports how an answer ended. If that can't be told, the lease ends by itself,
+/// and it counts as one that broke off.
+async fn report(holder: &impl Holder, order: &Order, ending: Ending) {
+    let (payment, ticket) = (order.claim.payment.clone(), order.claim.ticket);
+    let report = DeliveryReport { payment, ticket, ending };
+    let mut pauses = REPORT_AGAIN.into_iter();
+    while let Err(error) = holder.report(&report).await {
+        holder.log(&format!("{}: report: {error}", report.payment));
+        let Some(pause) = pauses.next() else { return };
+        holder.sleep(Duration::from_secs(pause)).await;
+    }
+}
+
+/// Waits for a future, and keeps the claim or the lease until it is done.
+async fn renewing<T>(holder: &impl Holder, order: &Order, future: impl Future<Output = T>) -> T {
+    let beats = pin!(async {
+        let mut pause = FIRST_BEAT;
+        loop {
+            holder.sleep(Duration::from_secs(pause)).await;
+            pause = (2 * pause).min(LAST_BEAT);
+            let request = RenewRequest {
+                payment: order.claim.payment.clone(),
+                ticket: order.claim.ticket,
+                seconds: pause + BEAT_MARGIN,
+            };
+            match holder.renew(&request).await {
+                Ok(true) => {}
+                // It was submitted, or is somebody else's by now.
+                Ok(false) => std::future::pending().await,
+                Err(error) => {
+                    holder.log(&format!("{}: renew: {error}", request.payment));
+                    pause = FIRST_BEAT;
+                }
+            }
+        }
+    });
+    match select(pin!(future), beats).await {
+        Either::Left((value, _)) => value,
+        Either::Right((never, _)) => never,
+    }
+}
+
+/// Gives the claim up. If that fails, its lease ends by itself.
+async fn release<W: World>(world: &W, order: &Order) {
+    let (payment, ticket) = (order.claim.payment.clone(), order.claim.ticket);
+    if let Err(error) = world.release(&ReleaseRequest { payment, ticket }).await {
+        world.log(&format!("release: {error}"));
+    }
+}

@@ -1,0 +1,125 @@
+//! What is ordered: the messages to the Settler that a purchase comes to.
+
+use std::net::IpAddr;
+
+use serde_json::value::RawValue;
+
+use crate::config::{Offer, SettleWhen};
+use crate::encoding::encode_hex;
+use crate::evm::keccak256;
+use crate::gate::{BoundBody, Purchase};
+use crate::settlement::{ClaimRequest, Proof, SettleRequest};
+use crate::time::UnixSeconds;
+
+/// One order, as the Settler is asked for it.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The claim.
+    pub claim: ClaimRequest,
+    /// The settlement of what was claimed.
+    pub settle: SettleRequest,
+    /// Whether the origin is asked before or after the settlement.
+    pub when: SettleWhen,
+    /// Whether a facilitator settles it, instead of nodes.
+    pub has_facilitator: bool,
+}
+
+/// What a gate knows of a request besides the purchase itself.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The body.
+    pub body: BoundBody,
+    /// The address that it came from, where the edge itself says so.
+    pub address: Option<&'a str>,
+    /// Names the request. Random.
+    pub ticket: u64,
+    /// What a facilitator is asked with, where the network has one.
+    pub remote: Option<Box<RawValue>>,
+    /// Whether a facilitator settles it, instead of nodes.
+    pub has_facilitator: bool,
+}
+
+impl Order {
+    /// The order that a request comes to.
+    pub fn new(purchase: &Purchase<'_>, offer: &Offer, it: Request<'_>, now: UnixSeconds) -> Self {
+        let route = purchase.sale.route;
+        let payment = purchase.payment.identity();
+        let payer = purchase.payment.payer();
+        let proof = Proof {
+            // A name is the payer's own: nobody else can use it up.
+            identifier: purchase.identifier.as_ref().map(|name| format!("{payer}/{name}")),
+            client: it.address.and_then(|address| client_of(&payment, address)),
+        };
+        let claim = ClaimRequest {
+            payment,
+            resource: purchase.sale.binding(offer, &it.body),
+            former: Some(purchase.sale.former_binding(offer, &it.body)),
+            ticket: it.ticket,
+            expires_at: purchase.payment.expires_at(now),
+            proof,
+            // What can't be told from another order is not delivered again.
+            redeliver_max: if it.body.is_unread() { 0 } else { route.redeliver_max },
+            look_only: purchase.has_lapsed,
+            told: None,
+        };
+        let settle = SettleRequest {
+            payment: claim.payment.clone(),
+            ticket: claim.ticket,
+            resource: claim.resource.clone(),
+            proof: claim.proof.clone(),
+            network: offer.v2.network,
+            terms: offer.terms.clone(),
+            payload: purchase.payload.clone(),
+            redeliver_seconds: route.redeliver.as_secs(),
+            once: false,
+            account: None,
+            remote: it.remote,
+        };
+        Self { claim, settle, when: route.settle, has_facilitator: it.has_facilitator }
+    }
+
+    /// What every edge may know the buyer by: nothing, where the Settler must
+    /// count.
+    pub(super) fn kept_proof(&self) -> Proof {
+        if self.claim.redeliver_max == 0 { Proof::default() } else { self.claim.proof.clone() }
+    }
+}
+
+/// What the subrequests of everybody's Workers to other zones come from: an
+/// address that proves nothing.
+const WORKERS: [u16; 3] = [0x2a06, 0x98c0, 0x3600];
+
+/// By what a client is known again: a hash of its IPv4 address or of the first
+/// 64 bits of its IPv6 address, which are one household's. The payment is in
+/// it, so that nobody's purchases can be told to be one person's.
+fn client_of(payment: &str, address: &str) -> Option<String> {
+    let place = match address.trim().parse::<IpAddr>().ok()?.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) if address.segments().starts_with(&WORKERS) => return None,
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}/64")
+        }
+    };
+    Some(encode_hex(&keccak256(format!("edge402 client 1\n{payment}\n{place}").as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_known_by_its_ipv4_address_or_its_ipv6_network() {
+        let client = |address| client_of("p", address);
+        let first = client("203.0.113.7").unwrap();
+        assert_eq!(client("::ffff:203.0.113.7"), Some(first.clone()));
+        assert_ne!(client("203.0.113.8"), Some(first.clone()));
+        assert_ne!(client_of("q", "203.0.113.7"), Some(first));
+        let home = client("2001:db8:1:2::3").unwrap();
+        assert_eq!(client("2001:db8:1:2:ffff::"), Some(home.clone()));
+        assert_ne!(client("2001:db8:1:3::3"), Some(home));
+        for nobody in ["", "unknown", "203.0.113.7, 203.0.113.8", "2a06:98c0:3600::103"] {
+            assert_eq!(client(nobody), None, "{nobody}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A bound on the connections that are open at once.
+//!
+//! Cloudflare lets an invocation have six requests that wait for the head of
+//! their answer, a Durable Object all of its requests together; a seventh
+//! waits in the runtime, where its time-out runs already. Here it waits before
+//! it is made.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+
+use super::READ_TIMEOUT;
+
+/// How many requests may be open at once.
+/// Source: Cloudflare Workers limits, "Simultaneous open connections".
+pub const CONNECTIONS: usize = 6;
+
+/// How many of them may be such as are held for long: those whose time-out is
+/// longer than [`READ_TIMEOUT`]. The rest is left to short questions.
+pub const LONG_CONNECTIONS: usize = 4;
+
+/// Lets a bounded number of requests through, the others in the order in which
+/// they came.
+#[derive(Default)]
+pub struct Gate(RefCell<State>);
+
+#[derive(Default)]
+struct State {
+    open: usize,
+    open_long: usize,
+    waiting: VecDeque<(bool, oneshot::Sender<Permit>)>,
+}
+
+/// The right to have one connection open, until it is dropped.
+pub struct Permit {
+    gate: Rc<Gate>,
+    is_long: bool,
+}
+
+impl Gate {
+    /// Waits for a connection. A caller that stops waiting loses its turn and
+    /// nothing else.
+    pub async fn enter(self: &Rc<Self>, timeout: Duration) -> Permit {
+        let is_long = timeout > READ_TIMEOUT;
+        loop {
+            let turn = {
+                let mut state = self.0.borrow_mut();
+                // Those of the same kind that came before go first.
+                let has_predecessor = state.waiting.iter().any(|(other, _)| *other == is_long);
+                if !has_predecessor && state.has_room(is_long) {
+                    state.take(is_long);
+                    return Permit { gate: Rc::clone(self), is_long };
+                }
+                let (sender, turn) = oneshot::channel();
+                state.waiting.push_back((is_long, sender));
+                turn
+            };
+            if let Ok(permit) = turn.await {
+                return permit;
+            }
+        }
+    }
+
+    /// Lets those in whose turn it is.
+    fn admit(self: &Rc<Self>) {
+        loop {
+            let next = {
+                let mut state = self.0.borrow_mut();
+                state.waiting.retain(|(_, sender)| !sender.is_canceled());
+                let first = state.waiting.iter().position(|(is_long, _)| state.has_room(*is_long));
+                let Some((is_long, sender)) = first.and_then(|at| state.waiting.remove(at)) else {
+                    return;
+                };
+                state.take(is_long);
+                (is_long, sender)
+            };
+            let (is_long, sender) = next;
+            // One that waits no longer gives the permit back, which admits the
+            // next one.
+            let _ = sender.send(Permit { gate: Rc::clone(self), is_long });
+        }
+    }
+}
+
+impl State {
+    const fn has_room(&self, is_long: bool) -> bool {
+        self.open < CONNECTIONS && (!is_long || self.open_long < LONG_CONNECTIONS)
+    }
+
+    const fn take(&mut self, is_long: bool) {
+        self.open += 1;
+        self.open_long += is_long as usize;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        {
+            let mut state = self.gate.0.borrow_mut();
+            state.open = state.open.saturating_sub(1);
+            if self.is_long {
+                state.open_long = state.open_long.saturating_sub(1);
+            }
+        }
+        self.gate.admit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn six_are_open_and_the_seventh_comes_next() {
+        let gate = Rc::new(Gate::default());
+        let enter = || gate.enter(READ_TIMEOUT);
+        let mut open: Vec<_> = (0..6).map(|_| enter().now_or_never().unwrap()).collect();
+        let mut seventh = Box::pin(enter());
+        let mut eighth = Box::pin(enter());
+        assert!(seventh.as_mut().now_or_never().is_none());
+        assert!(eighth.as_mut().now_or_never().is_none());
+        open.pop();
+        assert!(eighth.as_mut().now_or_never().is_none(), "each in its turn");
+        let seventh = seventh.as_mut().now_or_never().unwrap();
+        drop(seventh);
+        assert!(eighth.as_mut().now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_turn_that_is_given_up_is_the_next_ones() {
+        let gate = Rc::new(Gate::default());
+        let enter = || gate.enter(READ_TIMEOUT);
+        let mut open: Vec<_> = (0..6).map(|_| enter().now_or_never().unwrap()).collect();
+        let mut first = Box::pin(enter());
+        let mut second = Box::pin(enter());
+        let mut third = Box::pin(enter());
+        for waiting in [&mut first, &mut second, &mut third] {
+            assert!(waiting.as_mut().now_or_never().is_none());
+        }
+        // One before its turn comes, one after.
+        drop(first);
+        open.pop();
+        drop(second);
+        assert!(third.as_mut().now_or_never().is_some());
+        open.clear();
+        assert_eq!(gate.0.borrow().open, 0);
+    }
+
+    #[test]
+    fn long_ones_leave_room_for_short_ones() {
+        let gate = Rc::new(Gate::default());
+        let mut long: Vec<_> = (0..4).map(|_| gate.enter(LONG).now_or_never().unwrap()).collect();
+        let mut fifth = Box::pin(gate.enter(LONG));
+        assert!(fifth.as_mut().now_or_never().is_none());
+        for _ in 0..100 {
+            let short = [gate.enter(READ_TIMEOUT), gate.enter(READ_TIMEOUT)];
+            assert!(short.map(|enter| enter.now_or_never().is_some()).iter().all(|open| *open));
+        }
+        long.pop();
+        assert!(fifth.as_mut().now_or_never().is_some());
+    }
+}

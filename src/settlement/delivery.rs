@@ -1,0 +1,234 @@
+//! Who gets what was paid for: a pure state machine beside the payment's own.
+//!
+//! Once a payment has landed, everything in its header can be read on chain.
+//! So the header alone buys nothing a second time: what was delivered is
+//! delivered again only to a client that shows something of the claim's that no
+//! chain shows.
+
+use serde::{Deserialize, Serialize};
+
+use super::Settlement;
+use super::record::LEASE_SECONDS;
+use crate::time::UnixSeconds;
+
+/// For how long what was paid for and not delivered can be collected, at
+/// least, in seconds.
+pub const COLLECT_SECONDS: u64 = 86_400;
+
+/// How many answers may break off, or never be heard of again, for clients
+/// without proof. Too few, and a buyer on a bad line who has changed networks
+/// loses what was paid for; too many, and a client that breaks its answers off
+/// before their end gets them for nothing.
+pub const UNPROVEN_MAX: u32 = 3;
+
+/// The same for clients with proof.
+pub const PROVEN_MAX: u32 = 10;
+
+/// What a request showed besides its payment, and that is on no chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The client's own name for the payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<String>,
+    /// A hash of the address it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+}
+
+impl Proof {
+    /// Whether a request that shows `shown` is by the one that claimed with
+    /// this: one thing in common is enough.
+    pub fn is_shown_by(&self, shown: &Self) -> bool {
+        let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+        same(&self.identifier, &shown.identifier) || same(&self.client, &shown.client)
+    }
+}
+
+/// How far the delivery of a settled payment has come. What release 0.1.0 wrote
+/// has none, and reads as not delivered yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Where it stands.
+    #[serde(default)]
+    pub state: DeliveryState,
+    /// How many answers were begun for requests without proof before it was
+    /// delivered.
+    #[serde(default)]
+    pub unproven: u32,
+    /// The same for the claim's own request and those with proof.
+    #[serde(default)]
+    pub proven: u32,
+    /// How often it was delivered again.
+    #[serde(default)]
+    pub again: u32,
+    /// Until when it can be collected if it was not delivered.
+    #[serde(default)]
+    pub collect_until: UnixSeconds,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeliveryState {
+    /// Nobody has got it.
+    #[default]
+    NotDelivered,
+    /// Somebody is getting it.
+    Underway {
+        /// Names the request.
+        ticket: u64,
+        /// Until when nothing else is given out, unless its gate renews that.
+        lease_until: UnixSeconds,
+        /// Whether it is the claim's own, or has shown proof.
+        has_proof: bool,
+    },
+    /// It was given out to its end.
+    Delivered {
+        /// Whether to the claim's own request, or to one with proof.
+        to_buyer: bool,
+    },
+}
+
+/// A request for what a payment has bought.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking {
+    /// Names the request.
+    pub ticket: u64,
+    /// Whether it shows what the claim did.
+    pub has_proof: bool,
+    /// How often the route delivers again.
+    pub redeliver_max: u32,
+}
+
+/// What such a request gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The goods.
+    Goods {
+        /// And an access grant, where the route has them.
+        may_grant: bool,
+    },
+    /// Somebody is getting it until then, or for longer: wait.
+    Wait(UnixSeconds),
+    /// Nothing.
+    Nothing,
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// It was taken to its end.
+    Whole,
+    /// It broke off.
+    Broken,
+    /// No goods were in it: the origin failed, or answered with an error.
+    Nothing,
+}
+
+impl Delivery {
+    /// A delivery that begins with the settlement: to the claim's own request,
+    /// if that still waits.
+    pub fn begin(holder: Option<u64>, now: UnixSeconds) -> Self {
+        let state =
+            holder.map_or(DeliveryState::NotDelivered, |ticket| underway(ticket, true, now));
+        Self {
+            state,
+            proven: u32::from(holder.is_some()),
+            collect_until: now.plus(COLLECT_SECONDS),
+            ..Self::default()
+        }
+    }
+
+    /// Whether anybody can still get it.
+    pub fn is_open(&self, settlement: &Settlement, now: UnixSeconds) -> bool {
+        now < self.open_until(settlement)
+    }
+
+    /// Until when anybody can still get it.
+    pub fn open_until(&self, settlement: &Settlement) -> UnixSeconds {
+        let spent = UnixSeconds(0);
+        let is_due = self.state != DeliveryState::Delivered { to_buyer: true };
+        if is_due && settlement.redeliver_until != spent {
+            settlement.redeliver_until.max(self.collect_until)
+        } else {
+            settlement.redeliver_until
+        }
+    }
+
+    /// Decides about a request, and counts it.
+    ///
+    /// False goods would give something away that was paid for once; a false
+    /// nothing would keep from a buyer what was paid for.
+    pub fn ask(&mut self, asking: Asking, settlement: &Settlement, now: UnixSeconds) -> Answer {
+        let Asking { ticket, has_proof, redeliver_max } = asking;
+        if matches!(self.state, DeliveryState::Underway { lease_until, .. } if lease_until <= now) {
+            // Its gate has died, and nobody knows how far it came.
+            self.state = DeliveryState::NotDelivered;
+        }
+        let is_due = match self.state {
+            DeliveryState::NotDelivered => true,
+            DeliveryState::Delivered { to_buyer } => has_proof && !to_buyer,
+            DeliveryState::Underway { .. } => false,
+        };
+        if is_due {
+            let (count, max) = if has_proof {
+                (&mut self.proven, PROVEN_MAX)
+            } else {
+                (&mut self.unproven, UNPROVEN_MAX)
+            };
+            if *count >= max || now >= self.collect_until.max(settlement.redeliver_until) {
+                return Answer::Nothing;
+            }
+            *count += 1;
+            self.state = underway(ticket, has_proof, now);
+            return Answer::Goods { may_grant: has_proof };
+        }
+        if has_proof && now < settlement.redeliver_until && self.again < redeliver_max {
+            self.again += 1;
+            return Answer::Goods { may_grant: true };
+        }
+        match self.state {
+            DeliveryState::Underway { lease_until, .. } => Answer::Wait(lease_until),
+            _ => Answer::Nothing,
+        }
+    }
+
+    /// Keeps an answer's lease alive; whether there was one to keep.
+    pub fn renew(&mut self, holder: u64, until: UnixSeconds) -> bool {
+        match &mut self.state {
+            DeliveryState::Underway { ticket, lease_until, .. } if *ticket == holder => {
+                *lease_until = until;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes note of how an answer ended.
+    pub fn end(&mut self, holder: u64, ending: Ending) {
+        let own = match self.state {
+            DeliveryState::Underway { ticket, has_proof, .. } if ticket == holder => {
+                Some(has_proof)
+            }
+            _ => None,
+        };
+        match (ending, own) {
+            // Whatever else goes on: it was given out.
+            (Ending::Whole, own) => {
+                let before = self.state == DeliveryState::Delivered { to_buyer: true };
+                self.state = DeliveryState::Delivered { to_buyer: before || own.unwrap_or(true) };
+            }
+            (Ending::Broken, Some(_)) => self.state = DeliveryState::NotDelivered,
+            (Ending::Nothing, Some(has_proof)) => {
+                self.state = DeliveryState::NotDelivered;
+                let count = if has_proof { &mut self.proven } else { &mut self.unproven };
+                *count = count.saturating_sub(1);
+            }
+            (Ending::Nothing, None) => self.again = self.again.saturating_sub(1),
+            (Ending::Broken, None) => {}
+        }
+    }
+}
+
+fn underway(ticket: u64, has_proof: bool, now: UnixSeconds) -> DeliveryState {
+    DeliveryState::Underway { ticket, lease_until: now.plus(LEASE_SECONDS), has_proof }
+}

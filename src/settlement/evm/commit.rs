@@ -1,0 +1,158 @@
+//! From a previewed batch to signed bytes in the journal and on their way.
+
+use std::rc::Rc;
+
+use super::{EvmLane, InAir, Waiting, calls_of, commitment};
+use crate::encoding::encode_hex;
+use crate::evm::{Fees, Transaction};
+use crate::settlement::shared::WAKE_SECONDS;
+use crate::settlement::{Host, JournalEntry, Outcome, Store, StoreError};
+
+/// One coin in its smallest unit: wei.
+const COIN: u128 = 1_000_000_000_000_000_000;
+
+impl<H: Host> EvmLane<H> {
+    /// The payments that are worth what each may cost, in wei. Fees may fall:
+    /// the others are free again.
+    pub(super) fn worth_their_fee(&self, batch: Vec<Waiting>, cost: u128) -> Vec<Waiting> {
+        let mut worth = vec![];
+        for waiting in batch {
+            if self.exceeds_price(cost, waiting.payment.value().0) {
+                let request = &waiting.job.request;
+                let freed = self.shared.release(&request.payment, request.ticket);
+                let _ = waiting.done.send(freed.map(|()| Outcome::Unavailable));
+            } else {
+                worth.push(waiting);
+            }
+        }
+        worth
+    }
+
+    /// Whether a fee, in wei, is more than a payment, in atomic units.
+    pub(super) fn exceeds_price(&self, cost: u128, amount: u128) -> bool {
+        let Some(price) = self.limits.coin_price else { return false };
+        let exceeds = cost.saturating_mul(price) / COIN > amount;
+        if exceeds {
+            self.log(&format!(
+                "not sent: a payment of {amount} atomic units may cost {cost} wei in fees, which \
+                 is more at {price} atomic units per coin (coin_price in NETWORKS)"
+            ));
+        }
+        exceeds
+    }
+
+    /// The payments whose accounts still have as much as each may cost, in wei,
+    /// which is set aside.
+    pub(super) fn within_their_limits(&self, batch: Vec<Waiting>, cost: u128) -> Vec<Waiting> {
+        let mut fit = vec![];
+        for waiting in self.still_held(batch) {
+            let request = &waiting.job.request;
+            let outcome = match self.shared.hold(request, cost, &self.limits) {
+                Ok(true) => {
+                    fit.push(waiting);
+                    continue;
+                }
+                Ok(false) => {
+                    let freed = self.shared.release(&request.payment, request.ticket);
+                    freed.map(|()| Outcome::LimitReached)
+                }
+                Err(error) => Err(error),
+            };
+            let _ = waiting.done.send(outcome);
+        }
+        fit
+    }
+
+    /// A batch without the payments whose claims were taken over while they
+    /// waited: with the same payment twice, one of the two would fail.
+    pub(super) fn still_held(&self, batch: Vec<Waiting>) -> Vec<Waiting> {
+        let mut held = vec![];
+        for waiting in batch {
+            match self.shared.held_record(&waiting.job) {
+                Ok(Some(_)) => held.push(waiting),
+                Ok(None) => {
+                    let standing = self.standing_of(&waiting.job.request.payment);
+                    let _ = waiting.done.send(standing);
+                }
+                Err(error) => {
+                    let _ = waiting.done.send(Err(error));
+                }
+            }
+        }
+        held
+    }
+
+    /// Signs a transaction for these payments and writes it down, without an
+    /// await. Those whose claim was lost meanwhile stay out of it.
+    pub(super) fn write_down(
+        &self,
+        batch: &[Waiting],
+        fees: Fees,
+        gas: u64,
+        block: u64,
+    ) -> Result<Option<JournalEntry>, StoreError> {
+        let mut held = vec![];
+        for waiting in batch {
+            if let Some(record) = self.shared.held_record(&waiting.job)? {
+                held.push((waiting, record));
+            }
+        }
+        let payments: Vec<_> = held.iter().map(|(waiting, _)| &waiting.payment).collect();
+        let (Some(call), Some(key)) = (calls_of(&payments), self.key.key()) else {
+            return Ok(None);
+        };
+        let nonce = self.next_nonce.get().unwrap_or(0);
+        let signed = Transaction::new(self.chain_id, nonce, fees, gas, call).sign(key);
+        let id = encode_hex(&signed.hash);
+        let entry = JournalEntry {
+            id: id.clone(),
+            transaction: id.clone(),
+            raw: encode_hex(&signed.raw),
+            former: vec![],
+            bound: nonce,
+            payments: held.iter().map(|(_, record)| record.payment.clone()).collect(),
+            written_at: self.shared.host.now(),
+            fees: Some(fees),
+            gas,
+            seen_block: block,
+            judged: false,
+            empty: vec![],
+        };
+        let commitments: Vec<_> = held
+            .iter()
+            .map(|(waiting, record)| (record.payment.clone(), commitment(&waiting.payment)))
+            .collect();
+        let records: Vec<_> = held
+            .into_iter()
+            .map(|(waiting, record)| self.shared.submitted(record, &waiting.job, &id))
+            .collect();
+        self.shared.store.submit(&entry, &records)?;
+        for (payment, commitment) in commitments {
+            self.shared.commit(&payment, commitment);
+        }
+        self.next_nonce.set(Some(nonce + 1));
+        self.shared.host.wake_in(WAKE_SECONDS);
+        Ok(Some(entry))
+    }
+
+    /// Sends what was written down and lets the pump go on.
+    pub(super) fn take_off(
+        self: &Rc<Self>,
+        entry: JournalEntry,
+        batch: Vec<Waiting>,
+        is_loner: bool,
+    ) {
+        let lone_gas = if is_loner { entry.gas } else { 0 };
+        let flight = InAir { lone_gas, ..InAir::of(&entry) };
+        self.in_air.borrow_mut().insert(entry.id.clone(), flight);
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move {
+            // If the process dies here, the journal has the bytes: the next
+            // life sends the same ones, which can land only once.
+            let sent = lane.send(&entry.raw).await;
+            lane.follow(entry, Some(sent)).await;
+            let shared_by = batch.len();
+            lane.send_again(batch, shared_by);
+        });
+    }
+}

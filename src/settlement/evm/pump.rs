@@ -1,0 +1,308 @@
+//! What goes out next, and with whom.
+
+use std::rc::Rc;
+
+use super::preview::{Preview, Problem};
+use super::spoiled::LONE_IN_AIR_MAX;
+use super::{BLOCK_PAUSE, EvmLane, IN_AIR_MAX, Waiting, cost_of_each, most_gas, share_of};
+use crate::evm::{self, Address};
+use crate::protocol::Reason;
+use crate::settlement::{Host, Outcome};
+
+/// How many payments may wait. Beyond it buyers are asked to come back later.
+const QUEUE_MAX: usize = 1_024;
+
+/// How many payments of one payer may wait or be in the air.
+const PAYER_MAX: usize = 64;
+
+/// How many payments of one payer may be in the air: with the money moved away
+/// behind their backs, so many fail.
+const PAYER_IN_AIR_MAX: usize = 16;
+
+impl<H: Host> EvmLane<H> {
+    /// Whether there is no room for one more payment of this payer.
+    pub(super) fn is_full_for(&self, payment: &evm::VerifiedPayment) -> bool {
+        let payer = payment.from();
+        let of_payer = self.queue.borrow().len_of(payer)
+            + self.alone.borrow().len_of(payer)
+            + self.shared.under_way(&payment.payer());
+        self.waiting() >= QUEUE_MAX || of_payer >= PAYER_MAX
+    }
+
+    /// How many payments wait.
+    pub(super) fn waiting(&self) -> usize {
+        let again: usize = self.again.borrow().iter().map(Vec::len).sum();
+        self.queue.borrow().len() + self.alone.borrow().len() + again
+    }
+
+    pub(super) fn enqueue(self: &Rc<Self>, waiting: Waiting) {
+        if self.is_loner(waiting.payment.from()) {
+            self.alone.borrow_mut().push(waiting);
+        } else {
+            self.queue.borrow_mut().push(waiting);
+        }
+        self.start_pumps();
+    }
+
+    /// Takes the payment with this ticket out of whichever queue it is in.
+    pub(super) fn take_out(&self, payer: Address, ticket: u64) {
+        self.queue.borrow_mut().remove(payer, ticket);
+        self.alone.borrow_mut().remove(payer, ticket);
+        for group in &mut *self.again.borrow_mut() {
+            group.retain(|waiting| waiting.job.request.ticket != ticket);
+        }
+    }
+
+    pub(super) fn start_pumps(self: &Rc<Self>) {
+        if !self.pump_runs.replace(true) {
+            let lane = Rc::clone(self);
+            self.shared.host.spawn(async move {
+                while let Some(batch) = lane.next_batch() {
+                    lane.run(batch).await;
+                }
+                lane.pump_runs.set(false);
+            });
+        }
+        self.start_alone_pump();
+    }
+
+    pub(super) fn start_alone_pump(self: &Rc<Self>) {
+        if self.alone.borrow().is_empty() || self.alone_pump_runs.replace(true) {
+            return;
+        }
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move {
+            while let Some(batch) = lane.next_alone() {
+                lane.run(batch).await;
+            }
+            lane.alone_pump_runs.set(false);
+        });
+    }
+
+    /// What goes out next; `None` if nothing can. What was taken apart and what
+    /// is new take turns.
+    fn next_batch(&self) -> Option<Vec<Waiting>> {
+        if self.waiting_in_air() >= IN_AIR_MAX {
+            return None;
+        }
+        let mut queue = self.queue.borrow_mut();
+        if !self.served_again.replace(false) || queue.is_empty() {
+            let group = self.again.borrow_mut().pop_front();
+            if group.is_some() {
+                self.served_again.set(true);
+                return group;
+            }
+        }
+        let batch = queue.take(self.batch_most(), |payer| self.room_of(payer, PAYER_IN_AIR_MAX));
+        if batch.is_empty() { self.again.borrow_mut().pop_front() } else { Some(batch) }
+    }
+
+    /// The next payment that goes alone; `None` if none can.
+    fn next_alone(&self) -> Option<Vec<Waiting>> {
+        let is_full = self.waiting_in_air() >= IN_AIR_MAX || self.lone_in_air() >= LONE_IN_AIR_MAX;
+        if is_full {
+            return None;
+        }
+        let batch = self.alone.borrow_mut().take(1, |payer| self.room_of(payer, 1));
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    /// How many more payments of a payer may be in the air, of so many at most.
+    fn room_of(&self, payer: Address, most: usize) -> usize {
+        let in_air = self.shared.under_way(&payer.to_string());
+        if in_air > 0 && self.short.borrow().contains(&payer) {
+            return 0;
+        }
+        self.short.borrow_mut().remove(&payer);
+        most.saturating_sub(in_air)
+    }
+
+    /// One batch, until it is in the air.
+    async fn run(self: &Rc<Self>, batch: Vec<Waiting>) {
+        let batch = self.still_held(batch);
+        if batch.is_empty() {
+            return;
+        }
+        let moment = self.shared.moment();
+        let payments: Vec<_> = batch.iter().map(|waiting| &waiting.payment).collect();
+        // Nothing was written or sent: if the process dies here, the claims are
+        // free again after their leases.
+        let mut preview = match self.preview(&payments).await {
+            Ok(preview) => preview,
+            Err(Problem::OneOfMany(has_code)) => return self.take_apart(batch, has_code),
+            Err(Problem::Nodes(problem)) => {
+                self.log(&problem);
+                // Nothing was written or sent.
+                for waiting in batch {
+                    self.without_nodes(waiting);
+                }
+                return;
+            }
+        };
+        let has_code = preview.has_code.take();
+        let is_greedy = preview.gas.is_some_and(|gas| gas > most_gas(batch.len()));
+        let mut is_loner = false;
+        let batch = match (batch.as_slice(), has_code) {
+            ([only], has_code) => {
+                let payer = only.payment.from();
+                let has_code = has_code.is_some_and(|it| it == [true]);
+                if has_code {
+                    self.note_loner(payer);
+                }
+                is_loner = has_code || self.is_loner(payer);
+                batch
+            }
+            // Nobody shares blindly, or where there is nothing to share.
+            (_, None) => return self.take_apart(batch, None),
+            (_, Some(_)) if self.has_multicall.get() == Some(false) => {
+                return self.take_apart(batch, None);
+            }
+            (_, Some(has_code)) => {
+                if is_greedy && !has_code.contains(&true) {
+                    return self.take_apart(batch, Some(has_code));
+                }
+                self.set_apart(batch, &mut preview, &has_code)
+            }
+        };
+        let good = self.take_the_good(batch, &preview, moment, is_greedy);
+        self.send_off(good, &preview, is_loner);
+    }
+
+    /// Refuses what would fail, puts back what has to wait, and returns the rest.
+    fn take_the_good(
+        self: &Rc<Self>,
+        batch: Vec<Waiting>,
+        preview: &Preview,
+        moment: u64,
+        is_greedy: bool,
+    ) -> Vec<Waiting> {
+        let soon = self.shared.host.now().plus(evm::verify::MIN_REMAINING_SECONDS);
+        let is_one = batch.len() == 1;
+        let mut good = vec![];
+        let mut short = vec![];
+        for (waiting, facts) in batch.into_iter().zip(&preview.facts) {
+            let payer = waiting.payment.from();
+            let refusal = evm::refusal(facts, &waiting.payment);
+            if self.is_too_new(&waiting.payment, preview, refusal) {
+                self.wait_for_a_block(waiting);
+                continue;
+            }
+            let reason = match refusal {
+                // It runs code of the payer's (EIP-7702) on our gas.
+                None if is_greedy && is_one => Reason::EvmSimulationFailed,
+                // The queue took the time that it had left.
+                None if waiting.payment.expires_at() < soon => Reason::EvmValidBefore,
+                // The simulation knows nothing of what the payer has in the
+                // air, but of what comes before in this batch.
+                None if self.is_short(&waiting.payment, facts.balance, moment) => {
+                    short.push(payer);
+                    self.wait_for_money(waiting);
+                    continue;
+                }
+                None => {
+                    good.push(waiting);
+                    continue;
+                }
+                // What comes before it in this batch has to wait, and so does
+                // this.
+                Some(Reason::InsufficientFunds) if short.contains(&payer) => {
+                    self.wait_for_money(waiting);
+                    continue;
+                }
+                Some(reason) => reason,
+            };
+            self.note_refusal(&waiting, reason);
+            let why = facts.revert_reason.as_deref().unwrap_or("no revert reason");
+            self.log(&format!("{}: {reason} ({why})", waiting.job.request.payment));
+            let _ = waiting.done.send(self.shared.refuse(&waiting.job.request, reason));
+        }
+        good
+    }
+
+    /// Whether a balance pays for a payment only if what the payer had in the
+    /// air when it was asked for does not land.
+    fn is_short(
+        &self,
+        payment: &evm::VerifiedPayment,
+        balance: Option<evm::Uint256>,
+        moment: u64,
+    ) -> bool {
+        let payer = payment.payer();
+        let in_air = self.shared.committed_by(&payer);
+        let needed = in_air
+            .saturating_add(self.shared.ended_since(moment, &payer))
+            .saturating_add(payment.value().0);
+        balance.is_none_or(|balance| balance < evm::Uint256::from(needed))
+    }
+
+    /// How many transactions wait for a block: what is mined takes no place, be
+    /// it certain enough or not.
+    fn waiting_in_air(&self) -> usize {
+        self.in_air.borrow().values().filter(|flight| flight.is_waiting).count()
+    }
+
+    /// Puts a payment back into the queue a little later, and holds nobody up.
+    /// One whose request is over by then is dropped there.
+    fn wait_for_a_block(self: &Rc<Self>, waiting: Waiting) {
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move {
+            lane.shared.host.sleep(BLOCK_PAUSE).await;
+            if lane.is_loner(waiting.payment.from()) {
+                lane.alone.borrow_mut().push(waiting);
+            } else {
+                lane.queue.borrow_mut().push(waiting);
+            }
+            lane.start_pumps();
+        });
+    }
+
+    /// Puts a payment back until what its payer has in the air has landed.
+    fn wait_for_money(self: &Rc<Self>, waiting: Waiting) {
+        let payer = waiting.payment.from();
+        self.short.borrow_mut().insert(payer);
+        if self.is_loner(payer) {
+            self.alone.borrow_mut().push(waiting);
+            self.start_alone_pump();
+        } else {
+            self.queue.borrow_mut().push(waiting);
+        }
+    }
+
+    /// Writes a transaction of these payments down and sends it, as far as the
+    /// limits allow. Until the journal is written there is no await.
+    fn send_off(self: &Rc<Self>, good: Vec<Waiting>, preview: &Preview, is_loner: bool) {
+        let gas = preview.gas.unwrap_or(most_gas(good.len()));
+        let fee = preview.fees.worst_cost(gas);
+        let share = share_of(fee, good.len());
+        let good = self.worth_their_fee(good, share);
+        let cost = cost_of_each(preview.fees, gas, good.len());
+        let good = self.within_their_limits(good, cost);
+        if good.is_empty() {
+            return;
+        }
+        let over_budget = (is_loner && self.burns_too_much(gas)) || self.is_over_budget(fee);
+        let written = if over_budget {
+            Ok(None)
+        } else {
+            self.write_down(&good, preview.fees, gas, preview.block)
+        };
+        match written {
+            Ok(Some(entry)) => self.take_off(entry, good, is_loner),
+            Ok(None) => {
+                for waiting in good {
+                    let request = &waiting.job.request;
+                    let freed = self.shared.release(&request.payment, request.ticket);
+                    let outcome =
+                        if over_budget { Outcome::LimitReached } else { Outcome::Unavailable };
+                    let _ = waiting.done.send(freed.map(|()| outcome));
+                }
+            }
+            Err(error) => {
+                for waiting in good {
+                    self.shared.let_go(&waiting.job.request.payment);
+                    let _ = waiting.done.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}

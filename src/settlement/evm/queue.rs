@@ -1,0 +1,89 @@
+//! Payments that wait to be sent. Payers take turns, so that one of them with
+//! many payments holds nobody up.
+
+use std::collections::{HashMap, VecDeque};
+
+use futures_channel::oneshot;
+
+use crate::evm::{self, Address};
+use crate::settlement::shared::Job;
+use crate::settlement::{Outcome, StoreError};
+
+/// A payment in the queue, and who waits for it.
+pub(super) struct Waiting {
+    pub job: Job,
+    pub payment: evm::VerifiedPayment,
+    pub done: oneshot::Sender<Result<Outcome, StoreError>>,
+    /// Whether a transaction that it shared with others has not made it.
+    pub was_spoiled: bool,
+}
+
+/// Payments by payer, and whose turn it is.
+#[derive(Default)]
+pub(super) struct Queue {
+    by_payer: HashMap<Address, VecDeque<Waiting>>,
+    turns: VecDeque<Address>,
+}
+
+impl Queue {
+    /// How many payments wait.
+    pub fn len(&self) -> usize {
+        self.by_payer.values().map(VecDeque::len).sum()
+    }
+
+    /// How many payments of one payer wait.
+    pub fn len_of(&self, payer: Address) -> usize {
+        self.by_payer.get(&payer).map_or(0, VecDeque::len)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    pub fn push(&mut self, waiting: Waiting) {
+        let payer = waiting.payment.from();
+        let own = self.by_payer.entry(payer).or_default();
+        if own.is_empty() {
+            self.turns.push_back(payer);
+        }
+        own.push_back(waiting);
+    }
+
+    /// Takes so many payments at most, one of each payer in turn, and no more
+    /// of a payer than there is room for.
+    pub fn take(&mut self, most: usize, room: impl Fn(Address) -> usize) -> Vec<Waiting> {
+        let mut taken = vec![];
+        let mut rooms: HashMap<Address, usize> = HashMap::new();
+        let mut passed_over = 0;
+        while taken.len() < most && passed_over < self.turns.len() {
+            let Some(payer) = self.turns.pop_front() else { break };
+            let left = rooms.entry(payer).or_insert_with(|| room(payer));
+            let Some(own) = self.by_payer.get_mut(&payer) else { continue };
+            if *left == 0 {
+                passed_over += 1;
+                self.turns.push_back(payer);
+                continue;
+            }
+            passed_over = 0;
+            *left -= 1;
+            taken.extend(own.pop_front());
+            if own.is_empty() {
+                self.by_payer.remove(&payer);
+            } else {
+                self.turns.push_back(payer);
+            }
+        }
+        taken
+    }
+
+    /// Takes the payment with this ticket out.
+    pub fn remove(&mut self, payer: Address, ticket: u64) {
+        if let Some(own) = self.by_payer.get_mut(&payer) {
+            own.retain(|waiting| waiting.job.request.ticket != ticket);
+            if own.is_empty() {
+                self.by_payer.remove(&payer);
+                self.turns.retain(|other| *other != payer);
+            }
+        }
+    }
+}

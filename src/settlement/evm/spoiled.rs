@@ -1,0 +1,283 @@
+//! Payments that must not share a transaction, and what becomes of the others
+//! when some have done so all the same.
+//!
+//! A payer with code (ERC-1271, EIP-7702) runs it on our gas: it can behave in
+//! a simulation and burn all gas on chain. So whoever has code goes alone. An
+//! account may take code on between the preview and the block; then what the
+//! transaction has not made goes out again at once, in smaller groups and at
+//! last one by one, and nobody is refused for what another has done.
+
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::preview::Preview;
+use super::{EvmLane, IN_AIR_MAX, Waiting};
+use crate::evm::{self, Address, Receipt, json_rpc};
+use crate::exact::{self, VerifiedPayment};
+use crate::protocol::Reason;
+use crate::rpc::Reply;
+use crate::settlement::shared::Job;
+use crate::settlement::{Host, JournalEntry, State, Store};
+
+/// How many transactions may be in the air at once whose payers go alone: the
+/// others' batches find room beside them.
+pub(super) const LONE_IN_AIR_MAX: usize = IN_AIR_MAX / 2;
+
+/// For how long a payer goes alone after having had code, or after a payment
+/// that failed though its simulation went well, in seconds.
+const LONER_SECONDS: u64 = 3_600;
+
+/// How many payers are known to go alone at most. Of more, a preview finds out.
+const LONERS_MAX: usize = 4_096;
+
+impl<H: Host> EvmLane<H> {
+    /// Whether a payer is known to go alone.
+    pub(super) fn is_loner(&self, payer: Address) -> bool {
+        let now = self.shared.host.now();
+        let loners = self.loners.borrow();
+        loners.get(&payer).is_some_and(|since| now.since(*since) < LONER_SECONDS)
+    }
+
+    pub(super) fn note_loner(&self, payer: Address) {
+        let now = self.shared.host.now();
+        let mut loners = self.loners.borrow_mut();
+        loners.retain(|_, since| now.since(*since) < LONER_SECONDS);
+        if loners.len() < LONERS_MAX {
+            loners.insert(payer, now);
+        }
+    }
+
+    /// Takes the payments out of a batch whose payers have code. They go alone,
+    /// and nobody waits for them.
+    pub(super) fn set_apart(
+        self: &Rc<Self>,
+        batch: Vec<Waiting>,
+        preview: &mut Preview,
+        has_code: &[bool],
+    ) -> Vec<Waiting> {
+        if !has_code.contains(&true) {
+            return batch;
+        }
+        let facts = std::mem::take(&mut preview.facts);
+        let mut sharing = vec![];
+        for ((waiting, facts), has_code) in batch.into_iter().zip(facts).zip(has_code) {
+            if *has_code {
+                self.to_go_alone(waiting);
+            } else {
+                sharing.push(waiting);
+                preview.facts.push(facts);
+            }
+        }
+        // The estimate is of the others, too.
+        preview.gas = None;
+        self.start_alone_pump();
+        sharing
+    }
+
+    fn to_go_alone(&self, waiting: Waiting) {
+        self.note_loner(waiting.payment.from());
+        self.alone.borrow_mut().push(waiting);
+    }
+
+    /// A batch whose simulation fails as a whole: those with code go alone; if
+    /// that is nobody, it is taken apart, so that the others get away from the
+    /// one who spoils it.
+    pub(super) fn take_apart(self: &Rc<Self>, batch: Vec<Waiting>, has_code: Option<Vec<bool>>) {
+        let Some(has_code) = has_code else {
+            // Nobody shares blindly.
+            return self.again.borrow_mut().extend(batch.into_iter().map(|it| vec![it]));
+        };
+        let mut rest = vec![];
+        let mut some_left = false;
+        for (waiting, has_code) in batch.into_iter().zip(has_code) {
+            if has_code {
+                some_left = true;
+                self.to_go_alone(waiting);
+            } else {
+                rest.push(waiting);
+            }
+        }
+        let mut again = self.again.borrow_mut();
+        if some_left {
+            again.extend((!rest.is_empty()).then_some(rest));
+        } else {
+            let other_half = rest.split_off(rest.len() / 2);
+            again.extend([rest, other_half]);
+        }
+        drop(again);
+        self.start_alone_pump();
+    }
+
+    /// Whether each of several payments has an authorization that is still
+    /// unused although a transaction of ours that it shared has landed.
+    pub(super) async fn left_behind(
+        &self,
+        entry: &JournalEntry,
+        receipt: Option<&Receipt>,
+        payments: &[&evm::VerifiedPayment],
+        paid: &[bool],
+    ) -> Vec<bool> {
+        let unpaid = paid.iter().filter(|paid| !**paid).count();
+        let Some(receipt) = receipt.filter(|_| unpaid > 0) else {
+            return vec![false; payments.len()];
+        };
+        if entry.judged || entry.payments.len() < 2 {
+            return vec![false; payments.len()];
+        }
+        let calls: Vec<_> = payments.iter().map(|payment| self.state_call(payment)).collect();
+        // Nothing is lost if this is asked again: the journal has the entry.
+        let replies = self.nodes.ask(&calls).await.unwrap_or_default();
+        let is_unused = |reply: Option<&Reply>| {
+            let data = json_rpc::parse_data(reply?.as_ref().ok()?, 32)?;
+            evm::abi::decode_bool(&data).map(|used| !used)
+        };
+        if !receipt.succeeded {
+            self.note_spoiled(entry, receipt);
+        }
+        let states = (0..payments.len()).map(|index| is_unused(replies.get(index)) == Some(true));
+        states.zip(paid).map(|(unused, paid)| unused && !paid).collect()
+    }
+
+    fn note_spoiled(&self, entry: &JournalEntry, receipt: &Receipt) {
+        let hour = self.shared.host.now().0 / 3_600;
+        let (of, count) = self.spoiled.get();
+        self.spoiled.set((hour, if of == hour { count.saturating_add(1) } else { 1 }));
+        self.shared.note_failed_gas(receipt.gas_used);
+        self.log(&format!(
+            "{} failed as a whole: {} gas ({} wei) for {} payments, which go out again",
+            entry.transaction,
+            receipt.gas_used,
+            receipt.cost(),
+            entry.payments.len()
+        ));
+    }
+
+    /// How many payments share a transaction at most: half as many after each
+    /// one that failed as a whole within the hour.
+    pub(super) fn batch_most(&self) -> usize {
+        let (hour, count) = self.spoiled.get();
+        let is_now = hour == self.shared.host.now().0 / 3_600;
+        let count = if is_now { count } else { 0 };
+        let most = self.limits.batch_max.checked_shr(count).unwrap_or(0).max(1);
+        if self.has_multicall.get() == Some(false) { 1 } else { most }
+    }
+
+    /// Puts what became of payments before those who wait for them; what their
+    /// transaction left behind goes out again, in groups that are small enough
+    /// to be in the air at the same time.
+    pub(super) fn send_again(self: &Rc<Self>, batch: Vec<Waiting>, shared_by: usize) {
+        let mut left: Vec<Waiting> = vec![];
+        for mut waiting in batch {
+            match self.shared.held_record(&waiting.job) {
+                Ok(Some(_)) => {
+                    waiting.was_spoiled = true;
+                    left.push(waiting);
+                }
+                Ok(None) => {
+                    let outcome = self.standing_of(&waiting.job.request.payment);
+                    let _ = waiting.done.send(outcome);
+                }
+                Err(error) => {
+                    let _ = waiting.done.send(Err(error));
+                }
+            }
+        }
+        if left.is_empty() {
+            return;
+        }
+        let group = (shared_by / IN_AIR_MAX).max(1);
+        while !left.is_empty() {
+            let rest = left.split_off(group.min(left.len()));
+            self.again.borrow_mut().push_back(left);
+            left = rest;
+        }
+        self.start_pumps();
+    }
+
+    /// A payment that failed alone in its transaction, by its own call: its
+    /// payer is refused for a while after some, and at once after having burnt
+    /// the gas that there was.
+    pub(super) fn note_lone_failure(
+        &self,
+        entry: &JournalEntry,
+        receipt: Option<&Receipt>,
+        payment: &evm::VerifiedPayment,
+    ) {
+        let is_own = entry.payments.len() == 1 && !entry.judged;
+        // A transaction that did not fail is an empty one of ours.
+        let Some(receipt) = receipt.filter(|it| is_own && !it.succeeded) else { return };
+        let has_burnt = receipt.gas_used.saturating_mul(10) >= entry.gas.saturating_mul(9);
+        if has_burnt {
+            self.shared.note_burnt(&payment.payer());
+        } else {
+            self.shared.note_failure(&payment.payer());
+        }
+        self.note_loner(payment.from());
+        self.shared.note_failed_gas(receipt.gas_used);
+        self.log(&format!(
+            "{} failed: a payment of {} behaved in its simulation and not on chain; {} gas ({} \
+             wei), {} gas this hour",
+            entry.transaction,
+            payment.payer(),
+            receipt.gas_used,
+            receipt.cost(),
+            self.shared.failed_gas()
+        ));
+    }
+
+    /// Whether one more transaction of a payer that goes alone is more than
+    /// such payers may still burn in this hour.
+    pub(super) fn burns_too_much(&self, gas: u64) -> bool {
+        let Some(limit) = self.limits.failed_gas else { return false };
+        let in_air: u64 = self.in_air.borrow().values().map(|flight| flight.lone_gas).sum();
+        let most = self.shared.failed_gas().saturating_add(in_air).saturating_add(gas);
+        if most > limit {
+            self.log(&format!(
+                "payers with code wait: their failed payments may use {limit} gas an hour \
+                 (failed_gas in NETWORKS)"
+            ));
+        }
+        most > limit
+    }
+
+    /// How many transactions are in the air whose payers go alone.
+    pub(super) fn lone_in_air(&self) -> usize {
+        self.in_air.borrow().values().filter(|flight| flight.lone_gas > 0).count()
+    }
+
+    /// What is being settled by a journal entry, to be taken up again. A
+    /// payment that can't be read again is left to `follow`, which says so.
+    pub(super) fn jobs_of(&self, entry: &JournalEntry) -> Vec<(Job, evm::VerifiedPayment)> {
+        let job_of = |id: &String| {
+            let State::Submitted { transaction, order } =
+                self.shared.store.payment(id).ok()??.state
+            else {
+                return None;
+            };
+            let (request, verified_at) = (order.request, order.verified_at);
+            let payment = exact::verify(&request.payload, &request.terms, verified_at).ok()?;
+            let VerifiedPayment::Evm(evm) = payment.clone() else { return None };
+            (transaction == entry.id).then_some((Job { request, payment, verified_at }, evm))
+        };
+        entry.payments.iter().filter_map(job_of).collect()
+    }
+
+    /// A payer whose payment failed on chain and now fails its simulation has
+    /// moved the money away meanwhile.
+    pub(super) fn note_refusal(&self, waiting: &Waiting, reason: Reason) {
+        if waiting.was_spoiled && reason != Reason::EvmNonceUsed {
+            self.note_loner(waiting.payment.from());
+        }
+    }
+}
+
+/// Whether each payer has code, by `eth_getCode`; `None` where a node does not
+/// say of one.
+pub(super) fn read_codes(replies: &[Reply]) -> Option<Vec<bool>> {
+    let has_code = |reply: &Reply| match reply {
+        Ok(Value::String(code)) if code.starts_with("0x") => Some(code.len() > 2),
+        _ => None,
+    };
+    replies.iter().map(has_code).collect()
+}

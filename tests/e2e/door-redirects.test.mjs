@@ -1,0 +1,103 @@
+/** Redirects of a site: the way to what is sold, or the goods themselves. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { faremeterFetch, x402Fetch, x402FetchV1 } from '../../dev/clients.mjs';
+import { startWorld } from '../../dev/world.mjs';
+import { answering, startSite } from './site.mjs';
+import { assertPaid, assertRefused, EVM_NETWORK, ledger, PAGE_PRICE, payment, send, unchanged } from './support.mjs';
+
+let world;
+let origin;
+let files;
+let site;
+before(async () => {
+  [origin, files] = [await startSite(), await startSite()];
+  world = await startWorld({ worker: { vars: { ORIGIN: origin.url, ROUTES: [{ pattern: '/premium/*', price: '$0.01' }] } } });
+  site = world.url;
+});
+after(async () => {
+  await world?.stop();
+  await origin?.stop();
+  await files?.stop();
+});
+
+async function charged(work, times = 1n) {
+  const start = (await ledger(world)).evmSeller;
+  const value = await work();
+  assert.equal((await ledger(world)).evmSeller - start, times * PAGE_PRICE);
+  return value;
+}
+
+describe('redirects of the site', () => {
+  const CLIENTS = { '@x402/fetch': x402Fetch, 'x402-fetch': x402FetchV1, '@faremeter/fetch': faremeterFetch };
+  const STATUSES = [301, 302, 307, 308];
+  let count = 0;
+  /** A path that redirects there. */
+  const from = (status, to) => {
+    const path = `/premium/from-${(count += 1)}`;
+    origin.on(path, answering(status, 'secret', { location: to }));
+    return path;
+  };
+
+  for (const [name, client] of Object.entries(CLIENTS)) {
+    test(`${name} gets the goods, wherever they are, and pays once`, async () => {
+      const buy = async (path) => {
+        const pay = await client({ ...world.buyer(), network: EVM_NETWORK });
+        const response = await pay(site + path);
+        return { response, text: await response.text() };
+      };
+      for (const status of STATUSES) {
+        for (const to of ['/premium/target', 'target', `${site}/premium/target`, `${origin.url}/premium/target`]) {
+          const { response, text } = await charged(() => buy(from(status, to)));
+          assert.equal(response.status, 200, `${status} ${to}: ${text}`);
+          assert.equal(JSON.parse(text).path, '/premium/target', `${status} ${to}`);
+          assert.ok(response.headers.get('payment-response') ?? response.headers.get('x-payment-response'));
+        }
+        for (const to of ['/free/target', `${files.url}/target?signature=1`]) {
+          const { response, text } = await charged(() => buy(from(status, to)));
+          assert.equal(response.status, 200, `${status} ${to}: ${text}`);
+          assert.ok(to.endsWith(JSON.parse(text).path));
+        }
+      }
+    });
+  }
+
+  test('to what is sold carry neither receipt nor body; the payment stays good there', async () => {
+    const url = site + from(308, '/premium/target#secret');
+    const headers = await payment(world, url);
+    const answer = await unchanged(world, () => send(url, headers));
+    assert.equal(answer.status, 308);
+    assert.equal(answer.headers.get('location'), `${site}/premium/target`);
+    assert.equal(answer.receipt, undefined);
+    assert.equal(answer.text, '');
+    assert.equal(answer.headers.get('access-control-allow-origin'), '*');
+    assertPaid(await charged(() => send(answer.headers.get('location'), headers)));
+  });
+
+  test('to anywhere else come with the receipt, and never without', async () => {
+    const used = await payment(world, `${site}/premium/target`);
+    assertPaid(await send(`${site}/premium/target`, used));
+    for (const to of [`${files.url}/secret`, '/free/secret', '/\\files.example/premium/x']) {
+      const url = site + from(302, to);
+      assert.equal((await send(url)).headers.get('location'), null);
+      const refused = await unchanged(world, () => send(url, used));
+      assertRefused(refused, 'duplicate_settlement');
+      assert.equal(refused.headers.get('location'), null);
+      const headers = await payment(world, url);
+      const answer = await charged(() => send(url, headers));
+      assert.equal(answer.status, 302);
+      assert.equal(answer.receipt.success, true);
+    }
+  });
+
+  test('that go round in a circle cost nothing', async () => {
+    origin.on('/premium/round', answering(301, '', { location: '/premium/round/' }));
+    origin.on('/premium/round/', answering(301, '', { location: '/premium/round' }));
+    const headers = await payment(world, `${site}/premium/round`);
+    await unchanged(world, async () => {
+      for (const path of ['/premium/round', '/premium/round/', '/premium/round']) assert.equal((await send(site + path, headers)).status, 301);
+      await assert.rejects(fetch(`${site}/premium/round`, { headers }));
+    });
+    assertPaid(await charged(() => send(`${site}/premium/else`, headers)));
+  });
+});

@@ -1,0 +1,194 @@
+/** The door: what opens it, what it passes on and what it keeps, before a site at a URL. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { after, before, describe, test } from 'node:test';
+import { startWorld } from '../../dev/world.mjs';
+import { answering, startSite } from './site.mjs';
+import { assertPaid, ledger, PAGE_PRICE, payment, raw, send, unchanged } from './support.mjs';
+
+const APP = 'https://app.example';
+const MB = 1024 * 1024;
+
+let world;
+let origin;
+let site;
+before(async () => {
+  origin = await startSite();
+  world = await startWorld({
+    worker: {
+      vars: {
+        ORIGIN: origin.url,
+        CORS_CREDENTIALS: [APP],
+        ROUTES: [
+          { pattern: '/premium/*', price: '$0.01' },
+          { pattern: '/page', price: '$0.01' },
+          { pattern: '/report.php', price: '$0.01' },
+          { pattern: '/caf%C3%A9/*', price: '$0.01' },
+          { pattern: '/form', price: '$0.01', methods: ['GET'] },
+          { pattern: '/hour/*', price: '$0.01', access: '1h' },
+        ],
+      },
+    },
+  });
+  site = world.url;
+});
+after(async () => {
+  await world?.stop();
+  await origin?.stop();
+});
+
+async function charged(work, times = 1n) {
+  const start = (await ledger(world)).evmSeller;
+  const value = await work();
+  assert.equal((await ledger(world)).evmSeller - start, times * PAGE_PRICE);
+  return value;
+}
+
+describe('names of a page', () => {
+  const SOLD = [
+    '/page', '/page/', '/page.html', '/page/index.html', '/page.json', '/page.pdf', '/PAGE', '/index.php/page', '/page%3Bx',
+    '/report.php/x', '/report', '/premium.html', '/caf%C3%A9', '/CAF%C3%89', '/cafe%CC%81/x', '/Cafe', '/%EF%BD%83af%C3%A9', '/free/%EF%BC%8E%EF%BC%8E/page',
+  ];
+  for (const path of SOLD) {
+    test(`${path} is sold`, async () => {
+      const before = origin.requests.length;
+      assert.equal((await raw(site, path)).status, 402);
+      assert.equal(origin.requests.length, before, 'the site was not asked');
+    });
+  }
+
+  for (const path of ['/page.css', '/page/x', '/%E6%9D%B1%E4%BA%AC', '/free/fetch/https://e.example/a//b', '/free/npm/@scope%2Fpkg', '/a%2520b']) {
+    test(`${path} is free, and reaches the site as it is`, async () => {
+      assert.equal((await raw(site, path)).status, 200);
+      assert.equal(origin.requests.at(-1), path);
+    });
+  }
+
+  for (const path of ['/free/..%2Fpage', '/free/..%252Fpage', '/x%2F%2Fy%2F..%2F..%2F..%2Fpage']) {
+    test(`${path} is refused`, async () => {
+      const before = origin.requests.length;
+      assert.equal((await raw(site, path)).status, 400);
+      assert.equal(origin.requests.length, before);
+    });
+  }
+});
+
+describe('another method than the request’s own', () => {
+  test('is refused where the method counts', async () => {
+    const post = (headers, query = '') => raw(site, `/form${query}`, { method: 'POST', headers: Object.entries(headers), body: 'x' });
+    const before = origin.requests.length;
+    for (const value of ['GET', 'GET, POST', 'POST, GET', '']) assert.equal((await post({ 'x-http-method-override': value })).status, 400, value);
+    assert.equal((await raw(site, '/form', { method: 'POST', headers: [['X-HTTP-Method', 'POST'], ['X-HTTP-Method', 'GET']], body: 'x' })).status, 400);
+    for (const query of ['?_method=GET', '?a=b&%5fmethod=get']) assert.equal((await post({}, query)).status, 400, query);
+    assert.equal(origin.requests.length, before);
+    assert.equal((await post({})).status, 200);
+    assert.equal((await post({ 'x-http-method-override': 'PUT' })).status, 200);
+  });
+});
+
+describe('what caches go by', () => {
+  const CACHED = {
+    'cache-control': 'public, max-age=60', 'cdn-cache-control': 'public, max-age=60', 'cloudflare-cdn-cache-control': 'public', 'vercel-cdn-cache-control': 'public',
+    'surrogate-control': 'max-age=60', 'surrogate-key': 'a b', 'cache-tag': 'a', expires: new Date(Date.now() + 60_000).toUTCString(), pragma: 'cache',
+  };
+  const assertPrivate = ({ headers }) => {
+    assert.equal(headers.get('cache-control'), 'private, no-store');
+    for (const name of Object.keys(CACHED).slice(1)) assert.equal(headers.get(name), null, name);
+    assert.equal(headers.get('etag'), '"kept"');
+  };
+
+  test('goes out neither with what is paid for nor with what was', async () => {
+    origin.on('/hour/page', answering(200, 'goods', { ...CACHED, etag: '"kept"' }));
+    const url = `${site}/hour/page`;
+    const paid = await send(url, await payment(world, url));
+    assertPaid(paid);
+    assertPrivate(paid);
+    const granted = await unchanged(world, () => send(url, { 'payment-grant': paid.headers.get('payment-grant') }));
+    assert.equal(granted.text, 'goods');
+    assertPrivate(granted);
+  });
+});
+
+describe('pages of other sites', () => {
+  const preflight = (page, headers, path = '/premium/a') =>
+    send(site + path, { origin: page, 'access-control-request-method': 'POST', 'access-control-request-headers': headers }, { method: 'OPTIONS' });
+
+  test('may send what they ask for', async () => {
+    for (const asked of ['content-type, mcp-protocol-version, mcp-session-id, payment-signature', 'authorization,payment-signature', 'baggage, sentry-trace, traceparent, idempotency-key']) {
+      const { status, headers } = await preflight('https://page.example', asked);
+      assert.equal(status, 204);
+      const allowed = headers.get('access-control-allow-headers').toLowerCase().split(', ');
+      for (const name of asked.split(/, ?/)) assert.ok(allowed.includes(name), name);
+      assert.equal(headers.get('access-control-allow-origin'), '*');
+      assert.equal(headers.get('access-control-allow-credentials'), null);
+    }
+  });
+
+  test('may send credentials where the seller trusts them', async () => {
+    const url = `${site}/premium/credentials`;
+    const assertTrusted = ({ headers }) => {
+      assert.equal(headers.get('access-control-allow-origin'), APP);
+      assert.equal(headers.get('access-control-allow-credentials'), 'true');
+      assert.match(headers.get('vary'), /\borigin\b/i);
+    };
+    assertTrusted(await preflight(APP, 'payment-signature'));
+    assertTrusted(await send(url, { origin: APP }));
+    const goods = await send(url, { ...(await payment(world, url)), origin: APP });
+    assertPaid(goods);
+    assertTrusted(goods);
+    const other = await send(url, { origin: 'https://other.example' });
+    assert.equal(other.headers.get('access-control-allow-origin'), '*');
+    assert.equal(other.headers.get('access-control-allow-credentials'), null);
+  });
+
+  test('may read what the site says to an order', async () => {
+    origin.on('/premium/unprocessable', answering(422, '{"why":"size"}', { 'content-type': 'application/json' }));
+    const url = `${site}/premium/unprocessable`;
+    const headers = await payment(world, url);
+    const answer = await unchanged(world, () => send(url, { ...headers, origin: 'https://page.example' }));
+    assert.deepEqual([answer.status, answer.json], [422, { why: 'size' }]);
+    assert.equal(answer.headers.get('access-control-allow-origin'), '*');
+  });
+});
+
+describe('a proxy', () => {
+  test('takes the mark of no other gate for its own', async () => {
+    const answer = await send(`${site}/free`, { 'x-edge402-via': '0123456789abcdef' });
+    assert.equal(answer.status, 200);
+    assert.match(answer.json.headers['x-edge402-via'], /^0123456789abcdef, [0-9a-f]{16}$/);
+  });
+
+  test('names the host that was asked', async () => {
+    const lies = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'gopher' };
+    const { host } = new URL(site);
+    const url = `${site}/premium/named`;
+    for (const answer of [await send(`${site}/free`, lies), await send(url, { ...lies, ...(await payment(world, url)) })]) {
+      assert.equal(answer.json.headers['x-forwarded-host'], host);
+      assert.equal(answer.json.headers['x-forwarded-proto'], 'http');
+    }
+  });
+
+  for (const size of [5, 2 * MB]) {
+    test(`${size} bytes of a client that waits to be asked for them are sold once`, async () => {
+      const url = `${site}/premium/upload`;
+      const [[name, value]] = Object.entries(await payment(world, url));
+      const answer = JSON.parse(await charged(() => curl(['-H', 'Expect: 100-continue', '-H', `${name}: ${value}`, '--data-binary', '@-', url], Buffer.alloc(size, 97))));
+      assert.equal(answer.size, size);
+      assert.equal(answer.headers.expect, undefined);
+      const free = JSON.parse(await curl(['-H', 'Expect: 100-continue', '--data-binary', '@-', `${site}/free`], Buffer.alloc(size, 97)));
+      assert.equal(free.size, size);
+      assert.equal(free.headers.expect, undefined);
+    });
+  }
+});
+
+function curl(options, body) {
+  return new Promise((done, fail) => {
+    const process = spawn('curl', ['-sS', '-m', '30', ...options]);
+    const chunks = [];
+    process.stdout.on('data', (chunk) => chunks.push(chunk));
+    process.on('error', fail);
+    process.on('close', (code) => (code === 0 ? done(Buffer.concat(chunks).toString()) : fail(new Error(`curl ended with ${code}`))));
+    process.stdin.end(body);
+  });
+}

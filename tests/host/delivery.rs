@@ -1,0 +1,354 @@
+//! What was paid for: who gets it, how often, and who never does.
+
+use std::rc::Rc;
+
+use edge402::config::SettleWhen;
+use edge402::protocol::Reason;
+use edge402::settlement::delivery::{COLLECT_SECONDS, DeliveryState, PROVEN_MAX, UNPROVEN_MAX};
+use edge402::settlement::record::LEASE_SECONDS;
+use edge402::settlement::{ClaimReply, Proof, State};
+
+use crate::sim::{Answer, Buyer, Kv, Origin, Payment, REDELIVER, Setup, World, shows};
+
+const DUPLICATE: Answer = Answer::Refused(Reason::DuplicateSettlement);
+
+fn world() -> Rc<World> {
+    World::new(&Setup { block_ms: 500, ..Setup::default() })
+}
+
+/// A request like most: delivered again three times at most.
+fn buyer(world: &Rc<World>, number: u8) -> Buyer {
+    let payment = Payment::new(number, number, 600);
+    Buyer { redeliver_max: 3, ..Buyer::new(world, &payment, "a") }
+}
+
+fn state(buyer: &Buyer) -> DeliveryState {
+    buyer.world.tables.record(&buyer.payment.id).unwrap().delivery.state
+}
+
+fn is_settled(buyer: &Buyer) -> bool {
+    let record = buyer.world.tables.record(&buyer.payment.id);
+    matches!(record.map(|it| it.state), Some(State::Settled(_)))
+}
+
+/// How often each of these gets it, asking until nobody does; and with a grant.
+fn all_that_is_given(who: &Buyer) -> (usize, usize) {
+    let (mut goods, mut grants) = (0, 0);
+    for _ in 0..30 {
+        if who.now().is_delivery() {
+            goods += 1;
+            grants += usize::from(who.granted.get());
+        }
+    }
+    (goods, grants)
+}
+
+#[test]
+fn what_was_delivered_is_not_an_observers() {
+    for stream_ms in [0, 3_000] {
+        let world = world();
+        let buyer = Buyer { stream_ms, ..buyer(&world, 1) };
+        assert!(buyer.now().is_delivery());
+        assert!(buyer.granted.get());
+        // While it streams an observer waits, and then gets nothing.
+        assert_eq!(buyer.observer().now(), DUPLICATE);
+        assert_eq!(all_that_is_given(&buyer.observer()), (0, 0));
+        assert_eq!(state(&buyer), DeliveryState::Delivered { to_buyer: true });
+        // Nor does one that shows nothing at all.
+        let nobody = Buyer { proof: Proof::default(), ..buyer.observer() };
+        assert_eq!(all_that_is_given(&nobody), (0, 0));
+        assert_eq!(world.asked.get(), 1, "the origin works for nobody else");
+    }
+}
+
+#[test]
+fn a_buyer_who_is_known_again_gets_it_as_often_as_the_route_says() {
+    for max in [0, 1, 3] {
+        let world = world();
+        let buyer = Buyer { redeliver_max: max, ..buyer(&world, 1) };
+        assert!(buyer.now().is_delivery());
+        let again = usize::try_from(max).unwrap();
+        assert_eq!(all_that_is_given(&buyer), (again, again));
+    }
+    let world = world();
+    let buyer = buyer(&world, 2);
+    assert!(buyer.now().is_delivery());
+    world.run_for(1_000 * REDELIVER);
+    assert_eq!(buyer.now(), DUPLICATE, "its window is over");
+}
+
+#[test]
+fn one_thing_of_the_claims_is_proof_enough_and_nothing_is_none() {
+    let world = world();
+    let named = |name: &str, client: &str| Proof {
+        identifier: (!name.is_empty()).then(|| name.to_owned()),
+        client: (!client.is_empty()).then(|| client.to_owned()),
+    };
+    let first = Buyer { proof: named("n", "c"), ..buyer(&world, 1) };
+    assert!(first.now().is_delivery());
+    for (proof, is_known) in [
+        (named("n", "x"), true),
+        (named("", "c"), true),
+        (named("x", "c"), true),
+        (named("x", "x"), false),
+        (named("c", "n"), false),
+        (named("", ""), false),
+    ] {
+        let again = Buyer { proof: proof.clone(), ..first.clone() };
+        // A second name for a payment is taken, and is no proof.
+        assert_eq!(again.now().is_delivery(), is_known, "{proof:?}");
+    }
+    let nameless = Buyer { proof: Proof::default(), ..buyer(&world, 2) };
+    assert!(nameless.now().is_delivery());
+    assert_eq!(nameless.now(), DUPLICATE, "two that show nothing are not the same");
+}
+
+#[test]
+fn an_answer_that_broke_off_is_had_again() {
+    let world = world();
+    let first = Buyer { breaks: true, stream_ms: 500, ..buyer(&world, 1) };
+    assert!(first.now().is_delivery());
+    world.run_for(1_000);
+    assert_eq!(state(&first), DeliveryState::NotDelivered);
+    let whole = Buyer { breaks: false, ..first.clone() };
+    // By whoever asks, once; but no grant goes to who only knows the payment.
+    let observer = whole.observer();
+    assert_eq!(all_that_is_given(&observer), (1, 0));
+    assert_eq!(state(&first), DeliveryState::Delivered { to_buyer: false });
+    // That is not at the cost of the buyer's own, even where nothing is
+    // delivered again.
+    let strict = Buyer { redeliver_max: 0, ..whole };
+    assert_eq!(all_that_is_given(&strict), (1, 1));
+    assert_eq!(all_that_is_given(&observer), (0, 0));
+}
+
+#[test]
+fn answers_that_break_off_on_purpose_come_to_an_end() {
+    let world = world();
+    let first = Buyer { breaks: true, ..buyer(&world, 1) };
+    assert!(first.now().is_delivery());
+    assert_eq!(all_that_is_given(&first.observer()).0, usize::try_from(UNPROVEN_MAX).unwrap());
+    let max = usize::try_from(PROVEN_MAX).unwrap();
+    assert_eq!(all_that_is_given(&first).0, max - 1);
+}
+
+#[test]
+fn a_gate_that_dies_frees_what_it_delivered() {
+    let world = world();
+    let first = Buyer { dies: true, redeliver_max: 0, ..buyer(&world, 1) };
+    assert!(first.now().is_delivery());
+    let waiting = first.observer().start();
+    world.run_for(20_000);
+    assert!(waiting.borrow().is_none(), "it waits");
+    assert_eq!(world.take(&waiting), Answer::Busy, "and is told to come again");
+    world.run_for(1_000 * LEASE_SECONDS);
+    let again = Buyer { dies: false, ..first.clone() };
+    assert_eq!(all_that_is_given(&again), (1, 1));
+}
+
+#[test]
+fn a_long_answer_keeps_its_lease() {
+    let world = world();
+    let first = Buyer { stream_ms: 3_600_000, redeliver_max: 0, ..buyer(&world, 1) };
+    assert!(first.now().is_delivery());
+    for _ in 0..20 {
+        let answer = first.observer().now();
+        assert_eq!(answer, Answer::Busy);
+        world.run_for(150_000);
+    }
+    world.run_for(3_600_000);
+    assert_eq!(state(&first), DeliveryState::Delivered { to_buyer: true });
+    assert_eq!(first.observer().now(), DUPLICATE);
+}
+
+#[test]
+fn a_slow_origin_is_asked_once() {
+    let world = world();
+    let first = Buyer { origin_ms: 40_000, ..buyer(&world, 1) };
+    let answer = first.start();
+    world.run_for(33_000);
+    let second = first.now();
+    let first_one = world.take(&answer);
+    assert!(first_one.is_delivery(), "{first_one:?}");
+    assert!(second.is_delivery() || second == Answer::Busy, "{second:?}");
+    let asked = 1 + usize::from(second.is_delivery());
+    assert_eq!(world.asked.get(), asked, "for one purchase once");
+    assert_eq!(world.chain.borrow().transfers_of(&first.payment).len(), 1);
+}
+
+#[test]
+fn an_origin_that_fails_after_the_settlement_costs_nobody_anything() {
+    for origin in [Origin::Down, Origin::Error] {
+        let world = world();
+        let failed =
+            Buyer { when: SettleWhen::Before, origin, redeliver_max: 0, ..buyer(&world, 1) };
+        assert_eq!(failed.now(), Answer::NotDelivered);
+        // However often, by whomever.
+        for _ in 0..20 {
+            assert_eq!(failed.now(), Answer::NotDelivered);
+            assert_eq!(failed.observer().now(), Answer::NotDelivered);
+        }
+        world.run_for(1_000 * REDELIVER + 1_000);
+        let good = Buyer { origin: Origin::Good, ..failed };
+        assert_eq!(all_that_is_given(&good), (1, 1));
+        assert_eq!(all_that_is_given(&good.observer()), (0, 0));
+        assert_eq!(world.chain.borrow().transfers_of(&good.payment).len(), 1);
+    }
+}
+
+#[test]
+fn what_was_not_delivered_can_be_collected_for_a_day() {
+    for (late, is_given) in [(COLLECT_SECONDS - 60, true), (COLLECT_SECONDS + 60, false)] {
+        let world = World::new(&Setup { block_ms: 12_000, ..Setup::default() });
+        let failed = Buyer {
+            when: SettleWhen::Before,
+            origin: Origin::Down,
+            redeliver_seconds: 0,
+            redeliver_max: 0,
+            ..buyer(&world, 1)
+        };
+        assert_eq!(failed.now(), Answer::NotDelivered);
+        world.run_for(1_000 * late);
+        world.settler().wake().unwrap();
+        let good = Buyer { origin: Origin::Good, ..failed };
+        assert_eq!(all_that_is_given(&good).0, usize::from(is_given));
+        assert_eq!(world.chain.borrow().transfers_of(&good.payment).len(), 1);
+    }
+}
+
+#[test]
+fn what_was_pending_is_collected_where_nothing_is_delivered_again() {
+    let world = World::new(&Setup { block_ms: 40_000, ..Setup::default() });
+    let first = Buyer { redeliver_seconds: 0, redeliver_max: 0, ..buyer(&world, 1) };
+    assert!(matches!(first.now(), Answer::Pending(_)));
+    world.run_for(60_000);
+    assert!(is_settled(&first));
+    assert_eq!(all_that_is_given(&first), (1, 1));
+}
+
+#[test]
+fn an_observer_who_asks_at_any_time_gets_nothing_of_a_good_delivery() {
+    for at in (0..4_000).step_by(50) {
+        let world = world();
+        let first = Buyer { stream_ms: 1_000, origin_ms: 500, ..buyer(&world, 1) };
+        let answer = first.start();
+        world.run_for(at);
+        // Before it is on chain nobody can know it.
+        let is_public = !world.chain.borrow().transfers_of(&first.payment).is_empty()
+            || !world.chain.borrow().pool.is_empty();
+        let observers: Vec<_> =
+            if is_public { (0..3).map(|_| first.observer().start()).collect() } else { vec![] };
+        assert!(world.take(&answer).is_delivery());
+        for observer in &observers {
+            assert_eq!(world.take(observer), DUPLICATE, "at {at}");
+        }
+        assert_eq!(all_that_is_given(&first), (3, 3));
+    }
+}
+
+#[test]
+fn whatever_dies_the_buyer_gets_it_and_an_observer_at_most_once() {
+    for crash_at in (0..4_000).step_by(50) {
+        for when in [SettleWhen::After, SettleWhen::Before] {
+            let world = world();
+            let first = Buyer {
+                when,
+                stream_ms: 700,
+                origin_ms: 300,
+                redeliver_max: 0,
+                ..buyer(&world, 1)
+            };
+            let answer = first.start();
+            world.run_for(crash_at);
+            world.crash();
+            world.run_for(40_000);
+            let first_got = answer.borrow().as_ref().is_some_and(Answer::is_delivery);
+            let (mut bought, mut observed) = (usize::from(first_got), 0);
+            for _ in 0..10 {
+                if !world.chain.borrow().transfers_of(&first.payment).is_empty() {
+                    observed += usize::from(first.observer().now().is_delivery());
+                }
+                bought += usize::from(first.now().is_delivery());
+                world.run_for(40_000);
+            }
+            assert!(observed <= 1, "{crash_at} {when:?}: {observed}");
+            assert!((1..=2).contains(&bought), "{crash_at} {when:?}: {bought}");
+            assert_eq!(world.chain.borrow().transfers_of(&first.payment).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn where_the_settler_is_silent_kv_serves_those_who_are_known_again() {
+    let world = world();
+    let first = buyer(&world, 1);
+    let strict = Buyer { redeliver_max: 0, ..buyer(&world, 2) };
+    let unwritten = buyer(&world, 3);
+    assert!(first.now().is_delivery());
+    assert!(strict.now().is_delivery());
+    world.kv_does.set(Kv::Unwritten);
+    assert!(unwritten.now().is_delivery());
+    world.run_for(1_000);
+    world.tables.is_broken.set(true);
+    assert!(first.now().is_delivery());
+    assert!(first.granted.get());
+    assert_eq!(first.observer().now(), Answer::Broken, "try again");
+    assert_eq!(strict.now(), Answer::Broken, "only the Settler can count");
+    assert_eq!(unwritten.now(), Answer::Broken);
+    let other = Buyer { resource: "b".into(), ..first.clone() };
+    assert_eq!(other.now(), DUPLICATE);
+    world.kv_does.set(Kv::Unread);
+    assert_eq!(first.now(), Answer::Broken);
+    world.tables.is_broken.set(false);
+    assert!(first.now().is_delivery());
+    assert_eq!(first.observer().now(), DUPLICATE);
+    world.run_for(1_000 * REDELIVER);
+    world.kv_does.set(Kv::Well);
+    world.tables.is_broken.set(true);
+    assert_eq!(first.now(), Answer::Broken, "its window is over");
+}
+
+#[test]
+fn what_kv_knows_to_be_used_is_not_sold_again() {
+    let world = world();
+    let first = buyer(&world, 1);
+    assert!(first.now().is_delivery());
+    world.run_for(1_000);
+    // The Settler has lost it, or is another one.
+    world.tables.load(Default::default());
+    assert_eq!(first.observer().now(), DUPLICATE);
+    assert!(world.tables.record(&first.payment.id).is_none(), "the claim was released");
+    assert!(first.now().is_delivery());
+    assert_eq!(Buyer { resource: "b".into(), ..first.clone() }.now(), DUPLICATE);
+    assert!(world.tables.record(&first.payment.id).is_none());
+    assert_eq!(world.chain.borrow().transfers_of(&first.payment).len(), 1);
+}
+
+#[test]
+fn a_retry_for_the_same_resource_is_bound_since_the_first_claim() {
+    let world = world();
+    let payment = Payment::new(1, 1, 600);
+    let claim = |resource: &str| {
+        let request = world.claim_request(&payment, resource);
+        assert_eq!(world.claim(&request), ClaimReply::Fresh);
+        world.tables.record(&payment.id).unwrap().claimed_at
+    };
+    let first = claim("a");
+    world.run_for(1_000 * LEASE_SECONDS);
+    assert_eq!(claim("a"), first);
+    world.run_for(1_000 * LEASE_SECONDS);
+    // For another one it begins anew: what paid for that is no payment for this.
+    assert_eq!(claim("b"), first.plus(2 * LEASE_SECONDS));
+}
+
+#[test]
+fn the_last_claim_is_whose_proof_counts() {
+    let world = world();
+    let gone = buyer(&world, 1);
+    let given_up = Buyer { origin: Origin::Error, ..gone.clone() };
+    assert_eq!(given_up.now(), Answer::Released);
+    let other = Buyer { proof: shows("another place"), ..gone.clone() };
+    assert!(other.now().is_delivery());
+    assert!(other.now().is_delivery());
+    assert_eq!(gone.now(), DUPLICATE);
+}

@@ -1,0 +1,285 @@
+//! A gate's request, run by the core's own sequence, and what its buyer sees.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use edge402::config::SettleWhen;
+use edge402::protocol::Reason;
+use edge402::purchase::{self, End, Goods, Holder, Order};
+use edge402::remote::{Facilitator, Verdict};
+use edge402::settlement::replay::ReplayRecord;
+use edge402::settlement::{
+    ClaimReply, ClaimRequest, DeliveryReport, Host as _, Outcome, Proof, ReleaseRequest,
+    RenewRequest, SettleRequest, Settlement, StoreError,
+};
+use edge402::time::UnixSeconds;
+
+use super::{Handle, Payment, SimHost, World};
+
+/// What a buyer sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Delivered(Settlement),
+    Refused(Reason),
+    Pending(String),
+    Busy,
+    IdentifierTaken,
+    Unavailable,
+    /// The origin did not deliver; nothing was charged.
+    Released,
+    /// It was charged, and the origin did not deliver.
+    NotDelivered,
+    /// The Settler died, or its disk failed.
+    Broken,
+}
+
+impl Answer {
+    pub fn is_delivery(&self) -> bool {
+        matches!(self, Self::Delivered(_))
+    }
+}
+
+/// What an origin does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Good,
+    Error,
+    Down,
+}
+
+/// What KV does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kv {
+    #[default]
+    Well,
+    /// Reads fail, or are as old as before the payment.
+    Unread,
+    /// Writes fail.
+    Unwritten,
+}
+
+/// A client that shows this besides its payment.
+pub fn shows(client: &str) -> Proof {
+    Proof { identifier: None, client: Some(client.into()) }
+}
+
+/// One request, and how the world treats it.
+#[derive(Clone)]
+pub struct Buyer {
+    pub world: Rc<World>,
+    pub payment: Payment,
+    pub resource: String,
+    pub former: Option<String>,
+    pub proof: Proof,
+    pub redeliver_max: u32,
+    pub redeliver_seconds: u64,
+    pub when: SettleWhen,
+    pub origin: Origin,
+    pub origin_ms: u64,
+    /// For how long the answer streams.
+    pub stream_ms: u64,
+    /// Whether the answer breaks off then.
+    pub breaks: bool,
+    /// Whether the gate dies when the answer has begun.
+    pub dies: bool,
+    pub facilitator: Option<(Facilitator, fn(&Payment, &ClaimRequest) -> SettleRequest)>,
+    /// Whether the last answer had a grant.
+    pub granted: Rc<Cell<bool>>,
+    /// What the Settler said, where the gate says less.
+    pub said: Rc<RefCell<Option<Answer>>>,
+}
+
+impl Buyer {
+    pub fn new(world: &Rc<World>, payment: &Payment, resource: &str) -> Self {
+        Self {
+            world: Rc::clone(world),
+            payment: payment.clone(),
+            resource: resource.into(),
+            former: None,
+            proof: shows("the buyer"),
+            redeliver_max: 1_000,
+            redeliver_seconds: super::REDELIVER,
+            when: SettleWhen::After,
+            origin: Origin::Good,
+            origin_ms: 50,
+            stream_ms: 0,
+            breaks: false,
+            dies: false,
+            facilitator: None,
+            granted: Rc::default(),
+            said: Rc::default(),
+        }
+    }
+
+    /// The same request by somebody who has seen nothing but the payment.
+    #[must_use]
+    pub fn observer(&self) -> Self {
+        Self { proof: shows("an observer"), granted: Rc::default(), ..self.clone() }
+    }
+
+    fn order(&self) -> Order {
+        let mut claim = self.world.claim_request(&self.payment, &self.resource);
+        claim.former.clone_from(&self.former);
+        claim.proof = self.proof.clone();
+        claim.redeliver_max = self.redeliver_max;
+        let mut settle = match &self.facilitator {
+            Some((_, request)) => request(&self.payment, &claim),
+            None => self.payment.settle_request(&claim),
+        };
+        settle.proof = claim.proof.clone();
+        settle.redeliver_seconds = self.redeliver_seconds;
+        Order { claim, settle, when: self.when, has_facilitator: self.facilitator.is_some() }
+    }
+
+    /// The whole request, as the gate makes it.
+    pub async fn buy(mut self) -> Answer {
+        let order = self.order();
+        self.said = Rc::default();
+        self.granted.set(false);
+        match purchase::run(&self, &order).await {
+            End::Deliver(goods) => self.deliver(order, goods),
+            End::NotCharged(_) | End::OriginDown(None) => Answer::Released,
+            End::OriginDown(Some(_)) => Answer::NotDelivered,
+            End::Refused { reason, .. } => Answer::Refused(reason),
+            End::Pending(transaction) => Answer::Pending(transaction),
+            End::NameTaken => Answer::IdentifierTaken,
+            End::TryAgain(_) => self.said.take().unwrap_or(Answer::Unavailable),
+        }
+    }
+
+    pub fn start(&self) -> Handle<Answer> {
+        self.world.start(self.clone().buy())
+    }
+
+    pub fn now(&self) -> Answer {
+        let handle = self.start();
+        self.world.take(&handle)
+    }
+
+    fn deliver(self, order: Order, goods: Goods<Origin>) -> Answer {
+        if goods.answer != Origin::Good {
+            return Answer::NotDelivered;
+        }
+        let settlement = goods.settlement;
+        let delivery =
+            (self.payment.id.clone(), self.resource.clone(), settlement.transaction.clone());
+        self.world.deliveries.borrow_mut().push(delivery);
+        self.granted.set(goods.may_grant);
+        if goods.is_followed && !self.dies {
+            let world = Rc::clone(&self.world);
+            world.clock.spawn(async move {
+                let is_whole = async {
+                    self.world.clock.sleep(self.stream_ms).await;
+                    !self.breaks
+                };
+                purchase::follow(&self, &order, is_whole).await;
+            });
+        }
+        Answer::Delivered(settlement)
+    }
+
+    fn heard<T>(&self, reply: Option<Result<T, StoreError>>) -> Result<T, String> {
+        reply.and_then(Result::ok).ok_or_else(|| {
+            *self.said.borrow_mut() = Some(Answer::Broken);
+            "broken".to_owned()
+        })
+    }
+}
+
+impl Holder for Buyer {
+    async fn renew(&self, request: &RenewRequest) -> Result<bool, String> {
+        let request = request.clone();
+        let reply = self.world.ask(|it| async move { it.renew(&request) }).await;
+        reply.and_then(Result::ok).ok_or_else(|| "broken".into())
+    }
+
+    async fn report(&self, report: &DeliveryReport) -> Result<(), String> {
+        let report = report.clone();
+        let reply = self.world.ask(|it| async move { it.report(&report) }).await;
+        reply.and_then(Result::ok).ok_or_else(|| "broken".into())
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.world.clock.sleep(u64::try_from(duration.as_millis()).unwrap()).await;
+    }
+
+    fn log(&self, line: &str) {
+        SimHost(Rc::clone(&self.world)).log(line);
+    }
+}
+
+impl purchase::World for Buyer {
+    type Answer = Origin;
+
+    fn now(&self) -> UnixSeconds {
+        self.world.clock.now()
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, String> {
+        let request = request.clone();
+        let reply = self.world.ask(|it| async move { it.claim(&request).await }).await;
+        let reply = self.heard(reply)?;
+        *self.said.borrow_mut() = match &reply {
+            ClaimReply::Refused(reason) => Some(Answer::Refused(*reason)),
+            ClaimReply::Pending { transaction } => Some(Answer::Pending(transaction.clone())),
+            ClaimReply::Busy => Some(Answer::Busy),
+            _ => None,
+        };
+        Ok(reply)
+    }
+
+    async fn settle(&self, request: &SettleRequest) -> Result<Outcome, String> {
+        let request = request.clone();
+        let outcome = self.world.ask(|it| async move { it.settle(request).await }).await;
+        let outcome = self.heard(outcome)?;
+        *self.said.borrow_mut() = match &outcome {
+            Outcome::Failed { reason, .. } => Some(Answer::Refused(*reason)),
+            Outcome::Pending { transaction } => Some(Answer::Pending(transaction.clone())),
+            _ => None,
+        };
+        Ok(outcome)
+    }
+
+    async fn release(&self, request: &ReleaseRequest) -> Result<(), String> {
+        // If the disk fails, the claim ends by itself.
+        self.world.settler().release(request).map_err(|error| error.to_string())
+    }
+
+    async fn replay(&self, payment: &str) -> Option<ReplayRecord> {
+        if self.world.kv_does.get() == Kv::Unread {
+            return None;
+        }
+        let kv = self.world.kv.borrow();
+        let (text, until) = kv.get(&ReplayRecord::key(payment))?;
+        (self.world.clock.now() < *until).then(|| serde_json::from_str(text).unwrap())
+    }
+
+    fn remember(&self, payment: &str, record: ReplayRecord, expires_at: UnixSeconds) {
+        if self.world.kv_does.get() != Kv::Unwritten {
+            let now = self.world.clock.now();
+            let until = now.plus(record.ttl_seconds(expires_at, now));
+            let text = serde_json::to_string(&record).unwrap();
+            self.world.kv.borrow_mut().insert(ReplayRecord::key(payment), (text, until));
+        }
+    }
+
+    async fn verify_at_facilitator(&self) -> Option<Verdict> {
+        let (facilitator, request) = self.facilitator.as_ref()?;
+        let request = request(&self.payment, &self.world.claim_request(&self.payment, ""));
+        let transport = SimHost(Rc::clone(&self.world)).transport();
+        Some(facilitator.verify(&transport, request.remote.unwrap().get()).await)
+    }
+
+    async fn ask_origin(&self) -> Result<Origin, String> {
+        self.world.asked.set(self.world.asked.get() + 1);
+        self.world.clock.sleep(self.origin_ms).await;
+        if self.origin == Origin::Down { Err("down".into()) } else { Ok(self.origin) }
+    }
+
+    fn is_goods(&self, answer: &Origin) -> bool {
+        *answer == Origin::Good
+    }
+
+    fn discard(&self, _: Origin) {}
+}
