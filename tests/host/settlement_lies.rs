@@ -114,6 +114,12 @@ fn lied(method: &str, params: &Value, truth: Value, dream: &mut Chain, lie: u8, 
             history
         }
         "eth_call" if lie % 3 == 0 => return Some(Err((3, "execution reverted"))),
+        // Who has code: everybody, nobody.
+        "eth_call" if params[0].get("to").is_none() => {
+            let size = truth.as_str().map_or(0, |text| text.len() / 64);
+            json!(format!("0x{}", format!("{:064x}", lie % 3 - 1).repeat(size)))
+        }
+        "eth_getCode" => json!(if lie % 2 == 0 { "0x" } else { "0xef0100" }),
         "eth_call" if truth.as_str().is_some_and(|text| text.len() > 66) => {
             false_check(params, lie % 3 == 1)
         }
@@ -236,7 +242,11 @@ fn tell(story: &Story) -> Result<(), TestCaseError> {
     world.run_for(A_MINUTE);
     prop_assert!(buyers.iter().all(|buyer| buyer.borrow().is_some()), "an answer for everyone");
     // The relayer works.
+    let asked_at = world.clock.now_ms();
     let answer = world.buy_now(&late_payment(), "z");
+    if std::env::var_os("SIM_LOG").is_some() {
+        eprintln!("the newcomer came at {}", asked_at - crate::sim::time::START_MS);
+    }
     prop_assert!(answer.is_delivery(), "a newcomer is stuck: {answer:?}");
     check_always(&world, &payments, story.quorum)?;
     world.run_for(1_400_000);

@@ -145,6 +145,7 @@ impl<H: Host> EvmLane<H> {
 
     fn end(self: &Rc<Self>, entry: &JournalEntry) {
         self.in_air.borrow_mut().remove(&entry.id);
+        self.note_ended();
         self.start_pumps();
     }
 
