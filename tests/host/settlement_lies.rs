@@ -12,7 +12,7 @@ use crate::sim::{AMOUNT, Payment, Setup, World, pay_to};
 use edge402::amount::AtomicAmount;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use serde_json::{Value, json};
 
 const RESOURCES: [&str; 3] = ["a", "b", "c"];
@@ -306,15 +306,20 @@ fn run(cases: u32, stories: impl Strategy<Value = Story>) {
         Config { cases, max_shrink_iters: 60, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    runner.run(&stories, |story| tell(&story)).unwrap_or_else(|error| panic!("{error}"));
+    let Err(error) = runner.run(&stories, |story| tell(&story)) else { return };
+    if let TestError::Fail(_, story) = &error {
+        eprintln!("The failure once more:");
+        let _ = tell(story);
+    }
+    panic!("{error}");
 }
 
 #[test]
 fn above_the_quorum_nothing_is_delivered_unpaid() {
-    run(200, stories(true));
+    run(25, stories(true));
 }
 
 #[test]
 fn below_the_quorum_nothing_is_paid_twice() {
-    run(100, stories(false));
+    run(25, stories(false));
 }

@@ -154,18 +154,22 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// Signs the same calls again, at the same nonce, for more money, and
-    /// writes that down. What can't land any more gives way to an empty
+    /// writes that down: or for less, where no node takes it and it offers
+    /// more than twice what is needed, which may be more than the key has.
+    /// What can't land any more gives way to an empty
     /// transaction, which is all that its nonce needs.
-    pub(super) fn replace(&self, entry: &mut JournalEntry, market: Fees) -> bool {
+    pub(super) fn replace(&self, entry: &mut JournalEntry, market: Fees, is_refused: bool) -> bool {
         let Some(fees) = entry.fees else { return false };
         // A chain that stands still takes no transaction, however much it pays.
         let pays_enough = fees.max_fee_per_gas >= market.max_fee_per_gas
             && fees.max_priority_fee_per_gas
                 >= market.max_priority_fee_per_gas.saturating_mul(ENOUGH_TIMES_THE_TIP);
-        if pays_enough || entry.former.len() >= REPLACEMENTS_MAX {
+        let is_dear = is_refused && fees.max_fee_per_gas / 2 > market.max_fee_per_gas;
+        let is_useless = if is_refused { !is_dear } else { pays_enough };
+        if is_useless || entry.former.len() >= REPLACEMENTS_MAX {
             return false;
         }
-        let fees = fees.bumped().at_least(market);
+        let fees = if is_dear { market } else { fees.bumped().at_least(market) };
         let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
         let payments: Vec<_> = orders.iter().filter_map(|(_, order)| evm_payment(order)).collect();
         let now = self.shared.host.now();
