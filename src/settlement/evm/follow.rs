@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::EvmLane;
 use super::ending::{UNCLEAR_SECONDS, ended_at, evm_payment};
 use super::evidence::{confirm, receipt_call};
+use super::nonces::is_parked;
 use super::preview::{fee_history, quantity};
 use super::send::Sent;
 use crate::encoding::encode_hex;
@@ -105,7 +106,7 @@ impl<H: Host> EvmLane<H> {
                 Standing::Waits(market, count) => {
                     lost_since = None;
                     let now = self.shared.host.now();
-                    let is_parked = self.is_parked(entry.bound, count);
+                    let is_parked = is_parked(entry.bound, count);
                     self.set_waiting(&entry, !is_parked);
                     if is_parked && self.has_ended(&entry, PARKED_SECONDS) {
                         self.log(&format!("nonce {} was a node's mistake", entry.bound));
@@ -188,9 +189,9 @@ impl<H: Host> EvmLane<H> {
         }
         let relayer = json_rpc::account_params(self.key.address(), BlockTag::Latest);
         let answers = self.nodes.ask_each(&Call::new("eth_getTransactionCount", relayer)).await;
-        let counts = answers.iter().filter_map(quantity);
-        // A node that has stood still for long says nothing.
-        let by_all = counts.fold(true, |all, count| all && count > entry.bound);
+        // A node that has stood still for long says nothing; nor do all of them.
+        let counts: Vec<u64> = answers.iter().filter_map(quantity).collect();
+        let by_all = !counts.is_empty() && counts.iter().all(|count| *count > entry.bound);
         by_all || self.has_ended(entry, UNCLEAR_SECONDS)
     }
 

@@ -23,6 +23,12 @@ const ENOUGH_TIMES_THE_TIP: u128 = 4;
 /// twice. Too many, and a node's lie costs that many empty transactions.
 const GAP_MAX: u64 = 16;
 
+/// Whether a nonce is so far ahead of what is mined that it was a node's
+/// mistake: nothing waits for it, and what it carries can't land in time.
+pub(super) fn is_parked(nonce: u64, mined: u64) -> bool {
+    nonce >= mined.saturating_add(GAP_MAX + 2 * IN_AIR_MAX as u64)
+}
+
 /// By how much a `pending` nonce may exceed what we know of: another tool may
 /// use the relayer's key.
 const FOREIGN_MAX: u64 = 2;
@@ -80,7 +86,7 @@ impl<H: Host> EvmLane<H> {
     /// another tool sent.
     pub(super) fn fill_gap(self: &Rc<Self>, entry: &JournalEntry, mined: u64, market: Fees) {
         let waits = self.shared.host.now().since(entry.written_at);
-        if waits < GAP_SECONDS || self.is_parked(entry.bound, mined) {
+        if waits < GAP_SECONDS || is_parked(entry.bound, mined) {
             return;
         }
         for nonce in mined..entry.bound {
@@ -90,12 +96,6 @@ impl<H: Host> EvmLane<H> {
                 return;
             }
         }
-    }
-
-    /// Whether a nonce is so far ahead of what is mined that it was a node's
-    /// mistake: nothing waits for it, and what it carries can't land in time.
-    pub(super) fn is_parked(&self, nonce: u64, mined: u64) -> bool {
-        nonce >= mined.saturating_add(GAP_MAX + 2 * IN_AIR_MAX as u64)
     }
 
     fn fill(self: &Rc<Self>, nonce: u64, fees: Fees) -> bool {
