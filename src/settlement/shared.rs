@@ -91,8 +91,16 @@ impl<H: Host> Shared<H> {
 
     /// Frees a claim that was never submitted, if this ticket holds it.
     pub fn release(&self, payment: &str, ticket: u64) -> Result<(), StoreError> {
-        if self.store.payment(payment)?.is_some_and(|record| record.is_held_by(ticket)) {
-            self.store.delete_payment(payment)?;
+        if let Some(mut record) = self.store.payment(payment)?
+            && record.is_held_by(ticket)
+        {
+            if record.was_sent {
+                // Whose it is must not be forgotten.
+                record.give_up(self.host.now());
+                self.store.put_payment(&record)?;
+            } else {
+                self.store.delete_payment(payment)?;
+            }
             self.live.borrow_mut().remove(&ticket);
             self.let_go(payment);
             self.tell(payment);
@@ -190,6 +198,7 @@ impl<H: Host> Shared<H> {
     /// Writes a payment's end into its record. What it bought is the holder's
     /// first, if that one still waits for it.
     fn end(&self, record: &mut PaymentRecord, fate: &Fate, request: &SettleRequest) {
+        record.was_sent = true;
         let (payer, amount, transaction) = match fate {
             Fate::Paid { payer, amount, transaction } => (payer, amount, transaction),
             Fate::NotPaid(reason) => {
@@ -215,7 +224,8 @@ impl<H: Host> Shared<H> {
             redeliver_until: settled_at.plus(redeliver_seconds),
         });
         let holder = self.holders.borrow().get(&request.ticket).copied();
-        record.delivery = Delivery::begin(holder, settled_at);
+        let is_buyer = record.proof == request.proof || record.proof.is_shown_by(&request.proof);
+        record.delivery = Delivery::begin(holder, is_buyer, settled_at);
         if request.account.is_some() {
             // A server has its own time to be told.
             record.delivery.collect_until = UnixSeconds(0);
