@@ -445,3 +445,72 @@ fn lone_payments_are_plain_calls() {
     assert_eq!(transaction.to, crate::sim::domain().verifying_contract);
     assert!(transaction.gas_limit <= 180_000);
 }
+
+#[test]
+fn what_a_spoiled_transaction_made_public_is_sold_whoever_sends_it() {
+    let payments: Vec<_> = (1..=8).map(|number| Payment::new(number, number, 600)).collect();
+    for after in (0..600).step_by(20) {
+        let world = World::new(&setup());
+        let outcomes = settle_all(&world, &payments);
+        run_until(&world, |chain| chain.waiting_shares().iter().any(|share| *share > 1));
+        world.chain.borrow_mut().codes.insert(payer(4).address(), Code::Burns);
+        run_until(&world, |chain| chain.failed() > 0);
+        world.run_for(after);
+        let now = world.clock.now_ms();
+        for payment in payments.iter().filter(|it| it.id != payments[3].id) {
+            if world.chain.borrow().transfers_of(payment).is_empty() {
+                world.chain.borrow_mut().stranger_sends(payment, now);
+            }
+        }
+        let outcomes = take_all(&world, &outcomes);
+        for (payment, outcome) in payments.iter().zip(&outcomes) {
+            let transfers = world.chain.borrow().transfers_of(payment).len();
+            assert_eq!(transfers, usize::from(is_settled(outcome)), "{after}: {outcome:?}");
+        }
+        assert_eq!(outcomes.iter().filter(|it| is_settled(it)).count(), 7, "{after}");
+        world.run_for(60_000);
+        assert!(world.tables.entries().is_empty(), "{after}");
+    }
+}
+
+#[test]
+fn what_failed_alone_and_is_sent_by_another_is_sold() {
+    let world = World::new(&setup());
+    let payment = Payment::new(1, 1, 600);
+    world.chain.borrow_mut().poisoned.insert(payment.authorization.as_ref().unwrap().nonce);
+    assert!(!world.buy_now(&payment, "a").is_delivery());
+    world.chain.borrow_mut().poisoned.clear();
+    let hash = world.chain.borrow_mut().stranger_sends(&payment, world.clock.now_ms());
+    world.run_for(10_000);
+    world.crash();
+    assert!(world.buy_now(&payment, "a").is_delivery());
+    assert_eq!(*world.deliveries.borrow(), [(payment.id.clone(), "a".into(), hash)]);
+}
+
+#[test]
+fn what_failed_alone_and_is_sent_by_another_buys_nothing_else() {
+    let world = World::new(&setup());
+    let payment = Payment::new(1, 1, 600);
+    world.chain.borrow_mut().poisoned.insert(payment.authorization.as_ref().unwrap().nonce);
+    assert!(!world.buy_now(&payment, "a").is_delivery());
+    world.chain.borrow_mut().poisoned.clear();
+    world.chain.borrow_mut().stranger_sends(&payment, world.clock.now_ms());
+    assert_eq!(world.buy_now(&payment, "b"), Answer::Refused(Reason::EvmNonceUsed));
+    // Taken back, it buys nothing at all.
+    let world = World::new(&setup());
+    world.chain.borrow_mut().poisoned.insert(payment.authorization.as_ref().unwrap().nonce);
+    assert!(!world.buy_now(&payment, "a").is_delivery());
+    world.chain.borrow_mut().payer_cancels(&payment, world.clock.now_ms());
+    assert_eq!(world.buy_now(&payment, "a"), Answer::Refused(Reason::EvmNonceUsed));
+}
+
+#[test]
+fn what_was_used_before_anything_was_sent_buys_nothing() {
+    let world = World::new(&setup());
+    let payment = Payment::new(1, 1, 600);
+    world.chain.borrow_mut().stranger_sends(&payment, world.clock.now_ms());
+    for _ in 0..2 {
+        assert_eq!(world.buy_now(&payment, "a"), Answer::Refused(Reason::EvmNonceUsed));
+    }
+    assert!(world.deliveries.borrow().is_empty());
+}

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::{EvmLane, InAir, Waiting, calls_of, commitment};
 use crate::encoding::encode_hex;
 use crate::evm::{Fees, Transaction};
+use crate::settlement::record::Attempts;
 use crate::settlement::shared::WAKE_SECONDS;
 use crate::settlement::{Host, JournalEntry, Outcome, Store, StoreError};
 
@@ -124,7 +125,14 @@ impl<H: Host> EvmLane<H> {
             .collect();
         let records: Vec<_> = held
             .into_iter()
-            .map(|(waiting, record)| self.shared.submitted(record, &waiting.job, &id))
+            .map(|(waiting, mut record)| {
+                record.attempts.get_or_insert(Attempts {
+                    written_at: entry.written_at,
+                    seen_block: entry.seen_block,
+                    hashes: vec![],
+                });
+                self.shared.submitted(record, &waiting.job, &id)
+            })
             .collect();
         self.shared.store.submit(&entry, &records)?;
         for (payment, commitment) in commitments {

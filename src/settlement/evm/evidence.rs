@@ -11,7 +11,6 @@ use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
 use crate::evm::{self, Address, BlockTag, Receipt, json_rpc};
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
-use crate::settlement::JournalEntry;
 use crate::settlement::shared::Fate;
 use crate::time::UnixSeconds;
 
@@ -96,10 +95,9 @@ impl UsedBy {
         self.fate.filter(|_| !is_ours && self.time >= written_at)
     }
 
-    /// The payment's fate, if this is a version of our own transaction;
-    /// else this.
-    pub fn fate_by(self, entry: &JournalEntry) -> Result<Option<Fate>, Self> {
-        if entry.has_version(&self.by.hash()) { Ok(self.fate) } else { Err(self) }
+    /// The payment's fate, if this is one of our own transactions; else this.
+    pub fn fate_by(self, hashes: &[String]) -> Result<Option<Fate>, Self> {
+        if hashes.contains(&self.by.hash()) { Ok(self.fate) } else { Err(self) }
     }
 }
 

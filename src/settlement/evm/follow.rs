@@ -192,7 +192,7 @@ impl<H: Host> EvmLane<H> {
         let now = self.shared.host.now();
         let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
         let mut payments = orders.iter().filter_map(|(_, order)| evm_payment(order));
-        payments.all(|payment| ended_at(entry, payment).plus(seconds) < now)
+        payments.all(|payment| ended_at(entry.written_at, payment).plus(seconds) < now)
     }
 
     /// Whether an entry waits for a block, and has one of the places in the air.
