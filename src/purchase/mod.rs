@@ -210,11 +210,7 @@ async fn buy<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answe
 }
 
 /// Asks the origin, holds its answer, settles, delivers.
-async fn settle_after_origin<W: World>(
-    world: &W,
-    order: &Order,
-    is_buyer: bool,
-) -> End<W::Answer> {
+async fn settle_after_origin<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answer> {
     // Nothing was sent: if the process dies here, the claim is free again after
     // its lease, which is renewed while the origin works.
     let held = match renewing(world, order, world.ask_origin()).await {

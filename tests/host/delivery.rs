@@ -382,10 +382,8 @@ fn what_failed_on_chain_is_still_the_buyers() {
     assert_eq!(observer.now(), Answer::Released);
     assert_eq!(Buyer { resource: "b".into(), ..first.observer() }.now(), DUPLICATE);
     // Nor does one whose gate dies.
-    let claim = ClaimRequest {
-        proof: shows("an observer"),
-        ..world.claim_request(&first.payment, "a")
-    };
+    let claim =
+        ClaimRequest { proof: shows("an observer"), ..world.claim_request(&first.payment, "a") };
     assert_eq!(world.claim(&claim), ClaimReply::Unproven);
     world.crash();
     world.run_for(1_000 * LEASE_SECONDS);

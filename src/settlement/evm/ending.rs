@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
+use super::evidence::{Confirmed, authorization_state, find_earlier_use, find_use};
 use super::{EvmLane, Waiting};
-use super::evidence::{Confirmed, UsedBy, authorization_state, find_earlier_use, find_use};
 use crate::encoding::encode_hex;
 use crate::evm::{self, Receipt};
 use crate::exact::VerifiedPayment;
@@ -165,7 +165,7 @@ impl<H: Host> EvmLane<H> {
         let unclear = |what: &str| StoreError(format!("{}: {what}", payment.payer()));
         let found = find_use(nodes, payment, attempts.seen_block.saturating_add(1), quorum).await;
         if let Some(found) = found.map_err(|error| unclear(&error.to_string()))? {
-            return Ok(self.fate_by(attempts, found));
+            return Ok(found.fate_of(attempts, &self.relayers));
         }
         match authorization_state(nodes, self.key.address(), payment, quorum).await {
             Some(false) => return Ok(None),
@@ -177,17 +177,10 @@ impl<H: Host> EvmLane<H> {
         // The number of the block that the preview saw was a node's word.
         let found = find_earlier_use(nodes, payment, quorum).await;
         match found.map_err(|error| unclear(&error.to_string()))? {
-            Some(found) => Ok(self.fate_by(attempts, found)),
+            Some(found) => Ok(found.fate_of(attempts, &self.relayers)),
             // Canceled, or used by another purchase: it stays what it is.
             None if now > ended_at(attempts.written_at, payment).plus(UNCLEAR_SECONDS) => Ok(None),
             None => Err(unclear("the authorization is used, and by whom is not known yet")),
-        }
-    }
-
-    fn fate_by(&self, attempts: &Attempts, found: UsedBy) -> Option<Fate> {
-        match found.fate_by(&attempts.hashes) {
-            Ok(fate) => fate,
-            Err(found) => found.fate_since(attempts.written_at, &self.relayers),
         }
     }
 }

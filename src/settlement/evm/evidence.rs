@@ -11,6 +11,7 @@ use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
 use crate::evm::{self, Address, BlockTag, Receipt, json_rpc};
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
+use crate::settlement::record::Attempts;
 use crate::settlement::shared::Fate;
 use crate::time::UnixSeconds;
 
@@ -95,9 +96,14 @@ impl UsedBy {
         self.fate.filter(|_| !is_ours && self.time >= written_at)
     }
 
-    /// The payment's fate, if this is one of our own transactions; else this.
-    pub fn fate_by(self, hashes: &[String]) -> Result<Option<Fate>, Self> {
-        if hashes.contains(&self.by.hash()) { Ok(self.fate) } else { Err(self) }
+    /// The payment's fate by one of our own transactions, or since the first of
+    /// them was written down.
+    pub fn fate_of(self, attempts: &Attempts, relayers: &[Address]) -> Option<Fate> {
+        if attempts.hashes.contains(&self.by.hash()) {
+            self.fate
+        } else {
+            self.fate_since(attempts.written_at, relayers)
+        }
     }
 }
 
