@@ -72,6 +72,7 @@ impl<H: Host> EvmLane<H> {
             Some(Sent::Perhaps) | None => None,
         };
         let (mut lost_since, mut mined_since) = (None, None);
+        let mut is_refused = false;
         loop {
             if let Some(receipt) = mined.take() {
                 // Its place in the air is free, however long a quorum takes.
@@ -118,19 +119,24 @@ impl<H: Host> EvmLane<H> {
                     if now.since(sent_at) >= RESEND_SECONDS {
                         let is_stuck =
                             first_sent_at.0 > 0 && now.since(first_sent_at) >= STUCK_SECONDS;
-                        if is_stuck && self.replace(&mut entry, market) {
+                        if (is_stuck || is_refused) && self.replace(&mut entry, market, is_refused)
+                        {
                             first_sent_at = now;
                         }
                         if first_sent_at.0 == 0 {
                             first_sent_at = now;
                         }
                         sent_at = now;
+                        is_refused = false;
                         match self.send(&entry.raw).await {
                             Sent::Mined(receipt) => mined = own(&entry, *receipt),
-                            Sent::Refused(error) => self.log(&format!(
-                                "{} was refused: {}",
-                                entry.transaction, error.message
-                            )),
+                            Sent::Refused(error) => {
+                                is_refused = true;
+                                self.log(&format!(
+                                    "{} was refused: {}",
+                                    entry.transaction, error.message
+                                ));
+                            }
                             Sent::Perhaps => {}
                         }
                         continue;
@@ -146,6 +152,7 @@ impl<H: Host> EvmLane<H> {
 
     fn end(self: &Rc<Self>, entry: &JournalEntry) {
         self.in_air.borrow_mut().remove(&entry.id);
+        self.note_ended();
         self.start_pumps();
     }
 
