@@ -467,7 +467,7 @@ impl World {
         origin_is_good: bool,
     ) -> Answer {
         let origin = if origin_is_good { Origin::Good } else { Origin::Error };
-        Buyer { origin_ms, origin, ..Buyer::new(&self, &payment, &resource) }.buy().await
+        Buyer { origin, origin_ms, ..Buyer::new(&self, &payment, &resource) }.buy().await
     }
 
     /// Starts a request to a good and quick origin.
