@@ -1,6 +1,7 @@
 //! Many payers in one lane: none of them costs the others anything, nor the
 //! seller more than was agreed to.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::sim::chain::{Chain, Code, read_transaction};
@@ -251,6 +252,48 @@ fn a_node_that_runs_no_creation_code_is_asked_for_codes() {
     assert_eq!(outcomes.iter().filter(|it| is_settled(it)).count(), 39);
     assert_eq!(world.chain.borrow().failed(), 1);
     assert!(world.chain.borrow().count() <= 4, "{:?}", world.chain.borrow().shares());
+}
+
+/// How often `eth_getCode` is asked while a crowd is settled whose payments
+/// have this number and the next ones.
+fn code_calls_for(world: &Rc<World>, first: u8) -> usize {
+    let asked = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&asked);
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, _| {
+        counted.set(counted.get() + usize::from(method == "eth_getCode"));
+        None
+    }));
+    let payments: Vec<_> = (first..first + 10).map(|it| Payment::new(it, it, 9_000)).collect();
+    let outcomes = take_all(world, &settle_all(world, &payments));
+    assert!(outcomes.iter().all(is_settled), "{outcomes:?}");
+    asked.get()
+}
+
+#[test]
+fn an_error_that_passes_does_not_end_the_call_for_code_sizes() {
+    for error in [(-32_005, "limit exceeded"), (-32_603, "internal error")] {
+        let world = World::new(&setup());
+        let failed = Cell::new(false);
+        *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+            let is_it = method == "eth_call" && params[0].get("to").is_none();
+            (is_it && !failed.replace(true)).then_some(Err(error))
+        }));
+        let payments = &crowd()[..10];
+        let outcomes = take_all(&world, &settle_all(&world, payments));
+        assert!(outcomes.iter().all(is_settled), "{outcomes:?}");
+        assert_eq!(code_calls_for(&world, 50), 0);
+    }
+}
+
+#[test]
+fn a_node_that_runs_no_creation_code_is_asked_to_again_after_ten_minutes() {
+    let world = World::new(&setup());
+    world.chain.borrow_mut().runs_creation = false;
+    assert!(code_calls_for(&world, 50) > 0);
+    world.chain.borrow_mut().runs_creation = true;
+    assert!(code_calls_for(&world, 70) > 0);
+    world.run_for(600_000);
+    assert_eq!(code_calls_for(&world, 90), 0);
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl<H: Host> EvmLane<H> {
         self.shared.host.spawn(async move {
             // If the process dies here, the journal has the bytes: the next
             // life sends the same ones, which can land only once.
-            let sent = lane.send(&entry.raw).await;
+            let sent = lane.send(&entry).await;
             lane.follow(entry, Some(sent)).await;
             let shared_by = batch.len();
             lane.send_again(batch, shared_by);
