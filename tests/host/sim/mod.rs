@@ -689,6 +689,7 @@ impl Payment {
             payload: self.payload.clone(),
             proof: claim.proof.clone(),
             redeliver_seconds: REDELIVER,
+            redeliver_max: claim.redeliver_max,
             once: false,
             remote: None,
             account: None,
