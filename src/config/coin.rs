@@ -12,12 +12,21 @@ pub(super) struct Coin {
     pub daily_spend: &'static str,
 }
 
+/// The most that a key spends on fees in a day where we don't know the coin:
+/// a bound on the damage, not a good value.
+pub(super) const UNKNOWN_DAILY_SPEND: &str = "1";
+
 /// The coin of a network; `None` for test coins, which are worth nothing, and
 /// for networks that we don't know.
 pub(super) fn coin_of(id: ChainId) -> Option<Coin> {
     let (price, daily_spend) = match id.to_string().as_str() {
-        // Ethereum, Base, Arbitrum One
-        "eip155:1" | "eip155:8453" | "eip155:42161" => ("$500", "0.1"),
+        // Ethereum, Base, Arbitrum One, OP Mainnet, Unichain, World Chain, Linea
+        "eip155:1" | "eip155:8453" | "eip155:42161" | "eip155:10" | "eip155:130" | "eip155:480"
+        | "eip155:59144" => ("$500", "0.1"),
+        // BNB Smart Chain
+        "eip155:56" => ("$100", "0.5"),
+        // Gnosis
+        "eip155:100" => ("$0.5", "20"),
         // Avalanche
         "eip155:43114" => ("$5", "2"),
         // Polygon, Celo

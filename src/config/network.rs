@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::coin::coin_of;
+use super::coin::{UNKNOWN_DAILY_SPEND, coin_of};
 use super::fields::Fields;
 use super::remote::{Headers, read_facilitators};
 use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS, Faults};
@@ -145,7 +145,9 @@ impl Network {
         let batch_max = read_batch_max(&fields, faults);
         let coin = coin_of(id);
         let daily_spend = fields.text("daily_spend", faults);
-        let daily_spend = daily_spend.or(coin.as_ref().map(|coin| coin.daily_spend));
+        let daily_spend = daily_spend
+            .or(coin.as_ref().map(|coin| coin.daily_spend))
+            .or(id.known().is_none().then_some(UNKNOWN_DAILY_SPEND));
         let daily_spend = read_coins(&fields, "daily_spend", daily_spend, id, faults);
         let failed_gas = fields.number("failed_gas", 0..=1_000_000_000, faults);
         let low_balance =

@@ -1,5 +1,6 @@
 //! What is no fault and may still surprise a seller.
 
+use super::coin::{UNKNOWN_DAILY_SPEND, coin_of};
 use super::{Chain, Config};
 use crate::amount::AtomicAmount;
 
@@ -20,6 +21,21 @@ impl Config {
                 notes.push(format!(
                     "NETWORKS.\"{}\".asset: {asset} is in no default client's table of tokens; \
                      buyers must set up theirs to pay with it",
+                    network.id
+                ));
+            }
+        }
+        for network in &self.networks {
+            let pays_fees = !network.rpc.is_empty() && network.facilitator.is_none();
+            if pays_fees
+                && network.coin_price.is_none()
+                && network.id.known().is_none()
+                && coin_of(network.id).is_none()
+            {
+                notes.push(format!(
+                    "NETWORKS.\"{0}\".coin_price: what a coin of {0} is worth is not known, so no \
+                     fee is too high for a price; set it, and daily_spend, which is \
+                     {UNKNOWN_DAILY_SPEND} coin for each key if it is left out",
                     network.id
                 ));
             }

@@ -111,6 +111,8 @@ async fn hint_of(app: &Rc<App>, id: ChainId, context: &Context) -> Option<Blockh
             Some(hint)
         }
         None if cached.at_ms > 0 && age < PAUSE_MS => None,
+        // Another request asks, and none may wait for what another one does.
+        _ if is_asked_for => None,
         _ => {
             note_asking(app, id, now);
             refresh(app, network).await

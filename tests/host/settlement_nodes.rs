@@ -7,7 +7,7 @@ use std::rc::Rc;
 use edge402::rpc::{PostAnswer, TransportError};
 use serde_json::{Value, json};
 
-use crate::sim::{Answer, Payment, Setup, World};
+use crate::sim::{Answer, Payment, Setup, World, pay_to};
 
 const PLAIN: &str = "eth_sendRawTransaction";
 const SYNC: &str = "eth_sendRawTransactionSync";
@@ -286,4 +286,42 @@ fn slowest_of_forty(has_silent_node: bool) -> u64 {
 #[test]
 fn no_payment_waits_for_a_node_that_is_only_told() {
     assert_eq!(slowest_of_forty(true), slowest_of_forty(false));
+}
+
+/// Buys now, a minute later, and when ten minutes are over; returns how often
+/// nodes had been asked for what one of them said it lacks after each.
+fn asked_for(
+    is_it: impl Fn(&str, &Value) -> bool + 'static,
+    answer: Result<Value, (i64, &'static str)>,
+) -> [usize; 3] {
+    let world = world(1, 1_000);
+    let asked = Rc::new(Cell::new(0));
+    let count = Rc::clone(&asked);
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+        let is_first = is_it(method, params) && count.replace(count.get() + 1) == 0;
+        is_first.then(|| answer.clone())
+    }));
+    [(1, 60_000), (2, 600_000), (3, 0)].map(|(number, pause)| {
+        let now = world.clock.now().0;
+        let payment = Payment::within(pay_to(), number, number, (now, now + 240));
+        assert!(world.buy_now(&payment, "a").is_delivery(), "{number}");
+        let asked = asked.get();
+        world.run_for(pause);
+        asked
+    })
+}
+
+#[test]
+fn a_lack_that_one_node_showed_is_believed_for_ten_minutes() {
+    let multicall = edge402::evm::MULTICALL3.to_string();
+    let is_multicall = move |_: &str, params: &Value| {
+        params[0]["to"].as_str().is_some_and(|to| to.eq_ignore_ascii_case(&multicall))
+    };
+    let [first, second, third] = asked_for(is_multicall, Ok(json!("0x")));
+    assert!(first == 1 && second == first && third > second, "{first} {second} {third}");
+    let has_time = |method: &str, params: &Value| {
+        method == "eth_call" && params.as_array().is_some_and(|params| params.len() > 3)
+    };
+    let [first, second, third] = asked_for(has_time, Err((-32_602, "too many arguments")));
+    assert!(first == 1 && second == first && third > second, "{first} {second} {third}");
 }

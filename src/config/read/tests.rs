@@ -323,12 +323,32 @@ fn a_route_is_listed_under_one_of_its_methods() {
 }
 
 #[test]
+fn a_coin_that_we_do_not_know_is_noted_with_its_keys() {
+    let notes = |chain: &str, changes: Value| {
+        let mut good = good();
+        let networks = good["NETWORKS"].as_object_mut().unwrap();
+        let mut network = networks[BASE].clone();
+        network.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        networks.insert(chain.into(), network);
+        let notes = config(&good).notes();
+        notes.into_iter().filter(|note| note.contains("coin_price")).collect::<Vec<_>>()
+    };
+    let [note] = notes("eip155:31337", json!({})).try_into().unwrap();
+    assert!(note.starts_with("NETWORKS.\"eip155:31337\".coin_price: "), "{note}");
+    assert!(note.contains("daily_spend, which is 1 coin"), "{note}");
+    assert!(notes("eip155:31337", json!({ "coin_price": "$2" })).is_empty());
+    assert!(notes("eip155:8453", json!({})).is_empty());
+}
+
+#[test]
 fn fees_are_bounded_where_the_seller_says_nothing() {
     const MAIN: &str = "eip155:8453";
     const ETHER: u128 = 10_u128.pow(18);
     for (chain, changes, daily_spend, coin_price, failed_gas) in [
         (MAIN, json!({}), Some(ETHER / 10), Some(500_000_000), 10_000_000),
         (BASE, json!({}), None, None, 10_000_000),
+        ("eip155:10", json!({}), Some(ETHER / 10), Some(500_000_000), 10_000_000),
+        ("eip155:31337", json!({}), Some(ETHER), None, 10_000_000),
         ("eip155:137", json!({}), Some(100 * ETHER), Some(50_000), 10_000_000),
         (MAIN, json!({ "daily_spend": "3" }), Some(3 * ETHER), Some(500_000_000), 10_000_000),
         (

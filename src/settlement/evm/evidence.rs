@@ -27,8 +27,9 @@ pub(in crate::settlement) fn needs_quorum(
 }
 
 /// A transaction that is in a block, by as many nodes as its payments are
-/// worth. [`confirm`] and [`find_use`] are the only makers, and only from it
-/// comes a [`Fate::Paid`].
+/// worth. [`confirm`] and [`find_use`] are the only makers, and what a chain
+/// says becomes a [`Fate::Paid`] only by it. A facilitator's success needs none:
+/// where one is configured, its own word settles.
 pub(in crate::settlement) struct Confirmed(Receipt);
 
 impl Confirmed {

@@ -82,10 +82,10 @@ pub struct EvmLane<H: Host> {
     /// The nonce after the last one that was signed here, and when one of
     /// ours was last signed or came to its end.
     signed: Cell<Option<(u64, UnixSeconds)>>,
-    /// Whether Multicall3 is at its address, once that is known.
-    has_multicall: Cell<Option<bool>>,
-    /// Whether the node simulates in a block of another time.
-    takes_time: Cell<bool>,
+    /// Until when Multicall3 is taken not to be at its address.
+    no_multicall_until: Cell<UnixSeconds>,
+    /// Until when no node is asked to simulate in a block of another time.
+    no_time_until: Cell<UnixSeconds>,
     /// Until when no node is asked to run [`evm::code_sizes_code`].
     no_sizes_until: Cell<UnixSeconds>,
     /// How many nodes hold a transaction until its receipt.
@@ -151,9 +151,9 @@ impl<H: Host> EvmLane<H> {
             no_sizes_until: Cell::new(UnixSeconds(0)),
             in_air: RefCell::default(),
             signed: Cell::new(None),
-            has_multicall: Cell::new(None),
+            no_multicall_until: Cell::new(UnixSeconds(0)),
             sync_sends: Cell::new(0),
-            takes_time: Cell::new(true),
+            no_time_until: Cell::new(UnixSeconds(0)),
             fallback: OnceCell::new(),
         })
     }

@@ -18,6 +18,9 @@ const MAX_CHECK_BYTES: usize = 3 * 1024;
 /// block, in seconds: longer than blocks take.
 const NEW_SECONDS: u64 = 60;
 
+/// For how long a lack that one node showed is believed, in seconds.
+const LACK_SECONDS: u64 = 600;
+
 /// How long after a block's time it may still take transactions, in seconds.
 const BLOCK_SECONDS: u64 = 2;
 
@@ -94,7 +97,7 @@ impl<H: Host> EvmLane<H> {
         &self,
         payments: &[&evm::VerifiedPayment],
     ) -> Result<Preview, Problem> {
-        let with_multicall = self.has_multicall.get() != Some(false);
+        let with_multicall = !self.lacks_multicall();
         let relayer = self.key.address();
         let (is_new, time) = self.time_for(payments);
         let mut calls = vec![
@@ -138,14 +141,11 @@ impl<H: Host> EvmLane<H> {
             |reply: &Reply| matches!(reply, Err(error) if error.code == INVALID_PARAMS);
         if time.is_some() && rest.iter().any(is_refused) {
             self.log("the node can't simulate at a later time: what is new waits for a block");
-            self.takes_time.set(false);
+            self.no_time_until.set(self.shared.host.now().plus(LACK_SECONDS));
             return Box::pin(self.preview(payments)).await;
         }
         let facts = match read_check(rest, payments.len()).filter(|_| with_multicall) {
-            Some(facts) => {
-                self.has_multicall.set(Some(true));
-                facts
-            }
+            Some(facts) => facts,
             None if with_multicall && rest != [Ok(Value::from("0x"))] => {
                 return Err(match payments.len() {
                     1 => Problem::without("simulation", rest.first().unwrap_or(estimate)),
@@ -154,7 +154,7 @@ impl<H: Host> EvmLane<H> {
             }
             None if with_multicall => {
                 // No code at Multicall3's address: ask one by one.
-                self.has_multicall.set(Some(false));
+                self.no_multicall_until.set(self.shared.host.now().plus(LACK_SECONDS));
                 self.log("no Multicall3 on this chain: payments go out one by one");
                 let calls: Vec<_> =
                     payments.iter().flat_map(|p| self.facts_calls(p, time)).collect();
@@ -242,6 +242,11 @@ impl<H: Host> EvmLane<H> {
         Some(Fees::from_market(base, &tips, limits))
     }
 
+    /// Whether Multicall3 was not at its address lately.
+    pub(super) fn lacks_multicall(&self) -> bool {
+        self.no_multicall_until.get() > self.shared.host.now()
+    }
+
     /// Whether a payment may be too new for the latest block, and the time at
     /// which the node is to simulate then: one that the next block will have,
     /// when it is sent.
@@ -249,7 +254,7 @@ impl<H: Host> EvmLane<H> {
         let now = self.shared.host.now();
         let newest = payments.iter().map(|payment| payment.valid_after()).max();
         let newest = newest.filter(|it| it.plus(NEW_SECONDS) >= now);
-        let time = newest.map(|it| it.plus(1).max(now)).filter(|_| self.takes_time.get());
+        let time = newest.map(|it| it.plus(1).max(now)).filter(|_| self.no_time_until.get() <= now);
         (newest.is_some(), time)
     }
 

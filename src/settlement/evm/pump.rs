@@ -154,7 +154,7 @@ impl<H: Host> EvmLane<H> {
             }
             // Nobody shares blindly, or where there is nothing to share.
             (_, None) => return self.take_apart(batch, None),
-            (_, Some(_)) if self.has_multicall.get() == Some(false) => {
+            (_, Some(_)) if self.lacks_multicall() => {
                 return self.take_apart(batch, None);
             }
             (_, Some(has_code)) => {

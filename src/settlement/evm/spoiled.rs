@@ -160,7 +160,7 @@ impl<H: Host> EvmLane<H> {
         let is_now = hour == self.shared.host.now().0 / 3_600;
         let count = if is_now { count } else { 0 };
         let most = self.limits.batch_max.checked_shr(count).unwrap_or(0).max(1);
-        if self.has_multicall.get() == Some(false) { 1 } else { most }
+        if self.lacks_multicall() { 1 } else { most }
     }
 
     /// Puts what became of payments before those who wait for them; what their
