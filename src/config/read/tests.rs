@@ -322,6 +322,11 @@ fn a_route_is_listed_under_one_of_its_methods() {
     assert_eq!(found, [("ROUTES[1].listed".to_owned(), problem.to_owned())]);
 }
 
+/// What a network needs that isn't known.
+fn token() -> Value {
+    json!({ "asset": "0x036CbD53842c5426634e7929541eC2318f3dCF7e", "name": "USDC", "version": "2", "decimals": 6 })
+}
+
 #[test]
 fn a_coin_that_we_do_not_know_is_noted_with_its_keys() {
     let notes = |chain: &str, changes: Value| {
@@ -333,10 +338,12 @@ fn a_coin_that_we_do_not_know_is_noted_with_its_keys() {
         let notes = config(&good).notes();
         notes.into_iter().filter(|note| note.contains("coin_price")).collect::<Vec<_>>()
     };
-    let [note] = notes("eip155:31337", json!({})).try_into().unwrap();
+    let [note] = notes("eip155:31337", token()).try_into().unwrap();
     assert!(note.starts_with("NETWORKS.\"eip155:31337\".coin_price: "), "{note}");
     assert!(note.contains("daily_spend, which is 1 coin"), "{note}");
-    assert!(notes("eip155:31337", json!({ "coin_price": "$2" })).is_empty());
+    let mut priced = token();
+    priced["coin_price"] = json!("$2");
+    assert!(notes("eip155:31337", priced).is_empty());
     assert!(notes("eip155:8453", json!({})).is_empty());
 }
 
@@ -347,8 +354,8 @@ fn fees_are_bounded_where_the_seller_says_nothing() {
     for (chain, changes, daily_spend, coin_price, failed_gas) in [
         (MAIN, json!({}), Some(ETHER / 10), Some(500_000_000), 10_000_000),
         (BASE, json!({}), None, None, 10_000_000),
-        ("eip155:10", json!({}), Some(ETHER / 10), Some(500_000_000), 10_000_000),
-        ("eip155:31337", json!({}), Some(ETHER), None, 10_000_000),
+        ("eip155:10", token(), Some(ETHER / 10), Some(500_000_000), 10_000_000),
+        ("eip155:31337", token(), Some(ETHER), None, 10_000_000),
         ("eip155:137", json!({}), Some(100 * ETHER), Some(50_000), 10_000_000),
         (MAIN, json!({ "daily_spend": "3" }), Some(3 * ETHER), Some(500_000_000), 10_000_000),
         (
