@@ -18,7 +18,7 @@ use crate::remote::Verdict;
 use crate::settlement::remote::names_no_transaction;
 use crate::settlement::replay::{Replay, ReplayRecord};
 use crate::settlement::{
-    ClaimReply, ClaimRequest, DeliveryReport, Ending, Outcome, ReleaseRequest, RenewRequest,
+    ClaimReply, ClaimRequest, DeliveryReport, Ending, Outcome, Proof, ReleaseRequest, RenewRequest,
     SettleRequest, Settlement,
 };
 use crate::time::UnixSeconds;
@@ -140,7 +140,7 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
             world.log(&format!("claim: {error}"));
             End::TryAgain(SEND_AGAIN)
         }
-        (Some(replay), Ok(ClaimReply::Fresh)) => {
+        (Some(replay), Ok(ClaimReply::Fresh | ClaimReply::Unproven)) => {
             release(world, order).await;
             match replay {
                 Replay::Deliver(settlement) => deliver(world, order, settlement, true, false).await,
@@ -148,7 +148,8 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
                 Replay::Refuse => refused(Reason::DuplicateSettlement),
             }
         }
-        (None, Ok(ClaimReply::Fresh)) => buy(world, order).await,
+        (None, Ok(ClaimReply::Fresh)) => buy(world, order, true).await,
+        (None, Ok(ClaimReply::Unproven)) => buy(world, order, false).await,
         (_, Ok(ClaimReply::Settled(settlement))) => spent(settlement.transaction),
         (_, Ok(ClaimReply::Spent { transaction })) => spent(transaction),
         // Not the payment's fault: it may be sent again.
@@ -178,8 +179,9 @@ fn pending<A>(transaction: String) -> End<A> {
     End::Pending(transaction)
 }
 
-/// Goes on with a claim that nobody else has.
-async fn buy<W: World>(world: &W, order: &Order) -> End<W::Answer> {
+/// Goes on with a claim that nobody else has. `is_buyer`: whether it may be
+/// taken for the buyer's.
+async fn buy<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answer> {
     // Before the origin works for it, and after the claim, so that what is
     // unused now has bought nothing else. Nothing was sent: if the process dies
     // here, the claim is free again after its lease.
@@ -199,16 +201,16 @@ async fn buy<W: World>(world: &W, order: &Order) -> End<W::Answer> {
         }
     }
     match order.when {
-        SettleWhen::After => settle_after_origin(world, order).await,
-        SettleWhen::Before => match settle(world, order).await {
-            Ok(settlement) => deliver(world, order, settlement, true, true).await,
+        SettleWhen::After => settle_after_origin(world, order, is_buyer).await,
+        SettleWhen::Before => match settle(world, order, is_buyer).await {
+            Ok(settlement) => deliver(world, order, settlement, is_buyer, true).await,
             Err(end) => end,
         },
     }
 }
 
 /// Asks the origin, holds its answer, settles, delivers.
-async fn settle_after_origin<W: World>(world: &W, order: &Order) -> End<W::Answer> {
+async fn settle_after_origin<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answer> {
     // Nothing was sent: if the process dies here, the claim is free again after
     // its lease, which is renewed while the origin works.
     let held = match renewing(world, order, world.ask_origin()).await {
@@ -223,9 +225,9 @@ async fn settle_after_origin<W: World>(world: &W, order: &Order) -> End<W::Answe
         release(world, order).await;
         return End::NotCharged(held);
     }
-    match settle(world, order).await {
+    match settle(world, order, is_buyer).await {
         Ok(settlement) => {
-            End::Deliver(Goods { answer: held, settlement, may_grant: true, is_followed: true })
+            End::Deliver(Goods { answer: held, settlement, may_grant: is_buyer, is_followed: true })
         }
         Err(end) => {
             world.discard(held);
@@ -234,7 +236,11 @@ async fn settle_after_origin<W: World>(world: &W, order: &Order) -> End<W::Answe
     }
 }
 
-async fn settle<W: World>(world: &W, order: &Order) -> Result<Settlement, End<W::Answer>> {
+async fn settle<W: World>(
+    world: &W,
+    order: &Order,
+    is_buyer: bool,
+) -> Result<Settlement, End<W::Answer>> {
     // Once the Settler has the message, it goes on whatever becomes of this
     // request: the same payment collects what it has bought.
     match renewing(world, order, world.settle(&order.settle)).await {
@@ -242,7 +248,7 @@ async fn settle<W: World>(world: &W, order: &Order) -> Result<Settlement, End<W:
             let record = ReplayRecord {
                 resource: order.claim.resource.clone(),
                 settlement: settlement.clone(),
-                proof: order.kept_proof(),
+                proof: if is_buyer { order.kept_proof() } else { Proof::default() },
             };
             world.remember(&order.claim.payment, record, order.claim.expires_at);
             Ok(settlement)

@@ -126,13 +126,14 @@ pub enum Ending {
 
 impl Delivery {
     /// A delivery that begins with the settlement: to the claim's own request,
-    /// if that still waits.
-    pub fn begin(holder: Option<u64>, now: UnixSeconds) -> Self {
+    /// if that still waits, and may be the buyer's.
+    pub fn begin(holder: Option<u64>, is_buyer: bool, now: UnixSeconds) -> Self {
         let state =
-            holder.map_or(DeliveryState::NotDelivered, |ticket| underway(ticket, true, now));
+            holder.map_or(DeliveryState::NotDelivered, |ticket| underway(ticket, is_buyer, now));
         Self {
             state,
-            proven: u32::from(holder.is_some()),
+            unproven: u32::from(holder.is_some() && !is_buyer),
+            proven: u32::from(holder.is_some() && is_buyer),
             collect_until: now.plus(COLLECT_SECONDS),
             ..Self::default()
         }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::remote::names_no_transaction;
-use super::{ClaimRequest, Delivery, Proof, SettleRequest};
+use super::{ClaimRequest, Delivery, JournalEntry, Proof, SettleRequest};
 use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
@@ -21,6 +21,9 @@ pub const LEASE_SECONDS: u64 = 30;
 /// For how long what was claimed and not settled is remembered at most, in
 /// seconds.
 const UNSENT_SECONDS: u64 = 3_600;
+
+/// How many hashes of transactions that did not make a payment are kept.
+const HASHES_MAX: usize = 32;
 
 /// What is known of one payment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,9 +41,44 @@ pub struct PaymentRecord {
     /// What the request showed that claimed it.
     #[serde(default)]
     pub proof: Proof,
+    /// Whether a transaction that carried it has ended without it. Then anybody
+    /// may have seen it, and the proof above is that of the claim it was sent for.
+    #[serde(default)]
+    pub was_sent: bool,
+    /// EVM: what was sent for this purchase so far.
+    #[serde(default)]
+    pub attempts: Option<Attempts>,
     /// Once it is settled: who has got what it bought.
     #[serde(default)]
     pub delivery: Delivery,
+}
+
+/// What was sent for one purchase. Anybody can read it there and send the
+/// payment, too: from then on that pays for this purchase.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempts {
+    /// When the first transaction was written down.
+    pub written_at: UnixSeconds,
+    /// The block in which its payments were seen not to be used yet.
+    pub seen_block: u64,
+    /// The hashes of the transactions that have ended without the payment, the
+    /// last ones.
+    pub hashes: Vec<String>,
+}
+
+impl Attempts {
+    /// These, if there are any, and this transaction.
+    pub fn with(earlier: Option<&Self>, entry: &JournalEntry) -> Self {
+        let mut all = earlier.cloned().unwrap_or(Self {
+            written_at: entry.written_at,
+            seen_block: entry.seen_block,
+            hashes: vec![],
+        });
+        all.hashes.extend(entry.former.iter().chain([&entry.transaction]).cloned());
+        let too_many = all.hashes.len().saturating_sub(HASHES_MAX);
+        all.hashes.drain(..too_many);
+        all
+    }
 }
 
 /// Where a payment stands.
@@ -100,6 +138,9 @@ pub struct Settlement {
 pub enum Claim {
     /// Nobody holds the payment: write it down as the asker's.
     Fresh,
+    /// The same for one that may know the payment from its failed transaction:
+    /// what it buys can be had once, and the proof of its buyer stays.
+    Unproven,
     /// The same resource is being bought right now: wait for its outcome.
     InFlight,
     /// The same resource was bought with it, and somebody can still get it.
@@ -112,18 +153,26 @@ impl PaymentRecord {
     /// A record of a payment that is now the asker's. One that was bound to
     /// the same resource before has been so since then, unless it failed: what
     /// happened to it meanwhile was not for this. What is bought is the one's
-    /// that claimed last: nothing was sent for those before.
+    /// that claimed last: nothing was sent for those before. Where something
+    /// was, it stays with those who can show the proof of then.
     pub fn claimed(known: Option<&Self>, request: &ClaimRequest, now: UnixSeconds) -> Self {
+        let public = known.filter(|known| known.was_sent);
         let before = known.filter(|known| {
             request.names(&known.resource) && !matches!(known.state, State::Failed { .. })
         });
+        let buyer = public.filter(|known| !known.proof.is_shown_by(&request.proof));
         Self {
             payment: request.payment.clone(),
             resource: request.resource.clone(),
             expires_at: request.expires_at,
             claimed_at: before.map_or(now, |known| known.claimed_at),
             state: State::Claimed { ticket: request.ticket, lease_until: now.plus(LEASE_SECONDS) },
-            proof: request.proof.clone(),
+            proof: buyer.map_or(&request.proof, |known| &known.proof).clone(),
+            was_sent: public.is_some(),
+            // What was sent for one thing pays for no other.
+            attempts: known
+                .filter(|known| request.names(&known.resource))
+                .and_then(|known| known.attempts.clone()),
             delivery: Delivery::default(),
         }
     }
@@ -142,22 +191,35 @@ impl PaymentRecord {
         is_live: impl Fn(u64) -> bool,
     ) -> Claim {
         let Some(known) = known else { return Claim::Fresh };
-        match &known.state {
+        let same = request.names(&known.resource);
+        let claim = match &known.state {
             State::Claimed { ticket, .. }
-                if request.names(&known.resource)
+                if same
                     && (*ticket == request.ticket
                         || request.may_pass_lease() && !is_live(*ticket)) =>
             {
                 Claim::Fresh
             }
-            _ => known.standing(request.names(&known.resource), now),
+            _ => return known.standing(same, &request.proof, now),
+        };
+        known.guarded(claim, same, &request.proof)
+    }
+
+    /// What is public already goes to one that shows no proof for its own
+    /// resource only.
+    fn guarded(&self, claim: Claim, same: bool, proof: &Proof) -> Claim {
+        let is_unproven = self.was_sent && !self.proof.is_shown_by(proof);
+        match claim {
+            Claim::Fresh if is_unproven && same => Claim::Unproven,
+            Claim::Fresh if is_unproven => Claim::OtherResource,
+            claim => claim,
         }
     }
 
     /// What a claim comes to for a caller that holds none yet: `same`, whether
     /// it is for the resource that the payment is bound to.
-    pub fn standing(&self, same: bool, now: UnixSeconds) -> Claim {
-        match &self.state {
+    pub fn standing(&self, same: bool, proof: &Proof, now: UnixSeconds) -> Claim {
+        let claim = match &self.state {
             State::Failed { .. } => Claim::Fresh,
             State::Claimed { lease_until, .. } if *lease_until <= now => Claim::Fresh,
             State::Claimed { .. } | State::Submitted { .. } if same => Claim::InFlight,
@@ -167,7 +229,14 @@ impl PaymentRecord {
             State::Claimed { .. } | State::Submitted { .. } | State::Settled(_) => {
                 Claim::OtherResource
             }
-        }
+        };
+        self.guarded(claim, same, proof)
+    }
+
+    /// Frees the claim, and keeps what is known of the payment.
+    pub fn give_up(&mut self, now: UnixSeconds) {
+        self.claimed_at = now;
+        self.state = State::Claimed { ticket: 0, lease_until: now };
     }
 
     /// Whether this ticket holds the claim, and nothing was sent yet.
@@ -192,10 +261,14 @@ impl PaymentRecord {
     pub fn keep_until(&self) -> UnixSeconds {
         match &self.state {
             State::Settled(settlement) => self.expires_at.max(self.delivery.open_until(settlement)),
+            State::Claimed { lease_until, .. } if self.was_sent => {
+                self.expires_at.max(*lease_until)
+            }
             State::Claimed { lease_until, .. } => {
                 self.expires_at.min(lease_until.plus(UNSENT_SECONDS)).max(*lease_until)
             }
             State::Submitted { .. } => UnixSeconds(u64::MAX),
+            State::Failed { .. } if self.was_sent => self.expires_at,
             State::Failed { .. } => self.expires_at.min(self.claimed_at.plus(UNSENT_SECONDS)),
         }
     }
@@ -280,7 +353,7 @@ mod tests {
         assert_eq!(claim(&known, "b", NOW), Claim::OtherResource);
         assert_eq!(known.keep_until(), NOW.plus(600));
         // What was not delivered can be collected, and is kept, for longer.
-        known.delivery = Delivery::begin(None, NOW);
+        known.delivery = Delivery::begin(None, true, NOW);
         assert!(matches!(claim(&known, "a", NOW.plus(600)), Claim::Settled(_)));
         assert_eq!(known.keep_until(), NOW.plus(86_400));
         known.delivery.end(1, Ending::Whole);

@@ -92,17 +92,18 @@ impl<H: Host> Settler<H> {
             let known = shared.store.payment(&request.payment)?;
             let is_live = |ticket| shared.live.borrow().contains(&ticket);
             match PaymentRecord::claim(known.as_ref(), request, now, is_live) {
-                Claim::Fresh if request.look_only => {
+                Claim::Fresh | Claim::Unproven if request.look_only => {
                     return Ok(ClaimReply::Refused(Reason::EvmValidBefore));
                 }
-                Claim::Fresh => {
+                claim @ (Claim::Fresh | Claim::Unproven) => {
                     shared.plan_to_wake();
                     // Read, decided and written without an await: nothing
                     // else runs in between.
                     let record = PaymentRecord::claimed(known.as_ref(), request, now);
                     shared.store.put_payment(&record)?;
                     shared.live.borrow_mut().insert(request.ticket);
-                    return Ok(ClaimReply::Fresh);
+                    let is_unproven = claim == Claim::Unproven && request.told.is_none();
+                    return Ok(if is_unproven { ClaimReply::Unproven } else { ClaimReply::Fresh });
                 }
                 Claim::Settled(settlement) => {
                     // Somebody else is getting it: it may come to nothing.
@@ -256,7 +257,9 @@ impl<H: Host> Settler<H> {
         let claim = request.claim(record.expires_at);
         let reply = self.claim(&claim).await?;
         match &reply {
-            ClaimReply::Fresh => shared.release(&claim.payment, claim.ticket)?,
+            ClaimReply::Fresh | ClaimReply::Unproven => {
+                shared.release(&claim.payment, claim.ticket)?;
+            }
             ClaimReply::Deliver { settlement, may_grant: false } => {
                 let transaction = settlement.transaction.clone();
                 let (payment, ticket) = (claim.payment, claim.ticket);
@@ -290,7 +293,9 @@ impl<H: Host> Settler<H> {
         match self.claim(&claim).await? {
             // Nothing was sent: if the process dies here, the claim is free
             // again after its lease.
-            ClaimReply::Fresh => self.settle_verified(request, payment, now).await,
+            ClaimReply::Fresh | ClaimReply::Unproven => {
+                self.settle_verified(request, payment, now).await
+            }
             ClaimReply::Refused(reason) => {
                 let known = self.shared.store.payment(&request.payment)?;
                 let transaction = known.and_then(PaymentRecord::transaction);
@@ -317,7 +322,8 @@ impl<H: Host> Settler<H> {
             Ok(payment) => Ok(payment),
         };
         if let Some(known) = shared.store.payment(&request.payment)? {
-            match (known.standing(known.resource == request.resource, now), known.state) {
+            let same = known.resource == request.resource;
+            match (known.standing(same, &request.proof, now), known.state) {
                 (Claim::OtherResource, _) => {
                     return Ok(Verdict::Invalid(Reason::DuplicateSettlement));
                 }
@@ -326,7 +332,7 @@ impl<H: Host> Settler<H> {
                 (Claim::Settled(_), _) | (Claim::InFlight, State::Submitted { .. }) => {
                     return Ok(Verdict::Valid);
                 }
-                (Claim::Fresh | Claim::InFlight, _) => {}
+                (Claim::Fresh | Claim::Unproven | Claim::InFlight, _) => {}
             }
         }
         let payment = match verified {
@@ -462,6 +468,9 @@ fn outcome_of(reply: ClaimReply) -> Outcome {
         }
         ClaimReply::Refused(reason) => refused(reason),
         ClaimReply::Pending { transaction } => Outcome::Pending { transaction },
-        ClaimReply::Busy | ClaimReply::IdentifierTaken | ClaimReply::Fresh => Outcome::Unavailable,
+        ClaimReply::Busy
+        | ClaimReply::IdentifierTaken
+        | ClaimReply::Fresh
+        | ClaimReply::Unproven => Outcome::Unavailable,
     }
 }

@@ -12,7 +12,7 @@ use super::delivery::DeliveryState;
 use super::guards::Guards;
 use super::health::Condition;
 use super::host::within;
-use super::record::{LEASE_SECONDS, Order};
+use super::record::{Attempts, LEASE_SECONDS, Order};
 use super::{
     Delivery, Host, JournalEntry, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store,
     StoreError,
@@ -91,8 +91,16 @@ impl<H: Host> Shared<H> {
 
     /// Frees a claim that was never submitted, if this ticket holds it.
     pub fn release(&self, payment: &str, ticket: u64) -> Result<(), StoreError> {
-        if self.store.payment(payment)?.is_some_and(|record| record.is_held_by(ticket)) {
-            self.store.delete_payment(payment)?;
+        if let Some(mut record) = self.store.payment(payment)?
+            && record.is_held_by(ticket)
+        {
+            if record.was_sent {
+                // Whose it is must not be forgotten.
+                record.give_up(self.host.now());
+                self.store.put_payment(&record)?;
+            } else {
+                self.store.delete_payment(payment)?;
+            }
             self.live.borrow_mut().remove(&ticket);
             self.let_go(payment);
             self.tell(payment);
@@ -107,11 +115,17 @@ impl<H: Host> Shared<H> {
         Ok(refused(reason))
     }
 
+    /// Settles a claim whose payment was made by what was sent before; whether
+    /// the claim was still this request's.
+    pub fn settle_claim(&self, request: &SettleRequest, fate: &Fate) -> Result<bool, StoreError> {
+        self.decide_claim(request, |record| self.end(record, fate, request))
+    }
+
     fn decide_claim(
         &self,
         request: &SettleRequest,
         decide: impl FnOnce(&mut PaymentRecord),
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         if let Some(mut record) = self.store.payment(&request.payment)?
             && record.is_held_by(request.ticket)
         {
@@ -120,8 +134,9 @@ impl<H: Host> Shared<H> {
             self.live.borrow_mut().remove(&request.ticket);
             self.let_go(&request.payment);
             self.tell(&request.payment);
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     /// The record of a job, if its claim is still the job's own.
@@ -173,6 +188,9 @@ impl<H: Host> Shared<H> {
             let State::Submitted { transaction, order } = &record.state else { continue };
             if *transaction == entry.id {
                 let request = order.request.clone();
+                if record.attempts.is_some() {
+                    record.attempts = Some(Attempts::with(record.attempts.as_ref(), entry));
+                }
                 self.end(&mut record, fate, &request);
                 records.push(record);
             }
@@ -190,6 +208,7 @@ impl<H: Host> Shared<H> {
     /// Writes a payment's end into its record. What it bought is the holder's
     /// first, if that one still waits for it.
     fn end(&self, record: &mut PaymentRecord, fate: &Fate, request: &SettleRequest) {
+        record.was_sent = true;
         let (payer, amount, transaction) = match fate {
             Fate::Paid { payer, amount, transaction } => (payer, amount, transaction),
             Fate::NotPaid(reason) => {
@@ -215,7 +234,8 @@ impl<H: Host> Shared<H> {
             redeliver_until: settled_at.plus(redeliver_seconds),
         });
         let holder = self.holders.borrow().get(&request.ticket).copied();
-        record.delivery = Delivery::begin(holder, settled_at);
+        let is_buyer = record.proof == request.proof || record.proof.is_shown_by(&request.proof);
+        record.delivery = Delivery::begin(holder, is_buyer, settled_at);
         if request.account.is_some() {
             // A server has its own time to be told.
             record.delivery.collect_until = UnixSeconds(0);

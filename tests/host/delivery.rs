@@ -6,7 +6,7 @@ use edge402::config::SettleWhen;
 use edge402::protocol::Reason;
 use edge402::settlement::delivery::{COLLECT_SECONDS, DeliveryState, PROVEN_MAX, UNPROVEN_MAX};
 use edge402::settlement::record::LEASE_SECONDS;
-use edge402::settlement::{ClaimReply, Proof, State};
+use edge402::settlement::{ClaimReply, ClaimRequest, Proof, State};
 
 use crate::sim::{Answer, Buyer, Kv, Origin, Payment, REDELIVER, Setup, World, shows};
 
@@ -358,6 +358,74 @@ fn a_retry_for_the_same_resource_is_bound_since_the_first_claim() {
     world.run_for(1_000 * LEASE_SECONDS);
     // For another one it begins anew: what paid for that is no payment for this.
     assert_eq!(claim("b"), first.plus(2 * LEASE_SECONDS));
+}
+
+/// A payment that was sent, and failed on chain.
+fn failed_on_chain(world: &Rc<World>, buyer: &Buyer) {
+    world.chain.borrow_mut().poisoned.insert([1; 32]);
+    assert_eq!(buyer.now(), Answer::Refused(Reason::InvalidTransactionState));
+    world.chain.borrow_mut().poisoned.clear();
+    assert!(world.tables.record(&buyer.payment.id).unwrap().was_sent);
+}
+
+#[test]
+fn what_failed_on_chain_is_no_observers_claim() {
+    for when in [SettleWhen::After, SettleWhen::Before] {
+        let world = world();
+        let first = Buyer { when, stream_ms: 700, ..buyer(&world, 1) };
+        failed_on_chain(&world, &first);
+        let observer = first.observer();
+        // It could buy something else, or for nothing but looking on.
+        let elsewhere = Buyer { resource: "b".into(), ..observer.clone() };
+        assert_eq!(elsewhere.now(), DUPLICATE);
+        // The buyer may have moved: the seller is paid, and the answer goes out.
+        assert_eq!(all_that_is_given(&observer), (1, 0), "once, without a grant");
+        assert_eq!(state(&first), DeliveryState::Delivered { to_buyer: false });
+        // The buyer has it all the same, as often as the route says.
+        assert_eq!(all_that_is_given(&first), (4, 4));
+        assert_eq!(all_that_is_given(&observer), (0, 0));
+        assert_eq!(world.chain.borrow().transfers_of(&first.payment).len(), 1);
+        // Nor does an edge take the observer for the buyer.
+        world.tables.is_broken.set(true);
+        assert_eq!(observer.now(), Answer::Broken);
+    }
+}
+
+#[test]
+fn what_failed_on_chain_is_still_the_buyers() {
+    let world = world();
+    let first = buyer(&world, 1);
+    failed_on_chain(&world, &first);
+    // One whose origin fails gives the claim up, and changes nothing.
+    let observer = Buyer { origin: Origin::Error, ..first.observer() };
+    assert_eq!(observer.now(), Answer::Released);
+    assert_eq!(Buyer { resource: "b".into(), ..first.observer() }.now(), DUPLICATE);
+    // Nor does one whose gate dies.
+    let claim =
+        ClaimRequest { proof: shows("an observer"), ..world.claim_request(&first.payment, "a") };
+    assert_eq!(world.claim(&claim), ClaimReply::Unproven);
+    world.crash();
+    world.run_for(1_000 * LEASE_SECONDS);
+    let other = Buyer { resource: "b".into(), ..first.clone() };
+    assert!(other.now().is_delivery(), "the buyer may buy something else");
+    assert!(other.granted.get());
+    assert_eq!(all_that_is_given(&other.observer()), (0, 0));
+    assert_eq!(state(&first), DeliveryState::Delivered { to_buyer: true });
+}
+
+#[test]
+fn that_a_payment_was_sent_is_known_as_long_as_it_can_land() {
+    let world = world();
+    let payment = Payment::new(1, 1, 20_000);
+    let first = Buyer::new(&world, &payment, "a");
+    failed_on_chain(&world, &first);
+    for origin in [Origin::Good, Origin::Error] {
+        world.run_for(4_000_000);
+        world.settler().wake().unwrap();
+        let elsewhere = Buyer { resource: "b".into(), origin, ..first.observer() };
+        assert_eq!(elsewhere.now(), DUPLICATE);
+        assert_eq!(Buyer { origin: Origin::Error, ..first.observer() }.now(), Answer::Released);
+    }
 }
 
 #[test]
