@@ -4,13 +4,13 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { after, before, describe, test } from 'node:test';
-import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import zlib from 'node:zlib';
 import { startWorld } from '../../dev/world.mjs';
 import { startSite } from './site.mjs';
 import { deferred, payment } from './support.mjs';
 
 const PLAIN = Buffer.from(`${randomBytes(20_000).toString('hex')} and so on`);
-const ENCODINGS = { gzip: gzipSync(PLAIN, { level: 1 }), br: brotliCompressSync(PLAIN), zstd: zstdCompressSync?.(PLAIN) };
+const ENCODINGS = { gzip: zlib.gzipSync(PLAIN, { level: 1 }), br: zlib.brotliCompressSync(PLAIN), zstd: zlib.zstdCompressSync?.(PLAIN) };
 const ROUTES = [
   { pattern: '/after/*', price: '$0.01' },
   { pattern: '/before/*', price: '$0.01', settle: 'before' },
@@ -50,7 +50,7 @@ for (const when of ['after', 'before']) {
           response.writeHead(200, { 'content-type': 'text/plain', 'content-encoding': encoding, 'content-length': body.length });
           response.end(body);
         });
-        const answer = await ask(`/${when}/${encoding}`, { 'accept-encoding': 'gzip, br, zstd' });
+        const answer = await ask(`/${when}/${encoding}`, { 'accept-encoding': encoding });
         assert.equal(answer.statusCode, 200);
         assert.equal(answer.headers['content-encoding'], encoding);
         assert.equal(Number(answer.headers['content-length']), body.length);
