@@ -15,6 +15,9 @@ export const MULTICALL3_ADDRESS = '0xcA11bde05977b3631167028862bE2a173976CA11';
 
 const IDLE_BLOCK_SECONDS = 2;
 
+/** Base fees of chains where anvil's own, 1 gwei, would be more than a cent for a payment: by chain id, in wei. */
+const BASE_FEES = { 8453: 5_000_000 };
+
 const USDC_ABI = parseAbi([
   'function balanceOf(address owner) view returns (uint256)',
   'function authorizationState(address authorizer, bytes32 nonce) view returns (bool)',
@@ -57,6 +60,7 @@ export async function startAnvil({ chainId = 84532, token = {}, blockTime, port 
   const process = startProcess(anvilBinary(), [
     '--host', '127.0.0.1', '--port', String(port), '--chain-id', String(chainId),
     ...miningArguments(blockTime),
+    ...feeArguments(chainId),
     ...args,
   ]);
   try {
@@ -139,6 +143,11 @@ function anvilBinary() {
 function miningArguments(blockTime) {
   if (blockTime === undefined) return ['--mixed-mining', '--block-time', String(IDLE_BLOCK_SECONDS)];
   return blockTime === 'manual' ? ['--no-mining'] : ['--block-time', String(blockTime)];
+}
+
+function feeArguments(chainId) {
+  const baseFee = BASE_FEES[chainId];
+  return baseFee === undefined ? [] : ['--block-base-fee-per-gas', String(baseFee)];
 }
 
 function listeningPort(process) {

@@ -20,12 +20,10 @@ pub(super) fn coin_of(id: ChainId) -> Option<Coin> {
         "eip155:1" | "eip155:8453" | "eip155:42161" => ("$500", "0.1"),
         // Avalanche
         "eip155:43114" => ("$5", "2"),
-        // Polygon
-        "eip155:137" => ("$0.05", "100"),
+        // Polygon, Celo
+        "eip155:137" | "eip155:42220" => ("$0.05", "100"),
         // Sei
         "eip155:1329" => ("$0.02", "100"),
-        // Celo
-        "eip155:42220" => ("$0.05", "100"),
         // Monad
         "eip155:143" => ("$0.005", "500"),
         "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp" => ("$20", "0.5"),

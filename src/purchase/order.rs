@@ -71,6 +71,7 @@ impl Order {
             terms: offer.terms.clone(),
             payload: purchase.payload.clone(),
             redeliver_seconds: route.redeliver.as_secs(),
+            redeliver_max: claim.redeliver_max,
             once: false,
             account: None,
             remote: it.remote,

@@ -42,7 +42,7 @@ pub trait Transport {
     /// Waits; for ever where time stands still.
     async fn sleep(&self, duration: Duration) {
         let _ = duration;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Milliseconds since any time in the past.

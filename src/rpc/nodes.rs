@@ -33,7 +33,7 @@ const BATCHES_MS: u64 = 600_000;
 pub struct Nodes<T> {
     transport: T,
     check: ChainCheck,
-    nodes: Vec<Node>,
+    all: Vec<Node>,
     preferred: Cell<usize>,
 }
 
@@ -72,12 +72,12 @@ impl<T: Transport> Nodes<T> {
             batch_max: Cell::new((usize::MAX, 0)),
             set_aside: RefCell::default(),
         });
-        Self { transport, check, nodes: nodes.collect(), preferred: Cell::new(0) }
+        Self { transport, check, all: nodes.collect(), preferred: Cell::new(0) }
     }
 
     /// How many nodes there are.
     pub const fn count(&self) -> usize {
-        self.nodes.len()
+        self.all.len()
     }
 
     /// Asks several questions in one round trip. Each has its own reply, in
@@ -111,7 +111,7 @@ impl<T: Transport> Nodes<T> {
         for (index, setback) in &setbacks {
             if setback.of_batch
                 && setback.failure.may_be_the_batch()
-                && let Some(node) = self.nodes.get(*index)
+                && let Some(node) = self.all.get(*index)
                 && let Ok(replies) = self.ask_small(node, &batch, timeout, &setback.failure).await
             {
                 self.preferred.set(*index);
@@ -126,7 +126,7 @@ impl<T: Transport> Nodes<T> {
     pub async fn ask_again(&self, call: &Call, timeout: Duration) -> Result<Reply, Unavailable> {
         let asked = self.first_good(|node| async move {
             let reply = self.ask_checked(node, call, timeout).await?;
-            self.weigh(node, std::slice::from_ref(call), vec![reply])
+            Self::weigh(node, std::slice::from_ref(call), vec![reply])
         });
         let replies = match asked.await {
             Ok(replies) => replies,
@@ -138,7 +138,7 @@ impl<T: Transport> Nodes<T> {
     /// Asks one thing of the node that last answered and of no other. An error
     /// of the node's own is a reply here.
     pub async fn ask_preferred(&self, call: &Call, timeout: Duration) -> Result<Reply, UrlFailure> {
-        let Some(node) = self.nodes.get(self.preferred.get()) else {
+        let Some(node) = self.all.get(self.preferred.get()) else {
             return Err(UrlFailure::NotJsonRpc(0, String::new()));
         };
         let reply = self.ask_checked(node, call, timeout).await?;
@@ -147,13 +147,13 @@ impl<T: Transport> Nodes<T> {
 
     /// The host of the node that last answered.
     pub fn preferred_host(&self) -> String {
-        self.nodes.get(self.preferred.get()).map(|node| host_of(&node.url)).unwrap_or_default()
+        self.all.get(self.preferred.get()).map(|node| host_of(&node.url)).unwrap_or_default()
     }
 
     /// Whether the node that last answered should not be asked for this.
     pub fn is_set_aside(&self, method: &'static str) -> bool {
         let now = self.transport.now_ms();
-        self.nodes.get(self.preferred.get()).is_some_and(|node| {
+        self.all.get(self.preferred.get()).is_some_and(|node| {
             node.set_aside.borrow().iter().any(|(other, until)| *other == method && *until > now)
         })
     }
@@ -162,7 +162,7 @@ impl<T: Transport> Nodes<T> {
     pub fn set_aside(&self, method: &'static str, duration: Duration) {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let until = self.transport.now_ms().saturating_add(millis);
-        if let Some(node) = self.nodes.get(self.preferred.get()) {
+        if let Some(node) = self.all.get(self.preferred.get()) {
             let mut set_aside = node.set_aside.borrow_mut();
             set_aside.retain(|(other, _)| *other != method);
             set_aside.push((method, until));
@@ -191,7 +191,7 @@ impl<T: Transport> Nodes<T> {
     /// The nodes and their places, the one that last answered first.
     fn in_order(&self) -> impl Iterator<Item = (usize, &Node)> {
         let first = self.preferred.get();
-        let numbered = || self.nodes.iter().enumerate();
+        let numbered = || self.all.iter().enumerate();
         numbered().skip(first).chain(numbered().take(first))
     }
 
@@ -249,7 +249,7 @@ impl<T: Transport> Nodes<T> {
             if let Some(replies) = setback.partial {
                 return Ok(replies);
             }
-            let host = self.nodes.get(index).map(|node| host_of(&node.url));
+            let host = self.all.get(index).map(|node| host_of(&node.url));
             failures.push((host.unwrap_or_default(), setback.failure));
         }
         Err(Unavailable { network: self.check.network(), failures })
@@ -320,7 +320,7 @@ impl<T: Transport> Nodes<T> {
         replies.extend(self.post_batch(node, last, timeout).await?);
         let mut replies = replies.into_iter();
         self.note_chain(node, replies.next())?;
-        self.weigh(node, batch.get(1..).unwrap_or_default(), replies.collect())
+        Self::weigh(node, batch.get(1..).unwrap_or_default(), replies.collect())
     }
 
     async fn post_batch(
@@ -385,12 +385,7 @@ impl<T: Transport> Nodes<T> {
 
     /// Whether what a node answered is good, or good for want of better, or
     /// of no use.
-    fn weigh(
-        &self,
-        node: &Node,
-        calls: &[Call],
-        replies: Vec<Reply>,
-    ) -> Result<Vec<Reply>, Setback> {
+    fn weigh(node: &Node, calls: &[Call], replies: Vec<Reply>) -> Result<Vec<Reply>, Setback> {
         let (mut failure, mut is_useful) = (None, false);
         for (call, reply) in calls.iter().zip(&replies) {
             let kind = reply.as_ref().err().map(|error| error.kind(call.method));

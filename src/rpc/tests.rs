@@ -40,6 +40,7 @@ fn nodes(answers: Vec<Scripted>) -> (Nodes<Script>, Script) {
     (Nodes::new(script.clone(), vec![A.into(), B.into()], check), script)
 }
 
+#[allow(clippy::unnecessary_wraps)] // It stands beside nodes that don't answer.
 fn http(status: u16, body: &str) -> Result<PostAnswer, TransportError> {
     Ok(PostAnswer { status, body: body.into() })
 }

@@ -190,6 +190,7 @@ impl Exchange<'_> {
             terms: order.terms.clone(),
             payload: order.payload.clone(),
             redeliver_seconds: if once { COLLECT_SECONDS } else { REPEAT_SECONDS },
+            redeliver_max: 0,
             once,
             account: Some(self.account.name.clone()),
             remote: None,

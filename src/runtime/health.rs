@@ -103,15 +103,12 @@ async fn ask(env: &Env, name: String, problems: &mut Vec<String>) -> Value {
         Ok(settler) => settler.health().await,
         Err(error) => Err(error),
     };
-    match health {
-        Ok(health) => {
-            problems.extend_from_slice(&health.problems);
-            json!({ "settler": name, "health": health })
-        }
-        Err(_) => {
-            problems.push(format!("the Settler {name} does not answer"));
-            json!({ "settler": name, "error": "does not answer" })
-        }
+    if let Ok(health) = health {
+        problems.extend_from_slice(&health.problems);
+        json!({ "settler": name, "health": health })
+    } else {
+        problems.push(format!("the Settler {name} does not answer"));
+        json!({ "settler": name, "error": "does not answer" })
     }
 }
 

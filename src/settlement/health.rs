@@ -295,7 +295,7 @@ fn public_words(why: &Unavailable) -> String {
             UrlFailure::WrongChain(_, named) => wrong_chains.push(named.as_str()),
             UrlFailure::NotJsonRpc(429, _) => limited += 1,
             UrlFailure::Refused(error) if error.kind("eth_call") == ErrorKind::Limit => {
-                limited += 1
+                limited += 1;
             }
             _ => silent += 1,
         }

@@ -55,6 +55,13 @@ impl ClaimRequest {
     pub fn names(&self, resource: &str) -> bool {
         self.resource == resource || self.former.as_deref() == Some(resource)
     }
+
+    /// Whether the origin may be asked while another request's lease still
+    /// runs, of which a restart has lost sight. A server that has a payment
+    /// charged asks none.
+    pub fn may_pass_lease(&self) -> bool {
+        self.told.is_some() || self.redeliver_max > 0
+    }
 }
 
 /// What became of a [`ClaimRequest`].
@@ -114,6 +121,9 @@ pub struct SettleRequest {
     pub payload: Box<RawValue>,
     /// For how long the resource may be delivered again, in seconds.
     pub redeliver_seconds: u64,
+    /// And how often.
+    #[serde(default)]
+    pub redeliver_max: u32,
     /// A server asks that does not name its request: it is told once of the
     /// settlement. This request is, or if it is gone the first that asks again.
     pub once: bool,
@@ -137,7 +147,7 @@ impl SettleRequest {
             ticket: self.ticket,
             expires_at,
             proof: self.proof.clone(),
-            redeliver_max: 0,
+            redeliver_max: self.redeliver_max,
             look_only: false,
             told: self.account.as_ref().map(|_| if self.once { Told::Once } else { Told::Always }),
         }

@@ -150,7 +150,8 @@ impl PaymentRecord {
 
     /// Whether this payment can be claimed. `is_live`: whether the holder of a
     /// ticket may still be at work. What was claimed before a restart has no
-    /// holder here; a retry for the same resource need not wait for its lease.
+    /// holder here; a retry for the same resource need not wait for its lease,
+    /// unless an origin that still works for the holder must not be asked twice.
     ///
     /// A false `Fresh` would let one payment buy twice; a false `InFlight`
     /// only costs a wait.
@@ -164,7 +165,9 @@ impl PaymentRecord {
         let same = known.is_for(request);
         let claim = match &known.state {
             State::Claimed { ticket, .. }
-                if same && (*ticket == request.ticket || !is_live(*ticket)) =>
+                if same
+                    && (*ticket == request.ticket
+                        || request.may_pass_lease() && !is_live(*ticket)) =>
             {
                 Claim::Fresh
             }
@@ -313,8 +316,13 @@ mod tests {
     #[test]
     fn what_a_restart_orphaned_is_free_for_the_same_resource_only() {
         let orphan = PaymentRecord::claimed(None, &request("a", 9), NOW);
-        assert_eq!(claim(&orphan, "a", NOW), Claim::Fresh);
-        assert_eq!(claim(&orphan, "b", NOW), Claim::OtherResource);
+        let claim = |resource: &str, redeliver_max| {
+            let request = ClaimRequest { redeliver_max, ..request(resource, 2) };
+            PaymentRecord::claim(Some(&orphan), &request, NOW, |ticket| ticket == 1)
+        };
+        assert_eq!(claim("a", 1), Claim::Fresh);
+        assert_eq!(claim("b", 1), Claim::OtherResource);
+        assert_eq!(claim("a", 0), Claim::InFlight, "its origin may still work");
     }
 
     #[test]

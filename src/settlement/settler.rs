@@ -257,8 +257,7 @@ impl<H: Host> Settler<H> {
         }
         // The lease ran out and a retry for the same resource took over: its
         // outcome is this one's, as far as it may be told.
-        let mut claim = request.claim(record.expires_at);
-        claim.redeliver_max = 1;
+        let claim = request.claim(record.expires_at);
         let reply = self.claim(&claim).await?;
         match &reply {
             ClaimReply::Fresh | ClaimReply::Unproven => {

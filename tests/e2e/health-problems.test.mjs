@@ -89,7 +89,7 @@ describe('nodes', () => {
   test('of another chain', async () => {
     const node = await startNode({ result: '0x1' });
     try {
-      assertProblem(await healthOf(await withNodes([node.url])), /\.rpc: of 1 nodes none can be used: 1 of another chain \(0x1\)$/);
+      assertProblem(await healthOf(await withNodes([node.url])), /\.rpc: of 1 nodes none can be used: 1 of another chain \(1\)$/);
     } finally {
       node.stop();
     }

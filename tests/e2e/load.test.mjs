@@ -10,6 +10,8 @@ const PAYMENTS_EACH = 5;
 const ALL = BUYERS * PAYMENTS_EACH;
 const BLOCK_SECONDS = 2;
 const BLOCKS_AT_MOST = 8;
+/** How often a route delivers again, if it says nothing. */
+const REDELIVER_MAX = 3;
 const CHAINS = { evm: [EVM_NETWORK, evmPayload], solana: [SOLANA_NETWORK, solanaPayload] };
 
 let world;
@@ -115,7 +117,7 @@ async function assertNoGap(hashes) {
 }
 
 for (const [chain, [network]] of Object.entries(CHAINS)) {
-  test(`one payment on ${chain}, presented 50 times at once for five things, buys one of them`, async () => {
+  test(`one payment on ${chain}, presented 50 times at once for five things, buys one of them, as often as the route says`, async () => {
     const start = await ledger(world);
     const headers = await payment(world, page, { network });
     const urls = Array.from({ length: 50 }, (_, i) => `${page}?thing=${i % 5}`);
@@ -123,7 +125,7 @@ for (const [chain, [network]] of Object.entries(CHAINS)) {
 
     const delivered = answers.flatMap(({ status }, i) => (status === 200 ? [i] : []));
     assert.equal(new Set(delivered.map((i) => urls[i])).size, 1, 'one thing');
-    assert.equal(delivered.length, 10, 'to all ten who asked for it');
+    assert.equal(delivered.length, 1 + REDELIVER_MAX, 'of the ten times that it was asked for');
     const receipts = delivered.map((i) => assertPaid(answers[i]));
     assert.equal(new Set(receipts.map(({ transaction }) => transaction)).size, 1);
     assert.equal((await transfersIn(world, receipts[0])).length, 1);

@@ -177,6 +177,25 @@ fn a_slow_origin_is_asked_once() {
 }
 
 #[test]
+fn a_claim_that_a_restart_has_lost_sight_of_is_no_second_delivery() {
+    for stream_ms in [0, 20_000] {
+        for redeliver_max in [0, 1] {
+            let world = world();
+            let first = Buyer { redeliver_max, origin_ms: 10_000, ..buyer(&world, 1) };
+            let answer = first.start();
+            world.run_for(1_500);
+            world.crash();
+            let second = Buyer { origin_ms: 50, stream_ms, ..first.clone() };
+            let given = [second.now(), world.take(&answer)];
+            let given = given.iter().filter(|it| it.is_delivery()).count();
+            let most = 1 + usize::try_from(redeliver_max).unwrap();
+            assert_eq!(given, most, "{stream_ms} {redeliver_max}");
+            assert_eq!(world.chain.borrow().transfers_of(&first.payment).len(), 1);
+        }
+    }
+}
+
+#[test]
 fn an_origin_that_fails_after_the_settlement_costs_nobody_anything() {
     for origin in [Origin::Down, Origin::Error] {
         let world = world();

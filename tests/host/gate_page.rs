@@ -18,7 +18,7 @@ fn page(routes: Value, method: &str, reason: Option<Reason>) -> String {
     ChallengeTemplate::new(&config.routes[0], config).write_page(URL, &method, reason)
 }
 
-fn route(more: Value) -> Value {
+fn route(more: &Value) -> Value {
     let mut route = json!({ "pattern": "/premium/*", "price": "$0.01" });
     for (key, value) in more.as_object().unwrap() {
         route[key] = value.clone();
@@ -28,14 +28,14 @@ fn route(more: Value) -> Value {
 
 #[test]
 fn the_page_names_the_method_that_was_asked_for() {
-    let post = page(route(json!({ "methods": ["POST"] })), "POST", None);
+    let post = page(route(&json!({ "methods": ["POST"] })), "POST", None);
     assert!(post.contains("Send the <code>POST</code> request."));
     assert!(post.contains("Send the same <code>POST</code> request with the payment"));
     assert!(post.contains("One <code>POST</code> request for <code>https://shop.example/"));
     assert!(post.contains(&format!("pay(\"{URL}\", {{ method: &quot;POST&quot;, body }});")));
     assert!(!post.contains("GET"));
     for method in ["GET", "HEAD"] {
-        let page = page(route(json!({})), method, None);
+        let page = page(route(&json!({})), method, None);
         assert!(page.contains("Send the <code>GET</code> request."), "{method}");
         assert!(page.contains(&format!("pay(\"{URL}\");")), "{method}");
     }
@@ -43,7 +43,7 @@ fn the_page_names_the_method_that_was_asked_for() {
 
 #[test]
 fn a_method_is_data_on_the_page() {
-    let hostile = page(route(json!({})), "<B>\"{{PRICE}}", None);
+    let hostile = page(route(&json!({})), "<B>\"{{PRICE}}", None);
     assert!(hostile.contains("&lt;B&gt;&quot;{{PRICE}}"));
     assert!(!hostile.contains("<B>"));
 }
@@ -57,22 +57,22 @@ fn the_page_says_for_how_long_a_payment_opens_what() {
         ("45s", "45 seconds"),
         ("1m", "1 minute"),
     ] {
-        let page = page(route(json!({ "access": access })), "GET", None);
+        let page = page(route(&json!({ "access": access })), "GET", None);
         let said = format!(
             "One payment of <strong>$0.01</strong> opens <code>/premium/*</code> for {words}."
         );
         assert!(page.contains(&said), "{access}");
         assert!(!page.contains("One <code>GET</code> request"), "{access}");
     }
-    assert!(!page(route(json!({})), "GET", None).contains(" opens "));
+    assert!(!page(route(&json!({})), "GET", None).contains(" opens "));
 }
 
 #[test]
 fn the_code_is_for_the_networks_that_are_offered() {
     let (evm, solana) = (["ExactEvmScheme", "viem/accounts"], ["ExactSvmScheme", "@solana/kit"]);
-    let base = page(route(json!({ "networks": ["eip155:84532"] })), "GET", None);
-    let devnet = page(route(json!({ "networks": [DEVNET] })), "GET", None);
-    let both = page(route(json!({})), "GET", None);
+    let base = page(route(&json!({ "networks": ["eip155:84532"] })), "GET", None);
+    let devnet = page(route(&json!({ "networks": [DEVNET] })), "GET", None);
+    let both = page(route(&json!({})), "GET", None);
     for (page, said, unsaid) in [(&base, evm, solana), (&devnet, solana, evm)] {
         for (said, unsaid) in said.into_iter().zip(unsaid) {
             assert!(page.contains(said) && both.contains(said), "{said}");
@@ -84,9 +84,9 @@ fn the_code_is_for_the_networks_that_are_offered() {
 #[test]
 fn there_is_a_way_back_unless_the_start_page_is_sold() {
     let back = "<a href=\"/\">";
-    assert!(page(route(json!({})), "GET", None).contains(back));
+    assert!(page(route(&json!({})), "GET", None).contains(back));
     for pattern in ["/*", "/", "/index.html"] {
-        let page = page(route(json!({ "pattern": pattern })), "GET", None);
+        let page = page(route(&json!({ "pattern": pattern })), "GET", None);
         assert!(!page.contains(back), "{pattern}");
     }
 }
@@ -94,7 +94,7 @@ fn there_is_a_way_back_unless_the_start_page_is_sold() {
 #[test]
 fn no_paragraph_is_empty() {
     for reason in [None, Some(Reason::InsufficientFunds)] {
-        let page = page(route(json!({})), "GET", reason);
+        let page = page(route(&json!({})), "GET", reason);
         assert!(!page.contains("<p></p>") && !page.contains("\"></p>"), "{page}");
         assert_eq!(page.contains("class=\"error\""), reason.is_some());
     }

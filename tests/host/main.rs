@@ -33,6 +33,7 @@ mod settlement_crowd;
 mod settlement_health;
 mod settlement_interleavings;
 mod settlement_late;
+mod settlement_lies;
 mod settlement_nodes;
 mod settlement_remote;
 mod settlement_remote_solana;

@@ -68,7 +68,7 @@ fn payers_with_code_share_no_transaction_and_cost_the_others_nothing() {
             world.chain.borrow_mut().codes.insert(account, Code::Burns);
         }
         let outcomes = take_all(&world, &settle_all(&world, &payments));
-        let is_attacker = |number: u8| number % 2 == 0 && number <= 2 * attackers;
+        let is_attacker = |number: u8| number.is_multiple_of(2) && number <= 2 * attackers;
         for (number, outcome) in (1..=CROWD).zip(&outcomes) {
             assert_eq!(is_settled(outcome), !is_attacker(number), "{number}: {outcome:?}");
         }
@@ -167,7 +167,9 @@ fn a_crash_beside_a_spoiled_batch_costs_no_one_anything() {
             let answer = world.take(buyer);
             assert_eq!(answer.is_delivery(), number != 4, "{crash_at} {number}: {answer:?}");
         }
-        buyers.iter().for_each(|buyer| drop(world.take(buyer)));
+        for buyer in &buyers {
+            world.take(buyer);
+        }
         assert_eq!(world.chain.borrow().transfers.len(), 5, "{crash_at}");
         world.run_for(60_000);
         assert!(world.tables.entries().is_empty(), "{crash_at}");

@@ -10,6 +10,7 @@ use crate::solana_cluster::{
 use crate::solana_support::{LIGHTHOUSE, draft, fee_payer, ix, readonly};
 use edge402::amount::AtomicAmount;
 use edge402::protocol::Reason;
+use edge402::rpc::TransportError;
 use edge402::settlement::{Limits, State};
 use serde_json::{Value, json};
 
@@ -123,6 +124,34 @@ fn one_of_two_nodes_can_make_no_payment_expire() {
     assert!(matches!(world.buy_now(&payment(1), "a"), Answer::Pending(_)));
     world.run_for(300_000);
     assert!(is_submitted(&world, &payment(1)));
+}
+
+/// Whether it is given up after so many seconds, of two nodes one being silent
+/// or standing still.
+fn is_given_up(limits: Limits, stands_still: bool, seconds: u64) -> bool {
+    let lie: Lie = Box::new(move |url, method, _, truth| match method {
+        "getBlockHeight" if url == FIRST && stands_still => json!(1_001),
+        _ => truth,
+    });
+    let (world, cluster) = world_of(limits, 2, lie);
+    cluster.borrow_mut().drops = usize::MAX;
+    *world.temper.borrow_mut() = Some(Box::new(move |url, _| {
+        (url == FIRST && !stands_still).then_some(Err(TransportError::TimedOut))
+    }));
+    assert!(matches!(world.buy_now(&payment(1), "a"), Answer::Pending(_)));
+    world.run_for(1_000 * seconds);
+    assert_eq!(is_submitted(&world, &payment(1)), !world.tables.entries().is_empty());
+    world.tables.entries().is_empty()
+}
+
+#[test]
+fn a_node_that_is_dead_or_stands_still_keeps_no_expired_payment_for_ever() {
+    for stands_still in [false, true] {
+        assert!(!is_given_up(Limits::default(), stands_still, 500));
+        assert!(is_given_up(Limits::default(), stands_still, 660));
+        // Above the limit one node alone gives up nothing.
+        assert!(!is_given_up(quorum(AMOUNT - 1), stands_still, 3_600));
+    }
 }
 
 #[test]

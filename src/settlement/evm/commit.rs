@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use super::preview::Preview;
 use super::{EvmLane, InAir, Waiting, calls_of, commitment};
 use crate::encoding::encode_hex;
-use crate::evm::{Fees, Transaction};
+use crate::evm::Transaction;
 use crate::settlement::shared::WAKE_SECONDS;
 use crate::settlement::{Host, JournalEntry, Outcome, Store, StoreError};
 
@@ -87,9 +88,8 @@ impl<H: Host> EvmLane<H> {
     pub(super) fn write_down(
         &self,
         batch: &[Waiting],
-        fees: Fees,
+        preview: &Preview,
         gas: u64,
-        block: u64,
     ) -> Result<Option<JournalEntry>, StoreError> {
         let mut held = vec![];
         for waiting in batch {
@@ -101,7 +101,9 @@ impl<H: Host> EvmLane<H> {
         let (Some(call), Some(key)) = (calls_of(&payments), self.key.key()) else {
             return Ok(None);
         };
-        let nonce = self.next_nonce.get().unwrap_or(0);
+        let (latest, pending) = preview.nonces;
+        let nonce = self.next_nonce(latest, pending);
+        let fees = preview.fees;
         let signed = Transaction::new(self.chain_id, nonce, fees, gas, call).sign(key);
         let id = encode_hex(&signed.hash);
         let entry = JournalEntry {
@@ -114,7 +116,7 @@ impl<H: Host> EvmLane<H> {
             written_at: self.shared.host.now(),
             fees: Some(fees),
             gas,
-            seen_block: block,
+            seen_block: preview.block,
             judged: false,
             empty: vec![],
         };
@@ -130,7 +132,7 @@ impl<H: Host> EvmLane<H> {
         for (payment, commitment) in commitments {
             self.shared.commit(&payment, commitment);
         }
-        self.next_nonce.set(Some(nonce + 1));
+        self.note_signed(nonce.saturating_add(1));
         self.shared.host.wake_in(WAKE_SECONDS);
         Ok(Some(entry))
     }

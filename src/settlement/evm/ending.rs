@@ -1,7 +1,7 @@
 //! What became of the payments in a transaction that has ended.
 
 use super::EvmLane;
-use super::evidence::{Confirmed, UsedBy, authorization_state, find_earlier_use, find_use};
+use super::evidence::{Confirmed, authorization_state, find_earlier_use, find_use};
 use crate::encoding::encode_hex;
 use crate::evm::{self, Receipt};
 use crate::exact::VerifiedPayment;
@@ -123,7 +123,7 @@ impl<H: Host> EvmLane<H> {
         let unclear = |what: &str| StoreError(format!("{}: {what}", entry.transaction));
         let found = find_use(nodes, payment, entry.seen_block.saturating_add(1), quorum).await;
         if let Some(found) = found.map_err(|error| unclear(&error.to_string()))? {
-            return Ok(self.fate_by(entry, found));
+            return Ok(found.fate_of(entry, &self.relayers));
         }
         match authorization_state(nodes, self.key.address(), payment, quorum).await {
             Some(false) => return Ok(None),
@@ -135,17 +135,10 @@ impl<H: Host> EvmLane<H> {
         // The number of the block that the preview saw was a node's word.
         let found = find_earlier_use(nodes, payment, quorum).await;
         match found.map_err(|error| unclear(&error.to_string()))? {
-            Some(found) => Ok(self.fate_by(entry, found)),
+            Some(found) => Ok(found.fate_of(entry, &self.relayers)),
             // Canceled, or used by another purchase: it stays what it is.
             None if now > ended_at(entry, payment).plus(UNCLEAR_SECONDS) => Ok(None),
             None => Err(unclear("the authorization is used, and by whom is not known yet")),
-        }
-    }
-
-    fn fate_by(&self, entry: &JournalEntry, found: UsedBy) -> Option<Fate> {
-        match found.fate_by(entry) {
-            Ok(fate) => fate,
-            Err(found) => found.fate_since(entry.written_at, &self.relayers),
         }
     }
 }

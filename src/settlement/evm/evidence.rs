@@ -96,10 +96,14 @@ impl UsedBy {
         self.fate.filter(|_| !is_ours && self.time >= written_at)
     }
 
-    /// The payment's fate, if this is a version of our own transaction;
-    /// else this.
-    pub fn fate_by(self, entry: &JournalEntry) -> Result<Option<Fate>, Self> {
-        if entry.has_version(&self.by.hash()) { Ok(self.fate) } else { Err(self) }
+    /// The payment's fate by a version of our own transaction, or since it was
+    /// written down.
+    pub fn fate_of(self, entry: &JournalEntry, relayers: &[Address]) -> Option<Fate> {
+        if entry.has_version(&self.by.hash()) {
+            self.fate
+        } else {
+            self.fate_since(entry.written_at, relayers)
+        }
     }
 }
 

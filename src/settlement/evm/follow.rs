@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::EvmLane;
 use super::ending::{UNCLEAR_SECONDS, ended_at, evm_payment};
 use super::evidence::{confirm, receipt_call};
+use super::nonces::is_parked;
 use super::preview::{fee_history, quantity};
 use super::send::Sent;
 use crate::encoding::encode_hex;
@@ -71,6 +72,7 @@ impl<H: Host> EvmLane<H> {
             Some(Sent::Perhaps) | None => None,
         };
         let (mut lost_since, mut mined_since) = (None, None);
+        let mut is_refused = false;
         loop {
             if let Some(receipt) = mined.take() {
                 // Its place in the air is free, however long a quorum takes.
@@ -104,7 +106,7 @@ impl<H: Host> EvmLane<H> {
                 Standing::Waits(market, count) => {
                     lost_since = None;
                     let now = self.shared.host.now();
-                    let is_parked = self.is_parked(entry.bound, count);
+                    let is_parked = is_parked(entry.bound, count);
                     self.set_waiting(&entry, !is_parked);
                     if is_parked && self.has_ended(&entry, PARKED_SECONDS) {
                         self.log(&format!("nonce {} was a node's mistake", entry.bound));
@@ -117,19 +119,24 @@ impl<H: Host> EvmLane<H> {
                     if now.since(sent_at) >= RESEND_SECONDS {
                         let is_stuck =
                             first_sent_at.0 > 0 && now.since(first_sent_at) >= STUCK_SECONDS;
-                        if is_stuck && self.replace(&mut entry, market) {
+                        if (is_stuck || is_refused) && self.replace(&mut entry, market, is_refused)
+                        {
                             first_sent_at = now;
                         }
                         if first_sent_at.0 == 0 {
                             first_sent_at = now;
                         }
                         sent_at = now;
+                        is_refused = false;
                         match self.send(&entry.raw).await {
                             Sent::Mined(receipt) => mined = own(&entry, *receipt),
-                            Sent::Refused(error) => self.log(&format!(
-                                "{} was refused: {}",
-                                entry.transaction, error.message
-                            )),
+                            Sent::Refused(error) => {
+                                is_refused = true;
+                                self.log(&format!(
+                                    "{} was refused: {}",
+                                    entry.transaction, error.message
+                                ));
+                            }
                             Sent::Perhaps => {}
                         }
                         continue;
@@ -145,6 +152,7 @@ impl<H: Host> EvmLane<H> {
 
     fn end(self: &Rc<Self>, entry: &JournalEntry) {
         self.in_air.borrow_mut().remove(&entry.id);
+        self.note_ended();
         self.start_pumps();
     }
 
@@ -181,9 +189,9 @@ impl<H: Host> EvmLane<H> {
         }
         let relayer = json_rpc::account_params(self.key.address(), BlockTag::Latest);
         let answers = self.nodes.ask_each(&Call::new("eth_getTransactionCount", relayer)).await;
-        let counts = answers.iter().filter_map(quantity);
-        // A node that has stood still for long says nothing.
-        let by_all = counts.fold(true, |all, count| all && count > entry.bound);
+        // A node that has stood still for long says nothing; nor do all of them.
+        let counts: Vec<u64> = answers.iter().filter_map(quantity).collect();
+        let by_all = !counts.is_empty() && counts.iter().all(|count| *count > entry.bound);
         by_all || self.has_ended(entry, UNCLEAR_SECONDS)
     }
 

@@ -79,8 +79,9 @@ pub struct EvmLane<H: Host> {
     relayers: Vec<Address>,
     /// The journal entries that somebody follows.
     in_air: RefCell<HashMap<String, InAir>>,
-    /// The nonce after the last one that was signed here.
-    next_nonce: Cell<Option<u64>>,
+    /// The nonce after the last one that was signed here, and when one of
+    /// ours was last signed or came to its end.
+    signed: Cell<Option<(u64, UnixSeconds)>>,
     /// Whether Multicall3 is at its address, once that is known.
     has_multicall: Cell<Option<bool>>,
     /// Whether the node simulates in a block of another time.
@@ -141,7 +142,7 @@ impl<H: Host> EvmLane<H> {
             spoiled: Cell::new((0, 0)),
             has_code_sizes: Cell::new(true),
             in_air: RefCell::default(),
-            next_nonce: Cell::new(None),
+            signed: Cell::new(None),
             has_multicall: Cell::new(None),
             sync_sends: Cell::new(0),
             takes_time: Cell::new(true),
@@ -183,8 +184,8 @@ impl<H: Host> EvmLane<H> {
             self.shared.report_retired("EVM_RELAYER_KEYS", entries.len());
         }
         for entry in entries {
-            let next = self.next_nonce.get().unwrap_or(0).max(entry.bound + 1);
-            self.next_nonce.set(Some(next));
+            let signed = self.signed.get().map_or(0, |(next, _)| next);
+            self.note_signed(signed.max(entry.bound.saturating_add(1)));
             if self.in_air.borrow().contains_key(&entry.id) {
                 continue;
             }

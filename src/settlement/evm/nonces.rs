@@ -23,12 +23,23 @@ const ENOUGH_TIMES_THE_TIP: u128 = 4;
 /// twice. Too many, and a node's lie costs that many empty transactions.
 const GAP_MAX: u64 = 16;
 
+/// Whether a nonce is so far ahead of what is mined that it was a node's
+/// mistake: nothing waits for it, and what it carries can't land in time.
+pub(super) fn is_parked(nonce: u64, mined: u64) -> bool {
+    nonce >= mined.saturating_add(GAP_MAX + 2 * IN_AIR_MAX as u64)
+}
+
 /// By how much a `pending` nonce may exceed what we know of: another tool may
 /// use the relayer's key.
 const FOREIGN_MAX: u64 = 2;
 
 /// After how many seconds the nonces that a transaction waits for are filled.
 const GAP_SECONDS: u64 = 20;
+
+/// For how long after the last of ours it is remembered which nonce comes
+/// next, in seconds: a node may be late with its blocks. The memory may be of
+/// something that never landed, so it doesn't last.
+const MEMORY_SECONDS: u64 = 30;
 
 /// The gas of an empty transaction.
 const EMPTY_GAS: u64 = 21_000;
@@ -44,12 +55,30 @@ impl<H: Host> EvmLane<H> {
         let near = latest..latest.saturating_add(GAP_MAX + 2 * IN_AIR_MAX as u64);
         let in_air = self.in_air.borrow();
         let own = || in_air.values().map(|flight| flight.nonce).filter(|it| near.contains(it));
-        let known = own().max().map_or(latest, |nonce| nonce + 1);
+        let known = own().max().map_or(latest, |nonce| nonce.saturating_add(1));
         let count = own().count() as u64;
         let at_most = |nonce: u64, margin| nonce <= latest.saturating_add(count + margin);
-        let signed = self.next_nonce.get().filter(|it| at_most(*it, GAP_MAX));
+        let signed = self.remembered().filter(|it| at_most(*it, GAP_MAX));
         let pending = Some(pending).filter(|it| at_most(*it, FOREIGN_MAX));
         known.max(signed.unwrap_or(0)).max(pending.unwrap_or(0))
+    }
+
+    pub(super) fn note_signed(&self, next: u64) {
+        self.signed.set(Some((next, self.shared.host.now())));
+    }
+
+    /// Takes note that a transaction of ours came to its end.
+    pub(super) fn note_ended(&self) {
+        if let Some((next, _)) = self.signed.get() {
+            self.note_signed(next);
+        }
+    }
+
+    fn remembered(&self) -> Option<u64> {
+        let (next, since) = self.signed.get()?;
+        let some_wait = self.in_air.borrow().values().any(|flight| flight.is_waiting);
+        let is_fresh = self.shared.host.now().since(since) < MEMORY_SECONDS;
+        (some_wait || is_fresh).then_some(next)
     }
 
     /// Sends empty transactions at the nonces that this one waits for and that
@@ -57,7 +86,7 @@ impl<H: Host> EvmLane<H> {
     /// another tool sent.
     pub(super) fn fill_gap(self: &Rc<Self>, entry: &JournalEntry, mined: u64, market: Fees) {
         let waits = self.shared.host.now().since(entry.written_at);
-        if waits < GAP_SECONDS || self.is_parked(entry.bound, mined) {
+        if waits < GAP_SECONDS || is_parked(entry.bound, mined) {
             return;
         }
         for nonce in mined..entry.bound {
@@ -67,12 +96,6 @@ impl<H: Host> EvmLane<H> {
                 return;
             }
         }
-    }
-
-    /// Whether a nonce is so far ahead of what is mined that it was a node's
-    /// mistake: nothing waits for it, and what it carries can't land in time.
-    pub(super) fn is_parked(&self, nonce: u64, mined: u64) -> bool {
-        nonce >= mined.saturating_add(GAP_MAX + 2 * IN_AIR_MAX as u64)
     }
 
     fn fill(self: &Rc<Self>, nonce: u64, fees: Fees) -> bool {
@@ -124,25 +147,29 @@ impl<H: Host> EvmLane<H> {
             .map(|id| (id.clone(), Fate::NotPaid(Reason::UnexpectedSettleError)))
             .collect();
         match self.shared.close(entry, &fates) {
-            Ok(()) => self.next_nonce.set(Some(entry.bound)),
+            Ok(()) => self.note_signed(entry.bound),
             Err(error) => self.log(&error.to_string()),
         }
         false
     }
 
     /// Signs the same calls again, at the same nonce, for more money, and
-    /// writes that down. What can't land any more gives way to an empty
+    /// writes that down: or for less, where no node takes it and it offers
+    /// more than twice what is needed, which may be more than the key has.
+    /// What can't land any more gives way to an empty
     /// transaction, which is all that its nonce needs.
-    pub(super) fn replace(&self, entry: &mut JournalEntry, market: Fees) -> bool {
+    pub(super) fn replace(&self, entry: &mut JournalEntry, market: Fees, is_refused: bool) -> bool {
         let Some(fees) = entry.fees else { return false };
         // A chain that stands still takes no transaction, however much it pays.
         let pays_enough = fees.max_fee_per_gas >= market.max_fee_per_gas
             && fees.max_priority_fee_per_gas
                 >= market.max_priority_fee_per_gas.saturating_mul(ENOUGH_TIMES_THE_TIP);
-        if pays_enough || entry.former.len() >= REPLACEMENTS_MAX {
+        let is_dear = is_refused && fees.max_fee_per_gas / 2 > market.max_fee_per_gas;
+        let is_useless = if is_refused { !is_dear } else { pays_enough };
+        if is_useless || entry.former.len() >= REPLACEMENTS_MAX {
             return false;
         }
-        let fees = fees.bumped().at_least(market);
+        let fees = if is_dear { market } else { fees.bumped().at_least(market) };
         let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
         let payments: Vec<_> = orders.iter().filter_map(|(_, order)| evm_payment(order)).collect();
         let now = self.shared.host.now();

@@ -46,6 +46,9 @@ pub(super) struct Preview {
     pub block: u64,
     /// Its time, where a payment may be too new for it.
     pub time: Option<UnixSeconds>,
+    /// How many of the relayer's transactions a node calls mined, and how many
+    /// mined or waiting.
+    pub nonces: (u64, u64),
     /// Whether each payer has code; `None` if the nodes don't say.
     pub has_code: Option<Vec<bool>>,
 }
@@ -83,8 +86,7 @@ impl From<Unavailable> for Problem {
 }
 
 impl<H: Host> EvmLane<H> {
-    /// Asks for everything that a batch needs, in one round trip, and takes
-    /// note of the relayer's nonce.
+    /// Asks for everything that a batch needs, in one round trip.
     pub(super) async fn preview(
         &self,
         payments: &[&evm::VerifiedPayment],
@@ -126,9 +128,8 @@ impl<H: Host> EvmLane<H> {
             self.shared.note_balance(balance, self.limits.low_balance);
         }
         let has_code = self.read_codes(codes, payments).await;
-        let (pending, latest) =
-            nonce(pending).zip(nonce(latest)).ok_or_else(|| Problem::without("nonce", pending))?;
-        self.next_nonce.set(Some(self.next_nonce(latest, pending)));
+        let nonces =
+            nonce(latest).zip(nonce(pending)).ok_or_else(|| Problem::without("nonce", pending))?;
         let is_refused =
             |reply: &Reply| matches!(reply, Err(error) if error.code == INVALID_PARAMS);
         if time.is_some() && rest.iter().any(is_refused) {
@@ -165,7 +166,7 @@ impl<H: Host> EvmLane<H> {
         let gas = quantity(estimate).filter(|_| all_good);
         let least = least_gas(payments.len());
         let gas = gas.map(|gas| gas.saturating_add(gas / 4).max(least));
-        Ok(Preview { fees, facts, gas, block, time: latest_time, has_code })
+        Ok(Preview { fees, facts, gas, block, time: latest_time, nonces, has_code })
     }
 
     /// What the chain says of one payment, and nothing else: nothing is sent.

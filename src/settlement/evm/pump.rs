@@ -281,11 +281,7 @@ impl<H: Host> EvmLane<H> {
             return;
         }
         let over_budget = (is_loner && self.burns_too_much(gas)) || self.is_over_budget(fee);
-        let written = if over_budget {
-            Ok(None)
-        } else {
-            self.write_down(&good, preview.fees, gas, preview.block)
-        };
+        let written = if over_budget { Ok(None) } else { self.write_down(&good, preview, gas) };
         match written {
             Ok(Some(entry)) => self.take_off(entry, good, is_loner),
             Ok(None) => {

@@ -25,8 +25,8 @@ const SYNC_SENDS_MAX: usize = 2;
 
 /// For how long a node that was too slow with [`SYNC`], and one that doesn't
 /// have it, is sent plain transactions only.
-const SLOW_PAUSE: Duration = Duration::from_secs(120);
-const LACK_PAUSE: Duration = Duration::from_secs(600);
+const SLOW_PAUSE: Duration = Duration::from_mins(2);
+const LACK_PAUSE: Duration = Duration::from_mins(10);
 
 /// What sending came to.
 pub(super) enum Sent {

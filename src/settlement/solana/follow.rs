@@ -42,6 +42,10 @@ const BLOCKS_BEHIND: u64 = 64;
 /// whatever height a node tells: 150 blocks at 600 ms, in seconds.
 const EXPIRY_SECONDS: u64 = 90;
 
+/// After this much time a node that doesn't answer, or stands still, keeps
+/// nothing that the others give up, in seconds.
+const SILENT_SECONDS: u64 = 600;
+
 /// From when on the heights are looked at, and how often, in seconds.
 const HEIGHT_AFTER_SECONDS: u64 = 20;
 const HEIGHT_SECONDS: u64 = 3;
@@ -299,36 +303,40 @@ impl<H: Host> SolanaLane<H> {
                 .iter()
                 .filter_map(|reply| rpc::parse_block_height(reply.as_ref().ok()?).ok())
                 .collect();
-            let lowest = heights.iter().min().copied().unwrap_or(0);
             let highest = heights.iter().max().copied().unwrap_or(0);
-            if heights.len() < lane.nodes.count() {
-                return;
-            }
             let expired: Vec<Flight> = flights
                 .into_iter()
                 .filter(|flight| {
-                    let bound = lane.bound_of(flight, highest);
-                    lane.age(flight) >= EXPIRY_SECONDS
-                        && lowest > bound.saturating_add(BLOCKS_BEHIND)
+                    if !lane.can_give_up(flight, heights.len()) {
+                        return false;
+                    }
+                    let bound = lane.bound_of(flight, highest).saturating_add(BLOCKS_BEHIND);
+                    let beyond = heights.iter().filter(|height| **height > bound).count();
+                    lane.age(flight) >= EXPIRY_SECONDS && lane.can_give_up(flight, beyond)
                 })
                 .collect();
             for some in expired.chunks(STATUSES_MAX) {
                 let replies = lane.nodes.ask_each(&statuses_of(some)).await;
                 let answers: Vec<_> =
                     replies.iter().filter_map(|reply| read_statuses(reply, some)).collect();
-                if answers.len() < lane.nodes.count() {
-                    continue;
-                }
                 for (index, flight) in some.iter().enumerate() {
                     let is_unknown = |answer: &Vec<Sighting>| {
                         answer.get(index).is_some_and(|it| it.status == Status::Unknown)
                     };
-                    if answers.iter().all(is_unknown) {
+                    if lane.can_give_up(flight, answers.len()) && answers.iter().all(is_unknown) {
                         lane.close(flight, Err(Reason::SvmSimulationFailed));
                     }
                 }
             }
         });
+    }
+
+    /// Whether so many nodes can give a transaction up: all of them, and after
+    /// a long time one, or two above the seller's limit, so that no dead node
+    /// keeps it for ever.
+    fn can_give_up(&self, flight: &Flight, nodes: usize) -> bool {
+        let enough = if flight.needs_quorum { 2 } else { 1 };
+        nodes >= self.nodes.count() || nodes >= enough && self.age(flight) >= SILENT_SECONDS
     }
 
     /// The last height at which a transaction can land: by the height that one

@@ -66,6 +66,9 @@ pub fn shows(client: &str) -> Proof {
     Proof { identifier: None, client: Some(client.into()) }
 }
 
+/// What a facilitator is asked to settle.
+pub type HowToSettle = fn(&Payment, &ClaimRequest) -> SettleRequest;
+
 /// One request, and how the world treats it.
 #[derive(Clone)]
 pub struct Buyer {
@@ -85,7 +88,7 @@ pub struct Buyer {
     pub breaks: bool,
     /// Whether the gate dies when the answer has begun.
     pub dies: bool,
-    pub facilitator: Option<(Facilitator, fn(&Payment, &ClaimRequest) -> SettleRequest)>,
+    pub facilitator: Option<(Facilitator, HowToSettle)>,
     /// Whether the last answer had a grant.
     pub granted: Rc<Cell<bool>>,
     /// What the Settler said, where the gate says less.

@@ -467,7 +467,7 @@ impl World {
         origin_is_good: bool,
     ) -> Answer {
         let origin = if origin_is_good { Origin::Good } else { Origin::Error };
-        Buyer { origin_ms, origin, ..Buyer::new(&self, &payment, &resource) }.buy().await
+        Buyer { origin, origin_ms, ..Buyer::new(&self, &payment, &resource) }.buy().await
     }
 
     /// Starts a request to a good and quick origin.
@@ -658,6 +658,7 @@ impl Payment {
             payload: self.payload.clone(),
             proof: claim.proof.clone(),
             redeliver_seconds: REDELIVER,
+            redeliver_max: claim.redeliver_max,
             once: false,
             remote: None,
             account: None,
