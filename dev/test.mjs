@@ -15,6 +15,12 @@ const E2E = join(ROOT, 'tests/e2e');
 // Every file starts a world of its own: more at once than this only makes them wait for each other.
 const FILES_AT_ONCE = 2;
 const TEST_TIMEOUT_MS = 180_000;
+/** The core is built for the host, too; what only the Worker has, for its own target. */
+const LINTS = [
+  ['fmt', '--check'],
+  ['clippy', '--all-targets', '--', '--deny', 'warnings'],
+  ['clippy', '--target', 'wasm32-unknown-unknown', '--', '--deny', 'warnings'],
+];
 
 const USAGE = 'Usage: node dev/test.mjs [host | e2e [filter]]';
 
@@ -29,6 +35,7 @@ async function main() {
   }
   filter = positionals[1] ?? '';
   requireRust();
+  if (part === 'all') await section('Format and lints (cargo fmt, cargo clippy)', checkStyle);
   if (part !== 'e2e') await section('Rust tests (cargo test)', () => command('cargo', ['test', '--all-targets']));
   if (part !== 'e2e') await section('Rust examples in the docs (cargo test --doc)', () => command('cargo', ['test', '--doc']));
   if (part !== 'host') {
@@ -46,6 +53,14 @@ async function section(title, work) {
     return false;
   });
   results.push({ title, passed, seconds: (Date.now() - start) / 1_000 });
+  return passed;
+}
+
+/** All of it, also after a fault: whoever mends one wants to know the others. */
+async function checkStyle() {
+  await ensureTools();
+  let passed = true;
+  for (const args of LINTS) passed = (await command('cargo', args)) && passed;
   return passed;
 }
 

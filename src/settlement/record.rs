@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::delivery::DeliveryState;
 use super::remote::names_no_transaction;
-use super::{ClaimRequest, Delivery, Proof, SettleRequest};
+use super::{ClaimRequest, Delivery, JournalEntry, Proof, SettleRequest};
 use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
@@ -25,6 +25,9 @@ const UNSENT_SECONDS: u64 = 3_600;
 
 /// To how many other resources a purchase goes with the origin's redirects.
 pub const MOVES_MAX: usize = 3;
+
+/// How many hashes of transactions that did not make a payment are kept.
+const HASHES_MAX: usize = 32;
 
 /// What is known of one payment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,9 +53,40 @@ pub struct PaymentRecord {
     /// that it is there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moved: Vec<String>,
+    /// EVM: what was sent for this purchase so far.
+    #[serde(default)]
+    pub attempts: Option<Attempts>,
     /// Once it is settled: who has got what it bought.
     #[serde(default)]
     pub delivery: Delivery,
+}
+
+/// What was sent for one purchase. Anybody can read it there and send the
+/// payment, too: from then on that pays for this purchase.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempts {
+    /// When the first transaction was written down.
+    pub written_at: UnixSeconds,
+    /// The block in which its payments were seen not to be used yet.
+    pub seen_block: u64,
+    /// The hashes of the transactions that have ended without the payment, the
+    /// last ones.
+    pub hashes: Vec<String>,
+}
+
+impl Attempts {
+    /// These, if there are any, and this transaction.
+    pub fn with(earlier: Option<&Self>, entry: &JournalEntry) -> Self {
+        let mut all = earlier.cloned().unwrap_or(Self {
+            written_at: entry.written_at,
+            seen_block: entry.seen_block,
+            hashes: vec![],
+        });
+        all.hashes.extend(entry.former.iter().chain([&entry.transaction]).cloned());
+        let too_many = all.hashes.len().saturating_sub(HASHES_MAX);
+        all.hashes.drain(..too_many);
+        all
+    }
 }
 
 /// Where a payment stands.
@@ -144,6 +178,10 @@ impl PaymentRecord {
             proof: buyer.map_or(&request.proof, |known| &known.proof).clone(),
             was_sent: public.is_some(),
             moved: vec![],
+            // What was sent for one thing pays for no other.
+            attempts: known
+                .filter(|known| request.names(&known.resource))
+                .and_then(|known| known.attempts.clone()),
             delivery: Delivery::default(),
         }
     }

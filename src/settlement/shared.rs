@@ -12,7 +12,7 @@ use super::delivery::DeliveryState;
 use super::guards::Guards;
 use super::health::Condition;
 use super::host::within;
-use super::record::{LEASE_SECONDS, Order};
+use super::record::{Attempts, LEASE_SECONDS, Order};
 use super::{
     Delivery, Host, JournalEntry, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store,
     StoreError,
@@ -115,11 +115,17 @@ impl<H: Host> Shared<H> {
         Ok(refused(reason))
     }
 
+    /// Settles a claim whose payment was made by what was sent before; whether
+    /// the claim was still this request's.
+    pub fn settle_claim(&self, request: &SettleRequest, fate: &Fate) -> Result<bool, StoreError> {
+        self.decide_claim(request, |record| self.end(record, fate, request))
+    }
+
     fn decide_claim(
         &self,
         request: &SettleRequest,
         decide: impl FnOnce(&mut PaymentRecord),
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         if let Some(mut record) = self.store.payment(&request.payment)?
             && record.is_held_by(request.ticket)
         {
@@ -128,8 +134,9 @@ impl<H: Host> Shared<H> {
             self.live.borrow_mut().remove(&request.ticket);
             self.let_go(&request.payment);
             self.tell(&request.payment);
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     /// The record of a job, if its claim is still the job's own.
@@ -181,6 +188,9 @@ impl<H: Host> Shared<H> {
             let State::Submitted { transaction, order } = &record.state else { continue };
             if *transaction == entry.id {
                 let request = order.request.clone();
+                if record.attempts.is_some() {
+                    record.attempts = Some(Attempts::with(record.attempts.as_ref(), entry));
+                }
                 self.end(&mut record, fate, &request);
                 records.push(record);
             }

@@ -1,6 +1,7 @@
 //! Many payers in one lane: none of them costs the others anything, nor the
 //! seller more than was agreed to.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::sim::chain::{Chain, Code, read_transaction};
@@ -253,6 +254,48 @@ fn a_node_that_runs_no_creation_code_is_asked_for_codes() {
     assert!(world.chain.borrow().count() <= 4, "{:?}", world.chain.borrow().shares());
 }
 
+/// How often `eth_getCode` is asked while a crowd is settled whose payments
+/// have this number and the next ones.
+fn code_calls_for(world: &Rc<World>, first: u8) -> usize {
+    let asked = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&asked);
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, _| {
+        counted.set(counted.get() + usize::from(method == "eth_getCode"));
+        None
+    }));
+    let payments: Vec<_> = (first..first + 10).map(|it| Payment::new(it, it, 9_000)).collect();
+    let outcomes = take_all(world, &settle_all(world, &payments));
+    assert!(outcomes.iter().all(is_settled), "{outcomes:?}");
+    asked.get()
+}
+
+#[test]
+fn an_error_that_passes_does_not_end_the_call_for_code_sizes() {
+    for error in [(-32_005, "limit exceeded"), (-32_603, "internal error")] {
+        let world = World::new(&setup());
+        let failed = Cell::new(false);
+        *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+            let is_it = method == "eth_call" && params[0].get("to").is_none();
+            (is_it && !failed.replace(true)).then_some(Err(error))
+        }));
+        let payments = &crowd()[..10];
+        let outcomes = take_all(&world, &settle_all(&world, payments));
+        assert!(outcomes.iter().all(is_settled), "{outcomes:?}");
+        assert_eq!(code_calls_for(&world, 50), 0);
+    }
+}
+
+#[test]
+fn a_node_that_runs_no_creation_code_is_asked_to_again_after_ten_minutes() {
+    let world = World::new(&setup());
+    world.chain.borrow_mut().runs_creation = false;
+    assert!(code_calls_for(&world, 50) > 0);
+    world.chain.borrow_mut().runs_creation = true;
+    assert!(code_calls_for(&world, 70) > 0);
+    world.run_for(600_000);
+    assert_eq!(code_calls_for(&world, 90), 0);
+}
+
 #[test]
 fn nobody_shares_a_transaction_where_no_node_tells_who_has_code() {
     let world = World::new(&setup());
@@ -446,4 +489,73 @@ fn lone_payments_are_plain_calls() {
     let (_, transaction) = read_transaction(&seen.borrow()[0]);
     assert_eq!(transaction.to, crate::sim::domain().verifying_contract);
     assert!(transaction.gas_limit <= 180_000);
+}
+
+#[test]
+fn what_a_spoiled_transaction_made_public_is_sold_whoever_sends_it() {
+    let payments: Vec<_> = (1..=8).map(|number| Payment::new(number, number, 600)).collect();
+    for after in (0..600).step_by(20) {
+        let world = World::new(&setup());
+        let outcomes = settle_all(&world, &payments);
+        run_until(&world, |chain| chain.waiting_shares().iter().any(|share| *share > 1));
+        world.chain.borrow_mut().codes.insert(payer(4).address(), Code::Burns);
+        run_until(&world, |chain| chain.failed() > 0);
+        world.run_for(after);
+        let now = world.clock.now_ms();
+        for payment in payments.iter().filter(|it| it.id != payments[3].id) {
+            if world.chain.borrow().transfers_of(payment).is_empty() {
+                world.chain.borrow_mut().stranger_sends(payment, now);
+            }
+        }
+        let outcomes = take_all(&world, &outcomes);
+        for (payment, outcome) in payments.iter().zip(&outcomes) {
+            let transfers = world.chain.borrow().transfers_of(payment).len();
+            assert_eq!(transfers, usize::from(is_settled(outcome)), "{after}: {outcome:?}");
+        }
+        assert_eq!(outcomes.iter().filter(|it| is_settled(it)).count(), 7, "{after}");
+        world.run_for(60_000);
+        assert!(world.tables.entries().is_empty(), "{after}");
+    }
+}
+
+#[test]
+fn what_failed_alone_and_is_sent_by_another_is_sold() {
+    let world = World::new(&setup());
+    let payment = Payment::new(1, 1, 600);
+    world.chain.borrow_mut().poisoned.insert(payment.authorization.as_ref().unwrap().nonce);
+    assert!(!world.buy_now(&payment, "a").is_delivery());
+    world.chain.borrow_mut().poisoned.clear();
+    let hash = world.chain.borrow_mut().stranger_sends(&payment, world.clock.now_ms());
+    world.run_for(10_000);
+    world.crash();
+    assert!(world.buy_now(&payment, "a").is_delivery());
+    assert_eq!(*world.deliveries.borrow(), [(payment.id.clone(), "a".into(), hash)]);
+}
+
+#[test]
+fn what_failed_alone_and_is_sent_by_another_buys_nothing_else() {
+    let world = World::new(&setup());
+    let payment = Payment::new(1, 1, 600);
+    world.chain.borrow_mut().poisoned.insert(payment.authorization.as_ref().unwrap().nonce);
+    assert!(!world.buy_now(&payment, "a").is_delivery());
+    world.chain.borrow_mut().poisoned.clear();
+    world.chain.borrow_mut().stranger_sends(&payment, world.clock.now_ms());
+    assert_eq!(world.buy_now(&payment, "b"), Answer::Refused(Reason::EvmNonceUsed));
+    // Taken back, it buys nothing at all.
+    let world = World::new(&setup());
+    world.chain.borrow_mut().poisoned.insert(payment.authorization.as_ref().unwrap().nonce);
+    assert!(!world.buy_now(&payment, "a").is_delivery());
+    world.chain.borrow_mut().payer_cancels(&payment, world.clock.now_ms());
+    assert_eq!(world.buy_now(&payment, "a"), Answer::Refused(Reason::EvmNonceUsed));
+}
+
+#[test]
+fn what_was_used_before_anything_was_sent_buys_nothing() {
+    let world = World::new(&setup());
+    let payment = Payment::new(1, 1, 600);
+    world.chain.borrow_mut().stranger_sends(&payment, world.clock.now_ms());
+    for _ in 0..2 {
+        assert_eq!(world.buy_now(&payment, "a"), Answer::Refused(Reason::EvmNonceUsed));
+    }
+    assert!(world.deliveries.borrow().is_empty());
 }

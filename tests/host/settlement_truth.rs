@@ -139,6 +139,69 @@ fn a_nonce_that_was_too_high_once_stops_nobody() {
 }
 
 #[test]
+fn a_nonce_that_nothing_was_signed_with_is_forgotten() {
+    let world = world();
+    world.chain.borrow_mut().token_balance = 0;
+    lie(&world, 1, "eth_getTransactionCount", Some("pending"), raised(2));
+    let refused = Answer::Refused(Reason::InsufficientFunds);
+    assert_eq!(world.buy_now(&payment(1), "a"), refused);
+    world.chain.borrow_mut().token_balance = crate::sim::AMOUNT;
+    assert!(world.buy_now(&payment(1), "a").is_delivery());
+    assert_eq!(world.chain.borrow().mined[0].transaction.nonce, 0);
+}
+
+#[test]
+fn the_greatest_nonce_of_all_stops_nobody() {
+    let greatest = |_| json!("0xffffffffffffffff");
+    for tag in [None, Some("pending"), Some("latest")] {
+        let world = world();
+        let times = if tag.is_some() { 1 } else { 2 };
+        lie(&world, times, "eth_getTransactionCount", tag, greatest);
+        world.buy_now(&payment(1), "a");
+        world.run_for(A_WHILE);
+        let answer = world.buy_now(&payment(2), "a");
+        assert!(answer.is_delivery(), "{tag:?}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_base_fee_beyond_the_relayers_means_holds_nobody_up() {
+    let world = world();
+    let inner = Rc::clone(&world);
+    let (is_asked, is_sent) = (Cell::new(false), Cell::new(false));
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| match method {
+        "eth_feeHistory" if !is_asked.replace(true) => {
+            let mut history = honest(&inner, method, params);
+            for base in history["baseFeePerGas"].as_array_mut().unwrap() {
+                *base = json!("0xffffffffffffffff");
+            }
+            Some(Ok(history))
+        }
+        // The liar keeps it for itself.
+        "eth_sendRawTransaction" if !is_sent.replace(true) => Some(Ok(json!("0x"))),
+        _ => None,
+    }));
+    let first = payment(1);
+    world.buy_now(&first, "a");
+    world.run_for(30_000);
+    assert!(world.buy_now(&first, "a").is_delivery());
+    assert!(world.buy_now(&payment(2), "a").is_delivery());
+}
+
+#[test]
+fn the_log_has_a_line_a_minute_about_bytes_that_no_node_takes() {
+    let world = world();
+    *world.hook.borrow_mut() = Some(Box::new(|_, method, _| {
+        (method == "eth_sendRawTransaction").then_some(Err((-32_603, "internal error")))
+    }));
+    world.start_buy(&payment(1), "a");
+    world.run_for(170_000);
+    let log = world.log.borrow();
+    let lines = log.iter().filter(|line| line.contains("eth_sendRawTransaction: ")).count();
+    assert!((1..=3).contains(&lines), "{lines}: {log:?}");
+}
+
+#[test]
 fn a_nonce_far_too_high_once_stops_nobody_else() {
     let world = world();
     lie(&world, 2, "eth_getTransactionCount", None, raised(1_000));

@@ -6,6 +6,7 @@ use super::preview::Preview;
 use super::{EvmLane, InAir, Waiting, calls_of, commitment};
 use crate::encoding::encode_hex;
 use crate::evm::Transaction;
+use crate::settlement::record::Attempts;
 use crate::settlement::shared::WAKE_SECONDS;
 use crate::settlement::{Host, JournalEntry, Outcome, Store, StoreError};
 
@@ -126,7 +127,14 @@ impl<H: Host> EvmLane<H> {
             .collect();
         let records: Vec<_> = held
             .into_iter()
-            .map(|(waiting, record)| self.shared.submitted(record, &waiting.job, &id))
+            .map(|(waiting, mut record)| {
+                record.attempts.get_or_insert(Attempts {
+                    written_at: entry.written_at,
+                    seen_block: entry.seen_block,
+                    hashes: vec![],
+                });
+                self.shared.submitted(record, &waiting.job, &id)
+            })
             .collect();
         self.shared.store.submit(&entry, &records)?;
         for (payment, commitment) in commitments {
@@ -151,7 +159,7 @@ impl<H: Host> EvmLane<H> {
         self.shared.host.spawn(async move {
             // If the process dies here, the journal has the bytes: the next
             // life sends the same ones, which can land only once.
-            let sent = lane.send(&entry.raw).await;
+            let sent = lane.send(&entry).await;
             lane.follow(entry, Some(sent)).await;
             let shared_by = batch.len();
             lane.send_again(batch, shared_by);

@@ -1,13 +1,16 @@
 //! What became of the payments in a transaction that has ended.
 
-use super::EvmLane;
+use std::rc::Rc;
+
 use super::evidence::{Confirmed, authorization_state, find_earlier_use, find_use};
+use super::{EvmLane, Waiting};
 use crate::encoding::encode_hex;
 use crate::evm::{self, Receipt};
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
+use crate::settlement::record::Attempts;
 use crate::settlement::shared::Fate;
-use crate::settlement::{Host, JournalEntry, StoreError};
+use crate::settlement::{Host, JournalEntry, Outcome, Store, StoreError};
 use crate::time::UnixSeconds;
 
 /// For how long after its end an authorization that somebody used is looked
@@ -85,7 +88,10 @@ impl<H: Host> EvmLane<H> {
         payment: &evm::VerifiedPayment,
         landed: Option<&Receipt>,
     ) -> Result<Fate, StoreError> {
-        let Some(fate) = self.paid_by_another(entry, payment).await? else {
+        let record = self.shared.store.payment(id)?;
+        let earlier = record.and_then(|record| record.attempts);
+        let attempts = Attempts::with(earlier.as_ref(), entry);
+        let Some(fate) = self.paid_by_another(&attempts, payment).await? else {
             // A nonce that was lost to another transaction is our fault, and so
             // is an empty one in place of a payment.
             let is_empty = |it: &Receipt| entry.empty.contains(&encode_hex(&it.transaction_hash));
@@ -104,8 +110,44 @@ impl<H: Host> EvmLane<H> {
         Ok(fate)
     }
 
-    /// The fate of a payment that a transaction made after ours had been
-    /// written down, be it another version of ours or somebody else's; `None`
+    /// What was sent for what a waiting payment buys.
+    pub(super) fn attempts_of(&self, waiting: &Waiting) -> Option<Attempts> {
+        self.shared.held_record(&waiting.job).ok()??.attempts
+    }
+
+    /// What becomes of a payment whose authorization is used before anything is
+    /// sent for this claim, but not before something was sent for this purchase.
+    /// Its request waits for that, and nobody else.
+    pub(super) fn look_for_use(self: &Rc<Self>, waiting: Waiting, attempts: Attempts) {
+        let lane = Rc::clone(self);
+        self.shared.host.spawn(async move {
+            let request = &waiting.job.request;
+            // Nothing is written or sent: if the process dies here, the claim is
+            // free again after its lease, and who asks again comes here again.
+            let outcome = match lane.paid_by_another(&attempts, &waiting.payment).await {
+                Ok(Some(Fate::Paid { ref transaction, .. }))
+                    if request.account.is_some() && !attempts.hashes.contains(transaction) =>
+                {
+                    lane.log(&format!("{} was settled by another: {transaction}", request.payment));
+                    lane.shared.refuse(request, Reason::DuplicateSettlement)
+                }
+                Ok(Some(fate)) => lane
+                    .shared
+                    .settle_claim(request, &fate)
+                    .and_then(|_| lane.standing_of(&request.payment)),
+                Ok(None) => lane.shared.refuse(request, Reason::EvmNonceUsed),
+                Err(error) => {
+                    lane.log(&error.to_string());
+                    let freed = lane.shared.release(&request.payment, request.ticket);
+                    freed.map(|()| Outcome::Unavailable)
+                }
+            };
+            let _ = waiting.done.send(outcome);
+        });
+    }
+
+    /// The fate of a payment that a transaction made after our first one had been
+    /// written down, be it one of ours or somebody else's; `None`
     /// if its authorization paid nobody, or for something else, or was not
     /// used.
     ///
@@ -115,15 +157,15 @@ impl<H: Host> EvmLane<H> {
     /// know later, so the journal keeps the entry.
     async fn paid_by_another(
         &self,
-        entry: &JournalEntry,
+        attempts: &Attempts,
         payment: &evm::VerifiedPayment,
     ) -> Result<Option<Fate>, StoreError> {
         let (nodes, quorum) = (&self.nodes, self.limits.quorum_above);
         let now = self.shared.host.now();
-        let unclear = |what: &str| StoreError(format!("{}: {what}", entry.transaction));
-        let found = find_use(nodes, payment, entry.seen_block.saturating_add(1), quorum).await;
+        let unclear = |what: &str| StoreError(format!("{}: {what}", payment.payer()));
+        let found = find_use(nodes, payment, attempts.seen_block.saturating_add(1), quorum).await;
         if let Some(found) = found.map_err(|error| unclear(&error.to_string()))? {
-            return Ok(found.fate_of(entry, &self.relayers));
+            return Ok(found.fate_of(attempts, &self.relayers));
         }
         match authorization_state(nodes, self.key.address(), payment, quorum).await {
             Some(false) => return Ok(None),
@@ -135,9 +177,9 @@ impl<H: Host> EvmLane<H> {
         // The number of the block that the preview saw was a node's word.
         let found = find_earlier_use(nodes, payment, quorum).await;
         match found.map_err(|error| unclear(&error.to_string()))? {
-            Some(found) => Ok(found.fate_of(entry, &self.relayers)),
+            Some(found) => Ok(found.fate_of(attempts, &self.relayers)),
             // Canceled, or used by another purchase: it stays what it is.
-            None if now > ended_at(entry, payment).plus(UNCLEAR_SECONDS) => Ok(None),
+            None if now > ended_at(attempts.written_at, payment).plus(UNCLEAR_SECONDS) => Ok(None),
             None => Err(unclear("the authorization is used, and by whom is not known yet")),
         }
     }
@@ -145,8 +187,8 @@ impl<H: Host> EvmLane<H> {
 
 /// When a payment's time is over, or that of everybody's patience: it may
 /// itself have no end.
-pub(super) fn ended_at(entry: &JournalEntry, payment: &evm::VerifiedPayment) -> UnixSeconds {
-    payment.expires_at().min(entry.written_at.plus(LONGEST_SEARCH))
+pub(super) fn ended_at(written_at: UnixSeconds, payment: &evm::VerifiedPayment) -> UnixSeconds {
+    payment.expires_at().min(written_at.plus(LONGEST_SEARCH))
 }
 
 pub(super) fn evm_payment(order: &VerifiedPayment) -> Option<&evm::VerifiedPayment> {

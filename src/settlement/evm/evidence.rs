@@ -11,7 +11,7 @@ use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
 use crate::evm::{self, Address, BlockTag, Receipt, json_rpc};
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
-use crate::settlement::JournalEntry;
+use crate::settlement::record::Attempts;
 use crate::settlement::shared::Fate;
 use crate::time::UnixSeconds;
 
@@ -96,13 +96,13 @@ impl UsedBy {
         self.fate.filter(|_| !is_ours && self.time >= written_at)
     }
 
-    /// The payment's fate by a version of our own transaction, or since it was
-    /// written down.
-    pub fn fate_of(self, entry: &JournalEntry, relayers: &[Address]) -> Option<Fate> {
-        if entry.has_version(&self.by.hash()) {
+    /// The payment's fate by one of our own transactions, or since the first of
+    /// them was written down.
+    pub fn fate_of(self, attempts: &Attempts, relayers: &[Address]) -> Option<Fate> {
+        if attempts.hashes.contains(&self.by.hash()) {
             self.fate
         } else {
-            self.fate_since(entry.written_at, relayers)
+            self.fate_since(attempts.written_at, relayers)
         }
     }
 }

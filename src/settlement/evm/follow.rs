@@ -17,10 +17,8 @@ use crate::rpc::{Call, Reply};
 use crate::settlement::{Host, JournalEntry, StoreError};
 use crate::time::UnixSeconds;
 
-/// How often a receipt is asked for: while a request may wait for it, and then.
-const QUICK_POLL: Duration = Duration::from_millis(400);
+/// How often a receipt is asked for after the first 30 seconds.
 const SLOW_POLL: Duration = Duration::from_secs(4);
-const QUICK_SECONDS: u64 = 30;
 
 /// After how many seconds the same bytes are sent again.
 const RESEND_SECONDS: u64 = 8;
@@ -128,14 +126,13 @@ impl<H: Host> EvmLane<H> {
                         }
                         sent_at = now;
                         is_refused = false;
-                        match self.send(&entry.raw).await {
+                        match self.send(&entry).await {
                             Sent::Mined(receipt) => mined = own(&entry, *receipt),
                             Sent::Refused(error) => {
                                 is_refused = true;
-                                self.log(&format!(
-                                    "{} was refused: {}",
-                                    entry.transaction, error.message
-                                ));
+                                let line =
+                                    format!("{} was refused: {}", entry.transaction, error.message);
+                                self.log_sending(&entry, &line);
                             }
                             Sent::Perhaps => {}
                         }
@@ -144,8 +141,8 @@ impl<H: Host> EvmLane<H> {
                 }
                 Standing::Unknown => {}
             }
-            let is_early = self.shared.host.now().since(started) < QUICK_SECONDS;
-            self.shared.host.sleep(if is_early { QUICK_POLL } else { SLOW_POLL }).await;
+            let passed = self.shared.host.now().since(started);
+            self.shared.host.sleep(pause_after(passed)).await;
         }
         self.end(&entry);
     }
@@ -200,7 +197,7 @@ impl<H: Host> EvmLane<H> {
         let now = self.shared.host.now();
         let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
         let mut payments = orders.iter().filter_map(|(_, order)| evm_payment(order));
-        payments.all(|payment| ended_at(entry, payment).plus(seconds) < now)
+        payments.all(|payment| ended_at(entry.written_at, payment).plus(seconds) < now)
     }
 
     /// Whether an entry waits for a block, and has one of the places in the air.
@@ -264,5 +261,17 @@ fn read_receipt(reply: &Reply) -> Option<Receipt> {
     match reply.as_ref().ok()? {
         Value::Null => None,
         result => Receipt::from_json(result),
+    }
+}
+
+/// How long to wait before the next look at a transaction that was sent so
+/// many seconds ago: a request may wait for it, and an invocation has 50
+/// requests on the free plan.
+const fn pause_after(seconds: u64) -> Duration {
+    match seconds {
+        0..8 => Duration::from_millis(400),
+        8..16 => Duration::from_secs(1),
+        16..30 => Duration::from_secs(2),
+        _ => SLOW_POLL,
     }
 }

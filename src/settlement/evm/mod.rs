@@ -86,8 +86,8 @@ pub struct EvmLane<H: Host> {
     has_multicall: Cell<Option<bool>>,
     /// Whether the node simulates in a block of another time.
     takes_time: Cell<bool>,
-    /// Whether the node answers [`evm::code_sizes_code`].
-    has_code_sizes: Cell<bool>,
+    /// Until when no node is asked to run [`evm::code_sizes_code`].
+    no_sizes_until: Cell<UnixSeconds>,
     /// How many nodes hold a transaction until its receipt.
     sync_sends: Cell<usize>,
     /// Who settles while the nodes can't be reached.
@@ -103,6 +103,8 @@ struct InAir {
     worst_cost: u128,
     /// The gas limit of one that goes alone because of its payer; else 0.
     lone_gas: u64,
+    /// When the log last had a line about sending it.
+    logged_at: UnixSeconds,
 }
 
 impl InAir {
@@ -110,7 +112,13 @@ impl InAir {
         let is_open = !entry.judged;
         let worst_cost =
             entry.fees.filter(|_| is_open).map_or(0, |fees| fees.worst_cost(entry.gas));
-        Self { nonce: entry.bound, is_waiting: is_open, worst_cost, lone_gas: 0 }
+        Self {
+            nonce: entry.bound,
+            is_waiting: is_open,
+            worst_cost,
+            lone_gas: 0,
+            logged_at: UnixSeconds(0),
+        }
     }
 }
 
@@ -140,7 +148,7 @@ impl<H: Host> EvmLane<H> {
             loners: RefCell::default(),
             short: RefCell::default(),
             spoiled: Cell::new((0, 0)),
-            has_code_sizes: Cell::new(true),
+            no_sizes_until: Cell::new(UnixSeconds(0)),
             in_air: RefCell::default(),
             signed: Cell::new(None),
             has_multicall: Cell::new(None),

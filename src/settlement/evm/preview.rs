@@ -6,7 +6,7 @@ use super::spoiled::read_codes;
 use super::{EvmLane, cost_of_each, most_gas};
 use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, TipLimits, json_rpc};
 use crate::protocol::Reason;
-use crate::rpc::{Call, ErrorKind, Reply, Unavailable};
+use crate::rpc::{Call, ErrorKind, Reply, RpcError, Unavailable};
 use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
 use crate::time::UnixSeconds;
 
@@ -20,6 +20,9 @@ const NEW_SECONDS: u64 = 60;
 
 /// How long after a block's time it may still take transactions, in seconds.
 const BLOCK_SECONDS: u64 = 2;
+
+/// For how long a node that runs no creation code is not asked to, in seconds.
+const NO_SIZES_SECONDS: u64 = 600;
 
 /// JSON-RPC's code for parameters that the method does not take.
 const INVALID_PARAMS: i64 = -32_602;
@@ -107,7 +110,8 @@ impl<H: Host> EvmLane<H> {
             Call::new("eth_getBalance", json_rpc::account_params(relayer, BlockTag::Latest)),
             self.estimate(payments, time),
         ];
-        let code_calls = self.code_calls(payments);
+        let by_sizes = self.shared.host.now() >= self.no_sizes_until.get();
+        let code_calls = self.code_calls(payments, by_sizes);
         let of_codes = code_calls.len();
         calls.extend(code_calls);
         if with_multicall {
@@ -127,7 +131,7 @@ impl<H: Host> EvmLane<H> {
         if let Some(balance) = amount(balance) {
             self.shared.note_balance(balance, self.limits.low_balance);
         }
-        let has_code = self.read_codes(codes, payments).await;
+        let has_code = self.read_codes(codes, payments, by_sizes).await;
         let nonces =
             nonce(latest).zip(nonce(pending)).ok_or_else(|| Problem::without("nonce", pending))?;
         let is_refused =
@@ -298,8 +302,8 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// Asks which payers have code: in one call, where the node takes that.
-    fn code_calls(&self, payments: &[&evm::VerifiedPayment]) -> Vec<Call> {
-        if !self.has_code_sizes.get() {
+    fn code_calls(&self, payments: &[&evm::VerifiedPayment], by_sizes: bool) -> Vec<Call> {
+        if !by_sizes {
             return payments.iter().map(|payment| code_call(payment)).collect();
         }
         let payers: Vec<_> = payments.iter().map(|payment| payment.from()).collect();
@@ -315,8 +319,9 @@ impl<H: Host> EvmLane<H> {
         &self,
         replies: &[Reply],
         payments: &[&evm::VerifiedPayment],
+        by_sizes: bool,
     ) -> Option<Vec<bool>> {
-        if !self.has_code_sizes.get() {
+        if !by_sizes {
             return read_codes(replies);
         }
         let sizes = match replies {
@@ -327,8 +332,21 @@ impl<H: Host> EvmLane<H> {
         if has_code.is_some() || payments.len() < 2 {
             return has_code;
         }
-        self.has_code_sizes.set(false);
-        self.log("the node runs no creation code in eth_call: asked by eth_getCode from now on");
+        // A limit or a breakdown says nothing of the next time.
+        let will_pass = |error: &RpcError| {
+            matches!(
+                error.kind("eth_call"),
+                ErrorKind::Limit | ErrorKind::Batch | ErrorKind::Internal
+            )
+        };
+        if !matches!(replies, [Err(error)] if will_pass(error)) {
+            self.no_sizes_until.set(self.shared.host.now().plus(NO_SIZES_SECONDS));
+            self.log(&format!(
+                "the node runs no creation code in eth_call: asked by eth_getCode for the next \
+                 {} minutes",
+                NO_SIZES_SECONDS / 60
+            ));
+        }
         let calls: Vec<_> = payments.iter().map(|payment| code_call(payment)).collect();
         read_codes(&self.nodes.ask(&calls).await.ok()?)
     }

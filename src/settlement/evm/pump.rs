@@ -209,8 +209,16 @@ impl<H: Host> EvmLane<H> {
                     self.wait_for_money(waiting);
                     continue;
                 }
+                // Whoever has used it since we sent it has paid for this.
                 Some(reason) => reason,
             };
+            if reason == Reason::EvmNonceUsed
+                && let Some(attempts) = self.attempts_of(&waiting)
+            {
+                // Whoever has used it since we sent it has paid for this.
+                self.look_for_use(waiting, attempts);
+                continue;
+            }
             self.note_refusal(&waiting, reason);
             let why = facts.revert_reason.as_deref().unwrap_or("no revert reason");
             self.log(&format!("{}: {reason} ({why})", waiting.job.request.payment));

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::EvmLane;
 use crate::evm::Receipt;
 use crate::rpc::{Call, ErrorKind, READ_TIMEOUT, Reply, RpcError};
-use crate::settlement::Host;
+use crate::settlement::{Host, JournalEntry};
 
 const PLAIN: &str = "eth_sendRawTransaction";
 const SYNC: &str = "eth_sendRawTransactionSync";
@@ -28,6 +28,9 @@ const SYNC_SENDS_MAX: usize = 2;
 const SLOW_PAUSE: Duration = Duration::from_mins(2);
 const LACK_PAUSE: Duration = Duration::from_mins(10);
 
+/// How often the log has a line about sending one entry, in seconds.
+const LOG_SECONDS: u64 = 60;
+
 /// What sending came to.
 pub(super) enum Sent {
     Mined(Box<Receipt>),
@@ -40,7 +43,8 @@ pub(super) enum Sent {
 impl<H: Host> EvmLane<H> {
     /// Sends signed bytes, in the way that brings the receipt soonest, and to
     /// every other node as well.
-    pub(super) async fn send(self: &Rc<Self>, raw: &str) -> Sent {
+    pub(super) async fn send(self: &Rc<Self>, entry: &JournalEntry) -> Sent {
+        let raw = &entry.raw;
         let plain = Call::new(PLAIN, json!([raw]));
         if self.nodes.count() > 1 {
             let (nodes, plain) = (Rc::clone(&self.nodes), plain.clone());
@@ -50,14 +54,14 @@ impl<H: Host> EvmLane<H> {
         }
         match self.send_and_wait(raw).await {
             Some(Ok(receipt)) => return Sent::Mined(Box::new(receipt)),
-            Some(Err(error)) => return self.refused_by_all(error, &plain).await,
+            Some(Err(error)) => return self.refused_by_all(entry, error, &plain).await,
             None => {}
         }
         match self.nodes.ask_again(&plain, READ_TIMEOUT).await {
             Ok(Ok(_)) => Sent::Perhaps,
-            Ok(Err(error)) => self.refused_by_all(error, &plain).await,
+            Ok(Err(error)) => self.refused_by_all(entry, error, &plain).await,
             Err(problem) => {
-                self.log(&format!("{PLAIN}: {problem}"));
+                self.log_sending(entry, &format!("{PLAIN}: {problem}"));
                 Sent::Perhaps
             }
         }
@@ -99,13 +103,26 @@ impl<H: Host> EvmLane<H> {
         None
     }
 
+    /// A line about sending an entry: the same bytes are sent again every few
+    /// seconds, and the line is not.
+    pub(super) fn log_sending(&self, entry: &JournalEntry, line: &str) {
+        let now = self.shared.host.now();
+        if let Some(flight) = self.in_air.borrow_mut().get_mut(&entry.id) {
+            if now.since(flight.logged_at) < LOG_SECONDS {
+                return;
+            }
+            flight.logged_at = now;
+        }
+        self.log(line);
+    }
+
     /// What one node refuses, another may have taken: only what all of them
     /// refuse is certainly in no pool.
-    async fn refused_by_all(&self, error: RpcError, plain: &Call) -> Sent {
+    async fn refused_by_all(&self, entry: &JournalEntry, error: RpcError, plain: &Call) -> Sent {
         let is_certain = |error: &RpcError| error.kind(PLAIN) == ErrorKind::Rejected;
         if !is_certain(&error) {
             if !error.kind(PLAIN).is_of_transaction() {
-                self.log(&format!("{PLAIN}: {error}"));
+                self.log_sending(entry, &format!("{PLAIN}: {error}"));
             }
             return Sent::Perhaps;
         }
