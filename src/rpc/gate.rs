@@ -31,31 +31,40 @@ pub struct Gate(RefCell<State>);
 struct State {
     open: usize,
     open_long: usize,
-    waiting: VecDeque<(bool, oneshot::Sender<Permit>)>,
+    is_telling: bool,
+    waiting: VecDeque<(Kind, oneshot::Sender<Permit>)>,
 }
 
 /// The right to have one connection open, until it is dropped.
 pub struct Permit {
     gate: Rc<Gate>,
-    is_long: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Short,
+    Long,
+    /// Nobody waits for the answer.
+    Telling,
 }
 
 impl Gate {
     /// Waits for a connection. A caller that stops waiting loses its turn and
     /// nothing else.
     pub async fn enter(self: &Rc<Self>, timeout: Duration) -> Permit {
-        let is_long = timeout > READ_TIMEOUT;
+        let kind = if timeout > READ_TIMEOUT { Kind::Long } else { Kind::Short };
         loop {
             let turn = {
                 let mut state = self.0.borrow_mut();
                 // Those of the same kind that came before go first.
-                let has_predecessor = state.waiting.iter().any(|(other, _)| *other == is_long);
-                if !has_predecessor && state.has_room(is_long) {
-                    state.take(is_long);
-                    return Permit { gate: Rc::clone(self), is_long };
+                let has_predecessor = state.waiting.iter().any(|(other, _)| *other == kind);
+                if !has_predecessor && state.has_room(kind) {
+                    state.take(kind);
+                    return Permit { gate: Rc::clone(self), kind };
                 }
                 let (sender, turn) = oneshot::channel();
-                state.waiting.push_back((is_long, sender));
+                state.waiting.push_back((kind, sender));
                 turn
             };
             if let Ok(permit) = turn.await {
@@ -64,35 +73,55 @@ impl Gate {
         }
     }
 
+    /// A connection for what nobody waits for, if one is free and no other of
+    /// the kind is open.
+    pub fn enter_to_tell(self: &Rc<Self>) -> Option<Permit> {
+        let mut state = self.0.borrow_mut();
+        if !state.has_room(Kind::Telling) {
+            return None;
+        }
+        state.take(Kind::Telling);
+        Some(Permit { gate: Rc::clone(self), kind: Kind::Telling })
+    }
+
     /// Lets those in whose turn it is.
     fn admit(self: &Rc<Self>) {
         loop {
             let next = {
                 let mut state = self.0.borrow_mut();
                 state.waiting.retain(|(_, sender)| !sender.is_canceled());
-                let first = state.waiting.iter().position(|(is_long, _)| state.has_room(*is_long));
-                let Some((is_long, sender)) = first.and_then(|at| state.waiting.remove(at)) else {
+                let first = state.waiting.iter().position(|(kind, _)| state.has_room(*kind));
+                let Some((kind, sender)) = first.and_then(|at| state.waiting.remove(at)) else {
                     return;
                 };
-                state.take(is_long);
-                (is_long, sender)
+                state.take(kind);
+                (kind, sender)
             };
-            let (is_long, sender) = next;
+            let (kind, sender) = next;
             // One that waits no longer gives the permit back, which admits the
             // next one.
-            let _ = sender.send(Permit { gate: Rc::clone(self), is_long });
+            let _ = sender.send(Permit { gate: Rc::clone(self), kind });
         }
     }
 }
 
 impl State {
-    const fn has_room(&self, is_long: bool) -> bool {
-        self.open < CONNECTIONS && (!is_long || self.open_long < LONG_CONNECTIONS)
+    const fn has_room(&self, kind: Kind) -> bool {
+        self.open < CONNECTIONS
+            && match kind {
+                Kind::Short => true,
+                Kind::Long => self.open_long < LONG_CONNECTIONS,
+                Kind::Telling => !self.is_telling,
+            }
     }
 
-    const fn take(&mut self, is_long: bool) {
+    const fn take(&mut self, kind: Kind) {
         self.open += 1;
-        self.open_long += is_long as usize;
+        match kind {
+            Kind::Short => {}
+            Kind::Long => self.open_long += 1,
+            Kind::Telling => self.is_telling = true,
+        }
     }
 }
 
@@ -101,8 +130,10 @@ impl Drop for Permit {
         {
             let mut state = self.gate.0.borrow_mut();
             state.open = state.open.saturating_sub(1);
-            if self.is_long {
-                state.open_long = state.open_long.saturating_sub(1);
+            match self.kind {
+                Kind::Short => {}
+                Kind::Long => state.open_long = state.open_long.saturating_sub(1),
+                Kind::Telling => state.is_telling = false,
             }
         }
         self.gate.admit();
@@ -151,6 +182,23 @@ mod tests {
         assert!(third.as_mut().now_or_never().is_some());
         open.clear();
         assert_eq!(gate.0.borrow().open, 0);
+    }
+
+    #[test]
+    fn telling_takes_one_connection_and_never_waits() {
+        let gate = Rc::new(Gate::default());
+        let told = gate.enter_to_tell();
+        assert!(told.is_some());
+        assert!(gate.enter_to_tell().is_none());
+        let open: Vec<_> =
+            (0..5).map(|_| gate.enter(READ_TIMEOUT).now_or_never().unwrap()).collect();
+        assert!(gate.enter(READ_TIMEOUT).now_or_never().is_none());
+        drop(told);
+        let sixth = gate.enter(READ_TIMEOUT).now_or_never();
+        assert!(sixth.is_some());
+        assert!(gate.enter_to_tell().is_none(), "no connection is free");
+        drop((open, sixth));
+        assert!(gate.enter_to_tell().is_some());
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub use nodes::Nodes;
 /// How long a node may take to answer a question.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a node may take for what it is only told.
+pub const TELL_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Carries one HTTP POST of JSON.
 #[allow(async_fn_in_trait)] // Workers have one thread: nothing needs to be Send.
 pub trait Transport {
@@ -38,6 +41,12 @@ pub trait Transport {
         body: String,
         timeout: Duration,
     ) -> Result<PostAnswer, TransportError>;
+
+    /// POSTs what nobody waits for, if a connection is free for that; else it
+    /// fails at once.
+    async fn tell(&self, url: &str, body: String) -> Result<PostAnswer, TransportError> {
+        self.post(url, body, TELL_TIMEOUT).await
+    }
 
     /// Waits; for ever where time stands still.
     async fn sleep(&self, duration: Duration) {

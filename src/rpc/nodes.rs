@@ -12,8 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use super::envelope::{self, BatchAnswer};
 use super::failure::quote;
 use super::{
-    Call, ChainCheck, ErrorKind, READ_TIMEOUT, Reply, RpcError, Transport, Unavailable, UrlFailure,
-    host_of,
+    Call, ChainCheck, ErrorKind, READ_TIMEOUT, Reply, RpcError, Transport, TransportError,
+    Unavailable, UrlFailure, host_of,
 };
 
 /// A node that is silent for this long is not waited for alone: the next one
@@ -25,6 +25,11 @@ const SMALL_BATCHES: [usize; 2] = [3, 1];
 
 /// For how long it is remembered which batches a node takes, in milliseconds.
 const BATCHES_MS: u64 = 600_000;
+
+/// For how long a node that was silent is neither told anything nor asked with
+/// all others, in milliseconds. After that one question at a time finds out
+/// whether it is still silent.
+const SILENCE_MS: u64 = 10_000;
 
 /// The nodes of one chain, in the seller's order.
 ///
@@ -46,6 +51,8 @@ struct Node {
     batch_max: Cell<(usize, u64)>,
     /// Methods that are not asked of it, and until when.
     set_aside: RefCell<Vec<(&'static str, u64)>>,
+    /// Until when it is left in peace because it was silent; 0 if it wasn't.
+    silent_until: Cell<u64>,
 }
 
 /// Why a node is passed over for the next one.
@@ -71,6 +78,7 @@ impl<T: Transport> Nodes<T> {
             is_right_chain: Cell::new(false),
             batch_max: Cell::new((usize::MAX, 0)),
             set_aside: RefCell::default(),
+            silent_until: Cell::new(0),
         });
         Self { transport, check, all: nodes.collect(), preferred: Cell::new(0) }
     }
@@ -169,17 +177,59 @@ impl<T: Transport> Nodes<T> {
         }
     }
 
-    /// Tells every node but the one that last answered, all at once, and does
-    /// not care for what they say.
-    pub async fn tell_others(&self, call: &Call, timeout: Duration) {
-        let others = self.in_order().skip(1).map(|(_, node)| self.ask_checked(node, call, timeout));
-        join_all(others).await;
+    /// Tells every node but the one that last answered, one after the other,
+    /// and does not care for what they say. Takes no connection that others
+    /// wait for.
+    pub async fn tell_others(&self, call: &Call) {
+        for (_, node) in self.in_order().skip(1) {
+            if self.may_be_silent(node) {
+                continue;
+            }
+            if !node.is_right_chain.get() {
+                let answer = self.tell(node, &self.check.call()).await;
+                if self.note_chain(node, answer).is_err() {
+                    continue;
+                }
+            }
+            self.tell(node, call).await;
+        }
+    }
+
+    async fn tell(&self, node: &Node, call: &Call) -> Option<Reply> {
+        let answer = self.transport.tell(&node.url, envelope::write_one(call)).await;
+        self.note_silence(node, answer.as_ref().err());
+        envelope::read_one(&answer.ok()?.body)
+    }
+
+    /// Whether a node was silent, and this is not the question that finds out
+    /// whether it still is.
+    fn may_be_silent(&self, node: &Node) -> bool {
+        let (now, until) = (self.transport.now_ms(), node.silent_until.get());
+        if until > 0 && until <= now {
+            node.silent_until.set(now.saturating_add(SILENCE_MS));
+        }
+        until > now
+    }
+
+    fn note_silence(&self, node: &Node, error: Option<&TransportError>) {
+        match error {
+            None => node.silent_until.set(0),
+            Some(TransportError::TimedOut) => {
+                node.silent_until.set(self.transport.now_ms().saturating_add(SILENCE_MS));
+            }
+            Some(_) => {}
+        }
     }
 
     /// Asks every node, all at once. Those that give no answer, or an error of
-    /// their own, are left out.
+    /// their own, are left out, and so is one that was silent just now.
     pub async fn ask_each(&self, call: &Call) -> Vec<Reply> {
-        let asked = self.in_order().map(|(_, node)| self.ask_checked(node, call, READ_TIMEOUT));
+        let mut nodes: Vec<_> =
+            self.in_order().filter(|(_, node)| !self.may_be_silent(node)).collect();
+        if nodes.is_empty() {
+            nodes.extend(self.in_order());
+        }
+        let asked = nodes.iter().map(|(_, node)| self.ask_checked(node, call, READ_TIMEOUT));
         let answers = join_all(asked).await.into_iter().filter_map(Result::ok);
         let is_answer = |reply: &Reply| match reply {
             Ok(_) => true,
@@ -335,6 +385,7 @@ impl<T: Transport> Nodes<T> {
         let of_batch = |failure| Setback { failure, of_batch: true, partial: None };
         let body = envelope::write_batch(calls);
         let answer = self.transport.post(&node.url, body, timeout).await;
+        self.note_silence(node, answer.as_ref().err());
         let answer = answer.map_err(|error| of_batch(UrlFailure::Transport(error)))?;
         match envelope::read_batch(&answer.body, calls.len()) {
             BatchAnswer::Each(replies) => {
@@ -368,6 +419,7 @@ impl<T: Transport> Nodes<T> {
     async fn post(&self, node: &Node, call: &Call, timeout: Duration) -> Result<Reply, UrlFailure> {
         let body = envelope::write_one(call);
         let answer = self.transport.post(&node.url, body, timeout).await;
+        self.note_silence(node, answer.as_ref().err());
         let answer = answer.map_err(UrlFailure::Transport)?;
         envelope::read_one(&answer.body).ok_or_else(|| node.not_json_rpc(&answer))
     }

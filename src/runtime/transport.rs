@@ -71,6 +71,11 @@ impl Transport for GatedTransport {
         FetchTransport.post(url, body, timeout).await
     }
 
+    async fn tell(&self, url: &str, body: String) -> Result<PostAnswer, TransportError> {
+        let _permit = self.0.enter_to_tell().ok_or(TransportError::Unreachable)?;
+        FetchTransport.tell(url, body).await
+    }
+
     async fn sleep(&self, duration: Duration) {
         FetchTransport.sleep(duration).await;
     }

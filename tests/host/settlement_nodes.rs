@@ -1,7 +1,7 @@
 //! Nodes of every temper: a payment is delivered wherever one node at all takes
 //! a plain transaction, and else the log has the node's own sentence.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use edge402::rpc::{PostAnswer, TransportError};
@@ -258,4 +258,32 @@ fn a_silent_node_is_not_waited_for_where_another_is_left() {
     let start = world.clock.now_ms();
     assert!(world.buy_now(&payment(1), "a").is_delivery());
     assert!(world.clock.now_ms() - start <= 3_000);
+}
+
+/// Sells 40 payments, five a second, and returns how long the slowest took.
+fn slowest_of_forty(has_silent_node: bool) -> u64 {
+    let world = world(if has_silent_node { 2 } else { 1 }, 1_000);
+    *world.gate.borrow_mut() = Some(Rc::default());
+    *world.temper.borrow_mut() =
+        Some(Box::new(|url, _| (url != FIRST).then_some(Err(TransportError::TimedOut))));
+    let slowest = Rc::new(Cell::new(0));
+    let mut sales = vec![];
+    for number in 1..=40 {
+        let (buyer, slowest) = (Rc::clone(&world), Rc::clone(&slowest));
+        sales.push(world.start(async move {
+            let start = buyer.clock.now_ms();
+            let answer = Rc::clone(&buyer).buy(payment(number), "a".into(), 50, true).await;
+            slowest.set(slowest.get().max(buyer.clock.now_ms() - start));
+            answer.is_delivery()
+        }));
+        world.run_for(200);
+    }
+    world.run_for(60_000);
+    assert!(sales.iter().all(|sale| sale.borrow_mut().take() == Some(true)), "{has_silent_node}");
+    slowest.get()
+}
+
+#[test]
+fn no_payment_waits_for_a_node_that_is_only_told() {
+    assert_eq!(slowest_of_forty(true), slowest_of_forty(false));
 }

@@ -49,7 +49,7 @@ impl<H: Host> EvmLane<H> {
         if self.nodes.count() > 1 {
             let (nodes, plain) = (Rc::clone(&self.nodes), plain.clone());
             self.shared.host.spawn(async move {
-                nodes.tell_others(&plain, READ_TIMEOUT).await;
+                nodes.tell_others(&plain).await;
             });
         }
         match self.send_and_wait(raw).await {

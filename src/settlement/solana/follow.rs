@@ -164,7 +164,7 @@ impl<H: Host> SolanaLane<H> {
         );
         let _ = self.nodes.ask_again(&call, READ_TIMEOUT).await;
         if self.nodes.count() > 1 {
-            self.nodes.tell_others(&call, READ_TIMEOUT).await;
+            self.nodes.tell_others(&call).await;
         }
     }
 

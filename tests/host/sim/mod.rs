@@ -14,7 +14,10 @@ use edge402::evm::{Address, Authorization, Call, Fees, RelayerKey, Transaction};
 use edge402::exact::Terms;
 use edge402::protocol::ChainId;
 use edge402::remote::{Http, HttpAnswer, HttpRequest};
-use edge402::rpc::{ChainCheck, Expected, Nodes, PostAnswer, Transport, TransportError};
+use edge402::rpc::gate::Gate;
+use edge402::rpc::{
+    ChainCheck, Expected, Nodes, PostAnswer, TELL_TIMEOUT, Transport, TransportError,
+};
 use edge402::settlement::evm::EvmLane;
 use edge402::settlement::settler::{Lane, LaneParts};
 use edge402::settlement::{
@@ -108,6 +111,8 @@ pub struct World {
     pub faults: RefCell<VecDeque<Fault>>,
     pub hook: RefCell<Option<Hook>>,
     pub temper: RefCell<Option<Temper>>,
+    /// What bounds the connections to nodes, if anything does.
+    pub gate: RefCell<Option<Rc<Gate>>>,
     /// How many messages were sent to nodes.
     pub posts: Cell<usize>,
     /// What answers HTTP besides the nodes.
@@ -189,6 +194,43 @@ impl Transport for SimTransport {
         timeout: Duration,
     ) -> Result<PostAnswer, TransportError> {
         let world = &self.0;
+        let gate = world.gate.borrow().clone();
+        let _permit = match &gate {
+            Some(gate) => Some(gate.enter(timeout).await),
+            None => None,
+        };
+        self.carry(url, body, timeout).await
+    }
+
+    async fn tell(&self, url: &str, body: String) -> Result<PostAnswer, TransportError> {
+        let gate = self.0.gate.borrow().clone();
+        let permit = gate.map(|gate| gate.enter_to_tell().ok_or(TransportError::Unreachable));
+        let _permit = permit.transpose()?;
+        self.carry(url, body, TELL_TIMEOUT).await
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.0.clock.sleep(u64::try_from(duration.as_millis()).unwrap()).await;
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.0.clock.now_ms()
+    }
+
+    fn log(&self, line: &str) {
+        SimHost(Rc::clone(&self.0)).log(line);
+    }
+}
+
+impl SimTransport {
+    /// Carries a message that has its connection.
+    async fn carry(
+        &self,
+        url: &str,
+        body: String,
+        timeout: Duration,
+    ) -> Result<PostAnswer, TransportError> {
+        let world = &self.0;
         let timeout = u64::try_from(timeout.as_millis()).unwrap();
         world.posts.set(world.posts.get() + 1);
         let fault = world.faults.borrow_mut().pop_front().unwrap_or(Fault::None);
@@ -234,18 +276,6 @@ impl Transport for SimTransport {
         }
         world.clock.sleep(LATENCY).await;
         Ok(PostAnswer { status: 200, body: answer.to_string() })
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        self.0.clock.sleep(u64::try_from(duration.as_millis()).unwrap()).await;
-    }
-
-    fn now_ms(&self) -> u64 {
-        self.0.clock.now_ms()
-    }
-
-    fn log(&self, line: &str) {
-        SimHost(Rc::clone(&self.0)).log(line);
     }
 }
 
@@ -322,6 +352,7 @@ impl World {
             faults: RefCell::default(),
             hook: RefCell::default(),
             temper: RefCell::default(),
+            gate: RefCell::default(),
             posts: Cell::new(0),
             web: RefCell::default(),
             log: RefCell::default(),
