@@ -1,7 +1,7 @@
 //! Whether an answer of the origin is what was ordered.
 
-use super::Sale;
-use crate::config::{Method, PatternSet, bare_host};
+use super::{BoundBody, Sale};
+use crate::config::{Loaded, Method, Offer, PatternSet, bare_host};
 use crate::path::{CanonicalPath, UrlParts};
 
 /// What an answer of the origin is to the client that pays for it.
@@ -16,6 +16,15 @@ pub enum Judgement {
     SoldElsewhere(String),
 }
 
+/// What a redirect leads to, where that is sold here.
+struct Sold {
+    route: usize,
+    path: CanonicalPath,
+    query: String,
+    /// As clients ask for it.
+    method: Method,
+}
+
 impl Sale<'_> {
     /// What an answer with this status and this `Location` is.
     ///
@@ -23,37 +32,71 @@ impl Sale<'_> {
     /// signed URL, and whoever reads it needs no payment any more. Where a
     /// `Location` can be read in two ways it is taken for the goods, too.
     pub fn judge(&self, patterns: &PatternSet, status: u16, location: Option<&str>) -> Judgement {
-        match status {
+        if matches!(status, 0..=100 | 102..200 | 304 | 400..) {
             // Conditions don't reach the origin, so nothing was asked that a
             // 304 would answer.
-            0..=100 | 102..200 | 304 | 400.. => return Judgement::NotGoods,
-            301 | 302 | 303 | 307 | 308 => {}
-            _ => return Judgement::Goods,
+            return Judgement::NotGoods;
         }
-        // `POST`, work done, "see over there": the work is the goods.
-        if matches!(status, 302 | 303) && !self.method.is_safe() {
+        let Some(Sold { path, query, .. }) = self.sold_at(patterns, status, location) else {
             return Judgement::Goods;
+        };
+        // What a `#` or a user's name hides stays here.
+        let bare = location.unwrap_or_default().split('#').next().unwrap_or_default().trim();
+        let is_relative = !bare.is_empty() && !bare.starts_with(['/', '\\']);
+        Judgement::SoldElsewhere(if is_relative && !bare.contains(':') {
+            bare.to_owned()
+        } else {
+            format!("{}{}{query}", UrlParts::of(&self.url).origin, path.as_str())
+        })
+    }
+
+    /// What a payment for this offer would be bound to where a redirect leads,
+    /// if it is good there, too: what is sold there costs the same.
+    pub fn binding_at(
+        &self,
+        loaded: &Loaded,
+        offer: &Offer,
+        body: &BoundBody,
+        (status, location): (u16, Option<&str>),
+    ) -> Option<String> {
+        let sold = self.sold_at(loaded.patterns.as_ref()?, status, location)?;
+        let route = loaded.config.as_ref().ok()?.routes.get(sold.route)?;
+        let there = route.offers.iter().find(|there| there.network == offer.network)?;
+        if !offer.v2.same_terms(&there.v2) {
+            return None;
+        }
+        let body = if sold.method == self.method { body.clone() } else { BoundBody::none() };
+        let Sold { route: number, path, query, method } = sold;
+        // As URL parsers write it.
+        let query = query.chars().fold(String::new(), |mut query, c| {
+            if c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>' | '\'') {
+                query.push(c);
+            } else {
+                let bytes = c.encode_utf8(&mut [0; 4]).bytes().collect::<Vec<_>>();
+                bytes.iter().for_each(|byte| query.push_str(&format!("%{byte:02X}")));
+            }
+            query
+        });
+        let url = format!("{}{}{query}", UrlParts::of(&self.url).origin, path.as_str());
+        Some(Sale { number, route, path, url, method }.binding(there, &body))
+    }
+
+    /// What a redirect leads to, if it is sold here.
+    fn sold_at(&self, patterns: &PatternSet, status: u16, location: Option<&str>) -> Option<Sold> {
+        // `POST`, work done, "see over there": the work is the goods.
+        match status {
+            302 | 303 if !self.method.is_safe() => return None,
+            301 | 302 | 303 | 307 | 308 => {}
+            _ => return None,
         }
         let method = match status {
             301 if self.method.as_str() == "POST" => "GET".parse(),
             _ => Ok(self.method.clone()),
         };
         let Ok::<Method, _>(method) = method;
-        let Some((path, query)) = location.and_then(|it| self.target_here(it)) else {
-            return Judgement::Goods;
-        };
-        if patterns.find(&path, &method).is_ok_and(|found| found.route.is_some()) {
-            // What a `#` or a user's name hides stays here.
-            let bare = location.unwrap_or_default().split('#').next().unwrap_or_default().trim();
-            let is_relative = !bare.is_empty() && !bare.starts_with(['/', '\\']);
-            let origin = UrlParts::of(&self.url).origin;
-            return Judgement::SoldElsewhere(if is_relative && !bare.contains(':') {
-                bare.to_owned()
-            } else {
-                format!("{origin}{}{query}", path.as_str())
-            });
-        }
-        Judgement::Goods
+        let (path, query) = self.target_here(location?)?;
+        let route = patterns.find(&path, &method).ok()?.route?;
+        Some(Sold { route, path, query, method })
     }
 
     /// The path and query that a `Location` leads to, if it stays on this

@@ -77,6 +77,9 @@ pub trait World: Holder {
     async fn ask_origin(&self) -> Result<Self::Answer, String>;
     /// Whether an answer of the origin is what was ordered.
     fn is_goods(&self, answer: &Self::Answer) -> bool;
+    /// What the payment is bound to where an answer sends the client, if it is
+    /// good there.
+    fn moves_to(&self, answer: &Self::Answer) -> Option<String>;
     /// Drops an answer of which the body was not read.
     fn discard(&self, answer: Self::Answer);
 }
@@ -291,7 +294,9 @@ async fn deliver<W: World>(
         Ok(answer) => {
             let is_goods = world.is_goods(&answer);
             if is_followed && !is_goods {
-                report(world, order, Ending::Nothing).await;
+                // Before the client hears where to go. If the process dies here, it
+                // is had where it was asked for.
+                report(world, order, Ending::Nothing, world.moves_to(&answer)).await;
             }
             let is_followed = is_followed && is_goods;
             End::Deliver(Goods {
@@ -304,7 +309,7 @@ async fn deliver<W: World>(
         Err(error) => {
             world.log(&format!("origin: {error}"));
             if is_followed {
-                report(world, order, Ending::Nothing).await;
+                report(world, order, Ending::Nothing, None).await;
             }
             End::OriginDown(Some(settlement))
         }
@@ -316,14 +321,14 @@ async fn deliver<W: World>(
 pub async fn follow(holder: &impl Holder, order: &Order, is_whole: impl Future<Output = bool>) {
     let ending =
         if renewing(holder, order, is_whole).await { Ending::Whole } else { Ending::Broken };
-    report(holder, order, ending).await;
+    report(holder, order, ending, None).await;
 }
 
 /// Reports how an answer ended. If that can't be told, the lease ends by itself,
 /// and it counts as one that broke off.
-async fn report(holder: &impl Holder, order: &Order, ending: Ending) {
+async fn report(holder: &impl Holder, order: &Order, ending: Ending, moved_to: Option<String>) {
     let (payment, ticket) = (order.claim.payment.clone(), order.claim.ticket);
-    let report = DeliveryReport { payment, ticket, ending };
+    let report = DeliveryReport { payment, ticket, ending, moved_to };
     let mut pauses = REPORT_AGAIN.into_iter();
     while let Err(error) = holder.report(&report).await {
         holder.log(&format!("{}: report: {error}", report.payment));

@@ -151,6 +151,8 @@ fn without(names: &[&str], request: &Request) -> worker::Result<Request> {
     let init = RequestInit::new();
     init.set_redirect(RequestRedirect::Manual);
     init.set_headers(&headers);
+    // What is compressed passes as it is, whoever looks on.
+    js_sys::Reflect::set(&init, &JsValue::from("encodeResponseBody"), &JsValue::from("manual"))?;
     Ok(Request::new_with_request_and_init(request, &init)?)
 }
 

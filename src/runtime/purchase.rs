@@ -41,6 +41,7 @@ struct Sequence<'a> {
     purchase: &'a Purchase<'a>,
     offer: &'a Offer,
     request: Request,
+    body: BoundBody,
     settler: SettlerClient,
     order: Order,
 }
@@ -74,7 +75,7 @@ pub async fn answer(
         &purchase,
         offer,
         OrderRequest {
-            body,
+            body: body.clone(),
             address: address.as_deref(),
             ticket: new_ticket()?,
             remote: super::remote::body(app, offer, &purchase),
@@ -83,8 +84,9 @@ pub async fn answer(
         clock::now(),
     );
     let settler = SettlerClient::new(env, &name)?;
+    let purchase = &purchase;
     let sequence =
-        Sequence { app, env, context, head, offer, request, settler, order, purchase: &purchase };
+        Sequence { app, env, context, head, offer, request, body, settler, order, purchase };
     let end = purchase::run(&sequence, &sequence.order).await;
     sequence.told(end).await
 }
@@ -195,6 +197,12 @@ impl World for Sequence<'_> {
         self.judge(held) == Judgement::Goods
     }
 
+    fn moves_to(&self, answer: &Response) -> Option<String> {
+        let to = (answer.status(), location(answer));
+        let (sale, loaded) = (&self.purchase.sale, &self.app.loaded);
+        sale.binding_at(loaded, self.offer, &self.body, (to.0, to.1.as_deref()))
+    }
+
     fn discard(&self, held: Response) {
         if let Some(body) = held.body() {
             let _ = body.cancel();
@@ -202,14 +210,16 @@ impl World for Sequence<'_> {
     }
 }
 
+/// Where a redirect leads.
+fn location(answer: &Response) -> Option<String> {
+    let is_redirect = (300..400).contains(&answer.status());
+    is_redirect.then(|| answer.headers().get("Location").ok().flatten()).flatten()
+}
+
 impl Sequence<'_> {
     fn judge(&self, answer: &Response) -> Judgement {
-        let status = answer.status();
-        let is_redirect = (300..400).contains(&status);
-        let location =
-            if is_redirect { answer.headers().get("Location").ok().flatten() } else { None };
         let Some(patterns) = &self.app.loaded.patterns else { return Judgement::Goods };
-        self.purchase.sale.judge(patterns, status, location.as_deref())
+        self.purchase.sale.judge(patterns, answer.status(), location(answer).as_deref())
     }
 
     fn network(&self) -> Option<&Network> {
@@ -262,6 +272,9 @@ impl Sequence<'_> {
                 purchase::follow(&follower, &order, is_whole).await;
             });
             answer
+        } else if let Judgement::SoldElsewhere(location) = self.judge(&goods.answer) {
+            // It is paid for, and had there, or here if the payment is no good there.
+            origin::redirect(&goods.answer, &location)?
         } else {
             origin::mutable(&goods.answer)?
         };

@@ -35,13 +35,12 @@ pub fn watch(answer: &Response) -> worker::Result<(Response, impl Future<Output 
 }
 
 /// A stream that passes on what is written to it, as fast as it is read. One of
-/// a known length keeps the answer's `Content-Length`; where the runtime undoes
-/// an encoding, that is not the length of what comes out.
+/// a known length keeps the answer's `Content-Length`.
 fn stream_for(answer: &Response) -> worker::Result<JsValue> {
     let headers = answer.headers();
     let length = headers.get("Content-Length")?.and_then(|length| length.parse::<u64>().ok());
     let (kind, arguments) = match length {
-        Some(length) if !headers.has("Content-Encoding")? => {
+        Some(length) => {
             #[allow(clippy::cast_precision_loss, reason = "exact up to 8 PiB")]
             let length = JsValue::from(length as f64);
             ("FixedLengthStream", Array::of1(&length))

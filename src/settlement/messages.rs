@@ -222,4 +222,8 @@ pub struct DeliveryReport {
     pub ticket: u64,
     /// How the answer ended.
     pub ending: Ending,
+    /// The resource that the origin has sent the request on to, if the payment
+    /// is good for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
 }

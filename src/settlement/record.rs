@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::delivery::DeliveryState;
 use super::remote::names_no_transaction;
 use super::{ClaimRequest, Delivery, JournalEntry, Proof, SettleRequest};
 use crate::amount::AtomicAmount;
@@ -21,6 +22,9 @@ pub const LEASE_SECONDS: u64 = 30;
 /// For how long what was claimed and not settled is remembered at most, in
 /// seconds.
 const UNSENT_SECONDS: u64 = 3_600;
+
+/// To how many other resources a purchase goes with the origin's redirects.
+pub const MOVES_MAX: usize = 3;
 
 /// How many hashes of transactions that did not make a payment are kept.
 const HASHES_MAX: usize = 32;
@@ -45,6 +49,10 @@ pub struct PaymentRecord {
     /// may have seen it, and the proof above is that of the claim it was sent for.
     #[serde(default)]
     pub was_sent: bool,
+    /// Once it is settled: where else it is had, because the origin has said
+    /// that it is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<String>,
     /// EVM: what was sent for this purchase so far.
     #[serde(default)]
     pub attempts: Option<Attempts>,
@@ -169,6 +177,7 @@ impl PaymentRecord {
             state: State::Claimed { ticket: request.ticket, lease_until: now.plus(LEASE_SECONDS) },
             proof: buyer.map_or(&request.proof, |known| &known.proof).clone(),
             was_sent: public.is_some(),
+            moved: vec![],
             // What was sent for one thing pays for no other.
             attempts: known
                 .filter(|known| request.names(&known.resource))
@@ -191,7 +200,7 @@ impl PaymentRecord {
         is_live: impl Fn(u64) -> bool,
     ) -> Claim {
         let Some(known) = known else { return Claim::Fresh };
-        let same = request.names(&known.resource);
+        let same = known.is_for(request);
         let claim = match &known.state {
             State::Claimed { ticket, .. }
                 if same
@@ -231,6 +240,23 @@ impl PaymentRecord {
             }
         };
         self.guarded(claim, same, proof)
+    }
+
+    /// Whether it buys, or has bought, what is asked for.
+    pub fn is_for(&self, request: &ClaimRequest) -> bool {
+        request.names(&self.resource) || self.moved.contains(&request.resource)
+    }
+
+    /// Takes note that the origin sends whoever asks for what was bought on to
+    /// another resource, as the request heard that holds the delivery.
+    pub fn move_to(&mut self, holder: u64, resource: &str) {
+        let is_holders = matches!(
+            self.delivery.state, DeliveryState::Underway { ticket, .. } if ticket == holder
+        );
+        let is_known = self.resource == resource || self.moved.iter().any(|it| it == resource);
+        if is_holders && !is_known && self.moved.len() < MOVES_MAX {
+            self.moved.push(resource.to_owned());
+        }
     }
 
     /// Frees the claim, and keeps what is known of the payment.

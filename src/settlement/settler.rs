@@ -116,7 +116,7 @@ impl<H: Host> Settler<H> {
                     let _ = within(&shared.host, limit, shared.change_of(&request.payment)).await;
                 }
                 Claim::OtherResource => {
-                    let spent = known.filter(|known| request.names(&known.resource));
+                    let spent = known.filter(|known| known.is_for(request));
                     return Ok(match spent.map(|known| known.state) {
                         Some(State::Settled(settlement)) => {
                             ClaimReply::Spent { transaction: settlement.transaction }
@@ -221,6 +221,9 @@ impl<H: Host> Settler<H> {
         if let Some(mut record) = shared.store.payment(&report.payment)?
             && matches!(record.state, State::Settled(_))
         {
+            if let Some(resource) = &report.moved_to {
+                record.move_to(report.ticket, resource);
+            }
             record.delivery.end(report.ticket, report.ending);
             shared.store.put_payment(&record)?;
             shared.tell(&report.payment);
@@ -263,7 +266,8 @@ impl<H: Host> Settler<H> {
             ClaimReply::Deliver { settlement, may_grant: false } => {
                 let transaction = settlement.transaction.clone();
                 let (payment, ticket) = (claim.payment, claim.ticket);
-                self.report(&DeliveryReport { payment, ticket, ending: Ending::Nothing })?;
+                let ending = Ending::Nothing;
+                self.report(&DeliveryReport { payment, ticket, ending, moved_to: None })?;
                 return Ok(Outcome::Pending { transaction });
             }
             _ => {}

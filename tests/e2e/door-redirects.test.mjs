@@ -6,13 +6,20 @@ import { startWorld } from '../../dev/world.mjs';
 import { answering, startSite } from './site.mjs';
 import { assertPaid, assertRefused, EVM_NETWORK, ledger, PAGE_PRICE, payment, send, unchanged } from './support.mjs';
 
+const ROUTES = [
+  { pattern: '/premium/*', price: '$0.01' },
+  { pattern: '/before/*', price: '$0.01', settle: 'before', redeliver_max: 0 },
+  { pattern: '/other/*', price: '$0.01', settle: 'before' },
+  { pattern: '/before/dear', price: '$0.02' },
+];
+
 let world;
 let origin;
 let files;
 let site;
 before(async () => {
   [origin, files] = [await startSite(), await startSite()];
-  world = await startWorld({ worker: { vars: { ORIGIN: origin.url, ROUTES: [{ pattern: '/premium/*', price: '$0.01' }] } } });
+  world = await startWorld({ worker: { vars: { ORIGIN: origin.url, ROUTES } } });
   site = world.url;
 });
 after(async () => {
@@ -28,8 +35,9 @@ async function charged(work, times = 1n) {
   return value;
 }
 
+const CLIENTS = { '@x402/fetch': x402Fetch, 'x402-fetch': x402FetchV1, '@faremeter/fetch': faremeterFetch };
+
 describe('redirects of the site', () => {
-  const CLIENTS = { '@x402/fetch': x402Fetch, 'x402-fetch': x402FetchV1, '@faremeter/fetch': faremeterFetch };
   const STATUSES = [301, 302, 307, 308];
   let count = 0;
   /** A path that redirects there. */
@@ -99,5 +107,70 @@ describe('redirects of the site', () => {
       await assert.rejects(fetch(`${site}/premium/round`, { headers }));
     });
     assertPaid(await charged(() => send(`${site}/premium/else`, headers)));
+  });
+});
+
+describe('redirects after the settlement', () => {
+  let count = 0;
+  const from = (status, to) => {
+    const path = `/before/from-${(count += 1)}`;
+    origin.on(path, answering(status, 'secret', { location: to }));
+    return path;
+  };
+
+  for (const [name, client] of Object.entries(CLIENTS)) {
+    test(`${name} gets the goods where they are, and pays once`, async () => {
+      for (const status of [301, 302, 303, 307, 308]) {
+        for (const to of ['/before/target', 'target?a=b&c=%20', '/other/target', `${origin.url}/before/target`]) {
+          const path = from(status, to);
+          const pay = await client({ ...world.buyer(), network: EVM_NETWORK });
+          const response = await charged(() => pay(site + path));
+          const text = await response.text();
+          assert.equal(response.status, 200, `${status} ${to}: ${text}`);
+          assert.ok(JSON.parse(text).path.includes('/target'), text);
+          assert.ok(response.headers.get('payment-response') ?? response.headers.get('x-payment-response'));
+        }
+      }
+    });
+  }
+
+  test('carry the receipt and no body; the purchase is delivered once, at either place', async () => {
+    const url = site + from(308, '/before/target');
+    const headers = await payment(world, url);
+    const answer = await charged(() => send(url, headers));
+    assert.equal(answer.status, 308);
+    assert.equal(answer.receipt.success, true);
+    assert.equal(answer.text, '');
+    assert.equal(answer.headers.get('location'), `${site}/before/target`);
+    await unchanged(world, async () => {
+      assertRefused(await send(`${site}/before/else`, headers), 'duplicate_settlement');
+      assert.equal((await send(url, headers)).status, 308, 'it leads on as often as it is asked');
+      assertPaid(await send(`${site}/before/target`, headers));
+      assertRefused(await send(`${site}/before/target`, headers), 'duplicate_settlement');
+    });
+  });
+
+  test('to what costs something else leave it where it was paid for', async () => {
+    const path = from(302, '/before/dear');
+    const headers = await payment(world, site + path);
+    const answer = await charged(() => send(site + path, headers));
+    assert.equal(answer.status, 302);
+    assert.equal(answer.receipt.success, true);
+    await unchanged(world, async () => {
+      assert.equal((await send(`${site}/before/dear`, headers)).status, 402);
+      origin.on(path, answering(200, 'the goods'));
+      const goods = await send(site + path, headers);
+      assertPaid(goods);
+      assert.equal(goods.text, 'the goods');
+    });
+  });
+
+  test('that go round in a circle are charged once', async () => {
+    origin.on('/before/round', answering(301, '', { location: '/before/round/' }));
+    origin.on('/before/round/', answering(301, '', { location: '/before/round' }));
+    const headers = await payment(world, `${site}/before/round`);
+    await charged(() => assert.rejects(fetch(`${site}/before/round`, { headers })));
+    origin.on('/before/round', answering(200, 'the goods'));
+    assertPaid(await unchanged(world, () => send(`${site}/before/round`, headers)));
   });
 });

@@ -6,7 +6,7 @@ use edge402::config::SettleWhen;
 use edge402::protocol::Reason;
 use edge402::settlement::delivery::{COLLECT_SECONDS, DeliveryState, PROVEN_MAX, UNPROVEN_MAX};
 use edge402::settlement::record::LEASE_SECONDS;
-use edge402::settlement::{ClaimReply, ClaimRequest, Proof, State};
+use edge402::settlement::{ClaimReply, ClaimRequest, DeliveryReport, Ending, Proof, State};
 
 use crate::sim::{Answer, Buyer, Kv, Origin, Payment, REDELIVER, Setup, World, shows};
 
@@ -358,6 +358,62 @@ fn a_retry_for_the_same_resource_is_bound_since_the_first_claim() {
     world.run_for(1_000 * LEASE_SECONDS);
     // For another one it begins anew: what paid for that is no payment for this.
     assert_eq!(claim("b"), first.plus(2 * LEASE_SECONDS));
+}
+
+#[test]
+fn what_the_origin_has_elsewhere_is_had_there_for_the_same_payment() {
+    let world = world();
+    let at = |resource: &str, origin| Buyer {
+        when: SettleWhen::Before,
+        resource: resource.into(),
+        origin,
+        redeliver_max: 1,
+        ..buyer(&world, 1)
+    };
+    assert_eq!(at("a", Origin::Elsewhere(Some("b"))).now(), Answer::NotDelivered);
+    assert_eq!(at("c", Origin::Good).now(), DUPLICATE);
+    // Each may lead on, and back, to three others in all.
+    for (from, to) in [("b", "c"), ("c", "a"), ("a", "b"), ("c", "d"), ("d", "e")] {
+        let answer = at(from, Origin::Elsewhere(Some(to))).now();
+        assert_eq!(answer, Answer::NotDelivered, "{from}");
+    }
+    assert_eq!(at("e", Origin::Good).now(), DUPLICATE);
+    assert!(at("d", Origin::Good).now().is_delivery());
+    assert_eq!(world.chain.borrow().transfers_of(&at("a", Origin::Good).payment).len(), 1);
+    // It is one purchase, wherever it is had.
+    assert_eq!(all_that_is_given(&at("d", Origin::Good).observer()), (0, 0));
+    assert_eq!(all_that_is_given(&at("a", Origin::Good).observer()), (0, 0));
+    assert_eq!(all_that_is_given(&at("a", Origin::Good)), (1, 1));
+    assert_eq!(all_that_is_given(&at("c", Origin::Good)), (0, 0));
+}
+
+#[test]
+fn what_costs_something_else_is_had_where_it_was_paid_for() {
+    let world = world();
+    let first = Buyer {
+        when: SettleWhen::Before,
+        origin: Origin::Elsewhere(None),
+        redeliver_max: 0,
+        ..buyer(&world, 1)
+    };
+    assert_eq!(first.now(), Answer::NotDelivered);
+    assert_eq!(Buyer { resource: "b".into(), ..first.clone() }.now(), DUPLICATE);
+    assert_eq!(all_that_is_given(&Buyer { origin: Origin::Good, ..first }), (1, 1));
+}
+
+#[test]
+fn only_a_request_that_gets_the_answer_can_move_it() {
+    let world = world();
+    let first = Buyer { stream_ms: 60_000, ..buyer(&world, 1) };
+    assert!(first.now().is_delivery());
+    let report = |ticket| DeliveryReport {
+        payment: first.payment.id.clone(),
+        ticket,
+        ending: Ending::Nothing,
+        moved_to: Some("b".into()),
+    };
+    world.settler().report(&report(u64::MAX)).unwrap();
+    assert!(world.tables.record(&first.payment.id).unwrap().moved.is_empty());
 }
 
 /// A payment that was sent, and failed on chain.

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::sim::chain::{Chain, Code, read_transaction};
-use crate::sim::{AMOUNT, Answer, Handle, Payment, Setup, World, payer};
+use crate::sim::{AMOUNT, Answer, Fault, Handle, Payment, Setup, World, payer};
 use edge402::encoding::decode_hex_bytes;
 use edge402::protocol::Reason;
 use edge402::settlement::{Outcome, State};
@@ -558,4 +558,54 @@ fn what_was_used_before_anything_was_sent_buys_nothing() {
         assert_eq!(world.buy_now(&payment, "a"), Answer::Refused(Reason::EvmNonceUsed));
     }
     assert!(world.deliveries.borrow().is_empty());
+}
+
+#[test]
+fn a_pump_that_stands_still_gives_way_after_a_minute() {
+    let world = World::new(&setup());
+    assert!(world.buy_now(&Payment::new(1, 1, 600), "a").is_delivery());
+    world.faults.borrow_mut().push_back(Fault::Never);
+    assert_eq!(world.buy_now(&Payment::new(2, 2, 600), "a"), Answer::Unavailable);
+    world.run_for(60_000);
+    assert!(world.buy_now(&Payment::new(3, 3, 600), "a").is_delivery());
+    assert!(world.buy_now(&Payment::new(2, 2, 600), "a").is_delivery());
+}
+
+#[test]
+fn new_accounts_that_take_code_on_burn_no_more_than_they_may() {
+    let mut setup = setup();
+    setup.limits.failed_gas = Some(400_000);
+    let world = World::new(&setup);
+    let mut waits = 0;
+    for number in 1..=8 {
+        let outcome = settle_all(&world, &[Payment::new(number, number, 900)]);
+        world.run_for(70);
+        world.chain.borrow_mut().codes.insert(payer(number).address(), Code::Burns);
+        waits += usize::from(take_all(&world, &outcome) == [Outcome::LimitReached]);
+    }
+    let burnt = world.chain.borrow().burnt();
+    // What was in the air when the limit was reached comes on top.
+    assert!(burnt > 0 && burnt < 400_000 + 180_000, "{burnt} gas");
+    assert_eq!(waits, 3);
+}
+
+#[test]
+fn a_replacement_is_counted_once_against_the_budget() {
+    let buy_stuck = |daily_spend: Option<u128>| {
+        let mut setup = Setup { has_sync: false, ..setup() };
+        setup.limits.daily_spend = daily_spend;
+        let world = World::new(&setup);
+        world.chain.borrow_mut().min_fee = u128::MAX / 4;
+        let buyer = world.start_buy(&Payment::new(1, 1, 600), "a");
+        world.run_for(1_000);
+        let first = world.chain.borrow().pool[&0].clone();
+        world.run_for(50_000);
+        let replaced = world.chain.borrow().pool[&0].hash != first.hash;
+        drop(buyer);
+        let it = first.transaction;
+        (replaced, it.max_fee_per_gas * u128::from(it.gas_limit))
+    };
+    let (_, cost) = buy_stuck(None);
+    assert!(buy_stuck(Some(cost * 8 / 5)).0);
+    assert!(!buy_stuck(Some(cost)).0);
 }

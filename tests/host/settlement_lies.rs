@@ -113,13 +113,13 @@ fn lied(method: &str, params: &Value, truth: Value, dream: &mut Chain, lie: u8, 
             }
             history
         }
-        "eth_call" if lie % 3 == 0 => return Some(Err((3, "execution reverted"))),
+        "eth_call" if lie.is_multiple_of(3) => return Some(Err((3, "execution reverted"))),
         // Who has code: everybody, nobody.
         "eth_call" if params[0].get("to").is_none() => {
             let size = truth.as_str().map_or(0, |text| text.len() / 64);
             json!(format!("0x{}", format!("{:064x}", lie % 3 - 1).repeat(size)))
         }
-        "eth_getCode" => json!(if lie % 2 == 0 { "0x" } else { "0xef0100" }),
+        "eth_getCode" => json!(if lie.is_multiple_of(2) { "0x" } else { "0xef0100" }),
         "eth_call" if truth.as_str().is_some_and(|text| text.len() > 66) => {
             false_check(params, lie % 3 == 1)
         }
@@ -168,7 +168,7 @@ fn tell(story: &Story) -> Result<(), TestCaseError> {
     let payments = payments();
     let lies_end = Rc::new(Cell::new(false));
     let dreams: Rc<RefCell<Option<Chain>>> = Rc::default();
-    let (inner, over, dreamt) = (Rc::clone(&world), Rc::clone(&lies_end), Rc::clone(&dreams));
+    let (inner, over, dreamed_up) = (Rc::clone(&world), Rc::clone(&lies_end), Rc::clone(&dreams));
     let (lies, liar, told) = (story.lies.clone(), format!("node{}", story.liar), Cell::new(0));
     *world.hook.borrow_mut() = Some(Box::new(move |url, method, params| {
         if over.get() || !url.contains(&liar) {
@@ -176,7 +176,7 @@ fn tell(story: &Story) -> Result<(), TestCaseError> {
         }
         let now = inner.clock.now_ms();
         let is_sent = method.starts_with("eth_sendRaw");
-        if let Some(dream) = &mut *dreamt.borrow_mut() {
+        if let Some(dream) = &mut *dreamed_up.borrow_mut() {
             // What is sent is kept, and is mined in the dream only.
             let said = dream.answer(method.strip_suffix("Sync").unwrap_or(method), params, now);
             if is_sent {

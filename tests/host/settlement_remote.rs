@@ -556,7 +556,7 @@ fn an_order_that_was_delivered_is_not_delivered_again_where_nothing_is() {
     let outcome = world.wait(async move { settler.settle(request).await.unwrap() });
     assert!(matches!(outcome, Outcome::Settled(_)), "{outcome:?}");
     let (id, ticket) = (payment.id.clone(), claim.ticket);
-    let report = DeliveryReport { payment: id, ticket, ending: Ending::Whole };
+    let report = DeliveryReport { payment: id, ticket, ending: Ending::Whole, moved_to: None };
     world.settler().report(&report).unwrap();
     let mut again = world.claim_request(&payment, "a");
     again.redeliver_max = 0;

@@ -425,7 +425,7 @@ fn an_identifier_names_one_payment() {
     assert_eq!(world.claim(&named(&second, "x")), ClaimReply::IdentifierTaken);
     assert_eq!(world.claim(&named(&second, "y")), ClaimReply::Fresh);
     let (payment, ticket) = (claim.payment, claim.ticket);
-    let report = DeliveryReport { payment, ticket, ending: Ending::Whole };
+    let report = DeliveryReport { payment, ticket, ending: Ending::Whole, moved_to: None };
     world.settler().report(&report).unwrap();
     world.run_for(900_000);
     world.settler().wake().unwrap();

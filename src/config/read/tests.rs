@@ -126,6 +126,7 @@ fn a_good_configuration_reads() {
     assert_eq!((first.description.as_str(), first.mime_type.as_str()), ("Premium pages", ""));
     assert_eq!((first.settle, first.redeliver), (SettleWhen::After, Duration::from_mins(10)));
     assert_eq!((second.settle, second.redeliver), (SettleWhen::Before, Duration::from_hours(1)));
+    assert_eq!(first.redeliver_max, 3);
     assert_eq!(
         first.offers.iter().map(|offer| json!(offer.v2)).collect::<Vec<_>>(),
         [
@@ -254,6 +255,10 @@ fn faults_of_routes_have_their_keys() {
         ("/ROUTES/1/settle", json!("later"), "ROUTES[1].settle", "\"before\" or \"after\""),
         ("/ROUTES/1/redeliver", json!("10"), "ROUTES[1].redeliver", "\"10m\""),
         ("/ROUTES/1/redeliver", json!("10 m"), "ROUTES[1].redeliver", "\"10m\""),
+        ("/ROUTES/1/redeliver_max", json!(1_001), "ROUTES[1].redeliver_max", "from 0 to 1000"),
+        ("/ROUTES/1/redeliver_max", json!(-1), "ROUTES[1].redeliver_max", "from 0 to 1000"),
+        ("/ROUTES/1/redeliver_max", json!(1.5), "ROUTES[1].redeliver_max", "from 0 to 1000"),
+        ("/ROUTES/1/redeliver_max", json!("3"), "ROUTES[1].redeliver_max", "from 0 to 1000"),
         ("/ROUTES/1/networks", json!([]), "ROUTES[1].networks", "is empty"),
         ("/ROUTES/1/networks", json!(["base"]), "ROUTES[1].networks", "names base,"),
         ("/ROUTES/1/networks", json!([BASE, BASE]), "ROUTES[1].networks", "twice"),
@@ -560,12 +565,15 @@ fn limits_are_where_they_are_said_to_be() {
     let config = config(&with(&[
         ("/ROUTES/1/description", json!("x".repeat(500))),
         ("/ROUTES/1/price", json!("$0.000001")),
+        ("/ROUTES/0/redeliver_max", json!(1_000)),
         ("/ROUTES/1/redeliver", json!("0")),
+        ("/ROUTES/1/redeliver_max", json!(0)),
         ("/ROUTES/1/networks", json!([DEVNET, BASE])),
         ("/NETWORKS/eip155:84532/max_timeout_seconds", json!(10)),
     ]));
     let route = &config.routes[1];
     assert_eq!((route.redeliver, route.offers[0].v2.amount), (Duration::ZERO, AtomicAmount(1)));
+    assert_eq!((config.routes[0].redeliver_max, route.redeliver_max), (1_000, 0));
     let networks: Vec<_> = route.offers.iter().map(|o| o.v2.network.to_string()).collect();
     assert_eq!(networks, [DEVNET, BASE], "in the order of the route");
     assert_eq!(config.routes[0].offers[0].v2.max_timeout_seconds, 10);

@@ -26,6 +26,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
+use pump::Pump;
 use queue::{Queue, Waiting};
 
 use super::commitments::Commitment;
@@ -66,8 +67,8 @@ pub struct EvmLane<H: Host> {
     again: RefCell<VecDeque<Vec<Waiting>>>,
     /// Whether the last batch was one of `again`.
     served_again: Cell<bool>,
-    pump_runs: Cell<bool>,
-    alone_pump_runs: Cell<bool>,
+    pump: Pump,
+    alone_pump: Pump,
     /// Payers whose payments go alone, and since when that is known.
     loners: RefCell<HashMap<Address, UnixSeconds>>,
     /// Payers with a payment that waits for what they have in the air.
@@ -143,8 +144,8 @@ impl<H: Host> EvmLane<H> {
             alone: RefCell::default(),
             again: RefCell::default(),
             served_again: Cell::new(false),
-            pump_runs: Cell::new(false),
-            alone_pump_runs: Cell::new(false),
+            pump: Pump::default(),
+            alone_pump: Pump::default(),
             loners: RefCell::default(),
             short: RefCell::default(),
             spoiled: Cell::new((0, 0)),

@@ -184,7 +184,10 @@ impl<H: Host> EvmLane<H> {
         // behind it wait.
         let is_empty = call.is_none();
         let gas = if is_empty { EMPTY_GAS } else { entry.gas };
-        if !is_empty && self.is_over_budget(fees.worst_cost(gas)) {
+        // What this one may cost is counted already.
+        let counted = self.in_air.borrow().get(&entry.id).map_or(0, |flight| flight.worst_cost);
+        let more = fees.worst_cost(gas).saturating_sub(counted);
+        if !is_empty && more > 0 && self.is_over_budget(more) {
             return false;
         }
         let signed = match (call, self.key.key()) {

@@ -318,8 +318,7 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// Which payers have code, by the answers to [`Self::code_calls`]. A node
-    /// that doesn't run creation code is asked for the code of each of several;
-    /// of one alone nothing depends on it.
+    /// that doesn't run creation code is asked for the code of each.
     async fn read_codes(
         &self,
         replies: &[Reply],
@@ -334,7 +333,7 @@ impl<H: Host> EvmLane<H> {
             _ => None,
         };
         let has_code = sizes.and_then(|sizes| evm::read_code_sizes(&sizes, payments.len()));
-        if has_code.is_some() || payments.len() < 2 {
+        if has_code.is_some() {
             return has_code;
         }
         // A limit or a breakdown says nothing of the next time.

@@ -1,5 +1,6 @@
 //! What goes out next, and with whom.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::preview::{Preview, Problem};
@@ -8,6 +9,7 @@ use super::{BLOCK_PAUSE, EvmLane, IN_AIR_MAX, Waiting, cost_of_each, most_gas, s
 use crate::evm::{self, Address};
 use crate::protocol::Reason;
 use crate::settlement::{Host, Outcome};
+use crate::time::UnixSeconds;
 
 /// How many payments may wait. Beyond it buyers are asked to come back later.
 const QUEUE_MAX: usize = 1_024;
@@ -18,6 +20,61 @@ const PAYER_MAX: usize = 64;
 /// How many payments of one payer may be in the air: with the money moved away
 /// behind their backs, so many fail.
 const PAYER_IN_AIR_MAX: usize = 16;
+
+/// After how many seconds without progress a pump is taken for dead.
+const STALLED_SECONDS: u64 = 60;
+
+/// Whether somebody empties a queue.
+#[derive(Default)]
+pub(super) struct Pump {
+    /// The number of the latest run.
+    run: Cell<u64>,
+    /// Since when that run is at its batch; `None` if it has ended.
+    since: Cell<Option<UnixSeconds>>,
+}
+
+/// A run of a pump, until it is dropped. One that dies without being dropped
+/// gives way to the next one after [`STALLED_SECONDS`].
+struct Run<H: Host> {
+    lane: Rc<EvmLane<H>>,
+    pump: fn(&EvmLane<H>) -> &Pump,
+    number: u64,
+}
+
+impl<H: Host> Run<H> {
+    /// `None` if somebody is at work already.
+    fn begin(lane: &Rc<EvmLane<H>>, pump: fn(&EvmLane<H>) -> &Pump) -> Option<Self> {
+        let (it, now) = (pump(lane), lane.shared.host.now());
+        if it.since.get().is_some_and(|since| now.since(since) < STALLED_SECONDS) {
+            return None;
+        }
+        let number = it.run.get().wrapping_add(1);
+        it.run.set(number);
+        it.since.set(Some(now));
+        Some(Self { lane: Rc::clone(lane), pump, number })
+    }
+
+    fn is_latest(&self) -> bool {
+        (self.pump)(&self.lane).run.get() == self.number
+    }
+
+    /// Whether this run may take another batch: nobody has taken its place.
+    fn goes_on(&self) -> bool {
+        let is_latest = self.is_latest();
+        if is_latest {
+            (self.pump)(&self.lane).since.set(Some(self.lane.shared.host.now()));
+        }
+        is_latest
+    }
+}
+
+impl<H: Host> Drop for Run<H> {
+    fn drop(&mut self) {
+        if self.is_latest() {
+            (self.pump)(&self.lane).since.set(None);
+        }
+    }
+}
 
 impl<H: Host> EvmLane<H> {
     /// Whether there is no room for one more payment of this payer.
@@ -54,28 +111,29 @@ impl<H: Host> EvmLane<H> {
     }
 
     pub(super) fn start_pumps(self: &Rc<Self>) {
-        if !self.pump_runs.replace(true) {
-            let lane = Rc::clone(self);
+        if let Some(run) = Run::begin(self, |lane| &lane.pump) {
             self.shared.host.spawn(async move {
-                while let Some(batch) = lane.next_batch() {
-                    lane.run(batch).await;
+                while run.goes_on()
+                    && let Some(batch) = run.lane.next_batch()
+                {
+                    run.lane.run(batch).await;
                 }
-                lane.pump_runs.set(false);
             });
         }
         self.start_alone_pump();
     }
 
     pub(super) fn start_alone_pump(self: &Rc<Self>) {
-        if self.alone.borrow().is_empty() || self.alone_pump_runs.replace(true) {
+        if self.alone.borrow().is_empty() {
             return;
         }
-        let lane = Rc::clone(self);
+        let Some(run) = Run::begin(self, |lane| &lane.alone_pump) else { return };
         self.shared.host.spawn(async move {
-            while let Some(batch) = lane.next_alone() {
-                lane.run(batch).await;
+            while run.goes_on()
+                && let Some(batch) = run.lane.next_alone()
+            {
+                run.lane.run(batch).await;
             }
-            lane.alone_pump_runs.set(false);
         });
     }
 
@@ -288,7 +346,9 @@ impl<H: Host> EvmLane<H> {
         if good.is_empty() {
             return;
         }
-        let over_budget = (is_loner && self.burns_too_much(gas)) || self.is_over_budget(fee);
+        // Accounts may take code on after their preview, always new ones.
+        let may_burn = is_loner || (good.len() == 1 && self.is_burnt_out());
+        let over_budget = (may_burn && self.burns_too_much(gas)) || self.is_over_budget(fee);
         let written = if over_budget { Ok(None) } else { self.write_down(&good, preview, gas) };
         match written {
             Ok(Some(entry)) => self.take_off(entry, good, is_loner),

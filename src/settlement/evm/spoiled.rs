@@ -234,11 +234,17 @@ impl<H: Host> EvmLane<H> {
         let most = self.shared.failed_gas().saturating_add(in_air).saturating_add(gas);
         if most > limit {
             self.log(&format!(
-                "payers with code wait: their failed payments may use {limit} gas an hour \
+                "payments that go alone wait: failed ones may use {limit} gas an hour \
                  (failed_gas in NETWORKS)"
             ));
         }
         most > limit
+    }
+
+    /// Whether failed payments have burnt what they may in this hour.
+    pub(super) fn is_burnt_out(&self) -> bool {
+        let burnt = self.shared.failed_gas();
+        burnt > 0 && self.limits.failed_gas.is_some_and(|limit| burnt >= limit)
     }
 
     /// How many transactions are in the air whose payers go alone.

@@ -46,6 +46,8 @@ pub enum Origin {
     Good,
     Error,
     Down,
+    /// Says that it is elsewhere: the resource, if the payment is good there.
+    Elsewhere(Option<&'static str>),
 }
 
 /// What KV does.
@@ -282,6 +284,13 @@ impl purchase::World for Buyer {
 
     fn is_goods(&self, answer: &Origin) -> bool {
         *answer == Origin::Good
+    }
+
+    fn moves_to(&self, answer: &Origin) -> Option<String> {
+        match answer {
+            Origin::Elsewhere(resource) => resource.map(str::to_owned),
+            _ => None,
+        }
     }
 
     fn discard(&self, _: Origin) {}

@@ -68,6 +68,8 @@ pub enum Fault {
     ErrorAfter,
     /// Arrives three seconds late.
     Slow,
+    /// Is never answered, and who waits for the answer waits for ever.
+    Never,
 }
 
 /// Decides about one question of a message instead of the chain.
@@ -244,6 +246,7 @@ impl SimTransport {
                 return Ok(PostAnswer { status: 200, body: "<html>busy</html>".into() });
             }
             Fault::Slow => world.clock.sleep(3_000).await,
+            Fault::Never => std::future::pending().await,
             _ => {}
         }
         let deadline = world.clock.now_ms() + timeout;
