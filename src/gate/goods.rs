@@ -1,5 +1,7 @@
 //! Whether an answer of the origin is what was ordered.
 
+use std::fmt::Write as _;
+
 use super::{BoundBody, Sale};
 use crate::config::{Loaded, Method, Offer, PatternSet, bare_host};
 use crate::path::{CanonicalPath, UrlParts};
@@ -72,8 +74,10 @@ impl Sale<'_> {
             if c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>' | '\'') {
                 query.push(c);
             } else {
-                let bytes = c.encode_utf8(&mut [0; 4]).bytes().collect::<Vec<_>>();
-                bytes.iter().for_each(|byte| query.push_str(&format!("%{byte:02X}")));
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    // Writing to a String never fails.
+                    let _ = write!(query, "%{byte:02X}");
+                }
             }
             query
         });
