@@ -86,7 +86,7 @@ pub async fn answer(
     let settler = SettlerClient::new(env, &name)?;
     let purchase = &purchase;
     let sequence =
-        Sequence { app, env, context, head, offer, request, body, settler, order, purchase };
+        Sequence { app, env, context, head, purchase, offer, request, body, settler, order };
     let end = purchase::run(&sequence, &sequence.order).await;
     sequence.told(end).await
 }
