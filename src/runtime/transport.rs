@@ -19,6 +19,11 @@ use crate::remote::{Http, HttpAnswer, HttpRequest, MAX_ANSWER};
 use crate::rpc::gate::Gate;
 use crate::rpc::{PostAnswer, Transport, TransportError};
 
+/// How often, and after what pause, a node is told something again that found
+/// no connection free.
+const TELL_TRIES: u32 = 40;
+const TELL_PAUSE: Duration = Duration::from_millis(100);
+
 /// The longest answer of a node that is read, in bytes.
 const MAX_NODE_ANSWER: usize = 4 * 1024 * 1024;
 
@@ -72,8 +77,15 @@ impl Transport for GatedTransport {
     }
 
     async fn tell(&self, url: &str, body: String) -> Result<PostAnswer, TransportError> {
-        let _permit = self.0.enter_to_tell().ok_or(TransportError::Unreachable)?;
-        FetchTransport.tell(url, body).await
+        // One at a time: what is told at the same moment waits a little, and
+        // nobody waits for it.
+        for _ in 0..TELL_TRIES {
+            if let Some(_permit) = self.0.enter_to_tell() {
+                return FetchTransport.tell(url, body).await;
+            }
+            FetchTransport.sleep(TELL_PAUSE).await;
+        }
+        Err(TransportError::Unreachable)
     }
 
     async fn sleep(&self, duration: Duration) {
