@@ -264,14 +264,11 @@ fn read_receipt(reply: &Reply) -> Option<Receipt> {
     }
 }
 
-/// How long to wait before the next look at a transaction that was sent so
-/// many seconds ago: a request may wait for it, and an invocation has 50
-/// requests on the free plan.
+/// How long to wait before a receipt is asked for again that was first asked
+/// for so many seconds ago: while a request may wait for it, and then.
 const fn pause_after(seconds: u64) -> Duration {
     match seconds {
-        0..8 => Duration::from_millis(400),
-        8..16 => Duration::from_secs(1),
-        16..30 => Duration::from_secs(2),
+        0..30 => Duration::from_millis(400),
         _ => SLOW_POLL,
     }
 }
