@@ -17,7 +17,7 @@ pub struct Facilitator {
     /// What stands before `/verify`: a path without a trailing slash, or
     /// nothing.
     pub path: String,
-    /// The terms for who brings no token; `None` if a token is needed.
+    /// The terms for a caller that brings no token; `None` if a token is needed.
     open: Option<Account>,
     clients: Vec<Account>,
     /// Hashes of tokens, and the numbers of the clients that hold them.
