@@ -42,7 +42,9 @@
 pub mod amount;
 pub mod encoding;
 pub mod path;
+pub mod table;
 pub mod time;
+pub mod together;
 
 pub mod protocol;
 pub mod rpc;

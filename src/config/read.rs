@@ -1,7 +1,5 @@
 //! From variables and secrets to a configuration, or all that is wrong.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::facilitator;
@@ -19,6 +17,7 @@ use crate::path::{CanonicalPath, Fold, UrlParts};
 use crate::protocol::ChainId;
 use crate::remote::RemoteFacts;
 use crate::solana::FeePayerKey;
+use crate::table::Table;
 
 /// The variables and secrets, as the runtime found them.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +39,7 @@ pub struct Settings {
     /// `FACILITATOR_HEADERS`.
     pub facilitator_headers: Option<String>,
     /// What the networks' facilitators have said of themselves.
-    pub remote: BTreeMap<ChainId, RemoteFacts>,
+    pub remote: Table<ChainId, RemoteFacts>,
     /// `FACILITATOR`.
     pub facilitator: Option<Value>,
     /// `FACILITATOR_TOKENS`.
@@ -230,11 +229,11 @@ fn read_networks(settings: &Settings, faults: &mut Faults) -> Vec<Network> {
     networks
 }
 
-fn read_rpc_urls(secret: Option<&str>, faults: &mut Faults) -> BTreeMap<String, Vec<String>> {
-    let Some(text) = secret else { return BTreeMap::new() };
-    let Ok(urls) = serde_json::from_str::<BTreeMap<String, Vec<String>>>(text) else {
+fn read_rpc_urls(secret: Option<&str>, faults: &mut Faults) -> Table<String, Vec<String>> {
+    let Some(text) = secret else { return Table::new() };
+    let Some(urls) = parse_rpc_urls(text) else {
         faults.add("RPC_URLS", "must be JSON: {\"eip155:8453\": [\"https://…\"]}");
-        return BTreeMap::new();
+        return Table::new();
     };
     for (name, urls) in &urls {
         if urls.is_empty() || !urls.iter().all(|url| is_http_url(url)) {
@@ -242,6 +241,15 @@ fn read_rpc_urls(secret: Option<&str>, faults: &mut Faults) -> BTreeMap<String, 
         }
     }
     urls
+}
+
+fn parse_rpc_urls(text: &str) -> Option<Table<String, Vec<String>>> {
+    let read: Value = serde_json::from_str(text).ok()?;
+    let networks = read.as_object()?.iter().map(|(network, urls)| {
+        let urls = urls.as_array()?.iter().map(|url| url.as_str().map(str::to_owned));
+        Some((network.clone(), urls.collect::<Option<_>>()?))
+    });
+    networks.collect()
 }
 
 /// One secret, or two for as long as the older one is being replaced: the

@@ -1,7 +1,5 @@
 //! Somebody else's facilitator for a network, and the headers that it wants.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::Faults;
@@ -9,6 +7,7 @@ use super::fields::Fields;
 use super::network::is_http_url;
 use crate::protocol::ChainId;
 use crate::remote::{Facilitator, RemoteFacts};
+use crate::table::Table;
 
 /// Headers of requests to a facilitator: names and values.
 pub(super) type Headers = Vec<(String, String)>;
@@ -74,11 +73,11 @@ pub(super) fn read_facilitators(
 }
 
 /// Reads the secret `FACILITATOR_HEADERS`. Faults never show a value.
-pub(super) fn read_headers(secret: Option<&str>, faults: &mut Faults) -> BTreeMap<String, Headers> {
-    let Some(text) = secret else { return BTreeMap::new() };
+pub(super) fn read_headers(secret: Option<&str>, faults: &mut Faults) -> Table<String, Headers> {
+    let Some(text) = secret else { return Table::new() };
     let Some(read) = parse_headers(text) else {
         faults.add(SECRET, "must be JSON: {\"eip155:8453\": {\"Authorization\": \"Bearer …\"}}");
-        return BTreeMap::new();
+        return Table::new();
     };
     for (network, headers) in &read {
         for (name, value) in headers {
@@ -97,7 +96,7 @@ pub(super) fn read_headers(secret: Option<&str>, faults: &mut Faults) -> BTreeMa
     read
 }
 
-fn parse_headers(text: &str) -> Option<BTreeMap<String, Headers>> {
+fn parse_headers(text: &str) -> Option<Table<String, Headers>> {
     let read: Value = serde_json::from_str(text).ok()?;
     let networks = read.as_object()?.iter().map(|(network, headers)| {
         let pairs = headers.as_object()?.iter();
@@ -109,7 +108,7 @@ fn parse_headers(text: &str) -> Option<BTreeMap<String, Headers>> {
 
 /// Reports the networks that are left over. What is no network's name may be
 /// a secret in a wrong place.
-pub(super) fn report_unknown(left: &BTreeMap<String, Headers>, faults: &mut Faults) {
+pub(super) fn report_unknown(left: &Table<String, Headers>, faults: &mut Faults) {
     for name in left.keys() {
         faults.add(SECRET, format!("names {}, which NETWORKS doesn't have", shown(name)));
     }

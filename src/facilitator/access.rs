@@ -1,9 +1,9 @@
 //! Who asks, and how often.
 
-use std::collections::HashMap;
 use std::net::Ipv6Addr;
 
 use crate::config::{Account, Facilitator};
+use crate::table::Table;
 use crate::time::UnixSeconds;
 
 /// How many addresses are told apart in a minute: more than that are an attack.
@@ -25,7 +25,7 @@ pub fn account_of<'a>(
 }
 
 /// Who is counted: a client by its name, anybody else by where they are.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Asker {
     /// The holder of a token.
     Client(String),
@@ -50,7 +50,7 @@ impl Asker {
 #[derive(Debug, Default)]
 pub struct Meter {
     minute: u64,
-    counts: HashMap<Asker, u64>,
+    counts: Table<Asker, u64>,
 }
 
 impl Meter {
@@ -67,7 +67,7 @@ impl Meter {
         if is_crowded && matches!(asker, Asker::Address(_)) && !self.counts.contains_key(&asker) {
             return Err(to_the_next);
         }
-        let count = self.counts.entry(asker).or_default();
+        let count = self.counts.get_or_insert_with(asker, Default::default);
         *count += 1;
         if *count > limit { Err(to_the_next) } else { Ok(()) }
     }

@@ -5,9 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::future::{Either, join_all, select};
-use futures_util::stream::FuturesUnordered;
+use futures_util::future::{Either, LocalBoxFuture, select};
 
 use super::envelope::{self, BatchAnswer};
 use super::failure::quote;
@@ -15,6 +13,7 @@ use super::{
     Call, ChainCheck, ErrorKind, READ_TIMEOUT, Reply, RpcError, Transport, TransportError,
     Unavailable, UrlFailure, host_of,
 };
+use crate::together::{Race, join_all};
 
 /// A node that is silent for this long is not waited for alone: the next one
 /// is asked as well.
@@ -229,8 +228,10 @@ impl<T: Transport> Nodes<T> {
         if nodes.is_empty() {
             nodes.extend(self.in_order());
         }
-        let asked = nodes.iter().map(|(_, node)| self.ask_checked(node, call, READ_TIMEOUT));
-        let answers = join_all(asked).await.into_iter().filter_map(Result::ok);
+        let asked = nodes.iter().map(|(_, node)| -> LocalBoxFuture<'_, _> {
+            Box::pin(self.ask_checked(node, call, READ_TIMEOUT))
+        });
+        let answers = join_all(asked.collect()).await.into_iter().filter_map(Result::ok);
         let is_answer = |reply: &Reply| match reply {
             Ok(_) => true,
             Err(error) => !error.kind(call.method).is_nodes_own(),
@@ -254,27 +255,29 @@ impl<T: Transport> Nodes<T> {
     where
         F: Future<Output = Result<Vec<Reply>, Setback>>,
     {
-        let start = |(index, node)| {
+        let start = |(index, node)| -> LocalBoxFuture<'_, _> {
             let asked = ask(node);
-            async move { (index, asked.await) }
+            Box::pin(async move { (index, asked.await) })
         };
         let mut left = self.in_order();
-        let mut asked: FuturesUnordered<_> = left.next().into_iter().map(start).collect();
+        let mut asked = Race::new();
+        asked.extend(left.next().map(start));
         let mut next = left.next();
         let mut setbacks = vec![];
         loop {
             let answer = if next.is_some() {
-                let silence = pin!(self.transport.sleep(PATIENCE));
-                match select(asked.next(), silence).await {
-                    Either::Left((answer, _)) => answer,
-                    Either::Right(((), _)) => {
-                        asked.extend(next.take().map(start));
-                        next = left.next();
-                        continue;
-                    }
+                let (answer, silence) = (pin!(asked.next()), self.transport.sleep(PATIENCE));
+                match select(answer, pin!(silence)).await {
+                    Either::Left((answer, _)) => Some(answer),
+                    Either::Right(((), _)) => None,
                 }
             } else {
-                asked.next().await
+                Some(asked.next().await)
+            };
+            let Some(answer) = answer else {
+                asked.extend(next.take().map(start));
+                next = left.next();
+                continue;
             };
             match answer {
                 Some((index, Ok(replies))) => {
@@ -362,9 +365,11 @@ impl<T: Transport> Nodes<T> {
     ) -> Result<Vec<Reply>, Setback> {
         let parts: Vec<_> = batch.chunks(size).collect();
         let Some((last, first)) = parts.split_last() else { return Ok(vec![]) };
-        let asked = first.iter().map(|part| self.post_batch(node, part, timeout));
+        let asked = first.iter().map(|part| -> LocalBoxFuture<'_, _> {
+            Box::pin(self.post_batch(node, part, timeout))
+        });
         let mut replies = vec![];
-        for answer in join_all(asked).await {
+        for answer in join_all(asked.collect()).await {
             replies.extend(answer?);
         }
         replies.extend(self.post_batch(node, last, timeout).await?);

@@ -2,7 +2,6 @@
 //! of it.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use js_sys::{JSON, Reflect};
@@ -20,6 +19,7 @@ use crate::path::Fold;
 use crate::protocol::ChainId;
 use crate::remote::RemoteFacts;
 use crate::rpc::{ChainCheck, Expected, Nodes, Transport};
+use crate::table::Table;
 
 /// How often the faults of the configuration are written to the log at most, in
 /// milliseconds.
@@ -39,7 +39,7 @@ pub struct App {
     /// The headers that all 402 answers share: for a client, for a browser.
     challenge_headers: [OnceCell<Headers>; 2],
     /// Recent blockhashes, and when they were asked for, in milliseconds.
-    pub blockhashes: RefCell<HashMap<ChainId, CachedHint>>,
+    pub blockhashes: RefCell<Table<ChainId, CachedHint>>,
 }
 
 /// A blockhash that was asked for.
@@ -56,13 +56,13 @@ impl App {
     /// The isolate's one configuration.
     pub fn get(env: &Env) -> Rc<Self> {
         APP.with_borrow_mut(|app| {
-            Rc::clone(app.get_or_insert_with(|| Rc::new(Self::new(env, BTreeMap::new()))))
+            Rc::clone(app.get_or_insert_with(|| Rc::new(Self::new(env, Table::new()))))
         })
     }
 
     /// Reads the configuration again, with what facilitators have said. Who
     /// holds the former one keeps it.
-    pub fn renew(env: &Env, facts: BTreeMap<ChainId, RemoteFacts>) -> Rc<Self> {
+    pub fn renew(env: &Env, facts: Table<ChainId, RemoteFacts>) -> Rc<Self> {
         let renewed = Self::new(env, facts);
         APP.with_borrow_mut(|app| {
             if let Some(former) = app {
@@ -72,7 +72,7 @@ impl App {
         })
     }
 
-    fn new(env: &Env, facts: BTreeMap<ChainId, RemoteFacts>) -> Self {
+    fn new(env: &Env, facts: Table<ChainId, RemoteFacts>) -> Self {
         let is_first = facts.is_empty();
         let loaded = config::read(&settings(env, facts));
         for note in &loaded.notes {
@@ -157,7 +157,7 @@ impl App {
     }
 }
 
-fn settings(env: &Env, remote: BTreeMap<ChainId, RemoteFacts>) -> Settings {
+fn settings(env: &Env, remote: Table<ChainId, RemoteFacts>) -> Settings {
     Settings {
         origin: variable(env, "ORIGIN"),
         routes: variable(env, "ROUTES"),

@@ -8,7 +8,7 @@ use worker::web_sys::{Headers, Response};
 
 use super::app::{App, CachedHint};
 use super::head::RequestHead;
-use super::{clock, respond};
+use super::{clock, js, respond};
 use crate::config::Network;
 use crate::gate::accept::wants_page;
 use crate::gate::challenge::BlockhashHint;
@@ -104,9 +104,9 @@ async fn hint_of(app: &Rc<App>, id: ChainId, context: &Context) -> Option<Blockh
             if !is_asked_for {
                 note_asking(app, id, now);
                 let (app, network) = (Rc::clone(app), network.clone());
-                context.wait_until(async move {
+                context.wait_until(js::in_a_box(async move {
                     refresh(&app, &network).await;
-                });
+                }));
             }
             Some(hint)
         }
@@ -121,7 +121,7 @@ async fn hint_of(app: &Rc<App>, id: ChainId, context: &Context) -> Option<Blockh
 }
 
 fn note_asking(app: &App, id: ChainId, now: u64) {
-    app.blockhashes.borrow_mut().entry(id).or_default().asking_since_ms = now;
+    app.blockhashes.borrow_mut().get_or_insert_with(id, Default::default).asking_since_ms = now;
 }
 
 async fn refresh(app: &App, network: &Network) -> Option<BlockhashHint> {

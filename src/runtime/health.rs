@@ -2,7 +2,6 @@
 //! addresses and balances are on the chain for everyone to see.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -21,6 +20,7 @@ use crate::path::UrlParts;
 use crate::remote::Facilitator;
 use crate::settlement::relayer::settler_name;
 use crate::solana::FeePayerKey;
+use crate::table::Table;
 
 const PATH: &str = "/.edge402/health";
 
@@ -32,7 +32,7 @@ const POLL: Duration = Duration::from_millis(50);
 
 thread_local! {
     /// What the facilitators last said, by their URLs.
-    static REMOTE: RefCell<HashMap<String, Remembered>> = RefCell::default();
+    static REMOTE: RefCell<Table<String, Remembered>> = RefCell::default();
 }
 
 /// What a facilitator last said, and when; and since when somebody asks again.

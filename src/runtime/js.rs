@@ -1,5 +1,6 @@
 //! Calling the runtime's objects by name: bindings come as plain values.
 
+use futures_util::future::LocalBoxFuture;
 use js_sys::futures::JsFuture;
 use js_sys::{Array, Function, JsString, Promise, Reflect};
 use worker::Env;
@@ -30,4 +31,10 @@ pub fn binding(env: &Env, name: &str) -> worker::Result<JsValue> {
         return Err(format!("wrangler.toml has no binding {name}").into());
     }
     Ok(value)
+}
+
+/// A task in a box, so that all tasks have one type: what runs them is compiled
+/// for each type anew, a kilobyte each time.
+pub fn in_a_box(task: impl Future<Output = ()> + 'static) -> LocalBoxFuture<'static, ()> {
+    Box::pin(task)
 }

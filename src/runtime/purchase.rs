@@ -14,7 +14,7 @@ use super::challenge::payment_required;
 use super::head::RequestHead;
 use super::settler_client::{SettlerClient, new_ticket, settler_of};
 use super::transport::FetchTransport;
-use super::{body, clock, origin, replay, respond, stream};
+use super::{body, clock, js, origin, replay, respond, stream};
 use crate::config::{Network, Offer};
 use crate::gate::goods::Judgement;
 use crate::gate::grant::GRANT_HEADER;
@@ -268,9 +268,9 @@ impl Sequence<'_> {
         let answer = if goods.is_followed {
             let (answer, is_whole) = stream::watch(&goods.answer)?;
             let (follower, order) = (Follower(self.settler.clone()), self.order.clone());
-            self.context.wait_until(async move {
+            self.context.wait_until(js::in_a_box(async move {
                 purchase::follow(&follower, &order, is_whole).await;
-            });
+            }));
             answer
         } else if let Judgement::SoldElsewhere(location) = self.judge(&goods.answer) {
             // It is paid for, and had there, or here if the payment is no good there.

@@ -6,25 +6,26 @@
 //! is sold waits for it, a few seconds at most; a free one never does.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
-use futures_util::future::join_all;
+use futures_util::future::LocalBoxFuture;
 use serde_json::value::RawValue;
 use worker::{Context, Env, console_error};
 
 use super::app::App;
-use super::clock;
 use super::head::RequestHead;
 use super::settler::WorkerHost;
 use super::transport::GatedTransport;
+use super::{clock, js};
 use crate::config::{Chain, Config, Network, Offer};
 use crate::gate::{self, Decision, Purchase};
 use crate::protocol::ChainId;
 use crate::remote::{About, Facilitator, RemoteFacts, payment_body};
 use crate::settlement::remote::RemoteLane;
 use crate::settlement::settler::LaneParts;
+use crate::table::Table;
+use crate::together::join_all;
 
 /// For this long facilitators are left in peace after they were asked: where
 /// something can't be sold without them, and else.
@@ -35,7 +36,7 @@ const LONG_PAUSE_MS: u64 = 60_000;
 const OLD_MS: u64 = 600_000;
 
 thread_local! {
-    static FACTS: RefCell<BTreeMap<ChainId, RemoteFacts>> = const { RefCell::new(BTreeMap::new()) };
+    static FACTS: RefCell<Table<ChainId, RemoteFacts>> = const { RefCell::new(Table::new()) };
     /// When they were last asked, and when that last told something.
     static ASKED_MS: Cell<u64> = const { Cell::new(0) };
     static TOLD_MS: Cell<u64> = const { Cell::new(0) };
@@ -69,9 +70,9 @@ pub async fn with_facts(app: Rc<App>, env: &Env, context: &Context, head: &Reque
     let (current, env) = (Rc::clone(&app), env.clone());
     let (tell, told) = oneshot::channel();
     // It goes on when who asked first has hung up: others want to know, too.
-    context.wait_until(async move {
+    context.wait_until(js::in_a_box(async move {
         let _ = tell.send(refresh(current, env).await);
-    });
+    }));
     if needs_facts { told.await.unwrap_or(app) } else { app }
 }
 
@@ -80,27 +81,29 @@ pub async fn with_facts(app: Rc<App>, env: &Env, context: &Context, head: &Reque
 async fn refresh(app: Rc<App>, env: Env) -> Rc<App> {
     let Ok(config) = &app.loaded.config else { return app };
     let transport = &GatedTransport::default();
-    let asked = facilitators(config).map(|(network, facilitator)| async move {
-        let (asset, pay_to) = match &network.chain {
-            Chain::Evm { domain, pay_to } => {
-                (domain.verifying_contract.to_string(), pay_to.map(|it| it.to_string()))
+    let asked = facilitators(config).map(|(network, facilitator)| -> LocalBoxFuture<'_, _> {
+        Box::pin(async move {
+            let (asset, pay_to) = match &network.chain {
+                Chain::Evm { domain, pay_to } => {
+                    (domain.verifying_contract.to_string(), pay_to.map(|it| it.to_string()))
+                }
+                Chain::Solana { mint, pay_to, .. } => {
+                    (mint.to_string(), pay_to.map(|it| it.to_string()))
+                }
+            };
+            let pay_to = pay_to.unwrap_or_default();
+            let facts = facilitator.ask_facts(transport, network.id, &asset, &pay_to).await;
+            if facts.is_none() {
+                console_error!(
+                    "{} does not say what it does on {}: see facilitator and FACILITATOR_HEADERS",
+                    facilitator.host(),
+                    network.id.to_string()
+                );
             }
-            Chain::Solana { mint, pay_to, .. } => {
-                (mint.to_string(), pay_to.map(|it| it.to_string()))
-            }
-        };
-        let pay_to = pay_to.unwrap_or_default();
-        let facts = facilitator.ask_facts(transport, network.id, &asset, &pay_to).await;
-        if facts.is_none() {
-            console_error!(
-                "{} does not say what it does on {}: see facilitator and FACILITATOR_HEADERS",
-                facilitator.host(),
-                network.id.to_string()
-            );
-        }
-        Some((network.id, facts?))
+            Some((network.id, facts?))
+        })
     });
-    let told = join_all(asked).await;
+    let told = join_all(asked.collect()).await;
     let is_complete = told.iter().all(Option::is_some);
     let has_changed = FACTS.with_borrow_mut(|facts| {
         let before = facts.clone();

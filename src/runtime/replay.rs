@@ -28,11 +28,11 @@ pub fn remember(
     let ttl = record.ttl_seconds(expires_at, clock::now());
     let key = ReplayRecord::key(payment);
     match js::binding(env, "REPLAY") {
-        Ok(kv) => context.wait_until(async move {
+        Ok(kv) => context.wait_until(js::in_a_box(async move {
             if let Err(error) = put(&kv, &key, &record, ttl).await {
                 console_error!("REPLAY: {:?}", error);
             }
-        }),
+        })),
         Err(error) => console_error!("REPLAY: {}", error.to_string()),
     }
 }

@@ -14,10 +14,10 @@ use worker::{
 };
 
 use super::app::App;
-use super::clock;
 use super::remote;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
+use super::{clock, js};
 use crate::config::{Chain, Config, Facilitator, Network};
 use crate::evm::RelayerKey;
 use crate::settlement::evm::EvmLane;
@@ -234,7 +234,7 @@ impl Host for WorkerHost {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.state.wait_until(task);
+        self.state.wait_until(js::in_a_box(task));
     }
 
     fn wake_in(&self, seconds: u64) {

@@ -6,10 +6,11 @@
 //! by the lanes' `resume`, so a restart forgets nothing that is under way.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::Host;
 use super::shared::Shared;
+use crate::table::Table;
 
 /// How many ended commitments are remembered for previews that began before.
 const ENDED_MAX: usize = 1_024;
@@ -29,7 +30,7 @@ pub(super) struct Commitment {
 /// The payments under way, by their identities.
 #[derive(Default)]
 pub(super) struct Commitments {
-    live: RefCell<HashMap<String, Commitment>>,
+    live: RefCell<Table<String, Commitment>>,
     /// The number of the end, and what ended.
     ended: RefCell<VecDeque<(u64, Commitment)>>,
     ends: Cell<u64>,

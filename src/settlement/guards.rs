@@ -1,12 +1,12 @@
 //! What keeps strangers from spending a relayer's money.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 
 use super::commitments::Commitments;
 use super::shared::Shared;
 use super::{Host, JournalEntry, SettleRequest, State, Store, StoreError};
 use crate::amount::AtomicAmount;
+use crate::table::Table;
 use crate::time::UnixSeconds;
 
 /// What a relayer may do on one network.
@@ -44,10 +44,10 @@ const FAILURE_SECONDS: u64 = 3_600;
 /// What the guards remember while their Settler lives.
 #[derive(Default)]
 pub(super) struct Guards {
-    failures: RefCell<HashMap<String, (u32, UnixSeconds)>>,
+    failures: RefCell<Table<String, (u32, UnixSeconds)>>,
     /// The payments that are on their way on an account with a limit: which
     /// account, and what they may cost, in wei or lamports.
-    held: RefCell<HashMap<String, (String, u128)>>,
+    held: RefCell<Table<String, (String, u128)>>,
     pub(super) commitments: Commitments,
     /// An hour, counted from 1970, and the gas that failed payments used in it.
     failed_gas: Cell<(u64, u64)>,
@@ -171,7 +171,7 @@ impl<H: Host> Shared<H> {
         let now = self.host.now();
         let mut failures = self.guards.failures.borrow_mut();
         failures.retain(|_, (_, at)| now.since(*at) < FAILURE_SECONDS);
-        let (count, at) = failures.entry(payer.to_owned()).or_insert((0, now));
+        let (count, at) = failures.get_or_insert_with(payer.to_owned(), || (0, now));
         *count = count.saturating_add(more);
         *at = now;
     }

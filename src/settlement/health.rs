@@ -2,7 +2,6 @@
 //! the way of a sale.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,7 @@ use super::shared::Shared;
 use crate::protocol::ChainId;
 use crate::protocol::coin::{in_coins, in_words};
 use crate::rpc::{ErrorKind, Unavailable, UrlFailure};
+use crate::table::Table;
 use crate::time::UnixSeconds;
 
 /// For how long what a look at the chain found is told again without another
@@ -71,7 +71,7 @@ pub(super) struct Condition {
     /// What must be there for one payment, and what each further one costs, in
     /// wei or lamports.
     need: Cell<Option<(u128, u128)>>,
-    obstacles: RefCell<BTreeMap<Obstacle, String>>,
+    obstacles: RefCell<Table<Obstacle, String>>,
     /// When the chain was looked at; 0 if something was spent since.
     looked_at: Cell<u64>,
     /// When a look failed.

@@ -2,7 +2,6 @@
 //! payment, and how a payment's state changes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use super::{
 use crate::amount::AtomicAmount;
 use crate::exact::{self, VerifiedPayment};
 use crate::protocol::Reason;
+use crate::table::{Set, Table};
 use crate::time::UnixSeconds;
 
 /// How long a request waits for what another one does with its payment. A
@@ -37,11 +37,11 @@ const ONCE_SECONDS: u64 = 60;
 pub(super) struct Shared<H: Host> {
     pub host: H,
     pub store: H::Store,
-    waiting: RefCell<HashMap<String, Vec<oneshot::Sender<()>>>>,
+    waiting: RefCell<Table<String, Vec<oneshot::Sender<()>>>>,
     /// Tickets that were issued since this object came to life.
-    pub live: RefCell<HashSet<u64>>,
+    pub live: RefCell<Set<u64>>,
     /// Tickets of requests that wait for a settlement at this moment.
-    holders: RefCell<HashSet<u64>>,
+    holders: RefCell<Set<u64>>,
     /// Whether the alarm was set since it last rang.
     pub will_wake: Cell<bool>,
     pub guards: Guards,
@@ -77,7 +77,10 @@ impl<H: Host> Shared<H> {
     /// Resolves when something has become of a payment.
     pub fn change_of(&self, payment: &str) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        self.waiting.borrow_mut().entry(payment.to_owned()).or_default().push(sender);
+        self.waiting
+            .borrow_mut()
+            .get_or_insert_with(payment.to_owned(), Default::default)
+            .push(sender);
         receiver
     }
 
@@ -233,7 +236,7 @@ impl<H: Host> Shared<H> {
             settled_at,
             redeliver_until: settled_at.plus(redeliver_seconds),
         });
-        let holder = self.holders.borrow().get(&request.ticket).copied();
+        let holder = Some(request.ticket).filter(|it| self.holders.borrow().contains(it));
         let is_buyer = record.proof == request.proof || record.proof.is_shown_by(&request.proof);
         record.delivery = Delivery::begin(holder, is_buyer, settled_at);
         if request.account.is_some() {

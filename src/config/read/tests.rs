@@ -40,7 +40,7 @@ fn good() -> Value {
 }
 
 /// What facilitators have said: networks and fee payers.
-fn remote_facts(value: &Value) -> BTreeMap<ChainId, RemoteFacts> {
+fn remote_facts(value: &Value) -> Table<ChainId, RemoteFacts> {
     let facts = value.as_object().unwrap().iter().map(|(network, fee_payer)| {
         let fee_payer = fee_payer.as_str().map(|text| text.parse().unwrap());
         (network.parse().unwrap(), RemoteFacts { fee_payer, ..RemoteFacts::default() })

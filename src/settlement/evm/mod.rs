@@ -21,7 +21,7 @@ mod send;
 mod spoiled;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -43,6 +43,7 @@ use crate::evm::{
 use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::Nodes;
+use crate::table::{Set, Table};
 use crate::time::UnixSeconds;
 
 /// How many transactions of one relayer may be in the air. Nodes keep at least
@@ -70,16 +71,16 @@ pub struct EvmLane<H: Host> {
     pump: Pump,
     alone_pump: Pump,
     /// Payers whose payments go alone, and since when that is known.
-    loners: RefCell<HashMap<Address, UnixSeconds>>,
+    loners: RefCell<Table<Address, UnixSeconds>>,
     /// Payers with a payment that waits for what they have in the air.
-    short: RefCell<HashSet<Address>>,
+    short: RefCell<Set<Address>>,
     /// The hour of the last spoiled transaction, and how many it had.
     spoiled: Cell<(u64, u32)>,
     /// The relayers of all Settlers of this chain: what one of them sent, no
     /// stranger did.
     relayers: Vec<Address>,
     /// The journal entries that somebody follows.
-    in_air: RefCell<HashMap<String, InAir>>,
+    in_air: RefCell<Table<String, InAir>>,
     /// The nonce after the last one that was signed here, and when one of
     /// ours was last signed or came to its end.
     signed: Cell<Option<(u64, UnixSeconds)>>,

@@ -1,13 +1,14 @@
 //! Payments that wait to be sent. Payers take turns, so that one of them with
 //! many payments holds nobody up.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use futures_channel::oneshot;
 
 use crate::evm::{self, Address};
 use crate::settlement::shared::Job;
 use crate::settlement::{Outcome, StoreError};
+use crate::table::Table;
 
 /// A payment in the queue, and who waits for it.
 pub(super) struct Waiting {
@@ -21,7 +22,7 @@ pub(super) struct Waiting {
 /// Payments by payer, and whose turn it is.
 #[derive(Default)]
 pub(super) struct Queue {
-    by_payer: HashMap<Address, VecDeque<Waiting>>,
+    by_payer: Table<Address, VecDeque<Waiting>>,
     turns: VecDeque<Address>,
 }
 
@@ -42,7 +43,7 @@ impl Queue {
 
     pub fn push(&mut self, waiting: Waiting) {
         let payer = waiting.payment.from();
-        let own = self.by_payer.entry(payer).or_default();
+        let own = self.by_payer.get_or_insert_with(payer, Default::default);
         if own.is_empty() {
             self.turns.push_back(payer);
         }
@@ -53,11 +54,11 @@ impl Queue {
     /// of a payer than there is room for.
     pub fn take(&mut self, most: usize, room: impl Fn(Address) -> usize) -> Vec<Waiting> {
         let mut taken = vec![];
-        let mut rooms: HashMap<Address, usize> = HashMap::new();
+        let mut rooms: Table<Address, usize> = Table::new();
         let mut passed_over = 0;
         while taken.len() < most && passed_over < self.turns.len() {
             let Some(payer) = self.turns.pop_front() else { break };
-            let left = rooms.entry(payer).or_insert_with(|| room(payer));
+            let left = rooms.get_or_insert_with(payer, || room(payer));
             let Some(own) = self.by_payer.get_mut(&payer) else { continue };
             if *left == 0 {
                 passed_over += 1;

@@ -10,7 +10,6 @@
 mod look;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::exact::VerifiedPayment;
 use crate::protocol::{ChainId, Reason};
 use crate::remote::{Facilitator, Settled, Verdict, idempotency_key};
 use crate::rpc::Nodes;
+use crate::table::Table;
 
 /// What the names of a facilitator's journal entries begin with: no
 /// transaction is known yet, but a state wants a name.
@@ -73,7 +73,7 @@ pub struct RemoteLane<H: Host> {
     /// The amount above which two of them must agree.
     quorum_above: Option<AtomicAmount>,
     /// The journal entries that somebody follows, and who pays what is unclear.
-    in_air: RefCell<HashMap<String, Option<String>>>,
+    in_air: RefCell<Table<String, Option<String>>>,
     /// The entries that the alarm took up, in the order in which it did.
     resumed: RefCell<Vec<String>>,
 }

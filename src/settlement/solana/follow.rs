@@ -2,7 +2,6 @@
 //! question for the statuses of everything that is under way.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use crate::settlement::shared::Fate;
 use crate::settlement::{Host, JournalEntry, StoreError};
 use crate::solana::Status;
 use crate::solana::rpc::{self, STATUSES_MAX, Sighting};
+use crate::table::Table;
 use crate::time::UnixSeconds;
 
 /// How long to wait before each question for the statuses after something was
@@ -66,7 +66,7 @@ struct Flight {
 /// What is under way, by the entries' names, and how it is being watched.
 #[derive(Default)]
 pub(super) struct Watch {
-    flights: RefCell<BTreeMap<String, Flight>>,
+    flights: RefCell<Table<String, Flight>>,
     /// How often the statuses were asked for since something was sent.
     polls: Cell<usize>,
     nudge: RefCell<Option<oneshot::Sender<()>>>,

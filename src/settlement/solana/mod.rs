@@ -9,7 +9,6 @@ mod preview;
 mod seller;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use self::follow::Watch;
@@ -22,6 +21,7 @@ use crate::exact::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::Nodes;
 use crate::solana::{self, FeePayerKey, Pubkey};
+use crate::table::Table;
 use crate::time::UnixSeconds;
 
 /// For how many blocks a blockhash is valid.
@@ -59,12 +59,12 @@ pub struct SolanaLane<H: Host> {
     key: Option<FeePayerKey>,
     limits: Limits,
     /// How many payments from each token account are being simulated.
-    simulating: RefCell<HashMap<Pubkey, usize>>,
+    simulating: RefCell<Table<Pubkey, usize>>,
     landed: RefCell<Vec<Landed>>,
     watch: Watch,
     /// Who is paid for what the routes sell.
     seller: RefCell<Option<Seller>>,
-    reports: RefCell<HashMap<String, UnixSeconds>>,
+    reports: RefCell<Table<String, UnixSeconds>>,
 }
 
 /// What a confirmed payment took from a token account. A node that is behind

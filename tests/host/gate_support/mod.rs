@@ -39,7 +39,7 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         rpc_urls: None,
         grant_secret: None,
         facilitator_headers: None,
-        remote: std::collections::BTreeMap::new(),
+        remote: edge402::table::Table::new(),
         facilitator: None,
         facilitator_tokens: None,
         missing_bindings: vec![],
