@@ -100,8 +100,11 @@ impl Route {
             ("iconUrl", &self.service.icon_url),
         ];
         let said = texts.into_iter().filter(|(_, text)| !text.is_empty());
-        let mut resource: Map<String, Value> =
-            said.map(|(name, text)| (name.to_owned(), json!(text))).collect();
+        // One by one: to collect into a map means to sort, and brings the code for it.
+        let mut resource = Map::new();
+        for (name, text) in said {
+            resource.insert(name.to_owned(), json!(text));
+        }
         if !self.service.tags.is_empty() {
             resource.insert("tags".into(), json!(self.service.tags));
         }

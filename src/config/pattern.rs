@@ -130,16 +130,17 @@ impl PatternSet {
     /// Sorts patterns by how specific they are: an exact path before a prefix,
     /// a longer prefix before a shorter one, named methods before all methods.
     pub fn new(patterns: Vec<(Pattern, Option<Vec<Method>>)>, fold: Fold) -> Self {
-        let mut entries: Vec<Entry> = patterns
-            .into_iter()
-            .enumerate()
-            .map(|(route, (pattern, methods))| Entry { pattern, methods, route })
-            .collect();
-        entries.sort_by_key(|entry| {
+        let rank = |entry: &Entry| {
             let pattern = &entry.pattern;
             let length = pattern.keys.key().len();
             (pattern.is_prefix, std::cmp::Reverse(length), entry.methods.is_none())
-        });
+        };
+        let mut entries: Vec<Entry> = vec![];
+        for (route, (pattern, methods)) in patterns.into_iter().enumerate() {
+            let entry = Entry { pattern, methods, route };
+            let place = entries.partition_point(|other| rank(other) <= rank(&entry));
+            entries.insert(place, entry);
+        }
         Self { entries, fold }
     }
 

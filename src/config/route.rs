@@ -134,10 +134,10 @@ impl Method {
     /// or less, another letter, or the same letters in another order.
     pub fn nearest(name: &str) -> Option<&'static str> {
         let name = name.trim().to_ascii_uppercase();
-        let sorted = |text: &str| {
-            let mut letters = text.as_bytes().to_vec();
-            letters.sort_unstable();
-            letters
+        let count = |text: &str, letter: u8| text.bytes().filter(|it| *it == letter).count();
+        let has_its_letters = |known: &str| {
+            known.len() == name.len()
+                && known.bytes().all(|letter| count(known, letter) == count(&name, letter))
         };
         let differs_once = |known: &str| {
             let common = |a: &mut dyn Iterator<Item = u8>, b: &mut dyn Iterator<Item = u8>| {
@@ -148,7 +148,7 @@ impl Method {
             let longer = known.len().max(name.len());
             known.len().abs_diff(name.len()) <= 1 && start + end + 1 >= longer
         };
-        let is_near = |known: &&&str| sorted(known) == sorted(&name) || differs_once(known);
+        let is_near = |known: &&&str| has_its_letters(known) || differs_once(known);
         Self::KNOWN.iter().find(is_near).copied()
     }
 

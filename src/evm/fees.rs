@@ -51,6 +51,10 @@ impl TipLimits {
     }
 }
 
+/// Of how many blocks tips are looked at. A node that tells of more is asked for
+/// no more.
+const MOST_BLOCKS: usize = 10;
+
 impl Fees {
     /// The fees for the next transaction, from its block's base fee and from
     /// what a low percentile of each of the latest blocks has tipped, both in
@@ -61,9 +65,11 @@ impl Fees {
     /// in a row, in each of which it rises by an eighth at most (EIP-1559);
     /// what is not used of it is not paid.
     pub fn from_market(base_fee: u128, tips: &[u128], limits: TipLimits) -> Self {
-        let mut tips = tips.to_vec();
-        tips.sort_unstable();
-        let median = tips.get(tips.len().saturating_sub(1) / 2).copied().unwrap_or(0);
+        let mut sorted: Vec<u128> = vec![];
+        for tip in tips.iter().take(MOST_BLOCKS) {
+            sorted.insert(sorted.partition_point(|other| other <= tip), *tip);
+        }
+        let median = sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(0);
         let base_fee = base_fee.min(MAX_BASE_FEE);
         let tip = limits.bound(median, base_fee).max(MIN_PRIORITY_FEE);
         Self {

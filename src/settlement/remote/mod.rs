@@ -182,8 +182,13 @@ impl<H: Host> RemoteLane<H> {
         resumed.retain(|id| entries.iter().any(|entry| entry.id == *id));
         // One that is still at it keeps its place in the order.
         entries.retain(|entry| !self.in_air.borrow().contains_key(&entry.id));
-        entries.sort_by_key(|entry| resumed.iter().position(|id| *id == entry.id));
-        for entry in entries.into_iter().take(RESUMED_MAX) {
+        let turn = |entry: &JournalEntry| resumed.iter().position(|id| *id == entry.id);
+        let mut in_turn: Vec<JournalEntry> = vec![];
+        for entry in entries {
+            let place = in_turn.partition_point(|other| turn(other) <= turn(&entry));
+            in_turn.insert(place, entry);
+        }
+        for entry in in_turn.into_iter().take(RESUMED_MAX) {
             resumed.retain(|id| *id != entry.id);
             resumed.push(entry.id.clone());
             self.start(entry, false);
