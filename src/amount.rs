@@ -1,9 +1,8 @@
 //! Money: prices as sellers write them, amounts as chains count them.
 
+use crate::json_text;
 use std::fmt;
 use std::str::FromStr;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An amount of a token in its smallest unit (for USDC, millionths).
 ///
@@ -44,18 +43,7 @@ impl fmt::Display for AtomicAmount {
     }
 }
 
-impl Serialize for AtomicAmount {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for AtomicAmount {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(|_| serde::de::Error::custom("not a decimal string of atomic units"))
-    }
-}
+json_text!(AtomicAmount);
 
 /// Reads a plain decimal number such as `0.05` in units of `10^-decimals`:
 /// with 18 decimals, tokens of a chain's own coin in wei. `None` for anything

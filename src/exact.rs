@@ -1,20 +1,22 @@
 //! The scheme `exact`, whichever chain it is on: one type for the two.
 
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::json_enum;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 use crate::{evm, solana};
 
 /// What a payment must be, on one network.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub enum Terms {
     /// EIP-3009 on an EVM chain.
     Evm(evm::Terms),
     /// A token transfer on Solana.
     Solana(solana::Terms),
 }
+
+json_enum!(Terms { Evm(terms), Solana(terms) });
 
 /// A payment that meets its terms. Only [`verify`] makes one.
 #[derive(Clone, Debug)]

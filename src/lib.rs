@@ -41,6 +41,7 @@
 
 pub mod amount;
 pub mod encoding;
+pub mod json;
 pub mod path;
 pub mod table;
 pub mod time;

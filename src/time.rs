@@ -3,15 +3,27 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::json::{FromJson, ToJson};
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
 /// Whole seconds since 1970-01-01T00:00:00Z.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixSeconds(pub u64);
+
+impl ToJson for UnixSeconds {
+    fn write_json(&self, to: &mut String) {
+        self.0.write_json(to);
+    }
+}
+
+impl FromJson for UnixSeconds {
+    fn from_json(value: &Value) -> Option<Self> {
+        u64::from_json(value).map(Self)
+    }
+}
 
 impl UnixSeconds {
     /// This time and `seconds` more, at most the largest that fits.

@@ -6,6 +6,7 @@
 use super::Faults;
 use crate::encoding::{decode_base58, decode_hex, encode_base58};
 use crate::evm::RelayerKey;
+use crate::json;
 use crate::solana::FeePayerKey;
 
 const EVM: &str = "EVM_RELAYER_KEYS";
@@ -81,7 +82,7 @@ fn fee_payer(text: &str) -> Result<FeePayerKey, &'static str> {
     if let Ok(bytes) = decode_base58::<64>(text) {
         return encode_base58(&bytes).parse().map_err(|_| MISMATCH);
     }
-    if let Ok(bytes) = serde_json::from_str::<Vec<u8>>(text)
+    if let Ok(bytes) = json::from_text::<Vec<u8>>(text)
         && bytes.len() == 64
     {
         return encode_base58(&bytes).parse().map_err(|_| MISMATCH);

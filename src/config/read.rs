@@ -13,6 +13,7 @@ use super::{
 };
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
+use crate::json;
 use crate::path::{CanonicalPath, Fold, UrlParts};
 use crate::protocol::ChainId;
 use crate::remote::RemoteFacts;
@@ -244,7 +245,7 @@ fn read_rpc_urls(secret: Option<&str>, faults: &mut Faults) -> Table<String, Vec
 }
 
 fn parse_rpc_urls(text: &str) -> Option<Table<String, Vec<String>>> {
-    let read: Value = serde_json::from_str(text).ok()?;
+    let read: Value = json::parse(text).ok()?;
     let networks = read.as_object()?.iter().map(|(network, urls)| {
         let urls = urls.as_array()?.iter().map(|url| url.as_str().map(str::to_owned));
         Some((network.clone(), urls.collect::<Option<_>>()?))

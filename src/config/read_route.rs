@@ -250,7 +250,7 @@ fn read_methods(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<Method>>
 
 /// What a route takes of a challenge, in bytes of JSON.
 fn challenge_size(route: &Route) -> usize {
-    let accepts: Vec<&PaymentRequirements> = route.offers.iter().map(|offer| &offer.v2).collect();
+    let accepts: Vec<Value> = route.offers.iter().map(|offer| offer.v2.to_value()).collect();
     let hints = route.offers.iter().filter(|offer| matches!(offer.terms, Terms::Solana(_))).count();
     let challenge = json!({
         "resource": route.resource(), "accepts": accepts, "extensions": route.extensions(),
@@ -328,9 +328,9 @@ fn offer(
             let remote = remote.map(|it| [it.facts.fee_payer.unwrap_or(UNKNOWN_FEE_PAYER)]);
             let fee_payers = remote.as_ref().map_or(fee_payers, |one| one.as_slice());
             let fee_payer = fee_payers.first()?;
-            extra.insert("feePayer".into(), json!(fee_payer));
+            extra.insert("feePayer".into(), json!(fee_payer.to_string()));
             extra.insert("decimals".into(), json!(network.decimals));
-            extra.insert("tokenProgram".into(), json!(token_program.id()));
+            extra.insert("tokenProgram".into(), json!(token_program.id().to_string()));
             let terms = solana::TermsParts {
                 mint: *mint,
                 token_program: *token_program,

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Faults;
 use super::fields::Fields;
 use super::network::is_http_url;
+use crate::json;
 use crate::protocol::ChainId;
 use crate::remote::{Facilitator, RemoteFacts};
 use crate::table::Table;
@@ -97,7 +98,7 @@ pub(super) fn read_headers(secret: Option<&str>, faults: &mut Faults) -> Table<S
 }
 
 fn parse_headers(text: &str) -> Option<Table<String, Headers>> {
-    let read: Value = serde_json::from_str(text).ok()?;
+    let read: Value = json::parse(text).ok()?;
     let networks = read.as_object()?.iter().map(|(network, headers)| {
         let pairs = headers.as_object()?.iter();
         let pairs = pairs.map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 use super::keccak::keccak256;
 use crate::encoding::{decode_hex, encode_hex};
+use crate::json_text;
 
 /// An Ethereum address: 20 bytes.
 ///
@@ -96,18 +95,7 @@ impl fmt::Debug for Address {
     }
 }
 
-impl Serialize for Address {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Address {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(|_| serde::de::Error::custom("not an address, or a wrong checksum"))
-    }
-}
+json_text!(Address);
 
 #[cfg(test)]
 mod tests {

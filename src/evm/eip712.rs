@@ -2,16 +2,14 @@
 
 use std::sync::LazyLock;
 
-use serde::{Deserialize, Serialize};
-
 use super::keccak::{keccak256, keccak256_words};
 use super::{Address, Authorization, Uint256};
+use crate::json_struct;
 
 /// The EIP-712 domain of a token: which token on which chain a signature is
 /// for. The separator of another domain makes another digest, so a signature
 /// for one chain or token is worth nothing at another.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Domain {
     /// The token's EIP-712 name, which is not always its ERC-20 name.
     pub name: String,
@@ -22,6 +20,13 @@ pub struct Domain {
     /// The token's address.
     pub verifying_contract: Address,
 }
+
+json_struct!(Domain {
+    name,
+    version,
+    chain_id as "chainId",
+    verifying_contract as "verifyingContract",
+});
 
 impl Domain {
     /// EIP-712's `domainSeparator`: `hashStruct` of the domain.

@@ -1,10 +1,9 @@
 //! What a relayer offers for gas.
 
-use serde::{Deserialize, Serialize};
+use crate::json_struct;
 
 /// The fees of an EIP-1559 transaction, in wei per gas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fees {
     /// The most that is paid in all, in wei per gas.
     pub max_fee_per_gas: u128,
@@ -12,6 +11,11 @@ pub struct Fees {
     /// than `max_fee_per_gas`.
     pub max_priority_fee_per_gas: u128,
 }
+
+json_struct!(Fees {
+    max_fee_per_gas as "maxFeePerGas",
+    max_priority_fee_per_gas as "maxPriorityFeePerGas",
+});
 
 /// The least priority fee that is offered: 0.001 gwei. Builders of chains
 /// where nodes suggest nothing take it, and a replacement can rise from it.

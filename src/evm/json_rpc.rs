@@ -32,13 +32,13 @@ impl BlockTag {
 
 /// The parameters of `eth_call` and `eth_estimateGas`.
 pub fn call_params(from: Address, call: &Call, block: BlockTag) -> Value {
-    json!([{ "from": from, "to": call.to, "data": encode_hex(&call.data) }, block.to_value()])
+    json!([{ "from": from.to_string(), "to": call.to.to_string(), "data": encode_hex(&call.data) }, block.to_value()])
 }
 
 /// The parameters of `eth_call` that run creation code and answer what it
 /// returns.
 pub fn creation_params(from: Address, code: &[u8], block: BlockTag) -> Value {
-    json!([{ "from": from, "data": encode_hex(code) }, block.to_value()])
+    json!([{ "from": from.to_string(), "data": encode_hex(code) }, block.to_value()])
 }
 
 /// The same in a block of another time: without state overrides, and with the
@@ -53,7 +53,7 @@ pub fn at_time(mut call_params: Value, time: Option<UnixSeconds>) -> Value {
 
 /// The parameters of `eth_getTransactionCount` and `eth_getBalance`.
 pub fn account_params(account: Address, block: BlockTag) -> Value {
-    json!([account, block.to_value()])
+    json!([account.to_string(), block.to_value()])
 }
 
 /// The parameters of `eth_sendRawTransaction`.
@@ -70,7 +70,7 @@ pub fn receipt_params(hash: &[u8; 32]) -> Value {
 /// authorization since a block: at most one `AuthorizationUsed` (EIP-3009).
 pub fn authorization_logs_params(payment: &VerifiedPayment, from_block: u64) -> Value {
     json!([{
-        "address": payment.asset(),
+        "address": payment.asset().to_string(),
         "fromBlock": quantity(from_block.into()),
         "toBlock": "latest",
         "topics": [

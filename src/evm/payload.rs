@@ -4,7 +4,8 @@ use serde_json::value::RawValue;
 
 use super::{Address, Uint256};
 use crate::encoding::decode_hex;
-use crate::protocol::{Reason, json};
+use crate::json;
+use crate::protocol::Reason;
 
 /// What a client sends as `payload` (x402, exact on EVM): every member read,
 /// nothing checked. The signature is still a text, because one that can't be

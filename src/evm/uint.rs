@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 use crate::amount::{AtomicAmount, is_canonical_decimal};
+
+use crate::json_text;
 
 /// An unsigned integer of 256 bits, kept as 32 big-endian bytes.
 ///
@@ -139,18 +139,7 @@ impl TryFrom<Uint256> for u64 {
     }
 }
 
-impl Serialize for Uint256 {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Uint256 {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(|_| serde::de::Error::custom("not a decimal string below 2^256"))
-    }
-}
+json_text!(Uint256);
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,14 @@
 //! The checks of a payment, all local: `exact` on EVM.
 
-use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::eip712::{digest, transfer_with_authorization_hash};
 use super::{Address, Authorization, Domain, ExactEvmPayload, Signature, Uint256};
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
+use crate::json::{FromJson, ToJson};
+use crate::json_struct;
 use crate::protocol::{ChainId, Reason};
 use crate::time::UnixSeconds;
 
@@ -23,20 +25,37 @@ pub const CLOCK_SKEW_SECONDS: u64 = 5;
 
 /// What a payment must be: our own requirements for a resource, with the
 /// token's domain separator computed once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "TermsFields", into = "TermsFields")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     fields: TermsFields,
     domain_separator: [u8; 32],
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct TermsFields {
     domain: Domain,
     pay_to: Address,
     amount: AtomicAmount,
     max_timeout_seconds: u64,
+}
+
+json_struct!(TermsFields {
+    domain,
+    pay_to as "payTo",
+    amount,
+    max_timeout_seconds as "maxTimeoutSeconds",
+});
+
+impl ToJson for Terms {
+    fn write_json(&self, to: &mut String) {
+        self.fields.write_json(to);
+    }
+}
+
+impl FromJson for Terms {
+    fn from_json(value: &Value) -> Option<Self> {
+        TermsFields::from_json(value).map(Self::from)
+    }
 }
 
 impl Terms {

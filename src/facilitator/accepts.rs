@@ -8,7 +8,7 @@ use super::fields::{Fields, read_body};
 use super::order::{is_token, number_of, read_timeout};
 use crate::config::{Account, Chain, Config, Network, PayTo};
 use crate::gate::Hints;
-use crate::protocol::json::whole_number;
+use crate::json::whole_number;
 use crate::protocol::requirements::EXACT;
 use crate::protocol::{ChainId, Reason};
 use crate::solana::FeePayerKey;
@@ -132,9 +132,9 @@ fn completed(
             let mut ours = config.fee_payers.iter().map(FeePayerKey::pubkey);
             let first = config.fee_payers.first().map(FeePayerKey::pubkey);
             let mut extra = json!({
-                "feePayer": ours.find(|key| Some(*key) == named).or(first),
+                "feePayer": ours.find(|key| Some(*key) == named).or(first).map(|key| key.to_string()),
                 "decimals": network.decimals,
-                "tokenProgram": token_program.id(),
+                "tokenProgram": token_program.id().to_string(),
             });
             if let (Some(hint), Some(extra)) = (hints.of(network.id), extra.as_object_mut()) {
                 let height = hint.last_valid_block_height.to_string();

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{BadRequest, Endpoint, Order};
+use crate::json::to_value;
 use crate::protocol::{Reason, SettlementResponse};
 use crate::settlement::remote::names_no_transaction;
 use crate::settlement::{Outcome, Verdict};
@@ -52,10 +53,10 @@ pub fn try_later(endpoint: Endpoint, status: u16, text: &str, seconds: u64) -> A
 fn refusal(endpoint: Endpoint, reason: Reason, text: &str) -> Value {
     let mut body = match endpoint {
         Endpoint::Verify => {
-            json!({ "isValid": false, "invalidReason": reason, "invalidMessage": text })
+            json!({ "isValid": false, "invalidReason": reason.code(), "invalidMessage": text })
         }
         Endpoint::Settle => json!({
-            "success": false, "errorReason": reason, "errorMessage": text,
+            "success": false, "errorReason": reason.code(), "errorMessage": text,
             "transaction": "", "network": "",
         }),
         Endpoint::Accepts => json!({ "x402Version": 2, "accepts": [] }),
@@ -77,7 +78,7 @@ pub fn verified(verdict: Verdict, payer: Option<String>, now: UnixSeconds) -> An
         }
         Verdict::Invalid(reason) => {
             body.insert("isValid".into(), json!(false));
-            body.insert("invalidReason".into(), json!(reason));
+            body.insert("invalidReason".into(), json!(reason.code()));
         }
         Verdict::Unknown => {
             let text = "the chain can't be reached right now; nothing was done";
@@ -155,5 +156,5 @@ pub fn settled(order: &Order, outcome: Outcome, payer: Option<&str>, now: UnixSe
         Outcome::Pending { transaction } => failed(Reason::SettlementPending, Some(transaction)),
     };
     let is_pending = response.error_reason == Some(Reason::SettlementPending);
-    Answer { retry_after: is_pending.then_some(RETRY_SECONDS), ..Answer::ok(json!(response)) }
+    Answer { retry_after: is_pending.then_some(RETRY_SECONDS), ..Answer::ok(to_value(&response)) }
 }

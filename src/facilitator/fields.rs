@@ -4,7 +4,8 @@
 use serde_json::{Map, Value};
 
 use crate::amount::AtomicAmount;
-use crate::protocol::{Reason, json};
+use crate::json;
+use crate::protocol::Reason;
 
 /// A field of a request that can't be read or can't be had.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,10 +23,8 @@ pub mod order;
 use serde_json::{Value, json};
 
 use crate::config::{Account, Chain, Config};
-use crate::evm::RelayerKey;
 use crate::path::CanonicalPath;
 use crate::protocol::requirements::EXACT;
-use crate::solana::FeePayerKey;
 
 pub use fields::BadRequest;
 pub use order::Order;
@@ -83,8 +81,8 @@ impl Endpoint {
 /// The body of `GET /supported`: the kinds of payments that an account can
 /// have settled, each once per version, and who signs for them.
 pub fn supported(config: &Config, account: &Account) -> Value {
-    let fee_payers: Vec<_> = config.fee_payers.iter().map(FeePayerKey::pubkey).collect();
-    let relayers: Vec<_> = config.relayers.iter().map(RelayerKey::address).collect();
+    let fee_payers: Vec<_> = config.fee_payers.iter().map(|key| key.pubkey().to_string()).collect();
+    let relayers: Vec<_> = config.relayers.iter().map(|key| key.address().to_string()).collect();
     let mut kinds = vec![];
     let mut signers = json!({});
     for (number, network) in config.networks.iter().enumerate() {

@@ -8,7 +8,7 @@ use crate::config::{Account, Chain, Config, Network, PayTo};
 use crate::encoding::{decode_base64, encode_hex};
 use crate::evm::{self, keccak256};
 use crate::exact::{self, Terms, VerifiedPayment};
-use crate::protocol::json::whole_number;
+use crate::json::{to_text, whole_number};
 use crate::protocol::payment::MAX_PAYMENT_BYTES;
 use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, UPFRONT};
 use crate::protocol::{Reason, Version};
@@ -114,7 +114,7 @@ impl Order {
     /// these terms, on this account; with an idempotency key, the one that the
     /// server calls so.
     pub fn resource(&self, account: &Account, key: Option<&str>) -> String {
-        let terms = serde_json::to_string(&self.terms).unwrap_or_default();
+        let terms = to_text(&self.terms);
         // None of the parts but the last can hold a line break.
         let key = key.unwrap_or_default();
         let bound = format!("facilitator\n{}\n{key}\n{terms}", account.name);

@@ -77,13 +77,16 @@ enum Piece {
 impl ChallengeTemplate {
     /// The challenge of a route.
     pub fn new(route: &Route, config: &Config) -> Self {
-        let v2: Vec<Value> =
-            route.offers.iter().map(|offer| with_hint(json!(offer.v2), offer.v2.network)).collect();
+        let v2: Vec<Value> = route
+            .offers
+            .iter()
+            .map(|offer| with_hint(offer.v2.to_value(), offer.v2.network))
+            .collect();
         let v1: Vec<Value> = route
             .offers
             .iter()
             .filter_map(|offer| {
-                let mut v1 = json!(offer.v1.as_ref()?);
+                let mut v1 = offer.v1.as_ref()?.to_value();
                 *v1.get_mut("resource")? = json!(mark("URL"));
                 Some(with_hint(v1, offer.v2.network))
             })

@@ -61,7 +61,7 @@ pub fn resources(
             ("resource".into(), json!(url_of(route, origin))),
             ("type".into(), json!(TYPE)),
             ("x402Version".into(), json!(2)),
-            ("accepts".into(), route.offers.iter().map(|offer| json!(offer.v2)).collect()),
+            ("accepts".into(), route.offers.iter().map(|offer| offer.v2.to_value()).collect()),
             ("lastUpdated".into(), json!(updated)),
             ("extensions".into(), extensions.into()),
         ]);

@@ -16,6 +16,7 @@ use crate::config::{Config, Loaded, Method, Network, Offer, PaymentIdentifier, R
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::exact::{self, VerifiedPayment};
+use crate::json;
 use crate::path::{CanonicalPath, UrlParts};
 use crate::protocol::payment::{Accepted, InvalidPayment};
 use crate::protocol::requirements::EXACT;
@@ -269,7 +270,7 @@ impl Sale<'_> {
     /// The same as release 0.1.0 wrote it: over all terms, and for some methods
     /// without the body.
     pub fn former_binding(&self, offer: &Offer, body: &BoundBody) -> String {
-        let terms = serde_json::to_string(&offer.terms).unwrap_or_default();
+        let terms = json::to_text(&offer.terms);
         let body = if self.method.is_safe() { String::new() } else { body.former() };
         // None of the parts but the last can hold a line break.
         let bound = format!("{}\n{}\n{body}\n{terms}", self.method, self.url);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::amount::AtomicAmount;
 use crate::config::{self, Settings};
+use crate::json::{from_text, to_text};
 
 const PAY_TO: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
 
@@ -177,14 +178,14 @@ fn receipts_are_exact() {
             r#"{"success":false,"errorReason":"duplicate_settlement","payer":"0x1","transaction":"","network":"base"}"#,
         ),
     ] {
-        assert_eq!(serde_json::to_string(&receipt).unwrap(), expected);
+        assert_eq!(to_text(&receipt), expected);
         let header = crate::encoding::decode_base64(&receipt.to_header(), 4_096).unwrap();
         let mut in_header = expected.to_owned();
         if receipt.success && receipt.network == "base" {
             in_header = expected.replace(":true", ":true,\"errorReason\":null");
         }
         assert_eq!(String::from_utf8(header).unwrap(), in_header);
-        assert_eq!(serde_json::from_str::<SettlementResponse>(expected).unwrap(), receipt);
+        assert_eq!(from_text::<SettlementResponse>(expected).unwrap(), receipt);
     }
 }
 

@@ -1,9 +1,8 @@
 //! Networks by their CAIP-2 names, and the names that x402 v1 gave them.
 
+use crate::json_text;
 use std::fmt;
 use std::str::FromStr;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A network that this gateway can settle on, by its CAIP-2 name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,18 +55,7 @@ impl fmt::Display for ChainId {
     }
 }
 
-impl Serialize for ChainId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ChainId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(|_| serde::de::Error::custom("not a CAIP-2 network"))
-    }
-}
+json_text!(ChainId);
 
 /// What is known of a network and its USDC before any configuration.
 #[derive(Clone, Copy, Debug)]

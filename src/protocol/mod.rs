@@ -2,7 +2,6 @@
 
 pub mod chain_id;
 pub mod coin;
-pub mod json;
 pub mod payment;
 pub mod reason;
 pub mod requirements;

@@ -1,14 +1,14 @@
 //! The payment header: `PaymentPayload` of v1 and v2.
 
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{PaymentRequirements, json};
+use super::PaymentRequirements;
 use crate::encoding::decode_base64;
+use crate::json::{self, FromJson as _};
 
 /// A version of the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
     /// `X-PAYMENT`.
     V1,
@@ -118,12 +118,6 @@ impl InvalidPayment {
     }
 }
 
-/// The one member that is passed on as it was written.
-#[derive(Deserialize)]
-struct WithPayload {
-    payload: Box<RawValue>,
-}
-
 impl PaymentPayload {
     /// Reads the value of a payment header of this version.
     pub fn from_header(version: Version, value: &str) -> Result<Self, InvalidPayment> {
@@ -136,14 +130,12 @@ impl PaymentPayload {
 
     /// Reads the JSON of a payment of this version.
     pub fn from_json(version: Version, bytes: &[u8]) -> Result<Self, InvalidPayment> {
-        let text = std::str::from_utf8(bytes).map_err(|_| InvalidPayment::NotAPayment)?;
         let payment = json::from_slice(bytes).map_err(|_| InvalidPayment::NotAPayment)?;
         let as_u8 = |number: &Value| u8::try_from(json::whole_number(number)?).ok();
         if read(&payment, "x402Version", as_u8)? != version.number() {
             return Err(InvalidPayment::WrongVersion);
         }
-        let WithPayload { payload } =
-            serde_json::from_str(text).map_err(|_| InvalidPayment::NotAPayment)?;
+        let payload = read(&payment, "payload", Box::<RawValue>::from_json)?;
         let text_of = |object, name| read(object, name, Value::as_str).map(str::to_owned);
         Ok(match version {
             Version::V1 => Self {

@@ -1,17 +1,16 @@
 //! Payment requirements: what a seller asks for, in the shapes of v1 and v2.
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::{ChainId, json};
+use super::ChainId;
 use crate::amount::AtomicAmount;
+use crate::json::whole_number;
 
 /// The only scheme there is here: the exact amount, no more and no less.
 pub const EXACT: &str = "exact";
 
 /// `PaymentRequirements` of v2 (x402 v2 specification, section 5.1).
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PaymentRequirements {
     /// `exact`.
     pub scheme: String,
@@ -26,13 +25,11 @@ pub struct PaymentRequirements {
     /// Seconds that a payment may take.
     pub max_timeout_seconds: u64,
     /// The scheme's own fields: the EIP-712 domain, or the fee payer.
-    #[serde(skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,
 }
 
 /// `PaymentRequirements` of v1 (x402 v1 specification, section 5.1).
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PaymentRequirementsV1 {
     /// `exact`.
     pub scheme: String,
@@ -53,7 +50,6 @@ pub struct PaymentRequirementsV1 {
     /// Seconds that a payment may take.
     pub max_timeout_seconds: u64,
     /// The scheme's own fields.
-    #[serde(skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,
 }
 
@@ -74,7 +70,46 @@ pub const UPFRONT: &str = "upfront";
 const MEANT_WHEN_ABSENT: &[(&str, &str)] =
     &[("assetTransferMethod", "eip3009"), (PAYMENT_FLOW, "authorization")];
 
+/// Adds what the scheme says of itself, if it does.
+fn with_extra(mut terms: Value, extra: &Map<String, Value>) -> Value {
+    if let Some(terms) = terms.as_object_mut().filter(|_| !extra.is_empty()) {
+        terms.insert("extra".into(), Value::Object(extra.clone()));
+    }
+    terms
+}
+
+impl PaymentRequirementsV1 {
+    /// The requirements as JSON.
+    pub fn to_value(&self) -> Value {
+        let terms = json!({
+            "scheme": self.scheme,
+            "network": self.network,
+            "maxAmountRequired": self.max_amount_required.to_string(),
+            "asset": self.asset,
+            "payTo": self.pay_to,
+            "resource": self.resource,
+            "description": self.description,
+            "mimeType": self.mime_type,
+            "maxTimeoutSeconds": self.max_timeout_seconds,
+        });
+        with_extra(terms, &self.extra)
+    }
+}
+
 impl PaymentRequirements {
+    /// The requirements as JSON.
+    pub fn to_value(&self) -> Value {
+        let terms = json!({
+            "scheme": self.scheme,
+            "network": self.network.to_string(),
+            "amount": self.amount.to_string(),
+            "asset": self.asset,
+            "payTo": self.pay_to,
+            "maxTimeoutSeconds": self.max_timeout_seconds,
+        });
+        with_extra(terms, &self.extra)
+    }
+
     /// The same terms without hints.
     #[must_use]
     pub fn without_hints(&self) -> Self {
@@ -93,7 +128,7 @@ impl PaymentRequirements {
             amount: text("amount")?.parse().ok()?,
             asset: text("asset")?.to_owned(),
             pay_to: text("payTo")?.to_owned(),
-            max_timeout_seconds: json::whole_number(value.get("maxTimeoutSeconds")?)?,
+            max_timeout_seconds: whole_number(value.get("maxTimeoutSeconds")?)?,
             extra: match value.get("extra") {
                 Some(Value::Null) | None => Map::new(),
                 Some(extra) => extra.as_object()?.clone(),
@@ -130,7 +165,6 @@ impl PaymentRequirements {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn with(extra: &Value) -> PaymentRequirements {
         let value = json!({

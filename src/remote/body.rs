@@ -45,11 +45,11 @@ pub fn payment_body(
                     "network": v1.network,
                     "payload": payload,
                 },
-                "paymentRequirements": terms,
+                "paymentRequirements": terms.to_value(),
             })
         }
         (Version::V1 | Version::V2, _) => {
-            let terms = json!(v2.without_hints());
+            let terms = v2.without_hints().to_value();
             let About { mut resource, mut extensions } = about;
             resource.insert("url".into(), json!(url));
             let mut payment = json!({
@@ -74,9 +74,9 @@ fn payload_of(payment: &VerifiedPayment) -> Value {
         VerifiedPayment::Evm(payment) => json!({
             "signature": payment.signature().to_string(),
             "authorization": {
-                "from": payment.from(),
-                "to": payment.to(),
-                "value": payment.value(),
+                "from": payment.from().to_string(),
+                "to": payment.to().to_string(),
+                "value": payment.value().to_string(),
                 "validAfter": payment.valid_after().to_string(),
                 "validBefore": payment.valid_before().to_string(),
                 "nonce": crate::encoding::encode_hex(payment.nonce()),

@@ -53,7 +53,7 @@ impl Facilitator {
             "x402Version": 2,
             "resource": { "url": self.url },
             "accepts": [{
-                "scheme": EXACT, "network": network, "amount": "1",
+                "scheme": EXACT, "network": network.to_string(), "amount": "1",
                 "asset": asset, "payTo": pay_to, "maxTimeoutSeconds": 60,
             }],
         });

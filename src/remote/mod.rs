@@ -26,6 +26,7 @@ pub use facts::RemoteFacts;
 
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
+use crate::json;
 use crate::protocol::ChainId;
 use crate::rpc::{TransportError, host_of};
 
@@ -136,7 +137,7 @@ impl Facilitator {
 impl HttpAnswer {
     /// The body as JSON; `null` if it is none.
     fn json(&self) -> Value {
-        self.body.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+        self.body.as_deref().and_then(|text| json::parse(text).ok()).unwrap_or_default()
     }
 }
 

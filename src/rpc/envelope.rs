@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::json;
+
 /// A question to a node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
@@ -92,7 +94,7 @@ fn member(object: &mut Value, name: &str) -> Option<Value> {
 }
 
 pub(super) fn read_one(text: &str) -> Option<Reply> {
-    Some(Response::read(serde_json::from_str(text).ok()?)?.reply)
+    Some(Response::read(json::parse(text).ok()?)?.reply)
 }
 
 /// What a node answers to a batch.
@@ -108,7 +110,7 @@ pub(super) enum BatchAnswer {
 /// Reads the answer to a batch of `count`, in whatever order the node gives
 /// the replies.
 pub(super) fn read_batch(text: &str, count: usize) -> BatchAnswer {
-    let responses = match serde_json::from_str(text) {
+    let responses = match json::parse(text) {
         Ok(Value::Array(responses)) => responses,
         Ok(one) => {
             return match Response::read(one).map(|response| response.reply) {

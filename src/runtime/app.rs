@@ -15,6 +15,7 @@ use super::{clock, js, respond};
 use crate::config::{self, Chain, Loaded, Network, Settings};
 use crate::gate::ChallengeTemplate;
 use crate::gate::challenge::BlockhashHint;
+use crate::json;
 use crate::path::Fold;
 use crate::protocol::ChainId;
 use crate::remote::RemoteFacts;
@@ -190,7 +191,7 @@ fn missing_bindings(env: &Env) -> Vec<&'static str> {
 fn variable(env: &Env, name: &str) -> Option<Value> {
     let value = Reflect::get(env, &JsValue::from(name)).ok()?;
     let text = JSON::stringify(&value).ok()?.as_string()?;
-    serde_json::from_str(&text).ok()
+    json::parse(&text).ok()
 }
 
 /// A secret: a text. In .dev.vars a JSON text may arrive as what it spells.

@@ -16,6 +16,7 @@ use super::{clock, respond};
 use crate::config::{Chain, Config, Network};
 use crate::evm::RelayerKey;
 use crate::gate::Head as _;
+use crate::json::to_value;
 use crate::path::UrlParts;
 use crate::remote::Facilitator;
 use crate::settlement::relayer::settler_name;
@@ -61,7 +62,9 @@ pub async fn answer(app: &App, env: &Env) -> worker::Result<Response> {
             for network in &config.networks {
                 let Some(facilitator) = &network.facilitator else { continue };
                 problems.extend(problem_of(network, facilitator).await);
-                settlers.push(json!({ "network": network.id, "facilitator": facilitator.host() }));
+                settlers.push(
+                    json!({ "network": network.id.to_string(), "facilitator": facilitator.host() }),
+                );
             }
         }
         Err(faults) => {
@@ -105,7 +108,7 @@ async fn ask(env: &Env, name: String, problems: &mut Vec<String>) -> Value {
     };
     if let Ok(health) = health {
         problems.extend_from_slice(&health.problems);
-        json!({ "settler": name, "health": health })
+        json!({ "settler": name, "health": to_value(&health) })
     } else {
         problems.push(format!("the Settler {name} does not answer"));
         json!({ "settler": name, "error": "does not answer" })

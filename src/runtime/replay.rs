@@ -5,6 +5,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::{Context, Env, console_error};
 
 use super::{clock, js};
+use crate::json;
 use crate::settlement::replay::ReplayRecord;
 use crate::time::UnixSeconds;
 
@@ -13,7 +14,7 @@ pub async fn ask(env: &Env, payment: &str) -> Option<ReplayRecord> {
     let kv = js::binding(env, "REPLAY").ok()?;
     let key = JsValue::from(ReplayRecord::key(payment));
     let text = js::call(&kv, "get", &[&key]).await.ok()?.as_string()?;
-    serde_json::from_str(&text).ok()
+    json::from_text(&text).ok()
 }
 
 /// Lets every edge know of a payment that can't land any more from then on,
@@ -38,7 +39,7 @@ pub fn remember(
 }
 
 async fn put(kv: &JsValue, key: &str, record: &ReplayRecord, ttl: u64) -> Result<(), JsValue> {
-    let text = serde_json::to_string(record).unwrap_or_default();
+    let text = json::to_text(record);
     let options = Object::new();
     let ttl = u32::try_from(ttl).unwrap_or(u32::MAX);
     Reflect::set(&options, &JsValue::from("expirationTtl"), &JsValue::from(ttl))?;

@@ -6,8 +6,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use js_sys::futures::JsFuture;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use worker::{
     Delay, DurableObject, Env, Request, Response, State, console_error, console_log,
     durable_object, web_sys,
@@ -20,6 +18,7 @@ use super::transport::GatedTransport;
 use super::{clock, js};
 use crate::config::{Chain, Config, Facilitator, Network};
 use crate::evm::RelayerKey;
+use crate::json::{self, FromJson, ToJson};
 use crate::settlement::evm::EvmLane;
 use crate::settlement::relayer::is_facilitator_name;
 use crate::settlement::settler::{Lane, LaneParts};
@@ -259,13 +258,13 @@ impl Host for WorkerHost {
     }
 }
 
-fn read<T: DeserializeOwned>(body: &str) -> worker::Result<T> {
-    Ok(serde_json::from_str(body)?)
+fn read<T: FromJson>(body: &str) -> worker::Result<T> {
+    json::from_text(body).map_err(|error| error.to_string().into())
 }
 
-fn answer<T: Serialize>(result: Result<T, StoreError>) -> worker::Result<Response> {
+fn answer<T: ToJson>(result: Result<T, StoreError>) -> worker::Result<Response> {
     match result {
-        Ok(value) => Response::ok(serde_json::to_string(&value)?),
+        Ok(value) => Response::ok(json::to_text(&value)),
         Err(error) => {
             console_error!("{}", error.to_string());
             Response::error(error.to_string(), 500)

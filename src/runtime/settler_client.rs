@@ -1,8 +1,6 @@
 //! Talking to a Settler from the gate and the facilitator.
 
 use js_sys::futures::JsFuture;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{RequestInit, Response};
@@ -11,6 +9,7 @@ use super::js;
 use crate::config::Config;
 use crate::evm::RelayerKey;
 use crate::exact::VerifiedPayment;
+use crate::json::{self, FromJson, ToJson};
 use crate::settlement::relayer::{facilitator_name, relayer_for, settler_name};
 use crate::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Health, Outcome, ReleaseRequest, RenewRequest,
@@ -70,21 +69,22 @@ impl SettlerClient {
         self.call("health", &()).await
     }
 
-    async fn call<T: DeserializeOwned>(
-        &self,
-        verb: &str,
-        message: &impl Serialize,
-    ) -> worker::Result<T> {
+    async fn call<T: FromJson>(&self, verb: &str, message: &dyn ToJson) -> worker::Result<T> {
+        let text = self.post(verb, &json::to_text(message)).await?;
+        json::from_text(&text).map_err(|error| error.to_string().into())
+    }
+
+    async fn post(&self, verb: &str, message: &str) -> worker::Result<String> {
         let init = RequestInit::new();
         init.set_method("POST");
-        init.set_body(&JsValue::from(serde_json::to_string(message)?));
+        init.set_body(&JsValue::from(message));
         let url = JsValue::from(format!("https://settler/{verb}"));
         let response: Response = js::call(&self.stub, "fetch", &[&url, &init]).await?.dyn_into()?;
         let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
         if response.status() != 200 {
             return Err(format!("settler: {verb}: {} {text}", response.status()).into());
         }
-        Ok(serde_json::from_str(&text)?)
+        Ok(text)
     }
 }
 

@@ -3,9 +3,9 @@
 //! Messages of the object leave only after what was written before them is on
 //! disk (Cloudflare's output gates): the journal is ahead of the chain.
 
-use serde::de::DeserializeOwned;
 use worker::{SqlStorage, SqlStorageValue, Storage, console_error};
 
+use crate::json::{self, FromJson, to_text};
 use crate::settlement::{JournalEntry, PaymentRecord, Store, StoreError};
 use crate::time::UnixSeconds;
 
@@ -102,7 +102,7 @@ impl Store for SqlStore {
             vec![
                 record.payment.as_str().into(),
                 seconds(record.keep_until()),
-                json(record)?.into(),
+                to_text(record).into(),
             ],
         )
     }
@@ -115,7 +115,7 @@ impl Store for SqlStore {
     fn submit(&self, entry: &JournalEntry, records: &[PaymentRecord]) -> Result<(), StoreError> {
         self.run(
             "INSERT OR REPLACE INTO journal (id, written_at, entry) VALUES (?, ?, ?)",
-            vec![entry.id.as_str().into(), seconds(entry.written_at), json(entry)?.into()],
+            vec![entry.id.as_str().into(), seconds(entry.written_at), to_text(entry).into()],
         )?;
         records.iter().try_for_each(|record| self.put_payment(record))
     }
@@ -185,12 +185,8 @@ impl Store for SqlStore {
     }
 }
 
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError(error.to_string()))
-}
-
-fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError(error.to_string()))
+fn read<T: FromJson>(text: &str) -> Result<T, StoreError> {
+    json::from_text(text).map_err(|error| StoreError(error.to_string()))
 }
 
 fn seconds(time: UnixSeconds) -> SqlStorageValue {

@@ -5,11 +5,10 @@
 //! delivered again only to a client that shows something of the claim's that no
 //! chain shows.
 
-use serde::{Deserialize, Serialize};
-
 use super::Settlement;
 use super::record::LEASE_SECONDS;
 use crate::time::UnixSeconds;
+use crate::{json_enum, json_struct};
 
 /// For how long what was paid for and not delivered can be collected, at
 /// least, in seconds.
@@ -25,15 +24,15 @@ pub const UNPROVEN_MAX: u32 = 3;
 pub const PROVEN_MAX: u32 = 10;
 
 /// What a request showed besides its payment, and that is on no chain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
     /// The client's own name for the payment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identifier: Option<String>,
     /// A hash of the address it came from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
 }
+
+json_struct!(Proof { identifier, client });
 
 impl Proof {
     /// Whether a request that shows `shown` is by the one that claimed with
@@ -46,28 +45,31 @@ impl Proof {
 
 /// How far the delivery of a settled payment has come. What release 0.1.0 wrote
 /// has none, and reads as not delivered yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// Where it stands.
-    #[serde(default)]
     pub state: DeliveryState,
     /// How many answers were begun for requests without proof before it was
     /// delivered.
-    #[serde(default)]
     pub unproven: u32,
     /// The same for the claim's own request and those with proof.
-    #[serde(default)]
     pub proven: u32,
     /// How often it was delivered again.
-    #[serde(default)]
     pub again: u32,
     /// Until when it can be collected if it was not delivered.
-    #[serde(default)]
     pub collect_until: UnixSeconds,
 }
 
+json_struct!(Delivery {
+    state = default,
+    unproven = default,
+    proven = default,
+    again = default,
+    collect_until = default,
+});
+
 /// Where a delivery stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeliveryState {
     /// Nobody has got it.
     #[default]
@@ -87,6 +89,12 @@ pub enum DeliveryState {
         to_buyer: bool,
     },
 }
+
+json_enum!(DeliveryState {
+    NotDelivered,
+    Underway { ticket, lease_until, has_proof },
+    Delivered { to_buyer },
+});
 
 /// A request for what a payment has bought.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +122,7 @@ pub enum Answer {
 }
 
 /// How an answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// It was taken to its end.
     Whole,
@@ -123,6 +131,8 @@ pub enum Ending {
     /// No goods were in it: the origin failed, or answered with an error.
     Nothing,
 }
+
+json_enum!(Ending { Whole, Broken, Nothing });
 
 impl Delivery {
     /// A delivery that begins with the settlement: to the claim's own request,

@@ -4,11 +4,10 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::Host;
 use super::host::within;
 use super::shared::Shared;
+use crate::json_struct;
 use crate::protocol::ChainId;
 use crate::protocol::coin::{in_coins, in_words};
 use crate::rpc::{ErrorKind, Unavailable, UrlFailure};
@@ -136,7 +135,7 @@ impl Condition {
 }
 
 /// How a Settler is doing. Holds no secrets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     /// The relayer's balance when it was last looked at, in wei or lamports.
     pub balance: Option<String>,
@@ -150,9 +149,10 @@ pub struct Health {
     pub in_air: usize,
     /// What stands in the way of a sale, in words: the configuration's key
     /// first. No host, because the name of a node may be part of a secret.
-    #[serde(default)]
     pub problems: Vec<String>,
 }
+
+json_struct!(Health { balance, low_balance, spent_today, waiting, in_air, problems = default });
 
 impl<H: Host> Shared<H> {
     /// Takes note of the relayer's balance, in wei or lamports: so a node has

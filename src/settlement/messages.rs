@@ -3,23 +3,22 @@
 //! These cross a Durable Object binding as JSON. Only this Worker holds the
 //! binding; the Settler still verifies a payment again before it settles it.
 
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Ending, Proof, Settlement};
 use crate::exact::Terms;
 use crate::protocol::{ChainId, Reason};
 use crate::time::UnixSeconds;
+use crate::{json_enum, json_struct};
 
 /// Asks for a payment to be bound to a resource.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimRequest {
     /// The payment's identity.
     pub payment: String,
     /// What it is to buy: method, URL, terms, and the body where there is one.
     pub resource: String,
     /// What release 0.1.0 called the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<String>,
     /// Names the asker, who alone may settle or release. Random.
     pub ticket: u64,
@@ -27,28 +26,39 @@ pub struct ClaimRequest {
     pub expires_at: UnixSeconds,
     /// The client's own name for the payment, if it gave one, and where it asks
     /// from: by that it is known again.
-    #[serde(default)]
     pub proof: Proof,
     /// How often what was bought is delivered again.
-    #[serde(default)]
     pub redeliver_max: u32,
     /// The payment can't be settled any more: say what it has bought, and bind
     /// it to nothing.
     pub look_only: bool,
     /// Who asks is told of the settlement, and delivers by itself; `None` for a
     /// gate, which is given the delivery.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Told>,
 }
 
+json_struct!(ClaimRequest {
+    payment,
+    resource,
+    former,
+    ticket,
+    expires_at,
+    proof = default,
+    redeliver_max = default,
+    look_only,
+    told,
+});
+
 /// How often a server is told of the settlement that it has asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
     /// Once: see [`SettleRequest::once`].
     Once,
     /// Whenever it asks, for as long as it may.
     Always,
 }
+
+json_enum!(Told { Once, Always });
 
 impl ClaimRequest {
     /// Whether a resource that a payment is bound to is the one asked for.
@@ -65,7 +75,7 @@ impl ClaimRequest {
 }
 
 /// What became of a [`ClaimRequest`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimReply {
     /// The payment is the asker's to settle or release.
     Fresh,
@@ -101,8 +111,20 @@ pub enum ClaimReply {
     IdentifierTaken,
 }
 
+json_enum!(ClaimReply {
+    Fresh,
+    Unproven,
+    Deliver { settlement, may_grant },
+    Settled(settlement),
+    Spent { transaction },
+    Refused(reason),
+    Pending { transaction },
+    Busy,
+    IdentifierTaken,
+});
+
 /// Asks for a claimed payment to be settled.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct SettleRequest {
     /// The payment's identity.
     pub payment: String,
@@ -111,7 +133,6 @@ pub struct SettleRequest {
     /// What it buys.
     pub resource: String,
     /// What its claim showed.
-    #[serde(default)]
     pub proof: Proof,
     /// The network to settle on.
     pub network: ChainId,
@@ -122,19 +143,31 @@ pub struct SettleRequest {
     /// For how long the resource may be delivered again, in seconds.
     pub redeliver_seconds: u64,
     /// And how often.
-    #[serde(default)]
     pub redeliver_max: u32,
     /// A server asks that does not name its request: it is told once of the
     /// settlement. This request is, or if it is gone the first that asks again.
     pub once: bool,
     /// On whose account the fees go, if somebody else's server asks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// What a facilitator is asked to settle it with, where the network has
     /// one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<Box<RawValue>>,
 }
+
+json_struct!(SettleRequest {
+    payment,
+    ticket,
+    resource,
+    proof = default,
+    network,
+    terms,
+    payload,
+    redeliver_seconds,
+    redeliver_max = default,
+    once,
+    account,
+    remote,
+});
 
 impl SettleRequest {
     /// The claim to go with it, for a payment that can't land any more from
@@ -155,7 +188,7 @@ impl SettleRequest {
 }
 
 /// Whether an order could be settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The chain would take it now.
     Valid,
@@ -167,8 +200,10 @@ pub enum Verdict {
     LimitReached,
 }
 
+json_enum!(Verdict { Valid, Invalid(reason), Unknown, LimitReached });
+
 /// What became of a [`SettleRequest`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The seller has been paid.
     Settled(Settlement),
@@ -193,8 +228,16 @@ pub enum Outcome {
     LimitReached,
 }
 
+json_enum!(Outcome {
+    Settled(settlement),
+    Failed { reason, transaction },
+    Pending { transaction },
+    Unavailable,
+    LimitReached,
+});
+
 /// Gives a claim up that was never settled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReleaseRequest {
     /// The payment's identity.
     pub payment: String,
@@ -202,8 +245,10 @@ pub struct ReleaseRequest {
     pub ticket: u64,
 }
 
+json_struct!(ReleaseRequest { payment, ticket });
+
 /// Keeps a claim, or the lease of an answer that is underway.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenewRequest {
     /// The payment's identity.
     pub payment: String,
@@ -213,8 +258,10 @@ pub struct RenewRequest {
     pub seconds: u64,
 }
 
+json_struct!(RenewRequest { payment, ticket, seconds });
+
 /// Says how the answer to a request ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryReport {
     /// The payment's identity.
     pub payment: String,
@@ -224,6 +271,7 @@ pub struct DeliveryReport {
     pub ending: Ending,
     /// The resource that the origin has sent the request on to, if the payment
     /// is good for that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_to: Option<String>,
 }
+
+json_struct!(DeliveryReport { payment, ticket, ending, moved_to });

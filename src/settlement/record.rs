@@ -4,14 +4,13 @@
 //! error: a payment stays `Submitted` until the chain has said what became of
 //! it, and nothing but the chain's word ends that.
 
-use serde::{Deserialize, Serialize};
-
 use super::delivery::DeliveryState;
 use super::remote::names_no_transaction;
 use super::{ClaimRequest, Delivery, JournalEntry, Proof, SettleRequest};
 use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
+use crate::{json_enum, json_struct};
 
 /// For how long a claim is its holder's alone, in seconds.
 ///
@@ -30,7 +29,7 @@ pub const MOVES_MAX: usize = 3;
 const HASHES_MAX: usize = 32;
 
 /// What is known of one payment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct PaymentRecord {
     /// The payment's identity.
     pub payment: String,
@@ -43,27 +42,35 @@ pub struct PaymentRecord {
     /// Where it stands.
     pub state: State,
     /// What the request showed that claimed it.
-    #[serde(default)]
     pub proof: Proof,
     /// Whether a transaction that carried it has ended without it. Then anybody
     /// may have seen it, and the proof above is that of the claim it was sent for.
-    #[serde(default)]
     pub was_sent: bool,
     /// Once it is settled: where else it is had, because the origin has said
     /// that it is there.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moved: Vec<String>,
     /// EVM: what was sent for this purchase so far.
-    #[serde(default)]
     pub attempts: Option<Attempts>,
     /// Once it is settled: who has got what it bought.
-    #[serde(default)]
     pub delivery: Delivery,
 }
 
+json_struct!(PaymentRecord {
+    payment,
+    resource,
+    expires_at,
+    claimed_at,
+    state,
+    proof = default,
+    was_sent = default,
+    moved = default,
+    attempts,
+    delivery = default,
+});
+
 /// What was sent for one purchase. Anybody can read it there and send the
 /// payment, too: from then on that pays for this purchase.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
     /// When the first transaction was written down.
     pub written_at: UnixSeconds,
@@ -73,6 +80,8 @@ pub struct Attempts {
     /// last ones.
     pub hashes: Vec<String>,
 }
+
+json_struct!(Attempts { written_at, seen_block, hashes });
 
 impl Attempts {
     /// These, if there are any, and this transaction.
@@ -90,7 +99,7 @@ impl Attempts {
 }
 
 /// Where a payment stands.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub enum State {
     /// Bound to a resource; nothing was sent.
     Claimed {
@@ -117,8 +126,15 @@ pub enum State {
     },
 }
 
+json_enum!(State {
+    Claimed { ticket, lease_until },
+    Submitted { transaction, order },
+    Settled(settlement),
+    Failed { reason },
+});
+
 /// What is being settled: the request, and when its payment was verified.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Order {
     /// The request.
     pub request: SettleRequest,
@@ -126,8 +142,10 @@ pub struct Order {
     pub verified_at: UnixSeconds,
 }
 
+json_struct!(Order { request, verified_at });
+
 /// A payment that the chain has confirmed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
     /// The transaction's hash or signature.
     pub transaction: String,
@@ -140,6 +158,8 @@ pub struct Settlement {
     /// Until when the resource may be delivered again.
     pub redeliver_until: UnixSeconds,
 }
+
+json_struct!(Settlement { transaction, payer, amount, settled_at, redeliver_until });
 
 /// What a claim comes to, given what is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

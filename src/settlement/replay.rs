@@ -3,25 +3,25 @@
 //! KV has no compare-and-set, and a read may be a minute old. So it can say
 //! that a payment was used, and never that it was not.
 
-use serde::{Deserialize, Serialize};
-
 use super::{ClaimRequest, Proof, Settlement};
+use crate::json_struct;
 use crate::time::UnixSeconds;
 
 /// The shortest life that KV gives a value, in seconds.
 const MIN_TTL_SECONDS: u64 = 60;
 
 /// A settled payment, the resource it bought, and how it was settled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplayRecord {
     /// What it bought.
     pub resource: String,
     /// How it was settled.
     pub settlement: Settlement,
     /// What its claim showed; nothing where it is not delivered again.
-    #[serde(default)]
     pub proof: Proof,
 }
+
+json_struct!(ReplayRecord { resource, settlement, proof = default });
 
 /// What a record says of a payment that is presented again.
 #[derive(Clone, Debug, PartialEq, Eq)]

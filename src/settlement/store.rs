@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use super::PaymentRecord;
 use crate::evm::Fees;
+use crate::json_struct;
 use crate::time::UnixSeconds;
 
 /// The disk failed, or holds what this version can't read.
@@ -19,7 +18,7 @@ impl fmt::Display for StoreError {
 }
 
 /// A signed transaction, written down before it is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
     /// What the journal calls it: the hash or signature of its first version.
     pub id: String,
@@ -46,13 +45,26 @@ pub struct JournalEntry {
     /// EVM: its receipt has been read and its fees are noted. What is left in
     /// it are payments that it did not make, and that may have been made by
     /// somebody else.
-    #[serde(default)]
     pub judged: bool,
     /// EVM: the hashes of those versions that carry none of its payments, but
     /// only use its nonce up.
-    #[serde(default)]
     pub empty: Vec<String>,
 }
+
+json_struct!(JournalEntry {
+    id,
+    transaction,
+    former,
+    raw,
+    bound,
+    payments,
+    written_at,
+    fees,
+    gas,
+    seen_block,
+    judged = default,
+    empty = default,
+});
 
 impl JournalEntry {
     /// Whether this is the hash of one of its versions.

@@ -4,10 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use ed25519_dalek::VerifyingKey;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::encoding::{EncodingError, decode_base58, encode_base58};
+use crate::json_text;
 
 /// A Solana address: 32 bytes, in text base58.
 ///
@@ -68,18 +68,7 @@ impl fmt::Debug for Pubkey {
     }
 }
 
-impl Serialize for Pubkey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Pubkey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(|_| serde::de::Error::custom("not a base58 address of 32 bytes"))
-    }
-}
+json_text!(Pubkey);
 
 /// The address that `program` derives from `seeds`, and its bump seed: the
 /// first of 255, 254 … 1 whose address is off the curve.

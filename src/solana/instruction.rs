@@ -3,13 +3,14 @@
 //! Each reader takes exactly the length of data that the instruction has,
 //! because programs differ in what they make of bytes left over.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use super::address::{
     COMPUTE_BUDGET_PROGRAM, LIGHTHOUSE_PROGRAM, MEMO_PROGRAM, Pubkey, TOKEN_2022_PROGRAM,
     TOKEN_PROGRAM,
 };
 use super::message::Instruction;
+use crate::json::{FromJson, ToJson};
 
 /// A program that keeps tokens. As JSON, its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,16 +37,15 @@ impl TokenProgram {
     }
 }
 
-impl Serialize for TokenProgram {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.id().serialize(serializer)
+impl ToJson for TokenProgram {
+    fn write_json(&self, to: &mut String) {
+        self.id().write_json(to);
     }
 }
 
-impl<'de> Deserialize<'de> for TokenProgram {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let id = Pubkey::deserialize(deserializer)?;
-        Self::from_id(&id).ok_or_else(|| serde::de::Error::custom("not a token program"))
+impl FromJson for TokenProgram {
+    fn from_json(value: &Value) -> Option<Self> {
+        Self::from_id(&Pubkey::from_json(value)?)
     }
 }
 
@@ -139,6 +139,7 @@ impl Instruction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::{from_text, to_text};
 
     fn instruction(program: Pubkey, accounts: usize, data: &[u8]) -> Instruction {
         Instruction { program, accounts: vec![Pubkey([9; 32]); accounts], data: data.to_vec() }
@@ -179,10 +180,8 @@ mod tests {
     #[test]
     fn token_programs_are_their_addresses_in_json() {
         let json = "\"TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb\"";
-        assert_eq!(serde_json::to_string(&TokenProgram::Token2022).unwrap(), json);
-        assert_eq!(serde_json::from_str::<TokenProgram>(json).unwrap(), TokenProgram::Token2022);
-        assert!(
-            serde_json::from_str::<TokenProgram>("\"11111111111111111111111111111111\"").is_err()
-        );
+        assert_eq!(to_text(&TokenProgram::Token2022), json);
+        assert_eq!(from_text::<TokenProgram>(json).unwrap(), TokenProgram::Token2022);
+        assert!(from_text::<TokenProgram>("\"11111111111111111111111111111111\"").is_err());
     }
 }

@@ -33,7 +33,7 @@ pub fn simulate_unsigned_params(payment: &VerifiedPayment) -> Value {
 /// The same `params`, asking also what an account will hold afterwards.
 pub fn watching(mut simulation: Value, account: &Pubkey) -> Value {
     if let Some(config) = simulation.get_mut(1) {
-        config["accounts"] = json!({ "encoding": "base64", "addresses": [account] });
+        config["accounts"] = json!({ "encoding": "base64", "addresses": [account.to_string()] });
     }
     simulation
 }
@@ -72,6 +72,7 @@ const ACCOUNT_BYTES_MAX: usize = 16_384;
 
 /// The `params` of `getMultipleAccounts`: who owns them, and how they begin.
 pub fn get_multiple_accounts_params(accounts: &[Pubkey]) -> Value {
+    let accounts: Vec<String> = accounts.iter().map(Pubkey::to_string).collect();
     json!([accounts, {
         "commitment": "confirmed",
         "encoding": "base64",

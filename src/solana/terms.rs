@@ -1,10 +1,12 @@
 //! What a seller asks for on Solana, ready to compare a payment with.
 
-use serde::{Deserialize, Serialize};
-
 use super::address::{Pubkey, associated_token_address};
 use super::instruction::TokenProgram;
+use serde_json::Value;
+
 use crate::amount::AtomicAmount;
+use crate::json::{FromJson, ToJson};
+use crate::json_struct;
 
 /// The longest memo that a seller can require, in bytes of UTF-8 (x402
 /// specification, scheme `exact` on SVM).
@@ -13,7 +15,7 @@ pub const MAX_MEMO_BYTES: usize = 256;
 /// What the fee payer is willing to spend on one payment besides the base
 /// fee, which is 5,000 lamports for each of the two signatures and is not
 /// counted here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The largest compute unit limit.
     pub compute_units: u32,
@@ -24,6 +26,8 @@ pub struct Limits {
     pub total_lamports: u64,
 }
 
+json_struct!(Limits { compute_units, price_micro_lamports, total_lamports });
+
 impl Default for Limits {
     /// 400,000 units, 5,000,000 micro-lamports, 100,000 lamports.
     fn default() -> Self {
@@ -32,7 +36,7 @@ impl Default for Limits {
 }
 
 /// What [`Terms`] are made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TermsParts {
     /// The token.
     pub mint: Pubkey,
@@ -52,13 +56,35 @@ pub struct TermsParts {
     pub limits: Limits,
 }
 
+json_struct!(TermsParts {
+    mint,
+    token_program,
+    decimals,
+    pay_to,
+    amount,
+    fee_payers,
+    memo = null,
+    limits,
+});
+
 /// Terms that a payment can meet. As JSON, their [`TermsParts`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "TermsParts", into = "TermsParts")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     parts: TermsParts,
     destination: Pubkey,
     fee_payer_accounts: Vec<Pubkey>,
+}
+
+impl ToJson for Terms {
+    fn write_json(&self, to: &mut String) {
+        self.parts.write_json(to);
+    }
+}
+
+impl FromJson for Terms {
+    fn from_json(value: &Value) -> Option<Self> {
+        Self::new(TermsParts::from_json(value)?).ok()
+    }
 }
 
 /// Why no payment can meet the terms. The seller's fault.
@@ -129,23 +155,10 @@ impl Terms {
     }
 }
 
-impl TryFrom<TermsParts> for Terms {
-    type Error = InvalidTerms;
-
-    fn try_from(parts: TermsParts) -> Result<Self, InvalidTerms> {
-        Self::new(parts)
-    }
-}
-
-impl From<Terms> for TermsParts {
-    fn from(terms: Terms) -> Self {
-        terms.parts
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::{from_text, to_text};
 
     fn parts() -> TermsParts {
         TermsParts {
@@ -172,11 +185,11 @@ mod tests {
     #[test]
     fn terms_survive_json_with_their_accounts() {
         let terms = Terms::new(parts()).unwrap();
-        let json = serde_json::to_string(&terms).unwrap();
+        let json = to_text(&terms);
         assert!(!json.contains(&terms.destination().to_string()));
-        assert_eq!(serde_json::from_str::<Terms>(&json).unwrap(), terms);
+        assert_eq!(from_text::<Terms>(&json).unwrap(), terms);
         let unpayable = json.replace("10000", "0");
-        assert!(serde_json::from_str::<Terms>(&unpayable).is_err());
+        assert!(from_text::<Terms>(&unpayable).is_err());
     }
 
     #[test]

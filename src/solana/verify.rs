@@ -21,7 +21,8 @@ use super::signature::Signature;
 use super::terms::{Limits, Terms};
 use crate::amount::AtomicAmount;
 use crate::encoding::{decode_base64, encode_base58};
-use crate::protocol::{Reason, json};
+use crate::json;
+use crate::protocol::Reason;
 
 /// A payment that met the terms: the payer has signed exactly what was asked
 /// for, and all that is missing is the fee payer's signature.

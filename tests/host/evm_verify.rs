@@ -171,8 +171,8 @@ fn extreme_terms_and_times_do_not_overflow() {
 
 #[test]
 fn terms_survive_storage() {
-    let text = serde_json::to_string(&terms()).unwrap();
-    let back: Terms = serde_json::from_str(&text).unwrap();
+    let text = edge402::json::to_text(&terms());
+    let back: Terms = edge402::json::from_text(&text).unwrap();
     assert_eq!(back, terms());
     let raw = RawValue::from_string(signed(|_| {}).to_string()).unwrap();
     assert!(verify(&raw, &back, UnixSeconds(NOW)).is_ok());

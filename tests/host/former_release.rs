@@ -54,7 +54,7 @@ fn all_rows_are_read() {
     let mut states = std::collections::BTreeSet::new();
     for kind in ["evm", "solana", "facilitator"] {
         for (id, text) in texts(&rows[kind]["payments"]) {
-            let record: PaymentRecord = serde_json::from_str(&text).unwrap();
+            let record: PaymentRecord = edge402::json::from_text(&text).unwrap();
             assert_eq!(record.payment, id);
             states.insert(match record.state {
                 State::Claimed { .. } => "claimed",
@@ -66,7 +66,7 @@ fn all_rows_are_read() {
         let entries = texts(&rows[kind]["journal"]);
         assert_eq!(entries.len(), 1, "{kind}");
         for (id, text) in entries {
-            let entry: JournalEntry = serde_json::from_str(&text).unwrap();
+            let entry: JournalEntry = edge402::json::from_text(&text).unwrap();
             assert_eq!(entry.id, id);
             assert_eq!(id.starts_with("remote/"), kind == "facilitator");
         }

@@ -34,7 +34,7 @@ fn read(
 ) -> (Value, Value) {
     let challenge = template.write(url, reason, hints);
     let header = decode_base64(&challenge.header, 1 << 20).unwrap();
-    let json = |text: &[u8]| edge402::protocol::json::from_slice(text).unwrap();
+    let json = |text: &[u8]| edge402::json::from_slice(text).unwrap();
     (json(&header), json(challenge.body.as_bytes()))
 }
 

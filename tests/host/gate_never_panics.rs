@@ -184,8 +184,8 @@ proptest! {
         let reason = refused.then_some(Reason::InvalidPayload);
         let challenge = template().write(&url, reason, &hints);
         let header = decode_base64(&challenge.header, 1 << 20).unwrap();
-        let v2: Value = edge402::protocol::json::from_slice(&header).unwrap();
-        let v1: Value = edge402::protocol::json::from_slice(challenge.body.as_bytes()).unwrap();
+        let v2: Value = edge402::json::from_slice(&header).unwrap();
+        let v1: Value = edge402::json::from_slice(challenge.body.as_bytes()).unwrap();
         prop_assert_eq!(&v2["resource"]["url"], &json!(url));
         prop_assert_eq!(&v1["accepts"][1]["resource"], &json!(url));
         let expected = blockhash.map(Value::from);

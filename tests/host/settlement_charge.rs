@@ -5,7 +5,6 @@ use std::rc::Rc;
 use crate::sim::{Fault, Handle, Payment, Setup, World};
 use edge402::protocol::Reason;
 use edge402::settlement::{Outcome, SettleRequest, State, StoreError, Verdict};
-use serde_json::json;
 
 const FACILITATOR: &str = "facilitator";
 
@@ -322,9 +321,9 @@ fn an_order_of_an_earlier_version_has_no_account() {
     let payment = payment(1);
     let world = World::new(&Setup::default());
     let settle = payment.settle_request(&world.claim_request(&payment, "a"));
-    let mut written = json!(settle);
+    let mut written = edge402::json::to_value(&settle);
     assert!(written.as_object_mut().unwrap().remove("account").is_none());
     let text = written.to_string();
-    let read: SettleRequest = serde_json::from_str(&text).unwrap();
+    let read: SettleRequest = edge402::json::from_text(&text).unwrap();
     assert_eq!(read.account, None);
 }

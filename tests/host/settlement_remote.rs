@@ -91,7 +91,7 @@ fn what_is_sent_is_the_payment_and_nothing_else() {
     assert_eq!(verify.body, settle.body);
     let body: Value = serde_json::from_str(settle.body.as_deref().unwrap()).unwrap();
     payload.as_object_mut().unwrap().remove("permit2Authorization");
-    let terms = json!(crate::remote_support::requirements());
+    let terms = crate::remote_support::requirements().to_value();
     assert_eq!(
         body,
         json!({
@@ -675,12 +675,12 @@ fn a_facilitator_that_is_not_configured_any_more_spoils_nothing() {
 fn what_was_on_disk_before_there_were_facilitators_still_reads() {
     let (world, _facilitator) = world(false);
     let claim = world.claim_request(&payment(1), "a");
-    let text = serde_json::to_string(&payment(1).settle_request(&claim)).unwrap();
+    let text = edge402::json::to_text(&payment(1).settle_request(&claim));
     assert!(!text.contains("remote"));
-    let read: edge402::settlement::SettleRequest = serde_json::from_str(&text).unwrap();
+    let read: edge402::settlement::SettleRequest = edge402::json::from_text(&text).unwrap();
     assert!(read.remote.is_none());
-    let text = serde_json::to_string(&settle_request(&payment(1), &claim)).unwrap();
-    let read: edge402::settlement::SettleRequest = serde_json::from_str(&text).unwrap();
+    let text = edge402::json::to_text(&settle_request(&payment(1), &claim));
+    let read: edge402::settlement::SettleRequest = edge402::json::from_text(&text).unwrap();
     assert!(read.remote.is_some());
 }
 

@@ -4,7 +4,7 @@ use edge402::amount::AtomicAmount;
 use edge402::encoding::{decode_base64, encode_base64};
 use edge402::protocol::Reason;
 use edge402::solana::{
-    FeePayerKey, Limits, Pubkey, Signature, Terms, TermsParts, Transaction,
+    FeePayerKey, Limits, Pubkey, Signature, Terms, TermsParts, TokenProgram, Transaction,
     associated_token_address, co_sign, find_program_address, verify,
 };
 use serde::Deserialize;
@@ -64,7 +64,7 @@ struct Payment {
 #[serde(rename_all = "camelCase")]
 struct Asked {
     mint: Pubkey,
-    token_program: edge402::solana::TokenProgram,
+    token_program: Pubkey,
     decimals: u8,
     pay_to: Pubkey,
     amount: AtomicAmount,
@@ -82,7 +82,7 @@ fn terms(payment: &Payment) -> Terms {
     let Asked { mint, token_program, decimals, pay_to, amount } = payment.asked;
     Terms::new(TermsParts {
         mint,
-        token_program,
+        token_program: TokenProgram::from_id(&token_program).unwrap(),
         decimals,
         pay_to,
         amount,

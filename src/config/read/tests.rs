@@ -128,7 +128,7 @@ fn a_good_configuration_reads() {
     assert_eq!((second.settle, second.redeliver), (SettleWhen::Before, Duration::from_hours(1)));
     assert_eq!(first.redeliver_max, 3);
     assert_eq!(
-        first.offers.iter().map(|offer| json!(offer.v2)).collect::<Vec<_>>(),
+        first.offers.iter().map(|offer| offer.v2.to_value()).collect::<Vec<_>>(),
         [
             json!({
                 "scheme": "exact", "network": BASE, "amount": "10000",
@@ -147,7 +147,7 @@ fn a_good_configuration_reads() {
         ]
     );
     assert_eq!(
-        second.offers.iter().map(|offer| json!(offer.v1)).collect::<Vec<_>>(),
+        second.offers.iter().map(|offer| offer.v1.as_ref().unwrap().to_value()).collect::<Vec<_>>(),
         [json!({
             "scheme": "exact", "network": "base-sepolia", "maxAmountRequired": "5000",
             "asset": "0x036CbD53842c5426634e7929541eC2318f3dCF7e", "payTo": PAY_TO,
@@ -486,7 +486,7 @@ fn another_token_needs_name_version_and_decimals() {
         ("/ROUTES/1/price", json!("$0.05")),
     ]);
     let config = config(&euro);
-    let offer = json!(config.routes[1].offers[0].v2);
+    let offer = config.routes[1].offers[0].v2.to_value();
     assert_eq!(
         (&offer["asset"], &offer["amount"], &offer["extra"]),
         (

@@ -257,14 +257,14 @@ impl purchase::World for Buyer {
         }
         let kv = self.world.kv.borrow();
         let (text, until) = kv.get(&ReplayRecord::key(payment))?;
-        (self.world.clock.now() < *until).then(|| serde_json::from_str(text).unwrap())
+        (self.world.clock.now() < *until).then(|| edge402::json::from_text(text).unwrap())
     }
 
     fn remember(&self, payment: &str, record: ReplayRecord, expires_at: UnixSeconds) {
         if self.world.kv_does.get() != Kv::Unwritten {
             let now = self.world.clock.now();
             let until = now.plus(record.ttl_seconds(expires_at, now));
-            let text = serde_json::to_string(&record).unwrap();
+            let text = edge402::json::to_text(&record);
             self.world.kv.borrow_mut().insert(ReplayRecord::key(payment), (text, until));
         }
     }

@@ -20,13 +20,13 @@ pub struct Tables {
 
 impl Tables {
     pub fn record(&self, payment: &str) -> Option<PaymentRecord> {
-        self.payments.borrow().get(payment).map(|text| serde_json::from_str(text).unwrap())
+        self.payments.borrow().get(payment).map(|text| edge402::json::from_text(text).unwrap())
     }
 
     pub fn entries(&self) -> Vec<JournalEntry> {
         let journal = self.journal.borrow();
         let mut entries: Vec<JournalEntry> =
-            journal.values().map(|text| serde_json::from_str(text).unwrap()).collect();
+            journal.values().map(|text| edge402::json::from_text(text).unwrap()).collect();
         entries.sort_by_key(|entry| entry.written_at);
         entries
     }
@@ -61,8 +61,8 @@ impl SimStore {
     }
 }
 
-fn text(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap()
+fn text(value: &dyn edge402::json::ToJson) -> String {
+    edge402::json::to_text(value)
 }
 
 impl Store for SimStore {
@@ -141,7 +141,7 @@ impl Store for SimStore {
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {
         self.check()?;
         self.0.payments.borrow_mut().retain(|_, text| {
-            serde_json::from_str::<PaymentRecord>(text).unwrap().keep_until() >= now
+            edge402::json::from_text::<PaymentRecord>(text).unwrap().keep_until() >= now
         });
         let payments = self.0.payments.borrow();
         self.0.names.borrow_mut().retain(|_, payment| payments.contains_key(payment));

@@ -33,7 +33,7 @@ fn a_facilitator_needs_neither_keys_nor_nodes() {
         assert_eq!(network.facilitator.as_ref().unwrap().url, URL);
         assert!(network.rpc.is_empty() && network.fallback.is_none() && network.is_on_offer());
     }
-    let offer = json!(config.routes[0].offers[1].v2);
+    let offer = config.routes[0].offers[1].v2.to_value();
     assert_eq!(offer["extra"]["feePayer"], FEE_PAYER);
 }
 
@@ -66,7 +66,7 @@ fn solana_is_offered_once_the_fee_payer_is_known() {
 #[test]
 fn our_own_fee_payers_pay_nothing_for_a_facilitator() {
     let both = changed(remote(), &[("/SOLANA_FEE_PAYER_KEYS", json!(solana_key()))]);
-    assert_eq!(json!(config(&both).routes[0].offers[1].v2)["extra"]["feePayer"], FEE_PAYER);
+    assert_eq!(config(&both).routes[0].offers[1].v2.to_value()["extra"]["feePayer"], FEE_PAYER);
     let unknown = changed(both, &[("/remote", json!({}))]);
     assert_eq!(config(&unknown).routes[0].offers.len(), 1);
 }
