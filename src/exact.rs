@@ -1,6 +1,6 @@
 //! The scheme `exact`, whichever chain it is on: one type for the two.
 
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use crate::json_enum;
 use crate::protocol::Reason;
@@ -31,11 +31,7 @@ pub enum VerifiedPayment {
 ///
 /// # Errors
 /// The first rule that the payment breaks.
-pub fn verify(
-    payload: &RawValue,
-    terms: &Terms,
-    now: UnixSeconds,
-) -> Result<VerifiedPayment, Reason> {
+pub fn verify(payload: &Value, terms: &Terms, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
     match terms {
         Terms::Evm(terms) => evm::verify(payload, terms, now).map(VerifiedPayment::Evm),
         Terms::Solana(terms) => solana::verify(payload, terms).map(VerifiedPayment::Solana),
@@ -49,7 +45,7 @@ pub fn verify(
 /// The first rule that the payment breaks besides; `EvmValidBefore` if its time
 /// is not over, but too far away.
 pub fn verify_lapsed(
-    payload: &RawValue,
+    payload: &Value,
     terms: &Terms,
     now: UnixSeconds,
 ) -> Result<VerifiedPayment, Reason> {

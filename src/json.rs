@@ -13,7 +13,6 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// A text that is no JSON, repeats a key, or doesn't say what it should.
@@ -413,15 +412,15 @@ impl<T: FromJson> FromJson for Box<T> {
     }
 }
 
-impl ToJson for RawValue {
+impl ToJson for Value {
     fn write_json(&self, to: &mut String) {
-        to.push_str(self.get());
+        to.push_str(&self.to_string());
     }
 }
 
-impl FromJson for Box<RawValue> {
+impl FromJson for Value {
     fn from_json(value: &Value) -> Option<Self> {
-        RawValue::from_string(value.to_string()).ok()
+        Some(value.clone())
     }
 }
 

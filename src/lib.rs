@@ -16,7 +16,9 @@
 //! | L0 | [`amount`] | prices and token amounts, exact |
 //! | | [`time`] | points in time; the clock is always an argument |
 //! | | [`encoding`] | hex, base58 and base64, strict and bounded |
+//! | | [`json`] | JSON, read strictly, and types that are kept or sent as it |
 //! | | [`path`] | a URL's path in its one spelling |
+//! | | [`table`], [`together`] | small tables, and a few futures at once |
 //! | L1 | [`protocol`] | x402 on the wire: payments, requirements, receipts, reason codes, networks |
 //! | | [`rpc`] | JSON-RPC over any transport: batches, failover, the chain check |
 //! | L2 | [`evm`] | `exact` on EVM: check a payment, sign a transaction, read a receipt |

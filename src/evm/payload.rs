@@ -1,10 +1,9 @@
 //! The payment on the wire: `payload` of `exact` on EVM.
 
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use super::{Address, Uint256};
 use crate::encoding::decode_hex;
-use crate::json;
 use crate::protocol::Reason;
 
 /// What a client sends as `payload` (x402, exact on EVM): every member read,
@@ -43,14 +42,11 @@ impl ExactEvmPayload {
     ///
     /// # Errors
     /// [`Reason::InvalidPayload`] for whatever can't be read.
-    pub fn read(payload: &RawValue) -> Result<Self, Reason> {
+    pub fn read(payload: &Value) -> Result<Self, Reason> {
         Self::try_read(payload).ok_or(Reason::InvalidPayload)
     }
 
-    fn try_read(payload: &RawValue) -> Option<Self> {
-        // Not by a derived reader, which would take an array of the members'
-        // values for the object, too.
-        let payload = json::from_slice(payload.get().as_bytes()).ok()?;
+    fn try_read(payload: &Value) -> Option<Self> {
         let authorization = payload.get("authorization")?;
         let text = |key: &str| authorization.get(key)?.as_str();
         Some(Self {

@@ -1,7 +1,6 @@
 //! The checks of a payment, all local: `exact` on EVM.
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::eip712::{digest, transfer_with_authorization_hash};
 use super::{Address, Authorization, Domain, ExactEvmPayload, Signature, Uint256};
@@ -141,11 +140,7 @@ pub struct VerifiedPayment {
 /// [`Reason::InvalidPayload`], [`Reason::EvmSignature`],
 /// [`Reason::EvmRecipientMismatch`], [`Reason::EvmValidBefore`],
 /// [`Reason::EvmValidAfter`], [`Reason::EvmValueMismatch`].
-pub fn verify(
-    payload: &RawValue,
-    terms: &Terms,
-    now: UnixSeconds,
-) -> Result<VerifiedPayment, Reason> {
+pub fn verify(payload: &Value, terms: &Terms, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
     let ExactEvmPayload { signature, authorization } = ExactEvmPayload::read(payload)?;
     let signature = signature_of(&signature, &authorization, terms)?;
     let Authorization { from, to, value, valid_after, valid_before, nonce } = authorization;
@@ -184,7 +179,7 @@ pub fn verify(
 /// # Errors
 /// As [`verify`]; [`Reason::EvmValidBefore`] if its time is not over.
 pub fn verify_lapsed(
-    payload: &RawValue,
+    payload: &Value,
     terms: &Terms,
     now: UnixSeconds,
 ) -> Result<VerifiedPayment, Reason> {

@@ -1,6 +1,5 @@
 //! What a resource server asks for at `/verify` and `/settle`.
 
-use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use super::fields::{BadRequest, Fields, read_body};
@@ -27,7 +26,7 @@ pub struct Order {
     /// What the payment must be.
     pub terms: Terms,
     /// The payment, for its scheme.
-    pub payload: Box<RawValue>,
+    pub payload: Value,
     /// Whether the request was the payment itself, without requirements.
     pub is_bare: bool,
     /// What the payment says it is.
@@ -70,8 +69,7 @@ impl Order {
         let Some(payload @ Value::Object(_)) = payment.get("payload") else {
             return Err(payment.bad("payload", "must be an object"));
         };
-        let payload =
-            to_raw_value(payload).map_err(|_| payment.bad("payload", "must be an object"))?;
+        let payload = payload.clone();
         let requirements = if is_bare {
             Requirements::read_bare(config, account, version, &payment, paid_on)?
         } else {

@@ -10,7 +10,7 @@ pub mod goods;
 pub mod grant;
 mod page;
 
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use crate::config::{Config, Loaded, Method, Network, Offer, PaymentIdentifier, Route};
 use crate::encoding::encode_hex;
@@ -98,7 +98,7 @@ pub struct Purchase<'a> {
     /// The payment.
     pub payment: VerifiedPayment,
     /// The payment as the client sent it.
-    pub payload: Box<RawValue>,
+    pub payload: Value,
     /// The client's own name for the payment.
     pub identifier: Option<String>,
     /// Whether its time is over: then it can only get what it has bought.
@@ -199,7 +199,7 @@ fn read_payment(head: &impl Head) -> Result<Option<PaymentPayload>, &'static str
 struct Checked {
     offer: usize,
     payment: VerifiedPayment,
-    payload: Box<RawValue>,
+    payload: Value,
     has_lapsed: bool,
 }
 

@@ -1,11 +1,10 @@
 //! The payment header: `PaymentPayload` of v1 and v2.
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::PaymentRequirements;
 use crate::encoding::decode_base64;
-use crate::json::{self, FromJson as _};
+use crate::json;
 
 /// A version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +68,7 @@ pub struct PaymentPayload {
     /// What it says it accepted; v2 only.
     pub accepted: Option<Accepted>,
     /// The scheme's payload, still JSON.
-    pub payload: Box<RawValue>,
+    pub payload: Value,
     /// The client's own name for the payment; v2 only.
     pub identifier: Option<String>,
 }
@@ -135,7 +134,7 @@ impl PaymentPayload {
         if read(&payment, "x402Version", as_u8)? != version.number() {
             return Err(InvalidPayment::WrongVersion);
         }
-        let payload = read(&payment, "payload", Box::<RawValue>::from_json)?;
+        let payload = read(&payment, "payload", Some)?.clone();
         let text_of = |object, name| read(object, name, Value::as_str).map(str::to_owned);
         Ok(match version {
             Version::V1 => Self {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use crate::config::{Offer, SettleWhen};
 use crate::encoding::encode_hex;
@@ -34,7 +34,7 @@ pub struct Request<'a> {
     /// Names the request. Random.
     pub ticket: u64,
     /// What a facilitator is asked with, where the network has one.
-    pub remote: Option<Box<RawValue>>,
+    pub remote: Option<Value>,
     /// Whether a facilitator settles it, instead of nodes.
     pub has_facilitator: bool,
 }

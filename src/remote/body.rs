@@ -1,6 +1,5 @@
 //! What a facilitator is asked with: one body for `/verify` and `/settle`.
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::encoding::encode_base64;
@@ -30,10 +29,10 @@ pub fn payment_body(
     payment: &VerifiedPayment,
     url: &str,
     about: About,
-) -> Option<Box<RawValue>> {
+) -> Value {
     let url = url.split('?').next().unwrap_or_default();
     let payload = payload_of(payment);
-    let body = match (version, v1) {
+    match (version, v1) {
         (Version::V1, Some(v1)) => {
             let mut terms = v1.clone();
             url.clone_into(&mut terms.resource);
@@ -65,8 +64,7 @@ pub fn payment_body(
             }
             json!({ "x402Version": 2, "paymentPayload": payment, "paymentRequirements": terms })
         }
-    };
-    RawValue::from_string(body.to_string()).ok()
+    }
 }
 
 fn payload_of(payment: &VerifiedPayment) -> Value {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use js_sys::Reflect;
+use serde_json::Value;
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Request, Response};
 use worker::{Context, Delay, Env, console_error, console_log};
@@ -182,8 +183,8 @@ impl World for Sequence<'_> {
 
     async fn verify_at_facilitator(&self) -> Option<Verdict> {
         let facilitator = self.network()?.facilitator.as_ref()?;
-        let body = self.order.settle.remote.as_ref().map_or("", |body| body.get());
-        Some(facilitator.verify(&FetchTransport, body).await)
+        let body = self.order.settle.remote.as_ref().map(Value::to_string).unwrap_or_default();
+        Some(facilitator.verify(&FetchTransport, &body).await)
     }
 
     async fn ask_origin(&self) -> Result<Response, String> {

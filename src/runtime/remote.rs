@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use futures_channel::oneshot;
 use futures_util::future::LocalBoxFuture;
-use serde_json::value::RawValue;
+use serde_json::Value;
 use worker::{Context, Env, console_error};
 
 use super::app::App;
@@ -126,13 +126,13 @@ fn facilitator_of(network: &Network) -> Option<&Facilitator> {
 }
 
 /// What a facilitator is asked with for a purchase, if its network has one.
-pub fn body(app: &App, offer: &Offer, purchase: &Purchase<'_>) -> Option<Box<RawValue>> {
+pub fn body(app: &App, offer: &Offer, purchase: &Purchase<'_>) -> Option<Value> {
     let network = app.loaded.config.as_ref().ok()?.networks.get(offer.network)?;
     let version = facilitator_of(network)?.facts.version;
     let route = purchase.sale.route;
     let about = About { resource: route.resource(), extensions: route.extensions() };
     let (v2, v1) = (&offer.v2, offer.v1.as_ref());
-    payment_body(version, v2, v1, &purchase.payment, &purchase.sale.url, about)
+    Some(payment_body(version, v2, v1, &purchase.payment, &purchase.sale.url, about))
 }
 
 /// The lane of a network's facilitator. The seller's own nodes, if there are

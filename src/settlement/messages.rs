@@ -3,7 +3,7 @@
 //! These cross a Durable Object binding as JSON. Only this Worker holds the
 //! binding; the Settler still verifies a payment again before it settles it.
 
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use super::{Ending, Proof, Settlement};
 use crate::exact::Terms;
@@ -139,7 +139,7 @@ pub struct SettleRequest {
     /// What the payment must be.
     pub terms: Terms,
     /// The payment, as the client sent it.
-    pub payload: Box<RawValue>,
+    pub payload: Value,
     /// For how long the resource may be delivered again, in seconds.
     pub redeliver_seconds: u64,
     /// And how often.
@@ -151,7 +151,7 @@ pub struct SettleRequest {
     pub account: Option<String>,
     /// What a facilitator is asked to settle it with, where the network has
     /// one.
-    pub remote: Option<Box<RawValue>>,
+    pub remote: Option<Value>,
 }
 
 json_struct!(SettleRequest {

@@ -11,7 +11,6 @@
 //! Source of the rules: x402 specification, scheme `exact` on SVM.
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::address::Pubkey;
@@ -21,7 +20,6 @@ use super::signature::Signature;
 use super::terms::{Limits, Terms};
 use crate::amount::AtomicAmount;
 use crate::encoding::{decode_base64, encode_base58};
-use crate::json;
 use crate::protocol::Reason;
 
 /// A payment that met the terms: the payer has signed exactly what was asked
@@ -45,7 +43,7 @@ pub struct VerifiedPayment {
 ///
 /// # Errors
 /// The reason that the first broken rule gives.
-pub fn verify(payload: &RawValue, terms: &Terms) -> Result<VerifiedPayment, Reason> {
+pub fn verify(payload: &Value, terms: &Terms) -> Result<VerifiedPayment, Reason> {
     let transaction = transaction_in(payload)?;
     let message = &transaction.message;
     let fee_payer = fee_payer_is_ours(message, terms)?;
@@ -138,8 +136,7 @@ impl VerifiedPayment {
 /// SVM exact, rule 1: the transaction decodes completely. One with address
 /// lookup tables doesn't decode: what they hold can't be known without IO.
 /// Members of the payload that are not known here have no say in what is paid.
-fn transaction_in(payload: &RawValue) -> Result<Transaction, Reason> {
-    let payload = json::from_slice(payload.get().as_bytes()).map_err(|_| Reason::InvalidPayload)?;
+fn transaction_in(payload: &Value) -> Result<Transaction, Reason> {
     let transaction =
         payload.get("transaction").and_then(Value::as_str).ok_or(Reason::InvalidPayload)?;
     let bytes =

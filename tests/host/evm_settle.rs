@@ -8,7 +8,6 @@ use edge402::evm::{
 };
 use edge402::protocol::Reason;
 use edge402::time::UnixSeconds;
-use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 const AUTHORIZATION_USED: &str =
@@ -54,7 +53,7 @@ fn payment(payer: u8, nonce: u8) -> VerifiedPayment {
         },
     });
     let terms = Terms::new(domain, seller(), AtomicAmount(10_000), 60);
-    evm::verify(&to_raw_value(&payload).unwrap(), &terms, UnixSeconds(1_000)).unwrap()
+    evm::verify(&payload, &terms, UnixSeconds(1_000)).unwrap()
 }
 
 fn used(payment: &VerifiedPayment) -> Value {

@@ -8,7 +8,6 @@ use edge402::evm::{
     VerifiedPayment,
 };
 use edge402::time::UnixSeconds;
-use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 fn vectors(name: &str) -> Value {
@@ -68,7 +67,7 @@ fn payments(calls: &Value) -> Vec<VerifiedPayment> {
                 "signature": payment["signature"],
                 "authorization": payment["authorization"],
             });
-            evm::verify(&to_raw_value(&payload).unwrap(), &terms, now).unwrap()
+            evm::verify(&payload, &terms, now).unwrap()
         })
         .collect()
 }

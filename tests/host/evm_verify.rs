@@ -10,7 +10,6 @@ use edge402::evm::eip712::Domain;
 use edge402::evm::verify::MIN_REMAINING_SECONDS;
 use edge402::evm::{Address, Authorization, Signature, Terms, Uint256, verify};
 use edge402::time::UnixSeconds;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 #[test]
@@ -161,7 +160,7 @@ fn the_first_check_that_fails_gives_the_code() {
 
 #[test]
 fn extreme_terms_and_times_do_not_overflow() {
-    let raw = RawValue::from_string(signed(|_| {}).to_string()).unwrap();
+    let raw = signed(|_| {});
     let terms = Terms::new(domain(), pay_to(), AtomicAmount(u128::MAX), u64::MAX);
     let code = |now| verify(&raw, &terms, UnixSeconds(now)).unwrap_err().code();
     assert_eq!(code(u64::MAX), VALID_BEFORE);
@@ -174,6 +173,6 @@ fn terms_survive_storage() {
     let text = edge402::json::to_text(&terms());
     let back: Terms = edge402::json::from_text(&text).unwrap();
     assert_eq!(back, terms());
-    let raw = RawValue::from_string(signed(|_| {}).to_string()).unwrap();
+    let raw = signed(|_| {});
     assert!(verify(&raw, &back, UnixSeconds(NOW)).is_ok());
 }

@@ -41,8 +41,7 @@ fn body(request: &Request, loaded: &Loaded, version: Version) -> Value {
     let (v2, v1) = (&offer.v2, offer.v1.as_ref());
     let route = purchase.sale.route;
     let about = About { resource: route.resource(), extensions: route.extensions() };
-    let body = payment_body(version, v2, v1, &purchase.payment, &purchase.sale.url, about);
-    serde_json::from_str(body.unwrap().get()).unwrap()
+    payment_body(version, v2, v1, &purchase.payment, &purchase.sale.url, about)
 }
 
 /// Who pays the fees of the payment below.

@@ -11,7 +11,6 @@ use edge402::protocol::{ChainId, Reason};
 use edge402::settlement::remote::{RemoteLane, names_no_transaction};
 use edge402::settlement::settler::Lane;
 use edge402::settlement::{ClaimReply, ClaimRequest, Outcome};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 const DEVNET: &str = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
@@ -34,14 +33,13 @@ fn world() -> (Rc<World>, Rc<SimFacilitator>) {
 fn payment() -> Payment {
     let mut draft = draft();
     draft.instructions[3] = memo("0123456789abcdef");
-    let payload: Value =
-        serde_json::from_str(crate::solana_support::payload(&draft.transaction()).get()).unwrap();
+    let payload: Value = crate::solana_support::payload(&draft.transaction());
     Payment::from_parts(network(), Terms::Solana(crate::solana_support::terms()), &payload, None)
 }
 
 fn settle(world: &Rc<World>, payment: &Payment, claim: &ClaimRequest) -> Outcome {
     let mut request = payment.settle_request(claim);
-    request.remote = RawValue::from_string("{}".into()).ok();
+    request.remote = Some(json!({}));
     let settler = world.settler();
     world.wait(async move { settler.settle(request).await.unwrap() })
 }

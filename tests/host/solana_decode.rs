@@ -3,7 +3,6 @@
 use crate::solana_support::*;
 use edge402::encoding::encode_base64;
 use edge402::solana::verify;
-use serde_json::value::RawValue;
 
 const UNDECODABLE: &str = "transaction_could_not_be_decoded";
 
@@ -119,7 +118,7 @@ fn base64_has_one_spelling() {
     let text = encode_base64(&draft().transaction());
     let verified = |text: &str| {
         let json = serde_json::json!({ "transaction": text }).to_string();
-        verify(&RawValue::from_string(json).unwrap(), &terms())
+        verify(&edge402::json::parse(&json).unwrap(), &terms())
             .map(|_| ())
             .map_err(edge402::protocol::Reason::code)
     };
@@ -142,19 +141,20 @@ fn the_payload_is_one_transaction() {
         "{\"transaction\":7}".to_owned(),
         format!("{{\"transaction\":[\"{text}\"]}}"),
         format!("{{\"Transaction\":\"{text}\"}}"),
-        format!("{{\"transaction\":\"{text}\",\"transaction\":\"{text}\"}}"),
         "{\"settleSecretKey\":\"a\",\"transactionSignature\":\"b\"}".to_owned(),
     ] {
-        let refusal = verify(&RawValue::from_string(json).unwrap(), &terms()).unwrap_err();
+        let refusal = verify(&edge402::json::parse(&json).unwrap(), &terms()).unwrap_err();
         assert_eq!(refusal.code(), "invalid_payload");
     }
+    let twice = format!("{{\"transaction\":\"{text}\",\"transaction\":\"{text}\"}}");
+    assert!(edge402::json::parse(&twice).is_err());
 }
 
 #[test]
 fn what_else_is_in_the_payload_changes_nothing() {
     let text = encode_base64(&draft().transaction());
     let identity = |json: String| {
-        verify(&RawValue::from_string(json).unwrap(), &terms()).map(|payment| payment.identity())
+        verify(&edge402::json::parse(&json).unwrap(), &terms()).map(|payment| payment.identity())
     };
     let plain = identity(format!("{{\"transaction\":\"{text}\"}}"));
     assert!(plain.is_ok());

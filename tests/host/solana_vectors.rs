@@ -8,7 +8,6 @@ use edge402::solana::{
     associated_token_address, co_sign, find_program_address, verify,
 };
 use serde::Deserialize;
-use serde_json::value::to_raw_value;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -125,7 +124,7 @@ fn payments_of_kit_verify() {
     let payments = payments();
     assert_eq!(payments.len(), 12);
     for it in payments {
-        let payload = to_raw_value(&serde_json::json!({ "transaction": it.transaction })).unwrap();
+        let payload = serde_json::json!({ "transaction": it.transaction });
         let terms = terms(&it);
         let verified = verify(&payload, &terms);
         let verified = verified.unwrap_or_else(|reason: Reason| panic!("{}: {reason}", it.name));
@@ -145,7 +144,7 @@ fn payments_of_kit_verify() {
 fn co_signed_payments_are_kits_byte_for_byte() {
     let payments = payments();
     for it in &payments {
-        let payload = to_raw_value(&serde_json::json!({ "transaction": it.transaction })).unwrap();
+        let payload = serde_json::json!({ "transaction": it.transaction });
         let verified = verify(&payload, &terms(it)).unwrap();
         let key: FeePayerKey = it.fee_payer_key.parse().unwrap();
         assert_eq!(key.pubkey(), it.fee_payer);
@@ -167,7 +166,7 @@ fn co_signed_payments_are_kits_byte_for_byte() {
 fn a_payment_that_we_signed_already_is_no_payment() {
     for it in payments() {
         let payload = serde_json::json!({ "transaction": it.signed_transaction });
-        let refusal = verify(&to_raw_value(&payload).unwrap(), &terms(&it)).unwrap_err();
+        let refusal = verify(&payload, &terms(&it)).unwrap_err();
         assert_eq!(refusal.code(), "invalid_exact_svm_payload_signature_invalid");
     }
 }

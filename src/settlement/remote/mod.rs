@@ -131,7 +131,7 @@ impl<H: Host> RemoteLane<H> {
             id: name.clone(),
             transaction: name.clone(),
             former: vec![],
-            raw: body.get().to_owned(),
+            raw: body.to_string(),
             bound: record.expires_at.0,
             payments: vec![id.clone()],
             written_at: self.shared.host.now(),
@@ -160,7 +160,7 @@ impl<H: Host> RemoteLane<H> {
         let Some(body) = &job.request.remote else { return self.let_go(&job) };
         // Nothing was sent: if the process dies here, the claim is free again
         // after its lease.
-        match self.facilitator.verify(&self.http, body.get()).await {
+        match self.facilitator.verify(&self.http, &body.to_string()).await {
             Verdict::Valid => self.settle(job).await,
             Verdict::Invalid { reason, code } => {
                 self.log(&format!("{}: verify: {code}", job.request.payment));

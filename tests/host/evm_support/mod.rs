@@ -4,7 +4,6 @@ use edge402::encoding::encode_hex;
 use edge402::evm::eip712::{self, Domain};
 use edge402::evm::{Address, Authorization, RelayerKey, Signature, Terms, VerifiedPayment, verify};
 use edge402::time::UnixSeconds;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 pub const NOW: u64 = 1_700_000_000;
@@ -89,7 +88,7 @@ pub fn edited(edit: impl FnOnce(&mut Value)) -> Value {
 }
 
 pub fn check_text(json: &str) -> Result<VerifiedPayment, &'static str> {
-    let raw = RawValue::from_string(json.to_owned()).unwrap();
+    let raw = edge402::json::parse(json).unwrap();
     verify(&raw, &terms(), UnixSeconds(NOW)).map_err(edge402::protocol::Reason::code)
 }
 

@@ -245,7 +245,7 @@ pub fn settle_request(payment: &Payment, claim: &ClaimRequest) -> SettleRequest 
     let url = "https://shop.example/a?b";
     let mut request = payment.settle_request(claim);
     let about = About::default();
-    request.remote = payment_body(Version::V2, &requirements(), None, &verified, url, about);
+    request.remote = Some(payment_body(Version::V2, &requirements(), None, &verified, url, about));
     request
 }
 

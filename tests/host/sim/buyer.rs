@@ -273,7 +273,7 @@ impl purchase::World for Buyer {
         let (facilitator, request) = self.facilitator.as_ref()?;
         let request = request(&self.payment, &self.world.claim_request(&self.payment, ""));
         let transport = SimHost(Rc::clone(&self.world)).transport();
-        Some(facilitator.verify(&transport, request.remote.unwrap().get()).await)
+        Some(facilitator.verify(&transport, &request.remote.unwrap().to_string()).await)
     }
 
     async fn ask_origin(&self) -> Result<Origin, String> {

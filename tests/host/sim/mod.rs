@@ -26,7 +26,6 @@ use edge402::settlement::{
 use edge402::time::UnixSeconds;
 use futures_channel::oneshot;
 use futures_util::future::LocalBoxFuture;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 pub mod buyer;
@@ -617,7 +616,7 @@ pub struct Payment {
     pub id: String,
     pub network: ChainId,
     pub terms: Terms,
-    pub payload: Box<RawValue>,
+    pub payload: Value,
     pub expires_at: UnixSeconds,
     pub authorization: Option<Authorization>,
 }
@@ -669,14 +668,13 @@ impl Payment {
         payload: &Value,
         authorization: Option<Authorization>,
     ) -> Self {
-        let payload = RawValue::from_string(payload.to_string()).unwrap();
         let start = UnixSeconds(time::START_MS / 1_000);
-        let verified = edge402::exact::verify(&payload, &terms, start).unwrap();
+        let verified = edge402::exact::verify(payload, &terms, start).unwrap();
         Self {
             id: verified.identity(),
             network,
             terms,
-            payload,
+            payload: payload.clone(),
             expires_at: verified.expires_at(start),
             authorization,
         }

@@ -298,8 +298,7 @@ pub fn payment(number: usize) -> Payment {
 }
 
 pub fn payment_of(draft: &solana_support::Draft) -> Payment {
-    let payload: Value =
-        serde_json::from_str(solana_support::payload(&draft.transaction()).get()).unwrap();
+    let payload: Value = solana_support::payload(&draft.transaction());
     let network = format!("solana:{GENESIS}").parse().unwrap();
     Payment::from_parts(network, Terms::Solana(solana_support::terms()), &payload, None)
 }

@@ -11,7 +11,7 @@ use edge402::solana::{
     Limits, Pubkey, Terms, TermsParts, TokenProgram, VerifiedPayment, associated_token_address,
     verify,
 };
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 pub const TOKEN: &str = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA";
 pub const TOKEN_2022: &str = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb";
@@ -289,9 +289,9 @@ pub fn compact(length: usize) -> Vec<u8> {
     bytes
 }
 
-pub fn payload(transaction: &[u8]) -> Box<RawValue> {
+pub fn payload(transaction: &[u8]) -> Value {
     let json = format!("{{\"transaction\":\"{}\"}}", encode_base64(transaction));
-    RawValue::from_string(json).unwrap()
+    edge402::json::parse(&json).unwrap()
 }
 
 pub fn check(transaction: &[u8], terms: &Terms) -> Result<VerifiedPayment, &'static str> {
