@@ -76,19 +76,12 @@ impl<H: Host> Settler<H> {
     /// The disk failed: nothing may be delivered.
     pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, StoreError> {
         let shared = &self.shared;
-        if let Some(identifier) = &request.proof.identifier {
-            match shared.store.payment_named(identifier)? {
-                Some(payment) if payment == request.payment => {}
-                // A payment that was let go leaves its name behind.
-                Some(payment) if shared.store.payment(&payment)?.is_some() => {
-                    return Ok(ClaimReply::IdentifierTaken);
-                }
-                Some(_) | None => shared.store.name_payment(identifier, &request.payment)?,
-            }
-        }
         let deadline = shared.host.now().plus(JOIN_LIMIT.as_secs());
         loop {
             let now = shared.host.now();
+            if self.is_name_taken(request)? {
+                return Ok(ClaimReply::IdentifierTaken);
+            }
             let known = shared.store.payment(&request.payment)?;
             let is_live = |ticket| shared.live.borrow().contains(&ticket);
             match PaymentRecord::claim(known.as_ref(), request, now, is_live) {
@@ -101,6 +94,11 @@ impl<H: Host> Settler<H> {
                     // else runs in between.
                     let record = PaymentRecord::claimed(known.as_ref(), request, now);
                     shared.store.put_payment(&record)?;
+                    // Only who claims gives names: whoever looks on could else
+                    // take those of others, and fill the table.
+                    if let Some(name) = &request.proof.identifier {
+                        shared.store.name_payment(name, &request.payment)?;
+                    }
                     shared.live.borrow_mut().insert(request.ticket);
                     let is_unproven = claim == Claim::Unproven && request.told.is_none();
                     return Ok(if is_unproven { ClaimReply::Unproven } else { ClaimReply::Fresh });
@@ -109,7 +107,11 @@ impl<H: Host> Settler<H> {
                     // Somebody else is getting it: it may come to nothing.
                     let until = match self.give(request, settlement, known, now)? {
                         Given::Reply(reply) => return Ok(reply),
-                        Given::Wait(_) if now >= deadline => return Ok(ClaimReply::Busy),
+                        Given::Wait(_)
+                            if now >= deadline || shared.is_crowded(&request.payment) =>
+                        {
+                            return Ok(ClaimReply::Busy);
+                        }
                         Given::Wait(until) => until.min(deadline),
                     };
                     let limit = Duration::from_secs(until.since(now).max(1));
@@ -132,6 +134,9 @@ impl<H: Host> Settler<H> {
                         _ => ClaimReply::Busy,
                     });
                 }
+                Claim::InFlight if shared.is_crowded(&request.payment) => {
+                    return Ok(ClaimReply::Busy);
+                }
                 Claim::InFlight => {
                     let limit = match known.map(|known| known.state) {
                         // Who holds a claim may die without a word.
@@ -149,6 +154,17 @@ impl<H: Host> Settler<H> {
                 }
             }
         }
+    }
+
+    /// Whether a client's name for its payment is that of another one.
+    fn is_name_taken(&self, request: &ClaimRequest) -> Result<bool, StoreError> {
+        let store = &self.shared.store;
+        let Some(name) = &request.proof.identifier else { return Ok(false) };
+        Ok(match store.payment_named(name)? {
+            // A payment that was let go leaves its name behind.
+            Some(payment) if payment != request.payment => store.payment(&payment)?.is_some(),
+            Some(_) | None => false,
+        })
     }
 
     /// Gives out what a payment has bought, or has the request wait. Read,

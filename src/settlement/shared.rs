@@ -33,6 +33,10 @@ pub const WAKE_SECONDS: u64 = 30;
 /// at least, in seconds.
 const ONCE_SECONDS: u64 = 60;
 
+/// How many requests may wait for what becomes of one payment. Each holds a
+/// connection, and whoever has seen a payment can send it again.
+const WAITING_MAX: usize = 64;
+
 /// What a Settler and its lane share.
 pub(super) struct Shared<H: Host> {
     pub host: H,
@@ -77,11 +81,19 @@ impl<H: Host> Shared<H> {
     /// Resolves when something has become of a payment.
     pub fn change_of(&self, payment: &str) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        self.waiting
-            .borrow_mut()
-            .get_or_insert_with(payment.to_owned(), Default::default)
-            .push(sender);
+        let mut waiting = self.waiting.borrow_mut();
+        let of_payment = waiting.get_or_insert_with(payment.to_owned(), Default::default);
+        // Some have given up.
+        of_payment.retain(|sender| !sender.is_canceled());
+        of_payment.push(sender);
         receiver
+    }
+
+    /// Whether so many requests wait for a payment that no more may.
+    pub fn is_crowded(&self, payment: &str) -> bool {
+        let waiting = self.waiting.borrow();
+        let of_payment = waiting.get(payment).into_iter().flatten();
+        of_payment.filter(|sender| !sender.is_canceled()).count() >= WAITING_MAX
     }
 
     /// Wakes who waits for a payment.

@@ -495,3 +495,39 @@ fn the_last_claim_is_whose_proof_counts() {
     assert!(other.now().is_delivery());
     assert_eq!(gone.now(), DUPLICATE);
 }
+
+#[test]
+fn a_name_is_kept_for_who_claims_and_for_nobody_else() {
+    let world = world();
+    let first = buyer(&world, 1);
+    assert!(first.now().is_delivery());
+    let named = |name: &str| Proof { identifier: Some(name.to_owned()), client: None };
+    let observer = Buyer { proof: named("somebody else's name"), ..first.observer() };
+    assert_eq!(observer.now(), DUPLICATE);
+    // The name is still free for a payment that is claimed by it.
+    let owner = Buyer { proof: named("somebody else's name"), ..buyer(&world, 2) };
+    assert!(owner.now().is_delivery());
+    let late = Buyer { proof: named("somebody else's name"), ..buyer(&world, 3) };
+    assert_eq!(late.now(), Answer::IdentifierTaken);
+}
+
+#[test]
+fn a_few_wait_for_one_payment_and_the_rest_hear_at_once_that_it_is_busy() {
+    let world = world();
+    let claim = world.claim_request(&buyer(&world, 1).payment, "a");
+    assert_eq!(world.claim(&claim), ClaimReply::Fresh);
+    let ask = || {
+        let claim = ClaimRequest { ticket: world.ticket(), ..claim.clone() };
+        let settler = world.settler();
+        world.start(async move { settler.claim(&claim).await.unwrap() })
+    };
+    let waiting: Vec<_> = (0..64).map(|_| ask()).collect();
+    let start = world.clock.now_ms();
+    let late = ask();
+    assert_eq!(world.take(&late), ClaimReply::Busy);
+    assert!(world.clock.now_ms() - start < 1_000);
+    // Those that waited get what becomes of it.
+    world.release(&claim);
+    let free = waiting.iter().filter(|it| world.take(it) == ClaimReply::Fresh).count();
+    assert_eq!(free, 1);
+}

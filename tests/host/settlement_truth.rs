@@ -7,6 +7,7 @@ use crate::sim::{Answer, Payment, Setup, World, payer};
 use edge402::amount::AtomicAmount;
 use edge402::protocol::Reason;
 use edge402::settlement::{ClaimReply, Outcome};
+use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
 /// Long enough for every transaction to land or to be given up.
@@ -377,4 +378,35 @@ fn a_block_number_too_high_hides_no_use() {
     let answer = world.take(&buyer);
     let Answer::Delivered(settlement) = answer else { panic!("{answer:?}") };
     assert_eq!(settlement.transaction, hash);
+}
+
+#[test]
+fn a_dear_payment_holds_up_no_cheap_one() {
+    let mut setup = Setup { urls: 2, block_ms: 500, ..Setup::default() };
+    setup.limits.quorum_above = Some(AtomicAmount(50_000));
+    let world = World::new(&setup);
+    // Both are seen by the same preview, and the second node is silent.
+    let silent = "https://node1.test/";
+    *world.temper.borrow_mut() = Some(Box::new(move |url, _| {
+        (url == silent).then_some(Err(edge402::rpc::TransportError::Unreachable))
+    }));
+    let start = UnixSeconds(world.clock.now_ms() / 1_000);
+    let valid = (start.0 - 600, start.0 + 600);
+    let dear = Payment::of_amount(AtomicAmount(60_000), crate::sim::pay_to(), 2, 2, valid);
+    let others: Vec<_> =
+        [payment(1), payment(3)].iter().map(|it| world.start_buy(it, "a")).collect();
+    let waits = world.start_buy(&dear, "a");
+    let begun = world.clock.now_ms();
+    for other in &others {
+        assert!(world.take(other).is_delivery());
+    }
+    assert!(world.clock.now_ms() - begun < 5_000);
+    // One node's word is not enough for the dear one, and two nodes' is.
+    assert!(matches!(world.take(&waits), Answer::Pending(_)));
+    let told =
+        world.log.borrow().iter().filter(|line| line.contains("two nodes must agree")).count();
+    assert_eq!(told, 1, "once a minute");
+    *world.temper.borrow_mut() = None;
+    world.run_for(A_WHILE);
+    assert!(world.buy_now(&dear, "a").is_delivery());
 }

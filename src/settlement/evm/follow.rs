@@ -35,6 +35,9 @@ const LOST_SECONDS: u64 = 30;
 /// kept, in seconds.
 const PARKED_SECONDS: u64 = 60;
 
+/// How often the log says that a transaction waits for a second node, in seconds.
+const SAID_SECONDS: u64 = 60;
+
 /// Where a transaction stands.
 enum Standing {
     Mined(Box<Receipt>),
@@ -69,7 +72,7 @@ impl<H: Host> EvmLane<H> {
             }
             Some(Sent::Perhaps) | None => None,
         };
-        let (mut lost_since, mut mined_since) = (None, None);
+        let (mut lost_since, mut mined_since, mut said_at) = (None, None, None::<UnixSeconds>);
         let mut is_refused = false;
         loop {
             if let Some(receipt) = mined.take() {
@@ -79,7 +82,14 @@ impl<H: Host> EvmLane<H> {
                 let is_new = now.since(*mined_since.get_or_insert(now)) < LOST_SECONDS;
                 match self.land(&entry, &receipt, is_new).await {
                     Ok(true) => break,
-                    Ok(false) => self.shared.host.sleep(SLOW_POLL).await,
+                    Ok(false) => {
+                        if said_at.is_none_or(|at| now.since(at) >= SAID_SECONDS) {
+                            said_at = Some(now);
+                            let hash = &entry.transaction;
+                            self.log(&format!("two nodes must agree on {hash}, and don't yet"));
+                        }
+                        self.shared.host.sleep(SLOW_POLL).await;
+                    }
                     // The journal keeps the entry: the alarm tries again.
                     Err(error) => {
                         self.log(&error.to_string());
@@ -222,7 +232,6 @@ impl<H: Host> EvmLane<H> {
         let payments: Vec<_> = orders.iter().filter_map(|(_, order)| evm_payment(order)).collect();
         let confirmed = confirm(&self.nodes, receipt, &payments, self.limits.quorum_above).await;
         let Some(confirmed) = confirmed else {
-            self.log(&format!("two nodes must agree on {}, and don't yet", entry.transaction));
             return Ok(false);
         };
         let all_paid = confirmed.fates(&payments).iter().all(Option::is_some);

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::evidence::needs_quorum;
 use super::preview::{Preview, Problem};
 use super::spoiled::LONE_IN_AIR_MAX;
 use super::{BLOCK_PAUSE, EvmLane, IN_AIR_MAX, Waiting, cost_of_each, most_gas, share_of};
@@ -152,7 +153,20 @@ impl<H: Host> EvmLane<H> {
             }
         }
         let batch = queue.take(self.batch_most(), |payer| self.room_of(payer, PAYER_IN_AIR_MAX));
-        if batch.is_empty() { self.again.borrow_mut().pop_front() } else { Some(batch) }
+        // What waits for a second node's word shares with nothing that doesn't.
+        let (dear, cheap): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .partition(|it| needs_quorum(&[&it.payment], self.limits.quorum_above));
+        if cheap.is_empty() && dear.is_empty() {
+            return self.again.borrow_mut().pop_front();
+        }
+        if cheap.is_empty() {
+            return Some(dear);
+        }
+        if !dear.is_empty() {
+            self.again.borrow_mut().push_back(dear);
+        }
+        Some(cheap)
     }
 
     /// The next payment that goes alone; `None` if none can.

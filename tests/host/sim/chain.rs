@@ -22,6 +22,8 @@ pub struct Transfer {
     pub from: Address,
     pub to: Address,
     pub nonce: [u8; 32],
+    /// In atomic units.
+    pub amount: u128,
     pub transaction: String,
 }
 
@@ -290,7 +292,7 @@ impl Chain {
                 logs.push(json!({
                     "address": token,
                     "topics": [encode_hex(&moved), from, encode_hex(&transfer.to.to_word())],
-                    "data": encode_hex(&word_of(super::AMOUNT)),
+                    "data": encode_hex(&word_of(transfer.amount)),
                     "transactionHash": hash,
                     "blockNumber": quantity(block.into()),
                 }));
@@ -369,7 +371,10 @@ impl Chain {
                 }
                 *state.spent.entry(from).or_default() += value;
                 let to = address_at(data, 1);
-                Ok((vec![], vec![Transfer { from, to, nonce, transaction: String::new() }]))
+                Ok((
+                    vec![],
+                    vec![Transfer { from, to, nonce, amount: value, transaction: String::new() }],
+                ))
             }
             _ => Err(Failure::Reverts),
         }

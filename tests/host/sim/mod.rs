@@ -636,11 +636,22 @@ impl Payment {
 
     /// One that is valid between two times, in Unix seconds.
     pub fn within(to: Address, payer_number: u8, number: u8, valid: (u64, u64)) -> Self {
+        Self::of_amount(AtomicAmount(AMOUNT), to, payer_number, number, valid)
+    }
+
+    /// One of another amount.
+    pub fn of_amount(
+        amount: AtomicAmount,
+        to: Address,
+        payer_number: u8,
+        number: u8,
+        valid: (u64, u64),
+    ) -> Self {
         let key = payer(payer_number);
         let authorization = Authorization {
             from: key.address(),
             to,
-            value: AtomicAmount(AMOUNT).into(),
+            value: amount.into(),
             valid_after: valid.0.into(),
             valid_before: valid.1.into(),
             nonce: [number; 32],
@@ -658,7 +669,7 @@ impl Payment {
                 "nonce": encode_hex(&authorization.nonce),
             },
         });
-        let terms = edge402::evm::Terms::new(domain(), to, AtomicAmount(AMOUNT), 100_000);
+        let terms = edge402::evm::Terms::new(domain(), to, amount, 100_000);
         Self::from_parts(ChainId::Evm(CHAIN), Terms::Evm(terms), &payload, Some(authorization))
     }
 
