@@ -22,7 +22,8 @@ const BUYER_FUNDS = 1_000_000_000n;
  * @param {object} [options.evm] for `startAnvil`
  * @param {object} [options.solana] for `startSolana`
  * @param {import('./worker-config.mjs').WorkerOptions | false} [options.worker] changes to the Worker's configuration; `false`: chains only
- * @param {'wrangler' | 'miniflare'} [options.engine]
+ * @param {'wrangler' | 'miniflare'} [options.engine] `wrangler dev` is what everybody starts, but of many requests at
+ *   once its proxy now and then holds some back until the next one comes; it is also slower to start
  * @param {number} [options.relayers]
  * @param {number} [options.feePayers]
  * @param {number} [options.buyers] on each chain, with 1,000 USDC each
@@ -38,10 +39,12 @@ const BUYER_FUNDS = 1_000_000_000n;
  * @property {(worker?: object) => Promise<any>} startWorker one more Worker on the same chains
  * @property {() => Promise<void>} stop
  */
-export async function startWorld({ evm = {}, solana = {}, worker = {}, engine = 'wrangler', relayers = 1, feePayers = 1, buyers = 2 } = {}) {
+export async function startWorld({ evm = {}, solana = {}, worker = {}, engine = 'miniflare', relayers = 1, feePayers = 1, buyers = 2 } = {}) {
   const stops = [];
   const stop = async () => {
-    for (const end of stops.splice(0).reverse()) await end();
+    const problems = [];
+    for (const end of stops.splice(0).reverse()) await end().catch((error) => problems.push(error));
+    if (problems.length > 0) throw problems[0];
   };
   try {
     const accounts = await people({ relayers, feePayers, buyers });
@@ -52,7 +55,10 @@ export async function startWorld({ evm = {}, solana = {}, worker = {}, engine = 
     world.startWorker = async (changes = {}) => {
       const start = await engineNamed(engine);
       const started = await start(workerOptions(chains, accounts, changes));
-      stops.push(started.stop);
+      stops.push(async () => {
+        await started.stop();
+        assertSound(started.log());
+      });
       return started;
     };
     if (worker !== false) world.worker = await world.startWorker(worker);
@@ -62,6 +68,15 @@ export async function startWorld({ evm = {}, solana = {}, worker = {}, engine = 
     await stop();
     throw error;
   }
+}
+
+/** What the Worker's log says once WebAssembly has trapped, or an error has reached nobody: the next request begins anew. */
+const BREAKDOWN = /^.*(Critical|Reinitializing Wasm|Module terminated|panicked at|Uncaught|RuntimeError).*$/m;
+
+/** Fails on a Worker that has broken down, even if all its answers were good. */
+function assertSound(log) {
+  const line = BREAKDOWN.exec(log)?.[0];
+  if (line) throw new Error(`The Worker has broken down: ${line}`);
 }
 
 /** Miniflare is loaded only when asked for: its packages are slow to load and take over SIGINT. */

@@ -20,7 +20,7 @@ const MAX_HEADER = 3_000;
 
 let world;
 before(async () => {
-  world = await startWorld();
+  world = await startWorld({ engine: 'wrangler' });
 });
 after(() => world?.stop());
 

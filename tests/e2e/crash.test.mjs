@@ -29,7 +29,7 @@ let options;
 let life;
 
 before(async () => {
-  world = await startWorld({ worker: false, evm: { blockTime: BLOCK_SECONDS }, buyers: BUYERS });
+  world = await startWorld({ engine: 'wrangler', worker: false, evm: { blockTime: BLOCK_SECONDS }, buyers: BUYERS });
   proxies = { evm: await startRpcProxy(world.evm.url), solana: await startRpcProxy(world.solana.url) };
   origin = await startOrigin();
   options = {

@@ -16,7 +16,7 @@ let closed;
 let open;
 let openHasty;
 before(async () => {
-  world = await startWorld({ worker: false, engine: 'miniflare' });
+  world = await startWorld({ worker: false });
   const { evm, solana } = world.accounts;
   const pay_to = [evm.seller.address, solana.seller.address];
   const clients = [

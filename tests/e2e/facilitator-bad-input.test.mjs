@@ -21,7 +21,7 @@ let url;
 /** Valid bodies by endpoint, version and chain: never used up. */
 const valid = {};
 before(async () => {
-  world = await startWorld({ worker: false, engine: 'miniflare', feePayers: 2 });
+  world = await startWorld({ worker: false, feePayers: 2 });
   const { evm, solana } = world.accounts;
   ({ url } = await world.startWorker({
     vars: { FACILITATOR: { path: PATH, clients: [{ name: 'acme', pay_to: [evm.seller.address, solana.seller.address], requests_per_minute: 1_000_000 }] } },

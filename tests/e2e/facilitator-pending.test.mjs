@@ -16,7 +16,7 @@ let world;
 let proxy;
 let url;
 before(async () => {
-  world = await startWorld({ worker: false, engine: 'miniflare', evm: { blockTime: 'manual' } });
+  world = await startWorld({ worker: false, evm: { blockTime: 'manual' } });
   proxy = await startRpcProxy(world.evm.url);
   // Such a node answers at once, block or no block.
   proxy.rule = ({ method }) => (method === 'eth_sendRawTransactionSync' ? { error: { code: -32601, message: 'Method not found' } } : undefined);

@@ -13,7 +13,7 @@ const TOKENS = { acme: 'token-of-acme', beta: 'token-of-beta' };
 let world;
 let url;
 before(async () => {
-  world = await startWorld({ worker: false, engine: 'miniflare', feePayers: 2, relayers: 2 });
+  world = await startWorld({ worker: false, feePayers: 2, relayers: 2 });
   const pay_to = [world.accounts.evm.seller.address, world.accounts.solana.seller.address];
   ({ url } = await world.startWorker({
     vars: {

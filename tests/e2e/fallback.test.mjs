@@ -15,7 +15,7 @@ let proxy;
 let facilitator;
 let page;
 before(async () => {
-  world = await startWorld({ worker: false, engine: 'miniflare' });
+  world = await startWorld({ worker: false });
   const { evm, solana } = world.accounts;
   proxy = await startRpcProxy(world.evm.url);
   facilitator = await startScriptedFacilitator({ feePayer: solana.feePayers[0].address, payer: solana.buyers[0].address });

@@ -47,7 +47,7 @@ const table = [];
 
 before(async () => {
   // Two fee payers: a server that asks again what is supported must get the same answer.
-  world = await startWorld({ worker: false, engine: 'miniflare', feePayers: 2, relayers: 2 });
+  world = await startWorld({ worker: false, feePayers: 2, relayers: 2 });
   const facilitator = await startFacilitator();
   shops = { ...(await startShops(facilitator.url + PATH)), ...(await startGates(facilitator)) };
 });

@@ -26,7 +26,7 @@ let world;
 let origin;
 let site;
 before(async () => {
-  world = await startWorld({ worker: false, engine: 'miniflare' });
+  world = await startWorld({ worker: false });
   origin = await startOrigin();
   ({ url: site } = await world.startWorker({ vars: { ORIGIN: origin.url, ROUTES } }));
 });

@@ -16,7 +16,7 @@ const SIGNED = ['signature', 'authorization', 'from', 'to', 'value', 'validAfter
 
 let world;
 before(async () => {
-  world = await startWorld();
+  world = await startWorld({ engine: 'wrangler' });
 });
 after(() => world?.stop());
 

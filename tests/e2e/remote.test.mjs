@@ -28,7 +28,7 @@ let site;
 const BUYERS = 20;
 
 before(async () => {
-  world = await startWorld({ worker: false, engine: 'miniflare', buyers: BUYERS });
+  world = await startWorld({ worker: false, buyers: BUYERS });
   facilitator = await startScriptedFacilitator({ feePayer: world.accounts.solana.feePayers[0].address, payer: world.accounts.solana.buyers[0].address });
   facilitator.script = { '/verify': followed, '/settle': followed };
   origin = await serve((request) => {

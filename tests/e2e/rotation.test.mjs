@@ -14,7 +14,7 @@ let world;
 let options;
 let worker;
 before(async () => {
-  world = await startWorld({ worker: false, evm: { blockTime: 'manual' } });
+  world = await startWorld({ engine: 'wrangler', worker: false, evm: { blockTime: 'manual' } });
   options = { name: `rotation-${process.pid}`, port: await freePort(), persist: true };
   worker = await world.startWorker(options);
 });

@@ -15,7 +15,7 @@ import { startWorld } from '../../dev/world.mjs';
 
 let world;
 before(async () => {
-  world = await startWorld({ worker: false });
+  world = await startWorld({ engine: 'wrangler', worker: false });
 });
 after(() => world?.stop());
 
