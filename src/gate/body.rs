@@ -70,38 +70,71 @@ fn hex(hash: Option<&[u8; 32]>) -> String {
 }
 
 /// A form's media type without its boundary, and the boundary. Any other media
-/// type as it is.
+/// type as it is, and so one of which two readers could read two boundaries.
 fn split_boundary(media_type: &str) -> (String, Option<&str>) {
+    let as_it_is = || (media_type.to_owned(), None);
     let is_form = media_type
         .get(.."multipart/".len())
         .is_some_and(|start| start.eq_ignore_ascii_case("multipart/"));
     if !is_form {
-        return (media_type.to_owned(), None);
+        return as_it_is();
     }
     let mut boundary = None;
     let mut kept = vec![];
     for parameter in media_type.split(';').map(str::trim) {
-        match parameter.split_once('=') {
-            Some((name, value)) if name.eq_ignore_ascii_case("boundary") => {
-                boundary = Some(value.trim_matches('"'));
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let name = name.trim().to_ascii_lowercase();
+        if name == "boundary" {
+            match read_boundary(value.trim()) {
+                Some(value) if boundary.is_none() => boundary = Some(value),
+                _ => return as_it_is(),
             }
-            _ => kept.push(parameter),
+        } else if parameter.contains('"') || name.starts_with("boundary") {
+            // A quoted text may hold what looks like a parameter, and
+            // `boundary*0` is one in pieces (RFC 2231).
+            return as_it_is();
+        } else {
+            kept.push(parameter);
         }
     }
-    (kept.join("; "), boundary.filter(|boundary| !boundary.is_empty()))
+    if boundary.is_none() { as_it_is() } else { (kept.join("; "), boundary) }
 }
 
-/// What is between boundaries.
-fn parts<'a>(mut bytes: &'a [u8], boundary: Option<&str>) -> Vec<&'a [u8]> {
+/// A boundary that everybody reads alike: of the characters that RFC 2046,
+/// section 5.1.1, allows, and in quotes where some of them need quotes.
+fn read_boundary(value: &str) -> Option<&str> {
+    let unquoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let more = if unquoted.is_some() { "'()+_,-./:=? " } else { "'+_-." };
+    let boundary = unquoted.unwrap_or(value);
+    let is_one = (1..=70).contains(&boundary.len())
+        && boundary.chars().all(|it| it.is_ascii_alphanumeric() || more.contains(it))
+        && !boundary.ends_with(' ');
+    is_one.then_some(boundary)
+}
+
+/// What is between boundaries. A boundary counts where nobody takes it for
+/// something else: on a line of its own.
+fn parts<'a>(bytes: &'a [u8], boundary: Option<&str>) -> Vec<&'a [u8]> {
     let Some(boundary) = boundary else { return vec![bytes] };
     let delimiter = format!("--{boundary}").into_bytes();
+    let is_line = |at: usize| {
+        let (before, from) = bytes.split_at(at);
+        let behind = from.strip_prefix(delimiter.as_slice());
+        let is_end = |rest: &[u8]| rest.is_empty() || rest.starts_with(b"\r\n");
+        (before.is_empty() || before.ends_with(b"\r\n"))
+            && behind.is_some_and(|behind| {
+                behind.starts_with(b"\r\n") || behind.strip_prefix(b"--").is_some_and(is_end)
+            })
+    };
     let mut parts = vec![];
-    while let Some(at) = bytes.windows(delimiter.len()).position(|it| it == delimiter) {
-        let (part, rest) = bytes.split_at(at);
-        parts.push(part);
-        bytes = rest.get(delimiter.len()..).unwrap_or_default();
+    let mut start = 0;
+    for at in 0..bytes.len() {
+        if at >= start && is_line(at) {
+            parts.push(bytes.get(start..at).unwrap_or_default());
+            start = at.saturating_add(delimiter.len());
+        }
     }
-    parts.push(bytes);
+    parts.push(bytes.get(start..).unwrap_or_default());
     parts
 }
 
@@ -126,11 +159,46 @@ mod tests {
         // What looks like a boundary in a value is none.
         assert_ne!(form("x1", "--y22").bound(), form("y22", "--x1").bound());
         assert_ne!(form("x1", "a\r\n--y22\r\nb").bound(), form("y22", "a\r\n--y22\r\nb").bound());
+        assert_ne!(form("x1", "a --x1 b").bound(), form("y22", "a --y22 b").bound());
+        assert_ne!(form("x1", "a\r\n--x1b").bound(), form("y22", "a\r\n--y22b").bound());
+        assert_ne!(form("x1", "a\n--x1\nb").bound(), form("y22", "a\n--y22\nb").bound());
         let large = |boundary: &str| {
             BoundBody::unread(Some(70_000), &format!("Multipart/form-data; boundary={boundary}"))
         };
         assert_eq!(large("a").bound(), large("b").bound());
         assert!(large("a").is_unread());
+    }
+
+    #[test]
+    fn a_form_that_two_readers_read_in_two_ways_is_its_bytes_and_its_type() {
+        let read = |boundary: &str, media_type: &str| {
+            let body = format!("--{boundary}\r\n\r\ncats\r\n--{boundary}--\r\n");
+            BoundBody::read(body.as_bytes(), &media_type.replace('%', boundary)).bound()
+        };
+        for alike in [
+            "multipart/form-data; boundary=%",
+            "multipart/form-data; boundary=\"%\"",
+            "Multipart/Form-Data;charset=utf-8;Boundary=%",
+        ] {
+            assert_eq!(read("x1", alike), read("y22", alike), "{alike}");
+        }
+        for own in [
+            "multipart/form-data; boundary=%; boundary=other",
+            "multipart/form-data; boundary=other; boundary=%",
+            "multipart/form-data; boundary=%; boundary*=utf-8''other",
+            "multipart/form-data; boundary*0=%",
+            "multipart/form-data; a=\"; boundary=other\"; boundary=%",
+            "multipart/form-data; boundary=\"%",
+            "multipart/form-data; boundary=\"%\\\"\"",
+            "multipart/form-data; boundary=%,other",
+            "multipart/form-data; boundary=\"% \"",
+            "multipart/form-data",
+        ] {
+            assert_ne!(read("x1", own), read("y22", own), "{own}");
+        }
+        let long = "x".repeat(71);
+        let media_type = "multipart/form-data; boundary=%";
+        assert_ne!(read(&long, media_type), read("y22", media_type));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Head;
 use crate::config::{Found, Loaded, Method, Origin};
-use crate::path::{BadPath, CanonicalPath};
+use crate::path::{BadPath, CanonicalPath, UrlParts};
 
 /// What a request asks for.
 pub(super) struct Asked {
@@ -29,6 +29,9 @@ const METHOD_OVERRIDES: [&str; 6] = [
 
 /// Members of a query or form by which some origins do the same.
 const METHOD_MEMBERS: [&str; 2] = ["_method", "x-http-method-override"];
+
+/// What the media types of forms hold, in small letters.
+const FORMS: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/"];
 
 /// Looks for what sells a path; `None` if the patterns are not known.
 pub(super) fn find(loaded: &Loaded, raw: &str, method: &Method) -> Result<Option<Asked>, BadPath> {
@@ -100,6 +103,34 @@ pub(super) fn override_in(
         return Some("the request names another method in a header");
     }
     names_method(query).then_some("the request names another method in its query")
+}
+
+/// Whether the method that an origin reads from a form counts for what is asked
+/// for: the body must be looked into then, see [`form_names_method`].
+pub fn must_look_into_form(loaded: &Loaded, head: &impl Head) -> bool {
+    if matches!(head.method(), "GET" | "HEAD" | "OPTIONS") {
+        return false;
+    }
+    let media_type = head.header("Content-Type").unwrap_or_default().to_ascii_lowercase();
+    if !FORMS.iter().any(|form| media_type.contains(form)) {
+        return false;
+    }
+    let Ok(method) = head.method().parse::<Method>();
+    let asked = find(loaded, UrlParts::of(head.url()).path, &method);
+    matches!(asked, Ok(Some(asked)) if asked.found.by_method)
+}
+
+/// Whether a form has a field that some origins read a method from.
+pub fn form_names_method(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    // What is between the quotes of a part's name may be written in more ways
+    // than this (RFC 2231): then it isn't looked at closely.
+    let is_part_of_that_name = |line: &str| {
+        let line = line.to_ascii_lowercase();
+        line.contains("content-disposition")
+            && (line.contains("name*") || METHOD_MEMBERS.iter().any(|it| line.contains(it)))
+    };
+    names_method(text.trim_start()) || text.split(['\r', '\n']).any(is_part_of_that_name)
 }
 
 /// Whether a query has a member that some origins read a method from, as

@@ -1,17 +1,11 @@
 //! Reading a request's body into memory.
 
-use js_sys::futures::JsFuture;
 use js_sys::{Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::Request;
 
 use super::js;
-
-/// Reads the bytes of a body, however many.
-pub async fn read(request: &Request) -> worker::Result<Vec<u8>> {
-    let buffer = JsFuture::from(request.array_buffer()?).await?;
-    Ok(Uint8Array::new(buffer.unchecked_ref()).to_vec())
-}
+use crate::gate::form_names_method;
 
 /// Reads a body of at most `limit` bytes; `None` for a longer one, which is
 /// read no further.
@@ -32,4 +26,20 @@ pub async fn read_at_most(request: &Request, limit: usize) -> Result<Option<Vec<
         }
         bytes.extend(chunk.to_vec());
     }
+}
+
+/// The largest form that is looked into for a method, in bytes.
+const MAX_FORM: usize = 1024 * 1024;
+
+/// What is wrong with a form that goes where the method counts: the status and
+/// what to tell the client.
+pub async fn look_into_form(request: &Request) -> Result<Option<(u16, &'static str)>, JsValue> {
+    let copy = request.clone()?;
+    Ok(match read_at_most(&copy, MAX_FORM).await? {
+        None => Some((413, "a form of more than 1 MiB is not taken here")),
+        Some(body) if form_names_method(&body) => {
+            Some((400, "the request names another method in its form"))
+        }
+        Some(_) => None,
+    })
 }

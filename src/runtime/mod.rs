@@ -46,6 +46,13 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
     if origin::has_come_back(&app.loaded, &head) {
         return respond::error(508, "the origin of this site is the site itself");
     }
+    if gate::must_look_into_form(&app.loaded, &head) {
+        match body::look_into_form(&request).await {
+            Ok(None) => {}
+            Ok(Some((status, message))) => return respond::error(status, message),
+            Err(_) => return respond::error(400, "the request's body broke off"),
+        }
+    }
     let answer = match gate::decide(&app.loaded, &head, clock::now()) {
         Decision::Forward(path) => {
             return origin::forward(&app.loaded, &env, &request, &head, &path).await;

@@ -107,11 +107,15 @@ async fn take_body(request: Request, head: &RequestHead) -> worker::Result<(Requ
     }
     let media_type = head.header("Content-Type").unwrap_or_default();
     let length = head.header("Content-Length").and_then(|length| length.parse::<usize>().ok());
-    if length.is_none_or(|length| length > MAX_BOUND_BODY) {
+    if length.is_some_and(|length| length > MAX_BOUND_BODY) {
         return Ok((request, BoundBody::unread(length, &media_type)));
     }
+    // HTTP/2 and chunks need not say how long a body is.
     let copy = request.clone()?;
-    let body = BoundBody::read(&body::read(&copy).await?, &media_type);
+    let body = match body::read_at_most(&copy, MAX_BOUND_BODY).await? {
+        Some(bytes) => BoundBody::read(&bytes, &media_type),
+        None => BoundBody::unread(length, &media_type),
+    };
     Ok((request, body))
 }
 

@@ -84,6 +84,22 @@ describe('another method than the request’s own', () => {
     assert.equal((await post({})).status, 200);
     assert.equal((await post({ 'x-http-method-override': 'PUT' })).status, 200);
   });
+
+  test('a form names no method where the method counts, and reaches the site whole', async () => {
+    const form = (body, type = 'application/x-www-form-urlencoded') => fetch(`${site}/form`, { method: 'POST', headers: { 'content-type': type }, body });
+    const multipart = (name) => form(`--x\r\nContent-Disposition: form-data; name="${name}"\r\n\r\nGET\r\n--x--\r\n`, 'multipart/form-data; boundary=x');
+    const before = origin.requests.length;
+    assert.equal((await form('a=b&_method=GET')).status, 400);
+    assert.equal((await multipart('_method')).status, 400);
+    assert.equal((await form('a'.repeat(MB + 1))).status, 413);
+    assert.equal(origin.requests.length, before);
+    assert.equal((await multipart('method')).status, 200);
+    const large = `a=${'b'.repeat(MB - 2)}`;
+    const answer = await form(large);
+    assert.equal(answer.status, 200);
+    assert.equal((await answer.json()).size, large.length);
+    assert.equal((await form('_method=GET', 'text/plain')).status, 200);
+  });
 });
 
 describe('what caches go by', () => {

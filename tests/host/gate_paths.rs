@@ -331,6 +331,42 @@ fn a_query_that_names_a_method_is_refused_where_the_method_counts() {
 }
 
 #[test]
+fn a_form_is_looked_into_where_the_method_counts() {
+    let looks = |method: &str, target: &str, media_type: &str| {
+        let request = Request::new(method, target).with("Content-Type", media_type);
+        edge402::gate::must_look_into_form(site(), &request)
+    };
+    for form in ["application/x-www-form-urlencoded", "Multipart/Form-Data; boundary=x"] {
+        assert!(looks("POST", "/guide", form), "free, where a GET is sold");
+        assert!(looks("PUT", "/guide", form));
+        assert!(!looks("GET", "/guide", form));
+        assert!(!looks("POST", "/about", form), "free whatever the method");
+        assert!(!looks("POST", "/premium/page", form), "sold whatever the method");
+    }
+    assert!(!looks("POST", "/guide", "application/json"));
+    let part = |name: &str| {
+        format!("--x\r\nContent-Disposition: form-data; {name}\r\n\r\nGET\r\n--x--\r\n")
+    };
+    for names in [
+        "_method=GET".to_owned(),
+        "a=b&%5Fmethod=GET".into(),
+        "\r\n_method=GET".into(),
+        part("name=\"_method\""),
+        part("name=_METHOD"),
+        part("name=\"x-http-method-override\""),
+        part("name*=utf-8''%5fmethod"),
+    ] {
+        assert!(edge402::gate::form_names_method(names.as_bytes()), "{names}");
+    }
+    for fine in
+        ["method=GET".to_owned(), "a=_method".into(), part("name=\"method\""), String::new()]
+    {
+        assert!(!edge402::gate::form_names_method(fine.as_bytes()), "{fine}");
+    }
+    assert!(!edge402::gate::form_names_method(&[0xff, 0xfe]));
+}
+
+#[test]
 fn an_exact_page_covers_its_other_names_whichever_was_configured() {
     for pattern in ["/", "/index", "/index.html"] {
         let routes = serde_json::json!([{ "pattern": pattern, "price": "$0.01" }]);
