@@ -12,14 +12,16 @@ import { ensureTools, requireRust } from './tools.mjs';
 import { ROOT } from './util.mjs';
 
 const E2E = join(ROOT, 'tests/e2e');
-// Every file starts a world of its own, of which each process wants a core: more at once only run into time-outs.
-const FILES_AT_ONCE = 1;
+const DOCUMENTS = join(ROOT, 'tests/documents/documents.test.mjs');
+// Every file starts a world of its own, of which each process wants a core.
+const FILES_AT_ONCE = 2;
 const TEST_TIMEOUT_MS = 180_000;
 /** The core is built for the host, too; what only the Worker has, for its own target. */
 const LINTS = [
   ['fmt', '--check'],
   ['clippy', '--all-targets', '--', '--deny', 'warnings'],
   ['clippy', '--target', 'wasm32-unknown-unknown', '--', '--deny', 'warnings'],
+  ['doc', '--no-deps', '--document-private-items', '--target', 'wasm32-unknown-unknown'],
 ];
 
 const USAGE = 'Usage: node dev/test.mjs [host | e2e [filter]]';
@@ -35,7 +37,8 @@ async function main() {
   }
   filter = positionals[1] ?? '';
   requireRust();
-  if (part === 'all') await section('Format and lints (cargo fmt, cargo clippy)', checkStyle);
+  if (part === 'all') await section('Format, lints and Rust docs (cargo fmt, cargo clippy, cargo doc)', checkStyle);
+  if (part === 'all') await section('Documents (node --test)', () => command(process.execPath, ['--test', '--test-reporter=spec', DOCUMENTS]));
   if (part !== 'e2e') await section('Rust tests (cargo test)', () => command('cargo', ['test', '--all-targets']));
   if (part !== 'e2e') await section('Rust examples in the docs (cargo test --doc)', () => command('cargo', ['test', '--doc']));
   if (part !== 'host') {
@@ -60,7 +63,7 @@ async function section(title, work) {
 async function checkStyle() {
   await ensureTools();
   let passed = true;
-  for (const args of LINTS) passed = (await command('cargo', args)) && passed;
+  for (const args of LINTS) passed = (await command('cargo', args, { RUSTDOCFLAGS: '--deny warnings' })) && passed;
   return passed;
 }
 
@@ -81,8 +84,8 @@ function testFiles() {
   return files.map((name) => join(E2E, name));
 }
 
-async function command(program, args) {
-  const child = spawn(program, args, { cwd: ROOT, stdio: 'inherit' });
+async function command(program, args, environment = {}) {
+  const child = spawn(program, args, { cwd: ROOT, stdio: 'inherit', env: { ...process.env, ...environment } });
   return new Promise((done, fail) => {
     child.once('error', fail);
     child.once('exit', (code) => done(code === 0));

@@ -88,6 +88,13 @@ async function rebuilt(chain, url, hash) {
   return payloads.flatMap((payload) => [1, 2].map((version) => paymentHeader(version, offer, payload)));
 }
 
+/** What the shop tells everybody. */
+async function toldToEverybody() {
+  const documents = await Promise.all(['/.edge402/health', '/.well-known/x402'].map((path) => send(`${site}${path}`)));
+  documents.forEach(({ status }) => assert.equal(status, 200));
+  return documents.map(({ text }) => text).join('\n');
+}
+
 const grantOf = ({ headers }) => headers.get('payment-grant') ?? headers.get('set-cookie');
 
 for (const [chain, network] of Object.entries(CHAINS)) {
@@ -113,6 +120,32 @@ for (const [chain, network] of Object.entries(CHAINS)) {
         }
       });
     }
+
+    test(`of ${PURCHASES} purchases at once gets nothing, whatever the health page and the list of what is sold tell`, async () => {
+      const urls = Array.from({ length: PURCHASES }, (_, n) => `${site}/hour/${chain}-at-once-${n}`);
+      const wanted = await Promise.all(urls.map((url) => payment(world, url, { network })));
+      const bought = [];
+      // On Solana eight payments of one account are under way at most.
+      const step = chain === 'evm' ? PURCHASES : 5;
+      for (let n = 0; n < PURCHASES; n += step) {
+        bought.push(...await Promise.all(urls.slice(n, n + step).map((url, i) => send(url, { ...wanted[n + i], ...BUYER }))));
+      }
+      const hashes = bought.map((answer) => assertPaid(answer).transaction);
+      if (chain === 'evm') assert.ok(new Set(hashes).size < PURCHASES, 'some share a transaction');
+      const told = await toldToEverybody();
+      for (const secret of [...hashes, ...wanted.flatMap((headers) => Object.values(headers)), ...bought.map(grantOf)]) assert.ok(!told.includes(secret), secret);
+      const before = origin.answers;
+      await unchanged(world, async () => {
+        for (const [n, url] of urls.entries()) {
+          for (const stolen of await rebuilt(chain, url, hashes[n])) {
+            const answer = await send(url, { ...stolen, ...OBSERVER });
+            assert.equal(answer.status, 402, answer.text);
+            assert.equal(grantOf(answer), null);
+          }
+        }
+      });
+      assert.equal(origin.answers, before, 'the origin does not work for an observer');
+    });
 
     test('asks while the answer streams: waits, and gets nothing', async () => {
       const url = `${site}/hour/${chain}-streams`;
