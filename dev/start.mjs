@@ -44,7 +44,7 @@ async function main() {
   try {
     await step('Build tools', ensureTools);
     await step('Worker built', () => build({ quiet: false }));
-    const world = await step('Local chains, with test money', () => startWorld({ worker: false, solana: { slotMs: 400 } }));
+    const world = await step('Local chains, with test money', () => startWorld({ engine: 'wrangler', worker: false, solana: { slotMs: 400 } }));
     stops.push(world.stop);
     const port = await portOf(values);
     await step('Worker in workerd', startShop(world, { ...shop.worker, port }));

@@ -136,13 +136,13 @@ for (const [chain, network] of Object.entries(CHAINS)) {
       for (const secret of [...hashes, ...wanted.flatMap((headers) => Object.values(headers)), ...bought.map(grantOf)]) assert.ok(!told.includes(secret), secret);
       const before = origin.answers;
       await unchanged(world, async () => {
-        for (const [n, url] of urls.entries()) {
+        await Promise.all(urls.map(async (url, n) => {
           for (const stolen of await rebuilt(chain, url, hashes[n])) {
             const answer = await send(url, { ...stolen, ...OBSERVER });
             assert.equal(answer.status, 402, answer.text);
             assert.equal(grantOf(answer), null);
           }
-        }
+        }));
       });
       assert.equal(origin.answers, before, 'the origin does not work for an observer');
     });
