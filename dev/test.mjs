@@ -12,7 +12,7 @@ import { ensureTools, requireRust } from './tools.mjs';
 import { ROOT } from './util.mjs';
 
 const E2E = join(ROOT, 'tests/e2e');
-const DOCUMENTS = join(ROOT, 'tests/documents/documents.test.mjs');
+const DOCUMENTS = join(ROOT, 'tests/documents');
 // Every file starts a world of its own, of which each process wants a core.
 const FILES_AT_ONCE = 2;
 const TEST_TIMEOUT_MS = 180_000;
@@ -38,12 +38,12 @@ async function main() {
   filter = positionals[1] ?? '';
   requireRust();
   if (part === 'all') await section('Format, lints and Rust docs (cargo fmt, cargo clippy, cargo doc)', checkStyle);
-  if (part === 'all') await section('Documents (node --test)', () => command(process.execPath, ['--test', '--test-reporter=spec', DOCUMENTS]));
+  if (part === 'all') await section('Documents, layers and licences (node --test)', () => command(process.execPath, ['--test', '--test-reporter=spec', ...testFiles(DOCUMENTS)]));
   if (part !== 'e2e') await section('Rust tests (cargo test)', () => command('cargo', ['test', '--all-targets']));
   if (part !== 'e2e') await section('Rust examples in the docs (cargo test --doc)', () => command('cargo', ['test', '--doc']));
   if (part !== 'host') {
     const built = await section('Build tools and Worker', buildWorker);
-    if (built) await section('End to end (node --test)', () => command(process.execPath, ['--test', ...testFlags(), ...testFiles()]));
+    if (built) await section('End to end (node --test)', () => command(process.execPath, ['--test', ...testFlags(), ...testFiles(E2E, filter)]));
   }
   summary();
 }
@@ -78,10 +78,10 @@ function testFlags() {
   return [`--test-concurrency=${FILES_AT_ONCE}`, `--test-timeout=${TEST_TIMEOUT_MS}`, '--test-reporter=spec'];
 }
 
-function testFiles() {
-  const files = readdirSync(E2E).filter((name) => name.endsWith('.test.mjs') && name.includes(filter)).sort();
-  if (files.length === 0) throw new Error(`no test file in tests/e2e has "${filter}" in its name`);
-  return files.map((name) => join(E2E, name));
+function testFiles(folder, part = '') {
+  const files = readdirSync(folder).filter((name) => name.endsWith('.test.mjs') && name.includes(part)).sort();
+  if (files.length === 0) throw new Error(`no test file in ${folder} has "${part}" in its name`);
+  return files.map((name) => join(folder, name));
 }
 
 async function command(program, args, environment = {}) {
