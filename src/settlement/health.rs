@@ -152,7 +152,7 @@ pub struct Health {
     pub problems: Vec<String>,
 }
 
-json_struct!(Health { balance, low_balance, spent_today, waiting, in_air, problems = default });
+json_struct!(Health { balance = null, low_balance, spent_today, waiting, in_air, problems = default });
 
 impl<H: Host> Shared<H> {
     /// Takes note of the relayer's balance, in wei or lamports: so a node has
