@@ -1,0 +1,148 @@
+//! JSON of the standard library's types.
+
+use serde_json::Value;
+
+use super::{FromJson, ToJson};
+
+macro_rules! json_number {
+    ($($type:ty),*) => {$(
+        impl ToJson for $type {
+            fn write_json(&self, to: &mut String) {
+                to.push_str(&self.to_string());
+            }
+        }
+
+        impl FromJson for $type {
+            fn from_json(value: &Value) -> Option<Self> {
+                value.as_u64()?.try_into().ok()
+            }
+        }
+    )*};
+}
+
+json_number!(u8, u32, u64, usize);
+
+/// Wei, for example: below 2^64, as everything here is that is kept as a number.
+impl ToJson for u128 {
+    fn write_json(&self, to: &mut String) {
+        to.push_str(&self.to_string());
+    }
+}
+
+impl FromJson for u128 {
+    fn from_json(value: &Value) -> Option<Self> {
+        value.as_u64().map(Self::from)
+    }
+}
+
+impl ToJson for bool {
+    fn write_json(&self, to: &mut String) {
+        to.push_str(if *self { "true" } else { "false" });
+    }
+}
+
+impl FromJson for bool {
+    fn from_json(value: &Value) -> Option<Self> {
+        value.as_bool()
+    }
+}
+
+/// An answer that says nothing but that there is one.
+impl ToJson for () {
+    fn write_json(&self, to: &mut String) {
+        to.push_str("null");
+    }
+}
+
+impl FromJson for () {
+    fn from_json(value: &Value) -> Option<Self> {
+        value.as_null()
+    }
+}
+
+impl ToJson for &str {
+    fn write_json(&self, to: &mut String) {
+        to.push_str(&Value::from(*self).to_string());
+    }
+}
+
+impl ToJson for String {
+    fn write_json(&self, to: &mut String) {
+        self.as_str().write_json(to);
+    }
+}
+
+impl FromJson for String {
+    fn from_json(value: &Value) -> Option<Self> {
+        value.as_str().map(str::to_owned)
+    }
+}
+
+impl<T: ToJson> ToJson for Option<T> {
+    fn write_json(&self, to: &mut String) {
+        match self {
+            Some(value) => value.write_json(to),
+            None => to.push_str("null"),
+        }
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl<T: FromJson> FromJson for Option<T> {
+    fn from_json(value: &Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            value => T::from_json(value).map(Some),
+        }
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+impl<T: ToJson> ToJson for Vec<T> {
+    fn write_json(&self, to: &mut String) {
+        to.push('[');
+        for (place, item) in self.iter().enumerate() {
+            if place > 0 {
+                to.push(',');
+            }
+            item.write_json(to);
+        }
+        to.push(']');
+    }
+}
+
+impl<T: FromJson> FromJson for Vec<T> {
+    fn from_json(value: &Value) -> Option<Self> {
+        value.as_array()?.iter().map(T::from_json).collect()
+    }
+}
+
+impl<T: ToJson + ?Sized> ToJson for Box<T> {
+    fn write_json(&self, to: &mut String) {
+        (**self).write_json(to);
+    }
+}
+
+impl<T: FromJson> FromJson for Box<T> {
+    fn from_json(value: &Value) -> Option<Self> {
+        T::from_json(value).map(Self::new)
+    }
+}
+
+impl ToJson for Value {
+    fn write_json(&self, to: &mut String) {
+        to.push_str(&self.to_string());
+    }
+}
+
+impl FromJson for Value {
+    fn from_json(value: &Value) -> Option<Self> {
+        Some(value.clone())
+    }
+}
