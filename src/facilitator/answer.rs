@@ -84,6 +84,11 @@ pub fn verified(verdict: Verdict, payer: Option<String>, now: UnixSeconds) -> An
             let text = "the chain can't be reached right now; nothing was done";
             return try_later(Endpoint::Verify, 503, text, RETRY_SECONDS);
         }
+        Verdict::FeeExceedsPrice => {
+            let text =
+                "sending it could cost more in fees than it pays right now; nothing was done";
+            return try_later(Endpoint::Verify, 503, text, RETRY_SECONDS);
+        }
         Verdict::LimitReached => {
             return try_later(Endpoint::Verify, 429, LIMIT_REACHED, now.to_midnight());
         }

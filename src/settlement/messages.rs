@@ -198,9 +198,11 @@ pub enum Verdict {
     Unknown,
     /// The chain would take it, but the day's fees have reached their limit.
     LimitReached,
+    /// The chain would take it, but sending it could cost more than it pays.
+    FeeExceedsPrice,
 }
 
-json_enum!(Verdict { Valid, Invalid(reason), Unknown, LimitReached });
+json_enum!(Verdict { Valid, Invalid(reason), Unknown, LimitReached, FeeExceedsPrice });
 
 /// What became of a [`SettleRequest`].
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -525,6 +525,11 @@ fn what_answers_a_payment_alone_has_the_older_names_too() {
         verified(Verdict::Invalid(Reason::EvmNonceUsed))["invalidReason"],
         "invalid_exact_evm_nonce_already_used"
     );
+    let dear = answer::verified(Verdict::FeeExceedsPrice, Some("0x1".into()), now);
+    assert_eq!(dear.status, 503);
+    assert!(dear.retry_after.is_some());
+    let error = dear.body["error"].as_str().unwrap();
+    assert!(error.contains("more in fees than it pays"), "{error}");
 }
 
 #[test]

@@ -196,7 +196,7 @@ impl<H: Host> EvmLane<H> {
             }
             Some(None) if gas > most_gas(1) => Verdict::Invalid(Reason::EvmSimulationFailed),
             Some(None) if self.exceeds_price(preview.fees.worst_cost(gas), payment.value().0) => {
-                Verdict::Unknown
+                Verdict::FeeExceedsPrice
             }
             Some(None)
                 if self.is_over_budget(cost)

@@ -311,6 +311,10 @@ impl<H: Host> SolanaLane<H> {
     ) -> Result<Verdict, StoreError> {
         let preview = match self.exceeds_price(payment) {
             None => self.preview(request, payment, None).await,
+            Some(Refusal::Ours(problem)) => {
+                self.report(&format!("{}: {problem}", request.network));
+                return Ok(Verdict::FeeExceedsPrice);
+            }
             Some(refusal) => Err(refusal),
         };
         match preview {
