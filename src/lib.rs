@@ -23,8 +23,8 @@
 //! | | [`rpc`] | JSON-RPC over any transport: batches, failover, the chain check |
 //! | L2 | [`evm`] | `exact` on EVM: check a payment, sign a transaction, read a receipt |
 //! | | [`solana`] | `exact` on Solana: check a transaction, co-sign it, read its status |
-//! | | [`exact`] | one type for the two chains |
-//! | | [`remote`] | somebody else's facilitator, as its client |
+//! | | [`payment`] | one type for the two chains |
+//! | | [`facilitator_client`] | somebody else's facilitator, as its client |
 //! | L3 | [`config`] | variables and secrets, or every fault in them |
 //! | | [`settlement`] | the Settler: claims, the journal, the way onto a chain |
 //! | | [`gate`] | what to do with a request, decided from its head |
@@ -32,7 +32,7 @@
 //! | | [`facilitator`] | what other people's servers ask, and are told |
 //! | L4 | `runtime` | the Worker and the Durable Object: bindings, `fetch`, `SQLite`, KV |
 //!
-//! Within L2, [`evm`] and [`solana`] don't know each other; [`exact`] names
+//! Within L2, [`evm`] and [`solana`] don't know each other; [`payment`] names
 //! both. Within L3, [`gate`] uses [`config`] and [`settlement`], which don't
 //! know each other, and [`purchase`] and [`facilitator`] use all three.
 //!
@@ -53,8 +53,8 @@ pub mod protocol;
 pub mod rpc;
 
 pub mod evm;
-pub mod exact;
-pub mod remote;
+pub mod facilitator_client;
+pub mod payment;
 pub mod solana;
 
 pub mod config;

@@ -8,9 +8,9 @@ use super::remote::{Headers, read_facilitators};
 use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS, Faults};
 use crate::amount::{AtomicAmount, Price, parse_decimal};
 use crate::evm::{CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION};
+use crate::facilitator_client::{Facilitator, RemoteFacts};
 use crate::protocol::ChainId;
 use crate::protocol::chain_id::USDC_DECIMALS;
-use crate::remote::{Facilitator, RemoteFacts};
 use crate::{evm, solana};
 
 /// A network that payments come in on.

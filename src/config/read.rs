@@ -13,10 +13,10 @@ use super::{
 };
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
+use crate::facilitator_client::RemoteFacts;
 use crate::json;
 use crate::path::{CanonicalPath, Fold, UrlParts};
 use crate::protocol::ChainId;
-use crate::remote::RemoteFacts;
 use crate::solana::FeePayerKey;
 use crate::table::Table;
 

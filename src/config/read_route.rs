@@ -11,8 +11,8 @@ use super::{
     PaymentIdentifier, Route, SettleWhen,
 };
 use crate::amount::{AtomicAmount, InvalidPrice, Price};
-use crate::exact::Terms;
 use crate::path::Fold;
+use crate::payment::Terms;
 use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, PaymentRequirementsV1, UPFRONT};
 use crate::protocol::{ChainId, PaymentRequirements};
 use crate::{evm, solana, time};

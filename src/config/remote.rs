@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::Faults;
 use super::fields::Fields;
 use super::network::is_http_url;
+use crate::facilitator_client::{Facilitator, RemoteFacts};
 use crate::json;
 use crate::protocol::ChainId;
-use crate::remote::{Facilitator, RemoteFacts};
 use crate::table::Table;
 
 /// Headers of requests to a facilitator: names and values.

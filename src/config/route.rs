@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Pattern, Service};
 use crate::amount::Price;
-use crate::exact::Terms;
+use crate::payment::Terms;
 use crate::protocol::PaymentRequirements;
 use crate::protocol::requirements::PaymentRequirementsV1;
 

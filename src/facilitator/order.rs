@@ -6,8 +6,8 @@ use super::fields::{BadRequest, Fields, read_body};
 use crate::config::{Account, Chain, Config, Network, PayTo};
 use crate::encoding::{decode_base64, encode_hex};
 use crate::evm::{self, keccak256};
-use crate::exact::{self, Terms, VerifiedPayment};
 use crate::json::{to_text, whole_number};
+use crate::payment::{self, Terms, VerifiedPayment};
 use crate::protocol::payment::MAX_PAYMENT_BYTES;
 use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, UPFRONT};
 use crate::protocol::{Reason, Version};
@@ -93,8 +93,8 @@ impl Order {
         if self.paid_on != Some(self.network) {
             return Err(Reason::InvalidNetwork);
         }
-        let payment = match exact::verify(&self.payload, &self.terms, now) {
-            Err(Reason::EvmValidBefore) => exact::verify_lapsed(&self.payload, &self.terms, now)?,
+        let payment = match payment::verify(&self.payload, &self.terms, now) {
+            Err(Reason::EvmValidBefore) => payment::verify_lapsed(&self.payload, &self.terms, now)?,
             verified => verified?,
         };
         match (&payment, &self.terms) {

@@ -15,9 +15,9 @@ use serde_json::Value;
 use crate::config::{Config, Loaded, Method, Network, Offer, PaymentIdentifier, Route};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
-use crate::exact::{self, VerifiedPayment};
 use crate::json;
 use crate::path::{CanonicalPath, UrlParts};
+use crate::payment::{self, VerifiedPayment};
 use crate::protocol::payment::{Accepted, InvalidPayment};
 use crate::protocol::requirements::EXACT;
 use crate::protocol::{PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Version};
@@ -241,11 +241,11 @@ fn check(
         }
     }
     let payload = payment.payload;
-    let (payment, has_lapsed) = match exact::verify(&payload, &offer.terms, now) {
+    let (payment, has_lapsed) = match payment::verify(&payload, &offer.terms, now) {
         Ok(payment) => (payment, false),
         // Who paid in time may come for the goods later.
         Err(Reason::EvmValidBefore) => {
-            let lapsed = exact::verify_lapsed(&payload, &offer.terms, now);
+            let lapsed = payment::verify_lapsed(&payload, &offer.terms, now);
             (lapsed.map_err(|reason| (reason, Some(number)))?, true)
         }
         Err(reason) => return Err((reason, Some(number))),

@@ -13,8 +13,8 @@ use std::time::Duration;
 use futures_util::future::{Either, join, select};
 
 use crate::config::SettleWhen;
+use crate::facilitator_client::Verdict;
 use crate::protocol::Reason;
-use crate::remote::Verdict;
 use crate::settlement::remote::names_no_transaction;
 use crate::settlement::replay::{Replay, ReplayRecord};
 use crate::settlement::{

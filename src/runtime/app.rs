@@ -13,12 +13,12 @@ use worker::{Env, console_error, console_log};
 use super::transport::FetchTransport;
 use super::{clock, js, respond};
 use crate::config::{self, Chain, Loaded, Network, Settings};
+use crate::facilitator_client::RemoteFacts;
 use crate::gate::ChallengeTemplate;
 use crate::gate::challenge::BlockhashHint;
 use crate::json;
 use crate::path::Fold;
 use crate::protocol::ChainId;
-use crate::remote::RemoteFacts;
 use crate::rpc::{ChainCheck, Expected, Nodes, Transport};
 use crate::table::Table;
 

@@ -12,7 +12,6 @@ use super::head::RequestHead;
 use super::settler_client::{SettlerClient, new_ticket, settler_of};
 use super::{body, clock, discovery, respond};
 use crate::config::{Account, Config, Facilitator};
-use crate::exact::VerifiedPayment;
 use crate::facilitator::accepts::AcceptsRequest;
 use crate::facilitator::access::{Asker, Meter, account_of};
 use crate::facilitator::answer::{
@@ -22,6 +21,7 @@ use crate::facilitator::order::idempotency_key;
 use crate::facilitator::{Endpoint, MAX_BODY, Order, supported};
 use crate::gate::Head as _;
 use crate::path::{CanonicalPath, UrlParts};
+use crate::payment::VerifiedPayment;
 use crate::settlement::{Outcome, Proof, SettleRequest, Verdict};
 
 thread_local! {

@@ -17,13 +17,13 @@ use super::settler_client::{SettlerClient, new_ticket, settler_of};
 use super::transport::FetchTransport;
 use super::{body, clock, js, origin, replay, respond, stream};
 use crate::config::{Network, Offer};
+use crate::facilitator_client::Verdict;
 use crate::gate::goods::Judgement;
 use crate::gate::grant::GRANT_HEADER;
 use crate::gate::{BoundBody, Head as _, MAX_BOUND_BODY, Purchase};
 use crate::protocol::{Reason, SettlementResponse};
 use crate::purchase::order::Request as OrderRequest;
 use crate::purchase::{self, End, Goods, Holder, Order, World};
-use crate::remote::Verdict;
 use crate::settlement::replay::ReplayRecord;
 use crate::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,

@@ -8,8 +8,8 @@ use worker::web_sys::{RequestInit, Response};
 use super::js;
 use crate::config::Config;
 use crate::evm::RelayerKey;
-use crate::exact::VerifiedPayment;
 use crate::json::{self, FromJson, ToJson};
+use crate::payment::VerifiedPayment;
 use crate::settlement::relayer::{facilitator_name, relayer_for, settler_name};
 use crate::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Health, Outcome, ReleaseRequest, RenewRequest,

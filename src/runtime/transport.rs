@@ -15,7 +15,7 @@ use worker::web_sys::{
 use worker::{Delay, console_log};
 
 use super::clock;
-use crate::remote::{Http, HttpAnswer, HttpRequest, MAX_ANSWER};
+use crate::facilitator_client::{Http, HttpAnswer, HttpRequest, MAX_ANSWER};
 use crate::rpc::gate::Gate;
 use crate::rpc::{PostAnswer, Transport, TransportError};
 

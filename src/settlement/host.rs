@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 
 use super::Store;
-use crate::remote::Http;
+use crate::facilitator_client::Http;
 use crate::rpc::Transport;
 use crate::time::UnixSeconds;
 

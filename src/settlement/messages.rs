@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::{Ending, Proof, Settlement};
-use crate::exact::Terms;
+use crate::payment::Terms;
 use crate::protocol::{ChainId, Reason};
 use crate::time::UnixSeconds;
 use crate::{json_enum, json_struct};

@@ -15,7 +15,7 @@ use super::{
     ClaimReply, ClaimRequest, DeliveryReport, Ending, Health, Host, Outcome, PaymentRecord,
     ReleaseRequest, RenewRequest, SettleRequest, Settlement, State, Store, StoreError, Verdict,
 };
-use crate::exact::{self, VerifiedPayment};
+use crate::payment::{self, VerifiedPayment};
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 
@@ -464,12 +464,12 @@ enum Given {
 
 /// The payment that is to be settled, if it is the one that it is said to be.
 fn verify(request: &SettleRequest, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
-    named(request, exact::verify(&request.payload, &request.terms, now)?)
+    named(request, payment::verify(&request.payload, &request.terms, now)?)
 }
 
 /// The same for a payment whose time is over.
 fn verify_lapsed(request: &SettleRequest, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
-    named(request, exact::verify_lapsed(&request.payload, &request.terms, now)?)
+    named(request, payment::verify_lapsed(&request.payload, &request.terms, now)?)
 }
 
 fn named(request: &SettleRequest, payment: VerifiedPayment) -> Result<VerifiedPayment, Reason> {

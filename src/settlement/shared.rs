@@ -17,7 +17,7 @@ use super::{
     StoreError,
 };
 use crate::amount::AtomicAmount;
-use crate::exact::{self, VerifiedPayment};
+use crate::payment::{self, VerifiedPayment};
 use crate::protocol::Reason;
 use crate::table::{Set, Table};
 use crate::time::UnixSeconds;
@@ -355,7 +355,7 @@ impl<H: Host> Shared<H> {
             let Some(record) = self.store.payment(id)? else { continue };
             let State::Submitted { order, .. } = &record.state else { continue };
             let Order { request, verified_at } = &**order;
-            match exact::verify(&request.payload, &request.terms, *verified_at) {
+            match payment::verify(&request.payload, &request.terms, *verified_at) {
                 Ok(payment) => orders.push((id.clone(), payment)),
                 Err(reason) => {
                     return Err(StoreError(format!("{id} can't be read again: {reason}")));

@@ -9,14 +9,14 @@ import { ROOT } from '../../dev/util.mjs';
 const LAYERS = [
   ['amount', 'time', 'encoding', 'json', 'path', 'table', 'together'],
   ['protocol', 'rpc'],
-  ['evm', 'solana', 'exact', 'remote'],
+  ['evm', 'solana', 'payment', 'facilitator_client'],
   ['config', 'settlement', 'gate', 'purchase', 'facilitator'],
   ['runtime'],
 ];
 /** Who may use whom within a layer. */
 const BESIDE = {
-  exact: ['evm', 'solana'],
-  remote: ['evm', 'solana', 'exact'],
+  payment: ['evm', 'solana'],
+  facilitator_client: ['evm', 'solana', 'payment'],
   gate: ['config', 'settlement'],
   purchase: ['config', 'settlement', 'gate'],
   facilitator: ['config', 'settlement', 'gate'],

@@ -448,14 +448,18 @@ fn a_payment_alone_is_an_order_for_what_was_signed() {
     let order = read("one", &bare(|_| {})).unwrap();
     assert!(order.is_bare);
     assert_eq!(order.network_name, "base-sepolia");
-    let edge402::exact::VerifiedPayment::Evm(payment) = order.check(now).unwrap() else { panic!() };
+    let edge402::payment::VerifiedPayment::Evm(payment) = order.check(now).unwrap() else {
+        panic!()
+    };
     assert_eq!(payment.value().0, crate::evm_support::AMOUNT);
     assert_eq!(payment.to().to_string(), PAY_TO);
     // The same with requirements is the same purchase, but for its timeout.
     assert!(!read("one", &order_v1()).unwrap().is_bare);
 
     let more = read("one", &bare(|it| it.value = 7_u64.into())).unwrap();
-    let edge402::exact::VerifiedPayment::Evm(payment) = more.check(now).unwrap() else { panic!() };
+    let edge402::payment::VerifiedPayment::Evm(payment) = more.check(now).unwrap() else {
+        panic!()
+    };
     assert_eq!(payment.value().0, 7);
     let over = read("one", &bare(|it| it.valid_before = (now.0 - 100).into())).unwrap();
     assert!(over.check(now).is_ok(), "its time is over: the Settler says what it bought");

@@ -6,9 +6,9 @@ use crate::gate_support::{
 };
 use edge402::config::{self, Loaded};
 use edge402::encoding::encode_base64;
+use edge402::facilitator_client::{About, RemoteFacts, payment_body};
 use edge402::gate::Decision;
 use edge402::protocol::Version;
-use edge402::remote::{About, RemoteFacts, payment_body};
 use serde_json::{Value, json};
 
 const URL: &str = "https://facilitator.example";

@@ -6,7 +6,7 @@ use crate::remote_support::{Does, SimFacilitator, facilitator};
 use crate::sim::chain::Chain;
 use crate::sim::{AMOUNT, Payment, World, relayer};
 use crate::solana_support::{draft, memo};
-use edge402::exact::Terms;
+use edge402::payment::Terms;
 use edge402::protocol::{ChainId, Reason};
 use edge402::settlement::remote::{RemoteLane, names_no_transaction};
 use edge402::settlement::settler::Lane;

@@ -9,7 +9,7 @@ use crate::sim::{Answer, Fault, Payment};
 use crate::solana_cluster::{
     Cluster, LAST_VALID, SLOT_MS, cluster, cluster_with, is_submitted, payment,
 };
-use edge402::exact::VerifiedPayment;
+use edge402::payment::VerifiedPayment;
 use edge402::protocol::Reason;
 use edge402::settlement::{Limits, Outcome, State, Verdict};
 use edge402::time::UnixSeconds;
@@ -90,7 +90,7 @@ fn a_payer_has_eight_payments_in_the_air() {
 
 /// What two of these payments cost in fees, in lamports, and a little.
 fn two_fees() -> u128 {
-    let fee = match edge402::exact::verify(&payment(1).payload, &payment(1).terms, START) {
+    let fee = match edge402::payment::verify(&payment(1).payload, &payment(1).terms, START) {
         Ok(VerifiedPayment::Solana(payment)) => payment.fee_lamports(),
         other => panic!("{other:?}"),
     };

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::sim::{AMOUNT, Answer, World};
 use crate::solana_cluster::{cluster, cluster_with, is_submitted, payment, payment_of};
 use crate::solana_support::{draft, price};
-use edge402::exact::VerifiedPayment;
+use edge402::payment::VerifiedPayment;
 use edge402::protocol::Reason;
 use edge402::settlement::Limits;
 use edge402::time::UnixSeconds;
@@ -20,7 +20,7 @@ fn submitted(world: &World, numbers: std::ops::Range<usize>) -> usize {
 
 fn fee() -> u128 {
     let start = UnixSeconds(crate::sim::time::START_MS / 1_000);
-    match edge402::exact::verify(&payment(1).payload, &payment(1).terms, start) {
+    match edge402::payment::verify(&payment(1).payload, &payment(1).terms, start) {
         Ok(VerifiedPayment::Solana(payment)) => payment.fee_lamports().into(),
         other => panic!("{other:?}"),
     }

@@ -6,7 +6,7 @@ use super::evidence::{Confirmed, authorization_state, find_earlier_use, find_use
 use super::{EvmLane, Waiting};
 use crate::encoding::encode_hex;
 use crate::evm::{self, Receipt};
-use crate::exact::VerifiedPayment;
+use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::settlement::record::Attempts;
 use crate::settlement::shared::Fate;

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::{EvmLane, Waiting};
+use crate::facilitator_client::Facilitator;
 use crate::protocol::ChainId;
-use crate::remote::Facilitator;
 use crate::settlement::remote::RemoteLane;
 use crate::settlement::{Host, JournalEntry, Outcome};
 

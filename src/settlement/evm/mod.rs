@@ -40,7 +40,7 @@ use crate::evm::{
     self, Address, Call as EvmCall, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
     RelayerKey,
 };
-use crate::exact::VerifiedPayment;
+use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::Nodes;
 use crate::table::{Set, Table};

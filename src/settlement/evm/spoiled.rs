@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::preview::Preview;
 use super::{EvmLane, IN_AIR_MAX, Waiting};
 use crate::evm::{self, Address, Receipt, json_rpc};
-use crate::exact::{self, VerifiedPayment};
+use crate::payment::{self, VerifiedPayment};
 use crate::protocol::Reason;
 use crate::rpc::Reply;
 use crate::settlement::shared::Job;
@@ -262,7 +262,7 @@ impl<H: Host> EvmLane<H> {
                 return None;
             };
             let (request, verified_at) = (order.request, order.verified_at);
-            let payment = exact::verify(&request.payload, &request.terms, verified_at).ok()?;
+            let payment = payment::verify(&request.payload, &request.terms, verified_at).ok()?;
             let VerifiedPayment::Evm(evm) = payment.clone() else { return None };
             (transaction == entry.id).then_some((Job { request, payment, verified_at }, evm))
         };

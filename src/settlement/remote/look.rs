@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::RemoteLane;
 use crate::evm::{self, json_rpc};
-use crate::exact::VerifiedPayment;
-use crate::remote::Settled;
+use crate::facilitator_client::Settled;
+use crate::payment::VerifiedPayment;
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
 use crate::settlement::evm::evidence::{
     UsedBy, authorization_call, authorization_state, find_earlier_use, find_use,

@@ -19,9 +19,9 @@ use super::shared::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, JournalEntry, Outcome, State, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::evm;
-use crate::exact::VerifiedPayment;
+use crate::facilitator_client::{Facilitator, Settled, Verdict, idempotency_key};
+use crate::payment::VerifiedPayment;
 use crate::protocol::{ChainId, Reason};
-use crate::remote::{Facilitator, Settled, Verdict, idempotency_key};
 use crate::rpc::Nodes;
 use crate::table::Table;
 

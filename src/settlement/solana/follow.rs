@@ -9,7 +9,7 @@ use futures_channel::oneshot;
 use serde_json::json;
 
 use super::{BLOCKHASH_BLOCKS, Landed, SolanaLane};
-use crate::exact::VerifiedPayment;
+use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::{Call, READ_TIMEOUT, Reply};
 use crate::settlement::host::within;

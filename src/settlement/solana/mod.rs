@@ -17,7 +17,7 @@ pub use self::seller::Seller;
 use super::commitments::Commitment;
 use super::shared::{Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, JournalEntry, Limits, Outcome, SettleRequest, Store, StoreError, Verdict};
-use crate::exact::VerifiedPayment;
+use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::Nodes;
 use crate::solana::{self, FeePayerKey, Pubkey};

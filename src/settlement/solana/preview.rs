@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::seller::Fault;
 use super::{Balance, Seller, SolanaLane};
-use crate::exact::Terms;
+use crate::payment::Terms;
 use crate::protocol::Reason;
 use crate::rpc::{Call, Reply};
 use crate::settlement::{Host, SettleRequest};

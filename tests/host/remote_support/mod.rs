@@ -6,10 +6,12 @@ use std::rc::Rc;
 
 use edge402::encoding::encode_hex;
 use edge402::evm::Address;
-use edge402::exact::{self};
+use edge402::facilitator_client::{
+    About, Facilitator, HttpAnswer, MAX_ANSWER, RemoteFacts, payment_body,
+};
+use edge402::payment::{self};
 use edge402::protocol::requirements::PaymentRequirements;
 use edge402::protocol::{ChainId, Version};
-use edge402::remote::{About, Facilitator, HttpAnswer, MAX_ANSWER, RemoteFacts, payment_body};
 use edge402::rpc::{ChainCheck, Expected, Nodes, TransportError};
 use edge402::settlement::evm::EvmLane;
 use edge402::settlement::remote::RemoteLane;
@@ -241,7 +243,7 @@ pub fn requirements() -> PaymentRequirements {
 /// What the gate sends for a payment.
 pub fn settle_request(payment: &Payment, claim: &ClaimRequest) -> SettleRequest {
     let start = edge402::time::UnixSeconds(time::START_MS / 1_000);
-    let verified = exact::verify(&payment.payload, &payment.terms, start).unwrap();
+    let verified = payment::verify(&payment.payload, &payment.terms, start).unwrap();
     let url = "https://shop.example/a?b";
     let mut request = payment.settle_request(claim);
     let about = About::default();

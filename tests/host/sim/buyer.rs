@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use edge402::config::SettleWhen;
+use edge402::facilitator_client::{Facilitator, Verdict};
 use edge402::protocol::Reason;
 use edge402::purchase::{self, End, Goods, Holder, Order};
-use edge402::remote::{Facilitator, Verdict};
 use edge402::settlement::replay::ReplayRecord;
 use edge402::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Host as _, Outcome, Proof, ReleaseRequest,

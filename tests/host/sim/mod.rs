@@ -11,9 +11,9 @@ use edge402::amount::AtomicAmount;
 use edge402::encoding::encode_hex;
 use edge402::evm::eip712::{self, Domain};
 use edge402::evm::{Address, Authorization, Call, Fees, RelayerKey, Transaction};
-use edge402::exact::Terms;
+use edge402::facilitator_client::{Http, HttpAnswer, HttpRequest};
+use edge402::payment::Terms;
 use edge402::protocol::ChainId;
-use edge402::remote::{Http, HttpAnswer, HttpRequest};
 use edge402::rpc::gate::Gate;
 use edge402::rpc::{
     ChainCheck, Expected, Nodes, PostAnswer, TELL_TIMEOUT, Transport, TransportError,
@@ -680,7 +680,7 @@ impl Payment {
         authorization: Option<Authorization>,
     ) -> Self {
         let start = UnixSeconds(time::START_MS / 1_000);
-        let verified = edge402::exact::verify(payload, &terms, start).unwrap();
+        let verified = edge402::payment::verify(payload, &terms, start).unwrap();
         Self {
             id: verified.identity(),
             network,
@@ -710,9 +710,9 @@ impl Payment {
 
     pub fn evm(&self) -> edge402::evm::VerifiedPayment {
         let start = UnixSeconds(time::START_MS / 1_000);
-        match edge402::exact::verify(&self.payload, &self.terms, start).unwrap() {
-            edge402::exact::VerifiedPayment::Evm(payment) => payment,
-            edge402::exact::VerifiedPayment::Solana(_) => panic!("not on EVM"),
+        match edge402::payment::verify(&self.payload, &self.terms, start).unwrap() {
+            edge402::payment::VerifiedPayment::Evm(payment) => payment,
+            edge402::payment::VerifiedPayment::Solana(_) => panic!("not on EVM"),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::sim::time::{Clock, START_MS};
 use crate::sim::{AMOUNT, Payment, World, relayer};
 use crate::solana_support::{self, ata, draft, key, memo, pay_to, payer, signing_key};
 use edge402::encoding::{decode_base64, encode_base58, encode_base64};
-use edge402::exact::Terms;
+use edge402::payment::Terms;
 use edge402::rpc::{ChainCheck, Expected, Nodes};
 use edge402::settlement::settler::Lane;
 use edge402::settlement::solana::{Seller, SolanaLane};

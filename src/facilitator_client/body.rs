@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::encoding::encode_base64;
-use crate::exact::VerifiedPayment;
+use crate::payment::VerifiedPayment;
 use crate::protocol::payment::BAZAAR;
 use crate::protocol::requirements::{EXACT, PaymentRequirementsV1};
 use crate::protocol::{PaymentRequirements, Version};

@@ -148,7 +148,7 @@ fn account(value: &Value) -> Option<Pubkey> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::HttpAnswer;
+    use crate::facilitator_client::HttpAnswer;
 
     const PAYER: &str = "9hSR6S7WPtxmTojgo6GG3k4yDPecgJY292j7xrsUGWBu";
     const OTHER: &str = "EdmxWPmx2WH6WgFfTdu9xfkYf3k1g5wD1zccTVySEEh1";
