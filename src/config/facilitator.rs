@@ -27,7 +27,7 @@ pub struct Facilitator {
 /// What a client may have settled, and at what cost.
 #[derive(Debug)]
 pub struct Account {
-    /// The client's name in the configuration; [`OPEN`] for who has none.
+    /// The client's name in the configuration; [`OPEN`] for a client that has none.
     pub name: String,
     /// How many requests are answered in a minute, by each isolate.
     pub requests_per_minute: u64,
@@ -118,8 +118,8 @@ impl Facilitator {
         if !is_open {
             for name in ["pay_to", "networks", "daily_spend", "requests_per_minute"] {
                 if fields.has(name) {
-                    let problem = "is for who brings no token: set open = true, or put it into \
-                                   one of [[vars.FACILITATOR.clients]]";
+                    let problem = "is for callers that bring no token: set open = true, or put \
+                                   it into one of [[vars.FACILITATOR.clients]]";
                     fields.fault(name, problem, faults);
                 }
             }

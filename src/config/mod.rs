@@ -138,7 +138,7 @@ impl fmt::Display for Faults {
     }
 }
 
-/// For how long a paid answer is delivered again to who lost it.
+/// For how long a paid answer is delivered again to a buyer who lost it.
 pub const DEFAULT_REDELIVER: Duration = Duration::from_mins(10);
 
 /// How often a paid answer is delivered again, unless a route says otherwise.

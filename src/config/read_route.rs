@@ -134,7 +134,7 @@ impl<'a> RouteEntry<'a> {
         self.fields.fault("pattern", problem, faults);
     }
 
-    /// What is closed to who doesn't pay; `None` if that is not known.
+    /// What is closed to those who don't pay; `None` if that is not known.
     pub fn protects(&self) -> Option<(Pattern, Option<Vec<Method>>)> {
         Some((self.pattern.clone()?, self.methods.clone()))
     }

@@ -39,7 +39,7 @@ pub fn watching(mut simulation: Value, account: &Pubkey) -> Value {
 }
 
 /// The `params` of `sendTransaction`. Without preflight, as it has been
-/// simulated, and with `max_retries` re-sends by the node: 0 for who re-sends
+/// simulated, and with `max_retries` re-sends by the node: 0 for a caller that re-sends
 /// by itself. The node answers with the signature, for a transaction that has
 /// landed already too.
 pub fn send_transaction_params(transaction: &SignedTransaction, max_retries: u32) -> Value {

@@ -33,7 +33,7 @@ const layerOf = (module) => LAYERS.findIndex((layer) => layer.includes(module));
 
 /** The modules that a file names outside of its tests. */
 function usedBy(path) {
-  const text = readFileSync(join(ROOT, path), 'utf8').split('#[cfg(test)]')[0].replace(/^\s*\/\/.*$/gm, '');
+  const text = readFileSync(join(ROOT, path), 'utf8').split(/#\[cfg\(test\)\]\s*mod \w+ \{/)[0].replace(/^\s*\/\/.*$/gm, '');
   const single = [...text.matchAll(/\bcrate::(\w+)/g)].map(([, name]) => name);
   const grouped = [...text.matchAll(/\bcrate::\{([^}]*)\}/g)].flatMap(([, list]) => list.split(',').map((name) => name.trim().split('::')[0]));
   return [...single, ...grouped].filter((name) => layerOf(name) >= 0);

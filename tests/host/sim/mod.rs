@@ -67,7 +67,7 @@ pub enum Fault {
     ErrorAfter,
     /// Arrives three seconds late.
     Slow,
-    /// Is never answered, and who waits for the answer waits for ever.
+    /// Is never answered, and whoever waits for the answer waits for ever.
     Never,
 }
 
