@@ -16,6 +16,7 @@ mod read;
 mod read_route;
 mod remote;
 mod route;
+mod token;
 
 use std::fmt;
 use std::time::Duration;
