@@ -21,9 +21,9 @@ const BESIDE = {
   purchase: ['config', 'settlement', 'gate'],
   facilitator: ['config', 'settlement', 'gate'],
 };
-/** These can only go down. The aim is 400 lines for a source file, and 350 for one that supports tests. */
-const LONGEST_SOURCE = 555;
-const LONGEST_SUPPORT = 730;
+/** The aim is 400 lines for a source file, and 350 for one that supports tests. */
+const LONGEST_SOURCE = 500;
+const LONGEST_SUPPORT = 350;
 
 const filesBelow = (path) => readdirSync(join(ROOT, path), { recursive: true }).filter((name) => name.endsWith('.rs')).map((name) => `${path}/${name}`);
 const linesOf = (path) => readFileSync(join(ROOT, path), 'utf8').split('\n');
