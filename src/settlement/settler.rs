@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::delivery::{Answer, Asking};
 use super::evm::EvmLane;
 use super::host::within;
+use super::journal::Entries;
 use super::messages::Told;
 use super::record::Claim;
-use super::remote::{RemoteLane, split_entries};
+use super::remote::RemoteLane;
 use super::shared::{JOIN_LIMIT, Job, Shared, WAKE_SECONDS, refused};
 use super::solana::SolanaLane;
 use super::{
@@ -386,14 +387,14 @@ impl<H: Host> Settler<H> {
         if !entries.is_empty() {
             shared.host.wake_in(WAKE_SECONDS);
         }
-        let (remote, own) = split_entries(entries);
+        let entries = Entries::from(entries);
         match &self.lane {
             Lane::Evm(lane) => {
-                lane.resume(own);
-                lane.resume_fallback(remote);
+                lane.resume(entries.evm);
+                lane.resume_fallback(entries.facilitator);
             }
-            Lane::Solana(lane) => lane.resume(own),
-            Lane::Remote(lane) => lane.resume(remote),
+            Lane::Solana(lane) => lane.resume(entries.solana),
+            Lane::Remote(lane) => lane.resume(entries.facilitator),
         }
         Ok(())
     }
