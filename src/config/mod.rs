@@ -16,6 +16,7 @@ mod read;
 mod read_route;
 mod remote;
 mod route;
+mod token;
 
 use std::fmt;
 use std::time::Duration;
@@ -117,13 +118,6 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Faults(pub Vec<Fault>);
 
-impl Faults {
-    /// Notes a fault.
-    pub fn add(&mut self, key: impl Into<String>, problem: impl Into<String>) {
-        self.0.push(Fault { key: key.into(), problem: problem.into() });
-    }
-}
-
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -138,7 +132,7 @@ impl fmt::Display for Faults {
     }
 }
 
-/// For how long a paid answer is delivered again to who lost it.
+/// For how long a paid answer is delivered again to a buyer who lost it.
 pub const DEFAULT_REDELIVER: Duration = Duration::from_mins(10);
 
 /// How often a paid answer is delivered again, unless a route says otherwise.

@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 use super::coin::{UNKNOWN_DAILY_SPEND, coin_of};
-use super::fields::Fields;
+use super::fields::{Fields, Report};
 use super::remote::{Headers, read_facilitators};
-use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS, Faults};
+use super::token::{Token, read_evm, read_solana};
+use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS};
 use crate::amount::{AtomicAmount, Price, parse_decimal};
 use crate::evm::{CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION};
 use crate::facilitator_client::{Facilitator, RemoteFacts};
 use crate::protocol::ChainId;
-use crate::protocol::chain_id::USDC_DECIMALS;
 use crate::{evm, solana};
 
 /// A network that payments come in on.
@@ -125,54 +125,53 @@ impl Network {
         name: &str,
         entry: &Value,
         elsewhere: Elsewhere,
-        faults: &mut Faults,
+        faults: &Report,
     ) -> Option<Self> {
         let fields = Fields::new(format!("NETWORKS.\"{name}\""), entry, KNOWN, faults);
         let Ok(id) = name.parse::<ChainId>() else {
             let example = "eip155:8453 or solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp";
-            fields.report(format!("is not a CAIP-2 name such as {example}"), faults);
+            fields.report(format!("is not a CAIP-2 name such as {example}"));
             return None;
         };
-        let faults_before = faults.0.len();
+        let faults_before = faults.len();
         let Elsewhere { rpc, headers, facts, sells } = elsewhere;
-        let (facilitator, fallback) = read_facilitators(&fields, id, headers, facts, faults);
+        let (facilitator, fallback) = read_facilitators(&fields, id, headers, facts);
         let rpc = match rpc {
             Some(urls) => urls,
             None if fields.has("facilitator") && !fields.has("rpc") => vec![],
-            None => read_rpc(&fields, faults),
+            None => read_rpc(&fields),
         };
-        let max_timeout_seconds = fields.number("max_timeout_seconds", 10..=86_400, faults);
-        let batch_max = read_batch_max(&fields, faults);
+        let max_timeout_seconds = fields.number("max_timeout_seconds", 10..=86_400);
+        let batch_max = read_batch_max(&fields);
         let coin = coin_of(id);
-        let daily_spend = fields.text("daily_spend", faults);
+        let daily_spend = fields.text("daily_spend");
         let daily_spend = daily_spend
             .or(coin.as_ref().map(|coin| coin.daily_spend))
             .or(id.known().is_none().then_some(UNKNOWN_DAILY_SPEND));
-        let daily_spend = read_coins(&fields, "daily_spend", daily_spend, id, faults);
-        let failed_gas = fields.number("failed_gas", 0..=1_000_000_000, faults);
-        let low_balance =
-            read_coins(&fields, "low_balance", fields.text("low_balance", faults), id, faults);
-        let max_tip = read_max_tip(&fields, id, faults);
-        let token = Token::read(&fields, id, faults);
+        let daily_spend = read_coins(&fields, "daily_spend", daily_spend, id);
+        let failed_gas = fields.number("failed_gas", 0..=1_000_000_000);
+        let low_balance = read_coins(&fields, "low_balance", fields.text("low_balance"), id);
+        let max_tip = read_max_tip(&fields, id);
+        let token = Token::read(&fields, id);
         let decimals = token.decimals;
-        let coin_price = fields.text("coin_price", faults).or(coin.map(|coin| coin.price));
-        let coin_price = read_coin_price(&fields, coin_price, decimals, faults);
-        let quorum_above = fields.text("quorum_above", faults).and_then(|text| {
+        let coin_price = fields.text("coin_price").or(coin.map(|coin| coin.price));
+        let coin_price = read_coin_price(&fields, coin_price, decimals);
+        let quorum_above = fields.text("quorum_above").and_then(|text| {
             let amount = text.parse::<Price>().ok().and_then(|price| price.in_units(decimals));
             if amount.is_none() {
-                fields.fault("quorum_above", "must be dollars, such as \"$10\"", faults);
+                fields.fault("quorum_above", "must be dollars, such as \"$10\"");
             }
             amount
         });
         if quorum_above.is_some() && rpc.len() < 2 && !fields.has("facilitator") {
-            fields.fault("quorum_above", "needs two URLs in rpc that can agree", faults);
+            fields.fault("quorum_above", "needs two URLs in rpc that can agree");
         }
         let chain = match id {
-            ChainId::Evm(chain_id) => read_evm(&fields, chain_id, &token, faults),
-            ChainId::Solana(_) => read_solana(&fields, &token, faults),
+            ChainId::Evm(chain_id) => read_evm(&fields, chain_id, &token),
+            ChainId::Solana(_) => read_solana(&fields, &token),
         };
         if sells && !fields.has("pay_to") {
-            fields.fault("pay_to", "is needed: the address that is paid", faults);
+            fields.fault("pay_to", "is needed: the address that is paid");
         }
         let known = id.known();
         let network = Self {
@@ -194,31 +193,31 @@ impl Network {
             quorum_above,
             chain: chain?,
         };
-        (faults.0.len() == faults_before).then_some(network)
+        (faults.len() == faults_before).then_some(network)
     }
 }
 
-fn read_rpc(fields: &Fields<'_>, faults: &mut Faults) -> Vec<String> {
+fn read_rpc(fields: &Fields<'_>) -> Vec<String> {
     if !fields.has("rpc") {
-        fields.fault("rpc", "names no URL (and neither does the secret RPC_URLS)", faults);
+        fields.fault("rpc", "names no URL (and neither does the secret RPC_URLS)");
         return vec![];
     }
-    let Some(urls) = fields.texts("rpc", faults) else { return vec![] };
+    let Some(urls) = fields.texts("rpc") else { return vec![] };
     if urls.is_empty() {
-        fields.fault("rpc", "names no URL (and neither does the secret RPC_URLS)", faults);
+        fields.fault("rpc", "names no URL (and neither does the secret RPC_URLS)");
     } else if !urls.iter().all(|url| is_http_url(url)) {
-        fields.fault("rpc", "must hold http:// or https:// URLs", faults);
+        fields.fault("rpc", "must hold http:// or https:// URLs");
     }
     urls.into_iter().map(str::to_owned).collect()
 }
 
 /// How many payments fit into one transaction, by number, gas and calldata.
-fn read_batch_max(fields: &Fields<'_>, faults: &mut Faults) -> usize {
+fn read_batch_max(fields: &Fields<'_>) -> usize {
     let least_gas = GAS_PER_TRANSACTION + GAS_PER_PAYMENT;
     let least_bytes = CALLDATA_PER_BATCH + CALLDATA_PER_PAYMENT;
-    let most = fields.number("batch_max", 1..=100, faults);
-    let gas = fields.number("batch_gas", least_gas..=100_000_000, faults);
-    let bytes = fields.number("batch_calldata", least_bytes..=131_072, faults);
+    let most = fields.number("batch_max", 1..=100);
+    let gas = fields.number("batch_gas", least_gas..=100_000_000);
+    let bytes = fields.number("batch_calldata", least_bytes..=131_072);
     let by_gas = gas.map(|gas| gas.saturating_sub(GAS_PER_TRANSACTION) / GAS_PER_PAYMENT);
     let by_bytes =
         bytes.map(|bytes| bytes.saturating_sub(CALLDATA_PER_BATCH) / CALLDATA_PER_PAYMENT);
@@ -234,185 +233,39 @@ pub(super) fn read_coins(
     name: &str,
     value: Option<&str>,
     id: ChainId,
-    faults: &mut Faults,
 ) -> Option<u128> {
     let decimals = if matches!(id, ChainId::Evm(_)) { 18 } else { 9 };
     let amount = parse_decimal(value?, decimals);
     if amount.is_none() {
-        fields.fault(name, "must be an amount of the chain's own coin, such as \"0.05\"", faults);
+        fields.fault(name, "must be an amount of the chain's own coin, such as \"0.05\"");
     }
     amount
 }
 
 /// A fee of an EVM chain, in gwei per gas: `"1.5"`.
-fn read_max_tip(fields: &Fields<'_>, id: ChainId, faults: &mut Faults) -> Option<u128> {
-    let text = fields.text("max_tip", faults)?;
+fn read_max_tip(fields: &Fields<'_>, id: ChainId) -> Option<u128> {
+    let text = fields.text("max_tip")?;
     if matches!(id, ChainId::Solana(_)) {
-        fields.fault("max_tip", "is for EVM chains only", faults);
+        fields.fault("max_tip", "is for EVM chains only");
         return None;
     }
     let tip = parse_decimal(text, 9);
     if tip.is_none() {
-        fields.fault("max_tip", "must be gwei per gas, such as \"1.5\"", faults);
+        fields.fault("max_tip", "must be gwei per gas, such as \"1.5\"");
     }
     tip
 }
 
 /// What one coin is worth, in atomic units of the token: `"$2500"`. Without it,
 /// or with `"off"`, payments are sent whatever the fee is.
-fn read_coin_price(
-    fields: &Fields<'_>,
-    value: Option<&str>,
-    decimals: u8,
-    faults: &mut Faults,
-) -> Option<u128> {
+fn read_coin_price(fields: &Fields<'_>, value: Option<&str>, decimals: u8) -> Option<u128> {
     let text = value.filter(|text| *text != "off")?;
     let price = text.parse::<Price>().ok().and_then(|price| price.in_units(decimals));
     if price.is_none() && fields.has("coin_price") {
         let problem = "must be what one coin of the chain is worth, such as \"$2500\", or \"off\"";
-        fields.fault("coin_price", problem, faults);
+        fields.fault("coin_price", problem);
     }
     price.map(|price| price.0)
-}
-
-/// The token that is taken: USDC, or one that the seller describes.
-struct Token {
-    asset: Option<String>,
-    /// USDC's EIP-712 name and version, if it is USDC on an EVM chain.
-    usdc_domain: Option<(&'static str, &'static str)>,
-    decimals: u8,
-    symbol: String,
-}
-
-impl Token {
-    fn read(fields: &Fields<'_>, id: ChainId, faults: &mut Faults) -> Self {
-        let usdc = id.known().map(|known| known.usdc);
-        let given = fields.text("asset", faults);
-        // Addresses of EVM chains are the same in any letter case, mints of
-        // Solana are not.
-        let is_same = |asset: &str, usdc: &str| match id {
-            ChainId::Evm(_) => asset.eq_ignore_ascii_case(usdc),
-            ChainId::Solana(_) => asset == usdc,
-        };
-        let is_usdc = match (given, usdc) {
-            (None, usdc) => usdc.is_some(),
-            (Some(asset), Some(usdc)) => is_same(asset, usdc),
-            (Some(_), None) => false,
-        };
-        let asset = given.or(usdc);
-        if asset.is_none() {
-            fields.fault("asset", "is needed: no USDC is known on this network", faults);
-        }
-        let decimals = fields.number("decimals", 0..=36, faults).and_then(|n| n.try_into().ok());
-        match decimals {
-            None if given.is_some() && !is_usdc && !fields.has("decimals") => {
-                fields.fault("decimals", "is needed for a token other than USDC", faults);
-            }
-            Some(decimals) if is_usdc && decimals != USDC_DECIMALS => {
-                fields.fault("decimals", format!("is {USDC_DECIMALS} for USDC"), faults);
-            }
-            _ => {}
-        }
-        let symbol = match fields.text("name", faults) {
-            _ if is_usdc => "USDC".to_owned(),
-            Some(name) => name.to_owned(),
-            None => asset.unwrap_or_default().to_owned(),
-        };
-        Self {
-            asset: asset.map(str::to_owned),
-            usdc_domain: id.known().and_then(|known| known.domain).filter(|_| is_usdc),
-            decimals: decimals.unwrap_or(USDC_DECIMALS),
-            symbol,
-        }
-    }
-}
-
-fn read_evm(
-    fields: &Fields<'_>,
-    chain_id: u64,
-    token: &Token,
-    faults: &mut Faults,
-) -> Option<Chain> {
-    let asset = token.asset.as_deref();
-    let verifying_contract = asset.and_then(|text| evm_address(fields, "asset", text, faults));
-    let pay_to = fields.text("pay_to", faults);
-    let pay_to = pay_to.and_then(|text| evm_address(fields, "pay_to", text, faults));
-    let mut named = |member: &str, known: Option<&str>| {
-        let value = fields.words(member, faults);
-        if !value.is_empty() {
-            return Some(value);
-        }
-        if known.is_none() {
-            let problem = format!("is needed for a token other than USDC: its EIP-712 {member}");
-            fields.fault(member, problem, faults);
-        }
-        known.map(str::to_owned)
-    };
-    let name = named("name", token.usdc_domain.map(|(name, _)| name));
-    let version = named("version", token.usdc_domain.map(|(_, version)| version));
-    if fields.has("token_program") {
-        fields.fault("token_program", "is for Solana only", faults);
-    }
-    Some(Chain::Evm {
-        domain: evm::Domain {
-            name: name?,
-            version: version?,
-            chain_id,
-            verifying_contract: verifying_contract?,
-        },
-        pay_to,
-    })
-}
-
-fn evm_address(
-    fields: &Fields<'_>,
-    member: &str,
-    text: &str,
-    faults: &mut Faults,
-) -> Option<evm::Address> {
-    let problem = match text.parse::<evm::Address>() {
-        Ok(address) if address != evm::Address::ZERO => return Some(address),
-        Ok(_) => "is the zero address; put yours",
-        Err(_) => {
-            "must be an address: 0x and 40 hex digits, with a right checksum if in mixed case"
-        }
-    };
-    fields.fault(member, problem, faults);
-    None
-}
-
-fn read_solana(fields: &Fields<'_>, token: &Token, faults: &mut Faults) -> Option<Chain> {
-    let asset = token.asset.as_deref();
-    let mint = asset.and_then(|text| solana_address(fields, "asset", text, faults));
-    let pay_to = fields.text("pay_to", faults);
-    let pay_to = pay_to.and_then(|text| solana_address(fields, "pay_to", text, faults));
-    if fields.has("version") {
-        fields.fault("version", "is for EVM chains only", faults);
-    }
-    let token_program = match fields.text("token_program", faults) {
-        None | Some("spl-token") => Some(solana::TokenProgram::Spl),
-        Some("token-2022") => Some(solana::TokenProgram::Token2022),
-        Some(_) => {
-            fields.fault("token_program", "must be \"spl-token\" or \"token-2022\"", faults);
-            None
-        }
-    };
-    Some(Chain::Solana { mint: mint?, token_program: token_program?, pay_to })
-}
-
-fn solana_address(
-    fields: &Fields<'_>,
-    member: &str,
-    text: &str,
-    faults: &mut Faults,
-) -> Option<solana::Pubkey> {
-    let problem = match text.parse::<solana::Pubkey>() {
-        Ok(address) if address != solana::address::SYSTEM_PROGRAM => return Some(address),
-        Ok(_) => "is the system program's address; put yours",
-        Err(_) => "must be an address: base58 of 32 bytes",
-    };
-    fields.fault(member, problem, faults);
-    None
 }
 
 pub(super) fn is_http_url(url: &str) -> bool {

@@ -31,7 +31,7 @@ pub struct Route {
     pub listed: Option<Method>,
     /// Whether the origin is asked before or after the settlement.
     pub settle: SettleWhen,
-    /// For how long a paid answer is delivered again to who lost it.
+    /// For how long a paid answer is delivered again to a buyer who lost it.
     pub redeliver: Duration,
     /// How often it is at most.
     pub redeliver_max: u32,

@@ -1,4 +1,4 @@
-//! Reading a body field by field, so that who sent it is told which one to
+//! Reading a body field by field, so that whoever sent it is told which one to
 //! change.
 
 use serde_json::{Map, Value};

@@ -13,7 +13,7 @@ use crate::protocol::{ChainId, Reason};
 /// The longest `PAYMENT-REQUIRED` header that real clients take, in bytes.
 pub const MAX_HEADER: usize = 3_000;
 
-/// What is said to who brings no payment.
+/// What is said to a client that brings no payment.
 const NO_PAYMENT: &str = "Payment required: send PAYMENT-SIGNATURE (v2) or X-PAYMENT (v1)";
 
 /// A recent blockhash of each Solana network: it spares a client an RPC of its

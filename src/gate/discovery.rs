@@ -1,4 +1,4 @@
-//! What is for sale, for who doesn't know yet: crawlers, directories, agents.
+//! What is for sale, for whoever doesn't know yet: crawlers, directories, agents.
 //!
 //! Only routes with `listed = true` are in it.
 

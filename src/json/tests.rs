@@ -70,3 +70,19 @@ fn what_may_be_missing_is_its_default_and_nothing_else_may() {
         assert_eq!(read(wrong), Err(Unreadable), "{wrong}");
     }
 }
+
+#[test]
+fn large_numbers_are_texts_beyond_what_other_readers_take() {
+    for (number, text) in [
+        (0_u128, "0"),
+        (u128::from(u64::MAX), "18446744073709551615"),
+        (u128::from(u64::MAX) + 1, "\"18446744073709551616\""),
+        (u128::MAX, "\"340282366920938463463374607431768211455\""),
+    ] {
+        assert_eq!(to_text(&number), text);
+        assert_eq!(from_text::<u128>(text), Ok(number));
+    }
+    for wrong in ["-1", "1.5", "\"x\"", "\"-1\"", "\"+1\"", "18446744073709551616", "null"] {
+        assert_eq!(from_text::<u128>(wrong), Err(Unreadable), "{wrong}");
+    }
+}

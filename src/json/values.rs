@@ -22,16 +22,19 @@ macro_rules! json_number {
 
 json_number!(u8, u32, u64, usize);
 
-/// Wei, for example: below 2^64, as everything here is that is kept as a number.
+/// Wei, for example. A number is written as a text where 64 bits don't hold it,
+/// since no reader of JSON takes it for what it is then.
 impl ToJson for u128 {
     fn write_json(&self, to: &mut String) {
-        to.push_str(&self.to_string());
+        let digits = self.to_string();
+        if u64::try_from(*self).is_ok() { to.push_str(&digits) } else { digits.write_json(to) }
     }
 }
 
 impl FromJson for u128 {
     fn from_json(value: &Value) -> Option<Self> {
-        value.as_u64().map(Self::from)
+        let small = value.as_u64().map(Self::from);
+        small.or_else(|| value.as_str().filter(|text| !text.starts_with('+'))?.parse().ok())
     }
 }
 

@@ -65,6 +65,9 @@ pub async fn payment_required(
     let wants_page = wants_page(head);
     let headers = Headers::new_with_headers(&app.challenge_headers(wants_page)?)?;
     headers.set(PAYMENT_REQUIRED_HEADER, &challenge.header)?;
+    // By which a buyer whose clock is off can date a payment. The edge adds it;
+    // the runtime by itself does not.
+    headers.set("Date", &clock::http_date())?;
     if let Some((version, receipt)) = receipt {
         headers.set(version.receipt_header(), &receipt.to_header())?;
     }

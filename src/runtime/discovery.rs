@@ -1,4 +1,4 @@
-//! What is listed here, for who doesn't know yet: `/.well-known/x402`, and the
+//! What is listed here, for whoever doesn't know yet: `/.well-known/x402`, and the
 //! facilitator's `/discovery/resources`.
 
 use worker::web_sys::{Headers, Response};

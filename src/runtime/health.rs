@@ -26,7 +26,7 @@ use crate::table::Table;
 const PATH: &str = "/.edge402/health";
 
 /// For how long a facilitator's answer is told again without another question,
-/// in milliseconds; and how long others wait for who asks.
+/// in milliseconds; and how long others wait for whoever asks.
 const REMEMBERED_MS: u64 = 10_000;
 const WAIT_MS: u64 = 4_000;
 const POLL: Duration = Duration::from_millis(50);

@@ -80,7 +80,7 @@ pub enum ClaimReply {
     /// The payment is the asker's to settle or release.
     Fresh,
     /// The same, but a transaction has shown the payment to anybody and failed,
-    /// and who asks is not known again: no access grant goes with what it buys.
+    /// and whoever asks is not known again: no access grant goes with what it buys.
     Unproven,
     /// It has bought this very resource: deliver it, charge nothing, and report
     /// how the answer ended.

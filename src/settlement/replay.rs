@@ -26,7 +26,7 @@ json_struct!(ReplayRecord { resource, settlement, proof = default });
 /// What a record says of a payment that is presented again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replay {
-    /// It bought this very resource for who asks.
+    /// It bought this very resource for whoever asks.
     Deliver(Settlement),
     /// It bought this very resource. Whether it can still be had, the Settler
     /// knows.

@@ -84,6 +84,7 @@ impl<H: Host> Settler<H> {
             }
             let known = shared.store.payment(&request.payment)?;
             let is_live = |ticket| shared.live.borrow().contains(&ticket);
+            let is_crowded = shared.is_crowded(request, known.as_ref());
             match PaymentRecord::claim(known.as_ref(), request, now, is_live) {
                 Claim::Fresh | Claim::Unproven if request.look_only => {
                     return Ok(ClaimReply::Refused(Reason::EvmValidBefore));
@@ -107,9 +108,7 @@ impl<H: Host> Settler<H> {
                     // Somebody else is getting it: it may come to nothing.
                     let until = match self.give(request, settlement, known, now)? {
                         Given::Reply(reply) => return Ok(reply),
-                        Given::Wait(_)
-                            if now >= deadline || shared.is_crowded(&request.payment) =>
-                        {
+                        Given::Wait(_) if now >= deadline || is_crowded => {
                             return Ok(ClaimReply::Busy);
                         }
                         Given::Wait(until) => until.min(deadline),
@@ -134,7 +133,7 @@ impl<H: Host> Settler<H> {
                         _ => ClaimReply::Busy,
                     });
                 }
-                Claim::InFlight if shared.is_crowded(&request.payment) => {
+                Claim::InFlight if is_crowded => {
                     return Ok(ClaimReply::Busy);
                 }
                 Claim::InFlight => {
@@ -291,9 +290,9 @@ impl<H: Host> Settler<H> {
         Ok(outcome_of(reply))
     }
 
-    /// Claims a payment and settles it, for who has nothing to do in between.
+    /// Claims a payment and settles it, for a caller that has nothing to do in between.
     /// One that was settled for something else is refused with the transaction
-    /// that settled it, so that who asks can find the money.
+    /// that settled it, so that whoever asks can find the money.
     ///
     /// # Errors
     /// The disk failed: nothing may be delivered.
@@ -477,7 +476,7 @@ fn named(request: &SettleRequest, payment: VerifiedPayment) -> Result<VerifiedPa
     if is_it { Ok(payment) } else { Err(Reason::InvalidPayload) }
 }
 
-/// What a claim comes to for who wants the payment settled.
+/// What a claim comes to for a caller that wants the payment settled.
 fn outcome_of(reply: ClaimReply) -> Outcome {
     match reply {
         ClaimReply::Settled(settlement) | ClaimReply::Deliver { settlement, .. } => {

@@ -13,8 +13,8 @@ use super::health::Condition;
 use super::host::within;
 use super::record::{Attempts, LEASE_SECONDS, Order};
 use super::{
-    Delivery, Host, JournalEntry, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store,
-    StoreError,
+    ClaimRequest, Delivery, Host, JournalEntry, Outcome, PaymentRecord, SettleRequest, Settlement,
+    State, Store, StoreError,
 };
 use crate::amount::AtomicAmount;
 use crate::payment::{self, VerifiedPayment};
@@ -29,13 +29,17 @@ pub const JOIN_LIMIT: Duration = Duration::from_secs(25);
 /// How often the journal is looked at while something is in it, in seconds.
 pub const WAKE_SECONDS: u64 = 30;
 
-/// For how long what is delivered once can be collected by who did not wait,
+/// For how long what is delivered once can be collected by a caller that did not wait,
 /// at least, in seconds.
 const ONCE_SECONDS: u64 = 60;
 
 /// How many requests may wait for what becomes of one payment. Each holds a
 /// connection, and whoever has seen a payment can send it again.
 const WAITING_MAX: usize = 64;
+
+/// How many may wait when those count too that show what the claim shows:
+/// others can't take the buyer's places.
+const WAITING_MAX_PROVEN: usize = 2 * WAITING_MAX;
 
 /// What a Settler and its lane share.
 pub(super) struct Shared<H: Host> {
@@ -89,11 +93,13 @@ impl<H: Host> Shared<H> {
         receiver
     }
 
-    /// Whether so many requests wait for a payment that no more may.
-    pub fn is_crowded(&self, payment: &str) -> bool {
+    /// Whether so many requests wait for a payment that this one can't.
+    pub fn is_crowded(&self, request: &ClaimRequest, known: Option<&PaymentRecord>) -> bool {
+        let is_proven = known.is_some_and(|known| known.proof.is_shown_by(&request.proof));
+        let most = if is_proven { WAITING_MAX_PROVEN } else { WAITING_MAX };
         let waiting = self.waiting.borrow();
-        let of_payment = waiting.get(payment).into_iter().flatten();
-        of_payment.filter(|sender| !sender.is_canceled()).count() >= WAITING_MAX
+        let of_payment = waiting.get(&request.payment).into_iter().flatten();
+        of_payment.filter(|sender| !sender.is_canceled()).count() >= most
     }
 
     /// Wakes who waits for a payment.

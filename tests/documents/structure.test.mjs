@@ -21,9 +21,9 @@ const BESIDE = {
   purchase: ['config', 'settlement', 'gate'],
   facilitator: ['config', 'settlement', 'gate'],
 };
-/** These can only go down. The aim is 400 lines for a source file, and 350 for one that supports tests. */
-const LONGEST_SOURCE = 555;
-const LONGEST_SUPPORT = 730;
+/** The aim is 400 lines for a source file, and 350 for one that supports tests. */
+const LONGEST_SOURCE = 500;
+const LONGEST_SUPPORT = 350;
 
 const filesBelow = (path) => readdirSync(join(ROOT, path), { recursive: true }).filter((name) => name.endsWith('.rs')).map((name) => `${path}/${name}`);
 const linesOf = (path) => readFileSync(join(ROOT, path), 'utf8').split('\n');
@@ -33,7 +33,7 @@ const layerOf = (module) => LAYERS.findIndex((layer) => layer.includes(module));
 
 /** The modules that a file names outside of its tests. */
 function usedBy(path) {
-  const text = readFileSync(join(ROOT, path), 'utf8').split('#[cfg(test)]')[0].replace(/^\s*\/\/.*$/gm, '');
+  const text = readFileSync(join(ROOT, path), 'utf8').split(/#\[cfg\(test\)\]\s*mod \w+ \{/)[0].replace(/^\s*\/\/.*$/gm, '');
   const single = [...text.matchAll(/\bcrate::(\w+)/g)].map(([, name]) => name);
   const grouped = [...text.matchAll(/\bcrate::\{([^}]*)\}/g)].flatMap(([, list]) => list.split(',').map((name) => name.trim().split('::')[0]));
   return [...single, ...grouped].filter((name) => layerOf(name) >= 0);

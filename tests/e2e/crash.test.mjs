@@ -96,7 +96,7 @@ async function killAndRestart() {
   worker = await world.startWorker(options);
 }
 
-/** Asserts that every order is delivered to who sends it again, and that each moved its price once. */
+/** Asserts that every order is delivered to whoever sends it again, and that each moved its price once. */
 async function assertDelivered(all, start) {
   const answers = await Promise.all(all.map(({ url, headers }) => again(url, headers)));
   for (const [i, answer] of answers.entries()) {

@@ -111,7 +111,7 @@ fn an_answer_that_broke_off_is_had_again() {
     world.run_for(1_000);
     assert_eq!(state(&first), DeliveryState::NotDelivered);
     let whole = Buyer { breaks: false, ..first.clone() };
-    // By whoever asks, once; but no grant goes to who only knows the payment.
+    // By whoever asks, once; but no grant goes to one who only knows the payment.
     let observer = whole.observer();
     assert_eq!(all_that_is_given(&observer), (1, 0));
     assert_eq!(state(&first), DeliveryState::Delivered { to_buyer: false });
@@ -516,18 +516,24 @@ fn a_few_wait_for_one_payment_and_the_rest_hear_at_once_that_it_is_busy() {
     let world = world();
     let claim = world.claim_request(&buyer(&world, 1).payment, "a");
     assert_eq!(world.claim(&claim), ClaimReply::Fresh);
-    let ask = || {
-        let claim = ClaimRequest { ticket: world.ticket(), ..claim.clone() };
+    let ask = |proof: &Proof| {
+        let (ticket, proof) = (world.ticket(), proof.clone());
+        let claim = ClaimRequest { ticket, proof, ..claim.clone() };
         let settler = world.settler();
         world.start(async move { settler.claim(&claim).await.unwrap() })
     };
-    let waiting: Vec<_> = (0..64).map(|_| ask()).collect();
+    let observer = shows("an observer");
+    let watching: Vec<_> = (0..64).map(|_| ask(&observer)).collect();
     let start = world.clock.now_ms();
-    let late = ask();
-    assert_eq!(world.take(&late), ClaimReply::Busy);
+    let is_busy = |handle| world.take(&handle) == ClaimReply::Busy;
+    assert!(is_busy(ask(&observer)));
+    // They can't keep the buyer out, who has as many places besides.
+    let retries: Vec<_> = (0..64).map(|_| ask(&claim.proof)).collect();
+    assert!(is_busy(ask(&claim.proof)));
+    assert!(is_busy(ask(&observer)));
     assert!(world.clock.now_ms() - start < 1_000);
-    // Those that waited get what becomes of it.
+    // Those that wait get what becomes of it.
     world.release(&claim);
-    let free = waiting.iter().filter(|it| world.take(it) == ClaimReply::Fresh).count();
-    assert_eq!(free, 1);
+    let all = watching.iter().chain(&retries);
+    assert_eq!(all.filter(|it| world.take(it) == ClaimReply::Fresh).count(), 1);
 }

@@ -610,7 +610,10 @@ fn faults_name_their_keys() {
         (with("/path", json!("/a//b")), "FACILITATOR.path: must be a plain path"),
         (with("/path", json!("/.edge402/x")), "FACILITATOR.path: must be a plain path"),
         (with("/tokens", json!([])), "FACILITATOR: has no key \"tokens\""),
-        (with("/pay_to", json!([PAY_TO])), "FACILITATOR.pay_to: is for who brings no token"),
+        (
+            with("/pay_to", json!([PAY_TO])),
+            "FACILITATOR.pay_to: is for callers that bring no token",
+        ),
         (with("/clients", json!({})), "FACILITATOR.clients: must be a list"),
         (with("/clients", json!([client(), client()])), "FACILITATOR.clients[1].name: is the same"),
         (with("/clients", json!([client()])), "FACILITATOR_TOKENS: has no token for a"),

@@ -8,7 +8,7 @@ use crate::solana_cluster::{cluster, cluster_with, is_submitted, payment, paymen
 use crate::solana_support::{draft, price};
 use edge402::payment::VerifiedPayment;
 use edge402::protocol::Reason;
-use edge402::settlement::Limits;
+use edge402::settlement::{Limits, Verdict};
 use edge402::time::UnixSeconds;
 
 /// Longer than a request waits for its outcome.
@@ -136,8 +136,16 @@ fn a_payment_whose_fee_exceeds_its_price_is_not_sent() {
         let limits = Limits { coin_price: Some(coin_price), ..Limits::default() };
         let (world, cluster) = cluster_with(limits);
         let answer = world.buy_now(&payment(1), "a");
-        assert!(expected.is_none_or(|it| it == answer), "{coin_price}");
+        assert!(expected.as_ref().is_none_or(|it| *it == answer), "{coin_price}");
         assert_eq!(cluster.borrow().sent.is_empty(), !answer.is_delivery(), "{coin_price}");
+        if expected.is_some() {
+            // Whoever only asks hears why.
+            let other = payment(2);
+            let request = other.settle_request(&world.claim_request(&other, "a"));
+            let settler = world.settler();
+            let verdict = world.wait(async move { settler.verify(&request).await.unwrap() });
+            assert_eq!(verdict, Verdict::FeeExceedsPrice);
+        }
     }
     let mut dear = draft();
     dear.instructions[1] = price(4_000_000);

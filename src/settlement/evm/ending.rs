@@ -123,7 +123,7 @@ impl<H: Host> EvmLane<H> {
         self.shared.host.spawn(async move {
             let request = &waiting.job.request;
             // Nothing is written or sent: if the process dies here, the claim is
-            // free again after its lease, and who asks again comes here again.
+            // free again after its lease, and whoever asks again comes here again.
             let outcome = match lane.paid_by_another(&attempts, &waiting.payment).await {
                 Ok(Some(Fate::Paid { ref transaction, .. }))
                     if request.account.is_some() && !attempts.hashes.contains(transaction) =>

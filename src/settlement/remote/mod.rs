@@ -47,8 +47,8 @@ const FOLLOW_SECONDS: u64 = 60;
 /// seconds: clocks differ, and facilitators may be slow to tell.
 const END_MARGIN: u64 = 120;
 
-/// For how long after its end somebody is looked for who used a payment's
-/// authorization, in seconds: nodes may be slow to tell, too.
+/// For how long after its end a payment is looked for on the chain, in seconds,
+/// where somebody else used its authorization: nodes may be slow to tell, too.
 const UNCLEAR_SECONDS: u64 = 600;
 
 /// For how long the outcome of a payment is waited for at most, in seconds,

@@ -5,102 +5,40 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Duration;
 
-use edge402::amount::AtomicAmount;
-use edge402::encoding::encode_hex;
-use edge402::evm::eip712::{self, Domain};
-use edge402::evm::{Address, Authorization, Call, Fees, RelayerKey, Transaction};
-use edge402::facilitator_client::{Http, HttpAnswer, HttpRequest};
-use edge402::payment::Terms;
-use edge402::protocol::ChainId;
 use edge402::rpc::gate::Gate;
-use edge402::rpc::{
-    ChainCheck, Expected, Nodes, PostAnswer, TELL_TIMEOUT, Transport, TransportError,
-};
+use edge402::rpc::{ChainCheck, Expected, Nodes, TransportError};
 use edge402::settlement::evm::EvmLane;
-use edge402::settlement::settler::{Lane, LaneParts};
-use edge402::settlement::{
-    ClaimReply, ClaimRequest, Host, Limits, Outcome, ReleaseRequest, SettleRequest, Settler,
-};
+use edge402::settlement::settler::Lane;
+use edge402::settlement::{ClaimReply, ClaimRequest, Host, Outcome, ReleaseRequest, Settler};
 use edge402::time::UnixSeconds;
 use futures_channel::oneshot;
-use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 pub mod buyer;
 pub mod chain;
+pub mod host;
+pub mod payment;
+pub mod setup;
 pub mod tables;
 pub mod time;
+pub mod transport;
 
 pub use buyer::{Answer, Buyer, Kv, Origin, shows};
 use chain::Chain;
+pub use host::SimHost;
+pub use payment::{Payment, domain, foreign_raw, pay_to, payer, relayer};
+pub use setup::{Fault, Hook, LaneOf, Setup, Temper};
 use tables::{SimStore, Tables};
 use time::Clock;
+pub use transport::{Asked, SimTransport, Web};
 
 pub const CHAIN: u64 = 84_532;
 pub const AMOUNT: u128 = 10_000;
 pub const REDELIVER: u64 = 600;
 
-/// How long a message is on its way, in milliseconds.
-const LATENCY: u64 = 20;
-
 /// How long a node holds `eth_sendRawTransactionSync`, in milliseconds.
 const SYNC_HOLD: u64 = 15_000;
-
-/// What happens to a message to a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    None,
-    /// Never arrives.
-    LostBefore,
-    /// Arrives; the answer doesn't.
-    LostAfter,
-    Unreachable,
-    Status(u16),
-    RateLimited,
-    WrongChain,
-    Garbage,
-    /// The node fails before it acts.
-    ErrorBefore,
-    /// The node acts, and then fails all the same.
-    ErrorAfter,
-    /// Arrives three seconds late.
-    Slow,
-    /// Is never answered, and who waits for the answer waits for ever.
-    Never,
-}
-
-/// Decides about one question of a message instead of the chain.
-pub type Hook = Box<dyn FnMut(&str, &str, &Value) -> Option<Result<Value, (i64, &'static str)>>>;
-
-/// Decides about a whole message to a node, instead of the chain.
-pub type Temper = Box<dyn FnMut(&str, &Value) -> Option<Result<PostAnswer, TransportError>>>;
-
-/// How a world begins.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    pub urls: usize,
-    pub block_ms: u64,
-    pub has_multicall: bool,
-    pub has_sync: bool,
-    pub limits: Limits,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            urls: 1,
-            block_ms: 2_000,
-            has_multicall: true,
-            has_sync: false,
-            limits: Limits { batch_max: 32, ..Limits::default() },
-        }
-    }
-}
-
-/// What makes the lane of each life.
-type LaneOf = Box<dyn Fn(&SimHost, LaneParts<SimHost>) -> Lane<SimHost>>;
 
 pub struct World {
     pub clock: Rc<Clock>,
@@ -130,185 +68,6 @@ pub struct World {
     /// The Settler's name: chain and relayer.
     pub name: RefCell<String>,
     next_ticket: Cell<u64>,
-}
-
-#[derive(Clone)]
-pub struct SimHost(pub Rc<World>);
-
-impl Host for SimHost {
-    type Transport = SimTransport;
-    type Store = SimStore;
-
-    fn transport(&self) -> SimTransport {
-        SimTransport(Rc::clone(&self.0))
-    }
-
-    fn now(&self) -> UnixSeconds {
-        self.0.clock.now()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        self.0.clock.sleep(u64::try_from(duration.as_millis()).unwrap()).await;
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.0.clock.spawn_mortal(task);
-    }
-
-    fn wake_in(&self, seconds: u64) {
-        let world = &self.0;
-        let at = world.clock.now_ms() + 1_000 * seconds;
-        if world.alarm.get().is_some_and(|set| set <= at) {
-            return;
-        }
-        world.alarm.set(Some(at));
-        let alarmed = Rc::clone(world);
-        world.clock.spawn(async move {
-            alarmed.clock.sleep(1_000 * seconds).await;
-            if alarmed.alarm.get().is_some_and(|set| set <= alarmed.clock.now_ms()) {
-                alarmed.alarm.set(None);
-                // An alarm that fails is tried again.
-                if alarmed.settler().wake().is_err() {
-                    SimHost(alarmed).wake_in(2);
-                }
-            }
-        });
-    }
-
-    fn log(&self, line: &str) {
-        if std::env::var_os("SIM_LOG").is_some() {
-            eprintln!("{:>9} {line}", self.0.clock.now_ms() - time::START_MS);
-        }
-        self.0.log.borrow_mut().push(line.to_owned());
-    }
-}
-
-pub struct SimTransport(Rc<World>);
-
-impl Transport for SimTransport {
-    async fn post(
-        &self,
-        url: &str,
-        body: String,
-        timeout: Duration,
-    ) -> Result<PostAnswer, TransportError> {
-        let world = &self.0;
-        let gate = world.gate.borrow().clone();
-        let _permit = match &gate {
-            Some(gate) => Some(gate.enter(timeout).await),
-            None => None,
-        };
-        self.carry(url, body, timeout).await
-    }
-
-    async fn tell(&self, url: &str, body: String) -> Result<PostAnswer, TransportError> {
-        let gate = self.0.gate.borrow().clone();
-        let permit = gate.map(|gate| gate.enter_to_tell().ok_or(TransportError::Unreachable));
-        let _permit = permit.transpose()?;
-        self.carry(url, body, TELL_TIMEOUT).await
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        self.0.clock.sleep(u64::try_from(duration.as_millis()).unwrap()).await;
-    }
-
-    fn now_ms(&self) -> u64 {
-        self.0.clock.now_ms()
-    }
-
-    fn log(&self, line: &str) {
-        SimHost(Rc::clone(&self.0)).log(line);
-    }
-}
-
-impl SimTransport {
-    /// Carries a message that has its connection.
-    async fn carry(
-        &self,
-        url: &str,
-        body: String,
-        timeout: Duration,
-    ) -> Result<PostAnswer, TransportError> {
-        let world = &self.0;
-        let timeout = u64::try_from(timeout.as_millis()).unwrap();
-        world.posts.set(world.posts.get() + 1);
-        let fault = world.faults.borrow_mut().pop_front().unwrap_or(Fault::None);
-        world.clock.sleep(LATENCY).await;
-        match fault {
-            Fault::LostBefore => {
-                world.clock.sleep(timeout).await;
-                return Err(TransportError::TimedOut);
-            }
-            Fault::Unreachable => return Err(TransportError::Unreachable),
-            Fault::Status(status) => return Ok(PostAnswer { status, body: String::new() }),
-            Fault::Garbage => {
-                return Ok(PostAnswer { status: 200, body: "<html>busy</html>".into() });
-            }
-            Fault::Slow => world.clock.sleep(3_000).await,
-            Fault::Never => std::future::pending().await,
-            _ => {}
-        }
-        let deadline = world.clock.now_ms() + timeout;
-        let message: Value = serde_json::from_str(&body).unwrap();
-        let tempered = world.temper.borrow_mut().as_mut().and_then(|temper| temper(url, &message));
-        match tempered {
-            Some(Err(TransportError::TimedOut)) => {
-                world.clock.sleep(timeout).await;
-                return Err(TransportError::TimedOut);
-            }
-            Some(answer) => return answer,
-            None => {}
-        }
-        let answer = match &message {
-            Value::Array(calls) => {
-                let mut answers = vec![];
-                for call in calls {
-                    answers.push(world.answer(url, call, fault, deadline).await?);
-                }
-                Value::Array(answers)
-            }
-            call => world.answer(url, call, fault, deadline).await?,
-        };
-        if fault == Fault::LostAfter {
-            world.clock.sleep(timeout).await;
-            return Err(TransportError::TimedOut);
-        }
-        world.clock.sleep(LATENCY).await;
-        Ok(PostAnswer { status: 200, body: answer.to_string() })
-    }
-}
-
-/// A request to something that is not a node.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    pub url: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Option<String>,
-    pub timeout_ms: u64,
-}
-
-pub trait Web {
-    fn exchange(
-        self: Rc<Self>,
-        asked: Asked,
-    ) -> LocalBoxFuture<'static, Result<HttpAnswer, TransportError>>;
-}
-
-impl Http for SimTransport {
-    async fn exchange(&self, request: HttpRequest<'_>) -> Result<HttpAnswer, TransportError> {
-        let web = self.0.web.borrow().clone().expect("something that answers");
-        let headers = request.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
-        let asked = Asked {
-            url: request.url,
-            headers: headers.collect(),
-            body: request.body.map(str::to_owned),
-            timeout_ms: u64::try_from(request.timeout.as_millis()).unwrap(),
-        };
-        self.0.clock.sleep(LATENCY).await;
-        let answer = web.exchange(asked).await;
-        self.0.clock.sleep(LATENCY).await;
-        answer
-    }
 }
 
 impl World {
@@ -580,139 +339,3 @@ impl World {
 }
 
 pub type Handle<T> = Rc<RefCell<Option<T>>>;
-
-pub fn relayer() -> RelayerKey {
-    format!("0x{}", "11".repeat(32)).parse().unwrap()
-}
-
-/// An empty transaction of the relayer's, from another tool.
-pub fn foreign_raw(nonce: u64) -> String {
-    let fees = Fees { max_fee_per_gas: 90_000_000_000, max_priority_fee_per_gas: 9_000_000_000 };
-    let call = Call { to: relayer().address(), data: vec![] };
-    let signed = Transaction::new(CHAIN, nonce, fees, 21_000, call).sign(&relayer());
-    edge402::encoding::encode_hex(&signed.raw)
-}
-
-pub fn payer(number: u8) -> RelayerKey {
-    format!("0x{}{number:02x}", "42".repeat(31)).parse().unwrap()
-}
-
-pub fn domain() -> Domain {
-    Domain {
-        name: "USDC".into(),
-        version: "2".into(),
-        chain_id: CHAIN,
-        verifying_contract: "0x036CbD53842c5426634e7929541eC2318f3dCF7e".parse().unwrap(),
-    }
-}
-
-pub fn pay_to() -> Address {
-    "0x209693Bc6afc0C5328bA36FaF03C514EF312287C".parse().unwrap()
-}
-
-/// A payment that a buyer has signed.
-#[derive(Clone, Debug)]
-pub struct Payment {
-    pub id: String,
-    pub network: ChainId,
-    pub terms: Terms,
-    pub payload: Value,
-    pub expires_at: UnixSeconds,
-    pub authorization: Option<Authorization>,
-}
-
-impl Payment {
-    /// A payer's payment, told apart by its number, that is valid for so many
-    /// seconds from the beginning.
-    pub fn new(payer_number: u8, number: u8, valid_for: u64) -> Self {
-        Self::to(pay_to(), payer_number, number, valid_for)
-    }
-
-    /// The same to another account.
-    pub fn to(to: Address, payer_number: u8, number: u8, valid_for: u64) -> Self {
-        let start = time::START_MS / 1_000;
-        Self::within(to, payer_number, number, (start - 600, start + valid_for))
-    }
-
-    /// One that is valid between two times, in Unix seconds.
-    pub fn within(to: Address, payer_number: u8, number: u8, valid: (u64, u64)) -> Self {
-        Self::of_amount(AtomicAmount(AMOUNT), to, payer_number, number, valid)
-    }
-
-    /// One of another amount.
-    pub fn of_amount(
-        amount: AtomicAmount,
-        to: Address,
-        payer_number: u8,
-        number: u8,
-        valid: (u64, u64),
-    ) -> Self {
-        let key = payer(payer_number);
-        let authorization = Authorization {
-            from: key.address(),
-            to,
-            value: amount.into(),
-            valid_after: valid.0.into(),
-            valid_before: valid.1.into(),
-            nonce: [number; 32],
-        };
-        let hash = eip712::transfer_with_authorization_hash(&authorization);
-        let signature = key.sign_digest(&eip712::digest(&domain().separator(), &hash));
-        let payload = json!({
-            "signature": signature.to_string(),
-            "authorization": {
-                "from": authorization.from,
-                "to": authorization.to,
-                "value": authorization.value,
-                "validAfter": authorization.valid_after,
-                "validBefore": authorization.valid_before,
-                "nonce": encode_hex(&authorization.nonce),
-            },
-        });
-        let terms = edge402::evm::Terms::new(domain(), to, amount, 100_000);
-        Self::from_parts(ChainId::Evm(CHAIN), Terms::Evm(terms), &payload, Some(authorization))
-    }
-
-    pub fn from_parts(
-        network: ChainId,
-        terms: Terms,
-        payload: &Value,
-        authorization: Option<Authorization>,
-    ) -> Self {
-        let start = UnixSeconds(time::START_MS / 1_000);
-        let verified = edge402::payment::verify(payload, &terms, start).unwrap();
-        Self {
-            id: verified.identity(),
-            network,
-            terms,
-            payload: payload.clone(),
-            expires_at: verified.expires_at(start),
-            authorization,
-        }
-    }
-
-    pub fn settle_request(&self, claim: &ClaimRequest) -> SettleRequest {
-        SettleRequest {
-            payment: self.id.clone(),
-            ticket: claim.ticket,
-            resource: claim.resource.clone(),
-            network: self.network,
-            terms: self.terms.clone(),
-            payload: self.payload.clone(),
-            proof: claim.proof.clone(),
-            redeliver_seconds: REDELIVER,
-            redeliver_max: claim.redeliver_max,
-            once: false,
-            remote: None,
-            account: None,
-        }
-    }
-
-    pub fn evm(&self) -> edge402::evm::VerifiedPayment {
-        let start = UnixSeconds(time::START_MS / 1_000);
-        match edge402::payment::verify(&self.payload, &self.terms, start).unwrap() {
-            edge402::payment::VerifiedPayment::Evm(payment) => payment,
-            edge402::payment::VerifiedPayment::Solana(_) => panic!("not on EVM"),
-        }
-    }
-}

@@ -1,0 +1,149 @@
+//! Who pays whom in a world, and what buyers sign.
+
+use edge402::amount::AtomicAmount;
+use edge402::encoding::encode_hex;
+use edge402::evm::eip712::{self, Domain};
+use edge402::evm::{Address, Authorization, Call, Fees, RelayerKey, Transaction};
+use edge402::payment::Terms;
+use edge402::protocol::ChainId;
+use edge402::settlement::{ClaimRequest, SettleRequest};
+use edge402::time::UnixSeconds;
+use serde_json::{Value, json};
+
+use super::{AMOUNT, CHAIN, REDELIVER, time};
+
+pub fn relayer() -> RelayerKey {
+    format!("0x{}", "11".repeat(32)).parse().unwrap()
+}
+
+/// An empty transaction of the relayer's, from another tool.
+pub fn foreign_raw(nonce: u64) -> String {
+    let fees = Fees { max_fee_per_gas: 90_000_000_000, max_priority_fee_per_gas: 9_000_000_000 };
+    let call = Call { to: relayer().address(), data: vec![] };
+    let signed = Transaction::new(CHAIN, nonce, fees, 21_000, call).sign(&relayer());
+    edge402::encoding::encode_hex(&signed.raw)
+}
+
+pub fn payer(number: u8) -> RelayerKey {
+    format!("0x{}{number:02x}", "42".repeat(31)).parse().unwrap()
+}
+
+pub fn domain() -> Domain {
+    Domain {
+        name: "USDC".into(),
+        version: "2".into(),
+        chain_id: CHAIN,
+        verifying_contract: "0x036CbD53842c5426634e7929541eC2318f3dCF7e".parse().unwrap(),
+    }
+}
+
+pub fn pay_to() -> Address {
+    "0x209693Bc6afc0C5328bA36FaF03C514EF312287C".parse().unwrap()
+}
+
+/// A payment that a buyer has signed.
+#[derive(Clone, Debug)]
+pub struct Payment {
+    pub id: String,
+    pub network: ChainId,
+    pub terms: Terms,
+    pub payload: Value,
+    pub expires_at: UnixSeconds,
+    pub authorization: Option<Authorization>,
+}
+
+impl Payment {
+    /// A payer's payment, told apart by its number, that is valid for so many
+    /// seconds from the beginning.
+    pub fn new(payer_number: u8, number: u8, valid_for: u64) -> Self {
+        Self::to(pay_to(), payer_number, number, valid_for)
+    }
+
+    /// The same to another account.
+    pub fn to(to: Address, payer_number: u8, number: u8, valid_for: u64) -> Self {
+        let start = time::START_MS / 1_000;
+        Self::within(to, payer_number, number, (start - 600, start + valid_for))
+    }
+
+    /// One that is valid between two times, in Unix seconds.
+    pub fn within(to: Address, payer_number: u8, number: u8, valid: (u64, u64)) -> Self {
+        Self::of_amount(AtomicAmount(AMOUNT), to, payer_number, number, valid)
+    }
+
+    /// One of another amount.
+    pub fn of_amount(
+        amount: AtomicAmount,
+        to: Address,
+        payer_number: u8,
+        number: u8,
+        valid: (u64, u64),
+    ) -> Self {
+        let key = payer(payer_number);
+        let authorization = Authorization {
+            from: key.address(),
+            to,
+            value: amount.into(),
+            valid_after: valid.0.into(),
+            valid_before: valid.1.into(),
+            nonce: [number; 32],
+        };
+        let hash = eip712::transfer_with_authorization_hash(&authorization);
+        let signature = key.sign_digest(&eip712::digest(&domain().separator(), &hash));
+        let payload = json!({
+            "signature": signature.to_string(),
+            "authorization": {
+                "from": authorization.from,
+                "to": authorization.to,
+                "value": authorization.value,
+                "validAfter": authorization.valid_after,
+                "validBefore": authorization.valid_before,
+                "nonce": encode_hex(&authorization.nonce),
+            },
+        });
+        let terms = edge402::evm::Terms::new(domain(), to, amount, 100_000);
+        Self::from_parts(ChainId::Evm(CHAIN), Terms::Evm(terms), &payload, Some(authorization))
+    }
+
+    pub fn from_parts(
+        network: ChainId,
+        terms: Terms,
+        payload: &Value,
+        authorization: Option<Authorization>,
+    ) -> Self {
+        let start = UnixSeconds(time::START_MS / 1_000);
+        let verified = edge402::payment::verify(payload, &terms, start).unwrap();
+        Self {
+            id: verified.identity(),
+            network,
+            terms,
+            payload: payload.clone(),
+            expires_at: verified.expires_at(start),
+            authorization,
+        }
+    }
+
+    pub fn settle_request(&self, claim: &ClaimRequest) -> SettleRequest {
+        SettleRequest {
+            payment: self.id.clone(),
+            ticket: claim.ticket,
+            resource: claim.resource.clone(),
+            network: self.network,
+            terms: self.terms.clone(),
+            payload: self.payload.clone(),
+            proof: claim.proof.clone(),
+            redeliver_seconds: REDELIVER,
+            redeliver_max: claim.redeliver_max,
+            once: false,
+            remote: None,
+            account: None,
+        }
+    }
+
+    pub fn evm(&self) -> edge402::evm::VerifiedPayment {
+        let start = UnixSeconds(time::START_MS / 1_000);
+        match edge402::payment::verify(&self.payload, &self.terms, start).unwrap() {
+            edge402::payment::VerifiedPayment::Evm(payment) => payment,
+            edge402::payment::VerifiedPayment::Solana(_) => panic!("not on EVM"),
+        }
+    }
+}
