@@ -28,6 +28,7 @@ pub use body::{BoundBody, MAX_BOUND_BODY};
 pub use challenge::{Challenge, ChallengeTemplate, Hints};
 use door::Asked;
 pub use door::{form_names_method, must_look_into_form};
+pub use page::{Language, PAGE_POLICY};
 
 /// The head of a request. Headers are asked for one by one, because each
 /// question crosses from WebAssembly to the host.

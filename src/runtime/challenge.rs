@@ -12,7 +12,7 @@ use super::{clock, js, respond};
 use crate::config::Network;
 use crate::gate::accept::wants_page;
 use crate::gate::challenge::BlockhashHint;
-use crate::gate::{Hints, Refusal, Sale};
+use crate::gate::{Head as _, Hints, Language, Refusal, Sale};
 use crate::protocol::payment::PAYMENT_REQUIRED_HEADER;
 use crate::protocol::{ChainId, Reason, SettlementResponse, Version};
 use crate::rpc::Call;
@@ -72,11 +72,9 @@ pub async fn payment_required(
         headers.set(version.receipt_header(), &receipt.to_header())?;
     }
     if wants_page {
-        return respond::respond(
-            402,
-            &headers,
-            Some(&template.write_page(&sale.url, &sale.method, reason)),
-        );
+        let language = Language::of(head.header("Accept-Language").as_deref());
+        let page = template.write_page(&sale.url, &sale.method, reason, language);
+        return respond::respond(402, &headers, Some(&page));
     }
     respond::respond(402, &headers, Some(&challenge.body))
 }
