@@ -16,7 +16,7 @@ use super::{
     ClaimReply, ClaimRequest, DeliveryReport, Ending, Health, Host, Outcome, PaymentRecord,
     ReleaseRequest, RenewRequest, SettleRequest, Settlement, State, Store, StoreError, Verdict,
 };
-use crate::payment::{self, VerifiedPayment};
+use crate::payment::{Checked, VerifiedPayment};
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 
@@ -263,7 +263,7 @@ impl<H: Host> Settler<H> {
             // It may have been issued before a restart.
             shared.live.borrow_mut().insert(request.ticket);
             let verified_at = shared.host.now();
-            return match verify(&request, verified_at) {
+            return match check(&request, verified_at).and_then(Checked::payable) {
                 Ok(payment) => self.settle_verified(request, payment, verified_at).await,
                 Err(reason) => {
                     shared.release(&request.payment, request.ticket)?;
@@ -299,13 +299,9 @@ impl<H: Host> Settler<H> {
     /// The disk failed: nothing may be delivered.
     pub async fn charge(&self, request: SettleRequest) -> Result<Outcome, StoreError> {
         let now = self.shared.host.now();
-        let (payment, has_lapsed) = match verify(&request, now) {
-            Ok(payment) => (payment, false),
-            // Who asked in time may be told later.
-            Err(Reason::EvmValidBefore) => match verify_lapsed(&request, now) {
-                Ok(payment) => (payment, true),
-                Err(reason) => return Ok(refused(reason)),
-            },
+        // Whoever asked in time may be told later.
+        let (payment, has_lapsed) = match check(&request, now) {
+            Ok(checked) => checked.into_parts(),
             Err(reason) => return Ok(refused(reason)),
         };
         let mut claim = request.claim(payment.expires_at(now));
@@ -333,13 +329,9 @@ impl<H: Host> Settler<H> {
     pub async fn verify(&self, request: &SettleRequest) -> Result<Verdict, StoreError> {
         let shared = &self.shared;
         let now = shared.host.now();
-        let verified = match verify(request, now) {
-            Err(Reason::EvmValidBefore) => match verify_lapsed(request, now) {
-                Ok(_) => Err(Reason::EvmValidBefore),
-                Err(reason) => return Ok(Verdict::Invalid(reason)),
-            },
+        let verified = match check(request, now) {
+            Ok(checked) => checked.payable(),
             Err(reason) => return Ok(Verdict::Invalid(reason)),
-            Ok(payment) => Ok(payment),
         };
         if let Some(known) = shared.store.payment(&request.payment)? {
             let same = known.resource == request.resource;
@@ -463,18 +455,10 @@ enum Given {
 }
 
 /// The payment that is to be settled, if it is the one that it is said to be.
-fn verify(request: &SettleRequest, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
-    named(request, payment::verify(&request.payload, &request.terms, now)?)
-}
-
-/// The same for a payment whose time is over.
-fn verify_lapsed(request: &SettleRequest, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
-    named(request, payment::verify_lapsed(&request.payload, &request.terms, now)?)
-}
-
-fn named(request: &SettleRequest, payment: VerifiedPayment) -> Result<VerifiedPayment, Reason> {
-    let is_it = payment.identity() == request.payment;
-    if is_it { Ok(payment) } else { Err(Reason::InvalidPayload) }
+fn check(request: &SettleRequest, now: UnixSeconds) -> Result<Checked, Reason> {
+    let checked = request.terms.check(&request.payload, now)?;
+    let (Checked::Payable(payment) | Checked::Lapsed(payment)) = &checked;
+    if payment.identity() == request.payment { Ok(checked) } else { Err(Reason::InvalidPayload) }
 }
 
 /// What a claim comes to for a caller that wants the payment settled.
