@@ -11,7 +11,7 @@ use super::delivery::DeliveryState;
 use super::guards::Guards;
 use super::health::Condition;
 use super::host::within;
-use super::journal::{Attempts, Sent};
+use super::journal::{Attempts, Sent, TxId};
 use super::record::{LEASE_SECONDS, Order};
 use super::{
     ClaimRequest, Delivery, Entry, Host, Outcome, PaymentRecord, SettleRequest, Settlement, State,
@@ -280,10 +280,10 @@ impl<H: Host> Shared<H> {
 
     /// The transaction that a journal entry of this name is now: the latest of
     /// its versions, or what a facilitator has said.
-    pub fn latest_of(&self, name: String) -> Result<String, StoreError> {
+    pub fn latest_of(&self, name: &str) -> Result<Option<TxId>, StoreError> {
         let entries = self.store.open_entries()?;
         let entry = entries.into_iter().find(|entry| entry.id == name);
-        Ok(entry.and_then(Entry::transaction).unwrap_or(name))
+        Ok(entry.map_or_else(|| TxId::named(name), Entry::transaction))
     }
 
     /// Waits for the end of a payment that is submitted, or for as long as a
@@ -297,7 +297,7 @@ impl<H: Host> Shared<H> {
                 Some(State::Settled(settlement)) => return Ok(Outcome::Settled(settlement)),
                 Some(State::Failed { reason }) => return Ok(refused(reason)),
                 Some(State::Submitted { transaction, .. }) if now >= deadline => {
-                    return Ok(Outcome::Pending { transaction: self.latest_of(transaction)? });
+                    return Ok(Outcome::Pending { transaction: self.latest_of(&transaction)? });
                 }
                 Some(State::Submitted { .. }) => {
                     let limit = Duration::from_secs(deadline.since(now));

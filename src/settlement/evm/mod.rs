@@ -232,7 +232,7 @@ impl<H: Host> EvmLane<H> {
             Some(State::Settled(settlement)) => Outcome::Settled(settlement),
             Some(State::Failed { reason }) => Outcome::Failed { reason, transaction: None },
             Some(State::Submitted { transaction, .. }) => {
-                Outcome::Pending { transaction: self.shared.latest_of(transaction)? }
+                Outcome::Pending { transaction: self.shared.latest_of(&transaction)? }
             }
             Some(State::Claimed { .. }) | None => Outcome::Unavailable,
         })

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use look::Look;
 
-use super::journal::{FacilitatorEntry, FacilitatorSent, name_at_facilitator};
+use super::journal::{FacilitatorEntry, FacilitatorSent, TxId, name_at_facilitator};
 use super::shared::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, Outcome, State, Store, StoreError};
 use crate::amount::AtomicAmount;
@@ -51,13 +51,6 @@ const UNCLEAR_SECONDS: u64 = 600;
 /// For how long the outcome of a payment is waited for at most, in seconds,
 /// where the payment itself ends later or never.
 const LONGEST_WAIT: u64 = 86_400;
-
-/// Whether the name of a transaction in [`Outcome::Pending`] and
-/// [`super::ClaimReply::Pending`] is none: a facilitator has the payment and
-/// has not said what it made of it.
-pub fn names_no_transaction(name: &str) -> bool {
-    super::journal::transaction_of(name).is_none()
-}
 
 /// The lane of a facilitator.
 pub struct RemoteLane<H: Host> {
@@ -277,8 +270,9 @@ impl<H: Host> RemoteLane<H> {
             Settled::NotTaken(status) => format!("status {status}"),
             Settled::Pending { transaction } => {
                 // Whoever asks meanwhile is told this one.
-                if entry.sent.told.as_ref() != Some(&transaction) {
-                    entry.sent.told = Some(transaction.clone());
+                let told = TxId::named(&transaction);
+                if entry.sent.told != told {
+                    entry.sent.told = told;
                     self.shared.store.submit(&entry.row(), &[])?;
                 }
                 format!("{transaction} is pending")
