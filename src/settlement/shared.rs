@@ -139,8 +139,12 @@ impl<H: Host> Shared<H> {
 
     /// Settles a claim whose payment was made by what was sent before; whether
     /// the claim was still this request's.
-    pub fn settle_claim(&self, request: &SettleRequest, fate: &Fate) -> Result<bool, StoreError> {
-        self.decide_claim(request, |record| self.end(record, fate, request))
+    pub fn settle_claim(
+        &self,
+        request: &SettleRequest,
+        resolution: &Resolution,
+    ) -> Result<bool, StoreError> {
+        self.decide_claim(request, |record| self.end(record, resolution, request))
     }
 
     fn decide_claim(
@@ -177,31 +181,39 @@ impl<H: Host> Shared<H> {
 
     /// Writes what became of a transaction's payments and wakes who waits. A
     /// payment's record is changed only if it is still this transaction's.
-    pub fn close(&self, entry: &Entry, fates: &[(String, Fate)]) -> Result<(), StoreError> {
-        self.store.close(&entry.id, &self.records_after(entry, fates)?)?;
-        self.tell_all(fates);
+    pub fn close(
+        &self,
+        entry: &Entry,
+        resolutions: &[(String, Resolution)],
+    ) -> Result<(), StoreError> {
+        self.store.close(&entry.id, &self.records_after(entry, resolutions)?)?;
+        self.tell_all(resolutions);
         Ok(())
     }
 
     /// The same for some of a transaction's payments: the entry stays in the
     /// journal, with the others.
-    pub fn close_some(&self, entry: &Entry, fates: &[(String, Fate)]) -> Result<(), StoreError> {
-        self.store.submit(entry, &self.records_after(entry, fates)?)?;
+    pub fn close_some(
+        &self,
+        entry: &Entry,
+        resolutions: &[(String, Resolution)],
+    ) -> Result<(), StoreError> {
+        self.store.submit(entry, &self.records_after(entry, resolutions)?)?;
         if matches!(&entry.sent, Sent::Evm(sent) if sent.judged) {
             // Their fees are noted: nothing more is spent on them.
             entry.payments.iter().for_each(|payment| self.let_go(payment));
         }
-        self.tell_all(fates);
+        self.tell_all(resolutions);
         Ok(())
     }
 
     fn records_after(
         &self,
         entry: &Entry,
-        fates: &[(String, Fate)],
+        resolutions: &[(String, Resolution)],
     ) -> Result<Vec<PaymentRecord>, StoreError> {
         let mut records = vec![];
-        for (payment, fate) in fates {
+        for (payment, resolution) in resolutions {
             let Some(mut record) = self.store.payment(payment)? else { continue };
             let State::Submitted { transaction, order } = &record.state else { continue };
             if *transaction == entry.id {
@@ -210,15 +222,15 @@ impl<H: Host> Shared<H> {
                     let attempts = Attempts::with(Some(earlier), entry.written_at, sent);
                     record.attempts = Some(attempts);
                 }
-                self.end(&mut record, fate, &request);
+                self.end(&mut record, resolution, &request);
                 records.push(record);
             }
         }
         Ok(records)
     }
 
-    fn tell_all(&self, fates: &[(String, Fate)]) {
-        for (payment, _) in fates {
+    fn tell_all(&self, resolutions: &[(String, Resolution)]) {
+        for (payment, _) in resolutions {
             self.let_go(payment);
             self.tell(payment);
         }
@@ -226,15 +238,15 @@ impl<H: Host> Shared<H> {
 
     /// Writes a payment's end into its record. What it bought is the holder's
     /// first, if that one still waits for it.
-    fn end(&self, record: &mut PaymentRecord, fate: &Fate, request: &SettleRequest) {
+    fn end(&self, record: &mut PaymentRecord, resolution: &Resolution, request: &SettleRequest) {
         record.was_sent = true;
-        let (payer, amount, transaction) = match fate {
-            Fate::Paid { payer, amount, transaction } => (payer, amount, transaction),
-            Fate::NotPaid(reason) => {
+        let (payer, amount, transaction) = match resolution {
+            Resolution::Paid { payer, amount, transaction } => (payer, amount, transaction),
+            Resolution::NotPaid(reason) => {
                 record.state = State::Failed { reason: *reason };
                 return;
             }
-            Fate::LeftBehind => {
+            Resolution::LeftBehind => {
                 self.live.borrow_mut().insert(request.ticket);
                 let lease_until = self.host.now().plus(LEASE_SECONDS);
                 record.state = State::Claimed { ticket: request.ticket, lease_until };
@@ -348,7 +360,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// The orders of a journal entry's payments, verified again as they were
-    /// then. One that can't be read again is an error: its fate is not to be
+    /// then. One that can't be read again is an error: its end is not to be
     /// passed over.
     pub fn orders_of(
         &self,
@@ -384,7 +396,7 @@ impl<H: Host> Drop for Attending<H> {
 
 /// What a chain says of a payment that was submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Resolution {
     /// The seller has the money.
     Paid {
         /// Who paid.

@@ -9,7 +9,7 @@ use crate::evm::{self, Receipt};
 use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::settlement::journal::{Attempts, EvmEntry};
-use crate::settlement::shared::Fate;
+use crate::settlement::shared::Resolution;
 use crate::settlement::{Host, Outcome, Store, StoreError};
 use crate::time::UnixSeconds;
 
@@ -37,33 +37,34 @@ impl<H: Host> EvmLane<H> {
         let payments: Vec<_> =
             orders.iter().filter_map(|(id, order)| Some((id, evm_payment(order)?))).collect();
         let verified: Vec<_> = payments.iter().map(|(_, payment)| *payment).collect();
-        let fates = match mined {
+        let resolutions = match mined {
             // One log is good for one payment: what was read is not read again
             // for those that are left.
-            Some((receipt, _)) if !entry.sent.judged => receipt.fates(&verified),
+            Some((receipt, _)) if !entry.sent.judged => receipt.resolutions(&verified),
             _ => verified.iter().map(|_| None).collect(),
         };
         let landed = mined.map(|(receipt, _)| receipt.receipt());
-        let paid: Vec<_> = fates.iter().map(Option::is_some).collect();
+        let paid: Vec<_> = resolutions.iter().map(Option::is_some).collect();
         let left_behind = self.left_behind(entry, landed, &verified, &paid).await;
         let (mut known, mut unclear, mut problem) = (vec![], vec![], None);
-        for (((id, payment), fate), left_behind) in payments.into_iter().zip(fates).zip(left_behind)
+        for (((id, payment), resolution), left_behind) in
+            payments.into_iter().zip(resolutions).zip(left_behind)
         {
-            let fate = match fate {
-                Some(fate) => Ok(fate),
-                None if left_behind => Ok(Fate::LeftBehind),
+            let resolution = match resolution {
+                Some(resolution) => Ok(resolution),
+                None if left_behind => Ok(Resolution::LeftBehind),
                 // The preview saw the authorization unused.
-                None => self.fate_without_us(entry, id, payment, landed).await,
+                None => self.resolve_without_us(entry, id, payment, landed).await,
             };
-            match fate {
-                Ok(fate) => known.push((id.clone(), fate)),
+            match resolution {
+                Ok(resolution) => known.push((id.clone(), resolution)),
                 Err(error) => {
                     unclear.push(id.clone());
                     problem = Some(error);
                 }
             }
         }
-        // Fees and fates are written without an await in between: together.
+        // Fees and ends are written without an await in between: together.
         if let Some((_, cost)) = mined.filter(|_| !entry.sent.judged) {
             // No transaction costs more than it offers, whatever a node says.
             let most = entry.sent.fees.worst_cost(entry.sent.gas);
@@ -82,34 +83,34 @@ impl<H: Host> EvmLane<H> {
     ///
     /// # Errors
     /// That is not certain.
-    async fn fate_without_us(
+    async fn resolve_without_us(
         &self,
         entry: &EvmEntry,
         id: &str,
         payment: &evm::VerifiedPayment,
         landed: Option<&Receipt>,
-    ) -> Result<Fate, StoreError> {
+    ) -> Result<Resolution, StoreError> {
         let record = self.shared.store.payment(id)?;
         let earlier = record.and_then(|record| record.attempts);
         let attempts = Attempts::with(earlier.as_ref(), entry.written_at, &entry.sent);
-        let Some(fate) = self.paid_by_another(&attempts, payment).await? else {
+        let Some(resolution) = self.paid_by_another(&attempts, payment).await? else {
             // A nonce that was lost to another transaction is our fault, and so
             // is an empty one in place of a payment.
             let is_empty =
                 |it: &Receipt| entry.sent.empty.contains(&encode_hex(&it.transaction_hash));
             self.note_lone_failure(entry, landed.filter(|it| !is_empty(it)), payment);
-            return Ok(Fate::NotPaid(Reason::InvalidTransactionState));
+            return Ok(Resolution::NotPaid(Reason::InvalidTransactionState));
         };
-        if let Fate::Paid { transaction, .. } = &fate
+        if let Resolution::Paid { transaction, .. } = &resolution
             && !entry.sent.has_version(transaction)
             && self.shared.is_on_account(id)?
         {
             // Who settles for many sellers can't know what else was sold for
             // it: another facilitator's success must not become one here.
             self.log(&format!("{id} was settled by another: {transaction}"));
-            return Ok(Fate::NotPaid(Reason::DuplicateSettlement));
+            return Ok(Resolution::NotPaid(Reason::DuplicateSettlement));
         }
-        Ok(fate)
+        Ok(resolution)
     }
 
     /// What was sent for what a waiting payment buys.
@@ -127,15 +128,15 @@ impl<H: Host> EvmLane<H> {
             // Nothing is written or sent: if the process dies here, the claim is
             // free again after its lease, and whoever asks again comes here again.
             let outcome = match lane.paid_by_another(&attempts, &waiting.payment).await {
-                Ok(Some(Fate::Paid { ref transaction, .. }))
+                Ok(Some(Resolution::Paid { ref transaction, .. }))
                     if request.account.is_some() && !attempts.hashes.contains(transaction) =>
                 {
                     lane.log(&format!("{} was settled by another: {transaction}", request.payment));
                     lane.shared.refuse(request, Reason::DuplicateSettlement)
                 }
-                Ok(Some(fate)) => lane
+                Ok(Some(resolution)) => lane
                     .shared
-                    .settle_claim(request, &fate)
+                    .settle_claim(request, &resolution)
                     .and_then(|_| lane.standing_of(&request.payment)),
                 Ok(None) => lane.shared.refuse(request, Reason::EvmNonceUsed),
                 Err(error) => {
@@ -148,7 +149,7 @@ impl<H: Host> EvmLane<H> {
         });
     }
 
-    /// The fate of a payment that a transaction made after our first one had been
+    /// What became of a payment that a transaction made after our first one had been
     /// written down, be it one of ours or somebody else's; `None`
     /// if its authorization paid nobody, or for something else, or was not
     /// used.
@@ -161,13 +162,13 @@ impl<H: Host> EvmLane<H> {
         &self,
         attempts: &Attempts,
         payment: &evm::VerifiedPayment,
-    ) -> Result<Option<Fate>, StoreError> {
+    ) -> Result<Option<Resolution>, StoreError> {
         let (nodes, quorum) = (&self.nodes, self.limits.quorum_above);
         let now = self.shared.host.now();
         let unclear = |what: &str| StoreError(format!("{}: {what}", payment.payer()));
         let found = find_use(nodes, payment, attempts.seen_block.saturating_add(1), quorum).await;
         if let Some(found) = found.map_err(|error| unclear(&error.to_string()))? {
-            return Ok(found.fate_of(attempts, &self.relayers));
+            return Ok(found.resolution_of(attempts, &self.relayers));
         }
         match authorization_state(nodes, self.key.address(), payment, quorum).await {
             Some(false) => return Ok(None),
@@ -179,7 +180,7 @@ impl<H: Host> EvmLane<H> {
         // The number of the block that the preview saw was a node's word.
         let found = find_earlier_use(nodes, payment, quorum).await;
         match found.map_err(|error| unclear(&error.to_string()))? {
-            Some(found) => Ok(found.fate_of(attempts, &self.relayers)),
+            Some(found) => Ok(found.resolution_of(attempts, &self.relayers)),
             // Canceled, or used by another purchase: it stays what it is.
             None if now > ended_at(attempts.written_at, payment).plus(UNCLEAR_SECONDS) => Ok(None),
             None => Err(unclear("the authorization is used, and by whom is not known yet")),
