@@ -180,60 +180,59 @@ impl<H: Host> Shared<H> {
     }
 
     /// Writes what became of a transaction's payments and wakes who waits. A
-    /// payment's record is changed only if it is still this transaction's.
+    /// payment's record is changed only if it is still this transaction's. With
+    /// those of which it is unclear the entry stays in the journal.
     pub fn close(
         &self,
         entry: &Entry,
         resolutions: &[(String, Resolution)],
     ) -> Result<(), StoreError> {
-        self.store.close(&entry.id, &self.records_after(entry, resolutions)?)?;
-        self.tell_all(resolutions);
-        Ok(())
-    }
-
-    /// The same for some of a transaction's payments: the entry stays in the
-    /// journal, with the others.
-    pub fn close_some(
-        &self,
-        entry: &Entry,
-        resolutions: &[(String, Resolution)],
-    ) -> Result<(), StoreError> {
-        self.store.submit(entry, &self.records_after(entry, resolutions)?)?;
-        if matches!(&entry.sent, Sent::Evm(sent) if sent.judged) {
-            // Their fees are noted: nothing more is spent on them.
-            entry.payments.iter().for_each(|payment| self.let_go(payment));
-        }
-        self.tell_all(resolutions);
-        Ok(())
-    }
-
-    fn records_after(
-        &self,
-        entry: &Entry,
-        resolutions: &[(String, Resolution)],
-    ) -> Result<Vec<PaymentRecord>, StoreError> {
-        let mut records = vec![];
+        let (mut records, mut unclear) = (vec![], vec![]);
         for (payment, resolution) in resolutions {
-            let Some(mut record) = self.store.payment(payment)? else { continue };
-            let State::Submitted { transaction, order } = &record.state else { continue };
-            if *transaction == entry.id {
-                let request = order.request.clone();
-                if let (Some(earlier), Sent::Evm(sent)) = (&record.attempts, &entry.sent) {
-                    let attempts = Attempts::with(Some(earlier), entry.written_at, sent);
-                    record.attempts = Some(attempts);
-                }
-                self.end(&mut record, resolution, &request);
-                records.push(record);
+            if matches!(resolution, Resolution::Unclear(_)) {
+                unclear.push(payment.clone());
+            } else {
+                records.extend(self.record_after(entry, payment, resolution)?);
             }
         }
-        Ok(records)
+        let is_judged = matches!(&entry.sent, Sent::Evm(sent) if sent.judged);
+        if unclear.is_empty() {
+            self.store.close(&entry.id, &records)?;
+        } else {
+            let left = Entry { payments: unclear, ..entry.clone() };
+            self.store.submit(&left, &records)?;
+        }
+        for (payment, resolution) in resolutions {
+            let is_clear = !matches!(resolution, Resolution::Unclear(_));
+            // Where the fees are noted, nothing more is spent on what is left.
+            if is_clear || is_judged {
+                self.let_go(payment);
+            }
+            if is_clear {
+                self.tell(payment);
+            }
+        }
+        Ok(())
     }
 
-    fn tell_all(&self, resolutions: &[(String, Resolution)]) {
-        for (payment, _) in resolutions {
-            self.let_go(payment);
-            self.tell(payment);
+    fn record_after(
+        &self,
+        entry: &Entry,
+        payment: &str,
+        resolution: &Resolution,
+    ) -> Result<Option<PaymentRecord>, StoreError> {
+        let Some(mut record) = self.store.payment(payment)? else { return Ok(None) };
+        let request = match &record.state {
+            State::Submitted { transaction, order } if *transaction == entry.id => {
+                order.request.clone()
+            }
+            _ => return Ok(None),
+        };
+        if let (Some(earlier), Sent::Evm(sent)) = (&record.attempts, &entry.sent) {
+            record.attempts = Some(Attempts::with(Some(earlier), entry.written_at, sent));
         }
+        self.end(&mut record, resolution, &request);
+        Ok(Some(record))
     }
 
     /// Writes a payment's end into its record. What it bought is the holder's
@@ -246,6 +245,8 @@ impl<H: Host> Shared<H> {
                 record.state = State::Failed { reason: *reason };
                 return;
             }
+            // It is what it was.
+            Resolution::Unclear(_) => return,
             Resolution::LeftBehind => {
                 self.live.borrow_mut().insert(request.ticket);
                 let lease_until = self.host.now().plus(LEASE_SECONDS);
@@ -411,6 +412,8 @@ pub(super) enum Resolution {
     /// The transaction that it shared with others ended without it, and it is
     /// good all the same: the claim is its holder's again, to be sent anew.
     LeftBehind,
+    /// Nobody can tell yet, for this reason: it stays in the journal.
+    Unclear(String),
 }
 
 /// The outcome of a payment that was refused.
