@@ -6,7 +6,6 @@ use super::evidence::{Confirmed, authorization_state, find_earlier_use, find_use
 use super::{EvmLane, Waiting};
 use crate::encoding::encode_hex;
 use crate::evm::{self, Receipt};
-use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::settlement::record::Attempts;
 use crate::settlement::shared::Fate;
@@ -35,7 +34,7 @@ impl<H: Host> EvmLane<H> {
     ) -> Result<(), StoreError> {
         let orders = self.shared.orders_of(&entry.payments)?;
         let payments: Vec<_> =
-            orders.iter().filter_map(|(id, order)| Some((id, evm_payment(order)?))).collect();
+            orders.iter().filter_map(|(id, order)| Some((id, order.as_evm()?))).collect();
         let verified: Vec<_> = payments.iter().map(|(_, payment)| *payment).collect();
         let fates = match mined {
             // One log is good for one payment: what was read is not read again
@@ -189,11 +188,4 @@ impl<H: Host> EvmLane<H> {
 /// itself have no end.
 pub(super) fn ended_at(written_at: UnixSeconds, payment: &evm::VerifiedPayment) -> UnixSeconds {
     payment.expires_at().min(written_at.plus(LONGEST_SEARCH))
-}
-
-pub(super) fn evm_payment(order: &VerifiedPayment) -> Option<&evm::VerifiedPayment> {
-    match order {
-        VerifiedPayment::Evm(payment) => Some(payment),
-        VerifiedPayment::Solana(_) => None,
-    }
 }

@@ -338,10 +338,7 @@ impl<H: Host> RemoteLane<H> {
         &self,
         payment: &'a VerifiedPayment,
     ) -> Option<(&Nodes<H::Transport>, &'a evm::VerifiedPayment)> {
-        match (&self.nodes, payment) {
-            (Some(nodes), VerifiedPayment::Evm(payment)) => Some((nodes, payment)),
-            _ => None,
-        }
+        self.nodes.as_deref().zip(payment.as_evm())
     }
 
     /// A line with the facilitator's host. Never its headers or its whole URL.
@@ -356,11 +353,7 @@ pub(super) fn split_entries(entries: Vec<JournalEntry>) -> (Vec<JournalEntry>, V
 }
 
 fn paid(payment: &VerifiedPayment, transaction: String) -> Fate {
-    let amount = match payment {
-        VerifiedPayment::Evm(payment) => payment.value(),
-        VerifiedPayment::Solana(payment) => payment.amount(),
-    };
-    Fate::Paid { payer: payment.payer(), amount, transaction }
+    Fate::Paid { payer: payment.payer(), amount: payment.amount(), transaction }
 }
 
 impl<H: Host> Shared<H> {
