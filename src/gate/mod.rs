@@ -17,7 +17,7 @@ use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::json;
 use crate::path::{CanonicalPath, UrlParts};
-use crate::payment::{self, VerifiedPayment};
+use crate::payment::VerifiedPayment;
 use crate::protocol::payment::{Accepted, InvalidPayment};
 use crate::protocol::requirements::EXACT;
 use crate::protocol::{PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Version};
@@ -162,7 +162,7 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
                 return Decision::Closed;
             }
             match check(config, route, payment, now) {
-                Ok(Checked { offer, payment, payload, has_lapsed }) => {
+                Ok(Chosen { offer, payment, payload, has_lapsed }) => {
                     Decision::Purchase(Box::new(Purchase {
                         sale,
                         offer,
@@ -198,7 +198,7 @@ fn read_payment(head: &impl Head) -> Result<Option<PaymentPayload>, &'static str
 }
 
 /// The offer that a payment is for, and the payment, checked against it.
-struct Checked {
+struct Chosen {
     offer: usize,
     payment: VerifiedPayment,
     payload: Value,
@@ -220,7 +220,7 @@ fn check(
     route: &Route,
     payment: PaymentPayload,
     now: UnixSeconds,
-) -> Result<Checked, (Reason, Option<usize>)> {
+) -> Result<Chosen, (Reason, Option<usize>)> {
     if payment.scheme != EXACT {
         return Err((Reason::InvalidScheme, None));
     }
@@ -242,16 +242,10 @@ fn check(
         }
     }
     let payload = payment.payload;
-    let (payment, has_lapsed) = match payment::verify(&payload, &offer.terms, now) {
-        Ok(payment) => (payment, false),
-        // Who paid in time may come for the goods later.
-        Err(Reason::EvmValidBefore) => {
-            let lapsed = payment::verify_lapsed(&payload, &offer.terms, now);
-            (lapsed.map_err(|reason| (reason, Some(number)))?, true)
-        }
-        Err(reason) => return Err((reason, Some(number))),
-    };
-    Ok(Checked { offer: number, payment, payload, has_lapsed })
+    let checked = offer.terms.check(&payload, now).map_err(|reason| (reason, Some(number)))?;
+    // Whoever paid in time may come for the goods later.
+    let (payment, has_lapsed) = checked.into_parts();
+    Ok(Chosen { offer: number, payment, payload, has_lapsed })
 }
 
 impl Sale<'_> {
