@@ -154,7 +154,7 @@ impl Filling<'_> {
             "what" => to.push_str(&page.description),
             "price" => to.push_str(&page.price),
             "buys" if page.access.is_some() => self.push_text("access", to),
-            "buys" => self.push_text("one_request", to),
+            "buys" => self.push_text("single", to),
             "networks" => to.push_str(&page.networks),
             "code" => to.push_str(&page.code),
             "url" => to.push_str(&escape(self.url)),

@@ -15,7 +15,7 @@ use futures_util::future::{Either, join, select};
 use crate::config::SettleWhen;
 use crate::facilitator_client::Verdict;
 use crate::protocol::Reason;
-use crate::settlement::remote::names_no_transaction;
+use crate::settlement::journal::TxId;
 use crate::settlement::replay::{Replay, ReplayRecord};
 use crate::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Ending, Outcome, Proof, ReleaseRequest, RenewRequest,
@@ -174,12 +174,12 @@ fn spent<A>(transaction: String) -> End<A> {
     End::Refused { reason: Reason::DuplicateSettlement, transaction: Some(transaction) }
 }
 
-fn pending<A>(transaction: String) -> End<A> {
-    // `settlement_pending` must name a transaction.
-    if names_no_transaction(&transaction) {
-        return End::TryAgain(SEND_AGAIN);
+fn pending<A>(transaction: Option<TxId>) -> End<A> {
+    match transaction {
+        Some(transaction) => End::Pending(transaction.into_string()),
+        // `settlement_pending` must name a transaction.
+        None => End::TryAgain(SEND_AGAIN),
     }
-    End::Pending(transaction)
 }
 
 /// Goes on with a claim that nobody else has. `is_buyer`: whether it may be

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::journal::TxId;
 use super::{Ending, Proof, Settlement};
 use crate::payment::Terms;
 use crate::protocol::{ChainId, Reason};
@@ -101,9 +102,9 @@ pub enum ClaimReply {
     Refused(Reason),
     /// It was sent, and the chain has not said what became of it.
     Pending {
-        /// The transaction, unless
-        /// [`names_no_transaction`](super::remote::names_no_transaction).
-        transaction: String,
+        /// The transaction; `None` where a facilitator has the payment and has
+        /// not said what it made of it.
+        transaction: Option<TxId>,
     },
     /// Another request for the same resource holds it and is not done yet.
     Busy,
@@ -218,9 +219,9 @@ pub enum Outcome {
     },
     /// Sent, and not known yet what became of it. The claim holds.
     Pending {
-        /// The transaction, unless
-        /// [`names_no_transaction`](super::remote::names_no_transaction).
-        transaction: String,
+        /// The transaction; `None` where a facilitator has the payment and has
+        /// not said what it made of it.
+        transaction: Option<TxId>,
     },
     /// Nothing was sent: the chain could not be reached, or others are first
     /// in the queue. The claim is free again where nothing can be sent later.

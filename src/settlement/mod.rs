@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`record`] | the life of one payment, as a pure state machine |
 //! | [`delivery`] | who gets what was paid for, as another |
+//! | [`journal`] | what is sent, as it is written down before |
 //! | [`store`] | what a Settler keeps on disk |
 //! | [`messages`] | what the gate asks of a Settler |
 //! | [`settler`] | claims, waiting requests, and who settles what |
@@ -28,6 +29,7 @@ pub mod evm;
 pub mod guards;
 pub mod health;
 pub mod host;
+pub mod journal;
 pub mod messages;
 pub mod record;
 pub mod relayer;
@@ -43,10 +45,11 @@ pub use delivery::{Delivery, Ending, Proof};
 pub use guards::Limits;
 pub use health::Health;
 pub use host::Host;
+pub use journal::Entry;
 pub use messages::{
     ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
     Verdict,
 };
 pub use record::{PaymentRecord, Settlement, State};
 pub use settler::Settler;
-pub use store::{JournalEntry, Store, StoreError};
+pub use store::{Store, StoreError};

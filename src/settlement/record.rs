@@ -5,8 +5,8 @@
 //! it, and nothing but the chain's word ends that.
 
 use super::delivery::DeliveryState;
-use super::remote::names_no_transaction;
-use super::{ClaimRequest, Delivery, JournalEntry, Proof, SettleRequest};
+use super::journal::{Attempts, TxId};
+use super::{ClaimRequest, Delivery, Proof, SettleRequest};
 use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
@@ -24,9 +24,6 @@ const UNSENT_SECONDS: u64 = 3_600;
 
 /// To how many other resources a purchase goes with the origin's redirects.
 pub const MOVES_MAX: usize = 3;
-
-/// How many hashes of transactions that did not make a payment are kept.
-const HASHES_MAX: usize = 32;
 
 /// What is known of one payment.
 #[derive(Clone, Debug)]
@@ -68,36 +65,6 @@ json_struct!(PaymentRecord {
     delivery = default,
 });
 
-/// What was sent for one purchase. Anybody can read it there and send the
-/// payment, too: from then on that pays for this purchase.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attempts {
-    /// When the first transaction was written down.
-    pub written_at: UnixSeconds,
-    /// The block in which its payments were seen not to be used yet.
-    pub seen_block: u64,
-    /// The hashes of the transactions that have ended without the payment, the
-    /// last ones.
-    pub hashes: Vec<String>,
-}
-
-json_struct!(Attempts { written_at, seen_block, hashes });
-
-impl Attempts {
-    /// These, if there are any, and this transaction.
-    pub fn with(earlier: Option<&Self>, entry: &JournalEntry) -> Self {
-        let mut all = earlier.cloned().unwrap_or(Self {
-            written_at: entry.written_at,
-            seen_block: entry.seen_block,
-            hashes: vec![],
-        });
-        all.hashes.extend(entry.former.iter().chain([&entry.transaction]).cloned());
-        let too_many = all.hashes.len().saturating_sub(HASHES_MAX);
-        all.hashes.drain(..too_many);
-        all
-    }
-}
-
 /// Where a payment stands.
 #[derive(Clone, Debug)]
 pub enum State {
@@ -111,7 +78,7 @@ pub enum State {
     /// A signed transaction that carries it is in the journal, and may be on
     /// its way.
     Submitted {
-        /// The transaction in the journal that carries it.
+        /// The entry of the journal that carries it, by its name.
         transaction: String,
         /// What is being settled, to be read again after a crash.
         order: Box<Order>,
@@ -295,7 +262,7 @@ impl PaymentRecord {
         match self.state {
             State::Settled(settlement) => Some(settlement.transaction),
             State::Submitted { transaction, .. } => {
-                Some(transaction).filter(|name| !names_no_transaction(name))
+                TxId::named(&transaction).map(TxId::into_string)
             }
             State::Claimed { .. } | State::Failed { .. } => None,
         }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::delivery::{Answer, Asking};
 use super::evm::EvmLane;
 use super::host::within;
+use super::journal::{Entries, TxId};
 use super::messages::Told;
 use super::record::Claim;
-use super::remote::{RemoteLane, split_entries};
+use super::remote::RemoteLane;
 use super::shared::{JOIN_LIMIT, Job, Shared, WAKE_SECONDS, refused};
 use super::solana::SolanaLane;
 use super::{
@@ -128,7 +129,7 @@ impl<H: Host> Settler<H> {
                 Claim::InFlight if now >= deadline => {
                     return Ok(match known.map(|known| known.state) {
                         Some(State::Submitted { transaction, .. }) => {
-                            ClaimReply::Pending { transaction: shared.latest_of(transaction)? }
+                            ClaimReply::Pending { transaction: shared.latest_of(&transaction)? }
                         }
                         _ => ClaimReply::Busy,
                     });
@@ -279,7 +280,7 @@ impl<H: Host> Settler<H> {
                 shared.release(&claim.payment, claim.ticket)?;
             }
             ClaimReply::Deliver { settlement, may_grant: false } => {
-                let transaction = settlement.transaction.clone();
+                let transaction = TxId::named(&settlement.transaction);
                 let (payment, ticket) = (claim.payment, claim.ticket);
                 let ending = Ending::Nothing;
                 self.report(&DeliveryReport { payment, ticket, ending, moved_to: None })?;
@@ -378,14 +379,14 @@ impl<H: Host> Settler<H> {
         if !entries.is_empty() {
             shared.host.wake_in(WAKE_SECONDS);
         }
-        let (remote, own) = split_entries(entries);
+        let entries = Entries::from(entries);
         match &self.lane {
             Lane::Evm(lane) => {
-                lane.resume(own);
-                lane.resume_fallback(remote);
+                lane.resume(entries.evm);
+                lane.resume_fallback(entries.facilitator);
             }
-            Lane::Solana(lane) => lane.resume(own),
-            Lane::Remote(lane) => lane.resume(remote),
+            Lane::Solana(lane) => lane.resume(entries.solana),
+            Lane::Remote(lane) => lane.resume(entries.facilitator),
         }
         Ok(())
     }

@@ -7,7 +7,6 @@ use crate::remote_support::{
 };
 use crate::sim::{Answer, Fault, Payment, REDELIVER, World};
 use edge402::protocol::Reason;
-use edge402::settlement::remote::names_no_transaction;
 use edge402::settlement::{ClaimReply, DeliveryReport, Ending, Outcome, State};
 use serde_json::{Value, json};
 
@@ -17,7 +16,7 @@ const LONG_AFTER: u64 = 1_200_000;
 const USED: &str = "invalid_exact_evm_nonce_already_used";
 
 fn is_pending(answer: &Answer) -> bool {
-    matches!(answer, Answer::Pending(name) if names_no_transaction(name))
+    matches!(answer, Answer::Pending(None))
 }
 
 fn state(world: &World, payment: &Payment) -> State {
@@ -616,7 +615,7 @@ fn what_may_be_in_a_pool_never_goes_to_the_fallback() {
     }));
     let outcome = world.take(&facilitator.settle_directly(&payment, "a"));
     let Some(Outcome::Pending { transaction }) = outcome else { panic!("{outcome:?}") };
-    assert!(!names_no_transaction(&transaction));
+    assert!(transaction.is_some());
     assert!(facilitator.asked.borrow().is_empty());
     *world.hook.borrow_mut() = None;
     world.run_for(30_000);
@@ -691,7 +690,7 @@ fn a_transaction_that_is_pending_is_told_to_who_asks() {
         let payment = payment(1);
         let says = ["0x1", "0x1", "0x1", "0x2", "0x2"].map(pending_in);
         facilitator.settles.borrow_mut().extend(says);
-        assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Pending("0x2".into()));
+        assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Pending(Some("0x2".into())));
         let Answer::Delivered(settlement) = facilitator.buy_now(&payment, "a") else { panic!() };
         assert_eq!(world.chain.borrow().transfers[0].transaction, settlement.transaction);
         assert_bought_once(&world, &payment);

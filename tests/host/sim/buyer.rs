@@ -8,6 +8,7 @@ use edge402::config::SettleWhen;
 use edge402::facilitator_client::{Facilitator, Verdict};
 use edge402::protocol::Reason;
 use edge402::purchase::{self, End, Goods, Holder, Order};
+use edge402::settlement::journal::TxId;
 use edge402::settlement::replay::ReplayRecord;
 use edge402::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Host as _, Outcome, Proof, ReleaseRequest,
@@ -22,7 +23,8 @@ use super::{Handle, Payment, SimHost, World};
 pub enum Answer {
     Delivered(Settlement),
     Refused(Reason),
-    Pending(String),
+    /// With the transaction, if one is known.
+    Pending(Option<String>),
     Busy,
     IdentifierTaken,
     Unavailable,
@@ -147,7 +149,7 @@ impl Buyer {
             End::NotCharged(_) | End::OriginDown(None) => Answer::Released,
             End::OriginDown(Some(_)) => Answer::NotDelivered,
             End::Refused { reason, .. } => Answer::Refused(reason),
-            End::Pending(transaction) => Answer::Pending(transaction),
+            End::Pending(transaction) => Answer::Pending(Some(transaction)),
             End::NameTaken => Answer::IdentifierTaken,
             End::TryAgain(_) => self.said.take().unwrap_or(Answer::Unavailable),
         }
@@ -227,7 +229,7 @@ impl purchase::World for Buyer {
         let reply = self.heard(reply)?;
         *self.said.borrow_mut() = match &reply {
             ClaimReply::Refused(reason) => Some(Answer::Refused(*reason)),
-            ClaimReply::Pending { transaction } => Some(Answer::Pending(transaction.clone())),
+            ClaimReply::Pending { transaction } => Some(pending(transaction.as_ref())),
             ClaimReply::Busy => Some(Answer::Busy),
             _ => None,
         };
@@ -240,7 +242,7 @@ impl purchase::World for Buyer {
         let outcome = self.heard(outcome)?;
         *self.said.borrow_mut() = match &outcome {
             Outcome::Failed { reason, .. } => Some(Answer::Refused(*reason)),
-            Outcome::Pending { transaction } => Some(Answer::Pending(transaction.clone())),
+            Outcome::Pending { transaction } => Some(pending(transaction.as_ref())),
             _ => None,
         };
         Ok(outcome)
@@ -294,4 +296,8 @@ impl purchase::World for Buyer {
     }
 
     fn discard(&self, _: Origin) {}
+}
+
+fn pending(transaction: Option<&TxId>) -> Answer {
+    Answer::Pending(transaction.cloned().map(TxId::into_string))
 }
