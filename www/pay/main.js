@@ -3,7 +3,7 @@ import { chainOf, explorerUrl, FAUCET, isEvm } from './chains.js';
 import { payByEvm } from './evm.js';
 import { show } from './goods.js';
 import { amountOf, button, data, language, link, make, Stop, text } from './page.js';
-import { phone } from './phone.js';
+import { isPhone, phone } from './phone.js';
 import { canReload, send } from './send.js';
 import { payBySolana } from './solana.js';
 import { payment as kept, receipt as receipts } from './store.js';
@@ -31,7 +31,7 @@ let cancel;
 const canPay = data.method === 'GET' && isSecureContext;
 
 function start() {
-  place.replaceChildren(choice, status, stop, result);
+  place.replaceChildren(status, stop, result, choice);
   const payment = kept.get();
   if (payment && !payment.paid) return deliver(payment);
   if (payment && Date.now() - payment.paid < NOT_OPENED_MS) {
@@ -40,7 +40,7 @@ function start() {
   }
   kept.set();
   const before = receipts.get();
-  if (before) result.replaceChildren(...boughtBefore(before));
+  if (before) result.replaceChildren(boughtBefore(before));
   return offer();
 }
 
@@ -71,7 +71,7 @@ function drawChoice() {
   parts.push(make('h2', {}, text('wallets')));
   if (able.length > 0) parts.push(make('ul', { className: 'wallets' }, ...able.map((wallet) => make('li', {}, walletButton(wallet)))));
   else if (isSearching) parts.push(make('p', { className: 'soft' }, text('searching')));
-  else parts.push(make('p', {}, wallets.length > 0 ? text('wrong_family', { networks: data.offers.map(({ title }) => title).join(', ') }) : text('no_wallet')));
+  else parts.push(make('p', {}, isPhone ? text('no_wallet_here') : wallets.length > 0 ? text('wrong_family', { networks: data.offers.map(({ title }) => title).join(', ') }) : text('no_wallet')));
   parts.push(phone(!isSearching && able.length === 0));
   choice.replaceChildren(...parts);
   if (focused) choice.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
@@ -155,7 +155,7 @@ function fail(error, values) {
 
 /** Says what went wrong; screen readers read it at once. */
 function alert(words, ...more) {
-  result.replaceChildren(make('p', { role: 'alert', className: 'error' }, words), ...more);
+  result.replaceChildren(make('p', { role: 'alert', className: 'error' }, words, ...more.filter((it) => it?.href).flatMap((it) => [' ', it])), ...more.filter((it) => it && !it.href));
 }
 
 /** Sends a payment until its fate is known, and shows that. */
@@ -219,7 +219,7 @@ async function paid(payment, answer, receipt) {
   stop.hidden = true;
   status.textContent = '';
   const heading = make('h2', { className: 'paid' }, text('paid'));
-  const facts = make('p', {}, text('receipt', { amount: bought.amount, network: bought.title }), ' ', transactionLink(bought.network, bought.transaction));
+  const facts = make('p', {}, ...factsOf(bought));
   result.replaceChildren(heading, facts);
   result.focus();
   if (isOpened) {
@@ -238,9 +238,15 @@ function transactionLink(network, transaction) {
   return url && link(url, text('transaction'));
 }
 
-function boughtBefore({ at, amount, title, network, transaction }) {
-  const date = new Date(at).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' });
-  return [make('p', { className: 'note' }, text('bought', { date }), ' ', text('receipt', { amount, network: title }), '. ', transactionLink(network, transaction) ?? '', ' ', text('bought_note'))];
+/** What was paid on which network, and where to see it. */
+function factsOf({ amount, title, network, transaction }) {
+  const seen = transactionLink(network, transaction);
+  return [text('receipt', { amount, network: title }), ...(seen ? [' · ', seen] : [])];
+}
+
+function boughtBefore(bought) {
+  const date = new Date(bought.at).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' });
+  return make('p', { className: 'note' }, text('bought', { date }), ' ', text('bought_note'), make('br'), ...factsOf(bought));
 }
 
 start();

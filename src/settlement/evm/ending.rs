@@ -6,7 +6,6 @@ use super::evidence::{Confirmed, UsedBy, authorization_state, find_earlier_use, 
 use super::{EvmLane, Waiting};
 use crate::encoding::encode_hex;
 use crate::evm::{self, Receipt};
-use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::settlement::journal::{Attempts, EvmEntry};
 use crate::settlement::shared::Resolution;
@@ -32,7 +31,7 @@ impl<H: Host> EvmLane<H> {
     ) -> Result<(), StoreError> {
         let orders = self.shared.orders_of(&entry.payments)?;
         let payments: Vec<_> =
-            orders.iter().filter_map(|(id, order)| Some((id, evm_payment(order)?))).collect();
+            orders.iter().filter_map(|(id, order)| Some((id, order.as_evm()?))).collect();
         let verified: Vec<_> = payments.iter().map(|(_, payment)| *payment).collect();
         let made = match mined {
             // One log is good for one payment: what was read is not read again
@@ -187,11 +186,4 @@ impl<H: Host> EvmLane<H> {
 /// itself have no end.
 pub(super) fn ended_at(written_at: UnixSeconds, payment: &evm::VerifiedPayment) -> UnixSeconds {
     payment.expires_at().min(written_at.plus(LONGEST_SEARCH))
-}
-
-pub(super) fn evm_payment(order: &VerifiedPayment) -> Option<&evm::VerifiedPayment> {
-    match order {
-        VerifiedPayment::Evm(payment) => Some(payment),
-        VerifiedPayment::Solana(_) => None,
-    }
 }

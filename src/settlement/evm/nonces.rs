@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use super::ending::evm_payment;
 use super::{EvmLane, IN_AIR_MAX};
 use crate::encoding::encode_hex;
 use crate::evm::{Call as EvmCall, Fees, SignedTransaction, Transaction};
@@ -172,7 +171,7 @@ impl<H: Host> EvmLane<H> {
         }
         let fees = if is_dear { market } else { fees.bumped().at_least(market) };
         let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
-        let payments: Vec<_> = orders.iter().filter_map(|(_, order)| evm_payment(order)).collect();
+        let payments: Vec<_> = orders.iter().filter_map(|(_, order)| order.as_evm()).collect();
         let now = self.shared.host.now();
         let is_alive = payments.iter().any(|payment| payment.expires_at() > now);
         self.replace_by(entry, super::calls_of(&payments).filter(|_| is_alive), fees)

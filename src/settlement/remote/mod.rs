@@ -335,10 +335,7 @@ impl<H: Host> RemoteLane<H> {
         &self,
         payment: &'a VerifiedPayment,
     ) -> Option<(&Nodes<H::Transport>, &'a evm::VerifiedPayment)> {
-        match (&self.nodes, payment) {
-            (Some(nodes), VerifiedPayment::Evm(payment)) => Some((nodes, payment)),
-            _ => None,
-        }
+        self.nodes.as_deref().zip(payment.as_evm())
     }
 
     /// A line with the facilitator's host. Never its headers or its whole URL.
@@ -348,11 +345,7 @@ impl<H: Host> RemoteLane<H> {
 }
 
 fn paid(payment: &VerifiedPayment, transaction: String) -> Resolution {
-    let amount = match payment {
-        VerifiedPayment::Evm(payment) => payment.value(),
-        VerifiedPayment::Solana(payment) => payment.amount(),
-    };
-    Resolution::Paid { payer: payment.payer(), amount, transaction }
+    Resolution::Paid { payer: payment.payer(), amount: payment.amount(), transaction }
 }
 
 impl<H: Host> Shared<H> {
