@@ -4,6 +4,7 @@
 //! The whole sequence is written against [`World`], so it runs on the host in
 //! tests as it runs in a Worker.
 
+mod collect;
 mod holder;
 pub mod order;
 
@@ -19,6 +20,7 @@ use crate::settlement::{
 };
 use crate::time::UnixSeconds;
 
+pub use collect::collect;
 pub use holder::{Holder, follow};
 use holder::{renewing, report};
 pub use order::Order;
@@ -48,6 +50,9 @@ pub trait World: Holder {
     async fn ask_origin(&self) -> Result<Self::Answer, String>;
     /// Whether an answer of the origin is what was ordered.
     fn is_goods(&self, answer: &Self::Answer) -> bool;
+    /// Whether an answer of the origin holds a part of the goods only, as the
+    /// request asked for: a range, or the head.
+    fn is_part(&self, answer: &Self::Answer) -> bool;
     /// What the payment is bound to where an answer sends the client, if it is
     /// good there.
     fn moves_to(&self, answer: &Self::Answer) -> Option<String>;
@@ -60,6 +65,9 @@ pub trait World: Holder {
 pub enum End<A> {
     /// It is paid for, and this is what the origin says.
     Deliver(Goods<A>),
+    /// It is paid for, and the client would rather fetch it by a delivery cookie
+    /// than have it in this answer.
+    Promised(Settlement),
     /// The origin's own error; nothing was charged.
     NotCharged(A),
     /// It was not paid for, or can't be had again.
@@ -104,10 +112,10 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
     let replay = record.map(|record| record.judge(claim, world.now()));
     match (replay, claimed) {
         (_, Ok(ClaimReply::Deliver { settlement, may_grant })) => {
-            deliver(world, claim, settlement, may_grant, true).await
+            hand_over(world, order, settlement, may_grant, true).await
         }
         (Some(Replay::Deliver(settlement)), Err(_)) => {
-            deliver(world, claim, settlement, true, false).await
+            hand_over(world, order, settlement, true, false).await
         }
         (Some(Replay::Refuse), Err(_)) => refused(Reason::DuplicateSettlement),
         (Some(Replay::Bought(_)) | None, Err(error)) => {
@@ -117,7 +125,9 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
         (Some(replay), Ok(ClaimReply::Fresh | ClaimReply::Unproven)) => {
             release(world, claim).await;
             match replay {
-                Replay::Deliver(settlement) => deliver(world, claim, settlement, true, false).await,
+                Replay::Deliver(settlement) => {
+                    hand_over(world, order, settlement, true, false).await
+                }
                 Replay::Bought(settlement) => spent(settlement.transaction),
                 Replay::Refuse => refused(Reason::DuplicateSettlement),
             }
@@ -177,7 +187,7 @@ async fn buy<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answe
     match order.when {
         SettleWhen::After => settle_after_origin(world, order, is_buyer).await,
         SettleWhen::Before => match settle(world, order, is_buyer).await {
-            Ok(settlement) => deliver(world, &order.claim, settlement, is_buyer, true).await,
+            Ok(settlement) => hand_over(world, order, settlement, is_buyer, true).await,
             Err(end) => end,
         },
     }
@@ -200,6 +210,10 @@ async fn settle_after_origin<W: World>(world: &W, order: &Order, is_buyer: bool)
         return End::NotCharged(held);
     }
     match settle(world, order, is_buyer).await {
+        Ok(settlement) if is_promised(world, order, &settlement, is_buyer) => {
+            world.discard(held);
+            promise(world, order, settlement, true).await
+        }
         Ok(settlement) => {
             End::Deliver(Goods { answer: held, settlement, may_grant: is_buyer, is_followed: true })
         }
@@ -249,6 +263,47 @@ async fn settle<W: World>(
             Err(End::TryAgain(SEND_AGAIN))
         }
     }
+}
+
+/// Whether what was paid for is promised in place of being delivered: to the
+/// buyer alone, and only where a cookie can still fetch it.
+fn is_promised<W: World>(
+    world: &W,
+    order: &Order,
+    settlement: &Settlement,
+    is_buyer: bool,
+) -> bool {
+    order.prefers_minimal && is_buyer && world.now() < settlement.redeliver_until
+}
+
+/// Lets the Settler know that nothing was delivered yet, and to whom it is
+/// promised, before the client hears of it: its next request must find it so.
+/// If the process dies here, the lease ends by itself, and the same payment
+/// gets what it has bought.
+async fn promise<W: World>(
+    world: &W,
+    order: &Order,
+    settlement: Settlement,
+    is_followed: bool,
+) -> End<W::Answer> {
+    if is_followed {
+        report(world, &order.claim, Ending::Promised, None).await;
+    }
+    End::Promised(settlement)
+}
+
+/// Delivers what was paid for, or promises it.
+async fn hand_over<W: World>(
+    world: &W,
+    order: &Order,
+    settlement: Settlement,
+    may_grant: bool,
+    is_followed: bool,
+) -> End<W::Answer> {
+    if is_promised(world, order, &settlement, may_grant) {
+        return promise(world, order, settlement, is_followed).await;
+    }
+    deliver(world, &order.claim, settlement, may_grant, is_followed).await
 }
 
 /// Asks the origin for what was paid for, and delivers whatever it says.
