@@ -219,3 +219,22 @@ describe('too little money', () => {
     await saysTo([solanaWallet(account)], /USDC/);
   });
 });
+
+describe('an account that has handed itself to a contract (EIP-7702)', () => {
+  const setCode = (address, bytecode) => world.evm.client.setCode({ address, bytecode });
+  /** Any call is answered with these four bytes, ERC-1271's yes and a no. */
+  const saying = (answer) => `0x63${answer}60e01b60005260206000f3`;
+
+  for (const [what, address, answer] of [['agrees to its key’s signature', '0x00000000000000000000000000000000000a11ee', '1626ba7e'], ['takes only signatures of its own kind', '0x00000000000000000000000000000000000badee', 'ffffffff']]) {
+    test(`and that ${what}`, async () => {
+      await setCode(address, saying(answer));
+      await setCode(buyer().address, `0xef0100${address.slice(2)}`);
+      try {
+        if (answer === '1626ba7e') await buys([evmWallet(world, buyer())]);
+        else await saysTo([evmWallet(world, buyer())], /smart wallet whose signatures the shop can’t take. Nothing was charged/);
+      } finally {
+        await setCode(buyer().address, '0x');
+      }
+    });
+  }
+});
