@@ -21,14 +21,15 @@ mod token;
 use std::fmt;
 use std::time::Duration;
 
-pub use facilitator::{Account, Facilitator, PayTo};
+pub use facilitator::{Account, Facilitator};
 pub use listing::Service;
-pub use network::{Chain, Network};
+pub use network::Network;
 pub use pattern::{Found, Pattern, PatternSet};
 pub use read::{Settings, read};
 pub use route::{Method, Offer, PaymentIdentifier, Route, SettleWhen};
 
 use crate::evm::RelayerKey;
+use crate::protocol::ChainId;
 use crate::solana::FeePayerKey;
 
 /// Where the goods come from.
@@ -71,6 +72,19 @@ pub struct Config {
     pub grant_keys: Option<GrantKeys>,
     /// What others may have settled here, if they may.
     pub facilitator: Option<Facilitator>,
+}
+
+impl Config {
+    /// Who sends and pays for transactions on a network of ours, as its chain
+    /// writes addresses.
+    pub fn signers(&self, network: ChainId) -> Vec<String> {
+        match network {
+            ChainId::Evm(_) => self.relayers.iter().map(|it| it.address().to_string()).collect(),
+            ChainId::Solana(_) => {
+                self.fee_payers.iter().map(|it| it.pubkey().to_string()).collect()
+            }
+        }
+    }
 }
 
 /// The keys of access grants: the first one signs, each is taken.

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use super::facilitator;
 use super::fields::Report;
-use super::keys::{read_fee_payers, read_relayers};
+use super::keys::{EVM_SECRET, SOLANA_SECRET, read_fee_payers, read_relayers};
 use super::network::{Elsewhere, is_http_url};
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
 use super::{
-    Chain, Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, Route,
+    Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, Route,
 };
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
@@ -76,25 +76,14 @@ pub fn read(settings: &Settings) -> Loaded {
     let is_missing = |secret: &Option<String>| {
         secret.as_ref().is_none_or(|text| text.trim_matches([',', ' ', '\n']).is_empty())
     };
-    let lacks_relayers = is_missing(&settings.evm_relayer_keys);
-    let lacks_fee_payers = is_missing(&settings.solana_fee_payer_keys);
     for network in networks.iter().filter(|network| network.facilitator.is_none()) {
-        match network.chain {
-            Chain::Evm { .. } if lacks_relayers => faults.add(
-                "EVM_RELAYER_KEYS",
-                format!(
-                    "is needed to settle on {}: wrangler secret put EVM_RELAYER_KEYS",
-                    network.id
-                ),
-            ),
-            Chain::Solana { .. } if lacks_fee_payers => faults.add(
-                "SOLANA_FEE_PAYER_KEYS",
-                format!(
-                    "is needed to settle on {}: wrangler secret put SOLANA_FEE_PAYER_KEYS",
-                    network.id
-                ),
-            ),
-            _ => {}
+        let (name, secret) = match network.id {
+            ChainId::Evm(_) => (EVM_SECRET, &settings.evm_relayer_keys),
+            ChainId::Solana(_) => (SOLANA_SECRET, &settings.solana_fee_payer_keys),
+        };
+        if is_missing(secret) {
+            let id = network.id;
+            faults.add(name, format!("is needed to settle on {id}: wrangler secret put {name}"));
         }
     }
     for name in &settings.missing_bindings {

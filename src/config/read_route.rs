@@ -2,20 +2,21 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::fields::{Fields, Report};
 use super::listing::{Service, read_listed};
 use super::{
-    Chain, DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, Method, Network, Offer, Pattern,
-    PaymentIdentifier, Route, SettleWhen,
+    DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, Method, Network, Offer, Pattern, PaymentIdentifier,
+    Route, SettleWhen,
 };
 use crate::amount::{AtomicAmount, InvalidPrice, Price};
 use crate::path::Fold;
-use crate::payment::Terms;
+use crate::payment::{NoTerms, Wanted};
 use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, PaymentRequirementsV1, UPFRONT};
 use crate::protocol::{ChainId, PaymentRequirements};
-use crate::{evm, solana, time};
+use crate::solana::{self, InvalidTerms};
+use crate::time;
 
 /// The longest description that real clients take in the challenge header, in
 /// bytes.
@@ -252,7 +253,7 @@ fn read_methods(fields: &Fields<'_>) -> Option<Vec<Method>> {
 /// What a route takes of a challenge, in bytes of JSON.
 fn challenge_size(route: &Route) -> usize {
     let accepts: Vec<Value> = route.offers.iter().map(|offer| offer.v2.to_value()).collect();
-    let hints = route.offers.iter().filter(|offer| matches!(offer.terms, Terms::Solana(_))).count();
+    let hints = route.offers.iter().filter(|offer| offer.v2.network.names_fee_payer()).count();
     let challenge = json!({
         "resource": route.resource(), "accepts": accepts, "extensions": route.extensions(),
     });
@@ -313,43 +314,28 @@ fn offer(
     faults: &Report,
 ) -> Option<Offer> {
     let timeout = network.max_timeout_seconds;
-    let mut extra = Map::new();
-    let (terms, asset, pay_to) = match &network.chain {
-        Chain::Evm { domain, pay_to } => {
-            extra.insert("name".into(), json!(domain.name));
-            extra.insert("version".into(), json!(domain.version));
-            let pay_to = (*pay_to)?;
-            let terms = evm::Terms::new(domain.clone(), pay_to, amount, timeout);
-            (Terms::Evm(terms), domain.verifying_contract.to_string(), pay_to.to_string())
-        }
-        Chain::Solana { mint, token_program, pay_to } => {
-            let pay_to = (*pay_to)?;
-            let remote = network.facilitator.as_ref();
-            let remote = remote.map(|it| [it.facts.fee_payer.unwrap_or(UNKNOWN_FEE_PAYER)]);
-            let fee_payers = remote.as_ref().map_or(fee_payers, |one| one.as_slice());
-            let fee_payer = fee_payers.first()?;
-            extra.insert("feePayer".into(), json!(fee_payer.to_string()));
-            extra.insert("decimals".into(), json!(network.decimals));
-            extra.insert("tokenProgram".into(), json!(token_program.id().to_string()));
-            let terms = solana::TermsParts {
-                mint: *mint,
-                token_program: *token_program,
-                decimals: network.decimals,
-                pay_to,
-                amount,
-                fee_payers: fee_payers.to_vec(),
-                memo: None,
-                limits: solana::Limits::default(),
-            };
-            match solana::Terms::new(terms) {
-                Ok(terms) => (Terms::Solana(terms), mint.to_string(), pay_to.to_string()),
-                Err(problem) => {
-                    faults.add(format!("NETWORKS.\"{}\"", network.id), format!("{problem}"));
-                    return None;
-                }
-            }
+    let pay_to = network.pay_to?;
+    let remote = network.facilitator.as_ref();
+    let remote = remote.map(|it| [it.facts.fee_payer.unwrap_or(UNKNOWN_FEE_PAYER)]);
+    let fee_payers = remote.as_ref().map_or(fee_payers, |one| one.as_slice());
+    let extra = network.asset.extra(fee_payers.first());
+    let wanted = Wanted {
+        pay_to,
+        amount,
+        max_timeout_seconds: timeout,
+        fee_payers: fee_payers.to_vec(),
+        memo: None,
+    };
+    let terms = match network.asset.terms(wanted) {
+        Ok(terms) => terms,
+        // Reported already, as a secret that is missing.
+        Err(NoTerms::Solana(InvalidTerms::NoFeePayer)) => return None,
+        Err(problem) => {
+            faults.add(format!("NETWORKS.\"{}\"", network.id), problem.to_string());
+            return None;
         }
     };
+    let (asset, pay_to) = (network.asset.address(), pay_to.to_string());
     let v1 = network.v1_name.map(|name| PaymentRequirementsV1 {
         scheme: EXACT.into(),
         network: name.into(),

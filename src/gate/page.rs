@@ -8,7 +8,7 @@ use serde_json::json;
 
 use words::Words;
 
-use crate::config::{Chain, Config, Method, Route};
+use crate::config::{Config, Method, Route};
 use crate::protocol::Reason;
 
 pub use words::Language;
@@ -71,9 +71,10 @@ impl PageTemplate {
         let (mut on_evm, mut on_solana) = (false, false);
         for offer in &route.offers {
             let Some(network) = config.networks.get(offer.network) else { continue };
-            match network.chain {
-                Chain::Evm { .. } => on_evm = true,
-                Chain::Solana { .. } => on_solana = true,
+            if network.id.names_fee_payer() {
+                on_solana = true;
+            } else {
+                on_evm = true;
             }
             let amount = offer.v2.amount.in_tokens(network.decimals);
             let title = escape(&network.title);

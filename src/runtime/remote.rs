@@ -18,7 +18,7 @@ use super::head::RequestHead;
 use super::settler::WorkerHost;
 use super::transport::GatedTransport;
 use super::{clock, js};
-use crate::config::{Chain, Config, Network, Offer};
+use crate::config::{Config, Network, Offer};
 use crate::facilitator_client::{About, Facilitator, RemoteFacts, payment_body};
 use crate::gate::{self, Decision, Purchase};
 use crate::protocol::ChainId;
@@ -83,15 +83,8 @@ async fn refresh(app: Rc<App>, env: Env) -> Rc<App> {
     let transport = &GatedTransport::default();
     let asked = facilitators(config).map(|(network, facilitator)| -> LocalBoxFuture<'_, _> {
         Box::pin(async move {
-            let (asset, pay_to) = match &network.chain {
-                Chain::Evm { domain, pay_to } => {
-                    (domain.verifying_contract.to_string(), pay_to.map(|it| it.to_string()))
-                }
-                Chain::Solana { mint, pay_to, .. } => {
-                    (mint.to_string(), pay_to.map(|it| it.to_string()))
-                }
-            };
-            let pay_to = pay_to.unwrap_or_default();
+            let asset = network.asset.address();
+            let pay_to = network.pay_to.map(|it| it.to_string()).unwrap_or_default();
             let facts = facilitator.ask_facts(transport, network.id, &asset, &pay_to).await;
             if facts.is_none() {
                 console_error!(
@@ -143,7 +136,7 @@ pub fn lane(
     network: &Network,
     facilitator: &Facilitator,
 ) -> Rc<RemoteLane<WorkerHost>> {
-    let is_evm = matches!(network.chain, Chain::Evm { .. });
+    let is_evm = !network.id.names_fee_payer();
     let nodes = (is_evm && !network.rpc.is_empty()).then(|| App::nodes_over(transport, network));
     RemoteLane::new(parts, network.id, facilitator.clone(), nodes)
 }

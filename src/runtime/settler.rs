@@ -16,9 +16,10 @@ use super::remote;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
 use super::{clock, js};
-use crate::config::{Chain, Config, Facilitator, Network};
+use crate::config::{Config, Facilitator, Network};
 use crate::evm::RelayerKey;
 use crate::json::{self, FromJson, ToJson};
+use crate::payment::{Asset, PayTo};
 use crate::settlement::evm::EvmLane;
 use crate::settlement::relayer::is_facilitator_name;
 use crate::settlement::settler::{Lane, LaneParts};
@@ -154,8 +155,8 @@ fn lane_of<'a>(
         return Err(format!("NETWORKS.\"{}\" has no rpc any more", network.id));
     }
     let limits = limits(config, number, network);
-    match &network.chain {
-        Chain::Evm { domain, .. } => {
+    match &network.asset {
+        Asset::Evm(domain) => {
             let own = config.relayers.iter().find(|own| own.address().to_string() == key);
             let retired = || key.parse().ok().map(Signer::retired);
             let signer = own.cloned().map(Signer::from).or_else(retired);
@@ -171,9 +172,12 @@ fn lane_of<'a>(
                 Lane::Evm(lane)
             }))
         }
-        Chain::Solana { mint, token_program, pay_to } => {
+        Asset::Solana { mint, token_program, .. } => {
             let (mint, token_program) = (*mint, *token_program);
-            let seller = pay_to.map(|pay_to| Seller { pay_to, mint, token_program });
+            let seller = match network.pay_to {
+                Some(PayTo::Solana(pay_to)) => Some(Seller { pay_to, mint, token_program }),
+                _ => None,
+            };
             let own = config.fee_payers.iter().find(|own| own.pubkey().to_string() == key);
             let fee_payer = key.parse().map_err(|_| format!("{name} is no name of a fee payer"))?;
             Ok(Box::new(move |parts| {
