@@ -34,6 +34,8 @@ pub struct Route {
     pub redeliver: Duration,
     /// How often it is at most.
     pub redeliver_max: u32,
+    /// The same for a browser that shows its delivery cookie.
+    pub redeliver_max_by_cookie: u32,
     /// For how long a payment opens the route; `None` for one request.
     pub access: Option<Duration>,
     /// Whether clients may or must name their payments.

@@ -58,6 +58,7 @@ pub async fn with_facts(app: Rc<App>, env: &Env, context: &Context, head: &Reque
         Decision::Forward(_)
         | Decision::BadRequest(_)
         | Decision::Preflight
+        | Decision::Collect(..)
         | Decision::Granted(_) => false,
     };
     if !sells {
