@@ -23,10 +23,10 @@ use crate::payment::{Asset, PayTo};
 use crate::settlement::evm::EvmLane;
 use crate::settlement::relayer::is_facilitator_name;
 use crate::settlement::remote::RemoteLane;
-use crate::settlement::settler::{Lane, LaneParts};
+use crate::settlement::settler::LaneParts;
 use crate::settlement::signer::Signer;
 use crate::settlement::solana::{Seller, SolanaLane};
-use crate::settlement::{self, Host, Limits, Store as _, StoreError};
+use crate::settlement::{self, Host, Lane, Limits, Store as _, StoreError};
 use crate::time::UnixSeconds;
 
 /// The one place that can settle the payments of one relayer on one network.
@@ -123,20 +123,20 @@ impl Settler {
         let store = SqlStore::new(&self.state.storage()).map_err(|error| error.to_string())?;
         let name = store.name(self.state.id().name()).map_err(|error| error.to_string())?;
         let name = name.ok_or("a Settler without a name")?;
-        let lane = lane_of(config, &name, transport)?;
-        Ok(settlement::Settler::new(host, store, lane).named(&name))
+        let lanes = lanes_of(config, &name, transport)?;
+        Ok(settlement::Settler::new(host, store, lanes).named(&name))
     }
 }
 
-/// How a lane is made.
-type MakeLane<'a> = Box<dyn FnOnce(LaneParts<WorkerHost>) -> Lane<WorkerHost> + 'a>;
+/// How lanes are made.
+type MakeLanes<'a> = Box<dyn FnOnce(LaneParts<WorkerHost>) -> Vec<Rc<dyn Lane>> + 'a>;
 
-/// The lane of the Settler with this name.
-fn lane_of<'a>(
+/// The lanes of the Settler with this name.
+fn lanes_of<'a>(
     config: &'a Config,
     name: &str,
     transport: GatedTransport,
-) -> Result<MakeLane<'a>, String> {
+) -> Result<MakeLanes<'a>, String> {
     let found = config.networks.iter().enumerate().find_map(|(number, network)| {
         let key = name.strip_prefix(&network.id.to_string())?.strip_prefix('/')?;
         Some((number, network, key))
@@ -149,7 +149,7 @@ fn lane_of<'a>(
             return Err(format!("NETWORKS.\"{}\" has no facilitator any more", network.id));
         };
         return Ok(Box::new(move |parts| {
-            Lane::Remote(facilitator_lane(parts, transport, network, facilitator))
+            vec![facilitator_lane(parts, transport, network, facilitator)]
         }));
     }
     if network.rpc.is_empty() {
@@ -167,10 +167,11 @@ fn lane_of<'a>(
             Ok(Box::new(move |parts| {
                 let nodes = App::nodes_over(transport, network);
                 let lane = EvmLane::new(parts, nodes, domain.chain_id, signer, relayers, limits);
-                if let Some(fallback) = &network.fallback {
-                    lane.fall_back_on(fallback.clone());
-                }
-                Lane::Evm(lane)
+                let fallback = network.fallback.as_ref();
+                let fallback = fallback.map(|it| lane.fallback_to(it.clone()) as Rc<dyn Lane>);
+                let mut lanes: Vec<Rc<dyn Lane>> = vec![lane];
+                lanes.extend(fallback);
+                lanes
             }))
         }
         Asset::Solana { mint, token_program, .. } => {
@@ -188,7 +189,7 @@ fn lane_of<'a>(
                 if let Some(seller) = seller {
                     lane.look_after(seller);
                 }
-                Lane::Solana(lane)
+                vec![lane]
             }))
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Host;
 use super::host::within;
+use super::lane::Load;
 use super::shared::Shared;
 use crate::json_struct;
 use crate::protocol::ChainId;
@@ -259,8 +260,8 @@ impl<H: Host> Shared<H> {
         self.tell(LOOK);
     }
 
-    /// How things are. `daily_spend` is the most that may be spent today.
-    pub fn health(&self, waiting: usize, in_air: usize, daily_spend: Option<u128>) -> Health {
+    /// How things are, with what a lane has to do.
+    pub fn health(&self, Load { waiting, in_air, daily_spend }: Load) -> Health {
         let condition = &self.condition;
         let spent = self.spent_today();
         let mut problems: Vec<String> = condition.obstacles.borrow().values().cloned().collect();

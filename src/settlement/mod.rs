@@ -14,6 +14,7 @@
 //! | [`messages`] | what the gate asks of a Settler |
 //! | [`settler`] | claims, waiting requests, and who settles what |
 //! | `shared` | what a Settler and its lanes share |
+//! | [`lane`] | what a way for payments is |
 //! | [`evm`], [`solana`] | getting payments onto a chain |
 //! | [`remote`] | having them settled by somebody else's facilitator |
 //! | [`guards`] | what keeps strangers from spending a relayer's money |
@@ -30,6 +31,7 @@ pub mod guards;
 pub mod health;
 pub mod host;
 pub mod journal;
+pub mod lane;
 pub mod messages;
 pub mod record;
 pub mod relayer;
@@ -46,6 +48,7 @@ pub use guards::Limits;
 pub use health::Health;
 pub use host::Host;
 pub use journal::Entry;
+pub use lane::Lane;
 pub use messages::{
     ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
     Verdict, Wanted,

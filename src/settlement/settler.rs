@@ -4,14 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::delivery::{Answer, Asking};
-use super::evm::EvmLane;
 use super::host::within;
 use super::journal::{Entries, TxId};
+use super::lane::{Attempt, Job, Lane, Load};
 use super::messages::Told;
 use super::record::Claim;
-use super::remote::RemoteLane;
-use super::shared::{JOIN_LIMIT, Job, Shared, WAKE_SECONDS, refused};
-use super::solana::SolanaLane;
+use super::shared::{JOIN_LIMIT, Shared, WAKE_SECONDS, refused};
 use super::{
     ClaimReply, ClaimRequest, DeliveryReport, Ending, Health, Host, Outcome, PaymentRecord,
     ReleaseRequest, RenewRequest, SettleRequest, Settlement, State, Store, StoreError, Verdict,
@@ -28,46 +26,21 @@ const RENEW_MAX_SECONDS: u64 = 300;
 /// The one place that can settle the payments of one relayer on one network.
 pub struct Settler<H: Host> {
     shared: Rc<Shared<H>>,
-    lane: Lane<H>,
-}
-
-/// The way onto a chain.
-pub enum Lane<H: Host> {
-    /// An EVM chain, by one relayer.
-    Evm(Rc<EvmLane<H>>),
-    /// A Solana cluster, by one fee payer.
-    Solana(Rc<SolanaLane<H>>),
-    /// Either of them, by somebody else's facilitator.
-    Remote(Rc<RemoteLane<H>>),
-}
-
-impl<H: Host> Clone for Lane<H> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Evm(lane) => Self::Evm(Rc::clone(lane)),
-            Self::Solana(lane) => Self::Solana(Rc::clone(lane)),
-            Self::Remote(lane) => Self::Remote(Rc::clone(lane)),
-        }
-    }
-}
-
-impl<H: Host> Lane<H> {
-    /// Looks at the relayer's balance and at what a payment costs.
-    async fn look(&self) {
-        match self {
-            Self::Evm(lane) => lane.look_at_balance().await,
-            Self::Solana(lane) => lane.look_at_balance().await,
-            Self::Remote(_) => {}
-        }
-    }
+    /// The ways for its payments, in the order in which they are tried.
+    lanes: Vec<Rc<dyn Lane>>,
 }
 
 impl<H: Host> Settler<H> {
-    /// A Settler over this store.
-    pub fn new(host: H, store: H::Store, lane: impl FnOnce(LaneParts<H>) -> Lane<H>) -> Self {
+    /// A Settler over this store. A payment goes the first way that takes it,
+    /// and the next one only if nothing of it was ever sent.
+    pub fn new(
+        host: H,
+        store: H::Store,
+        lanes: impl FnOnce(LaneParts<H>) -> Vec<Rc<dyn Lane>>,
+    ) -> Self {
         let shared = Rc::new(Shared::new(host, store));
-        let lane = lane(LaneParts(Rc::clone(&shared)));
-        Self { shared, lane }
+        let lanes = lanes(LaneParts(Rc::clone(&shared)));
+        Self { shared, lanes }
     }
 
     /// Binds a payment to a resource, or says what it is bound to. A second
@@ -355,12 +328,9 @@ impl<H: Host> Settler<H> {
         if shared.is_out_of_favour(&payment.payer()) {
             return Ok(Verdict::Invalid(Reason::TooManyFailures));
         }
-        match (&self.lane, &payment) {
-            (Lane::Evm(lane), VerifiedPayment::Evm(payment)) => lane.verify(request, payment).await,
-            (Lane::Solana(lane), VerifiedPayment::Solana(payment)) => {
-                lane.verify(request, payment).await
-            }
-            _ => Ok(Verdict::Invalid(Reason::InvalidNetwork)),
+        match self.lanes.iter().find(|lane| lane.takes(&payment)) {
+            Some(lane) => lane.verify(request, &payment).await,
+            None => Ok(Verdict::Invalid(Reason::InvalidNetwork)),
         }
     }
 
@@ -380,14 +350,15 @@ impl<H: Host> Settler<H> {
         if !entries.is_empty() {
             shared.host.wake_in(WAKE_SECONDS);
         }
-        let entries = Entries::from(entries);
-        match &self.lane {
-            Lane::Evm(lane) => {
-                lane.resume(entries.evm);
-                lane.resume_fallback(entries.facilitator);
-            }
-            Lane::Solana(lane) => lane.resume(entries.solana),
-            Lane::Remote(lane) => lane.resume(entries.facilitator),
+        let mut open = Entries::from(entries);
+        for lane in &self.lanes {
+            Rc::clone(lane).resume(&mut open);
+        }
+        if !open.facilitator.is_empty() {
+            shared.host.log(&format!(
+                "{} payment(s) are at a facilitator that is not configured any more",
+                open.facilitator.len()
+            ));
         }
         Ok(())
     }
@@ -404,15 +375,12 @@ impl<H: Host> Settler<H> {
     /// about the same time.
     pub async fn health(&self) -> Health {
         let shared = &self.shared;
-        let (seen, lane) = (Rc::clone(shared), self.lane.clone());
+        // What it says is said of the way that is tried first.
+        let Some(lane) = self.lanes.first() else { return shared.health(Load::default()) };
+        let (seen, look) = (Rc::clone(shared), Rc::clone(lane).look());
         // If the process dies here, nothing was written.
-        shared.look_by(async move { lane.look().await }, move || seen.end_look()).await;
-        let ((waiting, in_air), daily_spend) = match &self.lane {
-            Lane::Evm(lane) => (lane.load(), lane.daily_spend()),
-            Lane::Solana(lane) => (lane.load(), lane.daily_spend()),
-            Lane::Remote(lane) => ((0, lane.in_air()), None),
-        };
-        shared.health(waiting, in_air, daily_spend)
+        shared.look_by(look, move || seen.end_look()).await;
+        shared.health(lane.load())
     }
 
     /// Settles what was claimed and verified.
@@ -431,7 +399,8 @@ impl<H: Host> Settler<H> {
         let once = request.account.is_some() && request.once;
         let (id, ticket) = (request.payment.clone(), request.ticket);
         let _attending = shared.attend(ticket);
-        match self.lane_settle(Job { request, payment, verified_at }).await? {
+        let until = shared.host.now().plus(JOIN_LIMIT.as_secs());
+        match self.settle_by_lanes(Job { request, payment, verified_at, until }).await? {
             Outcome::Settled(_) if once => {
                 Ok(shared.tell_once(&id, ticket)?.unwrap_or(Outcome::Unavailable))
             }
@@ -439,12 +408,28 @@ impl<H: Host> Settler<H> {
         }
     }
 
-    async fn lane_settle(&self, job: Job) -> Result<Outcome, StoreError> {
-        match &self.lane {
-            Lane::Evm(lane) => lane.settle(job).await,
-            Lane::Solana(lane) => lane.settle(job).await,
-            Lane::Remote(lane) => lane.settle(job).await,
+    /// Tries one lane after the other.
+    async fn settle_by_lanes(&self, mut job: Job) -> Result<Outcome, StoreError> {
+        let shared = &self.shared;
+        if !self.lanes.iter().any(|lane| lane.takes(&job.payment)) {
+            return shared.refuse(&job.request, Reason::InvalidNetwork);
         }
+        for lane in &self.lanes {
+            if !lane.takes(&job.payment) {
+                continue;
+            }
+            match Rc::clone(lane).settle(job).await? {
+                Attempt::Done(outcome) => return Ok(outcome),
+                Attempt::Untouched(back) => job = *back,
+            }
+            // What an earlier transaction has shown to everybody goes no other
+            // way, though nothing of this job was sent.
+            if shared.held_record(&job)?.is_some_and(|record| record.was_sent) {
+                break;
+            }
+        }
+        shared.release(&job.request.payment, job.request.ticket)?;
+        Ok(Outcome::Unavailable)
     }
 }
 

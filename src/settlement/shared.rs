@@ -12,6 +12,7 @@ use super::guards::Guards;
 use super::health::Condition;
 use super::host::within;
 use super::journal::{Attempts, Sent, TxId};
+use super::lane::Job;
 use super::record::{LEASE_SECONDS, Order};
 use super::{
     ClaimRequest, Delivery, Entry, Host, Outcome, PaymentRecord, SettleRequest, Settlement, State,
@@ -59,14 +60,6 @@ pub(super) struct Shared<H: Host> {
 
 /// What a lane is made from.
 pub struct LaneParts<H: Host>(pub(super) Rc<Shared<H>>);
-
-/// A payment that is to be settled, and the request that asks for it.
-pub(super) struct Job {
-    pub request: SettleRequest,
-    pub payment: VerifiedPayment,
-    /// When the payment was verified.
-    pub verified_at: UnixSeconds,
-}
 
 impl<H: Host> Shared<H> {
     /// What a Settler that comes to life shares with its lane.
@@ -299,10 +292,12 @@ impl<H: Host> Shared<H> {
         Ok(entry.map_or_else(|| TxId::named(name), Entry::transaction))
     }
 
-    /// Waits for the end of a payment that is submitted, or for as long as a
-    /// request can wait.
-    pub async fn outcome_of(&self, payment: &str) -> Result<Outcome, StoreError> {
-        let deadline = self.host.now().plus(JOIN_LIMIT.as_secs());
+    /// Waits for the end of a payment that is submitted, or until then.
+    pub async fn outcome_of(
+        &self,
+        payment: &str,
+        deadline: UnixSeconds,
+    ) -> Result<Outcome, StoreError> {
         loop {
             let record = self.store.payment(payment)?;
             let now = self.host.now();

@@ -7,7 +7,6 @@ use crate::sim::chain::Chain;
 use crate::sim::{Answer, CHAIN, Fault, Payment, Setup, World, relayer};
 use edge402::rpc::{ChainCheck, Expected, Nodes};
 use edge402::settlement::evm::EvmLane;
-use edge402::settlement::settler::Lane;
 use edge402::settlement::signer::Signer;
 use edge402::settlement::{Health, Host, Limits, State};
 
@@ -152,7 +151,7 @@ fn with_retirement(is_retired: &Rc<Cell<bool>>) -> Rc<World> {
             let address = relayer().address();
             let signer =
                 if is_retired.get() { Signer::retired(address) } else { Signer::from(relayer()) };
-            Lane::Evm(EvmLane::new(parts, nodes, CHAIN, signer, vec![address], limits))
+            vec![EvmLane::new(parts, nodes, CHAIN, signer, vec![address], limits)]
         }),
     )
 }

@@ -629,7 +629,9 @@ fn what_a_spoiled_transaction_has_shown_never_goes_to_the_fallback() {
     let payments = [payment(1), payment(2), payment(3)];
     facilitator.payments.borrow_mut().extend(payments.clone());
     let claims: Vec<_> = payments.iter().map(|it| world.claim_request(it, "a")).collect();
-    claims.iter().for_each(|claim| assert_eq!(world.claim(claim), ClaimReply::Fresh));
+    for claim in &claims {
+        assert_eq!(world.claim(claim), ClaimReply::Fresh);
+    }
     let requests = payments.iter().zip(&claims).map(|(it, claim)| settle_request(it, claim));
     let outcomes: Vec<_> = requests
         .map(|request| {

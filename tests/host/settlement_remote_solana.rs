@@ -9,7 +9,6 @@ use crate::solana_support::{draft, memo};
 use edge402::payment::Terms;
 use edge402::protocol::{ChainId, Reason};
 use edge402::settlement::remote::RemoteLane;
-use edge402::settlement::settler::Lane;
 use edge402::settlement::{ClaimReply, ClaimRequest, Outcome};
 use serde_json::{Value, json};
 
@@ -24,7 +23,7 @@ fn network() -> ChainId {
 fn world() -> (Rc<World>, Rc<SimFacilitator>) {
     let world = World::with_lane(
         Chain::new(true, false, relayer().address()),
-        Box::new(|_, parts| Lane::Remote(RemoteLane::new(parts, network(), facilitator(), None))),
+        Box::new(|_, parts| vec![RemoteLane::new(parts, network(), facilitator(), None)]),
     );
     let facilitator = SimFacilitator::new(&world);
     (world, facilitator)

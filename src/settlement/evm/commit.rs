@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::preview::Preview;
+use super::queue::done;
 use super::{EvmLane, InAir, Waiting, calls_of, commitment};
 use crate::encoding::encode_hex;
 use crate::evm::Transaction;
@@ -22,7 +23,7 @@ impl<H: Host> EvmLane<H> {
             if self.exceeds_price(cost, waiting.payment.value().0) {
                 let request = &waiting.job.request;
                 let freed = self.shared.release(&request.payment, request.ticket);
-                let _ = waiting.done.send(freed.map(|()| Outcome::Unavailable));
+                let _ = waiting.done.send(done(freed.map(|()| Outcome::Unavailable)));
             } else {
                 worth.push(waiting);
             }
@@ -60,7 +61,7 @@ impl<H: Host> EvmLane<H> {
                 }
                 Err(error) => Err(error),
             };
-            let _ = waiting.done.send(outcome);
+            let _ = waiting.done.send(done(outcome));
         }
         fit
     }
@@ -74,7 +75,7 @@ impl<H: Host> EvmLane<H> {
                 Ok(Some(_)) => held.push(waiting),
                 Ok(None) => {
                     let standing = self.standing_of(&waiting.job.request.payment);
-                    let _ = waiting.done.send(standing);
+                    let _ = waiting.done.send(done(standing));
                 }
                 Err(error) => {
                     let _ = waiting.done.send(Err(error));

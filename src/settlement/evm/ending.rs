@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::evidence::{Confirmed, UsedBy, authorization_state, find_earlier_use, find_use};
+use super::queue::done;
 use super::{EvmLane, Waiting};
 use crate::encoding::encode_hex;
 use crate::evm::{self, Receipt};
@@ -132,7 +133,7 @@ impl<H: Host> EvmLane<H> {
                     .settle_claim(request, &resolution)
                     .and_then(|_| lane.standing_of(&request.payment)),
             };
-            let _ = waiting.done.send(outcome);
+            let _ = waiting.done.send(done(outcome));
         });
     }
 

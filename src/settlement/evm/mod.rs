@@ -20,23 +20,23 @@ mod queue;
 mod send;
 mod spoiled;
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
 use pump::Pump;
-use queue::{Queue, Waiting};
+use queue::{Queue, Waiting, done};
 
 use super::commitments::Commitment;
 use super::guards::share_of;
 use super::host::within;
-use super::journal::EvmEntry;
-use super::remote::RemoteLane;
-use super::shared::{JOIN_LIMIT, Job, LaneParts, Shared};
+use super::journal::{Entries, EvmEntry};
+use super::lane::{Attempt, Job, Lane, Load, Task};
+use super::shared::{JOIN_LIMIT, LaneParts, Shared};
 use super::signer::Signer;
-use super::{Host, Limits, Outcome, State, Store, StoreError};
+use super::{Host, Limits, Outcome, SettleRequest, State, Store, StoreError, Verdict};
 use crate::evm::{
     self, Address, Call as EvmCall, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
     RelayerKey,
@@ -93,8 +93,6 @@ pub struct EvmLane<H: Host> {
     no_sizes_until: Cell<UnixSeconds>,
     /// How many nodes hold a transaction until its receipt.
     sync_sends: Cell<usize>,
-    /// Who settles while the nodes can't be reached.
-    fallback: OnceCell<Rc<RemoteLane<H>>>,
 }
 
 /// A transaction that somebody follows.
@@ -156,28 +154,27 @@ impl<H: Host> EvmLane<H> {
             no_multicall_until: Cell::new(UnixSeconds(0)),
             sync_sends: Cell::new(0),
             no_time_until: Cell::new(UnixSeconds(0)),
-            fallback: OnceCell::new(),
         })
     }
 
     /// Puts a payment into the queue and waits for what becomes of it.
-    pub(super) async fn settle(self: &Rc<Self>, job: Job) -> Result<Outcome, StoreError> {
+    async fn wait_for(self: &Rc<Self>, job: Job) -> Result<Attempt, StoreError> {
         let VerifiedPayment::Evm(payment) = job.payment.clone() else {
-            return self.shared.refuse(&job.request, Reason::InvalidNetwork);
+            return done(self.shared.refuse(&job.request, Reason::InvalidNetwork));
         };
         let (id, ticket) = (job.request.payment.clone(), job.request.ticket);
         if self.key.key().is_none() {
             self.shared.release(&id, ticket)?;
-            return Ok(Outcome::Unavailable);
+            return Ok(Attempt::Done(Outcome::Unavailable));
         }
         let payer = payment.from();
         if self.is_full_for(&payment) {
             self.log(&format!("the queue is full for {payer}: asked to come back later"));
             self.shared.release(&id, ticket)?;
-            return Ok(Outcome::Unavailable);
+            return Ok(Attempt::Done(Outcome::Unavailable));
         }
-        let (done, outcome) = oneshot::channel();
-        self.enqueue(Waiting { job, payment, done, was_spoiled: false });
+        let (sender, outcome) = oneshot::channel();
+        self.enqueue(Waiting { job, payment, done: sender, was_spoiled: false });
         if let Some(Ok(outcome)) = within(&self.shared.host, JOIN_LIMIT, outcome).await {
             return outcome;
         }
@@ -185,11 +182,11 @@ impl<H: Host> EvmLane<H> {
         // then it stays there, because the buyer is told so.
         self.take_out(payer, ticket);
         self.shared.release(&id, ticket)?;
-        self.standing_of(&id)
+        done(self.standing_of(&id))
     }
 
     /// Follows the transactions that a crash left in the air.
-    pub(super) fn resume(self: &Rc<Self>, entries: Vec<EvmEntry>) {
+    fn take_up(self: &Rc<Self>, entries: Vec<EvmEntry>) {
         if self.key.key().is_none() {
             self.shared.report_retired("EVM_RELAYER_KEYS", entries.len());
         }
@@ -222,11 +219,6 @@ impl<H: Host> EvmLane<H> {
         }
     }
 
-    /// How many payments wait and how many transactions are in the air.
-    pub(super) fn load(&self) -> (usize, usize) {
-        (self.waiting(), self.in_air.borrow().len())
-    }
-
     fn standing_of(&self, id: &str) -> Result<Outcome, StoreError> {
         Ok(match self.shared.store.payment(id)?.map(|record| record.state) {
             Some(State::Settled(settlement)) => Outcome::Settled(settlement),
@@ -255,6 +247,42 @@ impl<H: Host> EvmLane<H> {
 
     fn log(&self, line: &str) {
         self.shared.host.log(&format!("eip155:{}: {line}", self.chain_id));
+    }
+}
+
+impl<H: Host> Lane for EvmLane<H> {
+    fn takes(&self, payment: &VerifiedPayment) -> bool {
+        payment.as_evm().is_some()
+    }
+
+    fn verify<'a>(
+        &'a self,
+        request: &'a SettleRequest,
+        payment: &'a VerifiedPayment,
+    ) -> Task<'a, Result<Verdict, StoreError>> {
+        Box::pin(async move {
+            match payment.as_evm() {
+                Some(payment) => self.verdict_on(request, payment).await,
+                None => Ok(Verdict::Invalid(Reason::InvalidNetwork)),
+            }
+        })
+    }
+
+    fn settle(self: Rc<Self>, job: Job) -> Task<'static, Result<Attempt, StoreError>> {
+        Box::pin(async move { self.wait_for(job).await })
+    }
+
+    fn resume(self: Rc<Self>, open: &mut Entries) {
+        self.take_up(std::mem::take(&mut open.evm));
+    }
+
+    fn look(self: Rc<Self>) -> Task<'static, ()> {
+        Box::pin(async move { self.look_at_balance().await })
+    }
+
+    fn load(&self) -> Load {
+        let daily_spend = self.limits.daily_spend;
+        Load { waiting: self.waiting(), in_air: self.in_air.borrow().len(), daily_spend }
     }
 }
 

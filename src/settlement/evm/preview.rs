@@ -174,7 +174,7 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// What the chain says of one payment, and nothing else: nothing is sent.
-    pub(in crate::settlement) async fn verify(
+    pub(super) async fn verdict_on(
         &self,
         request: &SettleRequest,
         payment: &evm::VerifiedPayment,
@@ -211,7 +211,7 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// Looks at the relayer's balance and at today's fees.
-    pub(in crate::settlement) async fn look_at_balance(&self) {
+    pub(super) async fn look_at_balance(&self) {
         let account = json_rpc::account_params(self.key.address(), BlockTag::Latest);
         let calls = [Call::new("eth_getBalance", account), fee_history()];
         let replies = match self.nodes.ask(&calls).await {
@@ -279,11 +279,6 @@ impl<H: Host> EvmLane<H> {
     fn note_need(&self, fees: Fees) {
         let cost = fees.worst_cost(most_gas(1));
         self.shared.note_need(cost, cost);
-    }
-
-    /// The most that may be spent on fees in a day, in wei.
-    pub(in crate::settlement) fn daily_spend(&self) -> Option<u128> {
-        self.limits.daily_spend
     }
 
     fn estimate(&self, payments: &[&evm::VerifiedPayment], time: Option<UnixSeconds>) -> Call {

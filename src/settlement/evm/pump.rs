@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::evidence::needs_quorum;
 use super::preview::{Preview, Problem};
+use super::queue::done;
 use super::spoiled::LONE_IN_AIR_MAX;
 use super::{BLOCK_PAUSE, EvmLane, IN_AIR_MAX, Waiting, cost_of_each, most_gas, share_of};
 use crate::evm::{self, Address};
@@ -206,7 +207,7 @@ impl<H: Host> EvmLane<H> {
                 self.log(&problem);
                 // Nothing was written or sent.
                 for waiting in batch {
-                    self.without_nodes(waiting);
+                    self.hand_back(waiting);
                 }
                 return;
             }
@@ -294,7 +295,7 @@ impl<H: Host> EvmLane<H> {
             self.note_refusal(&waiting, reason);
             let why = facts.revert_reason.as_deref().unwrap_or("no revert reason");
             self.log(&format!("{}: {reason} ({why})", waiting.job.request.payment));
-            let _ = waiting.done.send(self.shared.refuse(&waiting.job.request, reason));
+            let _ = waiting.done.send(done(self.shared.refuse(&waiting.job.request, reason)));
         }
         good
     }
@@ -372,7 +373,7 @@ impl<H: Host> EvmLane<H> {
                     let freed = self.shared.release(&request.payment, request.ticket);
                     let outcome =
                         if over_budget { Outcome::LimitReached } else { Outcome::Unavailable };
-                    let _ = waiting.done.send(freed.map(|()| outcome));
+                    let _ = waiting.done.send(done(freed.map(|()| outcome)));
                 }
             }
             Err(error) => {

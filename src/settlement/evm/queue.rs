@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use futures_channel::oneshot;
 
 use crate::evm::{self, Address};
-use crate::settlement::shared::Job;
+use crate::settlement::lane::{Attempt, Job};
 use crate::settlement::{Outcome, StoreError};
 use crate::table::Table;
 
@@ -14,9 +14,14 @@ use crate::table::Table;
 pub(super) struct Waiting {
     pub job: Job,
     pub payment: evm::VerifiedPayment,
-    pub done: oneshot::Sender<Result<Outcome, StoreError>>,
+    pub done: oneshot::Sender<Result<Attempt, StoreError>>,
     /// Whether a transaction that it shared with others has not made it.
     pub was_spoiled: bool,
+}
+
+/// That something became of a job.
+pub(super) fn done(outcome: Result<Outcome, StoreError>) -> Result<Attempt, StoreError> {
+    outcome.map(Attempt::Done)
 }
 
 /// Payments by payer, and whose turn it is.

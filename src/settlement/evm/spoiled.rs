@@ -12,13 +12,14 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::preview::Preview;
+use super::queue::done;
 use super::{EvmLane, IN_AIR_MAX, Waiting};
 use crate::evm::{self, Address, Receipt, json_rpc};
 use crate::payment::{self, VerifiedPayment};
 use crate::protocol::Reason;
 use crate::rpc::Reply;
 use crate::settlement::journal::EvmEntry;
-use crate::settlement::shared::Job;
+use crate::settlement::lane::Job;
 use crate::settlement::{Host, State, Store};
 
 /// How many transactions may be in the air at once whose payers go alone: the
@@ -177,7 +178,7 @@ impl<H: Host> EvmLane<H> {
                 }
                 Ok(None) => {
                     let outcome = self.standing_of(&waiting.job.request.payment);
-                    let _ = waiting.done.send(outcome);
+                    let _ = waiting.done.send(done(outcome));
                 }
                 Err(error) => {
                     let _ = waiting.done.send(Err(error));
@@ -265,7 +266,8 @@ impl<H: Host> EvmLane<H> {
             let (request, verified_at) = (order.request, order.verified_at);
             let payment = payment::verify(&request.payload, &request.terms, verified_at).ok()?;
             let VerifiedPayment::Evm(evm) = payment.clone() else { return None };
-            (transaction == entry.id).then_some((Job { request, payment, verified_at }, evm))
+            (transaction == entry.id)
+                .then_some((Job { request, payment, verified_at, until: verified_at }, evm))
         };
         entry.payments.iter().filter_map(job_of).collect()
     }

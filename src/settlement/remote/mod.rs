@@ -15,9 +15,11 @@ use std::time::Duration;
 
 use look::Observation;
 
-use super::journal::{FacilitatorEntry, FacilitatorSent, TxId, name_at_facilitator};
-use super::shared::{Job, LaneParts, Resolution, Shared, WAKE_SECONDS};
-use super::{Host, Outcome, State, Store, StoreError};
+use super::host::within;
+use super::journal::{Entries, FacilitatorEntry, FacilitatorSent, TxId, name_at_facilitator};
+use super::lane::{Attempt, Job, Lane, Load, Task};
+use super::shared::{LaneParts, Resolution, Shared, WAKE_SECONDS};
+use super::{Host, Outcome, SettleRequest, State, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::evm;
 use crate::facilitator_client::{Facilitator, Settled, Verdict, idempotency_key};
@@ -62,6 +64,9 @@ pub struct RemoteLane<H: Host> {
     nodes: Option<Rc<Nodes<H::Transport>>>,
     /// The amount above which two of them must agree.
     quorum_above: Option<AtomicAmount>,
+    /// Whether the facilitator is to see a payment before it is settled: nobody
+    /// has shown it any since the claim.
+    verifies: bool,
     /// The journal entries that somebody follows, and who pays what is unclear.
     in_air: RefCell<Table<String, Option<String>>>,
     /// The entries that the alarm took up, in the order in which it did.
@@ -77,32 +82,44 @@ impl<H: Host> RemoteLane<H> {
         facilitator: Facilitator,
         nodes: Option<Nodes<H::Transport>>,
     ) -> Rc<Self> {
-        Self::over(parts.0, network, facilitator, nodes.map(Rc::new), None)
+        Rc::new(Self::over(parts.0, network, facilitator, nodes.map(Rc::new)))
     }
 
-    pub(super) fn over(
+    /// The lane of a facilitator that is tried after a lane with these nodes.
+    pub(super) fn fallback(
+        shared: Rc<Shared<H>>,
+        network: ChainId,
+        facilitator: Facilitator,
+        nodes: Rc<Nodes<H::Transport>>,
+        quorum_above: Option<AtomicAmount>,
+    ) -> Rc<Self> {
+        let lane = Self::over(shared, network, facilitator, Some(nodes));
+        Rc::new(Self { quorum_above, verifies: true, ..lane })
+    }
+
+    fn over(
         shared: Rc<Shared<H>>,
         network: ChainId,
         facilitator: Facilitator,
         nodes: Option<Rc<Nodes<H::Transport>>>,
-        quorum_above: Option<AtomicAmount>,
-    ) -> Rc<Self> {
+    ) -> Self {
         let http = shared.host.transport();
-        Rc::new(Self {
+        Self {
             shared,
             http,
             network,
             facilitator,
             nodes,
-            quorum_above,
+            quorum_above: None,
+            verifies: false,
             in_air: RefCell::default(),
             resumed: RefCell::default(),
-        })
+        }
     }
 
     /// Has a payment settled that the facilitator has found good since it was
     /// claimed.
-    pub(super) async fn settle(self: &Rc<Self>, mut job: Job) -> Result<Outcome, StoreError> {
+    async fn ask(self: &Rc<Self>, mut job: Job) -> Result<Outcome, StoreError> {
         let id = job.request.payment.clone();
         let Some(body) = job.request.remote.take() else {
             self.log("no request for the facilitator");
@@ -114,7 +131,7 @@ impl<H: Host> RemoteLane<H> {
             return self.let_go(&job);
         }
         let Some(record) = self.shared.held_record(&job)? else {
-            return self.shared.outcome_of(&id).await;
+            return self.shared.outcome_of(&id, job.until).await;
         };
         let name = name_at_facilitator(&id);
         let entry = FacilitatorEntry {
@@ -134,21 +151,21 @@ impl<H: Host> RemoteLane<H> {
         // If the process dies from here on, the journal has the request: the
         // next life makes it again, and takes a refusal for no answer.
         self.start(entry, true);
-        self.shared.outcome_of(&id).await
+        self.shared.outcome_of(&id, job.until).await
     }
 
     /// The same for a payment that the facilitator has not seen yet: it must
     /// be found unused after its claim, else what used it before would pass
     /// for what we had settled.
-    pub(super) async fn verify_and_settle(
-        self: &Rc<Self>,
-        job: Job,
-    ) -> Result<Outcome, StoreError> {
+    async fn verify_and_ask(self: &Rc<Self>, job: Job) -> Result<Outcome, StoreError> {
         let Some(body) = &job.request.remote else { return self.let_go(&job) };
+        let (host, body) = (&self.shared.host, body.to_string());
+        let left = Duration::from_secs(job.until.since(host.now()));
         // Nothing was sent: if the process dies here, the claim is free again
         // after its lease.
-        match self.facilitator.verify(&self.http, &body.to_string()).await {
-            Verdict::Valid => self.settle(job).await,
+        let said = within(host, left, self.facilitator.verify(&self.http, &body)).await;
+        match said.unwrap_or_else(|| Verdict::NoAnswer("too late for who waits".into())) {
+            Verdict::Valid => self.ask(job).await,
             Verdict::Invalid { reason, code } => {
                 self.log(&format!("{}: verify: {code}", job.request.payment));
                 self.shared.refuse(&job.request, reason)
@@ -164,7 +181,7 @@ impl<H: Host> RemoteLane<H> {
     ///
     /// Each has its turn: first those that were not taken up yet, then those
     /// whose turn was longest ago.
-    pub(super) fn resume(self: &Rc<Self>, mut entries: Vec<FacilitatorEntry>) {
+    fn take_up(self: &Rc<Self>, mut entries: Vec<FacilitatorEntry>) {
         let mut resumed = self.resumed.borrow_mut();
         resumed.retain(|id| entries.iter().any(|entry| entry.id == *id));
         // One that is still at it keeps its place in the order.
@@ -180,11 +197,6 @@ impl<H: Host> RemoteLane<H> {
             resumed.push(entry.id.clone());
             self.start(entry, false);
         }
-    }
-
-    /// How many payments are at the facilitator.
-    pub(super) fn in_air(&self) -> usize {
-        self.in_air.borrow().len()
     }
 
     /// Nothing was sent, so the claim is free again.
@@ -341,6 +353,41 @@ impl<H: Host> RemoteLane<H> {
     /// A line with the facilitator's host. Never its headers or its whole URL.
     fn log(&self, line: &str) {
         self.shared.host.log(&format!("{} by {}: {line}", self.network, self.facilitator.host()));
+    }
+}
+
+impl<H: Host> Lane for RemoteLane<H> {
+    fn takes(&self, payment: &VerifiedPayment) -> bool {
+        matches!(self.network, ChainId::Evm(_)) == payment.as_evm().is_some()
+    }
+
+    /// Only the gate asks that, and it asks the facilitator by itself.
+    fn verify<'a>(
+        &'a self,
+        _: &'a SettleRequest,
+        _: &'a VerifiedPayment,
+    ) -> Task<'a, Result<super::Verdict, StoreError>> {
+        Box::pin(async { Ok(super::Verdict::Invalid(Reason::InvalidNetwork)) })
+    }
+
+    fn settle(self: Rc<Self>, job: Job) -> Task<'static, Result<Attempt, StoreError>> {
+        Box::pin(async move {
+            let asked =
+                if self.verifies { self.verify_and_ask(job).await } else { self.ask(job).await };
+            asked.map(Attempt::Done)
+        })
+    }
+
+    fn resume(self: Rc<Self>, open: &mut Entries) {
+        self.take_up(std::mem::take(&mut open.facilitator));
+    }
+
+    fn look(self: Rc<Self>) -> Task<'static, ()> {
+        Box::pin(async {})
+    }
+
+    fn load(&self) -> Load {
+        Load { in_air: self.in_air.borrow().len(), ..Load::default() }
     }
 }
 

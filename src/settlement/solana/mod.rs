@@ -15,8 +15,9 @@ use self::follow::Watch;
 use self::preview::{Preview, Refusal};
 pub use self::seller::Seller;
 use super::commitments::Commitment;
-use super::journal::{SolanaEntry, SolanaSent};
-use super::shared::{Job, LaneParts, Shared, WAKE_SECONDS};
+use super::journal::{Entries, SolanaEntry, SolanaSent};
+use super::lane::{Attempt, Job, Lane, Load, Task};
+use super::shared::{LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, Limits, Outcome, SettleRequest, Store, StoreError, Verdict};
 use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
@@ -121,23 +122,13 @@ impl<H: Host> SolanaLane<H> {
         })
     }
 
-    /// The most that may be spent on fees in a day, in lamports.
-    pub(super) fn daily_spend(&self) -> Option<u128> {
-        self.limits.daily_spend
-    }
-
     fn note_balance(&self, lamports: u64) {
         self.shared.note_balance(lamports.into(), self.limits.low_balance);
         self.shared.note_need(RENT_LAMPORTS + FEE_LAMPORTS, FEE_LAMPORTS);
     }
 
-    /// How many payments wait and how many transactions are in the air.
-    pub(super) fn load(&self) -> (usize, usize) {
-        (0, self.watch.len())
-    }
-
     /// Settles a payment, or says how far it got.
-    pub(super) async fn settle(self: &Rc<Self>, job: Job) -> Result<Outcome, StoreError> {
+    async fn bring(self: &Rc<Self>, job: Job) -> Result<Outcome, StoreError> {
         let shared = &self.shared;
         let request = &job.request;
         let VerifiedPayment::Solana(payment) = &job.payment else {
@@ -217,7 +208,7 @@ impl<H: Host> SolanaLane<H> {
         // If the process dies from here on, the journal has the bytes: the
         // next life sends the same ones, which can land only once.
         self.start(entry);
-        shared.outcome_of(&request.payment).await
+        shared.outcome_of(&request.payment, job.until).await
     }
 
     /// Frees a claim because of something that is not the payer's fault.
@@ -301,7 +292,7 @@ impl<H: Host> SolanaLane<H> {
 
     /// What the chain says of a payment, and nothing else. The node does not
     /// get our signature, so nobody can send it.
-    pub(super) async fn verify(
+    async fn verdict_on(
         &self,
         request: &SettleRequest,
         payment: &solana::VerifiedPayment,
@@ -331,7 +322,7 @@ impl<H: Host> SolanaLane<H> {
     }
 
     /// Follows the transactions that a crash left in the air.
-    pub(super) fn resume(self: &Rc<Self>, entries: Vec<SolanaEntry>) {
+    fn take_up(self: &Rc<Self>, entries: Vec<SolanaEntry>) {
         if self.key.is_none() {
             self.shared.report_retired("SOLANA_FEE_PAYER_KEYS", entries.len());
         }
@@ -350,6 +341,41 @@ impl<H: Host> SolanaLane<H> {
             self.start(entry);
         }
         self.keep_watching();
+    }
+}
+
+impl<H: Host> Lane for SolanaLane<H> {
+    fn takes(&self, payment: &VerifiedPayment) -> bool {
+        payment.as_solana().is_some()
+    }
+
+    fn verify<'a>(
+        &'a self,
+        request: &'a SettleRequest,
+        payment: &'a VerifiedPayment,
+    ) -> Task<'a, Result<Verdict, StoreError>> {
+        Box::pin(async move {
+            match payment.as_solana() {
+                Some(payment) => self.verdict_on(request, payment).await,
+                None => Ok(Verdict::Invalid(Reason::InvalidNetwork)),
+            }
+        })
+    }
+
+    fn settle(self: Rc<Self>, job: Job) -> Task<'static, Result<Attempt, StoreError>> {
+        Box::pin(async move { self.bring(job).await.map(Attempt::Done) })
+    }
+
+    fn resume(self: Rc<Self>, open: &mut Entries) {
+        self.take_up(std::mem::take(&mut open.solana));
+    }
+
+    fn look(self: Rc<Self>) -> Task<'static, ()> {
+        Box::pin(async move { self.look_at_balance().await })
+    }
+
+    fn load(&self) -> Load {
+        Load { waiting: 0, in_air: self.watch.len(), daily_spend: self.limits.daily_spend }
     }
 }
 

@@ -15,7 +15,6 @@ use edge402::protocol::{ChainId, Version};
 use edge402::rpc::{ChainCheck, Expected, Nodes, TransportError};
 use edge402::settlement::evm::EvmLane;
 use edge402::settlement::remote::RemoteLane;
-use edge402::settlement::settler::Lane;
 use edge402::settlement::{ClaimReply, ClaimRequest, Host, Outcome, SettleRequest};
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
@@ -190,7 +189,7 @@ pub fn world(with_nodes: bool) -> (Rc<World>, Rc<SimFacilitator>) {
         chain,
         Box::new(move |host, parts| {
             let nodes = with_nodes.then(|| nodes(host));
-            Lane::Remote(RemoteLane::new(parts, ChainId::Evm(CHAIN), facilitator(), nodes))
+            vec![RemoteLane::new(parts, ChainId::Evm(CHAIN), facilitator(), nodes)]
         }),
     );
     let facilitator = SimFacilitator::new(&world);
@@ -206,8 +205,8 @@ pub fn world_with_fallback() -> (Rc<World>, Rc<SimFacilitator>) {
             let limits = Setup::default().limits;
             let relayers = vec![relayer().address()];
             let lane = EvmLane::new(parts, nodes(host), CHAIN, relayer(), relayers, limits);
-            lane.fall_back_on(facilitator());
-            Lane::Evm(lane)
+            let fallback = lane.fallback_to(facilitator());
+            vec![lane, fallback]
         }),
     );
     let miner = Rc::clone(&world);

@@ -9,7 +9,6 @@ use std::rc::Rc;
 use edge402::rpc::gate::Gate;
 use edge402::rpc::{ChainCheck, Expected, Nodes, TransportError};
 use edge402::settlement::evm::EvmLane;
-use edge402::settlement::settler::Lane;
 use edge402::settlement::{ClaimReply, ClaimRequest, Host, Outcome, ReleaseRequest, Settler};
 use edge402::time::UnixSeconds;
 use futures_channel::oneshot;
@@ -81,14 +80,14 @@ impl World {
                 let urls = (0..setup.urls).map(|n| format!("https://node{n}.test/")).collect();
                 let check = ChainCheck { method: "eth_chainId", expect: Expected::ChainId(CHAIN) };
                 let nodes = Nodes::new(host.transport(), urls, check);
-                Lane::Evm(EvmLane::new(
+                vec![EvmLane::new(
                     parts,
                     nodes,
                     CHAIN,
                     relayer(),
                     vec![relayer().address()],
                     setup.limits.clone(),
-                ))
+                )]
             }),
         );
         let miner = Rc::clone(&world);

@@ -1,8 +1,10 @@
 //! What a world is like, and what happens to its messages.
 
+use std::rc::Rc;
+
 use edge402::rpc::{PostAnswer, TransportError};
-use edge402::settlement::Limits;
-use edge402::settlement::settler::{Lane, LaneParts};
+use edge402::settlement::settler::LaneParts;
+use edge402::settlement::{Lane, Limits};
 use serde_json::Value;
 
 use super::SimHost;
@@ -58,5 +60,5 @@ impl Default for Setup {
     }
 }
 
-/// What makes the lane of each life.
-pub type LaneOf = Box<dyn Fn(&SimHost, LaneParts<SimHost>) -> Lane<SimHost>>;
+/// What makes the lanes of each life.
+pub type LaneOf = Box<dyn Fn(&SimHost, LaneParts<SimHost>) -> Vec<Rc<dyn Lane>>>;

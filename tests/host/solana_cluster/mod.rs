@@ -11,7 +11,6 @@ use crate::solana_support::{self, ata, draft, key, memo, pay_to, payer, signing_
 use edge402::encoding::{decode_base64, encode_base58, encode_base64};
 use edge402::payment::Terms;
 use edge402::rpc::{ChainCheck, Expected, Nodes};
-use edge402::settlement::settler::Lane;
 use edge402::settlement::solana::{Seller, SolanaLane};
 use edge402::settlement::{Host as _, Limits, State};
 use edge402::solana::{FeePayerKey, Pubkey, TokenProgram};
@@ -279,7 +278,7 @@ pub fn cluster_of(limits: Limits, nodes: usize) -> (Rc<World>, Rc<RefCell<Cluste
             let token_program = TokenProgram::Spl;
             let mint = key(solana_support::USDC);
             lane.look_after(Seller { pay_to: pay_to(), mint, token_program });
-            Lane::Solana(lane)
+            vec![lane]
         }),
     );
     *world.name.borrow_mut() = format!("solana:{GENESIS}/{}", fee_payer().pubkey());
