@@ -237,7 +237,7 @@ fn read_pay_to(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<PayTo>> {
 
 impl PayTo {
     /// An address of an EVM chain or of Solana; not the zero address of either.
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         if text.starts_with("0x") {
             return text.parse().ok().filter(|it| *it != evm::Address::ZERO).map(Self::Evm);
         }

@@ -16,6 +16,7 @@ mod read;
 mod read_route;
 mod remote;
 mod route;
+mod signers;
 mod token;
 
 use std::fmt;
@@ -27,6 +28,7 @@ pub use network::{Chain, Network};
 pub use pattern::{Found, Pattern, PatternSet};
 pub use read::{Settings, read};
 pub use route::{Method, Offer, PaymentIdentifier, Route, SettleWhen};
+pub use signers::FormerSigners;
 
 use crate::evm::RelayerKey;
 use crate::solana::FeePayerKey;
@@ -67,6 +69,8 @@ pub struct Config {
     pub relayers: Vec<RelayerKey>,
     /// The keys that sign and pay for Solana transactions.
     pub fee_payers: Vec<FeePayerKey>,
+    /// Who signed before, and may know of payments.
+    pub former_signers: FormerSigners,
     /// The keys of access grants, if any route sells access.
     pub grant_keys: Option<GrantKeys>,
     /// What others may have settled here, if they may.

@@ -7,6 +7,7 @@ use super::keys::{read_fee_payers, read_relayers};
 use super::network::{Elsewhere, is_http_url};
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
+use super::signers::FormerSigners;
 use super::{
     Chain, Config, Facilitator, Faults, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet,
     Route,
@@ -33,6 +34,8 @@ pub struct Settings {
     pub evm_relayer_keys: Option<String>,
     /// `SOLANA_FEE_PAYER_KEYS`.
     pub solana_fee_payer_keys: Option<String>,
+    /// `FORMER_SIGNERS`.
+    pub former_signers: Option<Value>,
     /// `RPC_URLS`.
     pub rpc_urls: Option<String>,
     /// `GRANT_SECRET`.
@@ -102,9 +105,13 @@ pub fn read(settings: &Settings) -> Loaded {
     }
     let trusted_pages = read_trusted_pages(settings.cors_credentials.as_ref(), &mut faults);
     let grant_keys = read_grant_keys(settings.grant_secret.as_deref(), &mut faults);
+    let fee_payers_now: Vec<_> = fee_payers.iter().map(FeePayerKey::pubkey).collect();
+    let former_signers =
+        FormerSigners::read(settings.former_signers.as_ref(), &fee_payers_now, &mut faults);
     let seller = Seller {
         networks: &networks,
-        fee_payers: fee_payers.iter().map(FeePayerKey::pubkey).collect(),
+        fee_payers: fee_payers_now,
+        former_fee_payers: &former_signers.fee_payers,
         has_grant_keys: grant_keys.is_some(),
     };
     let entries = entries.unwrap_or_default().into_iter();
@@ -121,7 +128,15 @@ pub fn read(settings: &Settings) -> Loaded {
     }
     faults.0.dedup();
     let config = if faults.0.is_empty() {
-        Ok(Config { routes, networks, relayers, fee_payers, grant_keys, facilitator })
+        Ok(Config {
+            routes,
+            networks,
+            relayers,
+            fee_payers,
+            former_signers,
+            grant_keys,
+            facilitator,
+        })
     } else {
         Err(faults)
     };

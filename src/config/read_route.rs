@@ -54,6 +54,7 @@ const KNOWN: &[&str] = &[
 pub(super) struct Seller<'a> {
     pub networks: &'a [Network],
     pub fee_payers: Vec<solana::Pubkey>,
+    pub former_fee_payers: &'a [solana::Pubkey],
     pub has_grant_keys: bool,
 }
 
@@ -189,7 +190,7 @@ impl<'a> RouteEntry<'a> {
                 continue;
             };
             let words = (description.as_str(), mime_type.as_str());
-            let offer = offer(index, network, amount, words, &seller.fee_payers, faults);
+            let offer = offer(index, network, amount, words, seller, faults);
             offers.extend(offer.map(|mut offer| {
                 // v1 has no such member.
                 if settle == SettleWhen::Before {
@@ -309,7 +310,7 @@ fn offer(
     network: &Network,
     amount: AtomicAmount,
     (description, mime_type): (&str, &str),
-    fee_payers: &[solana::Pubkey],
+    seller: &Seller<'_>,
     faults: &mut Faults,
 ) -> Option<Offer> {
     let timeout = network.max_timeout_seconds;
@@ -326,7 +327,11 @@ fn offer(
             let pay_to = (*pay_to)?;
             let remote = network.facilitator.as_ref();
             let remote = remote.map(|it| [it.facts.fee_payer.unwrap_or(UNKNOWN_FEE_PAYER)]);
-            let fee_payers = remote.as_ref().map_or(fee_payers, |one| one.as_slice());
+            // What was paid with a former one's signature is still known by it.
+            let (fee_payers, former): (&[_], &[_]) = match &remote {
+                Some(one) => (one, &[]),
+                None => (&seller.fee_payers, seller.former_fee_payers),
+            };
             let fee_payer = fee_payers.first()?;
             extra.insert("feePayer".into(), json!(fee_payer.to_string()));
             extra.insert("decimals".into(), json!(network.decimals));
@@ -337,7 +342,7 @@ fn offer(
                 decimals: network.decimals,
                 pay_to,
                 amount,
-                fee_payers: fee_payers.to_vec(),
+                fee_payers: [fee_payers, former].concat(),
                 memo: None,
                 limits: solana::Limits::default(),
             };

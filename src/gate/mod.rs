@@ -102,8 +102,9 @@ pub struct Purchase<'a> {
     pub payload: Value,
     /// The client's own name for the payment.
     pub identifier: Option<String>,
-    /// Whether its time is over: then it can only get what it has bought.
-    pub has_lapsed: bool,
+    /// Its time is over, or a former signer's is: why it can only get what it
+    /// has bought.
+    pub collects_only: Option<Reason>,
 }
 
 /// Decides what to do with a request.
@@ -161,7 +162,7 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
                 return Decision::Closed;
             }
             match check(config, route, payment, now) {
-                Ok(Checked { offer, payment, payload, has_lapsed }) => {
+                Ok(Checked { offer, payment, payload, collects_only }) => {
                     Decision::Purchase(Box::new(Purchase {
                         sale,
                         offer,
@@ -169,7 +170,7 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
                         payment,
                         payload,
                         identifier,
-                        has_lapsed,
+                        collects_only,
                     }))
                 }
                 Err((reason, offer)) => {
@@ -201,7 +202,7 @@ struct Checked {
     offer: usize,
     payment: VerifiedPayment,
     payload: Value,
-    has_lapsed: bool,
+    collects_only: Option<Reason>,
 }
 
 /// Whether a payment is on this network, as its version calls it.
@@ -241,16 +242,20 @@ fn check(
         }
     }
     let payload = payment.payload;
-    let (payment, has_lapsed) = match payment::verify(&payload, &offer.terms, now) {
-        Ok(payment) => (payment, false),
+    let (payment, collects_only) = match payment::verify(&payload, &offer.terms, now) {
+        // Nobody can sign for that fee payer any more.
+        Ok(VerifiedPayment::Solana(payment)) if config.is_former_fee_payer(&payment) => {
+            (VerifiedPayment::Solana(payment), Some(Reason::SvmFeePayerMismatch))
+        }
+        Ok(payment) => (payment, None),
         // Who paid in time may come for the goods later.
-        Err(Reason::EvmValidBefore) => {
+        Err(reason @ Reason::EvmValidBefore) => {
             let lapsed = payment::verify_lapsed(&payload, &offer.terms, now);
-            (lapsed.map_err(|reason| (reason, Some(number)))?, true)
+            (lapsed.map_err(|reason| (reason, Some(number)))?, Some(reason))
         }
         Err(reason) => return Err((reason, Some(number))),
     };
-    Ok(Checked { offer: number, payment, payload, has_lapsed })
+    Ok(Checked { offer: number, payment, payload, collects_only })
 }
 
 impl Sale<'_> {

@@ -4,6 +4,7 @@
 //! The whole sequence is written against [`World`], so it runs on the host in
 //! tests as it runs in a Worker.
 
+mod claim;
 pub mod order;
 
 use std::future::Future;
@@ -62,6 +63,13 @@ pub trait World: Holder {
     fn now(&self) -> UnixSeconds;
     /// Asks the Settler for a claim.
     async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, String>;
+    /// How many other Settlers may know the payment, because the signers were
+    /// changed.
+    fn others(&self) -> usize;
+    /// Asks one of them, by its number.
+    async fn ask_other(&self, number: usize, request: &ClaimRequest) -> Result<ClaimReply, String>;
+    /// From now on this one is the payment's Settler.
+    fn stay_with_other(&self, number: usize);
     /// Has the Settler settle a claimed payment.
     async fn settle(&self, request: &SettleRequest) -> Result<Outcome, String>;
     /// Gives a claim up.
@@ -129,7 +137,7 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
     let claim = &order.claim;
     // KV may say "used"; only the Settler can say "fresh". When it can't be
     // reached, KV still serves those who have paid and are known again.
-    let (record, claimed) = join(world.replay(&claim.payment), world.claim(claim)).await;
+    let (record, claimed) = join(world.replay(&claim.payment), claim::claim(world, order)).await;
     let replay = record.map(|record| record.judge(claim, world.now()));
     match (replay, claimed) {
         (_, Ok(ClaimReply::Deliver { settlement, may_grant })) => {
@@ -146,8 +154,9 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
         (Some(replay), Ok(ClaimReply::Fresh | ClaimReply::Unproven)) => {
             release(world, order).await;
             match replay {
-                Replay::Deliver(settlement) => deliver(world, order, settlement, true, false).await,
-                Replay::Bought(settlement) => spent(settlement.transaction),
+                Replay::Deliver(settlement) | Replay::Bought(settlement) => {
+                    spent(settlement.transaction)
+                }
                 Replay::Refuse => refused(Reason::DuplicateSettlement),
             }
         }
@@ -157,6 +166,7 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
         (_, Ok(ClaimReply::Spent { transaction })) => spent(transaction),
         // Not the payment's fault: it may be sent again.
         (_, Ok(ClaimReply::Refused(Reason::UnexpectedSettleError))) => End::TryAgain(SEND_AGAIN),
+        (_, Ok(ClaimReply::NOTHING_BOUGHT)) if claim.look_only => refused(order.too_late),
         (_, Ok(ClaimReply::Refused(reason))) => refused(reason),
         (_, Ok(ClaimReply::Pending { transaction })) => pending(transaction),
         (_, Ok(ClaimReply::IdentifierTaken)) => End::NameTaken,

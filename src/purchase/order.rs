@@ -8,6 +8,7 @@ use crate::config::{Offer, SettleWhen};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::gate::{BoundBody, Purchase};
+use crate::protocol::Reason;
 use crate::settlement::{ClaimRequest, Proof, SettleRequest};
 use crate::time::UnixSeconds;
 
@@ -22,6 +23,8 @@ pub struct Order {
     pub when: SettleWhen,
     /// Whether a facilitator settles it, instead of nodes.
     pub has_facilitator: bool,
+    /// Why it is refused if it has bought nothing, where the claim only looks.
+    pub too_late: Reason,
 }
 
 /// What a gate knows of a request besides the purchase itself.
@@ -59,7 +62,8 @@ impl Order {
             proof,
             // What can't be told from another order is not delivered again.
             redeliver_max: if it.body.is_unread() { 0 } else { route.redeliver_max },
-            look_only: purchase.has_lapsed,
+            look_only: purchase.collects_only.is_some(),
+            reserve_seconds: None,
             told: None,
         };
         let settle = SettleRequest {
@@ -76,7 +80,8 @@ impl Order {
             account: None,
             remote: it.remote,
         };
-        Self { claim, settle, when: route.settle, has_facilitator: it.has_facilitator }
+        let too_late = purchase.collects_only.unwrap_or(Reason::EvmValidBefore);
+        Self { claim, settle, when: route.settle, has_facilitator: it.has_facilitator, too_late }
     }
 
     /// What every edge may know the buyer by: nothing, where the Settler must

@@ -1,6 +1,7 @@
 //! The world of a purchase: its request, its Settler, its origin, and what its
 //! end looks like over HTTP.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use worker::{Context, Delay, Env, console_error, console_log};
 use super::app::App;
 use super::challenge::payment_required;
 use super::head::RequestHead;
-use super::settler_client::{SettlerClient, new_ticket, settler_of};
+use super::settler_client::{SettlerClient, new_ticket, others_of, settler_of};
 use super::transport::FetchTransport;
 use super::{body, clock, js, origin, replay, respond, stream};
 use crate::config::{Network, Offer};
@@ -43,7 +44,10 @@ struct Sequence<'a> {
     offer: &'a Offer,
     request: Request,
     body: BoundBody,
-    settler: SettlerClient,
+    /// The payment's Settler, and behind it the others that may know it.
+    settlers: Vec<SettlerClient>,
+    /// Which of them the purchase is at.
+    at: Cell<usize>,
     order: Order,
 }
 
@@ -84,10 +88,13 @@ pub async fn answer(
         },
         clock::now(),
     );
-    let settler = SettlerClient::new(env, &name)?;
+    let others = others_of(config, offer.network, &purchase.payment);
+    let names = [name].into_iter().chain(others);
+    let settlers = names.map(|name| SettlerClient::new(env, &name)).collect::<Result<_, _>>()?;
     let purchase = &purchase;
+    let at = Cell::new(0);
     let sequence =
-        Sequence { app, env, context, head, purchase, offer, request, body, settler, order };
+        Sequence { app, env, context, head, purchase, offer, request, body, settlers, at, order };
     let end = purchase::run(&sequence, &sequence.order).await;
     sequence.told(end).await
 }
@@ -142,11 +149,11 @@ impl Holder for Follower {
 
 impl Holder for Sequence<'_> {
     async fn renew(&self, request: &RenewRequest) -> Result<bool, String> {
-        self.settler.renew(request).await.map_err(|error| error.to_string())
+        self.settler()?.renew(request).await.map_err(|error| error.to_string())
     }
 
     async fn report(&self, report: &DeliveryReport) -> Result<(), String> {
-        self.settler.report(report).await.map_err(|error| error.to_string())
+        self.settler()?.report(report).await.map_err(|error| error.to_string())
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -166,15 +173,28 @@ impl World for Sequence<'_> {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, String> {
-        self.settler.claim(request).await.map_err(|error| error.to_string())
+        self.settler()?.claim(request).await.map_err(|error| error.to_string())
+    }
+
+    fn others(&self) -> usize {
+        self.settlers.len().saturating_sub(1)
+    }
+
+    async fn ask_other(&self, number: usize, request: &ClaimRequest) -> Result<ClaimReply, String> {
+        let other = self.settlers.get(number + 1).ok_or("no such Settler")?;
+        other.claim(request).await.map_err(|error| error.to_string())
+    }
+
+    fn stay_with_other(&self, number: usize) {
+        self.at.set(number + 1);
     }
 
     async fn settle(&self, request: &SettleRequest) -> Result<Outcome, String> {
-        self.settler.settle(request).await.map_err(|error| error.to_string())
+        self.settler()?.settle(request).await.map_err(|error| error.to_string())
     }
 
     async fn release(&self, request: &ReleaseRequest) -> Result<(), String> {
-        self.settler.release(request).await.map_err(|error| error.to_string())
+        self.settler()?.release(request).await.map_err(|error| error.to_string())
     }
 
     async fn replay(&self, payment: &str) -> Option<ReplayRecord> {
@@ -222,6 +242,10 @@ fn location(answer: &Response) -> Option<String> {
 }
 
 impl Sequence<'_> {
+    fn settler(&self) -> Result<&SettlerClient, String> {
+        self.settlers.get(self.at.get()).ok_or_else(|| "no Settler".to_owned())
+    }
+
     fn judge(&self, answer: &Response) -> Judgement {
         let Some(patterns) = &self.app.loaded.patterns else { return Judgement::Goods };
         self.purchase.sale.judge(patterns, answer.status(), location(answer).as_deref())
@@ -272,7 +296,7 @@ impl Sequence<'_> {
         let settlement = &goods.settlement;
         let answer = if goods.is_followed {
             let (answer, is_whole) = stream::watch(&goods.answer)?;
-            let (follower, order) = (Follower(self.settler.clone()), self.order.clone());
+            let (follower, order) = (Follower(self.settler()?.clone()), self.order.clone());
             self.context.wait_until(js::in_a_box(async move {
                 purchase::follow(&follower, &order, is_whole).await;
             }));

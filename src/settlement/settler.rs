@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::delivery::{Answer, Asking};
 use super::evm::EvmLane;
 use super::host::within;
-use super::messages::Told;
+use super::messages::{RESERVE_SECONDS, Told};
 use super::record::Claim;
 use super::remote::{RemoteLane, split_entries};
 use super::shared::{JOIN_LIMIT, Job, Shared, WAKE_SECONDS, refused};
@@ -86,9 +86,21 @@ impl<H: Host> Settler<H> {
             let is_live = |ticket| shared.live.borrow().contains(&ticket);
             let is_crowded = shared.is_crowded(request, known.as_ref());
             match PaymentRecord::claim(known.as_ref(), request, now, is_live) {
-                Claim::Fresh | Claim::Unproven if request.look_only => {
-                    return Ok(ClaimReply::Refused(Reason::EvmValidBefore));
+                // Everybody has seen it. Whose it is the other Settler can't know.
+                Claim::Unproven if request.reserve_seconds.is_some() => {
+                    return Ok(ClaimReply::Refused(Reason::DuplicateSettlement));
                 }
+                Claim::Fresh | Claim::Unproven if request.look_only => {
+                    let seconds = request.reserve_seconds.unwrap_or(0).min(RESERVE_SECONDS);
+                    if seconds > 0 {
+                        shared.plan_to_wake();
+                        let times = (now, now.plus(seconds));
+                        let record = PaymentRecord::reserved(known.as_ref(), request, times);
+                        shared.store.put_payment(&record)?;
+                    }
+                    return Ok(ClaimReply::NOTHING_BOUGHT);
+                }
+                Claim::Reserved => return Ok(ClaimReply::Busy),
                 claim @ (Claim::Fresh | Claim::Unproven) => {
                     shared.plan_to_wake();
                     // Read, decided and written without an await: nothing
@@ -351,7 +363,7 @@ impl<H: Host> Settler<H> {
                 (Claim::Settled(_), _) | (Claim::InFlight, State::Submitted { .. }) => {
                     return Ok(Verdict::Valid);
                 }
-                (Claim::Fresh | Claim::Unproven | Claim::InFlight, _) => {}
+                (Claim::Fresh | Claim::Unproven | Claim::InFlight | Claim::Reserved, _) => {}
             }
         }
         let payment = match verified {

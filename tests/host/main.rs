@@ -44,6 +44,7 @@ mod settlement_solana_lies;
 mod settlement_solana_seller;
 mod settlement_times;
 mod settlement_truth;
+mod signers;
 mod sim;
 mod solana_cluster;
 mod solana_decode;

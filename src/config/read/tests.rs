@@ -57,6 +57,7 @@ fn load(config: &Value) -> Loaded {
         networks: config.get("NETWORKS").cloned(),
         evm_relayer_keys: text("EVM_RELAYER_KEYS"),
         solana_fee_payer_keys: text("SOLANA_FEE_PAYER_KEYS"),
+        former_signers: config.get("FORMER_SIGNERS").cloned(),
         rpc_urls: text("RPC_URLS"),
         grant_secret: text("GRANT_SECRET"),
         facilitator_headers: text("FACILITATOR_HEADERS"),
