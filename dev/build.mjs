@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { command, readArguments } from './cli.mjs';
+import { writePage } from './pay-page.mjs';
 import { ensureTools } from './tools.mjs';
 import { ROOT, devPath, isMain, run } from './util.mjs';
 
@@ -12,7 +13,7 @@ export const WORKER_MAIN = join(ROOT, 'build/index.js');
 const WORKER_WASM = join(ROOT, 'build/index_bg.wasm');
 
 /** What the Worker is made of: a change of any of these makes a new build. */
-const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml', 'build.rs', 'www/paywall.html', 'dev/build.mjs', 'dev/tools.mjs'];
+const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml', 'build.rs', 'www/pay', 'dev/build.mjs', 'dev/pay-page.mjs', 'dev/tools.mjs'];
 
 /**
  * Builds the Worker in release mode, unless nothing changed since the last time.
@@ -24,6 +25,7 @@ const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.to
  */
 export async function build({ quiet = false } = {}) {
   const tools = await ensureTools();
+  writePage();
   const stamp = devPath('build.stamp');
   const hash = hashSources();
   const fresh = !isBuilt(stamp, hash);

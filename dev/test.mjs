@@ -1,17 +1,20 @@
 /**
  * `npm test`: everything. `node dev/test.mjs host` runs the Rust tests alone,
- * `node dev/test.mjs e2e [filter]` those against the running Worker; the
+ * `node dev/test.mjs e2e [filter]` those against the running Worker, and
+ * `node dev/test.mjs browser [filter]` those of the pay page in Chromium; the
  * filter is a part of a file's name.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './build.mjs';
+import { findChromium } from './chromium.mjs';
 import { Mistake, command as run, readArguments } from './cli.mjs';
 import { ensureTools, requireRust } from './tools.mjs';
 import { ROOT } from './util.mjs';
 
 const E2E = join(ROOT, 'tests/e2e');
+const BROWSER = join(ROOT, 'tests/browser');
 const DOCUMENTS = join(ROOT, 'tests/documents');
 // Every file starts a world of its own, of which each process wants a core.
 const FILES_AT_ONCE = 2;
@@ -24,7 +27,7 @@ const LINTS = [
   ['doc', '--no-deps', '--document-private-items', '--target', 'wasm32-unknown-unknown'],
 ];
 
-const USAGE = 'Usage: node dev/test.mjs [host | e2e [filter]]';
+const USAGE = 'Usage: node dev/test.mjs [host | e2e [filter] | browser [filter]]';
 
 const results = [];
 let filter;
@@ -32,18 +35,21 @@ let filter;
 async function main() {
   const { positionals } = readArguments(USAGE, { arguments: [0, 2] });
   const [part = 'all'] = positionals;
-  if (!['all', 'host', 'e2e'].includes(part) || (part !== 'e2e' && positionals.length > 1)) {
+  const isRunning = ['e2e', 'browser'].includes(part);
+  if (!['all', 'host', 'e2e', 'browser'].includes(part) || (!isRunning && positionals.length > 1)) {
     throw new Mistake(`Unknown argument '${positionals.at(-1)}'\n\n${USAGE}`);
   }
   filter = positionals[1] ?? '';
   requireRust();
   if (part === 'all') await section('Format, lints and Rust docs (cargo fmt, cargo clippy, cargo doc)', checkStyle);
   if (part === 'all') await section('Documents, layers and licences (node --test)', () => command(process.execPath, ['--test', '--test-reporter=spec', ...testFiles(DOCUMENTS)]));
-  if (part !== 'e2e') await section('Rust tests (cargo test)', () => command('cargo', ['test', '--all-targets']));
-  if (part !== 'e2e') await section('Rust examples in the docs (cargo test --doc)', () => command('cargo', ['test', '--doc']));
+  if (!isRunning) await section('Rust tests (cargo test)', () => command('cargo', ['test', '--all-targets']));
+  if (!isRunning) await section('Rust examples in the docs (cargo test --doc)', () => command('cargo', ['test', '--doc']));
   if (part !== 'host') {
     const built = await section('Build tools and Worker', buildWorker);
-    if (built) await section('End to end (node --test)', () => command(process.execPath, ['--test', ...testFlags(), ...testFiles(E2E, filter)]));
+    const runs = (kind) => built && ['all', kind].includes(part);
+    if (runs('e2e')) await section('End to end (node --test)', () => command(process.execPath, ['--test', ...testFlags(), ...testFiles(E2E, filter)]));
+    if (runs('browser')) await section('The pay page in Chromium (node --test)', browser);
   }
   summary();
 }
@@ -72,6 +78,11 @@ async function buildWorker() {
   const { fresh } = await build();
   console.log(fresh ? 'built' : 'up to date');
   return true;
+}
+
+async function browser() {
+  await findChromium();
+  return command(process.execPath, ['--test', ...testFlags(), ...testFiles(BROWSER, filter)]);
 }
 
 function testFlags() {

@@ -4,9 +4,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::fields::Fields;
+use super::Network;
+use super::fields::{Fields, Report};
 use super::network::read_coins;
-use super::{Faults, Network};
 use crate::path::CanonicalPath;
 use crate::protocol::ChainId;
 use crate::{encoding, evm, solana};
@@ -98,12 +98,12 @@ impl Facilitator {
         value: &Value,
         tokens: Option<&str>,
         networks: &[Network],
-        faults: &mut Faults,
+        faults: &Report,
     ) -> Option<Self> {
         let fields = Fields::new("FACILITATOR".into(), value, KNOWN, faults);
-        let path = read_path(&fields, faults);
-        let is_open = fields.flag("open", faults);
-        let open = is_open.then(|| Account::read(OPEN.into(), &fields, networks, faults)).flatten();
+        let path = read_path(&fields);
+        let is_open = fields.flag("open");
+        let open = is_open.then(|| Account::read(OPEN.into(), &fields, networks)).flatten();
         if let Some(open) = &open {
             // Whoever has a wallet can have payments settled that are worth
             // less than their fees.
@@ -111,7 +111,7 @@ impl Facilitator {
                 if let (None, Some(network)) = (open.daily_spend_on(*number), networks.get(*number))
                 {
                     let key = format!("daily_spend.\"{}\"", network.id);
-                    fields.fault(&key, "is needed with open = true", faults);
+                    fields.fault(&key, "is needed with open = true");
                 }
             }
         }
@@ -120,24 +120,24 @@ impl Facilitator {
                 if fields.has(name) {
                     let problem = "is for callers that bring no token: set open = true, or put \
                                    it into one of [[vars.FACILITATOR.clients]]";
-                    fields.fault(name, problem, faults);
+                    fields.fault(name, problem);
                 }
             }
         }
         let mut clients: Vec<Account> = vec![];
-        let list = fields.list("clients", faults);
+        let list = fields.list("clients");
         for (n, value) in list.iter().enumerate() {
             let key = format!("FACILITATOR.clients[{n}]");
             let fields = Fields::new(key, value, KNOWN_OF_CLIENT, faults);
-            let name = read_name(&fields, faults);
+            let name = read_name(&fields);
             if clients.iter().any(|client| Some(&client.name) == name.as_ref()) {
-                fields.fault("name", "is the same as an earlier client's", faults);
+                fields.fault("name", "is the same as an earlier client's");
             }
-            clients.extend(Account::read(name.unwrap_or_default(), &fields, networks, faults));
+            clients.extend(Account::read(name.unwrap_or_default(), &fields, networks));
         }
         if list.is_empty() && !is_open {
             let problem = "is for nobody: name who may use it in [[vars.FACILITATOR.clients]]";
-            fields.report(problem, faults);
+            fields.report(problem);
         }
         // Faults of clients are told, and not once more those of their tokens.
         let tokens = if clients.len() == list.len() {
@@ -166,26 +166,20 @@ impl Account {
         self.daily_spend.iter().find(|(number, _)| *number == network).map(|(_, limit)| *limit)
     }
 
-    fn read(
-        name: String,
-        fields: &Fields<'_>,
-        networks: &[Network],
-        faults: &mut Faults,
-    ) -> Option<Self> {
-        let networks_used = match fields.texts("networks", faults) {
+    fn read(name: String, fields: &Fields<'_>, networks: &[Network]) -> Option<Self> {
+        let networks_used = match fields.texts("networks") {
             None => (0..networks.len()).filter(|number| is_ours(*number, networks)).collect(),
-            Some(names) => names
-                .into_iter()
-                .filter_map(|name| number_of(name, fields, networks, faults))
-                .collect(),
+            Some(names) => {
+                names.into_iter().filter_map(|name| number_of(name, fields, networks)).collect()
+            }
         };
-        let requests_per_minute = fields.number("requests_per_minute", 1..=1_000_000, faults);
+        let requests_per_minute = fields.number("requests_per_minute", 1..=1_000_000);
         Some(Self {
             name,
             requests_per_minute: requests_per_minute.unwrap_or(DEFAULT_REQUESTS_PER_MINUTE),
-            pay_to: read_pay_to(fields, faults)?,
+            pay_to: read_pay_to(fields)?,
             networks: networks_used,
-            daily_spend: read_daily_spend(fields, networks, faults),
+            daily_spend: read_daily_spend(fields, networks),
         })
     }
 }
@@ -200,37 +194,37 @@ pub(super) fn path_of(value: &Value) -> Option<String> {
         .then(|| path.trim_end_matches('/').to_owned())
 }
 
-fn read_path(fields: &Fields<'_>, faults: &mut Faults) -> Option<String> {
-    fields.needed("path", "where it answers, such as \"/facilitator\"", faults)?;
+fn read_path(fields: &Fields<'_>) -> Option<String> {
+    fields.needed("path", "where it answers, such as \"/facilitator\"")?;
     let path = path_of(fields.value());
     if path.is_none() {
         let problem = "must be a plain path such as \"/facilitator\", without a slash at its end";
-        fields.fault("path", problem, faults);
+        fields.fault("path", problem);
     }
     path
 }
 
-fn read_name(fields: &Fields<'_>, faults: &mut Faults) -> Option<String> {
-    let name = fields.needed("name", "what its token goes by in FACILITATOR_TOKENS", faults)?;
+fn read_name(fields: &Fields<'_>) -> Option<String> {
+    let name = fields.needed("name", "what its token goes by in FACILITATOR_TOKENS")?;
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if name.is_empty() || name.len() > 64 || !name.bytes().all(is_plain) || name == OPEN {
         let problem = "must be up to 64 of a-z A-Z 0-9 - _, and not \"open\"";
-        fields.fault("name", problem, faults);
+        fields.fault("name", problem);
         return None;
     }
     Some(name.to_owned())
 }
 
-fn read_pay_to(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<PayTo>> {
+fn read_pay_to(fields: &Fields<'_>) -> Option<Vec<PayTo>> {
     if !fields.has("pay_to") {
-        fields.fault("pay_to", "is needed: a list of the addresses that may be paid", faults);
+        fields.fault("pay_to", "is needed: a list of the addresses that may be paid");
     }
-    let texts = fields.texts("pay_to", faults)?;
+    let texts = fields.texts("pay_to")?;
     let addresses: Option<Vec<PayTo>> = texts.iter().map(|text| PayTo::parse(text)).collect();
     let addresses = addresses.filter(|addresses| !addresses.is_empty());
     if addresses.is_none() {
         let problem = "must be a list of addresses: 0x and 40 hex digits, or base58 of 32 bytes";
-        fields.fault("pay_to", problem, faults);
+        fields.fault("pay_to", problem);
     }
     addresses
 }
@@ -246,39 +240,30 @@ impl PayTo {
     }
 }
 
-fn read_daily_spend(
-    fields: &Fields<'_>,
-    networks: &[Network],
-    faults: &mut Faults,
-) -> Vec<(usize, u128)> {
+fn read_daily_spend(fields: &Fields<'_>, networks: &[Network]) -> Vec<(usize, u128)> {
     let mut limits = vec![];
-    for (name, limit) in fields.table("daily_spend", faults).into_iter().flatten() {
-        let Some(number) = number_of(name, fields, networks, faults) else { continue };
+    for (name, limit) in fields.table("daily_spend").into_iter().flatten() {
+        let Some(number) = number_of(name, fields, networks) else { continue };
         let Some(network) = networks.get(number) else { continue };
         let key = format!("daily_spend.\"{name}\"");
         if !limit.is_string() {
-            fields.fault(&key, "must be a text, in quotes", faults);
+            fields.fault(&key, "must be a text, in quotes");
         }
-        let limit = read_coins(fields, &key, limit.as_str(), network.id, faults);
+        let limit = read_coins(fields, &key, limit.as_str(), network.id);
         limits.extend(limit.map(|limit| (number, limit)));
     }
     limits
 }
 
-fn number_of(
-    name: &str,
-    fields: &Fields<'_>,
-    networks: &[Network],
-    faults: &mut Faults,
-) -> Option<usize> {
+fn number_of(name: &str, fields: &Fields<'_>, networks: &[Network]) -> Option<usize> {
     let id: Option<ChainId> = name.parse().ok();
     let number = networks.iter().position(|network| Some(network.id) == id);
     if number.is_none() {
         let problem = format!("names {name}, which NETWORKS doesn't have or has a fault in");
-        fields.report(problem, faults);
+        fields.report(problem);
     }
     if number.is_some_and(|number| !is_ours(number, networks)) {
-        fields.report(format!("names {name}, which another facilitator settles"), faults);
+        fields.report(format!("names {name}, which another facilitator settles"));
     }
     number
 }
@@ -293,7 +278,7 @@ fn is_ours(number: usize, networks: &[Network]) -> bool {
 fn read_tokens(
     secret: Option<&str>,
     clients: &[Account],
-    faults: &mut Faults,
+    faults: &Report,
 ) -> Vec<(TokenHash, usize)> {
     let key = "FACILITATOR_TOKENS";
     let mut tokens = vec![];

@@ -1,21 +1,47 @@
 //! Reading one table of the configuration, member by member, so that each
 //! fault is reported with the key that holds it and hides no other.
 
+use std::cell::RefCell;
+
 use serde_json::{Map, Value};
 
-use super::Faults;
+use super::{Fault, Faults};
+
+/// The faults that were found so far.
+#[derive(Default)]
+pub(super) struct Report(RefCell<Vec<Fault>>);
+
+impl Report {
+    /// Notes a fault.
+    pub fn add(&self, key: impl Into<String>, problem: impl Into<String>) {
+        self.0.borrow_mut().push(Fault { key: key.into(), problem: problem.into() });
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    /// All of them; what was found twice in a row is one.
+    pub fn into_faults(self) -> Faults {
+        let mut faults = self.0.into_inner();
+        faults.dedup();
+        Faults(faults)
+    }
+}
 
 /// One table of the configuration.
 pub(super) struct Fields<'a> {
     key: String,
     value: &'a Value,
     members: Option<&'a Map<String, Value>>,
+    faults: &'a Report,
 }
 
 impl<'a> Fields<'a> {
     /// The table at a key. Members other than the known ones are faults: a
     /// misspelt key must not pass for one that was left out.
-    pub fn new(key: String, value: &'a Value, known: &[&str], faults: &mut Faults) -> Self {
+    pub fn new(key: String, value: &'a Value, known: &[&str], faults: &'a Report) -> Self {
         let members = value.as_object();
         match members {
             None => faults.add(&key, "must be a table"),
@@ -26,12 +52,17 @@ impl<'a> Fields<'a> {
                 }
             }
         }
-        Self { key, value, members }
+        Self { key, value, members, faults }
     }
 
     /// The table as it was written.
     pub const fn value(&self) -> &'a Value {
         self.value
+    }
+
+    /// Where its faults go.
+    pub const fn faults(&self) -> &'a Report {
+        self.faults
     }
 
     /// The full key of a member.
@@ -40,13 +71,13 @@ impl<'a> Fields<'a> {
     }
 
     /// Reports a fault of a member.
-    pub fn fault(&self, name: &str, problem: impl Into<String>, faults: &mut Faults) {
-        faults.add(self.key(name), problem);
+    pub fn fault(&self, name: &str, problem: impl Into<String>) {
+        self.faults.add(self.key(name), problem);
     }
 
     /// Reports a fault of the table as a whole.
-    pub fn report(&self, problem: impl Into<String>, faults: &mut Faults) {
-        faults.add(&self.key, problem);
+    pub fn report(&self, problem: impl Into<String>) {
+        self.faults.add(&self.key, problem);
     }
 
     /// Whether the member is there at all.
@@ -55,85 +86,80 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that may be left out.
-    pub fn text(&self, name: &str, faults: &mut Faults) -> Option<&'a str> {
+    pub fn text(&self, name: &str) -> Option<&'a str> {
         let text = self.get(name)?.as_str();
         if text.is_none() {
-            self.fault(name, "must be a text, in quotes", faults);
+            self.fault(name, "must be a text, in quotes");
         }
         text
     }
 
     /// A text that is needed, and why.
-    pub fn needed(&self, name: &str, what: &str, faults: &mut Faults) -> Option<&'a str> {
+    pub fn needed(&self, name: &str, what: &str) -> Option<&'a str> {
         if !self.has(name) && self.members.is_some() {
-            self.fault(name, format!("is needed: {what}"), faults);
+            self.fault(name, format!("is needed: {what}"));
         }
-        self.text(name, faults)
+        self.text(name)
     }
 
     /// A text that clients get to see; empty if it is left out.
-    pub fn words(&self, name: &str, faults: &mut Faults) -> String {
-        let words = self.text(name, faults).unwrap_or_default();
+    pub fn words(&self, name: &str) -> String {
+        let words = self.text(name).unwrap_or_default();
         // Controls have no place in it, and private-use characters mark the
         // gaps of a challenge.
         let is_plain =
             |c: char| (c == '\n' || !c.is_control()) && !('\u{e000}'..='\u{f8ff}').contains(&c);
         if !words.chars().all(is_plain) {
-            self.fault(name, "holds control or private-use characters", faults);
+            self.fault(name, "holds control or private-use characters");
         }
         words.to_owned()
     }
 
     /// A list of texts that may be left out.
-    pub fn texts(&self, name: &str, faults: &mut Faults) -> Option<Vec<&'a str>> {
+    pub fn texts(&self, name: &str) -> Option<Vec<&'a str>> {
         let list = self.get(name)?.as_array().map(|list| list.iter().map(Value::as_str));
         let texts = list.and_then(Iterator::collect::<Option<Vec<_>>>);
         if texts.is_none() {
-            self.fault(name, "must be a list of texts, in [brackets]", faults);
+            self.fault(name, "must be a list of texts, in [brackets]");
         }
         texts
     }
 
     /// A yes or no that may be left out, for no.
-    pub fn flag(&self, name: &str, faults: &mut Faults) -> bool {
+    pub fn flag(&self, name: &str) -> bool {
         let Some(value) = self.get(name) else { return false };
         if !value.is_boolean() {
-            self.fault(name, "must be true or false", faults);
+            self.fault(name, "must be true or false");
         }
         value.as_bool().unwrap_or_default()
     }
 
     /// A table within this one that may be left out, in the order of its keys.
-    pub fn table(&self, name: &str, faults: &mut Faults) -> Option<&'a Map<String, Value>> {
+    pub fn table(&self, name: &str) -> Option<&'a Map<String, Value>> {
         let table = self.get(name)?.as_object();
         if table.is_none() {
-            self.fault(name, "must be a table, in {braces}", faults);
+            self.fault(name, "must be a table, in {braces}");
         }
         table
     }
 
     /// A list of tables that may be left out.
-    pub fn list(&self, name: &str, faults: &mut Faults) -> &'a [Value] {
+    pub fn list(&self, name: &str) -> &'a [Value] {
         let Some(value) = self.get(name) else { return &[] };
         let Some(list) = value.as_array() else {
             let key = self.key(name);
-            self.fault(name, format!("must be a list: write each as [[vars.{key}]]"), faults);
+            self.fault(name, format!("must be a list: write each as [[vars.{key}]]"));
             return &[];
         };
         list
     }
 
     /// A whole number within bounds that may be left out.
-    pub fn number(
-        &self,
-        name: &str,
-        bounds: std::ops::RangeInclusive<u64>,
-        faults: &mut Faults,
-    ) -> Option<u64> {
+    pub fn number(&self, name: &str, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let number = self.get(name)?.as_u64().filter(|number| bounds.contains(number));
         if number.is_none() {
             let (least, most) = (bounds.start(), bounds.end());
-            self.fault(name, format!("must be a whole number from {least} to {most}"), faults);
+            self.fault(name, format!("must be a whole number from {least} to {most}"));
         }
         number
     }

@@ -3,7 +3,7 @@
 //! A spelling is taken if it can mean one thing only. Nothing here ever says
 //! what a text was, which may be a secret with a slip in it.
 
-use super::Faults;
+use super::fields::Report;
 use crate::encoding::{decode_base58, decode_hex, encode_base58};
 use crate::evm::RelayerKey;
 use crate::json;
@@ -13,13 +13,13 @@ const EVM: &str = "EVM_RELAYER_KEYS";
 const SOLANA: &str = "SOLANA_FEE_PAYER_KEYS";
 
 /// Reads `EVM_RELAYER_KEYS`: 64 hex digits each, with or without `0x`.
-pub(super) fn read_relayers(secret: Option<&str>, faults: &mut Faults) -> Vec<RelayerKey> {
+pub(super) fn read_relayers(secret: Option<&str>, faults: &Report) -> Vec<RelayerKey> {
     read(EVM, secret, relayer, faults)
 }
 
 /// Reads `SOLANA_FEE_PAYER_KEYS`: base58 of 64 bytes, what solana-keygen
 /// writes (a JSON array of 64 bytes), or a seed of 64 hex digits.
-pub(super) fn read_fee_payers(secret: Option<&str>, faults: &mut Faults) -> Vec<FeePayerKey> {
+pub(super) fn read_fee_payers(secret: Option<&str>, faults: &Report) -> Vec<FeePayerKey> {
     read(SOLANA, secret, fee_payer, faults)
 }
 
@@ -27,7 +27,7 @@ fn read<K>(
     name: &str,
     secret: Option<&str>,
     read_one: fn(&str) -> Result<K, &'static str>,
-    faults: &mut Faults,
+    faults: &Report,
 ) -> Vec<K> {
     let texts = split(secret.unwrap_or_default());
     let mut keys = Vec::with_capacity(texts.len());
@@ -130,10 +130,11 @@ mod tests {
     const EVM_KEY: &str = "4646464646464646464646464646464646464646464646464646464646464646";
 
     fn relayers(secret: &str) -> Result<Vec<String>, String> {
-        let mut faults = Faults::default();
-        let keys = read_relayers(Some(secret), &mut faults);
-        let problems: Vec<_> = faults.0.iter().map(|fault| fault.problem.clone()).collect();
-        assert!(faults.0.iter().all(|fault| fault.key == EVM));
+        let faults = Report::default();
+        let keys = read_relayers(Some(secret), &faults);
+        let faults = faults.into_faults().0;
+        let problems: Vec<_> = faults.iter().map(|fault| fault.problem.clone()).collect();
+        assert!(faults.iter().all(|fault| fault.key == EVM));
         if problems.is_empty() {
             Ok(keys.iter().map(|key| key.address().to_string()).collect())
         } else {
@@ -142,10 +143,11 @@ mod tests {
     }
 
     fn fee_payers(secret: &str) -> Result<Vec<String>, String> {
-        let mut faults = Faults::default();
-        let keys = read_fee_payers(Some(secret), &mut faults);
-        let problems: Vec<_> = faults.0.iter().map(|fault| fault.problem.clone()).collect();
-        assert!(faults.0.iter().all(|fault| fault.key == SOLANA));
+        let faults = Report::default();
+        let keys = read_fee_payers(Some(secret), &faults);
+        let faults = faults.into_faults().0;
+        let problems: Vec<_> = faults.iter().map(|fault| fault.problem.clone()).collect();
+        assert!(faults.iter().all(|fault| fault.key == SOLANA));
         if problems.is_empty() {
             Ok(keys.iter().map(|key| key.pubkey().to_string()).collect())
         } else {

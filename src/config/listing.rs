@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
 use super::network::is_http_url;
-use super::{Faults, Method, PaymentIdentifier, Route};
+use super::{Method, PaymentIdentifier, Route};
 use crate::protocol::payment::{BAZAAR, PAYMENT_IDENTIFIER};
 
 /// The longest service name and the longest tag that facilitators take, in
@@ -36,20 +36,20 @@ pub struct Service {
 }
 
 impl Service {
-    pub(super) fn read(fields: &Fields<'_>, faults: &mut Faults) -> Self {
-        let name = fields.text("service_name", faults);
+    pub(super) fn read(fields: &Fields<'_>) -> Self {
+        let name = fields.text("service_name");
         if name.is_some_and(|name| !is_label(name)) {
-            fields.fault("service_name", "must be 1 to 32 printable ASCII characters", faults);
+            fields.fault("service_name", "must be 1 to 32 printable ASCII characters");
         }
-        let tags = fields.texts("tags", faults).unwrap_or_default();
+        let tags = fields.texts("tags").unwrap_or_default();
         if tags.len() > MAX_TAGS || !tags.iter().all(|tag| is_label(tag)) {
             let problem = "must be at most 5 tags, each of 1 to 32 printable ASCII characters";
-            fields.fault("tags", problem, faults);
+            fields.fault("tags", problem);
         }
-        let icon_url = fields.text("icon_url", faults);
+        let icon_url = fields.text("icon_url");
         if icon_url.is_some_and(|url| !is_icon_url(url)) {
             let problem = "must be an http:// or https:// URL of at most 2048 ASCII bytes";
-            fields.fault("icon_url", problem, faults);
+            fields.fault("icon_url", problem);
         }
         Self {
             name: name.unwrap_or_default().to_owned(),
@@ -69,12 +69,8 @@ fn is_icon_url(url: &str) -> bool {
 
 /// The method under which a route is listed: the first of its own that can
 /// be, or GET if it sells every method.
-pub(super) fn read_listed(
-    fields: &Fields<'_>,
-    methods: Option<&[Method]>,
-    faults: &mut Faults,
-) -> Option<Method> {
-    if !fields.flag("listed", faults) {
+pub(super) fn read_listed(fields: &Fields<'_>, methods: Option<&[Method]>) -> Option<Method> {
+    if !fields.flag("listed") {
         return None;
     }
     let Some(methods) = methods else { return "GET".parse().ok() };
@@ -84,7 +80,7 @@ pub(super) fn read_listed(
     let method = methods.iter().find(can_be_listed).cloned();
     if method.is_none() {
         let problem = "needs GET, HEAD, DELETE, POST, PUT or PATCH among the route's methods";
-        fields.fault("listed", problem, faults);
+        fields.fault("listed", problem);
     }
     method
 }

@@ -122,13 +122,6 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Faults(pub Vec<Fault>);
 
-impl Faults {
-    /// Notes a fault.
-    pub fn add(&mut self, key: impl Into<String>, problem: impl Into<String>) {
-        self.0.push(Fault { key: key.into(), problem: problem.into() });
-    }
-}
-
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

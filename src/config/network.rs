@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::coin::{UNKNOWN_DAILY_SPEND, coin_of};
-use super::fields::Fields;
+use super::fields::{Fields, Report};
 use super::remote::{Headers, read_facilitators};
 use super::token::{Token, read_evm, read_solana};
-use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS, Faults};
+use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS};
 use crate::amount::{AtomicAmount, Price, parse_decimal};
 use crate::evm::{CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION};
 use crate::facilitator_client::{Facilitator, RemoteFacts};
@@ -125,54 +125,53 @@ impl Network {
         name: &str,
         entry: &Value,
         elsewhere: Elsewhere,
-        faults: &mut Faults,
+        faults: &Report,
     ) -> Option<Self> {
         let fields = Fields::new(format!("NETWORKS.\"{name}\""), entry, KNOWN, faults);
         let Ok(id) = name.parse::<ChainId>() else {
             let example = "eip155:8453 or solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp";
-            fields.report(format!("is not a CAIP-2 name such as {example}"), faults);
+            fields.report(format!("is not a CAIP-2 name such as {example}"));
             return None;
         };
-        let faults_before = faults.0.len();
+        let faults_before = faults.len();
         let Elsewhere { rpc, headers, facts, sells } = elsewhere;
-        let (facilitator, fallback) = read_facilitators(&fields, id, headers, facts, faults);
+        let (facilitator, fallback) = read_facilitators(&fields, id, headers, facts);
         let rpc = match rpc {
             Some(urls) => urls,
             None if fields.has("facilitator") && !fields.has("rpc") => vec![],
-            None => read_rpc(&fields, faults),
+            None => read_rpc(&fields),
         };
-        let max_timeout_seconds = fields.number("max_timeout_seconds", 10..=86_400, faults);
-        let batch_max = read_batch_max(&fields, faults);
+        let max_timeout_seconds = fields.number("max_timeout_seconds", 10..=86_400);
+        let batch_max = read_batch_max(&fields);
         let coin = coin_of(id);
-        let daily_spend = fields.text("daily_spend", faults);
+        let daily_spend = fields.text("daily_spend");
         let daily_spend = daily_spend
             .or(coin.as_ref().map(|coin| coin.daily_spend))
             .or(id.known().is_none().then_some(UNKNOWN_DAILY_SPEND));
-        let daily_spend = read_coins(&fields, "daily_spend", daily_spend, id, faults);
-        let failed_gas = fields.number("failed_gas", 0..=1_000_000_000, faults);
-        let low_balance =
-            read_coins(&fields, "low_balance", fields.text("low_balance", faults), id, faults);
-        let max_tip = read_max_tip(&fields, id, faults);
-        let token = Token::read(&fields, id, faults);
+        let daily_spend = read_coins(&fields, "daily_spend", daily_spend, id);
+        let failed_gas = fields.number("failed_gas", 0..=1_000_000_000);
+        let low_balance = read_coins(&fields, "low_balance", fields.text("low_balance"), id);
+        let max_tip = read_max_tip(&fields, id);
+        let token = Token::read(&fields, id);
         let decimals = token.decimals;
-        let coin_price = fields.text("coin_price", faults).or(coin.map(|coin| coin.price));
-        let coin_price = read_coin_price(&fields, coin_price, decimals, faults);
-        let quorum_above = fields.text("quorum_above", faults).and_then(|text| {
+        let coin_price = fields.text("coin_price").or(coin.map(|coin| coin.price));
+        let coin_price = read_coin_price(&fields, coin_price, decimals);
+        let quorum_above = fields.text("quorum_above").and_then(|text| {
             let amount = text.parse::<Price>().ok().and_then(|price| price.in_units(decimals));
             if amount.is_none() {
-                fields.fault("quorum_above", "must be dollars, such as \"$10\"", faults);
+                fields.fault("quorum_above", "must be dollars, such as \"$10\"");
             }
             amount
         });
         if quorum_above.is_some() && rpc.len() < 2 && !fields.has("facilitator") {
-            fields.fault("quorum_above", "needs two URLs in rpc that can agree", faults);
+            fields.fault("quorum_above", "needs two URLs in rpc that can agree");
         }
         let chain = match id {
-            ChainId::Evm(chain_id) => read_evm(&fields, chain_id, &token, faults),
-            ChainId::Solana(_) => read_solana(&fields, &token, faults),
+            ChainId::Evm(chain_id) => read_evm(&fields, chain_id, &token),
+            ChainId::Solana(_) => read_solana(&fields, &token),
         };
         if sells && !fields.has("pay_to") {
-            fields.fault("pay_to", "is needed: the address that is paid", faults);
+            fields.fault("pay_to", "is needed: the address that is paid");
         }
         let known = id.known();
         let network = Self {
@@ -194,31 +193,31 @@ impl Network {
             quorum_above,
             chain: chain?,
         };
-        (faults.0.len() == faults_before).then_some(network)
+        (faults.len() == faults_before).then_some(network)
     }
 }
 
-fn read_rpc(fields: &Fields<'_>, faults: &mut Faults) -> Vec<String> {
+fn read_rpc(fields: &Fields<'_>) -> Vec<String> {
     if !fields.has("rpc") {
-        fields.fault("rpc", "names no URL (and neither does the secret RPC_URLS)", faults);
+        fields.fault("rpc", "names no URL (and neither does the secret RPC_URLS)");
         return vec![];
     }
-    let Some(urls) = fields.texts("rpc", faults) else { return vec![] };
+    let Some(urls) = fields.texts("rpc") else { return vec![] };
     if urls.is_empty() {
-        fields.fault("rpc", "names no URL (and neither does the secret RPC_URLS)", faults);
+        fields.fault("rpc", "names no URL (and neither does the secret RPC_URLS)");
     } else if !urls.iter().all(|url| is_http_url(url)) {
-        fields.fault("rpc", "must hold http:// or https:// URLs", faults);
+        fields.fault("rpc", "must hold http:// or https:// URLs");
     }
     urls.into_iter().map(str::to_owned).collect()
 }
 
 /// How many payments fit into one transaction, by number, gas and calldata.
-fn read_batch_max(fields: &Fields<'_>, faults: &mut Faults) -> usize {
+fn read_batch_max(fields: &Fields<'_>) -> usize {
     let least_gas = GAS_PER_TRANSACTION + GAS_PER_PAYMENT;
     let least_bytes = CALLDATA_PER_BATCH + CALLDATA_PER_PAYMENT;
-    let most = fields.number("batch_max", 1..=100, faults);
-    let gas = fields.number("batch_gas", least_gas..=100_000_000, faults);
-    let bytes = fields.number("batch_calldata", least_bytes..=131_072, faults);
+    let most = fields.number("batch_max", 1..=100);
+    let gas = fields.number("batch_gas", least_gas..=100_000_000);
+    let bytes = fields.number("batch_calldata", least_bytes..=131_072);
     let by_gas = gas.map(|gas| gas.saturating_sub(GAS_PER_TRANSACTION) / GAS_PER_PAYMENT);
     let by_bytes =
         bytes.map(|bytes| bytes.saturating_sub(CALLDATA_PER_BATCH) / CALLDATA_PER_PAYMENT);
@@ -234,43 +233,37 @@ pub(super) fn read_coins(
     name: &str,
     value: Option<&str>,
     id: ChainId,
-    faults: &mut Faults,
 ) -> Option<u128> {
     let decimals = if matches!(id, ChainId::Evm(_)) { 18 } else { 9 };
     let amount = parse_decimal(value?, decimals);
     if amount.is_none() {
-        fields.fault(name, "must be an amount of the chain's own coin, such as \"0.05\"", faults);
+        fields.fault(name, "must be an amount of the chain's own coin, such as \"0.05\"");
     }
     amount
 }
 
 /// A fee of an EVM chain, in gwei per gas: `"1.5"`.
-fn read_max_tip(fields: &Fields<'_>, id: ChainId, faults: &mut Faults) -> Option<u128> {
-    let text = fields.text("max_tip", faults)?;
+fn read_max_tip(fields: &Fields<'_>, id: ChainId) -> Option<u128> {
+    let text = fields.text("max_tip")?;
     if matches!(id, ChainId::Solana(_)) {
-        fields.fault("max_tip", "is for EVM chains only", faults);
+        fields.fault("max_tip", "is for EVM chains only");
         return None;
     }
     let tip = parse_decimal(text, 9);
     if tip.is_none() {
-        fields.fault("max_tip", "must be gwei per gas, such as \"1.5\"", faults);
+        fields.fault("max_tip", "must be gwei per gas, such as \"1.5\"");
     }
     tip
 }
 
 /// What one coin is worth, in atomic units of the token: `"$2500"`. Without it,
 /// or with `"off"`, payments are sent whatever the fee is.
-fn read_coin_price(
-    fields: &Fields<'_>,
-    value: Option<&str>,
-    decimals: u8,
-    faults: &mut Faults,
-) -> Option<u128> {
+fn read_coin_price(fields: &Fields<'_>, value: Option<&str>, decimals: u8) -> Option<u128> {
     let text = value.filter(|text| *text != "off")?;
     let price = text.parse::<Price>().ok().and_then(|price| price.in_units(decimals));
     if price.is_none() && fields.has("coin_price") {
         let problem = "must be what one coin of the chain is worth, such as \"$2500\", or \"off\"";
-        fields.fault("coin_price", problem, faults);
+        fields.fault("coin_price", problem);
     }
     price.map(|price| price.0)
 }

@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 use super::facilitator;
+use super::fields::Report;
 use super::keys::{read_fee_payers, read_relayers};
 use super::network::{Elsewhere, is_http_url};
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
 use super::signers::FormerSigners;
 use super::{
-    Chain, Config, Facilitator, Faults, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet,
-    Route,
+    Chain, Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, Route,
 };
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
@@ -65,16 +65,16 @@ impl Settings {
 
 /// Reads the configuration: as much of it as can be read, and every fault.
 pub fn read(settings: &Settings) -> Loaded {
-    let mut faults = Faults::default();
-    let origin = read_origin(settings.origin.as_ref(), settings.sells(), &mut faults);
-    let entries = read_route_entries(settings.routes.as_ref(), settings.fold, &mut faults);
+    let faults = Report::default();
+    let origin = read_origin(settings.origin.as_ref(), settings.sells(), &faults);
+    let entries = read_route_entries(settings.routes.as_ref(), settings.fold, &faults);
     let patterns = entries.as_ref().and_then(|entries| {
         let patterns = entries.iter().map(RouteEntry::protects);
         Some(PatternSet::new(patterns.collect::<Option<_>>()?, settings.fold))
     });
-    let networks = read_networks(settings, &mut faults);
-    let relayers = read_relayers(settings.evm_relayer_keys.as_deref(), &mut faults);
-    let fee_payers = read_fee_payers(settings.solana_fee_payer_keys.as_deref(), &mut faults);
+    let networks = read_networks(settings, &faults);
+    let relayers = read_relayers(settings.evm_relayer_keys.as_deref(), &faults);
+    let fee_payers = read_fee_payers(settings.solana_fee_payer_keys.as_deref(), &faults);
     // What can't be read has been reported, and is not missing as well.
     let is_missing = |secret: &Option<String>| {
         secret.as_ref().is_none_or(|text| text.trim_matches([',', ' ', '\n']).is_empty())
@@ -103,11 +103,11 @@ pub fn read(settings: &Settings) -> Loaded {
     for name in &settings.missing_bindings {
         faults.add(*name, "is a binding that wrangler.toml must have");
     }
-    let trusted_pages = read_trusted_pages(settings.cors_credentials.as_ref(), &mut faults);
-    let grant_keys = read_grant_keys(settings.grant_secret.as_deref(), &mut faults);
+    let trusted_pages = read_trusted_pages(settings.cors_credentials.as_ref(), &faults);
+    let grant_keys = read_grant_keys(settings.grant_secret.as_deref(), &faults);
     let fee_payers_now: Vec<_> = fee_payers.iter().map(FeePayerKey::pubkey).collect();
     let former_signers =
-        FormerSigners::read(settings.former_signers.as_ref(), &fee_payers_now, &mut faults);
+        FormerSigners::read(settings.former_signers.as_ref(), &fee_payers_now, &faults);
     let seller = Seller {
         networks: &networks,
         fee_payers: fee_payers_now,
@@ -115,18 +115,16 @@ pub fn read(settings: &Settings) -> Loaded {
         has_grant_keys: grant_keys.is_some(),
     };
     let entries = entries.unwrap_or_default().into_iter();
-    let routes: Vec<Route> =
-        entries.filter_map(|entry| entry.into_route(&seller, &mut faults)).collect();
+    let routes: Vec<Route> = entries.filter_map(|entry| entry.into_route(&seller)).collect();
     let tokens = settings.facilitator_tokens.as_deref();
     let value = settings.facilitator.as_ref();
-    let facilitator =
-        value.and_then(|value| Facilitator::read(value, tokens, &networks, &mut faults));
+    let facilitator = value.and_then(|value| Facilitator::read(value, tokens, &networks, &faults));
     if let Some(patterns) = &patterns
-        && faults.0.is_empty()
+        && faults.len() == 0
     {
-        find_mislisted(&routes, patterns, &mut faults);
+        find_mislisted(&routes, patterns, &faults);
     }
-    faults.0.dedup();
+    let faults = faults.into_faults();
     let config = if faults.0.is_empty() {
         Ok(Config {
             routes,
@@ -154,7 +152,7 @@ fn mark_of(settings: &Settings) -> String {
     hash.get(2..18).unwrap_or_default().to_owned()
 }
 
-fn read_trusted_pages(value: Option<&Value>, faults: &mut Faults) -> Vec<String> {
+fn read_trusted_pages(value: Option<&Value>, faults: &Report) -> Vec<String> {
     let Some(value) = value.filter(|value| !value.is_null()) else { return vec![] };
     let is_page = |page: &&str| {
         is_http_url(page)
@@ -177,7 +175,7 @@ fn read_trusted_pages(value: Option<&Value>, faults: &mut Faults) -> Vec<String>
 
 /// What is listed must be sold by the route that lists it: `/a/*` is listed as
 /// `/a/`, which may be another route's, of another price.
-fn find_mislisted(routes: &[Route], patterns: &PatternSet, faults: &mut Faults) {
+fn find_mislisted(routes: &[Route], patterns: &PatternSet, faults: &Report) {
     for (number, route) in routes.iter().enumerate() {
         let Some(method) = &route.listed else { continue };
         let Ok(path) = CanonicalPath::parse(route.pattern.path()) else { continue };
@@ -189,7 +187,7 @@ fn find_mislisted(routes: &[Route], patterns: &PatternSet, faults: &mut Faults) 
     }
 }
 
-fn read_origin(value: Option<&Value>, sells: bool, faults: &mut Faults) -> Option<Origin> {
+fn read_origin(value: Option<&Value>, sells: bool, faults: &Report) -> Option<Origin> {
     let expected = "must be \"assets\", \"service\", \"zone\", or the URL of a site, https://…";
     match value.and_then(Value::as_str) {
         Some("assets") => Some(Origin::Assets),
@@ -214,7 +212,7 @@ fn read_origin(value: Option<&Value>, sells: bool, faults: &mut Faults) -> Optio
     }
 }
 
-fn read_networks(settings: &Settings, faults: &mut Faults) -> Vec<Network> {
+fn read_networks(settings: &Settings, faults: &Report) -> Vec<Network> {
     let mut secret_urls = read_rpc_urls(settings.rpc_urls.as_deref(), faults);
     let mut headers = read_headers(settings.facilitator_headers.as_deref(), faults);
     let Some(entries) = settings.networks.as_ref().and_then(Value::as_object) else {
@@ -245,7 +243,7 @@ fn read_networks(settings: &Settings, faults: &mut Faults) -> Vec<Network> {
     networks
 }
 
-fn read_rpc_urls(secret: Option<&str>, faults: &mut Faults) -> Table<String, Vec<String>> {
+fn read_rpc_urls(secret: Option<&str>, faults: &Report) -> Table<String, Vec<String>> {
     let Some(text) = secret else { return Table::new() };
     let Some(urls) = parse_rpc_urls(text) else {
         faults.add("RPC_URLS", "must be JSON: {\"eip155:8453\": [\"https://…\"]}");
@@ -270,7 +268,7 @@ fn parse_rpc_urls(text: &str) -> Option<Table<String, Vec<String>>> {
 
 /// One secret, or two for as long as the older one is being replaced: the
 /// first signs, both are taken.
-fn read_grant_keys(secret: Option<&str>, faults: &mut Faults) -> Option<GrantKeys> {
+fn read_grant_keys(secret: Option<&str>, faults: &Report) -> Option<GrantKeys> {
     let parts: Vec<&str> = secret?.split(',').map(str::trim).collect();
     let keys = parts.iter().map(|part| {
         crate::encoding::decode_hex::<32>(&format!("0x{}", part.trim_start_matches("0x"))).ok()

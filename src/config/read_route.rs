@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::fields::Fields;
+use super::fields::{Fields, Report};
 use super::listing::{Service, read_listed};
 use super::{
-    Chain, DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, Faults, Method, Network, Offer, Pattern,
+    Chain, DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, Method, Network, Offer, Pattern,
     PaymentIdentifier, Route, SettleWhen,
 };
 use crate::amount::{AtomicAmount, InvalidPrice, Price};
@@ -70,7 +70,7 @@ pub(super) struct RouteEntry<'a> {
 pub(super) fn read_route_entries<'a>(
     value: Option<&'a Value>,
     fold: Fold,
-    faults: &mut Faults,
+    faults: &'a Report,
 ) -> Option<Vec<RouteEntry<'a>>> {
     let Some(entries) = value.and_then(Value::as_array) else {
         faults.add("ROUTES", "must be a list: write each route as [[vars.ROUTES]]");
@@ -79,9 +79,9 @@ pub(super) fn read_route_entries<'a>(
     let mut read: Vec<RouteEntry<'a>> = vec![];
     for (n, value) in entries.iter().enumerate() {
         let fields = Fields::new(format!("ROUTES[{n}]"), value, KNOWN, faults);
-        let entry = RouteEntry::read(fields, fold, faults);
+        let entry = RouteEntry::read(fields, fold);
         if let Some(number) = read.iter().position(|other| entry.sells_what(other)) {
-            entry.report_same_page(number, &read, faults);
+            entry.report_same_page(number, &read);
         }
         read.push(entry);
     }
@@ -89,17 +89,17 @@ pub(super) fn read_route_entries<'a>(
 }
 
 impl<'a> RouteEntry<'a> {
-    fn read(fields: Fields<'a>, fold: Fold, faults: &mut Faults) -> Self {
-        let text = fields.needed("pattern", "a path, or a prefix ending in /*", faults);
+    fn read(fields: Fields<'a>, fold: Fold) -> Self {
+        let text = fields.needed("pattern", "a path, or a prefix ending in /*");
         let pattern = match text.map(|text| Pattern::parse(text, fold)) {
             Some(Ok(pattern)) => Some(pattern),
             Some(Err(problem)) => {
-                fields.fault("pattern", problem, faults);
+                fields.fault("pattern", problem);
                 None
             }
             None => None,
         };
-        let methods = read_methods(&fields, faults);
+        let methods = read_methods(&fields);
         Self { fields, pattern, methods }
     }
 
@@ -118,7 +118,7 @@ impl<'a> RouteEntry<'a> {
             }
     }
 
-    fn report_same_page(&self, number: usize, earlier: &[Self], faults: &mut Faults) {
+    fn report_same_page(&self, number: usize, earlier: &[Self]) {
         let text = |entry: &Self| entry.pattern.as_ref().map(|it| it.as_str().to_owned());
         let (own, other) = (text(self), earlier.get(number).and_then(text));
         let (own, other) = (own.unwrap_or_default(), other.unwrap_or_default());
@@ -132,7 +132,7 @@ impl<'a> RouteEntry<'a> {
                  origins serve it under both names, so it needs one route and one price"
             )
         };
-        self.fields.fault("pattern", problem, faults);
+        self.fields.fault("pattern", problem);
     }
 
     /// What is closed to those who don't pay; `None` if that is not known.
@@ -140,43 +140,44 @@ impl<'a> RouteEntry<'a> {
         Some((self.pattern.clone()?, self.methods.clone()))
     }
 
-    pub fn into_route(self, seller: &Seller<'_>, faults: &mut Faults) -> Option<Route> {
+    pub fn into_route(self, seller: &Seller<'_>) -> Option<Route> {
         let fields = &self.fields;
-        let price = fields.needed("price", "dollars, such as \"$0.01\"", faults);
-        let price = price.and_then(|text| read_price(fields, text, faults));
-        let description = fields.words("description", faults);
+        let price = fields.needed("price", "dollars, such as \"$0.01\"");
+        let price = price.and_then(|text| read_price(fields, text));
+        let description = fields.words("description");
         if description.len() > MAX_DESCRIPTION {
             let problem =
                 format!("has {} bytes; clients take at most {MAX_DESCRIPTION}", description.len());
-            fields.fault("description", problem, faults);
+            fields.fault("description", problem);
         }
-        let mime_type = fields.words("mime_type", faults);
-        let service = Service::read(fields, faults);
-        let listed = read_listed(fields, self.methods.as_deref(), faults);
-        let settle = match fields.text("settle", faults) {
+        let mime_type = fields.words("mime_type");
+        let service = Service::read(fields);
+        let listed = read_listed(fields, self.methods.as_deref());
+        let settle = match fields.text("settle") {
             None | Some("after") => SettleWhen::After,
             Some("before") => SettleWhen::Before,
             Some(_) => {
-                fields.fault("settle", "must be \"before\" or \"after\"", faults);
+                fields.fault("settle", "must be \"before\" or \"after\"");
                 SettleWhen::After
             }
         };
-        let redeliver = read_duration(fields, "redeliver", faults).unwrap_or(DEFAULT_REDELIVER);
-        let redeliver_max = fields.number("redeliver_max", 0..=1_000, faults);
-        let access = read_duration(fields, "access", faults).filter(|access| !access.is_zero());
+        let redeliver = read_duration(fields, "redeliver").unwrap_or(DEFAULT_REDELIVER);
+        let redeliver_max = fields.number("redeliver_max", 0..=1_000);
+        let access = read_duration(fields, "access").filter(|access| !access.is_zero());
         if access.is_some() && !seller.has_grant_keys {
-            faults.add("GRANT_SECRET", "is needed for access: wrangler secret put GRANT_SECRET");
+            let problem = "is needed for access: wrangler secret put GRANT_SECRET";
+            fields.faults().add("GRANT_SECRET", problem);
         }
-        let payment_identifier = match fields.text("payment_identifier", faults) {
+        let payment_identifier = match fields.text("payment_identifier") {
             None => PaymentIdentifier::Off,
             Some("optional") => PaymentIdentifier::Optional,
             Some("required") => PaymentIdentifier::Required,
             Some(_) => {
-                fields.fault("payment_identifier", "must be \"optional\" or \"required\"", faults);
+                fields.fault("payment_identifier", "must be \"optional\" or \"required\"");
                 PaymentIdentifier::Off
             }
         };
-        let chosen = choose_networks(fields, seller.networks, faults);
+        let chosen = choose_networks(fields, seller.networks);
         let (pattern, price) = (self.pattern?, price?);
         let mut offers = vec![];
         for index in chosen {
@@ -186,11 +187,11 @@ impl<'a> RouteEntry<'a> {
                     "is finer than the {} decimals of the token on {}",
                     network.decimals, network.id
                 );
-                fields.fault("price", problem, faults);
+                fields.fault("price", problem);
                 continue;
             };
             let words = (description.as_str(), mime_type.as_str());
-            let offer = offer(index, network, amount, words, seller, faults);
+            let offer = offer(index, network, amount, words, seller, fields.faults());
             offers.extend(offer.map(|mut offer| {
                 // v1 has no such member.
                 if settle == SettleWhen::Before {
@@ -221,7 +222,7 @@ impl<'a> RouteEntry<'a> {
                 "makes a challenge that clients can't take ({size} bytes of \
                  {MAX_CHALLENGE_JSON}): shorten the description or name fewer networks"
             );
-            fields.report(problem, faults);
+            fields.report(problem);
         }
         // What a facilitator says, or doesn't, is no fault of the seller's:
         // only after all has been checked is it left out.
@@ -231,10 +232,10 @@ impl<'a> RouteEntry<'a> {
 }
 
 /// Methods that can't be read protect every method.
-fn read_methods(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<Method>> {
-    let names = fields.texts("methods", faults)?;
+fn read_methods(fields: &Fields<'_>) -> Option<Vec<Method>> {
+    let names = fields.texts("methods")?;
     if names.is_empty() {
-        fields.fault("methods", "is empty; leave it out to sell every method", faults);
+        fields.fault("methods", "is empty; leave it out to sell every method");
         return None;
     }
     let unknown = names.iter().find(|name| !Method::KNOWN.contains(&&*name.to_ascii_uppercase()));
@@ -243,7 +244,7 @@ fn read_methods(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<Method>>
             Some(nearest) => format!("{unknown:?} is no method; is it \"{nearest}\"?"),
             None => "must be names of methods, such as [\"GET\", \"POST\"]".to_owned(),
         };
-        fields.fault("methods", problem, faults);
+        fields.fault("methods", problem);
         return None;
     }
     names.into_iter().map(|name| name.parse().ok()).collect()
@@ -259,31 +260,31 @@ fn challenge_size(route: &Route) -> usize {
     challenge.to_string().len() + hints * HINT_BYTES
 }
 
-fn read_price(fields: &Fields<'_>, text: &str, faults: &mut Faults) -> Option<Price> {
+fn read_price(fields: &Fields<'_>, text: &str) -> Option<Price> {
     let problem = match text.parse::<Price>() {
         Ok(price) => return Some(price),
         Err(InvalidPrice::Malformed) => "must be dollars, such as \"$0.01\"",
         Err(InvalidPrice::Zero) => "is zero; what is free needs no route",
         Err(InvalidPrice::TooLarge) => "is above a million dollars or has over 18 decimals",
     };
-    fields.fault("price", problem, faults);
+    fields.fault("price", problem);
     None
 }
 
-fn read_duration(fields: &Fields<'_>, name: &str, faults: &mut Faults) -> Option<Duration> {
-    let duration = time::parse_duration(fields.text(name, faults)?);
+fn read_duration(fields: &Fields<'_>, name: &str) -> Option<Duration> {
+    let duration = time::parse_duration(fields.text(name)?);
     if duration.is_none() {
         let problem = "must be a number and s, m, h or d, such as \"10m\"; or \"0\"";
-        fields.fault(name, problem, faults);
+        fields.fault(name, problem);
     }
     duration
 }
 
-fn choose_networks(fields: &Fields<'_>, networks: &[Network], faults: &mut Faults) -> Vec<usize> {
+fn choose_networks(fields: &Fields<'_>, networks: &[Network]) -> Vec<usize> {
     let name = "networks";
-    let Some(names) = fields.texts(name, faults) else { return (0..networks.len()).collect() };
+    let Some(names) = fields.texts(name) else { return (0..networks.len()).collect() };
     if names.is_empty() {
-        fields.fault(name, "is empty; leave it out to take all of NETWORKS", faults);
+        fields.fault(name, "is empty; leave it out to take all of NETWORKS");
     }
     let index_of = |name: &str| {
         let id: ChainId = name.parse().ok()?;
@@ -293,11 +294,10 @@ fn choose_networks(fields: &Fields<'_>, networks: &[Network], faults: &mut Fault
     for network in names {
         match index_of(network) {
             Some(index) if !chosen.contains(&index) => chosen.push(index),
-            Some(_) => fields.fault(name, format!("names {network} twice"), faults),
+            Some(_) => fields.fault(name, format!("names {network} twice")),
             None => fields.fault(
                 name,
                 format!("names {network}, which NETWORKS doesn't have or has a fault in"),
-                faults,
             ),
         }
     }
@@ -311,7 +311,7 @@ fn offer(
     amount: AtomicAmount,
     (description, mime_type): (&str, &str),
     seller: &Seller<'_>,
-    faults: &mut Faults,
+    faults: &Report,
 ) -> Option<Offer> {
     let timeout = network.max_timeout_seconds;
     let mut extra = Map::new();

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::Faults;
-use super::fields::Fields;
+use super::fields::{Fields, Report};
 use super::network::is_http_url;
 use crate::facilitator_client::{Facilitator, RemoteFacts};
 use crate::json;
@@ -38,18 +37,18 @@ pub(super) fn read_facilitators(
     id: ChainId,
     headers: Option<Headers>,
     facts: RemoteFacts,
-    faults: &mut Faults,
 ) -> (Option<Facilitator>, Option<Facilitator>) {
     let (own, fallback) = ("facilitator", "fallback_facilitator");
     if headers.is_some() && !fields.has(own) && !fields.has(fallback) {
-        faults.add(SECRET, format!("names {id}, which has no facilitator in NETWORKS"));
+        let problem = format!("names {id}, which has no facilitator in NETWORKS");
+        fields.faults().add(SECRET, problem);
     }
     let headers = headers.unwrap_or_default();
-    let mut read = |name: &str| {
-        let url = fields.text(name, faults)?;
+    let read = |name: &str| {
+        let url = fields.text(name)?;
         if !is_http_url(url) || url.contains(['?', '#', '@']) {
             let problem = "must be an http:// or https:// URL without query and user name";
-            fields.fault(name, problem, faults);
+            fields.fault(name, problem);
             return None;
         }
         let url = url.trim_end_matches('/').to_owned();
@@ -58,23 +57,23 @@ pub(super) fn read_facilitators(
     let both = (read(own), read(fallback));
     if fields.has(own) {
         for name in OWN_LANE.into_iter().filter(|name| fields.has(name)) {
-            fields.fault(name, "has no effect with facilitator", faults);
+            fields.fault(name, "has no effect with facilitator");
         }
         if fields.has(fallback) {
             let problem = "is for a network with its own rpc; facilitator has no other to fall back \
                            from";
-            fields.fault(fallback, problem, faults);
+            fields.fault(fallback, problem);
         }
     } else if fields.has(fallback) && matches!(id, ChainId::Solana(_)) {
         let problem = "is for EVM chains only: a Solana payment names its fee payer, so no other \
                        facilitator can settle it";
-        fields.fault(fallback, problem, faults);
+        fields.fault(fallback, problem);
     }
     both
 }
 
 /// Reads the secret `FACILITATOR_HEADERS`. Faults never show a value.
-pub(super) fn read_headers(secret: Option<&str>, faults: &mut Faults) -> Table<String, Headers> {
+pub(super) fn read_headers(secret: Option<&str>, faults: &Report) -> Table<String, Headers> {
     let Some(text) = secret else { return Table::new() };
     let Some(read) = parse_headers(text) else {
         faults.add(SECRET, "must be JSON: {\"eip155:8453\": {\"Authorization\": \"Bearer …\"}}");
@@ -109,7 +108,7 @@ fn parse_headers(text: &str) -> Option<Table<String, Headers>> {
 
 /// Reports the networks that are left over. What is no network's name may be
 /// a secret in a wrong place.
-pub(super) fn report_unknown(left: &Table<String, Headers>, faults: &mut Faults) {
+pub(super) fn report_unknown(left: &Table<String, Headers>, faults: &Report) {
     for name in left.keys() {
         faults.add(SECRET, format!("names {}, which NETWORKS doesn't have", shown(name)));
     }

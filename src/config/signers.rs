@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
+use super::Config;
 use super::facilitator::PayTo;
-use super::{Config, Faults};
+use super::fields::Report;
+use crate::payment::VerifiedPayment;
 use crate::{evm, solana};
 
 const KEY: &str = "FORMER_SIGNERS";
@@ -26,7 +28,7 @@ impl FormerSigners {
     pub(super) fn read(
         value: Option<&Value>,
         fee_payers_now: &[solana::Pubkey],
-        faults: &mut Faults,
+        faults: &Report,
     ) -> Self {
         let mut signers = Self::default();
         let Some(value) = value.filter(|value| !value.is_null()) else { return signers };
@@ -62,7 +64,11 @@ impl FormerSigners {
 
 impl Config {
     /// Whether the transaction of a payment names a fee payer that signs no more.
-    pub fn is_former_fee_payer(&self, payment: &solana::VerifiedPayment) -> bool {
-        self.former_signers.fee_payers.contains(payment.fee_payer())
+    pub fn has_former_fee_payer(&self, payment: &VerifiedPayment) -> bool {
+        matches!(
+            payment,
+            VerifiedPayment::Solana(payment)
+                if self.former_signers.fee_payers.contains(payment.fee_payer())
+        )
     }
 }

@@ -1,6 +1,5 @@
 //! The token of a network, and who is paid in it.
 
-use super::Faults;
 use super::fields::Fields;
 use super::network::Chain;
 use crate::protocol::ChainId;
@@ -17,9 +16,9 @@ pub(super) struct Token {
 }
 
 impl Token {
-    pub fn read(fields: &Fields<'_>, id: ChainId, faults: &mut Faults) -> Self {
+    pub fn read(fields: &Fields<'_>, id: ChainId) -> Self {
         let usdc = id.known().map(|known| known.usdc);
-        let given = fields.text("asset", faults);
+        let given = fields.text("asset");
         // Addresses of EVM chains are the same in any letter case, mints of
         // Solana are not.
         let is_same = |asset: &str, usdc: &str| match id {
@@ -33,19 +32,19 @@ impl Token {
         };
         let asset = given.or(usdc);
         if asset.is_none() {
-            fields.fault("asset", "is needed: no USDC is known on this network", faults);
+            fields.fault("asset", "is needed: no USDC is known on this network");
         }
-        let decimals = fields.number("decimals", 0..=36, faults).and_then(|n| n.try_into().ok());
+        let decimals = fields.number("decimals", 0..=36).and_then(|n| n.try_into().ok());
         match decimals {
             None if given.is_some() && !is_usdc && !fields.has("decimals") => {
-                fields.fault("decimals", "is needed for a token other than USDC", faults);
+                fields.fault("decimals", "is needed for a token other than USDC");
             }
             Some(decimals) if is_usdc && decimals != USDC_DECIMALS => {
-                fields.fault("decimals", format!("is {USDC_DECIMALS} for USDC"), faults);
+                fields.fault("decimals", format!("is {USDC_DECIMALS} for USDC"));
             }
             _ => {}
         }
-        let symbol = match fields.text("name", faults) {
+        let symbol = match fields.text("name") {
             _ if is_usdc => "USDC".to_owned(),
             Some(name) => name.to_owned(),
             None => asset.unwrap_or_default().to_owned(),
@@ -59,31 +58,26 @@ impl Token {
     }
 }
 
-pub(super) fn read_evm(
-    fields: &Fields<'_>,
-    chain_id: u64,
-    token: &Token,
-    faults: &mut Faults,
-) -> Option<Chain> {
+pub(super) fn read_evm(fields: &Fields<'_>, chain_id: u64, token: &Token) -> Option<Chain> {
     let asset = token.asset.as_deref();
-    let verifying_contract = asset.and_then(|text| evm_address(fields, "asset", text, faults));
-    let pay_to = fields.text("pay_to", faults);
-    let pay_to = pay_to.and_then(|text| evm_address(fields, "pay_to", text, faults));
-    let mut named = |member: &str, known: Option<&str>| {
-        let value = fields.words(member, faults);
+    let verifying_contract = asset.and_then(|text| evm_address(fields, "asset", text));
+    let pay_to = fields.text("pay_to");
+    let pay_to = pay_to.and_then(|text| evm_address(fields, "pay_to", text));
+    let named = |member: &str, known: Option<&str>| {
+        let value = fields.words(member);
         if !value.is_empty() {
             return Some(value);
         }
         if known.is_none() {
             let problem = format!("is needed for a token other than USDC: its EIP-712 {member}");
-            fields.fault(member, problem, faults);
+            fields.fault(member, problem);
         }
         known.map(str::to_owned)
     };
     let name = named("name", token.usdc_domain.map(|(name, _)| name));
     let version = named("version", token.usdc_domain.map(|(_, version)| version));
     if fields.has("token_program") {
-        fields.fault("token_program", "is for Solana only", faults);
+        fields.fault("token_program", "is for Solana only");
     }
     Some(Chain::Evm {
         domain: evm::Domain {
@@ -96,12 +90,7 @@ pub(super) fn read_evm(
     })
 }
 
-fn evm_address(
-    fields: &Fields<'_>,
-    member: &str,
-    text: &str,
-    faults: &mut Faults,
-) -> Option<evm::Address> {
+fn evm_address(fields: &Fields<'_>, member: &str, text: &str) -> Option<evm::Address> {
     let problem = match text.parse::<evm::Address>() {
         Ok(address) if address != evm::Address::ZERO => return Some(address),
         Ok(_) => "is the zero address; put yours",
@@ -109,44 +98,35 @@ fn evm_address(
             "must be an address: 0x and 40 hex digits, with a right checksum if in mixed case"
         }
     };
-    fields.fault(member, problem, faults);
+    fields.fault(member, problem);
     None
 }
 
-pub(super) fn read_solana(
-    fields: &Fields<'_>,
-    token: &Token,
-    faults: &mut Faults,
-) -> Option<Chain> {
+pub(super) fn read_solana(fields: &Fields<'_>, token: &Token) -> Option<Chain> {
     let asset = token.asset.as_deref();
-    let mint = asset.and_then(|text| solana_address(fields, "asset", text, faults));
-    let pay_to = fields.text("pay_to", faults);
-    let pay_to = pay_to.and_then(|text| solana_address(fields, "pay_to", text, faults));
+    let mint = asset.and_then(|text| solana_address(fields, "asset", text));
+    let pay_to = fields.text("pay_to");
+    let pay_to = pay_to.and_then(|text| solana_address(fields, "pay_to", text));
     if fields.has("version") {
-        fields.fault("version", "is for EVM chains only", faults);
+        fields.fault("version", "is for EVM chains only");
     }
-    let token_program = match fields.text("token_program", faults) {
+    let token_program = match fields.text("token_program") {
         None | Some("spl-token") => Some(solana::TokenProgram::Spl),
         Some("token-2022") => Some(solana::TokenProgram::Token2022),
         Some(_) => {
-            fields.fault("token_program", "must be \"spl-token\" or \"token-2022\"", faults);
+            fields.fault("token_program", "must be \"spl-token\" or \"token-2022\"");
             None
         }
     };
     Some(Chain::Solana { mint: mint?, token_program: token_program?, pay_to })
 }
 
-fn solana_address(
-    fields: &Fields<'_>,
-    member: &str,
-    text: &str,
-    faults: &mut Faults,
-) -> Option<solana::Pubkey> {
+fn solana_address(fields: &Fields<'_>, member: &str, text: &str) -> Option<solana::Pubkey> {
     let problem = match text.parse::<solana::Pubkey>() {
         Ok(address) if address != solana::address::SYSTEM_PROGRAM => return Some(address),
         Ok(_) => "is the system program's address; put yours",
         Err(_) => "must be an address: base58 of 32 bytes",
     };
-    fields.fault(member, problem, faults);
+    fields.fault(member, problem);
     None
 }

@@ -49,4 +49,4 @@ pub use settle::{
 pub use signature::{RelayerKey, Signature};
 pub use transaction::{SignedTransaction, Transaction};
 pub use uint::Uint256;
-pub use verify::{Terms, VerifiedPayment, verify, verify_lapsed};
+pub use verify::{Terms, VerifiedPayment, check, verify};

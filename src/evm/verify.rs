@@ -141,7 +141,15 @@ pub struct VerifiedPayment {
 /// [`Reason::EvmRecipientMismatch`], [`Reason::EvmValidBefore`],
 /// [`Reason::EvmValidAfter`], [`Reason::EvmValueMismatch`].
 pub fn verify(payload: &Value, terms: &Terms, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
-    let ExactEvmPayload { signature, authorization } = ExactEvmPayload::read(payload)?;
+    verify_read(ExactEvmPayload::read(payload)?, terms, now)
+}
+
+fn verify_read(
+    payload: ExactEvmPayload,
+    terms: &Terms,
+    now: UnixSeconds,
+) -> Result<VerifiedPayment, Reason> {
+    let ExactEvmPayload { signature, authorization } = payload;
     let signature = signature_of(&signature, &authorization, terms)?;
     let Authorization { from, to, value, valid_after, valid_before, nonce } = authorization;
     if to != terms.pay_to() {
@@ -172,24 +180,23 @@ pub fn verify(payload: &Value, terms: &Terms, now: UnixSeconds) -> Result<Verifi
     })
 }
 
-/// Checks a payload whose `validBefore` has come, or is about to, as it was
-/// shortly before that. It can't be settled any more; it tells who asks for
-/// what was settled.
+/// The same, and whether the payment has lapsed: one whose `validBefore` has
+/// come, or is about to, is checked as it was shortly before that. It can't be
+/// settled any more; it tells who asks for what was settled.
 ///
 /// # Errors
-/// As [`verify`]; [`Reason::EvmValidBefore`] if its time is not over.
-pub fn verify_lapsed(
+/// As [`verify`], but for [`Reason::EvmValidBefore`].
+pub fn check(
     payload: &Value,
     terms: &Terms,
     now: UnixSeconds,
-) -> Result<VerifiedPayment, Reason> {
-    let ExactEvmPayload { authorization, .. } = ExactEvmPayload::read(payload)?;
-    let valid_before = seconds(authorization.valid_before);
-    if valid_before >= now.plus(MIN_REMAINING_SECONDS) {
-        return Err(Reason::EvmValidBefore);
-    }
+) -> Result<(VerifiedPayment, bool), Reason> {
+    let payload = ExactEvmPayload::read(payload)?;
+    let valid_before = seconds(payload.authorization.valid_before);
+    let has_lapsed = valid_before < now.plus(MIN_REMAINING_SECONDS);
     let then = UnixSeconds(valid_before.0.saturating_sub(MIN_REMAINING_SECONDS));
-    verify(payload, terms, then)
+    let payment = verify_read(payload, terms, if has_lapsed { then } else { now })?;
+    Ok((payment, has_lapsed))
 }
 
 /// The signature, if it is well-formed and `from`'s, and `from` is someone.

@@ -7,7 +7,7 @@ use crate::config::{Account, Chain, Config, Network, PayTo};
 use crate::encoding::{decode_base64, encode_hex};
 use crate::evm::{self, keccak256};
 use crate::json::{to_text, whole_number};
-use crate::payment::{self, Terms, VerifiedPayment};
+use crate::payment::{Terms, VerifiedPayment};
 use crate::protocol::payment::MAX_PAYMENT_BYTES;
 use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, UPFRONT};
 use crate::protocol::{Reason, Version};
@@ -93,10 +93,7 @@ impl Order {
         if self.paid_on != Some(self.network) {
             return Err(Reason::InvalidNetwork);
         }
-        let payment = match payment::verify(&self.payload, &self.terms, now) {
-            Err(Reason::EvmValidBefore) => payment::verify_lapsed(&self.payload, &self.terms, now)?,
-            verified => verified?,
-        };
+        let (payment, _) = self.terms.check(&self.payload, now)?.into_parts();
         match (&payment, &self.terms) {
             // SVM exact: the fee payer is the one of the requirements.
             (VerifiedPayment::Solana(payment), Terms::Solana(terms))

@@ -30,13 +30,19 @@ fn weight(accept: &str, wanted: &str) -> u32 {
         if !parts.next()?.eq_ignore_ascii_case(wanted) {
             return None;
         }
-        let quality = parts.find_map(|part| {
-            let (name, value) = part.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("q").then(|| value.trim())
-        });
-        Some(quality.map_or(1_000, thousandths))
+        Some(quality(parts))
     });
     entries.max().unwrap_or(0)
+}
+
+/// How much an entry of an `Accept` header is wanted, by its parameters, in
+/// thousandths.
+pub(super) fn quality<'a>(mut parameters: impl Iterator<Item = &'a str>) -> u32 {
+    let quality = parameters.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("q").then(|| value.trim())
+    });
+    quality.map_or(1_000, thousandths)
 }
 
 /// `1`, `0.5`; 0 for what can't be read.

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::page;
+use super::page::{self, Language};
 use crate::config::{Chain, Config, Method, Route};
 use crate::encoding::encode_base64;
 use crate::protocol::{ChainId, Reason};
@@ -138,8 +138,14 @@ impl ChallengeTemplate {
     }
 
     /// The page for a browser.
-    pub fn write_page(&self, url: &str, method: &Method, reason: Option<Reason>) -> String {
-        self.page.fill(url, method, reason)
+    pub fn write_page(
+        &self,
+        url: &str,
+        method: &Method,
+        reason: Option<Reason>,
+        language: Language,
+    ) -> String {
+        self.page.fill(url, method, reason, language)
     }
 }
 

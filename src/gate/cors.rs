@@ -10,11 +10,11 @@ use crate::config::Method;
 /// for. The reference client sends `Access-Control-Expose-Headers` as a
 /// request header.
 const ALLOWED_HEADERS: &str = "X-PAYMENT, PAYMENT-SIGNATURE, PAYMENT-GRANT, Access-Control-Expose-Headers, \
-     Content-Type, Accept, Range";
+     Content-Type, Accept, Range, Prefer";
 
 /// What a page may read of the answer.
-pub const EXPOSED_HEADERS: &str =
-    "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, PAYMENT-GRANT, Retry-After";
+pub const EXPOSED_HEADERS: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, PAYMENT-GRANT, \
+     Preference-Applied, Date, Retry-After";
 
 /// What a page may do, besides what it asked for.
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";

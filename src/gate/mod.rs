@@ -17,7 +17,7 @@ use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::json;
 use crate::path::{CanonicalPath, UrlParts};
-use crate::payment::{self, VerifiedPayment};
+use crate::payment::VerifiedPayment;
 use crate::protocol::payment::{Accepted, InvalidPayment};
 use crate::protocol::requirements::EXACT;
 use crate::protocol::{PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Version};
@@ -28,6 +28,7 @@ pub use body::{BoundBody, MAX_BOUND_BODY};
 pub use challenge::{Challenge, ChallengeTemplate, Hints};
 use door::Asked;
 pub use door::{form_names_method, must_look_into_form};
+pub use page::{Language, PAGE_POLICY};
 
 /// The head of a request. Headers are asked for one by one, because each
 /// question crosses from WebAssembly to the host.
@@ -102,9 +103,9 @@ pub struct Purchase<'a> {
     pub payload: Value,
     /// The client's own name for the payment.
     pub identifier: Option<String>,
-    /// Its time is over, or a former signer's is: why it can only get what it
-    /// has bought.
-    pub collects_only: Option<Reason>,
+    /// Whether its time is over, or that of its fee payer: then it can only get
+    /// what it has bought.
+    pub has_lapsed: bool,
 }
 
 /// Decides what to do with a request.
@@ -162,7 +163,7 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
                 return Decision::Closed;
             }
             match check(config, route, payment, now) {
-                Ok(Checked { offer, payment, payload, collects_only }) => {
+                Ok(Chosen { offer, payment, payload, has_lapsed }) => {
                     Decision::Purchase(Box::new(Purchase {
                         sale,
                         offer,
@@ -170,7 +171,7 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
                         payment,
                         payload,
                         identifier,
-                        collects_only,
+                        has_lapsed,
                     }))
                 }
                 Err((reason, offer)) => {
@@ -198,11 +199,11 @@ fn read_payment(head: &impl Head) -> Result<Option<PaymentPayload>, &'static str
 }
 
 /// The offer that a payment is for, and the payment, checked against it.
-struct Checked {
+struct Chosen {
     offer: usize,
     payment: VerifiedPayment,
     payload: Value,
-    collects_only: Option<Reason>,
+    has_lapsed: bool,
 }
 
 /// Whether a payment is on this network, as its version calls it.
@@ -220,7 +221,7 @@ fn check(
     route: &Route,
     payment: PaymentPayload,
     now: UnixSeconds,
-) -> Result<Checked, (Reason, Option<usize>)> {
+) -> Result<Chosen, (Reason, Option<usize>)> {
     if payment.scheme != EXACT {
         return Err((Reason::InvalidScheme, None));
     }
@@ -242,20 +243,12 @@ fn check(
         }
     }
     let payload = payment.payload;
-    let (payment, collects_only) = match payment::verify(&payload, &offer.terms, now) {
-        // Nobody can sign for that fee payer any more.
-        Ok(VerifiedPayment::Solana(payment)) if config.is_former_fee_payer(&payment) => {
-            (VerifiedPayment::Solana(payment), Some(Reason::SvmFeePayerMismatch))
-        }
-        Ok(payment) => (payment, None),
-        // Who paid in time may come for the goods later.
-        Err(reason @ Reason::EvmValidBefore) => {
-            let lapsed = payment::verify_lapsed(&payload, &offer.terms, now);
-            (lapsed.map_err(|reason| (reason, Some(number)))?, Some(reason))
-        }
-        Err(reason) => return Err((reason, Some(number))),
-    };
-    Ok(Checked { offer: number, payment, payload, collects_only })
+    let checked = offer.terms.check(&payload, now).map_err(|reason| (reason, Some(number)))?;
+    // Whoever paid in time may come for the goods later.
+    let (payment, has_lapsed) = checked.into_parts();
+    // Nobody signs for a former fee payer any more.
+    let has_lapsed = has_lapsed || config.has_former_fee_payer(&payment);
+    Ok(Chosen { offer: number, payment, payload, has_lapsed })
 }
 
 impl Sale<'_> {

@@ -1,14 +1,25 @@
 //! The page that a browser gets with a 402.
 
-use std::fmt::Write as _;
+mod words;
+
 use std::time::Duration;
+
+use serde_json::json;
+
+use words::Words;
 
 use crate::config::{Chain, Config, Method, Route};
 use crate::protocol::Reason;
 
-/// The page, with its gaps. Compiled in, so that it is there when the origin
-/// is not.
-const PAGE: &str = include_str!("../../www/paywall.html");
+pub use words::Language;
+
+/// The page, with its gaps, as `dev/pay-page.mjs` makes it of `www/pay`.
+/// Compiled in, so that it is there when the origin is not.
+const PAGE: &str = include_str!("page/page.html");
+
+/// The page's `Content-Security-Policy`: its own script and style, by their
+/// hashes, and nothing else. `dev/pay-page.mjs` writes it beside the page.
+pub const PAGE_POLICY: &str = include_str!("page/policy.txt");
 
 /// How a program pays on EVM chains: what it imports, how it gets its key, and
 /// what it pays with.
@@ -34,25 +45,29 @@ const signer = await createKeyPairSignerFromBytes(keyPair);
 ",
 ];
 
-/// The way back, where the start page is free.
-const BACK: &str = "<p><a href=\"/\">Back to the start page</a></p>\n";
-
 /// A route's page with gaps for what differs from request to request.
 #[derive(Clone, Debug)]
 pub(super) struct PageTemplate {
-    title: String,
+    /// What is sold; empty if the seller says nothing. Safe in HTML, as all
+    /// texts here.
+    description: String,
+    /// Who sells it; empty if the seller says nothing.
+    seller: String,
     price: String,
-    /// What a payment opens, and for how long, where it is more than one
-    /// request.
-    access: Option<String>,
+    /// The pattern that a payment opens, and for how long, where it is more
+    /// than one request.
+    access: Option<(String, Duration)>,
     networks: String,
     code: String,
+    /// What the script knows of the route: members of a JSON object.
+    data: String,
     is_start_free: bool,
 }
 
 impl PageTemplate {
     pub fn new(route: &Route, config: &Config) -> Self {
         let mut networks = String::new();
+        let mut offers = vec![];
         let (mut on_evm, mut on_solana) = (false, false);
         for offer in &route.offers {
             let Some(network) = config.networks.get(offer.network) else { continue };
@@ -60,82 +75,184 @@ impl PageTemplate {
                 Chain::Evm { .. } => on_evm = true,
                 Chain::Solana { .. } => on_solana = true,
             }
-            let _ = write!(
-                networks,
-                "<li><strong>{}</strong> <span>{} {}</span> <code>{}</code></li>",
-                escape(&network.title),
-                offer.v2.amount.in_tokens(network.decimals),
-                escape(&network.symbol),
-                network.id,
-            );
+            let amount = offer.v2.amount.in_tokens(network.decimals);
+            let title = escape(&network.title);
+            let symbol = escape(&network.symbol);
+            for part in ["<li><strong>", &title, "</strong> <span>", &amount, " ", &symbol] {
+                networks.push_str(part);
+            }
+            for part in ["</span> <code>", &network.id.to_string(), "</code></li>"] {
+                networks.push_str(part);
+            }
+            offers.push(json!({
+                "network": network.id.to_string(),
+                "title": network.title,
+                "asset": offer.v2.asset,
+                "amount": offer.v2.amount.to_string(),
+                "shown": amount,
+                "symbol": network.symbol,
+                "decimals": network.decimals,
+            }));
         }
-        let title = if route.description.is_empty() {
-            "This is for sale".to_owned()
-        } else {
-            escape(&route.description)
-        };
-        let price = escape(&route.price.to_string());
-        let access = route.access.map(|time| {
-            let pattern = escape(route.pattern.as_str());
-            let time = in_words(time);
-            format!(
-                "One payment of <strong>{price}</strong> opens <code>{pattern}</code> for {time}."
-            )
-        });
         let is_start =
             |route: &Route| matches!(route.pattern.path(), "/" | "/index" | "/index.html");
+        let again = match route.access {
+            Some(time) => time.as_secs(),
+            None if route.redeliver_max == 0 => 0,
+            None => route.redeliver.as_secs(),
+        };
+        let data = json!({ "what": route.description, "again": again, "offers": offers });
         Self {
-            title,
-            price,
-            access,
+            description: escape(&route.description),
+            seller: escape(&route.service.name),
+            price: escape(&route.price.to_string()),
+            access: route.access.map(|time| (escape(route.pattern.as_str()), time)),
             networks,
             code: escape(&code(on_evm, on_solana)),
+            data: for_script(&data.to_string()),
             is_start_free: !config.routes.iter().any(is_start),
         }
     }
 
     /// Fills the gaps in one pass: what is filled in is not looked at again.
-    pub fn fill(&self, url: &str, method: &Method, reason: Option<Reason>) -> String {
-        let url = escape(url);
+    pub fn fill(
+        &self,
+        url: &str,
+        method: &Method,
+        reason: Option<Reason>,
+        language: Language,
+    ) -> String {
+        let words = language.words();
         // Whoever asks by HEAD wants to know what a GET costs.
-        let method = if method.is_safe() { "GET".to_owned() } else { escape(method.as_str()) };
-        let price = &self.price;
-        let one_request = || {
-            format!(
-                "One <code>{method}</code> request for <code>{url}</code> costs <strong>{price}</strong>."
-            )
-        };
-        let buys = self.access.clone().unwrap_or_else(one_request);
-        let init = match method.as_str() {
-            "GET" => String::new(),
-            method => format!(", {{ method: &quot;{method}&quot;, body }}"),
-        };
-        let error = reason.map_or(String::new(), |reason| {
-            let error = escape(&format!("The payment was not taken: {reason}"));
-            format!("<p class=\"error\" role=\"alert\">{error}</p>\n")
-        });
-        let mut page = String::with_capacity(PAGE.len() + 2_048);
-        let mut parts = PAGE.split("{{");
-        page.push_str(parts.next().unwrap_or_default());
-        for part in parts {
-            let (gap, rest) = part.split_once("}}").unwrap_or(("", part));
-            page.push_str(match gap {
-                "title" => &self.title,
-                "price" => price,
-                "buys" => &buys,
-                "networks" => &self.networks,
-                "method" => &method,
-                "code" => &self.code,
-                "url" => &url,
-                "init" => &init,
-                "error" => &error,
-                "back" if self.is_start_free => BACK,
-                _ => "",
-            });
-            page.push_str(rest);
-        }
+        let method = if method.is_safe() { "GET" } else { method.as_str() };
+        let mut page = String::with_capacity(PAGE.len() + language.json().len() + 4_096);
+        let filling = Filling { page: self, url, method, reason, language, words: &words };
+        fill(PAGE, "{{", "}}", &mut page, &mut |gap, page| filling.push(gap, page));
         page
     }
+}
+
+/// What a page is filled with.
+struct Filling<'a> {
+    page: &'a PageTemplate,
+    url: &'a str,
+    method: &'a str,
+    reason: Option<Reason>,
+    language: Language,
+    words: &'a Words,
+}
+
+impl Filling<'_> {
+    /// Writes what belongs into a gap.
+    fn push(&self, gap: &str, to: &mut String) {
+        let page = self.page;
+        match gap {
+            "seller" if page.seller.is_empty() => to.push_str(&escape(host(self.url))),
+            "seller" => to.push_str(&page.seller),
+            "what" if page.description.is_empty() => to.push_str(self.words.get("untitled")),
+            "what" => to.push_str(&page.description),
+            "price" => to.push_str(&page.price),
+            "buys" if page.access.is_some() => self.push_text("access", to),
+            "buys" => self.push_text("one_request", to),
+            "networks" => to.push_str(&page.networks),
+            "code" => to.push_str(&page.code),
+            "url" => to.push_str(&escape(self.url)),
+            "init" if self.method != "GET" => {
+                to.push_str(", { method: &quot;");
+                to.push_str(&escape(self.method));
+                to.push_str("&quot;, body }");
+            }
+            "open" if self.method != "GET" => to.push_str(" open"),
+            "error" if self.reason.is_some() => {
+                to.push_str("<p class=\"error\" role=\"alert\">");
+                self.push_text("refused", to);
+                to.push_str("</p>\n");
+            }
+            "back" if page.is_start_free => {
+                to.push_str("<p class=\"back\"><a href=\"/\">");
+                self.push_text("back", to);
+                to.push_str("</a></p>\n");
+            }
+            "data" => {
+                let own = json!({ "method": self.method });
+                let own = for_script(&own.to_string());
+                to.push_str(own.strip_suffix('}').unwrap_or_default());
+                to.push(',');
+                to.push_str(page.data.strip_prefix('{').unwrap_or_default());
+            }
+            "texts" => to.push_str(self.language.json()),
+            _ => self.push_text(gap.strip_prefix("t:").unwrap_or_default(), to),
+        }
+    }
+
+    /// Writes one of the language's texts, and what belongs into its gaps.
+    fn push_text(&self, name: &str, to: &mut String) {
+        fill(self.words.get(name), "{", "}", to, &mut |gap, to| match gap {
+            "method" => push_code(&escape(self.method), to),
+            "url" => push_code(&escape(self.url), to),
+            "reason" => {
+                let reason = self.reason.map_or("", Reason::code);
+                to.push_str(reason);
+            }
+            "pattern" => {
+                push_code(self.page.access.as_ref().map_or("", |(pattern, _)| pattern), to);
+            }
+            "time" => {
+                let time = self.page.access.as_ref().map_or(Duration::ZERO, |(_, time)| *time);
+                self.push_time(time, to);
+            }
+            _ => {}
+        });
+    }
+
+    /// Writes a time for people: `1 hour`, `90 minutes`.
+    fn push_time(&self, time: Duration, to: &mut String) {
+        let seconds = time.as_secs();
+        let (count, one, many) = match seconds {
+            s if s >= 86_400 && s % 86_400 == 0 => (s / 86_400, "day", "days"),
+            s if s >= 3_600 && s % 3_600 == 0 => (s / 3_600, "hour", "hours"),
+            s if s >= 60 && s % 60 == 0 => (s / 60, "minute", "minutes"),
+            s => (s, "second", "seconds"),
+        };
+        let name = if count == 1 { one } else { many };
+        fill(self.words.get(name), "{", "}", to, &mut |_, to| to.push_str(&count.to_string()));
+    }
+}
+
+/// Writes a text whose gaps stand between two marks; `push` writes what belongs
+/// into the gap of a name.
+fn fill(
+    text: &str,
+    open: &str,
+    close: &str,
+    to: &mut String,
+    push: &mut dyn FnMut(&str, &mut String),
+) {
+    let mut parts = text.split(open);
+    to.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let (gap, rest) = part.split_once(close).unwrap_or(("", part));
+        push(gap, to);
+        to.push_str(rest);
+    }
+}
+
+fn push_code(text: &str, to: &mut String) {
+    for part in ["<code>", text, "</code>"] {
+        to.push_str(part);
+    }
+}
+
+/// The host of a URL, with its port.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?']).next().unwrap_or_default()
+}
+
+/// Makes a JSON text safe between the tags of a script: only in its strings
+/// can there be a `<`.
+fn for_script(json: &str) -> String {
+    json.replace('<', "\\u003c")
 }
 
 /// How a program pays on the kinds of chains that a route is sold on.
@@ -154,19 +271,6 @@ fn code(on_evm: bool, on_solana: bool) -> String {
         all(|[_, key, _]| key),
         all(|[_, _, scheme]| scheme),
     )
-}
-
-/// A time for people: `1 hour`, `90 minutes`.
-fn in_words(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let (count, unit) = match seconds {
-        s if s >= 86_400 && s % 86_400 == 0 => (s / 86_400, "day"),
-        s if s >= 3_600 && s % 3_600 == 0 => (s / 3_600, "hour"),
-        s if s >= 60 && s % 60 == 0 => (s / 60, "minute"),
-        s => (s, "second"),
-    };
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {unit}{plural}")
 }
 
 /// Makes a text safe in HTML, in elements and in quoted attributes.

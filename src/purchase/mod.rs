@@ -137,14 +137,14 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
     let claim = &order.claim;
     // KV may say "used"; only the Settler can say "fresh". When it can't be
     // reached, KV still serves those who have paid and are known again.
-    let (record, claimed) = join(world.replay(&claim.payment), claim::claim(world, order)).await;
+    let (record, claimed) = join(world.replay(&claim.payment), claim::claim(world, claim)).await;
     let replay = record.map(|record| record.judge(claim, world.now()));
     match (replay, claimed) {
         (_, Ok(ClaimReply::Deliver { settlement, may_grant })) => {
-            deliver(world, order, settlement, may_grant, true).await
+            deliver(world, claim, settlement, may_grant, true).await
         }
         (Some(Replay::Deliver(settlement)), Err(_)) => {
-            deliver(world, order, settlement, true, false).await
+            deliver(world, claim, settlement, true, false).await
         }
         (Some(Replay::Refuse), Err(_)) => refused(Reason::DuplicateSettlement),
         (Some(Replay::Bought(_)) | None, Err(error)) => {
@@ -152,7 +152,7 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
             End::TryAgain(SEND_AGAIN)
         }
         (Some(replay), Ok(ClaimReply::Fresh | ClaimReply::Unproven)) => {
-            release(world, order).await;
+            release(world, claim).await;
             match replay {
                 Replay::Deliver(settlement) | Replay::Bought(settlement) => {
                     spent(settlement.transaction)
@@ -202,12 +202,12 @@ async fn buy<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answe
         None | Some(Verdict::Valid) => {}
         Some(Verdict::Invalid { reason, code }) => {
             world.log(&format!("{}: verify: {code}", order.claim.payment));
-            release(world, order).await;
+            release(world, &order.claim).await;
             return refused(reason);
         }
         Some(Verdict::NoAnswer(why)) => {
             world.log(&format!("{}: verify: {why}", order.claim.payment));
-            release(world, order).await;
+            release(world, &order.claim).await;
             return End::TryAgain(
                 "the facilitator can't be reached right now; nothing was charged",
             );
@@ -216,7 +216,7 @@ async fn buy<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answe
     match order.when {
         SettleWhen::After => settle_after_origin(world, order, is_buyer).await,
         SettleWhen::Before => match settle(world, order, is_buyer).await {
-            Ok(settlement) => deliver(world, order, settlement, is_buyer, true).await,
+            Ok(settlement) => deliver(world, &order.claim, settlement, is_buyer, true).await,
             Err(end) => end,
         },
     }
@@ -226,16 +226,16 @@ async fn buy<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answe
 async fn settle_after_origin<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answer> {
     // Nothing was sent: if the process dies here, the claim is free again after
     // its lease, which is renewed while the origin works.
-    let held = match renewing(world, order, world.ask_origin()).await {
+    let held = match renewing(world, &order.claim, world.ask_origin()).await {
         Ok(held) => held,
         Err(error) => {
             world.log(&format!("origin: {error}"));
-            release(world, order).await;
+            release(world, &order.claim).await;
             return End::OriginDown(None);
         }
     };
     if !world.is_goods(&held) {
-        release(world, order).await;
+        release(world, &order.claim).await;
         return End::NotCharged(held);
     }
     match settle(world, order, is_buyer).await {
@@ -256,7 +256,7 @@ async fn settle<W: World>(
 ) -> Result<Settlement, End<W::Answer>> {
     // Once the Settler has the message, it goes on whatever becomes of this
     // request: the same payment collects what it has bought.
-    match renewing(world, order, world.settle(&order.settle)).await {
+    match renewing(world, &order.claim, world.settle(&order.settle)).await {
         Ok(Outcome::Settled(settlement)) => {
             let record = ReplayRecord {
                 resource: order.claim.resource.clone(),
@@ -293,20 +293,20 @@ async fn settle<W: World>(
 /// Asks the origin for what was paid for, and delivers whatever it says.
 async fn deliver<W: World>(
     world: &W,
-    order: &Order,
+    claim: &ClaimRequest,
     settlement: Settlement,
     may_grant: bool,
     is_followed: bool,
 ) -> End<W::Answer> {
     // It is paid for: if the process dies here, the lease ends by itself, and
     // the same payment gets it.
-    match renewing(world, order, world.ask_origin()).await {
+    match renewing(world, claim, world.ask_origin()).await {
         Ok(answer) => {
             let is_goods = world.is_goods(&answer);
             if is_followed && !is_goods {
                 // Before the client hears where to go. If the process dies here, it
                 // is had where it was asked for.
-                report(world, order, Ending::Nothing, world.moves_to(&answer)).await;
+                report(world, claim, Ending::Nothing, world.moves_to(&answer)).await;
             }
             let is_followed = is_followed && is_goods;
             End::Deliver(Goods {
@@ -319,7 +319,7 @@ async fn deliver<W: World>(
         Err(error) => {
             world.log(&format!("origin: {error}"));
             if is_followed {
-                report(world, order, Ending::Nothing, None).await;
+                report(world, claim, Ending::Nothing, None).await;
             }
             End::OriginDown(Some(settlement))
         }
@@ -328,16 +328,25 @@ async fn deliver<W: World>(
 
 /// Sees an answer to its end, which `is_whole` tells, and reports it. Goes on
 /// after the answer's head has gone out.
-pub async fn follow(holder: &impl Holder, order: &Order, is_whole: impl Future<Output = bool>) {
+pub async fn follow(
+    holder: &impl Holder,
+    claim: &ClaimRequest,
+    is_whole: impl Future<Output = bool>,
+) {
     let ending =
-        if renewing(holder, order, is_whole).await { Ending::Whole } else { Ending::Broken };
-    report(holder, order, ending, None).await;
+        if renewing(holder, claim, is_whole).await { Ending::Whole } else { Ending::Broken };
+    report(holder, claim, ending, None).await;
 }
 
 /// Reports how an answer ended. If that can't be told, the lease ends by itself,
 /// and it counts as one that broke off.
-async fn report(holder: &impl Holder, order: &Order, ending: Ending, moved_to: Option<String>) {
-    let (payment, ticket) = (order.claim.payment.clone(), order.claim.ticket);
+async fn report(
+    holder: &impl Holder,
+    claim: &ClaimRequest,
+    ending: Ending,
+    moved_to: Option<String>,
+) {
+    let (payment, ticket) = (claim.payment.clone(), claim.ticket);
     let report = DeliveryReport { payment, ticket, ending, moved_to };
     let mut pauses = REPORT_AGAIN.into_iter();
     while let Err(error) = holder.report(&report).await {
@@ -348,15 +357,19 @@ async fn report(holder: &impl Holder, order: &Order, ending: Ending, moved_to: O
 }
 
 /// Waits for a future, and keeps the claim or the lease until it is done.
-async fn renewing<T>(holder: &impl Holder, order: &Order, future: impl Future<Output = T>) -> T {
+async fn renewing<T>(
+    holder: &impl Holder,
+    claim: &ClaimRequest,
+    future: impl Future<Output = T>,
+) -> T {
     let beats = pin!(async {
         let mut pause = FIRST_BEAT;
         loop {
             holder.sleep(Duration::from_secs(pause)).await;
             pause = (2 * pause).min(LAST_BEAT);
             let request = RenewRequest {
-                payment: order.claim.payment.clone(),
-                ticket: order.claim.ticket,
+                payment: claim.payment.clone(),
+                ticket: claim.ticket,
                 seconds: pause + BEAT_MARGIN,
             };
             match holder.renew(&request).await {
@@ -377,8 +390,8 @@ async fn renewing<T>(holder: &impl Holder, order: &Order, future: impl Future<Ou
 }
 
 /// Gives the claim up. If that fails, its lease ends by itself.
-async fn release<W: World>(world: &W, order: &Order) {
-    let (payment, ticket) = (order.claim.payment.clone(), order.claim.ticket);
+async fn release<W: World>(world: &W, claim: &ClaimRequest) {
+    let (payment, ticket) = (claim.payment.clone(), claim.ticket);
     if let Err(error) = world.release(&ReleaseRequest { payment, ticket }).await {
         world.log(&format!("release: {error}"));
     }

@@ -8,6 +8,7 @@ use crate::config::{Offer, SettleWhen};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::gate::{BoundBody, Purchase};
+use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::settlement::{ClaimRequest, Proof, SettleRequest};
 use crate::time::UnixSeconds;
@@ -62,7 +63,7 @@ impl Order {
             proof,
             // What can't be told from another order is not delivered again.
             redeliver_max: if it.body.is_unread() { 0 } else { route.redeliver_max },
-            look_only: purchase.collects_only.is_some(),
+            look_only: purchase.has_lapsed,
             reserve_seconds: None,
             told: None,
         };
@@ -80,7 +81,10 @@ impl Order {
             account: None,
             remote: it.remote,
         };
-        let too_late = purchase.collects_only.unwrap_or(Reason::EvmValidBefore);
+        let too_late = match purchase.payment {
+            VerifiedPayment::Evm(_) => Reason::EvmValidBefore,
+            VerifiedPayment::Solana(_) => Reason::SvmFeePayerMismatch,
+        };
         Self { claim, settle, when: route.settle, has_facilitator: it.has_facilitator, too_late }
     }
 

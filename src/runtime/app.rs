@@ -14,8 +14,8 @@ use super::transport::FetchTransport;
 use super::{clock, js, respond};
 use crate::config::{self, Chain, Loaded, Network, Settings};
 use crate::facilitator_client::RemoteFacts;
-use crate::gate::ChallengeTemplate;
 use crate::gate::challenge::BlockhashHint;
+use crate::gate::{ChallengeTemplate, PAGE_POLICY};
 use crate::json;
 use crate::path::Fold;
 use crate::protocol::ChainId;
@@ -120,14 +120,16 @@ impl App {
         }
         let headers = Headers::new()?;
         headers.set("Cache-Control", "no-store")?;
-        headers.set("Vary", "Accept")?;
+        headers.set("Vary", "Accept, Accept-Language")?;
         respond::allow_origins(&headers)?;
         if wants_page {
             headers.set("Content-Type", "text/html; charset=utf-8")?;
-            headers.set(
-                "Content-Security-Policy",
-                "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-            )?;
+            headers.set("Content-Security-Policy", PAGE_POLICY)?;
+            // Wallets that are pages of their own are opened as windows.
+            headers.set("Cross-Origin-Opener-Policy", "same-origin-allow-popups")?;
+            headers.set("Referrer-Policy", "no-referrer")?;
+            // For browsers that don't know `frame-ancestors`.
+            headers.set("X-Frame-Options", "DENY")?;
         } else {
             headers.set("Content-Type", "application/json")?;
         }

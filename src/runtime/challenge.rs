@@ -12,7 +12,7 @@ use super::{clock, js, respond};
 use crate::config::Network;
 use crate::gate::accept::wants_page;
 use crate::gate::challenge::BlockhashHint;
-use crate::gate::{Hints, Refusal, Sale};
+use crate::gate::{Head as _, Hints, Language, Refusal, Sale};
 use crate::protocol::payment::PAYMENT_REQUIRED_HEADER;
 use crate::protocol::{ChainId, Reason, SettlementResponse, Version};
 use crate::rpc::Call;
@@ -65,15 +65,16 @@ pub async fn payment_required(
     let wants_page = wants_page(head);
     let headers = Headers::new_with_headers(&app.challenge_headers(wants_page)?)?;
     headers.set(PAYMENT_REQUIRED_HEADER, &challenge.header)?;
+    // By which a buyer whose clock is off can date a payment. The edge adds it;
+    // the runtime by itself does not.
+    headers.set("Date", &clock::http_date())?;
     if let Some((version, receipt)) = receipt {
         headers.set(version.receipt_header(), &receipt.to_header())?;
     }
     if wants_page {
-        return respond::respond(
-            402,
-            &headers,
-            Some(&template.write_page(&sale.url, &sale.method, reason)),
-        );
+        let language = Language::of(head.header("Accept-Language").as_deref());
+        let page = template.write_page(&sale.url, &sale.method, reason, language);
+        return respond::respond(402, &headers, Some(&page));
     }
     respond::respond(402, &headers, Some(&challenge.body))
 }

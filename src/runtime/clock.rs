@@ -1,5 +1,7 @@
 //! The runtime's clock.
 
+use js_sys::Date;
+
 use crate::time::UnixSeconds;
 
 /// Milliseconds since 1970. The runtime's clock stands still between two IO
@@ -11,4 +13,9 @@ pub fn now_ms() -> u64 {
 /// Seconds since 1970.
 pub fn now() -> UnixSeconds {
     UnixSeconds(now_ms() / 1_000)
+}
+
+/// The time as HTTP writes it (RFC 9110, section 5.6.7).
+pub fn http_date() -> String {
+    Date::new_0().to_utc_string().into()
 }

@@ -296,9 +296,9 @@ impl Sequence<'_> {
         let settlement = &goods.settlement;
         let answer = if goods.is_followed {
             let (answer, is_whole) = stream::watch(&goods.answer)?;
-            let (follower, order) = (Follower(self.settler()?.clone()), self.order.clone());
+            let (follower, claim) = (Follower(self.settler()?.clone()), self.order.claim.clone());
             self.context.wait_until(js::in_a_box(async move {
-                purchase::follow(&follower, &order, is_whole).await;
+                purchase::follow(&follower, &claim, is_whole).await;
             }));
             answer
         } else if let Judgement::SoldElsewhere(location) = self.judge(&goods.answer) {

@@ -6,7 +6,7 @@
 use worker::{SqlStorage, SqlStorageValue, Storage, console_error};
 
 use crate::json::{self, FromJson, to_text};
-use crate::settlement::{JournalEntry, PaymentRecord, Store, StoreError};
+use crate::settlement::{Entry, PaymentRecord, Store, StoreError};
 use crate::time::UnixSeconds;
 
 /// The tables, created when they are missing.
@@ -112,7 +112,7 @@ impl Store for SqlStore {
     }
 
     // Writes without an await between them are one transaction to the disk.
-    fn submit(&self, entry: &JournalEntry, records: &[PaymentRecord]) -> Result<(), StoreError> {
+    fn submit(&self, entry: &Entry, records: &[PaymentRecord]) -> Result<(), StoreError> {
         self.run(
             "INSERT OR REPLACE INTO journal (id, written_at, entry) VALUES (?, ?, ?)",
             vec![entry.id.as_str().into(), seconds(entry.written_at), to_text(entry).into()],
@@ -120,7 +120,7 @@ impl Store for SqlStore {
         records.iter().try_for_each(|record| self.put_payment(record))
     }
 
-    fn open_entries(&self) -> Result<Vec<JournalEntry>, StoreError> {
+    fn open_entries(&self) -> Result<Vec<Entry>, StoreError> {
         // An entry that can't be read must not keep the others from being
         // followed; it stays on disk.
         let rows = self.texts("SELECT entry FROM journal ORDER BY written_at", vec![])?;

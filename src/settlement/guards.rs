@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use super::commitments::Commitments;
 use super::shared::Shared;
-use super::{Host, JournalEntry, SettleRequest, State, Store, StoreError};
+use super::{Host, SettleRequest, State, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::table::Table;
 use crate::time::UnixSeconds;
@@ -62,13 +62,13 @@ impl<H: Host> Shared<H> {
 
     /// Takes note of the fees of a transaction, in wei or lamports, and of each
     /// account's share of them.
-    pub fn note_spent(&self, amount: u128, entry: &JournalEntry) -> Result<(), StoreError> {
+    pub fn note_spent(&self, amount: u128, payments: &[String]) -> Result<(), StoreError> {
         let today = self.today();
         let spent = self.store.spent_on(today)?.saturating_add(amount);
         self.condition.outdate_balance();
         self.store.set_spent_on(today, spent)?;
-        let share = share_of(amount, entry.payments.len());
-        for payment in &entry.payments {
+        let share = share_of(amount, payments.len());
+        for payment in payments {
             let Some(record) = self.store.payment(payment)? else { continue };
             let State::Submitted { order, .. } = record.state else { continue };
             let Some(account) = order.request.account else { continue };
@@ -123,9 +123,9 @@ impl<H: Host> Shared<H> {
 
     /// Sets aside again what a transaction may cost: one that was in the air
     /// before a restart, or that pays more now.
-    pub fn hold_again(&self, entry: &JournalEntry, cost: u128) {
-        let share = share_of(cost, entry.payments.len());
-        for payment in &entry.payments {
+    pub fn hold_again(&self, payments: &[String], cost: u128) {
+        let share = share_of(cost, payments.len());
+        for payment in payments {
             if let Ok(Some(record)) = self.store.payment(payment)
                 && let State::Submitted { order, .. } = record.state
                 && let Some(account) = order.request.account

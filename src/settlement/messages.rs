@@ -149,15 +149,6 @@ impl ClaimReply {
     /// release 0.1.0 says, too.
     pub const NOTHING_BOUGHT: Self = Self::Refused(Reason::EvmValidBefore);
 
-    /// Whether the payment was sent from here, so that no other Settler can say
-    /// more of it.
-    pub const fn was_sent(&self) -> bool {
-        matches!(
-            self,
-            Self::Deliver { .. } | Self::Settled(_) | Self::Spent { .. } | Self::Pending { .. }
-        )
-    }
-
     /// Whether the payment is the asker's now.
     pub const fn is_claimed(&self) -> bool {
         matches!(self, Self::Fresh | Self::Unproven)
@@ -244,6 +235,14 @@ pub enum Verdict {
     FeeExceedsPrice,
 }
 
+impl Verdict {
+    /// Whether it may be otherwise where the payment was settled before the
+    /// signers were changed: here it is used, or too late, and unknown.
+    pub const fn may_be_anothers(self) -> bool {
+        matches!(self, Self::Invalid(Reason::EvmNonceUsed | Reason::EvmValidBefore))
+    }
+}
+
 json_enum!(Verdict { Valid, Invalid(reason), Unknown, LimitReached, FeeExceedsPrice });
 
 /// What became of a [`SettleRequest`].
@@ -279,6 +278,26 @@ json_enum!(Outcome {
     Unavailable,
     LimitReached,
 });
+
+/// What a claim comes to for a caller that wants the payment settled.
+impl From<ClaimReply> for Outcome {
+    fn from(reply: ClaimReply) -> Self {
+        match reply {
+            ClaimReply::Settled(settlement) | ClaimReply::Deliver { settlement, .. } => {
+                Self::Settled(settlement)
+            }
+            ClaimReply::Spent { transaction } => {
+                Self::Failed { reason: Reason::DuplicateSettlement, transaction: Some(transaction) }
+            }
+            ClaimReply::Refused(reason) => Self::Failed { reason, transaction: None },
+            ClaimReply::Pending { transaction } => Self::Pending { transaction },
+            ClaimReply::Busy
+            | ClaimReply::IdentifierTaken
+            | ClaimReply::Fresh
+            | ClaimReply::Unproven => Self::Unavailable,
+        }
+    }
+}
 
 /// Gives a claim up that was never settled.
 #[derive(Clone, Debug, PartialEq, Eq)]

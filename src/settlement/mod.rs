@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`record`] | the life of one payment, as a pure state machine |
 //! | [`delivery`] | who gets what was paid for, as another |
+//! | [`journal`] | what is sent, as it is written down before |
 //! | [`store`] | what a Settler keeps on disk |
 //! | [`messages`] | what the gate asks of a Settler |
 //! | [`settler`] | claims, waiting requests, and who settles what |
@@ -19,6 +20,7 @@
 //! | `commitments` | what payments under way commit their payers and the key to |
 //! | [`health`] | how a Settler is doing |
 //! | [`relayer`] | which Settler a payment goes to |
+//! | [`others`] | what those say that it went to before the signers were changed |
 //! | [`signer`] | who signs for a lane |
 //! | [`replay`] | what every edge remembers of a settled payment |
 
@@ -28,7 +30,9 @@ pub mod evm;
 pub mod guards;
 pub mod health;
 pub mod host;
+pub mod journal;
 pub mod messages;
+pub mod others;
 pub mod record;
 pub mod relayer;
 pub mod remote;
@@ -43,10 +47,11 @@ pub use delivery::{Delivery, Ending, Proof};
 pub use guards::Limits;
 pub use health::Health;
 pub use host::Host;
+pub use journal::Entry;
 pub use messages::{
     ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
     Verdict,
 };
 pub use record::{PaymentRecord, Settlement, State};
 pub use settler::Settler;
-pub use store::{JournalEntry, Store, StoreError};
+pub use store::{Store, StoreError};

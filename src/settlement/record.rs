@@ -5,8 +5,8 @@
 //! it, and nothing but the chain's word ends that.
 
 use super::delivery::DeliveryState;
-use super::remote::names_no_transaction;
-use super::{ClaimRequest, Delivery, JournalEntry, Proof, SettleRequest};
+use super::journal::{Attempts, transaction_of};
+use super::{ClaimRequest, Delivery, Proof, SettleRequest};
 use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
@@ -27,9 +27,6 @@ const NOBODY: u64 = 0;
 
 /// To how many other resources a purchase goes with the origin's redirects.
 pub const MOVES_MAX: usize = 3;
-
-/// How many hashes of transactions that did not make a payment are kept.
-const HASHES_MAX: usize = 32;
 
 /// What is known of one payment.
 #[derive(Clone, Debug)]
@@ -70,36 +67,6 @@ json_struct!(PaymentRecord {
     attempts,
     delivery = default,
 });
-
-/// What was sent for one purchase. Anybody can read it there and send the
-/// payment, too: from then on that pays for this purchase.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attempts {
-    /// When the first transaction was written down.
-    pub written_at: UnixSeconds,
-    /// The block in which its payments were seen not to be used yet.
-    pub seen_block: u64,
-    /// The hashes of the transactions that have ended without the payment, the
-    /// last ones.
-    pub hashes: Vec<String>,
-}
-
-json_struct!(Attempts { written_at, seen_block, hashes });
-
-impl Attempts {
-    /// These, if there are any, and this transaction.
-    pub fn with(earlier: Option<&Self>, entry: &JournalEntry) -> Self {
-        let mut all = earlier.cloned().unwrap_or(Self {
-            written_at: entry.written_at,
-            seen_block: entry.seen_block,
-            hashes: vec![],
-        });
-        all.hashes.extend(entry.former.iter().chain([&entry.transaction]).cloned());
-        let too_many = all.hashes.len().saturating_sub(HASHES_MAX);
-        all.hashes.drain(..too_many);
-        all
-    }
-}
 
 /// Where a payment stands.
 #[derive(Clone, Debug)]
@@ -315,9 +282,7 @@ impl PaymentRecord {
     pub fn transaction(self) -> Option<String> {
         match self.state {
             State::Settled(settlement) => Some(settlement.transaction),
-            State::Submitted { transaction, .. } => {
-                Some(transaction).filter(|name| !names_no_transaction(name))
-            }
+            State::Submitted { transaction, .. } => transaction_of(&transaction).map(str::to_owned),
             State::Claimed { .. } | State::Failed { .. } => None,
         }
     }

@@ -6,16 +6,17 @@ use std::time::Duration;
 use super::delivery::{Answer, Asking};
 use super::evm::EvmLane;
 use super::host::within;
+use super::journal::Entries;
 use super::messages::{RESERVE_SECONDS, Told};
 use super::record::Claim;
-use super::remote::{RemoteLane, split_entries};
+use super::remote::RemoteLane;
 use super::shared::{JOIN_LIMIT, Job, Shared, WAKE_SECONDS, refused};
 use super::solana::SolanaLane;
 use super::{
     ClaimReply, ClaimRequest, DeliveryReport, Ending, Health, Host, Outcome, PaymentRecord,
     ReleaseRequest, RenewRequest, SettleRequest, Settlement, State, Store, StoreError, Verdict,
 };
-use crate::payment::{self, VerifiedPayment};
+use crate::payment::{Checked, VerifiedPayment};
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 
@@ -274,7 +275,7 @@ impl<H: Host> Settler<H> {
             // It may have been issued before a restart.
             shared.live.borrow_mut().insert(request.ticket);
             let verified_at = shared.host.now();
-            return match verify(&request, verified_at) {
+            return match check(&request, verified_at).and_then(Checked::payable) {
                 Ok(payment) => self.settle_verified(request, payment, verified_at).await,
                 Err(reason) => {
                     shared.release(&request.payment, request.ticket)?;
@@ -299,7 +300,7 @@ impl<H: Host> Settler<H> {
             }
             _ => {}
         }
-        Ok(outcome_of(reply))
+        Ok(Outcome::from(reply))
     }
 
     /// Claims a payment and settles it, for a caller that has nothing to do in between.
@@ -310,13 +311,9 @@ impl<H: Host> Settler<H> {
     /// The disk failed: nothing may be delivered.
     pub async fn charge(&self, request: SettleRequest) -> Result<Outcome, StoreError> {
         let now = self.shared.host.now();
-        let (payment, has_lapsed) = match verify(&request, now) {
-            Ok(payment) => (payment, false),
-            // Who asked in time may be told later.
-            Err(Reason::EvmValidBefore) => match verify_lapsed(&request, now) {
-                Ok(payment) => (payment, true),
-                Err(reason) => return Ok(refused(reason)),
-            },
+        // Whoever asked in time may be told later.
+        let (payment, has_lapsed) = match check(&request, now) {
+            Ok(checked) => checked.into_parts(),
             Err(reason) => return Ok(refused(reason)),
         };
         let mut claim = request.claim(payment.expires_at(now));
@@ -332,7 +329,7 @@ impl<H: Host> Settler<H> {
                 let transaction = known.and_then(PaymentRecord::transaction);
                 Ok(Outcome::Failed { reason, transaction })
             }
-            reply => Ok(outcome_of(reply)),
+            reply => Ok(Outcome::from(reply)),
         }
     }
 
@@ -344,13 +341,9 @@ impl<H: Host> Settler<H> {
     pub async fn verify(&self, request: &SettleRequest) -> Result<Verdict, StoreError> {
         let shared = &self.shared;
         let now = shared.host.now();
-        let verified = match verify(request, now) {
-            Err(Reason::EvmValidBefore) => match verify_lapsed(request, now) {
-                Ok(_) => Err(Reason::EvmValidBefore),
-                Err(reason) => return Ok(Verdict::Invalid(reason)),
-            },
+        let verified = match check(request, now) {
+            Ok(checked) => checked.payable(),
             Err(reason) => return Ok(Verdict::Invalid(reason)),
-            Ok(payment) => Ok(payment),
         };
         if let Some(known) = shared.store.payment(&request.payment)? {
             let same = known.resource == request.resource;
@@ -398,14 +391,14 @@ impl<H: Host> Settler<H> {
         if !entries.is_empty() {
             shared.host.wake_in(WAKE_SECONDS);
         }
-        let (remote, own) = split_entries(entries);
+        let entries = Entries::from(entries);
         match &self.lane {
             Lane::Evm(lane) => {
-                lane.resume(own);
-                lane.resume_fallback(remote);
+                lane.resume(entries.evm);
+                lane.resume_fallback(entries.facilitator);
             }
-            Lane::Solana(lane) => lane.resume(own),
-            Lane::Remote(lane) => lane.resume(remote),
+            Lane::Solana(lane) => lane.resume(entries.solana),
+            Lane::Remote(lane) => lane.resume(entries.facilitator),
         }
         Ok(())
     }
@@ -474,34 +467,8 @@ enum Given {
 }
 
 /// The payment that is to be settled, if it is the one that it is said to be.
-fn verify(request: &SettleRequest, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
-    named(request, payment::verify(&request.payload, &request.terms, now)?)
-}
-
-/// The same for a payment whose time is over.
-fn verify_lapsed(request: &SettleRequest, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
-    named(request, payment::verify_lapsed(&request.payload, &request.terms, now)?)
-}
-
-fn named(request: &SettleRequest, payment: VerifiedPayment) -> Result<VerifiedPayment, Reason> {
-    let is_it = payment.identity() == request.payment;
-    if is_it { Ok(payment) } else { Err(Reason::InvalidPayload) }
-}
-
-/// What a claim comes to for a caller that wants the payment settled.
-fn outcome_of(reply: ClaimReply) -> Outcome {
-    match reply {
-        ClaimReply::Settled(settlement) | ClaimReply::Deliver { settlement, .. } => {
-            Outcome::Settled(settlement)
-        }
-        ClaimReply::Spent { transaction } => {
-            Outcome::Failed { reason: Reason::DuplicateSettlement, transaction: Some(transaction) }
-        }
-        ClaimReply::Refused(reason) => refused(reason),
-        ClaimReply::Pending { transaction } => Outcome::Pending { transaction },
-        ClaimReply::Busy
-        | ClaimReply::IdentifierTaken
-        | ClaimReply::Fresh
-        | ClaimReply::Unproven => Outcome::Unavailable,
-    }
+fn check(request: &SettleRequest, now: UnixSeconds) -> Result<Checked, Reason> {
+    let checked = request.terms.check(&request.payload, now)?;
+    let (Checked::Payable(payment) | Checked::Lapsed(payment)) = &checked;
+    if payment.identity() == request.payment { Ok(checked) } else { Err(Reason::InvalidPayload) }
 }

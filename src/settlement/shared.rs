@@ -11,10 +11,11 @@ use super::delivery::DeliveryState;
 use super::guards::Guards;
 use super::health::Condition;
 use super::host::within;
-use super::record::{Attempts, LEASE_SECONDS, Order};
+use super::journal::{Attempts, Sent};
+use super::record::{LEASE_SECONDS, Order};
 use super::{
-    ClaimRequest, Delivery, Host, JournalEntry, Outcome, PaymentRecord, SettleRequest, Settlement,
-    State, Store, StoreError,
+    ClaimRequest, Delivery, Entry, Host, Outcome, PaymentRecord, SettleRequest, Settlement, State,
+    Store, StoreError,
 };
 use crate::amount::AtomicAmount;
 use crate::payment::{self, VerifiedPayment};
@@ -176,7 +177,7 @@ impl<H: Host> Shared<H> {
 
     /// Writes what became of a transaction's payments and wakes who waits. A
     /// payment's record is changed only if it is still this transaction's.
-    pub fn close(&self, entry: &JournalEntry, fates: &[(String, Fate)]) -> Result<(), StoreError> {
+    pub fn close(&self, entry: &Entry, fates: &[(String, Fate)]) -> Result<(), StoreError> {
         self.store.close(&entry.id, &self.records_after(entry, fates)?)?;
         self.tell_all(fates);
         Ok(())
@@ -184,13 +185,9 @@ impl<H: Host> Shared<H> {
 
     /// The same for some of a transaction's payments: the entry stays in the
     /// journal, with the others.
-    pub fn close_some(
-        &self,
-        entry: &JournalEntry,
-        fates: &[(String, Fate)],
-    ) -> Result<(), StoreError> {
+    pub fn close_some(&self, entry: &Entry, fates: &[(String, Fate)]) -> Result<(), StoreError> {
         self.store.submit(entry, &self.records_after(entry, fates)?)?;
-        if entry.judged {
+        if matches!(&entry.sent, Sent::Evm(sent) if sent.judged) {
             // Their fees are noted: nothing more is spent on them.
             entry.payments.iter().for_each(|payment| self.let_go(payment));
         }
@@ -200,7 +197,7 @@ impl<H: Host> Shared<H> {
 
     fn records_after(
         &self,
-        entry: &JournalEntry,
+        entry: &Entry,
         fates: &[(String, Fate)],
     ) -> Result<Vec<PaymentRecord>, StoreError> {
         let mut records = vec![];
@@ -209,8 +206,9 @@ impl<H: Host> Shared<H> {
             let State::Submitted { transaction, order } = &record.state else { continue };
             if *transaction == entry.id {
                 let request = order.request.clone();
-                if record.attempts.is_some() {
-                    record.attempts = Some(Attempts::with(record.attempts.as_ref(), entry));
+                if let (Some(earlier), Sent::Evm(sent)) = (&record.attempts, &entry.sent) {
+                    let attempts = Attempts::with(Some(earlier), entry.written_at, sent);
+                    record.attempts = Some(attempts);
                 }
                 self.end(&mut record, fate, &request);
                 records.push(record);
@@ -285,7 +283,7 @@ impl<H: Host> Shared<H> {
     pub fn latest_of(&self, name: String) -> Result<String, StoreError> {
         let entries = self.store.open_entries()?;
         let entry = entries.into_iter().find(|entry| entry.id == name);
-        Ok(entry.map_or(name, |entry| entry.transaction))
+        Ok(entry.and_then(Entry::transaction).unwrap_or(name))
     }
 
     /// Waits for the end of a payment that is submitted, or for as long as a

@@ -587,6 +587,26 @@ fn orders_are_told_apart_by_account_terms_and_key() {
 }
 
 #[test]
+fn what_a_server_bought_is_named_as_it_always_was() {
+    let config = config();
+    let facilitator = config.facilitator.as_ref().unwrap();
+    let both = account_of(facilitator, Some("Bearer one")).unwrap();
+    let name = |order: &Value, key| read("one", order).unwrap().resource(both, key);
+    assert_eq!(
+        name(&order_v2(), None),
+        "0xfc90b66abf1fa7c27dd10f5e4d723053ed8e3a96977a115397ec4d52ce4437c5"
+    );
+    assert_eq!(
+        name(&order_v2(), Some("key-1")),
+        "0x60b9ef5b58fc6d6da5549eb6a3b149adc0dbfe84ebfb8959fe9b619765c979a1"
+    );
+    assert_eq!(
+        name(&order_solana(), None),
+        "0xe2c0ca454b0d33014547bf31817efcc7f993fa828c3628be101a6c2d35bd9091"
+    );
+}
+
+#[test]
 fn faults_name_their_keys() {
     let of = |value: Value| faults(move |settings| settings.facilitator = Some(value.clone()));
     let client = || json!({ "name": "a", "pay_to": [PAY_TO] });

@@ -1,4 +1,6 @@
 //! Rows that release 0.1.0 wrote are read, and what they say was bought is had.
+//! Rows are written as they were in November 2026, so that an earlier version
+//! can take a later one's place.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -7,7 +9,8 @@ use edge402::config::{self, Loaded};
 use edge402::gate::{BoundBody, Decision};
 use edge402::purchase::Order;
 use edge402::purchase::order::Request as Asked;
-use edge402::settlement::{ClaimReply, JournalEntry, PaymentRecord, State};
+use edge402::settlement::journal::Sent;
+use edge402::settlement::{ClaimReply, Entry, PaymentRecord, State};
 use edge402::time::UnixSeconds;
 use serde_json::Value;
 
@@ -66,12 +69,44 @@ fn all_rows_are_read() {
         let entries = texts(&rows[kind]["journal"]);
         assert_eq!(entries.len(), 1, "{kind}");
         for (id, text) in entries {
-            let entry: JournalEntry = edge402::json::from_text(&text).unwrap();
+            let entry: Entry = edge402::json::from_text(&text).unwrap();
             assert_eq!(entry.id, id);
             assert_eq!(id.starts_with("remote/"), kind == "facilitator");
+            assert_eq!(
+                match entry.sent {
+                    Sent::Evm(_) => "evm",
+                    Sent::Solana(_) => "solana",
+                    Sent::Facilitator(_) => "facilitator",
+                },
+                kind
+            );
         }
     }
     assert_eq!(states.len(), 4);
+}
+
+#[test]
+fn rows_are_written_as_they_were() {
+    let rows: Value = serde_json::from_str(include_str!("../data/rows-2026-11.json")).unwrap();
+    let texts = |what: &str| {
+        let texts: Vec<String> = serde_json::from_value(rows[what].clone()).unwrap();
+        texts.into_iter()
+    };
+    for text in texts("journal") {
+        let entry: Entry = edge402::json::from_text(&text).unwrap();
+        let mut was: Value = serde_json::from_str(&text).unwrap();
+        let mut is: Value = serde_json::from_str(&edge402::json::to_text(&entry)).unwrap();
+        if let Sent::Solana(_) = entry.sent {
+            // On Solana nobody has ever read it.
+            was["seen_block"] = 0.into();
+            is["seen_block"] = 0.into();
+        }
+        assert_eq!(is, was);
+    }
+    for text in texts("payments") {
+        let record: PaymentRecord = edge402::json::from_text(&text).unwrap();
+        assert_eq!(edge402::json::to_text(&record), text);
+    }
 }
 
 #[test]

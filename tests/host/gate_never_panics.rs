@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use crate::gate_support::{DEVNET, Request, assets, config, get, outcome, site, v1, v2};
 use edge402::encoding::{decode_base64, encode_base64};
 use edge402::gate::challenge::BlockhashHint;
-use edge402::gate::{ChallengeTemplate, Decision, Hints};
+use edge402::gate::{ChallengeTemplate, Decision, Hints, Language};
 use edge402::path::CanonicalPath;
 use edge402::protocol::Reason;
 use proptest::prelude::*;
@@ -192,8 +192,8 @@ proptest! {
         for extra in [&v2["accepts"][2]["extra"], &v1["accepts"][1]["extra"]] {
             prop_assert_eq!(extra.get("recentBlockhash"), expected.as_ref());
         }
-        let page = template().write_page(&url, &get(), reason);
-        let tags = template().write_page("", &get(), reason).matches('<').count();
+        let page = template().write_page(&url, &get(), reason, Language::of(None));
+        let tags = template().write_page("", &get(), reason, Language::of(None)).matches('<').count();
         prop_assert_eq!(page.matches('<').count(), tags);
     }
 }

@@ -1,8 +1,11 @@
 //! What the page for browsers says of each kind of route.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use sha2::{Digest as _, Sha256};
+
 use crate::gate_support::{DEVNET, config, settings};
 use edge402::config::{self, Method};
-use edge402::gate::ChallengeTemplate;
+use edge402::gate::{ChallengeTemplate, Language, PAGE_POLICY};
 use edge402::protocol::Reason;
 use serde_json::{Value, json};
 
@@ -15,7 +18,28 @@ fn page(routes: Value, method: &str, reason: Option<Reason>) -> String {
     let loaded = config::read(&settings);
     let config = config(&loaded);
     let Ok(method) = method.parse::<Method>();
-    ChallengeTemplate::new(&config.routes[0], config).write_page(URL, &method, reason)
+    let language = Language::of(None);
+    ChallengeTemplate::new(&config.routes[0], config).write_page(URL, &method, reason, language)
+}
+
+/// A page without its scripts, its style and what it tells its script.
+fn visible(page: &str) -> String {
+    let mut rest = page;
+    let mut seen = String::new();
+    for (open, close) in [("<style>", "</style>"), ("<script", "</body>")] {
+        let (before, after) = rest.split_once(open).unwrap();
+        seen.push_str(before);
+        rest = after.split_once(close).unwrap().1;
+    }
+    seen.push_str(rest);
+    seen
+}
+
+/// What stands in one of a page's elements for its script.
+fn json_in(page: &str, id: &str) -> Value {
+    let tag = format!("<script type=\"application/json\" id=\"{id}\">");
+    let (_, rest) = page.split_once(&tag).unwrap();
+    serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
 }
 
 fn route(more: &Value) -> Value {
@@ -32,8 +56,10 @@ fn the_page_names_the_method_that_was_asked_for() {
     assert!(post.contains("Send the <code>POST</code> request."));
     assert!(post.contains("Send the same <code>POST</code> request with the payment"));
     assert!(post.contains("One <code>POST</code> request for <code>https://shop.example/"));
+    assert!(post.contains("\"method\":\"POST\""));
+    assert!(post.contains("<details id=\"program\" open>"), "it is for programs only");
     assert!(post.contains(&format!("pay(\"{URL}\", {{ method: &quot;POST&quot;, body }});")));
-    assert!(!post.contains("GET"));
+    assert!(!visible(&post).contains("GET"));
     for method in ["GET", "HEAD"] {
         let page = page(route(&json!({})), method, None);
         assert!(page.contains("Send the <code>GET</code> request."), "{method}");
@@ -58,13 +84,11 @@ fn the_page_says_for_how_long_a_payment_opens_what() {
         ("1m", "1 minute"),
     ] {
         let page = page(route(&json!({ "access": access })), "GET", None);
-        let said = format!(
-            "One payment of <strong>$0.01</strong> opens <code>/premium/*</code> for {words}."
-        );
+        let said = format!("One payment opens <code>/premium/*</code> for {words}.");
         assert!(page.contains(&said), "{access}");
         assert!(!page.contains("One <code>GET</code> request"), "{access}");
     }
-    assert!(!page(route(&json!({})), "GET", None).contains(" opens "));
+    assert!(!visible(&page(route(&json!({})), "GET", None)).contains(" opens "));
 }
 
 #[test]
@@ -96,6 +120,65 @@ fn no_paragraph_is_empty() {
     for reason in [None, Some(Reason::InsufficientFunds)] {
         let page = page(route(&json!({})), "GET", reason);
         assert!(!page.contains("<p></p>") && !page.contains("\"></p>"), "{page}");
-        assert_eq!(page.contains("class=\"error\""), reason.is_some());
+        assert_eq!(visible(&page).contains("class=\"error\""), reason.is_some());
     }
+}
+
+#[test]
+fn the_script_is_told_what_is_sold_and_for_how_much() {
+    let page = page(route(&json!({ "description": "A </script><b> of 5 < 6" })), "HEAD", None);
+    assert_eq!(page.matches("</script>").count(), 3);
+    let data = json_in(&page, "data");
+    assert_eq!(data["what"], "A </script><b> of 5 < 6");
+    assert_eq!((&data["method"], &data["again"]), (&json!("GET"), &json!(600)));
+    let offer = &data["offers"][0];
+    for (member, value) in [
+        ("network", "eip155:42161"),
+        ("title", "Arbitrum One"),
+        ("amount", "10000"),
+        ("shown", "0.01"),
+        ("symbol", "USDC"),
+    ] {
+        assert_eq!(offer[member], value);
+    }
+    assert_eq!(data["offers"][2]["network"], DEVNET);
+    assert_eq!(json_in(&page, "texts")["lang"], "en");
+}
+
+#[test]
+fn the_script_is_told_for_how_long_the_goods_can_be_had_again() {
+    for (more, seconds) in [
+        (json!({}), 600),
+        (json!({ "redeliver": "1h" }), 3_600),
+        (json!({ "redeliver_max": 0 }), 0),
+        (json!({ "redeliver_max": 0, "access": "1h" }), 3_600),
+    ] {
+        let data = json_in(&page(route(&more), "GET", None), "data");
+        assert_eq!(data["again"], seconds, "{more}");
+    }
+}
+
+#[test]
+fn the_seller_is_named_else_the_host() {
+    let seller = |more: &Value| {
+        let page = page(route(more), "GET", None);
+        let (_, rest) = page.split_once("<p class=\"seller\">").unwrap();
+        rest.split_once("</p>").unwrap().0.to_owned()
+    };
+    assert_eq!(seller(&json!({})), "shop.example");
+    assert_eq!(seller(&json!({ "service_name": "Tom & Sons" })), "Tom &amp; Sons");
+}
+
+#[test]
+fn the_policy_lets_this_page_run_its_own_script_and_style_alone() {
+    let page = page(route(&json!({})), "GET", None);
+    for tag in ["script", "style"] {
+        let (_, rest) = page.split_once(&format!("<{tag}>")).unwrap();
+        let (content, _) = rest.split_once(&format!("</{tag}>")).unwrap();
+        let hash = BASE64_STANDARD.encode(Sha256::digest(content.as_bytes()));
+        assert!(PAGE_POLICY.contains(&format!("{tag}-src 'sha256-{hash}';")), "{tag}");
+    }
+    assert!(PAGE_POLICY.starts_with("default-src 'none'; "));
+    assert!(PAGE_POLICY.ends_with("frame-ancestors 'none'"));
+    assert!(!PAGE_POLICY.contains("unsafe"));
 }

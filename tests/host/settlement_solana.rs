@@ -11,6 +11,7 @@ use crate::solana_cluster::{
 };
 use edge402::payment::VerifiedPayment;
 use edge402::protocol::Reason;
+use edge402::settlement::journal::Sent;
 use edge402::settlement::{Limits, Outcome, State, Verdict};
 use edge402::time::UnixSeconds;
 use proptest::collection::vec;
@@ -43,7 +44,8 @@ fn a_payment_is_given_up_only_when_its_blockhash_has_expired() {
     let payment = payment(1);
     cluster.borrow_mut().drops = usize::MAX;
     assert!(matches!(world.buy_now(&payment, "a"), Answer::Pending(_)));
-    let bound = world.tables.entries()[0].bound;
+    let Sent::Solana(sent) = &world.tables.entries()[0].sent else { panic!() };
+    let bound = sent.last_valid_height;
     assert!(bound >= LAST_VALID);
     while Cluster::height(world.clock.now_ms()) <= bound {
         assert!(is_submitted(&world, &payment));

@@ -6,7 +6,9 @@ use edge402::config::SettleWhen;
 use edge402::protocol::Reason;
 use edge402::settlement::messages::RESERVE_SECONDS;
 use edge402::settlement::record::LEASE_SECONDS;
-use edge402::settlement::{ClaimReply, ClaimRequest, Proof, State};
+use edge402::settlement::{
+    ClaimReply, ClaimRequest, Outcome, Proof, SettleRequest, State, Verdict,
+};
 
 use crate::sim::{Answer, Buyer, Kv, Origin, Payment, Setup, World, shows};
 
@@ -23,7 +25,11 @@ fn buyer(world: &Rc<World>, number: u8) -> Buyer {
 
 /// How many transfers the chain has made for a payment.
 fn transfers(buyer: &Buyer) -> usize {
-    buyer.world.chain.borrow().transfers_of(&buyer.payment).len()
+    transfers_of(&buyer.world, &buyer.payment)
+}
+
+fn transfers_of(world: &World, payment: &Payment) -> usize {
+    world.chain.borrow().transfers_of(payment).len()
 }
 
 /// How often these get it, asking until nobody does.
@@ -251,6 +257,37 @@ fn what_has_lapsed_is_looked_up_and_kept_from_nobody() {
     assert!(matches!(lapsed(1, 7), ClaimReply::Deliver { .. }));
     assert_eq!(lapsed(2, 8), ClaimReply::NOTHING_BOUGHT);
     assert_eq!(former.tables.payments(), 1);
+}
+
+#[test]
+fn a_server_is_told_of_what_was_settled_before() {
+    for once in [true, false] {
+        let world = world();
+        let payment = Payment::new(1, 1, 600);
+        let order = |ticket| {
+            let claim = ClaimRequest { ticket, ..world.claim_request(&payment, "order") };
+            let account = Some("acme".into());
+            SettleRequest { account, once, ..payment.settle_request(&claim) }
+        };
+        let (settler, request) = (world.settler(), order(1));
+        // The server is gone when it is settled.
+        let lost = world.start(async move { settler.charge(request).await });
+        world.run_for(100);
+        let former = world.replace_signer(false);
+        world.run_for(5_000);
+        drop(lost);
+        assert_eq!(transfers_of(&world, &payment), 1);
+        let ask = |ticket| {
+            let look = order(ticket).claim(payment.expires_at).to_other_signer();
+            Outcome::from(former.claim(&look))
+        };
+        let (asked, request) = (Rc::clone(&former), order(2));
+        let verdict = world
+            .wait(async move { asked.ask(|it| async move { it.verify(&request).await }).await });
+        assert_eq!(verdict.unwrap().unwrap(), Verdict::Valid);
+        assert!(matches!(ask(3), Outcome::Settled(_)));
+        assert_eq!(matches!(ask(4), Outcome::Settled(_)), !once);
+    }
 }
 
 #[test]

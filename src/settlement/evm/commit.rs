@@ -6,9 +6,9 @@ use super::preview::Preview;
 use super::{EvmLane, InAir, Waiting, calls_of, commitment};
 use crate::encoding::encode_hex;
 use crate::evm::Transaction;
-use crate::settlement::record::Attempts;
+use crate::settlement::journal::{Attempts, EvmEntry, EvmSent};
 use crate::settlement::shared::WAKE_SECONDS;
-use crate::settlement::{Host, JournalEntry, Outcome, Store, StoreError};
+use crate::settlement::{Host, Outcome, Store, StoreError};
 
 /// One coin in its smallest unit: wei.
 const COIN: u128 = 1_000_000_000_000_000_000;
@@ -91,7 +91,7 @@ impl<H: Host> EvmLane<H> {
         batch: &[Waiting],
         preview: &Preview,
         gas: u64,
-    ) -> Result<Option<JournalEntry>, StoreError> {
+    ) -> Result<Option<EvmEntry>, StoreError> {
         let mut held = vec![];
         for waiting in batch {
             if let Some(record) = self.shared.held_record(&waiting.job)? {
@@ -107,19 +107,21 @@ impl<H: Host> EvmLane<H> {
         let fees = preview.fees;
         let signed = Transaction::new(self.chain_id, nonce, fees, gas, call).sign(key);
         let id = encode_hex(&signed.hash);
-        let entry = JournalEntry {
+        let entry = EvmEntry {
             id: id.clone(),
-            transaction: id.clone(),
-            raw: encode_hex(&signed.raw),
-            former: vec![],
-            bound: nonce,
             payments: held.iter().map(|(_, record)| record.payment.clone()).collect(),
             written_at: self.shared.host.now(),
-            fees: Some(fees),
-            gas,
-            seen_block: preview.block,
-            judged: false,
-            empty: vec![],
+            sent: EvmSent {
+                nonce,
+                hash: id.clone(),
+                former: vec![],
+                empty: vec![],
+                raw: encode_hex(&signed.raw),
+                fees,
+                gas,
+                seen_block: preview.block,
+                judged: false,
+            },
         };
         let commitments: Vec<_> = held
             .iter()
@@ -130,13 +132,13 @@ impl<H: Host> EvmLane<H> {
             .map(|(waiting, mut record)| {
                 record.attempts.get_or_insert(Attempts {
                     written_at: entry.written_at,
-                    seen_block: entry.seen_block,
+                    seen_block: entry.sent.seen_block,
                     hashes: vec![],
                 });
                 self.shared.submitted(record, &waiting.job, &id)
             })
             .collect();
-        self.shared.store.submit(&entry, &records)?;
+        self.shared.store.submit(&entry.row(), &records)?;
         for (payment, commitment) in commitments {
             self.shared.commit(&payment, commitment);
         }
@@ -146,13 +148,8 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// Sends what was written down and lets the pump go on.
-    pub(super) fn take_off(
-        self: &Rc<Self>,
-        entry: JournalEntry,
-        batch: Vec<Waiting>,
-        is_loner: bool,
-    ) {
-        let lone_gas = if is_loner { entry.gas } else { 0 };
+    pub(super) fn take_off(self: &Rc<Self>, entry: EvmEntry, batch: Vec<Waiting>, is_loner: bool) {
+        let lone_gas = if is_loner { entry.sent.gas } else { 0 };
         let flight = InAir { lone_gas, ..InAir::of(&entry) };
         self.in_air.borrow_mut().insert(entry.id.clone(), flight);
         let lane = Rc::clone(self);

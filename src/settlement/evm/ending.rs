@@ -8,9 +8,9 @@ use crate::encoding::encode_hex;
 use crate::evm::{self, Receipt};
 use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
-use crate::settlement::record::Attempts;
+use crate::settlement::journal::{Attempts, EvmEntry};
 use crate::settlement::shared::Fate;
-use crate::settlement::{Host, JournalEntry, Outcome, Store, StoreError};
+use crate::settlement::{Host, Outcome, Store, StoreError};
 use crate::time::UnixSeconds;
 
 /// For how long after its end an authorization that somebody used is looked
@@ -30,7 +30,7 @@ impl<H: Host> EvmLane<H> {
     /// and the others are settled all the same.
     pub(super) async fn close(
         &self,
-        entry: &JournalEntry,
+        entry: &EvmEntry,
         mined: Option<(&Confirmed, u128)>,
     ) -> Result<(), StoreError> {
         let orders = self.shared.orders_of(&entry.payments)?;
@@ -40,7 +40,7 @@ impl<H: Host> EvmLane<H> {
         let fates = match mined {
             // One log is good for one payment: what was read is not read again
             // for those that are left.
-            Some((receipt, _)) if !entry.judged => receipt.fates(&verified),
+            Some((receipt, _)) if !entry.sent.judged => receipt.fates(&verified),
             _ => verified.iter().map(|_| None).collect(),
         };
         let landed = mined.map(|(receipt, _)| receipt.receipt());
@@ -64,15 +64,16 @@ impl<H: Host> EvmLane<H> {
             }
         }
         // Fees and fates are written without an await in between: together.
-        if let Some((_, cost)) = mined.filter(|_| !entry.judged) {
+        if let Some((_, cost)) = mined.filter(|_| !entry.sent.judged) {
             // No transaction costs more than it offers, whatever a node says.
-            let most = entry.fees.map_or(u128::MAX, |fees| fees.worst_cost(entry.gas));
-            self.shared.note_spent(cost.min(most), entry)?;
+            let most = entry.sent.fees.worst_cost(entry.sent.gas);
+            self.shared.note_spent(cost.min(most), &entry.payments)?;
         }
-        let Some(problem) = problem else { return self.shared.close(entry, &known) };
-        let judged = entry.judged || mined.is_some();
-        let left = JournalEntry { payments: unclear, judged, ..entry.clone() };
-        self.shared.close_some(&left, &known)?;
+        let Some(problem) = problem else { return self.shared.close(&entry.row(), &known) };
+        let judged = entry.sent.judged || mined.is_some();
+        let mut left = EvmEntry { payments: unclear, ..entry.clone() };
+        left.sent.judged = judged;
+        self.shared.close_some(&left.row(), &known)?;
         Err(problem)
     }
 
@@ -83,23 +84,24 @@ impl<H: Host> EvmLane<H> {
     /// That is not certain.
     async fn fate_without_us(
         &self,
-        entry: &JournalEntry,
+        entry: &EvmEntry,
         id: &str,
         payment: &evm::VerifiedPayment,
         landed: Option<&Receipt>,
     ) -> Result<Fate, StoreError> {
         let record = self.shared.store.payment(id)?;
         let earlier = record.and_then(|record| record.attempts);
-        let attempts = Attempts::with(earlier.as_ref(), entry);
+        let attempts = Attempts::with(earlier.as_ref(), entry.written_at, &entry.sent);
         let Some(fate) = self.paid_by_another(&attempts, payment).await? else {
             // A nonce that was lost to another transaction is our fault, and so
             // is an empty one in place of a payment.
-            let is_empty = |it: &Receipt| entry.empty.contains(&encode_hex(&it.transaction_hash));
+            let is_empty =
+                |it: &Receipt| entry.sent.empty.contains(&encode_hex(&it.transaction_hash));
             self.note_lone_failure(entry, landed.filter(|it| !is_empty(it)), payment);
             return Ok(Fate::NotPaid(Reason::InvalidTransactionState));
         };
         if let Fate::Paid { transaction, .. } = &fate
-            && !entry.has_version(transaction)
+            && !entry.sent.has_version(transaction)
             && self.shared.is_on_account(id)?
         {
             // Who settles for many sellers can't know what else was sold for

@@ -11,7 +11,7 @@ use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
 use crate::evm::{self, Address, BlockTag, Receipt, json_rpc};
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
-use crate::settlement::record::Attempts;
+use crate::settlement::journal::Attempts;
 use crate::settlement::shared::Fate;
 use crate::time::UnixSeconds;
 

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use super::{EvmLane, Waiting};
 use crate::facilitator_client::Facilitator;
 use crate::protocol::ChainId;
+use crate::settlement::journal::FacilitatorEntry;
 use crate::settlement::remote::RemoteLane;
-use crate::settlement::{Host, JournalEntry, Outcome};
+use crate::settlement::{Host, Outcome};
 
 impl<H: Host> EvmLane<H> {
     /// Names the facilitator that settles while the nodes can't be reached.
@@ -39,7 +40,7 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// Follows what the facilitator was asked for before a crash.
-    pub(in crate::settlement) fn resume_fallback(&self, entries: Vec<JournalEntry>) {
+    pub(in crate::settlement) fn resume_fallback(&self, entries: Vec<FacilitatorEntry>) {
         match self.fallback.get() {
             Some(fallback) => fallback.resume(entries),
             None if entries.is_empty() => {}

@@ -10,11 +10,12 @@ use super::ending::{UNCLEAR_SECONDS, ended_at, evm_payment};
 use super::evidence::{confirm, receipt_call};
 use super::nonces::is_parked;
 use super::preview::{fee_history, quantity};
-use super::send::Sent;
+use super::send::SendResult;
 use crate::encoding::encode_hex;
 use crate::evm::{BlockTag, Fees, Receipt, json_rpc};
 use crate::rpc::{Call, Reply};
-use crate::settlement::{Host, JournalEntry, StoreError};
+use crate::settlement::journal::EvmEntry;
+use crate::settlement::{Host, StoreError};
 use crate::time::UnixSeconds;
 
 /// How often a receipt is asked for after the first 30 seconds.
@@ -53,15 +54,15 @@ enum Standing {
 impl<H: Host> EvmLane<H> {
     /// Brings a transaction to its end. `sent` is `None` after a crash: then
     /// it is looked for before it is sent again.
-    pub(super) async fn follow(self: &Rc<Self>, mut entry: JournalEntry, sent: Option<Sent>) {
+    pub(super) async fn follow(self: &Rc<Self>, mut entry: EvmEntry, sent: Option<SendResult>) {
         let started = self.shared.host.now();
         let mut sent_at = if sent.is_some() { started } else { UnixSeconds(0) };
         // The node may have held the bytes for a while before it answered.
         let mut first_sent_at = if sent.is_some() { entry.written_at } else { sent_at };
         let mut mined = match sent {
-            Some(Sent::Mined(receipt)) => own(&entry, *receipt),
-            Some(Sent::Refused(error)) => {
-                self.log(&format!("{} was refused: {}", entry.transaction, error.message));
+            Some(SendResult::Mined(receipt)) => own(&entry, *receipt),
+            Some(SendResult::Refused(error)) => {
+                self.log(&format!("{} was refused: {}", entry.sent.hash, error.message));
                 if self.take_back(&mut entry) {
                     sent_at = UnixSeconds(0);
                     None
@@ -70,7 +71,7 @@ impl<H: Host> EvmLane<H> {
                     return;
                 }
             }
-            Some(Sent::Perhaps) | None => None,
+            Some(SendResult::Perhaps) | None => None,
         };
         let (mut lost_since, mut mined_since, mut said_at) = (None, None, None::<UnixSeconds>);
         let mut is_refused = false;
@@ -85,7 +86,7 @@ impl<H: Host> EvmLane<H> {
                     Ok(false) => {
                         if said_at.is_none_or(|at| now.since(at) >= SAID_SECONDS) {
                             said_at = Some(now);
-                            let hash = &entry.transaction;
+                            let hash = &entry.sent.hash;
                             self.log(&format!("two nodes must agree on {hash}, and don't yet"));
                         }
                         self.shared.host.sleep(SLOW_POLL).await;
@@ -105,22 +106,16 @@ impl<H: Host> EvmLane<H> {
                 // Another node may be ahead of this one with its receipts.
                 Standing::Lost if !self.is_lost(&entry, &mut lost_since).await => {}
                 Standing::Lost => {
-                    self.log(&format!("nonce {} was used by another transaction", entry.bound));
-                    if let Err(error) = self.close(&entry, None).await {
-                        self.log(&error.to_string());
-                    }
+                    self.close_without(&entry, "was used by another transaction").await;
                     break;
                 }
                 Standing::Waits(market, count) => {
                     lost_since = None;
                     let now = self.shared.host.now();
-                    let is_parked = is_parked(entry.bound, count);
+                    let is_parked = is_parked(entry.sent.nonce, count);
                     self.set_waiting(&entry, !is_parked);
                     if is_parked && self.has_ended(&entry, PARKED_SECONDS) {
-                        self.log(&format!("nonce {} was a node's mistake", entry.bound));
-                        if let Err(error) = self.close(&entry, None).await {
-                            self.log(&error.to_string());
-                        }
+                        self.close_without(&entry, "was a node's mistake").await;
                         break;
                     }
                     self.fill_gap(&entry, count, market);
@@ -137,14 +132,14 @@ impl<H: Host> EvmLane<H> {
                         sent_at = now;
                         is_refused = false;
                         match self.send(&entry).await {
-                            Sent::Mined(receipt) => mined = own(&entry, *receipt),
-                            Sent::Refused(error) => {
+                            SendResult::Mined(receipt) => mined = own(&entry, *receipt),
+                            SendResult::Refused(error) => {
                                 is_refused = true;
                                 let line =
-                                    format!("{} was refused: {}", entry.transaction, error.message);
+                                    format!("{} was refused: {}", entry.sent.hash, error.message);
                                 self.log_sending(&entry, &line);
                             }
-                            Sent::Perhaps => {}
+                            SendResult::Perhaps => {}
                         }
                         continue;
                     }
@@ -157,18 +152,26 @@ impl<H: Host> EvmLane<H> {
         self.end(&entry);
     }
 
-    fn end(self: &Rc<Self>, entry: &JournalEntry) {
+    fn end(self: &Rc<Self>, entry: &EvmEntry) {
         self.in_air.borrow_mut().remove(&entry.id);
         self.note_ended();
         self.start_pumps();
     }
 
+    /// Writes down what became of the payments of a transaction that no block
+    /// will have, because of its nonce.
+    async fn close_without(&self, entry: &EvmEntry, why: &str) {
+        self.log(&format!("nonce {} {why}", entry.sent.nonce));
+        if let Err(error) = self.close(entry, None).await {
+            self.log(&error.to_string());
+        }
+    }
+
     /// Where a transaction stands: one round trip.
-    async fn standing(&self, entry: &JournalEntry) -> Standing {
+    async fn standing(&self, entry: &EvmEntry) -> Standing {
         let relayer = json_rpc::account_params(self.key.address(), BlockTag::Latest);
-        let hashes = || entry.former.iter().chain([&entry.transaction]);
         let mut calls = vec![Call::new("eth_getTransactionCount", relayer), fee_history()];
-        calls.extend(hashes().map(|hash| receipt_call(hash)));
+        calls.extend(entry.sent.hashes().map(|hash| receipt_call(hash)));
         let Ok(replies) = self.nodes.ask(&calls).await else { return Standing::Unknown };
         let [count, history, receipts @ ..] = replies.as_slice() else {
             return Standing::Unknown;
@@ -183,13 +186,13 @@ impl<H: Host> EvmLane<H> {
         if receipts.iter().any(Result::is_err) {
             return Standing::Unknown;
         }
-        if count <= entry.bound { Standing::Waits(fees, count) } else { Standing::Lost }
+        if count <= entry.sent.nonce { Standing::Waits(fees, count) } else { Standing::Lost }
     }
 
     /// Whether a used nonce without a receipt is lost: for a while by the node
     /// that says so, and then by every node, so that no single one can end what
     /// is in the pools of the others.
-    async fn is_lost(&self, entry: &JournalEntry, since: &mut Option<UnixSeconds>) -> bool {
+    async fn is_lost(&self, entry: &EvmEntry, since: &mut Option<UnixSeconds>) -> bool {
         let now = self.shared.host.now();
         if now.since(*since.get_or_insert(now)) < LOST_SECONDS {
             return false;
@@ -198,12 +201,12 @@ impl<H: Host> EvmLane<H> {
         let answers = self.nodes.ask_each(&Call::new("eth_getTransactionCount", relayer)).await;
         // A node that has stood still for long says nothing; nor do all of them.
         let counts: Vec<u64> = answers.iter().filter_map(quantity).collect();
-        let by_all = !counts.is_empty() && counts.iter().all(|count| *count > entry.bound);
+        let by_all = !counts.is_empty() && counts.iter().all(|count| *count > entry.sent.nonce);
         by_all || self.has_ended(entry, UNCLEAR_SECONDS)
     }
 
     /// Whether none of an entry's payments could land for so many seconds.
-    fn has_ended(&self, entry: &JournalEntry, seconds: u64) -> bool {
+    fn has_ended(&self, entry: &EvmEntry, seconds: u64) -> bool {
         let now = self.shared.host.now();
         let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
         let mut payments = orders.iter().filter_map(|(_, order)| evm_payment(order));
@@ -211,7 +214,7 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// Whether an entry waits for a block, and has one of the places in the air.
-    fn set_waiting(self: &Rc<Self>, entry: &JournalEntry, is_waiting: bool) {
+    fn set_waiting(self: &Rc<Self>, entry: &EvmEntry, is_waiting: bool) {
         if let Some(flight) = self.in_air.borrow_mut().get_mut(&entry.id) {
             flight.is_waiting = is_waiting;
         }
@@ -224,7 +227,7 @@ impl<H: Host> EvmLane<H> {
     /// certain enough for what it is worth.
     async fn land(
         &self,
-        entry: &JournalEntry,
+        entry: &EvmEntry,
         receipt: &Receipt,
         is_new: bool,
     ) -> Result<bool, StoreError> {
@@ -262,8 +265,8 @@ impl<H: Host> EvmLane<H> {
 }
 
 /// A receipt, if it is that of one of an entry's versions.
-fn own(entry: &JournalEntry, receipt: Receipt) -> Option<Receipt> {
-    entry.has_version(&encode_hex(&receipt.transaction_hash)).then_some(receipt)
+fn own(entry: &EvmEntry, receipt: Receipt) -> Option<Receipt> {
+    entry.sent.has_version(&encode_hex(&receipt.transaction_hash)).then_some(receipt)
 }
 
 fn read_receipt(reply: &Reply) -> Option<Receipt> {

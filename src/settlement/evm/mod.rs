@@ -32,10 +32,11 @@ use queue::{Queue, Waiting};
 use super::commitments::Commitment;
 use super::guards::share_of;
 use super::host::within;
+use super::journal::EvmEntry;
 use super::remote::RemoteLane;
 use super::shared::{JOIN_LIMIT, Job, LaneParts, Shared};
 use super::signer::Signer;
-use super::{Host, JournalEntry, Limits, Outcome, State, Store, StoreError};
+use super::{Host, Limits, Outcome, State, Store, StoreError};
 use crate::evm::{
     self, Address, Call as EvmCall, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
     RelayerKey,
@@ -110,12 +111,11 @@ struct InAir {
 }
 
 impl InAir {
-    fn of(entry: &JournalEntry) -> Self {
-        let is_open = !entry.judged;
-        let worst_cost =
-            entry.fees.filter(|_| is_open).map_or(0, |fees| fees.worst_cost(entry.gas));
+    fn of(entry: &EvmEntry) -> Self {
+        let is_open = !entry.sent.judged;
+        let worst_cost = if is_open { entry.sent.fees.worst_cost(entry.sent.gas) } else { 0 };
         Self {
-            nonce: entry.bound,
+            nonce: entry.sent.nonce,
             is_waiting: is_open,
             worst_cost,
             lone_gas: 0,
@@ -189,20 +189,20 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// Follows the transactions that a crash left in the air.
-    pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
+    pub(super) fn resume(self: &Rc<Self>, entries: Vec<EvmEntry>) {
         if self.key.key().is_none() {
             self.shared.report_retired("EVM_RELAYER_KEYS", entries.len());
         }
         for entry in entries {
             let signed = self.signed.get().map_or(0, |(next, _)| next);
-            self.note_signed(signed.max(entry.bound.saturating_add(1)));
+            self.note_signed(signed.max(entry.sent.nonce.saturating_add(1)));
             if self.in_air.borrow().contains_key(&entry.id) {
                 continue;
             }
             let flight = InAir::of(&entry);
             let jobs = self.jobs_of(&entry);
-            if !entry.judged {
-                self.shared.hold_again(&entry, flight.worst_cost);
+            if !entry.sent.judged {
+                self.shared.hold_again(&entry.payments, flight.worst_cost);
                 for (job, payment) in &jobs {
                     self.shared.commit(&job.request.payment, commitment(payment));
                 }

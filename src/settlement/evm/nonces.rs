@@ -8,8 +8,9 @@ use super::{EvmLane, IN_AIR_MAX};
 use crate::encoding::encode_hex;
 use crate::evm::{Call as EvmCall, Fees, SignedTransaction, Transaction};
 use crate::protocol::Reason;
+use crate::settlement::journal::{EvmEntry, EvmSent};
 use crate::settlement::shared::{Fate, WAKE_SECONDS};
-use crate::settlement::{Host, JournalEntry, Store};
+use crate::settlement::{Host, Store};
 
 /// How often a transaction is replaced at most, and how many times the usual
 /// tip is as much as makes sense.
@@ -84,12 +85,12 @@ impl<H: Host> EvmLane<H> {
     /// Sends empty transactions at the nonces that this one waits for and that
     /// none of ours has: a node named one that was too high, or has lost what
     /// another tool sent.
-    pub(super) fn fill_gap(self: &Rc<Self>, entry: &JournalEntry, mined: u64, market: Fees) {
+    pub(super) fn fill_gap(self: &Rc<Self>, entry: &EvmEntry, mined: u64, market: Fees) {
         let waits = self.shared.host.now().since(entry.written_at);
-        if waits < GAP_SECONDS || is_parked(entry.bound, mined) {
+        if waits < GAP_SECONDS || is_parked(entry.sent.nonce, mined) {
             return;
         }
-        for nonce in mined..entry.bound {
+        for nonce in mined..entry.sent.nonce {
             if !self.in_air.borrow().values().any(|flight| flight.nonce == nonce)
                 && !self.fill(nonce, market)
             {
@@ -101,21 +102,23 @@ impl<H: Host> EvmLane<H> {
     fn fill(self: &Rc<Self>, nonce: u64, fees: Fees) -> bool {
         let Some(signed) = self.sign_empty(nonce, fees) else { return false };
         let id = encode_hex(&signed.hash);
-        let entry = JournalEntry {
+        let entry = EvmEntry {
             id: id.clone(),
-            transaction: id.clone(),
-            former: vec![],
-            raw: encode_hex(&signed.raw),
-            bound: nonce,
             payments: vec![],
             written_at: self.shared.host.now(),
-            fees: Some(fees),
-            gas: EMPTY_GAS,
-            seen_block: 0,
-            judged: false,
-            empty: vec![id],
+            sent: EvmSent {
+                nonce,
+                hash: id.clone(),
+                former: vec![],
+                empty: vec![id],
+                raw: encode_hex(&signed.raw),
+                fees,
+                gas: EMPTY_GAS,
+                seen_block: 0,
+                judged: false,
+            },
         };
-        if let Err(error) = self.shared.store.submit(&entry, &[]) {
+        if let Err(error) = self.shared.store.submit(&entry.row(), &[]) {
             self.log(&error.to_string());
             return false;
         }
@@ -135,19 +138,17 @@ impl<H: Host> EvmLane<H> {
     /// its nonce is the next one again. Where later nonces wait for it, an
     /// empty transaction takes its place, and whichever of the two lands
     /// decides; then this returns true.
-    pub(super) fn take_back(&self, entry: &mut JournalEntry) -> bool {
-        if let Some(fees) = entry.fees
-            && self.in_air.borrow().values().any(|flight| flight.nonce > entry.bound)
-        {
-            return self.replace_by(entry, None, fees);
+    pub(super) fn take_back(&self, entry: &mut EvmEntry) -> bool {
+        if self.in_air.borrow().values().any(|flight| flight.nonce > entry.sent.nonce) {
+            return self.replace_by(entry, None, entry.sent.fees);
         }
         let fates: Vec<_> = entry
             .payments
             .iter()
             .map(|id| (id.clone(), Fate::NotPaid(Reason::UnexpectedSettleError)))
             .collect();
-        match self.shared.close(entry, &fates) {
-            Ok(()) => self.note_signed(entry.bound),
+        match self.shared.close(&entry.row(), &fates) {
+            Ok(()) => self.note_signed(entry.sent.nonce),
             Err(error) => self.log(&error.to_string()),
         }
         false
@@ -158,15 +159,15 @@ impl<H: Host> EvmLane<H> {
     /// more than twice what is needed, which may be more than the key has.
     /// What can't land any more gives way to an empty
     /// transaction, which is all that its nonce needs.
-    pub(super) fn replace(&self, entry: &mut JournalEntry, market: Fees, is_refused: bool) -> bool {
-        let Some(fees) = entry.fees else { return false };
+    pub(super) fn replace(&self, entry: &mut EvmEntry, market: Fees, is_refused: bool) -> bool {
+        let fees = entry.sent.fees;
         // A chain that stands still takes no transaction, however much it pays.
         let pays_enough = fees.max_fee_per_gas >= market.max_fee_per_gas
             && fees.max_priority_fee_per_gas
                 >= market.max_priority_fee_per_gas.saturating_mul(ENOUGH_TIMES_THE_TIP);
         let is_dear = is_refused && fees.max_fee_per_gas / 2 > market.max_fee_per_gas;
         let is_useless = if is_refused { !is_dear } else { pays_enough };
-        if is_useless || entry.former.len() >= REPLACEMENTS_MAX {
+        if is_useless || entry.sent.former.len() >= REPLACEMENTS_MAX {
             return false;
         }
         let fees = if is_dear { market } else { fees.bumped().at_least(market) };
@@ -179,11 +180,11 @@ impl<H: Host> EvmLane<H> {
 
     /// Signs another call, or none, at a transaction's nonce, and writes that
     /// down.
-    fn replace_by(&self, entry: &mut JournalEntry, call: Option<EvmCall>, fees: Fees) -> bool {
+    fn replace_by(&self, entry: &mut EvmEntry, call: Option<EvmCall>, fees: Fees) -> bool {
         // An empty transaction must go out whatever the budget says: the nonces
         // behind it wait.
         let is_empty = call.is_none();
-        let gas = if is_empty { EMPTY_GAS } else { entry.gas };
+        let gas = if is_empty { EMPTY_GAS } else { entry.sent.gas };
         // What this one may cost is counted already.
         let counted = self.in_air.borrow().get(&entry.id).map_or(0, |flight| flight.worst_cost);
         let more = fees.worst_cost(gas).saturating_sub(counted);
@@ -192,27 +193,27 @@ impl<H: Host> EvmLane<H> {
         }
         let signed = match (call, self.key.key()) {
             (_, None) => None,
-            (None, _) => self.sign_empty(entry.bound, fees),
+            (None, _) => self.sign_empty(entry.sent.nonce, fees),
             (Some(call), Some(key)) => {
-                Some(Transaction::new(self.chain_id, entry.bound, fees, gas, call).sign(key))
+                Some(Transaction::new(self.chain_id, entry.sent.nonce, fees, gas, call).sign(key))
             }
         };
         let Some(signed) = signed else { return false };
         let mut replaced = entry.clone();
-        replaced.former.push(entry.transaction.clone());
-        replaced.transaction = encode_hex(&signed.hash);
-        replaced.raw = encode_hex(&signed.raw);
-        replaced.fees = Some(fees);
+        replaced.sent.former.push(entry.sent.hash.clone());
+        replaced.sent.hash = encode_hex(&signed.hash);
+        replaced.sent.raw = encode_hex(&signed.raw);
+        replaced.sent.fees = fees;
         if is_empty {
-            replaced.empty.push(replaced.transaction.clone());
+            replaced.sent.empty.push(replaced.sent.hash.clone());
         }
-        if let Err(error) = self.shared.store.submit(&replaced, &[]) {
+        if let Err(error) = self.shared.store.submit(&replaced.row(), &[]) {
             self.log(&error.to_string());
             return false;
         }
-        self.log(&format!("{} replaces {}", replaced.transaction, entry.transaction));
+        self.log(&format!("{} replaces {}", replaced.sent.hash, entry.sent.hash));
         let worst_cost = fees.worst_cost(gas);
-        self.shared.hold_again(&replaced, worst_cost);
+        self.shared.hold_again(&replaced.payments, worst_cost);
         if let Some(flight) = self.in_air.borrow_mut().get_mut(&entry.id) {
             flight.worst_cost = worst_cost;
         }

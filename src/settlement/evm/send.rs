@@ -11,7 +11,8 @@ use serde_json::json;
 use super::EvmLane;
 use crate::evm::Receipt;
 use crate::rpc::{Call, ErrorKind, READ_TIMEOUT, Reply, RpcError};
-use crate::settlement::{Host, JournalEntry};
+use crate::settlement::Host;
+use crate::settlement::journal::EvmEntry;
 
 const PLAIN: &str = "eth_sendRawTransaction";
 const SYNC: &str = "eth_sendRawTransactionSync";
@@ -32,7 +33,7 @@ const LACK_PAUSE: Duration = Duration::from_mins(10);
 const LOG_SECONDS: u64 = 60;
 
 /// What sending came to.
-pub(super) enum Sent {
+pub(super) enum SendResult {
     Mined(Box<Receipt>),
     /// In the pool, or perhaps in the pool: only the chain can tell.
     Perhaps,
@@ -43,8 +44,8 @@ pub(super) enum Sent {
 impl<H: Host> EvmLane<H> {
     /// Sends signed bytes, in the way that brings the receipt soonest, and to
     /// every other node as well.
-    pub(super) async fn send(self: &Rc<Self>, entry: &JournalEntry) -> Sent {
-        let raw = &entry.raw;
+    pub(super) async fn send(self: &Rc<Self>, entry: &EvmEntry) -> SendResult {
+        let raw = &entry.sent.raw;
         let plain = Call::new(PLAIN, json!([raw]));
         if self.nodes.count() > 1 {
             let (nodes, plain) = (Rc::clone(&self.nodes), plain.clone());
@@ -53,16 +54,16 @@ impl<H: Host> EvmLane<H> {
             });
         }
         match self.send_and_wait(raw).await {
-            Some(Ok(receipt)) => return Sent::Mined(Box::new(receipt)),
+            Some(Ok(receipt)) => return SendResult::Mined(Box::new(receipt)),
             Some(Err(error)) => return self.refused_by_all(entry, error, &plain).await,
             None => {}
         }
         match self.nodes.ask_again(&plain, READ_TIMEOUT).await {
-            Ok(Ok(_)) => Sent::Perhaps,
+            Ok(Ok(_)) => SendResult::Perhaps,
             Ok(Err(error)) => self.refused_by_all(entry, error, &plain).await,
             Err(problem) => {
                 self.log_sending(entry, &format!("{PLAIN}: {problem}"));
-                Sent::Perhaps
+                SendResult::Perhaps
             }
         }
     }
@@ -105,7 +106,7 @@ impl<H: Host> EvmLane<H> {
 
     /// A line about sending an entry: the same bytes are sent again every few
     /// seconds, and the line is not.
-    pub(super) fn log_sending(&self, entry: &JournalEntry, line: &str) {
+    pub(super) fn log_sending(&self, entry: &EvmEntry, line: &str) {
         let now = self.shared.host.now();
         if let Some(flight) = self.in_air.borrow_mut().get_mut(&entry.id) {
             if now.since(flight.logged_at) < LOG_SECONDS {
@@ -118,23 +119,23 @@ impl<H: Host> EvmLane<H> {
 
     /// What one node refuses, another may have taken: only what all of them
     /// refuse is certainly in no pool.
-    async fn refused_by_all(&self, entry: &JournalEntry, error: RpcError, plain: &Call) -> Sent {
+    async fn refused_by_all(&self, entry: &EvmEntry, error: RpcError, plain: &Call) -> SendResult {
         let is_certain = |error: &RpcError| error.kind(PLAIN) == ErrorKind::Rejected;
         if !is_certain(&error) {
             if !error.kind(PLAIN).is_of_transaction() {
                 self.log_sending(entry, &format!("{PLAIN}: {error}"));
             }
-            return Sent::Perhaps;
+            return SendResult::Perhaps;
         }
         if self.nodes.count() > 1 {
             let answers = self.nodes.ask_each(plain).await;
             let refusals =
                 answers.iter().filter(|answer| matches!(answer, Err(error) if is_certain(error)));
             if refusals.count() < self.nodes.count() {
-                return Sent::Perhaps;
+                return SendResult::Perhaps;
             }
         }
-        Sent::Refused(error)
+        SendResult::Refused(error)
     }
 }
 

@@ -17,8 +17,9 @@ use crate::evm::{self, Address, Receipt, json_rpc};
 use crate::payment::{self, VerifiedPayment};
 use crate::protocol::Reason;
 use crate::rpc::Reply;
+use crate::settlement::journal::EvmEntry;
 use crate::settlement::shared::Job;
-use crate::settlement::{Host, JournalEntry, State, Store};
+use crate::settlement::{Host, State, Store};
 
 /// How many transactions may be in the air at once whose payers go alone: the
 /// others' batches find room beside them.
@@ -113,7 +114,7 @@ impl<H: Host> EvmLane<H> {
     /// unused although a transaction of ours that it shared has landed.
     pub(super) async fn left_behind(
         &self,
-        entry: &JournalEntry,
+        entry: &EvmEntry,
         receipt: Option<&Receipt>,
         payments: &[&evm::VerifiedPayment],
         paid: &[bool],
@@ -122,7 +123,7 @@ impl<H: Host> EvmLane<H> {
         let Some(receipt) = receipt.filter(|_| unpaid > 0) else {
             return vec![false; payments.len()];
         };
-        if entry.judged || entry.payments.len() < 2 {
+        if entry.sent.judged || entry.payments.len() < 2 {
             return vec![false; payments.len()];
         }
         let calls: Vec<_> = payments.iter().map(|payment| self.state_call(payment)).collect();
@@ -139,14 +140,14 @@ impl<H: Host> EvmLane<H> {
         states.zip(paid).map(|(unused, paid)| unused && !paid).collect()
     }
 
-    fn note_spoiled(&self, entry: &JournalEntry, receipt: &Receipt) {
+    fn note_spoiled(&self, entry: &EvmEntry, receipt: &Receipt) {
         let hour = self.shared.host.now().0 / 3_600;
         let (of, count) = self.spoiled.get();
         self.spoiled.set((hour, if of == hour { count.saturating_add(1) } else { 1 }));
         self.shared.note_failed_gas(receipt.gas_used);
         self.log(&format!(
             "{} failed as a whole: {} gas ({} wei) for {} payments, which go out again",
-            entry.transaction,
+            entry.sent.hash,
             receipt.gas_used,
             receipt.cost(),
             entry.payments.len()
@@ -200,14 +201,14 @@ impl<H: Host> EvmLane<H> {
     /// the gas that there was.
     pub(super) fn note_lone_failure(
         &self,
-        entry: &JournalEntry,
+        entry: &EvmEntry,
         receipt: Option<&Receipt>,
         payment: &evm::VerifiedPayment,
     ) {
-        let is_own = entry.payments.len() == 1 && !entry.judged;
+        let is_own = entry.payments.len() == 1 && !entry.sent.judged;
         // A transaction that did not fail is an empty one of ours.
         let Some(receipt) = receipt.filter(|it| is_own && !it.succeeded) else { return };
-        let has_burnt = receipt.gas_used.saturating_mul(10) >= entry.gas.saturating_mul(9);
+        let has_burnt = receipt.gas_used.saturating_mul(10) >= entry.sent.gas.saturating_mul(9);
         if has_burnt {
             self.shared.note_burnt(&payment.payer());
         } else {
@@ -218,7 +219,7 @@ impl<H: Host> EvmLane<H> {
         self.log(&format!(
             "{} failed: a payment of {} behaved in its simulation and not on chain; {} gas ({} \
              wei), {} gas this hour",
-            entry.transaction,
+            entry.sent.hash,
             payment.payer(),
             receipt.gas_used,
             receipt.cost(),
@@ -254,7 +255,7 @@ impl<H: Host> EvmLane<H> {
 
     /// What is being settled by a journal entry, to be taken up again. A
     /// payment that can't be read again is left to `follow`, which says so.
-    pub(super) fn jobs_of(&self, entry: &JournalEntry) -> Vec<(Job, evm::VerifiedPayment)> {
+    pub(super) fn jobs_of(&self, entry: &EvmEntry) -> Vec<(Job, evm::VerifiedPayment)> {
         let job_of = |id: &String| {
             let State::Submitted { transaction, order } =
                 self.shared.store.payment(id).ok()??.state

@@ -14,8 +14,9 @@ use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
 use crate::settlement::evm::evidence::{
     UsedBy, authorization_call, authorization_state, find_earlier_use, find_use,
 };
+use crate::settlement::journal::FacilitatorEntry;
 use crate::settlement::shared::Fate;
-use crate::settlement::{Host, JournalEntry, Store, StoreError};
+use crate::settlement::{Host, Store, StoreError};
 
 /// How far the chain is looked back at in one step, in blocks; each step is
 /// four times as long as the last.
@@ -41,16 +42,17 @@ impl<H: Host> RemoteLane<H> {
     /// its payment was not used yet: nobody waits for that.
     pub(super) async fn first_request(
         &self,
-        entry: &mut JournalEntry,
+        entry: &mut FacilitatorEntry,
         payment: &VerifiedPayment,
         key: &str,
     ) -> Settled {
-        let settling = pin!(self.facilitator.settle(&self.http, self.network, &entry.raw, key));
+        let settling =
+            pin!(self.facilitator.settle(&self.http, self.network, &entry.sent.body, key));
         let (said, block) = match select(settling, pin!(self.unused_in(payment))).await {
             Either::Left((said, _)) => (said, None),
             Either::Right((block, settling)) => (settling.await, block),
         };
-        entry.seen_block = block.unwrap_or(entry.seen_block);
+        entry.sent.looked_from = block.or(entry.sent.looked_from);
         said
     }
 
@@ -70,24 +72,26 @@ impl<H: Host> RemoteLane<H> {
     /// gate of the same seller may have sold for it.
     pub(super) async fn look(
         &self,
-        entry: &mut JournalEntry,
+        entry: &mut FacilitatorEntry,
         payment: &VerifiedPayment,
     ) -> Result<Look, StoreError> {
         let Some((nodes, payment)) = self.nodes_of(payment) else { return Ok(Look::Silent) };
-        if entry.seen_block == 0 {
-            let Some(block) = block_before(nodes, entry.written_at.0).await else {
-                return Ok(Look::Silent);
-            };
-            entry.seen_block = block;
-        }
+        let looked_from = match entry.sent.looked_from {
+            Some(block) => block,
+            None => match block_before(nodes, entry.written_at.0).await {
+                Some(block) => block,
+                None => return Ok(Look::Silent),
+            },
+        };
         // Later looks begin where this one did.
-        self.shared.store.submit(entry, &[])?;
+        entry.sent.looked_from = Some(looked_from);
+        self.shared.store.submit(&entry.row(), &[])?;
         let quorum = self.quorum_above;
         // What it was used for counts from the second of the writing on. No
         // transaction is our own here, so there are no senders to leave out.
         let fate_of = |found: UsedBy| found.fate_since(entry.written_at, &[]);
         let look_of = |found| fate_of(found).map_or(Look::Elsewhere, Look::Paid);
-        let found = find_use(nodes, payment, entry.seen_block.saturating_add(1), quorum).await;
+        let found = find_use(nodes, payment, looked_from.saturating_add(1), quorum).await;
         if let Ok(Some(found)) = found {
             return Ok(look_of(found));
         }

@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use look::Look;
 
+use super::journal::{FacilitatorEntry, FacilitatorSent, name_at_facilitator};
 use super::shared::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
-use super::{Host, JournalEntry, Outcome, State, Store, StoreError};
+use super::{Host, Outcome, State, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::evm;
 use crate::facilitator_client::{Facilitator, Settled, Verdict, idempotency_key};
@@ -24,10 +25,6 @@ use crate::payment::VerifiedPayment;
 use crate::protocol::{ChainId, Reason};
 use crate::rpc::Nodes;
 use crate::table::Table;
-
-/// What the names of a facilitator's journal entries begin with: no
-/// transaction is known yet, but a state wants a name.
-const PREFIX: &str = "remote/";
 
 /// How many payments may be followed at once, how many unclear ones a payer may
 /// have among them, and how many the alarm takes up each time.
@@ -59,7 +56,7 @@ const LONGEST_WAIT: u64 = 86_400;
 /// [`super::ClaimReply::Pending`] is none: a facilitator has the payment and
 /// has not said what it made of it.
 pub fn names_no_transaction(name: &str) -> bool {
-    name.starts_with(PREFIX)
+    super::journal::transaction_of(name).is_none()
 }
 
 /// The lane of a facilitator.
@@ -126,23 +123,20 @@ impl<H: Host> RemoteLane<H> {
         let Some(record) = self.shared.held_record(&job)? else {
             return self.shared.outcome_of(&id).await;
         };
-        let name = format!("{PREFIX}{id}");
-        let entry = JournalEntry {
+        let name = name_at_facilitator(&id);
+        let entry = FacilitatorEntry {
             id: name.clone(),
-            transaction: name.clone(),
-            former: vec![],
-            raw: body.to_string(),
-            bound: record.expires_at.0,
             payments: vec![id.clone()],
             written_at: self.shared.host.now(),
-            fees: None,
-            gas: 0,
-            seen_block: 0,
-            judged: false,
-            empty: vec![],
+            sent: FacilitatorSent {
+                body: body.to_string(),
+                told: None,
+                expires_at: record.expires_at,
+                looked_from: None,
+            },
         };
         let record = self.shared.submitted(record, &job, &name);
-        self.shared.store.submit(&entry, &[record])?;
+        self.shared.store.submit(&entry.row(), &[record])?;
         self.shared.host.wake_in(WAKE_SECONDS);
         // If the process dies from here on, the journal has the request: the
         // next life makes it again, and takes a refusal for no answer.
@@ -177,13 +171,13 @@ impl<H: Host> RemoteLane<H> {
     ///
     /// Each has its turn: first those that were not taken up yet, then those
     /// whose turn was longest ago.
-    pub(super) fn resume(self: &Rc<Self>, mut entries: Vec<JournalEntry>) {
+    pub(super) fn resume(self: &Rc<Self>, mut entries: Vec<FacilitatorEntry>) {
         let mut resumed = self.resumed.borrow_mut();
         resumed.retain(|id| entries.iter().any(|entry| entry.id == *id));
         // One that is still at it keeps its place in the order.
         entries.retain(|entry| !self.in_air.borrow().contains_key(&entry.id));
-        let turn = |entry: &JournalEntry| resumed.iter().position(|id| *id == entry.id);
-        let mut in_turn: Vec<JournalEntry> = vec![];
+        let turn = |entry: &FacilitatorEntry| resumed.iter().position(|id| *id == entry.id);
+        let mut in_turn: Vec<FacilitatorEntry> = vec![];
         for entry in entries {
             let place = in_turn.partition_point(|other| turn(other) <= turn(&entry));
             in_turn.insert(place, entry);
@@ -214,7 +208,7 @@ impl<H: Host> RemoteLane<H> {
         in_air.len() < IN_AIR_MAX && of_payer < UNCLEAR_PER_PAYER
     }
 
-    fn start(self: &Rc<Self>, entry: JournalEntry, is_first: bool) {
+    fn start(self: &Rc<Self>, entry: FacilitatorEntry, is_first: bool) {
         self.in_air.borrow_mut().insert(entry.id.clone(), None);
         let lane = Rc::clone(self);
         self.shared.host.spawn(async move { lane.follow(entry, is_first).await });
@@ -222,7 +216,7 @@ impl<H: Host> RemoteLane<H> {
 
     /// Makes a request until something has become of its payment, or nobody
     /// waits any more. Then the alarm makes it, once each time.
-    async fn follow(self: Rc<Self>, mut entry: JournalEntry, mut is_first: bool) {
+    async fn follow(self: Rc<Self>, mut entry: FacilitatorEntry, mut is_first: bool) {
         let last = entry.written_at.plus(FOLLOW_SECONDS);
         let mut pauses = PAUSES.into_iter();
         let mut pause = 0;
@@ -245,7 +239,11 @@ impl<H: Host> RemoteLane<H> {
     }
 
     /// Makes the request once. Whether that was the end of it.
-    async fn attempt(&self, entry: &mut JournalEntry, is_first: bool) -> Result<bool, StoreError> {
+    async fn attempt(
+        &self,
+        entry: &mut FacilitatorEntry,
+        is_first: bool,
+    ) -> Result<bool, StoreError> {
         let mut orders = self.shared.orders_of(&entry.payments)?.into_iter();
         let record = entry.payments.first().map(|id| self.shared.store.payment(id)).transpose()?;
         let (Some((id, payment)), Some(Some(record))) = (orders.next(), record) else {
@@ -258,7 +256,7 @@ impl<H: Host> RemoteLane<H> {
         let said = if is_first {
             self.first_request(entry, &payment, &key).await
         } else {
-            self.facilitator.settle(&self.http, self.network, &entry.raw, &key).await
+            self.facilitator.settle(&self.http, self.network, &entry.sent.body, &key).await
         };
         let why = match said {
             Settled::Paid { transaction } => {
@@ -279,9 +277,9 @@ impl<H: Host> RemoteLane<H> {
             Settled::NotTaken(status) => format!("status {status}"),
             Settled::Pending { transaction } => {
                 // Whoever asks meanwhile is told this one.
-                if entry.transaction != transaction {
-                    entry.transaction.clone_from(&transaction);
-                    self.shared.store.submit(entry, &[])?;
+                if entry.sent.told.as_ref() != Some(&transaction) {
+                    entry.sent.told = Some(transaction.clone());
+                    self.shared.store.submit(&entry.row(), &[])?;
                 }
                 format!("{transaction} is pending")
             }
@@ -291,13 +289,13 @@ impl<H: Host> RemoteLane<H> {
         self.in_air.borrow_mut().insert(entry.id.clone(), Some(payment.payer()));
         let now = self.shared.host.now();
         // The payment's end, or that of everybody's patience.
-        let end = record.expires_at.min(entry.written_at.plus(LONGEST_WAIT));
+        let end = entry.sent.expires_at.min(entry.written_at.plus(LONGEST_WAIT));
         let is_over = |margin| now > end.plus(margin);
         let fate = match self.look(entry, &payment).await? {
             Look::Paid(fate) => fate,
             Look::Elsewhere => Fate::NotPaid(Reason::EvmNonceUsed),
             // It can't land any more, and didn't.
-            Look::Unused if is_over(END_MARGIN) && end == record.expires_at => {
+            Look::Unused if is_over(END_MARGIN) && end == entry.sent.expires_at => {
                 Fate::NotPaid(Reason::EvmValidBefore)
             }
             // It could still land, and hasn't for a day.
@@ -329,8 +327,8 @@ impl<H: Host> RemoteLane<H> {
         Fate::NotPaid(Reason::UnexpectedSettleError)
     }
 
-    fn close(&self, entry: &JournalEntry, id: String, fate: Fate) -> Result<(), StoreError> {
-        self.shared.close(entry, &[(id, fate)])
+    fn close(&self, entry: &FacilitatorEntry, id: String, fate: Fate) -> Result<(), StoreError> {
+        self.shared.close(&entry.row(), &[(id, fate)])
     }
 
     /// The nodes that know of a payment, if there are any.
@@ -350,11 +348,6 @@ impl<H: Host> RemoteLane<H> {
     }
 }
 
-/// The entries that are a facilitator's, and the others.
-pub(super) fn split_entries(entries: Vec<JournalEntry>) -> (Vec<JournalEntry>, Vec<JournalEntry>) {
-    entries.into_iter().partition(|entry| names_no_transaction(&entry.id))
-}
-
 fn paid(payment: &VerifiedPayment, transaction: String) -> Fate {
     let amount = match payment {
         VerifiedPayment::Evm(payment) => payment.value(),
@@ -366,7 +359,7 @@ fn paid(payment: &VerifiedPayment, transaction: String) -> Fate {
 impl<H: Host> Shared<H> {
     /// Takes a payment back that nobody has taken: nothing of it is left, and
     /// who waits for it may claim it.
-    fn withdraw(&self, entry: &JournalEntry, payment: &str) -> Result<(), StoreError> {
+    fn withdraw(&self, entry: &FacilitatorEntry, payment: &str) -> Result<(), StoreError> {
         // Without an await in between, this is one transaction to the disk.
         self.store.close(&entry.id, &[])?;
         if let Some(record) = self.store.payment(payment)?

@@ -13,8 +13,9 @@ use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::{Call, READ_TIMEOUT, Reply};
 use crate::settlement::host::within;
+use crate::settlement::journal::SolanaEntry;
 use crate::settlement::shared::Fate;
-use crate::settlement::{Host, JournalEntry, StoreError};
+use crate::settlement::{Host, StoreError};
 use crate::solana::Status;
 use crate::solana::rpc::{self, STATUSES_MAX, Sighting};
 use crate::table::Table;
@@ -53,7 +54,7 @@ const HEIGHT_SECONDS: u64 = 3;
 /// A transaction that is under way.
 #[derive(Clone)]
 struct Flight {
-    entry: Rc<JournalEntry>,
+    entry: Rc<SolanaEntry>,
     /// The index of the instruction that is the transfer.
     transfer: usize,
     /// Whether two nodes must agree on what became of it.
@@ -114,7 +115,7 @@ impl<H: Host> Drop for AtWork<H> {
 impl<H: Host> SolanaLane<H> {
     /// Sends what is in the journal and watches it until the cluster has
     /// spoken.
-    pub(super) fn start(self: &Rc<Self>, entry: JournalEntry) {
+    pub(super) fn start(self: &Rc<Self>, entry: SolanaEntry) {
         let (mut transfer, mut needs_quorum) = (0, self.limits.quorum_above.is_some());
         for (_, payment) in self.shared.orders_of(&entry.payments).unwrap_or_default() {
             if let VerifiedPayment::Solana(payment) = payment {
@@ -157,10 +158,10 @@ impl<H: Host> SolanaLane<H> {
     }
 
     /// Sending again what has landed changes nothing.
-    async fn send(&self, entry: &JournalEntry) {
+    async fn send(&self, entry: &SolanaEntry) {
         let call = Call::new(
             "sendTransaction",
-            json!([entry.raw, { "encoding": "base64", "skipPreflight": true, "maxRetries": 0 }]),
+            json!([entry.sent.raw, { "encoding": "base64", "skipPreflight": true, "maxRetries": 0 }]),
         );
         let _ = self.nodes.ask_again(&call, READ_TIMEOUT).await;
         if self.nodes.count() > 1 {
@@ -274,7 +275,7 @@ impl<H: Host> SolanaLane<H> {
                         None if lane.is_quick(flight) => {}
                         None => lane.report(&format!(
                             "fee payer {}: too few nodes agree on what became of {}",
-                            lane.fee_payer, flight.entry.transaction
+                            lane.fee_payer, flight.entry.sent.signature
                         )),
                     }
                 }
@@ -347,7 +348,7 @@ impl<H: Host> SolanaLane<H> {
         let mut flights = self.watch.flights.borrow_mut();
         let Some(known) = flights.get_mut(&flight.entry.id) else { return u64::MAX };
         let first = known.bound.get_or_insert(height.saturating_add(BLOCKHASH_BLOCKS));
-        flight.entry.bound.min(*first)
+        flight.entry.sent.last_valid_height.min(*first)
     }
 
     /// Writes what became of a transaction: the slot it landed in, or why it
@@ -363,7 +364,7 @@ impl<H: Host> SolanaLane<H> {
         self.watch.flights.borrow_mut().remove(&flight.entry.id);
     }
 
-    fn write_end(&self, entry: &JournalEntry, end: Result<u64, Reason>) -> Result<(), StoreError> {
+    fn write_end(&self, entry: &SolanaEntry, end: Result<u64, Reason>) -> Result<(), StoreError> {
         let orders = self.shared.orders_of(&entry.payments)?;
         let mut fates = vec![];
         for (id, payment) in orders {
@@ -372,13 +373,13 @@ impl<H: Host> SolanaLane<H> {
                 Ok(_) => Fate::Paid {
                     payer: payment.payer(),
                     amount: transfer.amount(),
-                    transaction: entry.transaction.clone(),
+                    transaction: entry.sent.signature.clone(),
                 },
                 Err(reason) => Fate::NotPaid(reason),
             };
             // What has expired cost nothing, and is not the payer's fault.
             if end != Err(Reason::SvmSimulationFailed) {
-                self.shared.note_spent(transfer.fee_lamports().into(), entry)?;
+                self.shared.note_spent(transfer.fee_lamports().into(), &entry.payments)?;
                 if end.is_err() {
                     self.shared.note_failure(&payment.payer());
                 }
@@ -393,13 +394,13 @@ impl<H: Host> SolanaLane<H> {
             }
             fates.push((id, fate));
         }
-        self.shared.close(entry, &fates)
+        self.shared.close(&entry.row(), &fates)
     }
 }
 
 fn statuses_of(flights: &[Flight]) -> Call {
     let signatures: Vec<&str> =
-        flights.iter().map(|flight| flight.entry.transaction.as_str()).collect();
+        flights.iter().map(|flight| flight.entry.sent.signature.as_str()).collect();
     Call::new("getSignatureStatuses", rpc::get_signature_statuses_params(&signatures))
 }
 

@@ -15,8 +15,9 @@ use self::follow::Watch;
 use self::preview::{Preview, Refusal};
 pub use self::seller::Seller;
 use super::commitments::Commitment;
+use super::journal::{SolanaEntry, SolanaSent};
 use super::shared::{Job, LaneParts, Shared, WAKE_SECONDS};
-use super::{Host, JournalEntry, Limits, Outcome, SettleRequest, Store, StoreError, Verdict};
+use super::{Host, Limits, Outcome, SettleRequest, Store, StoreError, Verdict};
 use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::Nodes;
@@ -197,22 +198,18 @@ impl<H: Host> SolanaLane<H> {
             return Ok(Outcome::LimitReached);
         }
         let record = shared.submitted(record, &job, &signed.signature);
-        let entry = JournalEntry {
+        let entry = SolanaEntry {
             id: signed.signature.clone(),
-            transaction: signed.signature.clone(),
-            former: vec![],
-            raw: signed.to_base64(),
-            bound: height.saturating_add(BLOCKHASH_BLOCKS),
             payments: vec![request.payment.clone()],
             written_at: shared.host.now(),
-            fees: None,
-            gas: 0,
-            seen_block: height,
-            judged: false,
-            empty: vec![],
+            sent: SolanaSent {
+                signature: signed.signature.clone(),
+                raw: signed.to_base64(),
+                last_valid_height: height.saturating_add(BLOCKHASH_BLOCKS),
+            },
         };
         shared.commit(&request.payment, commitment(payment));
-        if let Err(error) = shared.store.submit(&entry, &[record]) {
+        if let Err(error) = shared.store.submit(&entry.row(), &[record]) {
             shared.let_go(&request.payment);
             return Err(error);
         }
@@ -334,7 +331,7 @@ impl<H: Host> SolanaLane<H> {
     }
 
     /// Follows the transactions that a crash left in the air.
-    pub(super) fn resume(self: &Rc<Self>, entries: Vec<JournalEntry>) {
+    pub(super) fn resume(self: &Rc<Self>, entries: Vec<SolanaEntry>) {
         if self.key.is_none() {
             self.shared.report_retired("SOLANA_FEE_PAYER_KEYS", entries.len());
         }
@@ -349,7 +346,7 @@ impl<H: Host> SolanaLane<H> {
                 fees += u128::from(payment.fee_lamports());
                 self.shared.commit(id, commitment(payment));
             }
-            self.shared.hold_again(&entry, fees);
+            self.shared.hold_again(&entry.payments, fees);
             self.start(entry);
         }
         self.keep_watching();

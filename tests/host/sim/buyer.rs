@@ -183,7 +183,7 @@ impl Buyer {
                     self.world.clock.sleep(self.stream_ms).await;
                     !self.breaks
                 };
-                purchase::follow(&self, &order, is_whole).await;
+                purchase::follow(&self, &order.claim, is_whole).await;
             });
         }
         Answer::Delivered(settlement)

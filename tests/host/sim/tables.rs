@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use edge402::settlement::{JournalEntry, PaymentRecord, Store, StoreError};
+use edge402::settlement::{Entry, PaymentRecord, Store, StoreError};
 use edge402::time::UnixSeconds;
 
 #[derive(Default)]
@@ -23,9 +23,9 @@ impl Tables {
         self.payments.borrow().get(payment).map(|text| edge402::json::from_text(text).unwrap())
     }
 
-    pub fn entries(&self) -> Vec<JournalEntry> {
+    pub fn entries(&self) -> Vec<Entry> {
         let journal = self.journal.borrow();
-        let mut entries: Vec<JournalEntry> =
+        let mut entries: Vec<Entry> =
             journal.values().map(|text| edge402::json::from_text(text).unwrap()).collect();
         entries.sort_by_key(|entry| entry.written_at);
         entries
@@ -93,13 +93,13 @@ impl Store for SimStore {
         Ok(())
     }
 
-    fn submit(&self, entry: &JournalEntry, records: &[PaymentRecord]) -> Result<(), StoreError> {
+    fn submit(&self, entry: &Entry, records: &[PaymentRecord]) -> Result<(), StoreError> {
         self.check()?;
         self.0.journal.borrow_mut().insert(entry.id.clone(), text(entry));
         records.iter().try_for_each(|record| self.put_payment(record))
     }
 
-    fn open_entries(&self) -> Result<Vec<JournalEntry>, StoreError> {
+    fn open_entries(&self) -> Result<Vec<Entry>, StoreError> {
         self.check()?;
         Ok(self.0.entries())
     }

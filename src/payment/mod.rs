@@ -18,7 +18,7 @@ pub enum Terms {
 
 json_enum!(Terms { Evm(terms), Solana(terms) });
 
-/// A payment that meets its terms. Only [`verify`] makes one.
+/// A payment that meets its terms. Only [`Terms::check`] makes one.
 #[derive(Clone, Debug)]
 pub enum VerifiedPayment {
     /// EIP-3009 on an EVM chain.
@@ -27,30 +27,63 @@ pub enum VerifiedPayment {
     Solana(solana::VerifiedPayment),
 }
 
-/// Checks all that can be checked without asking a chain.
-///
-/// # Errors
-/// The first rule that the payment breaks.
-pub fn verify(payload: &Value, terms: &Terms, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
-    match terms {
-        Terms::Evm(terms) => evm::verify(payload, terms, now).map(VerifiedPayment::Evm),
-        Terms::Solana(terms) => solana::verify(payload, terms).map(VerifiedPayment::Solana),
+/// What the check of a payment comes to.
+#[derive(Clone, Debug)]
+pub enum Checked {
+    /// It can be settled, as far as can be told without asking a chain.
+    Payable(VerifiedPayment),
+    /// Its time is over: what it bought while it was good can still be
+    /// collected, and nothing else be done with it.
+    Lapsed(VerifiedPayment),
+}
+
+impl Checked {
+    /// The payment, if it can be settled.
+    ///
+    /// # Errors
+    /// [`Reason::EvmValidBefore`]: its time is over.
+    pub fn payable(self) -> Result<VerifiedPayment, Reason> {
+        match self {
+            Self::Payable(payment) => Ok(payment),
+            Self::Lapsed(_) => Err(Reason::EvmValidBefore),
+        }
+    }
+
+    /// The payment, and whether its time is over.
+    pub fn into_parts(self) -> (VerifiedPayment, bool) {
+        match self {
+            Self::Payable(payment) => (payment, false),
+            Self::Lapsed(payment) => (payment, true),
+        }
     }
 }
 
-/// Checks a payment whose time is over as if it were not: what it bought while
-/// it was good can still be collected, and nothing else be done with it.
+impl Terms {
+    /// Checks all that can be checked without asking a chain.
+    ///
+    /// # Errors
+    /// The first rule that the payment breaks.
+    pub fn check(&self, payload: &Value, now: UnixSeconds) -> Result<Checked, Reason> {
+        match self {
+            Self::Evm(terms) => {
+                let (payment, has_lapsed) = evm::check(payload, terms, now)?;
+                let payment = VerifiedPayment::Evm(payment);
+                Ok(if has_lapsed { Checked::Lapsed(payment) } else { Checked::Payable(payment) })
+            }
+            Self::Solana(terms) => {
+                let payment = solana::verify(payload, terms)?;
+                Ok(Checked::Payable(VerifiedPayment::Solana(payment)))
+            }
+        }
+    }
+}
+
+/// A payment that can be settled.
 ///
 /// # Errors
-/// The first rule that the payment breaks besides; `EvmValidBefore` if its time
-/// is not over, but too far away.
-pub fn verify_lapsed(
-    payload: &Value,
-    terms: &Terms,
-    now: UnixSeconds,
-) -> Result<VerifiedPayment, Reason> {
-    let Terms::Evm(terms) = terms else { return Err(Reason::InvalidPayload) };
-    evm::verify_lapsed(payload, terms, now).map(VerifiedPayment::Evm)
+/// The first rule that it breaks.
+pub fn verify(payload: &Value, terms: &Terms, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
+    terms.check(payload, now)?.payable()
 }
 
 /// A Solana blockhash lives for 150 blocks, about a minute; slots may be slow.

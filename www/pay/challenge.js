@@ -1,0 +1,65 @@
+/** The terms of a payment, asked for anew, and the payment as a header. */
+import { decode, encode, hex, randomBytes } from './bytes.js';
+import { HERE, Stop, text } from './page.js';
+
+/** Shows what can't be answered with a payment: it is free now, or was bought before. */
+const GONE_ON = new Promise(() => {});
+
+/**
+ * Asks what it costs now, as a program would.
+ *
+ * @param {import('./page.js').Offer} shown what the buyer has seen
+ * @returns {Promise<{ offer: any, now: number, wrap: (payload: object) => string }>} the entry of `accepts`, the
+ *   shop's time in seconds, and what makes a header of a payload
+ */
+export async function freshTerms(shown) {
+  let answer;
+  try {
+    answer = await fetch(HERE, { method: 'HEAD', headers: { Accept: 'application/json' }, cache: 'no-store', redirect: 'manual' });
+  } catch {
+    throw new Stop('no_answer');
+  }
+  if (answer.ok || answer.type === 'opaqueredirect') {
+    location.reload();
+    await GONE_ON;
+  }
+  const challenge = decode(answer.headers.get('PAYMENT-REQUIRED'));
+  if (answer.status !== 402 || !challenge) throw new Stop('closed');
+  const offer = challenge.accepts.find(({ network, asset, extra }) => network === shown.network && asset === shown.asset && isKnown(extra));
+  if (!offer) throw new Stop('not_offered', { network: shown.title });
+  if (offer.amount !== shown.amount) throw changed(shown, offer.amount);
+  const date = Date.parse(answer.headers.get('Date'));
+  const now = Math.floor((date || Date.now()) / 1_000);
+  return { offer, now, wrap: (payload) => encode(paymentOf(challenge, offer, payload)) };
+}
+
+/** Whether an offer is paid by the only method that there is here. */
+const isKnown = ({ assetTransferMethod = 'eip3009' } = {}) => assetTransferMethod === 'eip3009';
+
+/** The page shows the new price from now on; the buyer has to ask again. */
+function changed(shown, amount) {
+  const before = `${shown.shown} ${shown.symbol}`;
+  Object.assign(shown, { amount, shown: inTokens(amount, shown.decimals) });
+  return new Stop('changed', { before, amount: `${shown.shown} ${shown.symbol}` });
+}
+
+/** Atomic units as people read them. */
+export function inTokens(amount, decimals) {
+  const digits = String(amount).padStart(decimals + 1, '0');
+  const whole = digits.slice(0, digits.length - decimals);
+  const rest = digits.slice(digits.length - decimals).replace(/0+$/, '');
+  return rest ? `${whole}.${rest}` : whole;
+}
+
+const NAME = 'payment-identifier';
+
+function paymentOf({ resource, extensions }, accepted, payload) {
+  const payment = { x402Version: 2, resource, accepted, payload };
+  const named = extensions?.[NAME];
+  // By this name the shop knows the buyer again.
+  if (named) payment.extensions = { [NAME]: { ...named, info: { ...named.info, id: hex(randomBytes(16)).slice(2) } } };
+  return payment;
+}
+
+/** For how long an offer is good, for people. */
+export const minutesOf = (seconds) => (seconds < 120 ? text('seconds', { n: seconds }) : text('minutes', { n: Math.floor(seconds / 60) }));

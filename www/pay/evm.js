@@ -1,0 +1,116 @@
+/** A payment by a wallet of an EVM chain: EIP-3009, signed as typed data. */
+import { hex, randomBytes } from './bytes.js';
+import { freshTerms, inTokens, minutesOf } from './challenge.js';
+import { chainOf } from './chains.js';
+import { amountOf, pause, Stop } from './page.js';
+
+const field = (name, type) => ({ name, type });
+const TYPES = {
+  // A wallet that finds no type of the domain signs an empty one.
+  EIP712Domain: [field('name', 'string'), field('version', 'string'), field('chainId', 'uint256'), field('verifyingContract', 'address')],
+  TransferWithAuthorization: [
+    field('from', 'address'), field('to', 'address'), field('value', 'uint256'),
+    field('validAfter', 'uint256'), field('validBefore', 'uint256'), field('nonce', 'bytes32'),
+  ],
+};
+/** How far in the past a payment becomes good: blocks are older than clocks. */
+const PAST_SECONDS = 600;
+
+/**
+ * Has a wallet sign a payment.
+ *
+ * @param {object} provider EIP-1193
+ * @param {import('./page.js').Offer} shown
+ * @param {{ say: (name: string, values?: object) => void, step: <T>(work: Promise<T>) => Promise<T> }} at
+ * @returns {Promise<{ header: string, seconds: number, isContract: boolean }>} the payment, for how long it is good, and whether its account has code
+ */
+export async function payByEvm(provider, shown, { say, step }) {
+  const ask = (method, params) => step(Promise.resolve(provider.request(params ? { method, params } : { method })));
+  say('connecting');
+  let [from] = (await ask('eth_requestAccounts')) ?? [];
+  say('asking');
+  const { offer, now, wrap } = await step(freshTerms(shown));
+  await useChain(ask, shown, say);
+  const accounts = (await ask('eth_accounts')) ?? [];
+  if (!accounts.includes(from)) from = accounts[0] ?? from;
+  if (!/^0x[0-9a-f]{40}$/i.test(from)) throw new Stop('no_account');
+  await checkBalance(ask, shown, from);
+  const isContract = await hasCode(ask, from);
+
+  const authorization = {
+    from,
+    to: offer.payTo,
+    value: offer.amount,
+    validAfter: String(now - PAST_SECONDS),
+    validBefore: String(now + offer.maxTimeoutSeconds),
+    nonce: hex(randomBytes(32)),
+  };
+  const { name, version } = offer.extra;
+  const domain = { name, version, chainId: chainIdOf(shown), verifyingContract: offer.asset };
+  const typed = { types: TYPES, primaryType: 'TransferWithAuthorization', domain, message: authorization };
+  say('signing', { amount: amountOf(shown), minutes: minutesOf(offer.maxTimeoutSeconds) });
+  const signature = await ask('eth_signTypedData_v4', [from, JSON.stringify(typed)]);
+  // An account with code may have a longer one.
+  if (!/^0x([0-9a-f]{2}){64,}$/i.test(signature)) throw new Stop('nonsense');
+  return { header: wrap({ signature, authorization }), seconds: offer.maxTimeoutSeconds, isContract };
+}
+
+const chainIdOf = ({ network }) => Number(network.split(':')[1]);
+const isDeclined = ({ code }) => code === 4001 || code === -32002;
+
+/** Wallets sign for the chain that they are on. */
+async function useChain(ask, shown, say) {
+  const id = chainIdOf(shown);
+  const chainId = `0x${id.toString(16)}`;
+  const isThere = async () => Number(await ask('eth_chainId')) === id;
+  const turn = () => ask('wallet_switchEthereumChain', [{ chainId }]);
+  if (await isThere()) return;
+  say('switching');
+  try {
+    await turn();
+  } catch (error) {
+    // An unknown chain has several codes, by wallet; a refusal has one.
+    if (error instanceof Stop || isDeclined(error)) throw error;
+    await addChain(ask, shown, chainId);
+    if (!(await isThere())) await turn();
+  }
+  // Some say yes and do nothing, others do it a moment later.
+  for (let tries = 0; !(await isThere()); tries += 1) {
+    if (tries === 5) throw new Stop('no_switch');
+    await pause(200);
+  }
+}
+
+async function addChain(ask, shown, chainId) {
+  const { title, rpc, explorer, coin } = chainOf(shown.network);
+  if (!rpc) throw new Stop('no_chain', { id: chainIdOf(shown) });
+  try {
+    await ask('wallet_addEthereumChain', [{ chainId, chainName: title, rpcUrls: [rpc], blockExplorerUrls: [explorer], nativeCurrency: coin }]);
+  } catch (error) {
+    if (error instanceof Stop || isDeclined(error)) throw error;
+    throw new Stop('no_switch');
+  }
+}
+
+/** Whether an account is a smart wallet, as far as its wallet tells. */
+async function hasCode(ask, from) {
+  try {
+    return (await ask('eth_getCode', [from, 'latest'])).length > 2;
+  } catch (error) {
+    if (error instanceof Stop) throw error;
+    return false;
+  }
+}
+
+/** Says before anything is signed that there is too little money. Where the wallet can't tell, the shop will. */
+async function checkBalance(ask, shown, from) {
+  let balance;
+  try {
+    const call = { to: shown.asset, data: `0x70a08231${from.slice(2).toLowerCase().padStart(64, '0')}` };
+    balance = BigInt(await ask('eth_call', [call, 'latest']));
+  } catch (error) {
+    if (error instanceof Stop) throw error;
+    return;
+  }
+  if (balance < BigInt(shown.amount)) throw new Stop('no_balance', { balance: inTokens(balance, shown.decimals) });
+}

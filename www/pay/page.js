@@ -1,0 +1,52 @@
+/** What the Worker put into the page, its texts, and how elements are made. */
+
+const read = (id) => JSON.parse(document.getElementById(id).textContent);
+
+/**
+ * @typedef {object} Offer what is paid on one network
+ * @property {string} network CAIP-2
+ * @property {string} title the network's name, for people
+ * @property {string} asset
+ * @property {string} amount in atomic units
+ * @property {string} shown the same in tokens
+ * @property {string} symbol
+ * @property {number} decimals
+ */
+
+/** @type {{ method: string, what: string, again: number, offers: Offer[] }} `again`: for how many seconds what was bought can be had again */
+export const data = read('data');
+const texts = read('texts');
+
+/** The URL that is sold: what stands behind a # is not sent. */
+export const HERE = location.href.split('#')[0];
+
+/** A text of the page's language, with its gaps filled. */
+export const text = (name, values = {}) => (texts[name] ?? '').replace(/{(\w+)}/g, (gap, key) => values[key] ?? gap);
+export const language = texts.lang;
+
+/** What an offer costs, for people. */
+export const amountOf = ({ shown, symbol }) => `${shown} ${symbol}`;
+
+/** What went wrong, as the name of a text that says what to do, and what to fill in. */
+export class Stop extends Error {
+  constructor(name, values = {}) {
+    super(name);
+    this.values = values;
+  }
+}
+
+/** An element with properties, attributes where the name has a dash, and children. */
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (/-|role/.test(name)) element.setAttribute(name, value);
+    else element[name] = value;
+  }
+  element.append(...children.filter(Boolean));
+  return element;
+}
+
+export const link = (href, ...children) => make('a', { href, rel: 'noreferrer' }, ...children);
+export const button = (words, onclick, more = {}) => make('button', { type: 'button', onclick, ...more }, words);
+
+export const pause = (ms) => new Promise((done) => setTimeout(done, ms));

@@ -1,0 +1,42 @@
+/** Paying with another device: the page's address as a QR code, and links into wallets' own browsers. */
+import { data, HERE, link, make, text } from './page.js';
+import { chainOf, isEvm } from './chains.js';
+import { qrCode } from './qr.js';
+
+const enc = encodeURIComponent;
+
+/** Wallets whose own browsers open a page by a link, and on which kinds of chains they pay. */
+const LINKS = [
+  // Its path is not encoded: encoded, it opens an empty tab.
+  ['MetaMask', true, true, () => `https://link.metamask.io/dapp/${HERE.replace(/^https?:\/\//, '')}`],
+  ['Phantom', true, true, () => `https://phantom.app/ul/browse/${enc(HERE)}?ref=${enc(location.origin)}`],
+  ['Base', true, false, () => `https://go.cb-w.com/dapp?cb_url=${enc(HERE)}`],
+  ['Trust Wallet', true, false, () => `https://link.trustwallet.com/open_url?coin_id=60&url=${enc(HERE)}`],
+  ['OKX Wallet', true, true, () => `https://web3.okx.com/download?deeplink=${enc(`okx://wallet/dapp/url?dappUrl=${enc(HERE)}`)}`],
+  ['Solflare', false, true, () => `https://solflare.com/ul/v1/browse/${enc(HERE)}?ref=${enc(location.origin)}`],
+];
+
+let made;
+
+/** A part of the page that is folded, unless there is no other way to pay. */
+export function phone(isOpen) {
+  made ??= make('details', {}, make('summary', {}, text('phone')), ...scan(), make('p', {}, text('links')), links());
+  if (isOpen) made.open = true;
+  return made;
+}
+
+function scan() {
+  const code = qrCode(HERE);
+  if (!code) return [];
+  code.setAttribute('role', 'img');
+  code.setAttribute('aria-label', text('qr'));
+  return [make('div', { className: 'scan' }, code, make('p', {}, text('scan')))];
+}
+
+function links() {
+  const networks = data.offers.map(({ network }) => network);
+  const hasEvm = networks.some(isEvm);
+  const hasSolana = networks.some((network) => chainOf(network).standard);
+  const able = LINKS.filter(([, evm, solana]) => (evm && hasEvm) || (solana && hasSolana));
+  return make('ul', { className: 'links' }, ...able.map(([name, , , url]) => make('li', {}, link(url(), name))));
+}

@@ -1,0 +1,56 @@
+/** Sends a payment until its fate is known, and never makes a second one. */
+import { decode } from './bytes.js';
+import { data, HERE } from './page.js';
+
+const WAITS_MS = [1_000, 2_000, 3_000, 5_000];
+/** Answers of the gate or of what stands before it that say nothing of the payment. */
+const NOT_NOW = [408, 425, 429, 500, 502, 503, 504];
+
+/** Whether the browser can open what was bought by itself: by the cookie that the shop then sets. */
+export const canReload = () => navigator.cookieEnabled && data.again > 0;
+
+/**
+ * Sends a payment, again and again if need be.
+ *
+ * @param {import('./store.js').Payment} payment
+ * @param {(name: string) => void} say
+ * @returns {Promise<{ is: 'paid' | 'refused' | 'failed' | 'unknown', answer?: Response, receipt?: any }>} `unknown`: no answer until it ended
+ */
+export async function send(payment, say) {
+  for (let tries = 0; ; tries += 1) {
+    const outcome = await once(payment);
+    if (outcome.is !== 'again') return outcome;
+    if (Date.now() > payment.ends) return { ...outcome, is: 'unknown' };
+    say(outcome.why);
+    await awhile(outcome.wait ?? WAITS_MS[Math.min(tries, WAITS_MS.length - 1)]);
+  }
+}
+
+async function once({ header, direct }) {
+  const headers = { 'PAYMENT-SIGNATURE': header, Accept: '*/*' };
+  if (canReload() && !direct) headers.Prefer = 'return=minimal';
+  let answer;
+  try {
+    answer = await fetch(HERE, { headers, cache: 'no-store', redirect: 'manual' });
+  } catch {
+    return { is: 'again', why: 'offline' };
+  }
+  const receipt = decode(answer.headers.get('PAYMENT-RESPONSE'));
+  if (answer.ok || answer.type === 'opaqueredirect') return { is: 'paid', answer, receipt };
+  if (answer.status === 402) {
+    const reason = receipt?.errorReason ?? decode(answer.headers.get('PAYMENT-REQUIRED'))?.error ?? '';
+    return reason === 'settlement_pending' ? { is: 'again', why: 'pending', wait: waitOf(answer), receipt } : { is: 'refused', answer, receipt, reason };
+  }
+  // With a receipt it is paid for, whatever became of the goods.
+  if (!receipt?.success && NOT_NOW.includes(answer.status)) return { is: 'again', why: 'busy', wait: waitOf(answer), answer };
+  return { is: 'failed', answer, receipt };
+}
+
+const waitOf = (answer) => 1_000 * Math.min(Number(answer.headers.get('Retry-After')) || 0, 10) || undefined;
+
+/** A pause that ends early when the connection is back. */
+const awhile = (ms) =>
+  new Promise((done) => {
+    const timer = setTimeout(done, ms);
+    addEventListener('online', () => { clearTimeout(timer); done(); }, { once: true });
+  });
