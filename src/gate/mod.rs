@@ -17,7 +17,7 @@ use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::json;
 use crate::path::{CanonicalPath, UrlParts};
-use crate::payment::VerifiedPayment;
+use crate::payment::{Terms, VerifiedPayment};
 use crate::protocol::payment::{Accepted, InvalidPayment};
 use crate::protocol::requirements::EXACT;
 use crate::protocol::{PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Version};
@@ -198,6 +198,9 @@ fn read_payment(head: &impl Head) -> Result<Option<PaymentPayload>, &'static str
     PaymentPayload::from_header(version, &value).map(Some).map_err(InvalidPayment::message)
 }
 
+/// The member of a Solana offer's `extra` that names who pays the fees.
+const FEE_PAYER: &str = "feePayer";
+
 /// The offer that a payment is for, and the payment, checked against it.
 struct Chosen {
     offer: usize,
@@ -235,7 +238,7 @@ fn check(
         .ok_or((Reason::InvalidNetwork, None))?;
     if let Some(accepted) = &payment.accepted {
         let matches = match accepted {
-            Accepted::Terms(accepted) => accepted.same_terms(&offer.v2),
+            Accepted::Terms(accepted) => offer.is_accepted(accepted),
             Accepted::Unreadable => false,
         };
         if !matches {
@@ -278,6 +281,24 @@ impl Sale<'_> {
 }
 
 impl Offer {
+    /// Whether this is what a client says that it has accepted. The fee payer
+    /// that it was told of may be another one of ours by now.
+    fn is_accepted(&self, accepted: &PaymentRequirements) -> bool {
+        if accepted.same_terms(&self.v2) {
+            return true;
+        }
+        let (Terms::Solana(terms), Some(named)) = (&self.terms, accepted.extra.get(FEE_PAYER))
+        else {
+            return false;
+        };
+        let fee_payer = named.as_str().and_then(|named| named.parse().ok());
+        fee_payer.is_some_and(|fee_payer| terms.is_fee_payer(&fee_payer)) && {
+            let mut then = self.v2.clone();
+            then.extra.insert(FEE_PAYER.into(), named.clone());
+            accepted.same_terms(&then)
+        }
+    }
+
     /// The network's name in a client's version of the protocol.
     pub fn network_name(&self, version: Version) -> String {
         match (version, &self.v1) {

@@ -5,15 +5,13 @@ use std::collections::HashSet;
 
 use crate::evm_support::{edited, payer, signed};
 use crate::gate_support::{
-    DEVNET, FEE_PAYER, NOW, PAY_TO, Request, SOLANA_PAY_TO, assets, config, routes, set, settings,
-    site, v1, v2,
+    DEVNET, FEE_PAYER, PAY_TO, Request, SOLANA_PAY_TO, assets, config, routes, set, settings, site,
+    v1, v2,
 };
 use edge402::config::{self, Loaded};
 use edge402::encoding::encode_base64;
 use edge402::gate::{BoundBody, Decision, Purchase};
-use edge402::protocol::{Reason, Version};
-use edge402::purchase::{Order, order};
-use edge402::time::UnixSeconds;
+use edge402::protocol::Version;
 use serde_json::{Value, json};
 
 const PAGE: &str = "/premium/page";
@@ -359,38 +357,6 @@ fn a_purchase_is_bound_to_what_the_buyer_agreed_to() {
     }
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{all:#?}");
     assert_eq!(PAY_TO, crate::evm_support::pay_to().to_string());
-}
-
-#[test]
-fn a_payment_for_a_former_fee_payer_can_only_get_what_it_has_bought() {
-    let transaction = encode_base64(&crate::solana_support::draft().transaction());
-    let request = Request::get(PAGE).paying(&json!({
-        "x402Version": 1, "scheme": "exact", "network": "solana-devnet",
-        "payload": { "transaction": transaction },
-    }));
-    let now = |former: Value| {
-        // The one that the payment names is not there any more.
-        let solana_fee_payer_keys = Some(crate::gate_support::solana_secret(2));
-        let former_signers = Some(former);
-        let settings = settings("assets", routes());
-        config::read(&config::Settings { solana_fee_payer_keys, former_signers, ..settings })
-    };
-    let refused = "402 2 V1 invalid_exact_svm_payload_fee_payer_mismatch";
-    assert_eq!(request.outcome(&now(json!([]))), refused);
-    let named = now(json!([crate::solana_support::fee_payer().to_string()]));
-    let (old, offered) =
-        (purchase(&request, &named), config(&named).routes[0].offers[2].v2.clone());
-    assert!(old.has_lapsed);
-    assert_eq!(offered.extra["feePayer"], FEE_PAYER, "buyers are told of the present one");
-    let offer = &old.sale.route.offers[old.offer];
-    let body = BoundBody::none();
-    let request =
-        order::Request { body, address: None, ticket: 1, remote: None, has_facilitator: false };
-    let order = Order::new(&old, offer, request, UnixSeconds(NOW));
-    assert!(order.claim.look_only);
-    assert_eq!(order.too_late, Reason::SvmFeePayerMismatch);
-    let known = assets();
-    assert!(!purchase(&Request::get(PAGE).paying(&v1(&signed(|_| {}))), known).has_lapsed);
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod gate_page;
 mod gate_paths;
 mod gate_payments;
 mod gate_remote;
+mod gate_signers;
 mod gate_support;
 mod remote_support;
 mod settlement_charge;
