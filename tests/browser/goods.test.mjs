@@ -172,7 +172,7 @@ describe('what was bought', () => {
     const { page, context } = opened;
     await page.evaluate(() => {
       const [key, value] = Object.entries(sessionStorage)[0];
-      sessionStorage.setItem(key, JSON.stringify({ ...JSON.parse(value), paid: 0 }));
+      sessionStorage.setItem(key, JSON.stringify({ ...JSON.parse(value), paid: 1 }));
     });
     await context.clearCookies();
     await page.reload();
@@ -186,6 +186,8 @@ describe('what was bought', () => {
       if (!route.request().headers()['payment-signature']) return route.continue();
       const response = await route.fetch();
       const { 'set-cookie': _, ...headers } = response.headers();
+      // What is fetched so leaves its cookies in the browser, too.
+      await context.clearCookies();
       return route.fulfill({ response, headers });
     });
     const shown = (page) => page.locator('pre', { hasText: 'alive' }).waitFor();
