@@ -1,8 +1,8 @@
 //! The transactions that a relayer sends: EIP-1559, type 2.
 
 use super::keccak::keccak256;
+use super::multicall::Call;
 use super::rlp::{Item, encode_list};
-use super::settle::Call;
 use super::{Address, Fees, RelayerKey, Signature};
 
 /// An EIP-1559 transaction without value and access list.

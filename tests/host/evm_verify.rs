@@ -7,7 +7,7 @@ use crate::evm_support::{
 };
 use edge402::amount::AtomicAmount;
 use edge402::evm::eip712::Domain;
-use edge402::evm::verify::MIN_REMAINING_SECONDS;
+use edge402::evm::transfer::MIN_REMAINING_SECONDS;
 use edge402::evm::{Address, Authorization, Signature, Terms, Uint256, verify};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};

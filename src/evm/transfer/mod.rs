@@ -1,15 +1,19 @@
 //! The checks of a payment, all local: `exact` on EVM.
 
+pub mod payload;
+
 use serde_json::Value;
 
-use super::eip712::{digest, transfer_with_authorization_hash};
-use super::{Address, Authorization, Domain, ExactEvmPayload, Signature, Uint256};
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
+use crate::evm::eip712::{digest, transfer_with_authorization_hash};
+use crate::evm::{Address, Domain, Signature, Uint256};
 use crate::json::{FromJson, ToJson};
 use crate::json_struct;
 use crate::protocol::{ChainId, Reason};
 use crate::time::UnixSeconds;
+
+pub use payload::{Authorization, ExactEvmPayload};
 
 /// How long an authorization must still be valid, in seconds: a transaction
 /// needs to get into a block before `validBefore` (x402, exact on EVM).
