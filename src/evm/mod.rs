@@ -1,4 +1,4 @@
-//! `exact` on EVM: EIP-3009 payments checked, signed and settled here.
+//! `exact` on EVM: payments checked, signed and settled here.
 //!
 //! Nothing in this module does IO or reads a clock. It turns what a client
 //! sent into a [`VerifiedPayment`], that into calls, those into a signed
@@ -15,7 +15,7 @@
 //! | [`rlp`], [`transaction`] | what a relayer sends | EIP-1559, EIP-2718 |
 //! | [`transfer`] | a payment from the wire, checked, and how its token moves it | x402 exact on EVM |
 //! | [`code_sizes`] | which payers have code | EVM creation code |
-//! | [`multicall`], [`receipt`], [`fees`], [`json_rpc`] | getting it onto the chain | EIP-3009, Ethereum JSON-RPC |
+//! | [`multicall`], [`receipt`], [`fees`], [`json_rpc`] | getting it onto the chain | Ethereum JSON-RPC |
 
 pub mod abi;
 pub mod address;
@@ -39,12 +39,14 @@ pub use fees::{Fees, TipLimits};
 pub use json_rpc::BlockTag;
 pub use keccak::keccak256;
 pub use multicall::{
-    CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, Call, Facts, GAS_PER_PAYMENT, GAS_PER_TRANSACTION,
-    MULTICALL3, batch_call, batch_estimate_call, check_call, payment_call, read_check, refusal,
-    revert_reason,
+    CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
+    batch_call, batch_estimate_call, check_call, read_check, revert_reason,
 };
 pub use receipt::{Log, Receipt, authorization_transferred, paid, transfer_happened};
 pub use signature::{RelayerKey, Signature};
-pub use transaction::{SignedTransaction, Transaction};
-pub use transfer::{Authorization, ExactEvmPayload, Terms, VerifiedPayment, check, verify};
+pub use transaction::{Call, SignedTransaction, Transaction};
+pub use transfer::{
+    Authorization, Eip3009, ExactEvmPayload, Facts, Terms, Transfer, VerifiedPayment, check,
+    refusal, verify,
+};
 pub use uint::Uint256;

@@ -1,8 +1,7 @@
-//! Which calls settle payments, and what their outcomes mean.
+//! Several calls in one, by Multicall3. It knows no way to move a token.
 
 use super::abi::{self, Call3};
-use super::{Address, Authorization, Uint256, VerifiedPayment};
-use crate::protocol::Reason;
+use super::{Address, Call, Facts, VerifiedPayment};
 
 /// Multicall3, at the one address it has on nearly every EVM chain.
 /// Source: <https://github.com/mds1/multicall3>.
@@ -22,46 +21,6 @@ pub const GAS_PER_TRANSACTION: u64 = 60_000;
 pub const CALLDATA_PER_PAYMENT: u64 = 512;
 /// See [`CALLDATA_PER_PAYMENT`].
 pub const CALLDATA_PER_BATCH: u64 = 68;
-
-/// A call to a contract, without value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// The contract.
-    pub to: Address,
-    /// The calldata.
-    pub data: Vec<u8>,
-}
-
-/// What the chain says about a payment before it is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// `authorizationState(from, nonce)`: whether the nonce was used or
-    /// canceled. `None` if the token does not say.
-    pub nonce_used: Option<bool>,
-    /// `balanceOf(from)`, in atomic units. `None` if the token does not say.
-    pub balance: Option<Uint256>,
-    /// Whether the transfer, simulated, went through.
-    pub simulated: bool,
-    /// What the simulation left when it reverted, for the log.
-    pub revert_reason: Option<String>,
-}
-
-/// The call that settles one payment: `transferWithAuthorization` of the
-/// token (EIP-3009). Anyone may send it; it pays `to` and no one else.
-pub fn payment_call(payment: &VerifiedPayment) -> Call {
-    let authorization = Authorization {
-        from: payment.from(),
-        to: payment.to(),
-        value: payment.value().into(),
-        valid_after: payment.valid_after().0.into(),
-        valid_before: payment.valid_before(),
-        nonce: *payment.nonce(),
-    };
-    Call {
-        to: payment.asset(),
-        data: abi::transfer_with_authorization(&authorization, payment.signature()),
-    }
-}
 
 /// The call that settles several payments in one transaction, by Multicall3's
 /// `aggregate3`. Each may fail without the others: what became of each is in
@@ -84,56 +43,27 @@ pub fn batch_estimate_call(payments: &[&VerifiedPayment], multicall3: Address) -
 /// trip. The transfers are simulated one after the other, so of two payments
 /// of one payer who has the money for one, the second is seen to fail.
 pub fn check_call(payments: &[&VerifiedPayment], multicall3: Address) -> Call {
-    let calls: Vec<_> = payments
-        .iter()
-        .flat_map(|payment| {
-            let token = payment.asset();
-            let state = abi::authorization_state(payment.from(), payment.nonce());
-            let balance = abi::balance_of(payment.from());
-            [state, balance, payment_call(payment).data].map(|call_data| Call3 {
-                target: token,
-                allow_failure: true,
-                call_data,
-            })
-        })
-        .collect();
+    let calls = payments.iter().flat_map(|payment| payment.preview_calls());
+    let calls: Vec<_> = calls.map(|call| call3(call, true)).collect();
     Call { to: multicall3, data: abi::aggregate3(&calls) }
 }
 
-/// Reads what [`check_call`] returned for `count` payments, in their order;
+/// Reads what [`check_call`] returned for these payments, in their order;
 /// `None` if it is not that.
-pub fn read_check(data: &[u8], count: usize) -> Option<Vec<Facts>> {
-    let results = abi::decode_aggregate3(data, count.checked_mul(3)?)?;
-    let facts = results.chunks_exact(3).map(|results| match results {
-        [state, balance, transfer] => Some(Facts {
-            nonce_used: abi::decode_bool(&state.return_data).filter(|_| state.success),
-            balance: abi::decode_uint256(&balance.return_data).filter(|_| balance.success),
-            simulated: transfer.success,
-            revert_reason: revert_reason(&transfer.return_data).filter(|_| !transfer.success),
-        }),
-        _ => None,
+pub fn read_check(data: &[u8], payments: &[&VerifiedPayment]) -> Option<Vec<Facts>> {
+    let counts: Vec<_> = payments.iter().map(|it| it.preview_count()).collect();
+    let mut results = abi::decode_aggregate3(data, counts.iter().sum())?.into_iter();
+    let facts = payments.iter().zip(counts).map(|(payment, count)| {
+        let answers = results.by_ref().take(count).map(|result| {
+            if result.success {
+                Ok(result.return_data)
+            } else {
+                Err(revert_reason(&result.return_data))
+            }
+        });
+        payment.read_preview(answers.collect())
     });
-    facts.collect()
-}
-
-/// Why these facts speak against a payment; `None` if nothing does.
-///
-/// The nonce comes first, then the balance, then the simulation: the more
-/// telling code wins. All three are asked even if the simulation went
-/// through, because some tokens don't revert on a used authorization and a
-/// call to an address without code "succeeds"; where the token does not
-/// answer, the payment counts as one whose simulation failed.
-pub fn refusal(facts: &Facts, payment: &VerifiedPayment) -> Option<Reason> {
-    if facts.nonce_used == Some(true) {
-        return Some(Reason::EvmNonceUsed);
-    }
-    if facts.balance.is_some_and(|balance| balance < payment.value().into()) {
-        return Some(Reason::InsufficientFunds);
-    }
-    if !facts.simulated || facts.nonce_used.is_none() || facts.balance.is_none() {
-        return Some(Reason::EvmSimulationFailed);
-    }
-    None
+    Some(facts.collect())
 }
 
 /// The text that a revert left (`Error(string)`), bounded and printable; for
@@ -143,12 +73,11 @@ pub fn revert_reason(data: &[u8]) -> Option<String> {
 }
 
 fn batch(payments: &[&VerifiedPayment], multicall3: Address, allow_failure: bool) -> Call {
-    let calls: Vec<_> = payments
-        .iter()
-        .map(|payment| {
-            let Call { to, data } = payment_call(payment);
-            Call3 { target: to, allow_failure, call_data: data }
-        })
-        .collect();
+    let calls: Vec<_> =
+        payments.iter().map(|payment| call3(payment.call(), allow_failure)).collect();
     Call { to: multicall3, data: abi::aggregate3(&calls) }
+}
+
+fn call3(call: Call, allow_failure: bool) -> Call3 {
+    Call3 { target: call.to, allow_failure, call_data: call.data }
 }
