@@ -9,6 +9,7 @@ mod facilitator;
 mod fields;
 mod keys;
 mod listing;
+mod method;
 mod network;
 mod notes;
 mod pattern;
@@ -16,17 +17,19 @@ mod read;
 mod read_route;
 mod remote;
 mod route;
+mod service;
 mod token;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use facilitator::{Account, Facilitator};
-pub use listing::Service;
+pub use method::Method;
 pub use network::Network;
 pub use pattern::{Found, Pattern, PatternSet};
 pub use read::{Settings, read};
-pub use route::{Method, Offer, PaymentIdentifier, Route, SettleWhen};
+pub use route::{Offer, PaymentIdentifier, Route, SettleWhen};
+pub use service::Service;
 
 use crate::evm::RelayerKey;
 use crate::protocol::ChainId;
@@ -70,6 +73,8 @@ pub struct Config {
     pub fee_payers: Vec<FeePayerKey>,
     /// The keys of access grants, if any route sells access.
     pub grant_keys: Option<GrantKeys>,
+    /// The keys of delivery cookies; none if nothing is signed here at all.
+    pub delivery_keys: GrantKeys,
     /// What others may have settled here, if they may.
     pub facilitator: Option<Facilitator>,
 }
@@ -87,7 +92,8 @@ impl Config {
     }
 }
 
-/// The keys of access grants: the first one signs, each is taken.
+/// The keys of access grants or delivery cookies: the first one signs, each is
+/// taken.
 #[derive(Clone)]
 pub struct GrantKeys(pub Vec<[u8; 32]>);
 
@@ -151,6 +157,10 @@ pub const DEFAULT_REDELIVER: Duration = Duration::from_mins(10);
 
 /// How often a paid answer is delivered again, unless a route says otherwise.
 pub const DEFAULT_REDELIVER_MAX: u32 = 3;
+
+/// The same for a browser that shows its delivery cookie: people go back and
+/// forth, and load pages again.
+pub const DEFAULT_REDELIVER_MAX_BY_COOKIE: u32 = 30;
 
 /// How many payments go into one transaction where a network sets nothing.
 pub const DEFAULT_BATCH_MAX: u64 = 40;

@@ -3,16 +3,16 @@
 use serde_json::Value;
 
 use super::facilitator;
-use super::fields::Report;
+use super::fields::{Report, is_http_url};
 use super::keys::{EVM_SECRET, SOLANA_SECRET, read_fee_payers, read_relayers};
-use super::network::{Elsewhere, is_http_url};
+use super::network::Elsewhere;
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
 use super::{
     Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, Route,
 };
 use crate::encoding::encode_hex;
-use crate::evm::keccak256;
+use crate::evm::{RelayerKey, keccak256};
 use crate::facilitator_client::RemoteFacts;
 use crate::json;
 use crate::path::{CanonicalPath, Fold, UrlParts};
@@ -108,7 +108,16 @@ pub fn read(settings: &Settings) -> Loaded {
     }
     let faults = faults.into_faults();
     let config = if faults.0.is_empty() {
-        Ok(Config { routes, networks, relayers, fee_payers, grant_keys, facilitator })
+        let delivery_keys = delivery_keys(grant_keys.as_ref(), &relayers, &fee_payers);
+        Ok(Config {
+            routes,
+            networks,
+            relayers,
+            fee_payers,
+            grant_keys,
+            delivery_keys,
+            facilitator,
+        })
     } else {
         Err(faults)
     };
@@ -255,6 +264,20 @@ fn read_grant_keys(secret: Option<&str>, faults: &Report) -> Option<GrantKeys> {
         );
     }
     keys.map(GrantKeys)
+}
+
+/// `GRANT_SECRET`, and what grows from each key that signs: so nothing has to be
+/// configured, and a key that is added ends no cookie.
+fn delivery_keys(
+    grants: Option<&GrantKeys>,
+    relayers: &[RelayerKey],
+    fee_payers: &[FeePayerKey],
+) -> GrantKeys {
+    const PURPOSE: &str = "edge402 delivery key 1";
+    let mut keys = grants.map(|grants| grants.0.clone()).unwrap_or_default();
+    keys.extend(relayers.iter().filter_map(|key| key.derive(PURPOSE)));
+    keys.extend(fee_payers.iter().filter_map(|key| key.derive(PURPOSE)));
+    GrantKeys(keys)
 }
 
 #[cfg(test)]

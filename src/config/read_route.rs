@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::fields::{Fields, Report};
-use super::listing::{Service, read_listed};
+use super::listing::read_listed;
+use super::service::Service;
 use super::{
-    DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, Method, Network, Offer, Pattern, PaymentIdentifier,
-    Route, SettleWhen,
+    DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Network,
+    Offer, Pattern, PaymentIdentifier, Route, SettleWhen,
 };
 use crate::amount::{AtomicAmount, InvalidPrice, Price};
 use crate::path::Fold;
@@ -163,6 +164,7 @@ impl<'a> RouteEntry<'a> {
         };
         let redeliver = read_duration(fields, "redeliver").unwrap_or(DEFAULT_REDELIVER);
         let redeliver_max = fields.number("redeliver_max", 0..=1_000);
+        let redeliver_max = redeliver_max.and_then(|max| max.try_into().ok());
         let access = read_duration(fields, "access").filter(|access| !access.is_zero());
         if access.is_some() && !seller.has_grant_keys {
             let problem = "is needed for access: wrangler secret put GRANT_SECRET";
@@ -209,9 +211,8 @@ impl<'a> RouteEntry<'a> {
             listed,
             settle,
             redeliver,
-            redeliver_max: redeliver_max
-                .and_then(|max| max.try_into().ok())
-                .unwrap_or(DEFAULT_REDELIVER_MAX),
+            redeliver_max: redeliver_max.unwrap_or(DEFAULT_REDELIVER_MAX),
+            redeliver_max_by_cookie: redeliver_max.unwrap_or(DEFAULT_REDELIVER_MAX_BY_COOKIE),
             access,
             payment_identifier,
             offers,

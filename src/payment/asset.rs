@@ -79,6 +79,14 @@ impl PayTo {
         let system = solana::address::SYSTEM_PROGRAM;
         text.parse().ok().filter(|it| *it != system).map(Self::Solana)
     }
+
+    /// The address, if it is one on Solana.
+    pub const fn as_solana(self) -> Option<Pubkey> {
+        match self {
+            Self::Solana(address) => Some(address),
+            Self::Evm(_) => None,
+        }
+    }
 }
 
 impl std::fmt::Display for PayTo {

@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::config::{Offer, SettleWhen};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
-use crate::gate::{BoundBody, Purchase};
-use crate::settlement::{ClaimRequest, Proof, SettleRequest};
+use crate::gate::{BoundBody, Collection, Purchase, Sale};
+use crate::settlement::{ClaimRequest, Proof, SettleRequest, Wanted};
 use crate::time::UnixSeconds;
 
 /// One order, as the Settler is asked for it.
@@ -22,6 +22,9 @@ pub struct Order {
     pub when: SettleWhen,
     /// Whether a facilitator settles it, instead of nodes.
     pub has_facilitator: bool,
+    /// Whether the client would rather fetch the goods by a cookie than have
+    /// them in this answer.
+    pub prefers_minimal: bool,
 }
 
 /// What a gate knows of a request besides the purchase itself.
@@ -57,6 +60,7 @@ impl Order {
             ticket: it.ticket,
             expires_at: purchase.payment.expires_at(now),
             proof,
+            by_cookie: None,
             // What can't be told from another order is not delivered again.
             redeliver_max: if it.body.is_unread() { 0 } else { route.redeliver_max },
             look_only: purchase.has_lapsed,
@@ -76,7 +80,38 @@ impl Order {
             account: None,
             remote: it.remote,
         };
-        Self { claim, settle, when: route.settle, has_facilitator: it.has_facilitator }
+        Self {
+            claim,
+            settle,
+            when: route.settle,
+            has_facilitator: it.has_facilitator,
+            // A cookie says nothing of a body.
+            prefers_minimal: purchase.prefers_minimal && it.body.is_none(),
+        }
+    }
+
+    /// What is asked of the Settler by a delivery cookie. What was bought is the
+    /// GET request's, whichever of GET and HEAD comes for it.
+    pub fn by_cookie(
+        collection: &Collection,
+        sale: &Sale<'_>,
+        offer: &Offer,
+        wanted: Wanted,
+        ticket: u64,
+    ) -> ClaimRequest {
+        ClaimRequest {
+            payment: collection.payment.clone(),
+            resource: sale.binding_of_get(offer),
+            former: None,
+            ticket,
+            // It binds nothing, so nothing is kept.
+            expires_at: UnixSeconds(0),
+            proof: Proof::default(),
+            by_cookie: Some(wanted),
+            redeliver_max: sale.route.redeliver_max_by_cookie,
+            look_only: true,
+            told: None,
+        }
     }
 
     /// What every edge may know the buyer by: nothing, where the Settler must

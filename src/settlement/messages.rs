@@ -28,6 +28,9 @@ pub struct ClaimRequest {
     /// The client's own name for the payment, if it gave one, and where it asks
     /// from: by that it is known again.
     pub proof: Proof,
+    /// What a delivery cookie is shown for, which proves that the buyer asks;
+    /// `None` for a request that brings the payment.
+    pub by_cookie: Option<Wanted>,
     /// How often what was bought is delivered again.
     pub redeliver_max: u32,
     /// The payment can't be settled any more: say what it has bought, and bind
@@ -45,10 +48,22 @@ json_struct!(ClaimRequest {
     ticket,
     expires_at,
     proof = default,
+    by_cookie,
     redeliver_max = default,
     look_only,
     told,
 });
+
+/// How much of what was bought is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of it.
+    Whole,
+    /// A range of it, or its head.
+    Part,
+}
+
+json_enum!(Wanted { Whole, Part });
 
 /// How often a server is told of the settlement that it has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +80,11 @@ impl ClaimRequest {
     /// Whether a resource that a payment is bound to is the one asked for.
     pub fn names(&self, resource: &str) -> bool {
         self.resource == resource || self.former.as_deref() == Some(resource)
+    }
+
+    /// Whether the request is by the one that claimed with this.
+    pub fn shows(&self, proof: &Proof) -> bool {
+        self.by_cookie.is_some() || proof.is_shown_by(&self.proof)
     }
 
     /// Whether the origin may be asked while another request's lease still
@@ -181,6 +201,7 @@ impl SettleRequest {
             ticket: self.ticket,
             expires_at,
             proof: self.proof.clone(),
+            by_cookie: None,
             redeliver_max: self.redeliver_max,
             look_only: false,
             told: self.account.as_ref().map(|_| if self.once { Told::Once } else { Told::Always }),

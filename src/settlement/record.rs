@@ -303,6 +303,7 @@ mod tests {
             expires_at: NOW.plus(300),
             former: None,
             proof: Proof::default(),
+            by_cookie: None,
             redeliver_max: 0,
             look_only: false,
             told: None,

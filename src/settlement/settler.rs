@@ -192,7 +192,8 @@ impl<H: Host> Settler<H> {
         let Some(mut record) = known else { return Ok(Given::Wait(now.plus(1))) };
         let asking = Asking {
             ticket: request.ticket,
-            has_proof: record.proof.is_shown_by(&request.proof),
+            has_proof: request.shows(&record.proof),
+            wanted: request.by_cookie,
             redeliver_max: request.redeliver_max,
         };
         Ok(match record.delivery.ask(asking, &settlement, now) {

@@ -44,8 +44,13 @@ function start() {
   return offer();
 }
 
+let isOffering = false;
+
 /** Shows the wallets, and goes on showing those that come later. */
 function offer() {
+  choice.hidden = false;
+  if (isOffering) return drawChoice();
+  isOffering = true;
   if (!canPay) return choice.replaceChildren(make('p', { className: 'error' }, text(data.method === 'GET' ? 'insecure' : 'not_get', data)));
   findWallets((found) => {
     wallets = found;

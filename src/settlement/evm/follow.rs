@@ -237,7 +237,7 @@ impl<H: Host> EvmLane<H> {
         let Some(confirmed) = confirmed else {
             return Ok(false);
         };
-        let all_paid = confirmed.fates(&payments).iter().all(Option::is_some);
+        let all_paid = confirmed.resolutions(&payments).iter().all(Option::is_some);
         if is_new && !all_paid && !self.others_agree(&confirmed.hash()).await {
             return Ok(false);
         }

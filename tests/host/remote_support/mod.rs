@@ -55,7 +55,7 @@ pub struct SimFacilitator {
     /// Whether a repeat is answered with what became of the first.
     pub is_idempotent: Cell<bool>,
     done: RefCell<HashMap<String, Value>>,
-    payments: RefCell<Vec<Payment>>,
+    pub payments: RefCell<Vec<Payment>>,
     pub asked: RefCell<Vec<Asked>>,
 }
 

@@ -12,7 +12,7 @@ use edge402::settlement::journal::TxId;
 use edge402::settlement::replay::ReplayRecord;
 use edge402::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Host as _, Outcome, Proof, ReleaseRequest,
-    RenewRequest, SettleRequest, Settlement, StoreError,
+    RenewRequest, SettleRequest, Settlement, StoreError, Wanted,
 };
 use edge402::time::UnixSeconds;
 
@@ -32,6 +32,8 @@ pub enum Answer {
     Released,
     /// It was charged, and the origin did not deliver.
     NotDelivered,
+    /// It was charged, and is to be fetched by cookie.
+    Promised(Settlement),
     /// The Settler died, or its disk failed.
     Broken,
 }
@@ -46,6 +48,8 @@ impl Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     Good,
+    /// The same, and answers with all of it where a range is asked for.
+    Rangeless,
     Error,
     Down,
     /// Says that it is elsewhere: the resource, if the payment is good there.
@@ -90,6 +94,10 @@ pub struct Buyer {
     pub breaks: bool,
     /// Whether the gate dies when the answer has begun.
     pub dies: bool,
+    /// Whether a cookie is preferred to the goods.
+    pub prefers_minimal: bool,
+    /// What a cookie is shown for, in place of the payment.
+    pub by_cookie: Option<Wanted>,
     pub facilitator: Option<(Facilitator, HowToSettle)>,
     /// Whether the last answer had a grant.
     pub granted: Rc<Cell<bool>>,
@@ -113,6 +121,8 @@ impl Buyer {
             stream_ms: 0,
             breaks: false,
             dies: false,
+            prefers_minimal: false,
+            by_cookie: None,
             facilitator: None,
             granted: Rc::default(),
             said: Rc::default(),
@@ -123,6 +133,12 @@ impl Buyer {
     #[must_use]
     pub fn observer(&self) -> Self {
         Self { proof: shows("an observer"), granted: Rc::default(), ..self.clone() }
+    }
+
+    /// The same browser, with its cookie.
+    #[must_use]
+    pub fn with_cookie(&self, wanted: Wanted) -> Self {
+        Self { by_cookie: Some(wanted), proof: Proof::default(), ..self.clone() }
     }
 
     fn order(&self) -> Order {
@@ -136,7 +152,13 @@ impl Buyer {
         };
         settle.proof = claim.proof.clone();
         settle.redeliver_seconds = self.redeliver_seconds;
-        Order { claim, settle, when: self.when, has_facilitator: self.facilitator.is_some() }
+        Order {
+            claim,
+            settle,
+            when: self.when,
+            has_facilitator: self.facilitator.is_some(),
+            prefers_minimal: self.prefers_minimal,
+        }
     }
 
     /// The whole request, as the gate makes it.
@@ -144,8 +166,24 @@ impl Buyer {
         let order = self.order();
         self.said = Rc::default();
         self.granted.set(false);
-        match purchase::run(&self, &order).await {
-            End::Deliver(goods) => self.deliver(order, goods),
+        if let Some(wanted) = self.by_cookie {
+            let claim = ClaimRequest {
+                by_cookie: Some(wanted),
+                expires_at: UnixSeconds(0),
+                look_only: true,
+                ..order.claim
+            };
+            let end = purchase::collect(&self, &claim).await;
+            return self.told(end, claim);
+        }
+        let end = purchase::run(&self, &order).await;
+        self.told(end, order.claim)
+    }
+
+    fn told(self, end: End<Origin>, claim: ClaimRequest) -> Answer {
+        match end {
+            End::Deliver(goods) => self.deliver(claim, goods),
+            End::Promised(settlement) => Answer::Promised(settlement),
             End::NotCharged(_) | End::OriginDown(None) => Answer::Released,
             End::OriginDown(Some(_)) => Answer::NotDelivered,
             End::Refused { reason, .. } => Answer::Refused(reason),
@@ -164,8 +202,8 @@ impl Buyer {
         self.world.take(&handle)
     }
 
-    fn deliver(self, order: Order, goods: Goods<Origin>) -> Answer {
-        if goods.answer != Origin::Good {
+    fn deliver(self, claim: ClaimRequest, goods: Goods<Origin>) -> Answer {
+        if !purchase::World::is_goods(&self, &goods.answer) {
             return Answer::NotDelivered;
         }
         let settlement = goods.settlement;
@@ -180,7 +218,7 @@ impl Buyer {
                     self.world.clock.sleep(self.stream_ms).await;
                     !self.breaks
                 };
-                purchase::follow(&self, &order.claim, is_whole).await;
+                purchase::follow(&self, &claim, is_whole).await;
             });
         }
         Answer::Delivered(settlement)
@@ -285,7 +323,11 @@ impl purchase::World for Buyer {
     }
 
     fn is_goods(&self, answer: &Origin) -> bool {
-        *answer == Origin::Good
+        matches!(answer, Origin::Good | Origin::Rangeless)
+    }
+
+    fn is_part(&self, answer: &Origin) -> bool {
+        *answer != Origin::Rangeless
     }
 
     fn moves_to(&self, answer: &Origin) -> Option<String> {
