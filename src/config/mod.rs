@@ -9,6 +9,7 @@ mod facilitator;
 mod fields;
 mod keys;
 mod listing;
+mod method;
 mod network;
 mod notes;
 mod pattern;
@@ -16,17 +17,19 @@ mod read;
 mod read_route;
 mod remote;
 mod route;
+mod service;
 mod token;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use facilitator::{Account, Facilitator};
-pub use listing::Service;
+pub use method::Method;
 pub use network::Network;
 pub use pattern::{Found, Pattern, PatternSet};
 pub use read::{Settings, read};
-pub use route::{Method, Offer, PaymentIdentifier, Route, SettleWhen};
+pub use route::{Offer, PaymentIdentifier, Route, SettleWhen};
+pub use service::Service;
 
 use crate::evm::RelayerKey;
 use crate::protocol::ChainId;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::coin::{UNKNOWN_DAILY_SPEND, coin_of};
-use super::fields::{Fields, Report};
+use super::fields::{Fields, Report, is_http_url};
 use super::remote::{Headers, read_facilitators};
 use super::token::{Token, read_asset};
 use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS};
@@ -256,11 +256,4 @@ fn read_coin_price(fields: &Fields<'_>, value: Option<&str>, decimals: u8) -> Op
         fields.fault("coin_price", problem);
     }
     price.map(|price| price.0)
-}
-
-pub(super) fn is_http_url(url: &str) -> bool {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    rest.is_some_and(|rest| {
-        !rest.is_empty() && !rest.starts_with('/') && !rest.contains(|c: char| c.is_whitespace())
-    })
 }

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::facilitator;
-use super::fields::Report;
+use super::fields::{Report, is_http_url};
 use super::keys::{EVM_SECRET, SOLANA_SECRET, read_fee_payers, read_relayers};
-use super::network::{Elsewhere, is_http_url};
+use super::network::Elsewhere;
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
 use super::{

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::fields::{Fields, Report};
-use super::listing::{Service, read_listed};
+use super::listing::read_listed;
+use super::service::Service;
 use super::{
     DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Network,
     Offer, Pattern, PaymentIdentifier, Route, SettleWhen,

@@ -19,15 +19,9 @@ impl Token {
     pub fn read(fields: &Fields<'_>, id: ChainId) -> Self {
         let usdc = id.known().map(|known| known.usdc);
         let given = fields.text("asset");
-        // Addresses of EVM chains are the same in any letter case, mints of
-        // Solana are not.
-        let is_same = |asset: &str, usdc: &str| match id {
-            ChainId::Evm(_) => asset.eq_ignore_ascii_case(usdc),
-            ChainId::Solana(_) => asset == usdc,
-        };
         let is_usdc = match (given, usdc) {
             (None, usdc) => usdc.is_some(),
-            (Some(asset), Some(usdc)) => is_same(asset, usdc),
+            (Some(asset), Some(usdc)) => id.is_same_address(asset, usdc),
             (Some(_), None) => false,
         };
         let asset = given.or(usdc);

@@ -102,7 +102,8 @@ impl PageTemplate {
             None if route.redeliver_max == 0 => 0,
             None => route.redeliver.as_secs(),
         };
-        let data = json!({ "what": route.description, "again": again, "offers": offers });
+        let access = route.access.is_some();
+        let data = json!({ "again": again, "access": access, "offers": offers });
         Self {
             description: escape(&route.description),
             seller: escape(&route.service.name),

@@ -61,6 +61,15 @@ impl ChainId {
         matches!(self, Self::Solana(_))
     }
 
+    /// Whether two texts spell one address: on EVM chains in any letter case,
+    /// on Solana each case is another letter.
+    pub fn is_same_address(self, one: &str, other: &str) -> bool {
+        match self {
+            Self::Evm(_) => one.eq_ignore_ascii_case(other),
+            Self::Solana(_) => one == other,
+        }
+    }
+
     /// The decimals of the chain's own coin: of wei or lamports.
     pub const fn coin_decimals(self) -> u8 {
         match self {

@@ -15,15 +15,12 @@ use worker::{Context, Env, console_error};
 
 use super::app::App;
 use super::head::RequestHead;
-use super::settler::WorkerHost;
 use super::transport::GatedTransport;
 use super::{clock, js};
 use crate::config::{Config, Network, Offer};
 use crate::facilitator_client::{About, Facilitator, RemoteFacts, payment_body};
 use crate::gate::{self, Decision, Purchase};
 use crate::protocol::ChainId;
-use crate::settlement::remote::RemoteLane;
-use crate::settlement::settler::LaneParts;
 use crate::table::Table;
 use crate::together::join_all;
 
@@ -127,17 +124,4 @@ pub fn body(app: &App, offer: &Offer, purchase: &Purchase<'_>) -> Option<Value> 
     let about = About { resource: route.resource(), extensions: route.extensions() };
     let (v2, v1) = (&offer.v2, offer.v1.as_ref());
     Some(payment_body(version, v2, v1, &purchase.payment, &purchase.sale.url, about))
-}
-
-/// The lane of a network's facilitator. The seller's own nodes, if there are
-/// any, are asked where its answers are unclear.
-pub fn lane(
-    parts: LaneParts<WorkerHost>,
-    transport: GatedTransport,
-    network: &Network,
-    facilitator: &Facilitator,
-) -> Rc<RemoteLane<WorkerHost>> {
-    let is_evm = !network.id.names_fee_payer();
-    let nodes = (is_evm && !network.rpc.is_empty()).then(|| App::nodes_over(transport, network));
-    RemoteLane::new(parts, network.id, facilitator.clone(), nodes)
 }

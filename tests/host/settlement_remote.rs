@@ -5,7 +5,8 @@ use std::rc::Rc;
 use crate::remote_support::{
     Does, KEY, payment, payment_to, settle_request, world, world_with_fallback,
 };
-use crate::sim::{Answer, Fault, Payment, REDELIVER, World};
+use crate::sim::chain::Code;
+use crate::sim::{Answer, Fault, Payment, REDELIVER, World, payer};
 use edge402::protocol::Reason;
 use edge402::settlement::{ClaimReply, DeliveryReport, Ending, Outcome, State};
 use serde_json::{Value, json};
@@ -620,6 +621,45 @@ fn what_may_be_in_a_pool_never_goes_to_the_fallback() {
     *world.hook.borrow_mut() = None;
     world.run_for(30_000);
     assert_bought_once(&world, &payment);
+}
+
+#[test]
+fn what_a_spoiled_transaction_has_shown_never_goes_to_the_fallback() {
+    let (world, facilitator) = world_with_fallback();
+    let payments = [payment(1), payment(2), payment(3)];
+    facilitator.payments.borrow_mut().extend(payments.clone());
+    let claims: Vec<_> = payments.iter().map(|it| world.claim_request(it, "a")).collect();
+    claims.iter().for_each(|claim| assert_eq!(world.claim(claim), ClaimReply::Fresh));
+    let requests = payments.iter().zip(&claims).map(|(it, claim)| settle_request(it, claim));
+    let outcomes: Vec<_> = requests
+        .map(|request| {
+            let asking = Rc::clone(&world);
+            world.start(async move {
+                asking.ask(|it| async move { it.settle(request).await }).await.map(Result::unwrap)
+            })
+        })
+        .collect();
+    for _ in 0..500 {
+        if world.chain.borrow().waiting_shares().iter().any(|share| *share > 1) {
+            break;
+        }
+        world.run_for(20);
+    }
+    world.chain.borrow_mut().codes.insert(payer(3).address(), Code::Burns);
+    // It fails as a whole, and no node can be reached once that is known.
+    let (nodes, watched) = (Rc::clone(&world), payments.clone());
+    *world.hook.borrow_mut() = Some(Box::new(move |_, _, _| {
+        let is_left_behind = |it: &Payment| {
+            let record = nodes.tables.record(&it.id).unwrap();
+            record.was_sent && matches!(record.state, State::Claimed { .. })
+        };
+        watched.iter().any(is_left_behind).then_some(Err((-32_005, "limit exceeded")))
+    }));
+    let left_behind = outcomes.iter().filter(|it| world.take(it) == Some(Outcome::Unavailable));
+    assert!(left_behind.count() >= 2);
+    assert!(facilitator.asked.borrow().is_empty());
+    *world.hook.borrow_mut() = None;
+    assert!(world.buy_now(&payments[1], "a").is_delivery());
 }
 
 #[test]
