@@ -44,6 +44,7 @@
 pub mod amount;
 pub mod encoding;
 pub mod json;
+pub mod mac;
 pub mod path;
 pub mod table;
 pub mod time;

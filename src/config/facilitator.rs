@@ -7,9 +7,10 @@ use subtle::ConstantTimeEq;
 use super::Network;
 use super::fields::{Fields, Report};
 use super::network::read_coins;
+use crate::encoding;
 use crate::path::CanonicalPath;
+use crate::payment::PayTo;
 use crate::protocol::ChainId;
-use crate::{encoding, evm, solana};
 
 /// The facilitator that other people's servers use.
 #[derive(Debug)]
@@ -34,15 +35,6 @@ pub struct Account {
     pay_to: Vec<PayTo>,
     networks: Vec<usize>,
     daily_spend: Vec<(usize, u128)>,
-}
-
-/// An address that may be paid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PayTo {
-    /// On an EVM chain.
-    Evm(evm::Address),
-    /// On Solana.
-    Solana(solana::Pubkey),
 }
 
 /// The SHA-256 of a bearer token. A hash tells nothing of a random token, but
@@ -227,17 +219,6 @@ fn read_pay_to(fields: &Fields<'_>) -> Option<Vec<PayTo>> {
         fields.fault("pay_to", problem);
     }
     addresses
-}
-
-impl PayTo {
-    /// An address of an EVM chain or of Solana; not the zero address of either.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        if text.starts_with("0x") {
-            return text.parse().ok().filter(|it| *it != evm::Address::ZERO).map(Self::Evm);
-        }
-        let system = solana::address::SYSTEM_PROGRAM;
-        text.parse().ok().filter(|it| *it != system).map(Self::Solana)
-    }
 }
 
 fn read_daily_spend(fields: &Fields<'_>, networks: &[Network]) -> Vec<(usize, u128)> {

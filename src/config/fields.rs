@@ -168,3 +168,11 @@ impl<'a> Fields<'a> {
         self.members?.get(name).filter(|value| !value.is_null())
     }
 }
+
+/// Whether a text is the URL of something that can be asked over HTTP.
+pub(super) fn is_http_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        !rest.is_empty() && !rest.starts_with('/') && !rest.contains(|c: char| c.is_whitespace())
+    })
+}

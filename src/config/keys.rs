@@ -9,18 +9,20 @@ use crate::evm::RelayerKey;
 use crate::json;
 use crate::solana::FeePayerKey;
 
-const EVM: &str = "EVM_RELAYER_KEYS";
-const SOLANA: &str = "SOLANA_FEE_PAYER_KEYS";
+/// The secret that holds the relayers' keys.
+pub(super) const EVM_SECRET: &str = "EVM_RELAYER_KEYS";
+/// The secret that holds the fee payers' keys.
+pub(super) const SOLANA_SECRET: &str = "SOLANA_FEE_PAYER_KEYS";
 
 /// Reads `EVM_RELAYER_KEYS`: 64 hex digits each, with or without `0x`.
 pub(super) fn read_relayers(secret: Option<&str>, faults: &Report) -> Vec<RelayerKey> {
-    read(EVM, secret, relayer, faults)
+    read(EVM_SECRET, secret, relayer, faults)
 }
 
 /// Reads `SOLANA_FEE_PAYER_KEYS`: base58 of 64 bytes, what solana-keygen
 /// writes (a JSON array of 64 bytes), or a seed of 64 hex digits.
 pub(super) fn read_fee_payers(secret: Option<&str>, faults: &Report) -> Vec<FeePayerKey> {
-    read(SOLANA, secret, fee_payer, faults)
+    read(SOLANA_SECRET, secret, fee_payer, faults)
 }
 
 fn read<K>(
@@ -70,7 +72,7 @@ fn relayer(text: &str) -> Result<RelayerKey, &'static str> {
     } else if decode_hex::<20>(text).is_ok() {
         "is an address; put the account's private key: 0x and 64 hex digits"
     } else if text.starts_with('[') || decode_base58::<64>(text).is_ok() {
-        "is a Solana keypair; put an EVM private key: 0x and 64 hex digits"
+        "is a Solana keypair; put an EVM_SECRET private key: 0x and 64 hex digits"
     } else {
         "must be private keys, 0x and 64 hex digits each, with commas between"
     })
@@ -87,7 +89,7 @@ fn fee_payer(text: &str) -> Result<FeePayerKey, &'static str> {
     {
         return encode_base58(&bytes).parse().map_err(|_| MISMATCH);
     }
-    // With 0x it is an EVM key that got into the wrong secret.
+    // With 0x it is an EVM_SECRET key that got into the wrong secret.
     if !text.starts_with("0x")
         && let Some(seed) = hex32(text)
     {
@@ -97,7 +99,7 @@ fn fee_payer(text: &str) -> Result<FeePayerKey, &'static str> {
         "is a seed phrase; put the keypair of one account: solana-keygen recover -o id.json, \
          then what is in id.json"
     } else if hex32(text).is_some() {
-        "is an EVM private key; put a Solana keypair: base58 of 64 bytes, or what solana-keygen \
+        "is an EVM_SECRET private key; put a Solana keypair: base58 of 64 bytes, or what solana-keygen \
          wrote"
     } else if decode_base58::<32>(text).is_ok() {
         "has 32 bytes, which may be an address as well as a seed; put all 64 bytes: the base58 \
@@ -134,7 +136,7 @@ mod tests {
         let keys = read_relayers(Some(secret), &faults);
         let faults = faults.into_faults().0;
         let problems: Vec<_> = faults.iter().map(|fault| fault.problem.clone()).collect();
-        assert!(faults.iter().all(|fault| fault.key == EVM));
+        assert!(faults.iter().all(|fault| fault.key == EVM_SECRET));
         if problems.is_empty() {
             Ok(keys.iter().map(|key| key.address().to_string()).collect())
         } else {
@@ -147,7 +149,7 @@ mod tests {
         let keys = read_fee_payers(Some(secret), &faults);
         let faults = faults.into_faults().0;
         let problems: Vec<_> = faults.iter().map(|fault| fault.problem.clone()).collect();
-        assert!(faults.iter().all(|fault| fault.key == SOLANA));
+        assert!(faults.iter().all(|fault| fault.key == SOLANA_SECRET));
         if problems.is_empty() {
             Ok(keys.iter().map(|key| key.pubkey().to_string()).collect())
         } else {
@@ -201,7 +203,7 @@ mod tests {
         for (text, problem) in [
             (address.clone(), "address as well as a seed; put all 64 bytes"),
             (seed, "address as well as a seed; put all 64 bytes"),
-            (format!("0x{EVM_KEY}"), "is an EVM private key"),
+            (format!("0x{EVM_KEY}"), "is an EVM_SECRET private key"),
             (phrase.to_owned(), "is a seed phrase"),
             (serde_json::to_string(&pair[..32]).unwrap(), "JSON array of 64 bytes"),
             ("[1,2,3]".to_owned(), "JSON array of 64 bytes"),

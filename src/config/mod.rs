@@ -9,6 +9,7 @@ mod facilitator;
 mod fields;
 mod keys;
 mod listing;
+mod method;
 mod network;
 mod notes;
 mod pattern;
@@ -16,21 +17,24 @@ mod read;
 mod read_route;
 mod remote;
 mod route;
+mod service;
 mod signers;
 mod token;
 
 use std::fmt;
 use std::time::Duration;
 
-pub use facilitator::{Account, Facilitator, PayTo};
-pub use listing::Service;
-pub use network::{Chain, Network};
+pub use facilitator::{Account, Facilitator};
+pub use method::Method;
+pub use network::Network;
 pub use pattern::{Found, Pattern, PatternSet};
 pub use read::{Settings, read};
-pub use route::{Method, Offer, PaymentIdentifier, Route, SettleWhen};
+pub use route::{Offer, PaymentIdentifier, Route, SettleWhen};
+pub use service::Service;
 pub use signers::FormerSigners;
 
 use crate::evm::RelayerKey;
+use crate::protocol::ChainId;
 use crate::solana::FeePayerKey;
 
 /// Where the goods come from.
@@ -73,11 +77,27 @@ pub struct Config {
     pub former_signers: FormerSigners,
     /// The keys of access grants, if any route sells access.
     pub grant_keys: Option<GrantKeys>,
+    /// The keys of delivery cookies; none if nothing is signed here at all.
+    pub delivery_keys: GrantKeys,
     /// What others may have settled here, if they may.
     pub facilitator: Option<Facilitator>,
 }
 
-/// The keys of access grants: the first one signs, each is taken.
+impl Config {
+    /// Who sends and pays for transactions on a network of ours, as its chain
+    /// writes addresses.
+    pub fn signers(&self, network: ChainId) -> Vec<String> {
+        match network {
+            ChainId::Evm(_) => self.relayers.iter().map(|it| it.address().to_string()).collect(),
+            ChainId::Solana(_) => {
+                self.fee_payers.iter().map(|it| it.pubkey().to_string()).collect()
+            }
+        }
+    }
+}
+
+/// The keys of access grants or delivery cookies: the first one signs, each is
+/// taken.
 #[derive(Clone)]
 pub struct GrantKeys(pub Vec<[u8; 32]>);
 
@@ -141,6 +161,10 @@ pub const DEFAULT_REDELIVER: Duration = Duration::from_mins(10);
 
 /// How often a paid answer is delivered again, unless a route says otherwise.
 pub const DEFAULT_REDELIVER_MAX: u32 = 3;
+
+/// The same for a browser that shows its delivery cookie: people go back and
+/// forth, and load pages again.
+pub const DEFAULT_REDELIVER_MAX_BY_COOKIE: u32 = 30;
 
 /// How many payments go into one transaction where a network sets nothing.
 pub const DEFAULT_BATCH_MAX: u64 = 40;

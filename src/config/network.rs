@@ -3,15 +3,16 @@
 use serde_json::Value;
 
 use super::coin::{UNKNOWN_DAILY_SPEND, coin_of};
-use super::fields::{Fields, Report};
+use super::fields::{Fields, Report, is_http_url};
 use super::remote::{Headers, read_facilitators};
-use super::token::{Token, read_evm, read_solana};
+use super::token::{Token, read_asset};
 use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS};
 use crate::amount::{AtomicAmount, Price, parse_decimal};
 use crate::evm::{CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION};
 use crate::facilitator_client::{Facilitator, RemoteFacts};
+use crate::payment::{Asset, PayTo};
 use crate::protocol::ChainId;
-use crate::{evm, solana};
+use crate::rpc::{ChainCheck, Expected};
 
 /// A network that payments come in on.
 #[derive(Clone, Debug)]
@@ -51,29 +52,10 @@ pub struct Network {
     pub max_tip: Option<u128>,
     /// The amount above which two nodes must agree that it was paid.
     pub quorum_above: Option<AtomicAmount>,
-    /// What only one kind of chain has.
-    pub chain: Chain,
-}
-
-/// What only one kind of chain has.
-#[derive(Clone, Debug)]
-pub enum Chain {
-    /// An EVM chain.
-    Evm {
-        /// The token's EIP-712 domain; the token is its verifying contract.
-        domain: evm::Domain,
-        /// Who is paid for what the routes sell.
-        pay_to: Option<evm::Address>,
-    },
-    /// A Solana cluster.
-    Solana {
-        /// The token.
-        mint: solana::Pubkey,
-        /// The program that the token belongs to.
-        token_program: solana::TokenProgram,
-        /// Who is paid: the owner of the associated token account.
-        pay_to: Option<solana::Pubkey>,
-    },
+    /// The token.
+    pub asset: Asset,
+    /// Who is paid for what the routes sell.
+    pub pay_to: Option<PayTo>,
 }
 
 const KNOWN: &[&str] = &[
@@ -117,7 +99,18 @@ impl Network {
     /// facilitator only it can say.
     pub fn is_on_offer(&self) -> bool {
         let knows_payer = |it: &Facilitator| it.facts.fee_payer.is_some();
-        matches!(self.id, ChainId::Evm(_)) || self.facilitator.as_ref().is_none_or(knows_payer)
+        !self.id.names_fee_payer() || self.facilitator.as_ref().is_none_or(knows_payer)
+    }
+
+    /// The question that tells whether a node serves this chain.
+    pub fn chain_check(&self) -> ChainCheck {
+        match self.id {
+            ChainId::Evm(id) => ChainCheck { method: "eth_chainId", expect: Expected::ChainId(id) },
+            ChainId::Solana(cluster) => ChainCheck {
+                method: "getGenesisHash",
+                expect: Expected::GenesisPrefix(cluster.as_str().to_owned()),
+            },
+        }
     }
 
     /// Reads one entry of `NETWORKS`.
@@ -166,10 +159,7 @@ impl Network {
         if quorum_above.is_some() && rpc.len() < 2 && !fields.has("facilitator") {
             fields.fault("quorum_above", "needs two URLs in rpc that can agree");
         }
-        let chain = match id {
-            ChainId::Evm(chain_id) => read_evm(&fields, chain_id, &token),
-            ChainId::Solana(_) => read_solana(&fields, &token),
-        };
+        let (asset, pay_to) = read_asset(&fields, id, &token);
         if sells && !fields.has("pay_to") {
             fields.fault("pay_to", "is needed: the address that is paid");
         }
@@ -191,7 +181,8 @@ impl Network {
             failed_gas: failed_gas.unwrap_or(DEFAULT_FAILED_GAS),
             max_tip,
             quorum_above,
-            chain: chain?,
+            asset: asset?,
+            pay_to,
         };
         (faults.len() == faults_before).then_some(network)
     }
@@ -234,8 +225,7 @@ pub(super) fn read_coins(
     value: Option<&str>,
     id: ChainId,
 ) -> Option<u128> {
-    let decimals = if matches!(id, ChainId::Evm(_)) { 18 } else { 9 };
-    let amount = parse_decimal(value?, decimals);
+    let amount = parse_decimal(value?, u32::from(id.coin_decimals()));
     if amount.is_none() {
         fields.fault(name, "must be an amount of the chain's own coin, such as \"0.05\"");
     }
@@ -245,7 +235,7 @@ pub(super) fn read_coins(
 /// A fee of an EVM chain, in gwei per gas: `"1.5"`.
 fn read_max_tip(fields: &Fields<'_>, id: ChainId) -> Option<u128> {
     let text = fields.text("max_tip")?;
-    if matches!(id, ChainId::Solana(_)) {
+    if id.names_fee_payer() {
         fields.fault("max_tip", "is for EVM chains only");
         return None;
     }
@@ -266,11 +256,4 @@ fn read_coin_price(fields: &Fields<'_>, value: Option<&str>, decimals: u8) -> Op
         fields.fault("coin_price", problem);
     }
     price.map(|price| price.0)
-}
-
-pub(super) fn is_http_url(url: &str) -> bool {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    rest.is_some_and(|rest| {
-        !rest.is_empty() && !rest.starts_with('/') && !rest.contains(|c: char| c.is_whitespace())
-    })
 }

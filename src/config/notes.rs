@@ -1,7 +1,7 @@
 //! What is no fault and may still surprise a seller.
 
+use super::Config;
 use super::coin::{UNKNOWN_DAILY_SPEND, coin_of};
-use super::{Chain, Config};
 use crate::amount::AtomicAmount;
 
 /// The most that a default client pays without being told to, in dollars.
@@ -13,10 +13,7 @@ impl Config {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = vec![];
         for network in &self.networks {
-            let asset = match &network.chain {
-                Chain::Evm { domain, .. } => domain.verifying_contract.to_string(),
-                Chain::Solana { mint, .. } => mint.to_string(),
-            };
+            let asset = network.asset.address();
             if network.id.known().is_none_or(|known| known.usdc != asset) {
                 notes.push(format!(
                     "NETWORKS.\"{}\".asset: {asset} is in no default client's table of tokens; \

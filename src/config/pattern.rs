@@ -1,6 +1,6 @@
 //! Which requests a route covers.
 
-use super::Method;
+use super::method::Method;
 use crate::path::{BadPath, CanonicalPath, Fold, PathKeys};
 
 /// An exact path, or everything below a prefix (`/premium/*`).

@@ -3,17 +3,17 @@
 use serde_json::Value;
 
 use super::facilitator;
-use super::fields::Report;
-use super::keys::{read_fee_payers, read_relayers};
-use super::network::{Elsewhere, is_http_url};
+use super::fields::{Report, is_http_url};
+use super::keys::{EVM_SECRET, SOLANA_SECRET, read_fee_payers, read_relayers};
+use super::network::Elsewhere;
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
 use super::signers::FormerSigners;
 use super::{
-    Chain, Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, Route,
+    Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, Route,
 };
 use crate::encoding::encode_hex;
-use crate::evm::keccak256;
+use crate::evm::{RelayerKey, keccak256};
 use crate::facilitator_client::RemoteFacts;
 use crate::json;
 use crate::path::{CanonicalPath, Fold, UrlParts};
@@ -79,25 +79,14 @@ pub fn read(settings: &Settings) -> Loaded {
     let is_missing = |secret: &Option<String>| {
         secret.as_ref().is_none_or(|text| text.trim_matches([',', ' ', '\n']).is_empty())
     };
-    let lacks_relayers = is_missing(&settings.evm_relayer_keys);
-    let lacks_fee_payers = is_missing(&settings.solana_fee_payer_keys);
     for network in networks.iter().filter(|network| network.facilitator.is_none()) {
-        match network.chain {
-            Chain::Evm { .. } if lacks_relayers => faults.add(
-                "EVM_RELAYER_KEYS",
-                format!(
-                    "is needed to settle on {}: wrangler secret put EVM_RELAYER_KEYS",
-                    network.id
-                ),
-            ),
-            Chain::Solana { .. } if lacks_fee_payers => faults.add(
-                "SOLANA_FEE_PAYER_KEYS",
-                format!(
-                    "is needed to settle on {}: wrangler secret put SOLANA_FEE_PAYER_KEYS",
-                    network.id
-                ),
-            ),
-            _ => {}
+        let (name, secret) = match network.id {
+            ChainId::Evm(_) => (EVM_SECRET, &settings.evm_relayer_keys),
+            ChainId::Solana(_) => (SOLANA_SECRET, &settings.solana_fee_payer_keys),
+        };
+        if is_missing(secret) {
+            let id = network.id;
+            faults.add(name, format!("is needed to settle on {id}: wrangler secret put {name}"));
         }
     }
     for name in &settings.missing_bindings {
@@ -126,6 +115,7 @@ pub fn read(settings: &Settings) -> Loaded {
     }
     let faults = faults.into_faults();
     let config = if faults.0.is_empty() {
+        let delivery_keys = delivery_keys(grant_keys.as_ref(), &relayers, &fee_payers);
         Ok(Config {
             routes,
             networks,
@@ -133,6 +123,7 @@ pub fn read(settings: &Settings) -> Loaded {
             fee_payers,
             former_signers,
             grant_keys,
+            delivery_keys,
             facilitator,
         })
     } else {
@@ -281,6 +272,20 @@ fn read_grant_keys(secret: Option<&str>, faults: &Report) -> Option<GrantKeys> {
         );
     }
     keys.map(GrantKeys)
+}
+
+/// `GRANT_SECRET`, and what grows from each key that signs: so nothing has to be
+/// configured, and a key that is added ends no cookie.
+fn delivery_keys(
+    grants: Option<&GrantKeys>,
+    relayers: &[RelayerKey],
+    fee_payers: &[FeePayerKey],
+) -> GrantKeys {
+    const PURPOSE: &str = "edge402 delivery key 1";
+    let mut keys = grants.map(|grants| grants.0.clone()).unwrap_or_default();
+    keys.extend(relayers.iter().filter_map(|key| key.derive(PURPOSE)));
+    keys.extend(fee_payers.iter().filter_map(|key| key.derive(PURPOSE)));
+    GrantKeys(keys)
 }
 
 #[cfg(test)]

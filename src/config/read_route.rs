@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::fields::{Fields, Report};
-use super::listing::{Service, read_listed};
+use super::listing::read_listed;
+use super::service::Service;
 use super::{
-    Chain, DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, Method, Network, Offer, Pattern,
-    PaymentIdentifier, Route, SettleWhen,
+    DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Network,
+    Offer, Pattern, PaymentIdentifier, Route, SettleWhen,
 };
 use crate::amount::{AtomicAmount, InvalidPrice, Price};
 use crate::path::Fold;
-use crate::payment::Terms;
+use crate::payment::{NoTerms, Wanted};
 use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, PaymentRequirementsV1, UPFRONT};
 use crate::protocol::{ChainId, PaymentRequirements};
-use crate::{evm, solana, time};
+use crate::solana::{self, InvalidTerms};
+use crate::time;
 
 /// The longest description that real clients take in the challenge header, in
 /// bytes.
@@ -163,6 +165,7 @@ impl<'a> RouteEntry<'a> {
         };
         let redeliver = read_duration(fields, "redeliver").unwrap_or(DEFAULT_REDELIVER);
         let redeliver_max = fields.number("redeliver_max", 0..=1_000);
+        let redeliver_max = redeliver_max.and_then(|max| max.try_into().ok());
         let access = read_duration(fields, "access").filter(|access| !access.is_zero());
         if access.is_some() && !seller.has_grant_keys {
             let problem = "is needed for access: wrangler secret put GRANT_SECRET";
@@ -209,9 +212,8 @@ impl<'a> RouteEntry<'a> {
             listed,
             settle,
             redeliver,
-            redeliver_max: redeliver_max
-                .and_then(|max| max.try_into().ok())
-                .unwrap_or(DEFAULT_REDELIVER_MAX),
+            redeliver_max: redeliver_max.unwrap_or(DEFAULT_REDELIVER_MAX),
+            redeliver_max_by_cookie: redeliver_max.unwrap_or(DEFAULT_REDELIVER_MAX_BY_COOKIE),
             access,
             payment_identifier,
             offers,
@@ -253,7 +255,7 @@ fn read_methods(fields: &Fields<'_>) -> Option<Vec<Method>> {
 /// What a route takes of a challenge, in bytes of JSON.
 fn challenge_size(route: &Route) -> usize {
     let accepts: Vec<Value> = route.offers.iter().map(|offer| offer.v2.to_value()).collect();
-    let hints = route.offers.iter().filter(|offer| matches!(offer.terms, Terms::Solana(_))).count();
+    let hints = route.offers.iter().filter(|offer| offer.v2.network.names_fee_payer()).count();
     let challenge = json!({
         "resource": route.resource(), "accepts": accepts, "extensions": route.extensions(),
     });
@@ -314,47 +316,33 @@ fn offer(
     faults: &Report,
 ) -> Option<Offer> {
     let timeout = network.max_timeout_seconds;
-    let mut extra = Map::new();
-    let (terms, asset, pay_to) = match &network.chain {
-        Chain::Evm { domain, pay_to } => {
-            extra.insert("name".into(), json!(domain.name));
-            extra.insert("version".into(), json!(domain.version));
-            let pay_to = (*pay_to)?;
-            let terms = evm::Terms::new(domain.clone(), pay_to, amount, timeout);
-            (Terms::Evm(terms), domain.verifying_contract.to_string(), pay_to.to_string())
-        }
-        Chain::Solana { mint, token_program, pay_to } => {
-            let pay_to = (*pay_to)?;
-            let remote = network.facilitator.as_ref();
-            let remote = remote.map(|it| [it.facts.fee_payer.unwrap_or(UNKNOWN_FEE_PAYER)]);
-            // What was paid with a former one's signature is still known by it.
-            let (fee_payers, former): (&[_], &[_]) = match &remote {
-                Some(one) => (one, &[]),
-                None => (&seller.fee_payers, seller.former_fee_payers),
-            };
-            let fee_payer = fee_payers.first()?;
-            extra.insert("feePayer".into(), json!(fee_payer.to_string()));
-            extra.insert("decimals".into(), json!(network.decimals));
-            extra.insert("tokenProgram".into(), json!(token_program.id().to_string()));
-            let terms = solana::TermsParts {
-                mint: *mint,
-                token_program: *token_program,
-                decimals: network.decimals,
-                pay_to,
-                amount,
-                fee_payers: [fee_payers, former].concat(),
-                memo: None,
-                limits: solana::Limits::default(),
-            };
-            match solana::Terms::new(terms) {
-                Ok(terms) => (Terms::Solana(terms), mint.to_string(), pay_to.to_string()),
-                Err(problem) => {
-                    faults.add(format!("NETWORKS.\"{}\"", network.id), format!("{problem}"));
-                    return None;
-                }
-            }
+    let pay_to = network.pay_to?;
+    let remote = network.facilitator.as_ref();
+    let remote = remote.map(|it| [it.facts.fee_payer.unwrap_or(UNKNOWN_FEE_PAYER)]);
+    // What was paid with a former one's signature is still known by it.
+    let (fee_payers, former): (&[_], &[_]) = match &remote {
+        Some(one) => (one, &[]),
+        None => (&seller.fee_payers, seller.former_fee_payers),
+    };
+    let extra = network.asset.extra(fee_payers.first());
+    let former = if fee_payers.is_empty() { &[] } else { former };
+    let wanted = Wanted {
+        pay_to,
+        amount,
+        max_timeout_seconds: timeout,
+        fee_payers: [fee_payers, former].concat(),
+        memo: None,
+    };
+    let terms = match network.asset.terms(wanted) {
+        Ok(terms) => terms,
+        // Reported already, as a secret that is missing.
+        Err(NoTerms::Solana(InvalidTerms::NoFeePayer)) => return None,
+        Err(problem) => {
+            faults.add(format!("NETWORKS.\"{}\"", network.id), problem.to_string());
+            return None;
         }
     };
+    let (asset, pay_to) = (network.asset.address(), pay_to.to_string());
     let v1 = network.v1_name.map(|name| PaymentRequirementsV1 {
         scheme: EXACT.into(),
         network: name.into(),

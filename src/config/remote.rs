@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::fields::{Fields, Report};
-use super::network::is_http_url;
+use super::fields::{Fields, Report, is_http_url};
 use crate::facilitator_client::{Facilitator, RemoteFacts};
 use crate::json;
 use crate::protocol::ChainId;
@@ -64,7 +63,7 @@ pub(super) fn read_facilitators(
                            from";
             fields.fault(fallback, problem);
         }
-    } else if fields.has(fallback) && matches!(id, ChainId::Solana(_)) {
+    } else if fields.has(fallback) && id.names_fee_payer() {
         let problem = "is for EVM chains only: a Solana payment names its fee payer, so no other \
                        facilitator can settle it";
         fields.fault(fallback, problem);

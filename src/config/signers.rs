@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::Config;
-use super::facilitator::PayTo;
+
 use super::fields::Report;
-use crate::payment::VerifiedPayment;
+use crate::payment::{PayTo, VerifiedPayment};
 use crate::{evm, solana};
 
 const KEY: &str = "FORMER_SIGNERS";

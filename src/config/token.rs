@@ -1,7 +1,7 @@
 //! The token of a network, and who is paid in it.
 
 use super::fields::Fields;
-use super::network::Chain;
+use crate::payment::{Asset, PayTo};
 use crate::protocol::ChainId;
 use crate::protocol::chain_id::USDC_DECIMALS;
 use crate::{evm, solana};
@@ -19,15 +19,9 @@ impl Token {
     pub fn read(fields: &Fields<'_>, id: ChainId) -> Self {
         let usdc = id.known().map(|known| known.usdc);
         let given = fields.text("asset");
-        // Addresses of EVM chains are the same in any letter case, mints of
-        // Solana are not.
-        let is_same = |asset: &str, usdc: &str| match id {
-            ChainId::Evm(_) => asset.eq_ignore_ascii_case(usdc),
-            ChainId::Solana(_) => asset == usdc,
-        };
         let is_usdc = match (given, usdc) {
             (None, usdc) => usdc.is_some(),
-            (Some(asset), Some(usdc)) => is_same(asset, usdc),
+            (Some(asset), Some(usdc)) => id.is_same_address(asset, usdc),
             (Some(_), None) => false,
         };
         let asset = given.or(usdc);
@@ -58,11 +52,29 @@ impl Token {
     }
 }
 
-pub(super) fn read_evm(fields: &Fields<'_>, chain_id: u64, token: &Token) -> Option<Chain> {
+/// The token of a network, and who is paid in it.
+pub(super) fn read_asset(
+    fields: &Fields<'_>,
+    id: ChainId,
+    token: &Token,
+) -> (Option<Asset>, Option<PayTo>) {
+    match id {
+        ChainId::Evm(chain_id) => {
+            let pay_to = fields.text("pay_to");
+            let pay_to = pay_to.and_then(|text| evm_address(fields, "pay_to", text));
+            (read_evm(fields, chain_id, token), pay_to.map(PayTo::Evm))
+        }
+        ChainId::Solana(_) => {
+            let pay_to = fields.text("pay_to");
+            let pay_to = pay_to.and_then(|text| solana_address(fields, "pay_to", text));
+            (read_solana(fields, token), pay_to.map(PayTo::Solana))
+        }
+    }
+}
+
+fn read_evm(fields: &Fields<'_>, chain_id: u64, token: &Token) -> Option<Asset> {
     let asset = token.asset.as_deref();
     let verifying_contract = asset.and_then(|text| evm_address(fields, "asset", text));
-    let pay_to = fields.text("pay_to");
-    let pay_to = pay_to.and_then(|text| evm_address(fields, "pay_to", text));
     let named = |member: &str, known: Option<&str>| {
         let value = fields.words(member);
         if !value.is_empty() {
@@ -79,15 +91,12 @@ pub(super) fn read_evm(fields: &Fields<'_>, chain_id: u64, token: &Token) -> Opt
     if fields.has("token_program") {
         fields.fault("token_program", "is for Solana only");
     }
-    Some(Chain::Evm {
-        domain: evm::Domain {
-            name: name?,
-            version: version?,
-            chain_id,
-            verifying_contract: verifying_contract?,
-        },
-        pay_to,
-    })
+    Some(Asset::Evm(evm::Domain {
+        name: name?,
+        version: version?,
+        chain_id,
+        verifying_contract: verifying_contract?,
+    }))
 }
 
 fn evm_address(fields: &Fields<'_>, member: &str, text: &str) -> Option<evm::Address> {
@@ -102,11 +111,9 @@ fn evm_address(fields: &Fields<'_>, member: &str, text: &str) -> Option<evm::Add
     None
 }
 
-pub(super) fn read_solana(fields: &Fields<'_>, token: &Token) -> Option<Chain> {
+fn read_solana(fields: &Fields<'_>, token: &Token) -> Option<Asset> {
     let asset = token.asset.as_deref();
     let mint = asset.and_then(|text| solana_address(fields, "asset", text));
-    let pay_to = fields.text("pay_to");
-    let pay_to = pay_to.and_then(|text| solana_address(fields, "pay_to", text));
     if fields.has("version") {
         fields.fault("version", "is for EVM chains only");
     }
@@ -118,7 +125,8 @@ pub(super) fn read_solana(fields: &Fields<'_>, token: &Token) -> Option<Chain> {
             None
         }
     };
-    Some(Chain::Solana { mint: mint?, token_program: token_program?, pay_to })
+    let (mint, token_program, decimals) = (mint?, token_program?, token.decimals);
+    Some(Asset::Solana { mint, token_program, decimals })
 }
 
 fn solana_address(fields: &Fields<'_>, member: &str, text: &str) -> Option<solana::Pubkey> {

@@ -4,8 +4,7 @@
 use serde_json::{Value, json};
 
 use super::eip712::Domain;
-use super::receipt::{AUTHORIZATION_CANCELED, AUTHORIZATION_USED};
-use super::{Address, Call, VerifiedPayment};
+use super::{Address, Call};
 use crate::encoding::{decode_hex, decode_hex_bytes, encode_hex};
 use crate::time::UnixSeconds;
 
@@ -64,21 +63,6 @@ pub fn raw_transaction_params(raw: &[u8]) -> Value {
 /// The parameters of `eth_getTransactionReceipt`.
 pub fn receipt_params(hash: &[u8; 32]) -> Value {
     json!([encode_hex(hash)])
-}
-
-/// The parameters of `eth_getLogs` that find who used a payment's
-/// authorization since a block: at most one `AuthorizationUsed` (EIP-3009).
-pub fn authorization_logs_params(payment: &VerifiedPayment, from_block: u64) -> Value {
-    json!([{
-        "address": payment.asset().to_string(),
-        "fromBlock": quantity(from_block.into()),
-        "toBlock": "latest",
-        "topics": [
-            [encode_hex(&*AUTHORIZATION_USED), encode_hex(&*AUTHORIZATION_CANCELED)],
-            encode_hex(&payment.from().to_word()),
-            encode_hex(payment.nonce()),
-        ],
-    }])
 }
 
 /// Writes a quantity: `0x` and hex without leading zeros.

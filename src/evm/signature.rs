@@ -8,6 +8,7 @@ use k256::ecdsa::{RecoveryId, SigningKey, VerifyingKey};
 use super::Address;
 use super::keccak::keccak256;
 use crate::encoding::{decode_hex, encode_hex};
+use crate::mac;
 
 /// A recoverable signature with `r` and `s` in range, `s` low, and a parity:
 /// the 65 bytes `r ‖ s ‖ v` in the one form that EIP-3009 tokens take.
@@ -123,6 +124,11 @@ impl RelayerKey {
     /// The relayer's address.
     pub const fn address(&self) -> Address {
         self.address
+    }
+
+    /// Another secret, for this purpose alone, that tells nothing of the key.
+    pub fn derive(&self, purpose: &str) -> Option<[u8; 32]> {
+        mac::code_of(&self.key.to_bytes(), &[purpose])
     }
 
     /// Signs a digest, deterministically (RFC 6979) and with a low s.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::BadRequest;
 use super::fields::{Fields, read_body};
 use super::order::{is_token, number_of, read_timeout};
-use crate::config::{Account, Chain, Config, Network, PayTo};
+use crate::config::{Account, Config, Network};
 use crate::gate::Hints;
 use crate::json::whole_number;
 use crate::protocol::requirements::EXACT;
@@ -64,10 +64,7 @@ impl AcceptsRequest {
     /// The Solana networks of whom a recent blockhash would help.
     pub fn hinted_networks(&self, config: &Config) -> Vec<ChainId> {
         let networks = self.entries.iter().filter_map(|(number, _)| config.networks.get(*number));
-        networks
-            .filter(|network| matches!(network.chain, Chain::Solana { .. }))
-            .map(|network| network.id)
-            .collect()
+        networks.filter(|network| network.id.names_fee_payer()).map(|network| network.id).collect()
     }
 
     /// The answer.
@@ -102,12 +99,7 @@ fn read_rest(fields: &Fields<'_>, version: u64) -> Result<(), BadRequest> {
 /// Whether what an entry says of token and recipient can be had.
 fn is_served(network: &Network, account: &Account, entry: &Map<String, Value>) -> bool {
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
-    let pay_to = match &network.chain {
-        Chain::Evm { .. } => text("payTo").and_then(|text| Some(PayTo::Evm(text.parse().ok()?))),
-        Chain::Solana { .. } => {
-            text("payTo").and_then(|text| Some(PayTo::Solana(text.parse().ok()?)))
-        }
-    };
+    let pay_to = text("payTo").and_then(|text| network.asset.pay_to(text));
     text("asset").is_none_or(|asset| is_token(network, asset))
         && pay_to.is_some_and(|pay_to| account.may_pay(pay_to))
 }
@@ -121,29 +113,17 @@ fn completed(
     hints: &Hints,
     version: u64,
 ) -> Value {
-    let (asset, extra) = match &network.chain {
-        Chain::Evm { domain, .. } => (
-            domain.verifying_contract.to_string(),
-            json!({ "name": domain.name, "version": domain.version }),
-        ),
-        Chain::Solana { mint, token_program, .. } => {
-            let named = entry.get("extra").and_then(|extra| extra.get("feePayer")?.as_str());
-            let named = named.and_then(|named| named.parse().ok());
-            let mut ours = config.fee_payers.iter().map(FeePayerKey::pubkey);
-            let first = config.fee_payers.first().map(FeePayerKey::pubkey);
-            let mut extra = json!({
-                "feePayer": ours.find(|key| Some(*key) == named).or(first).map(|key| key.to_string()),
-                "decimals": network.decimals,
-                "tokenProgram": token_program.id().to_string(),
-            });
-            if let (Some(hint), Some(extra)) = (hints.of(network.id), extra.as_object_mut()) {
-                let height = hint.last_valid_block_height.to_string();
-                extra.insert("recentBlockhash".into(), json!(hint.blockhash));
-                extra.insert("lastValidBlockHeight".into(), json!(height));
-            }
-            (mint.to_string(), extra)
-        }
-    };
+    let named = entry.get("extra").and_then(|extra| extra.get("feePayer")?.as_str());
+    let named = named.and_then(|named| named.parse().ok());
+    let ours: Vec<_> = config.fee_payers.iter().map(FeePayerKey::pubkey).collect();
+    let fee_payer = ours.iter().find(|key| Some(**key) == named).or(ours.first());
+    let mut extra = network.asset.extra(fee_payer);
+    if let Some(hint) = hints.of(network.id) {
+        let height = hint.last_valid_block_height.to_string();
+        extra.insert("recentBlockhash".into(), json!(hint.blockhash));
+        extra.insert("lastValidBlockHeight".into(), json!(height));
+    }
+    let asset = network.asset.address();
     // A client looks for an address, and for a name that it knows.
     let is_symbol = |asset: &Value| asset.as_str() == Some(&network.symbol);
     if entry.get("asset").is_none_or(|it| it.is_null() || is_symbol(it)) {
@@ -163,8 +143,8 @@ fn completed(
     if !theirs.is_object() {
         *theirs = json!({});
     }
-    if let (Some(theirs), Value::Object(ours)) = (theirs.as_object_mut(), extra) {
-        theirs.extend(ours);
+    if let Some(theirs) = theirs.as_object_mut() {
+        theirs.extend(extra);
     }
     Value::Object(entry)
 }

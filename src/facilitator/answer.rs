@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 use super::{BadRequest, Endpoint, Order};
 use crate::json::to_value;
 use crate::protocol::{Reason, SettlementResponse};
-use crate::settlement::remote::names_no_transaction;
 use crate::settlement::{Outcome, Verdict};
 use crate::time::UnixSeconds;
 
@@ -154,11 +153,13 @@ pub fn settled(order: &Order, outcome: Outcome, payer: Option<&str>, now: UnixSe
         }
         Outcome::Failed { reason, transaction } => failed(reason, transaction),
         // `settlement_pending` must name a transaction.
-        Outcome::Pending { transaction } if names_no_transaction(&transaction) => {
+        Outcome::Pending { transaction: None } => {
             let text = "not known yet whether it is settled; ask again, it is charged once at most";
             return try_later(Endpoint::Settle, 503, text, RETRY_SECONDS);
         }
-        Outcome::Pending { transaction } => failed(Reason::SettlementPending, Some(transaction)),
+        Outcome::Pending { transaction: Some(transaction) } => {
+            failed(Reason::SettlementPending, Some(transaction.into_string()))
+        }
     };
     let is_pending = response.error_reason == Some(Reason::SettlementPending);
     Answer { retry_after: is_pending.then_some(RETRY_SECONDS), ..Answer::ok(to_value(&response)) }

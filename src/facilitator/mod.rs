@@ -22,7 +22,7 @@ pub mod order;
 
 use serde_json::{Value, json};
 
-use crate::config::{Account, Chain, Config};
+use crate::config::{Account, Config};
 use crate::path::CanonicalPath;
 use crate::protocol::requirements::EXACT;
 
@@ -81,24 +81,17 @@ impl Endpoint {
 /// The body of `GET /supported`: the kinds of payments that an account can
 /// have settled, each once per version, and who signs for them.
 pub fn supported(config: &Config, account: &Account) -> Value {
-    let fee_payers: Vec<_> = config.fee_payers.iter().map(|key| key.pubkey().to_string()).collect();
-    let relayers: Vec<_> = config.relayers.iter().map(|key| key.address().to_string()).collect();
     let mut kinds = vec![];
     let mut signers = json!({});
     for (number, network) in config.networks.iter().enumerate() {
         if !account.may_use(number) {
             continue;
         }
-        let (extra, family, signing) = match network.chain {
-            Chain::Evm { .. } => (None, "eip155:*", json!(relayers)),
-            Chain::Solana { .. } => (
-                fee_payers.first().map(|key| json!({ "feePayer": key })),
-                "solana:*",
-                json!(fee_payers),
-            ),
-        };
+        let signing = config.signers(network.id);
+        let fee_payer = signing.first().filter(|_| network.id.names_fee_payer());
+        let extra = fee_payer.map(|key| json!({ "feePayer": key }));
         if let Some(signers) = signers.as_object_mut() {
-            signers.insert(family.into(), signing);
+            signers.insert(format!("{}:*", network.id.namespace()), json!(signing));
         }
         let names = [(2, Some(network.id.to_string())), (1, network.v1_name.map(str::to_owned))];
         for (version, name) in names {

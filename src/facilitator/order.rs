@@ -3,11 +3,11 @@
 use serde_json::{Map, Value};
 
 use super::fields::{BadRequest, Fields, read_body};
-use crate::config::{Account, Chain, Config, Network, PayTo};
+use crate::config::{Account, Config, Network};
 use crate::encoding::{decode_base64, encode_hex};
-use crate::evm::{self, keccak256};
+use crate::evm::keccak256;
 use crate::json::{to_text, whole_number};
-use crate::payment::{Terms, VerifiedPayment};
+use crate::payment::{PayTo, Terms, VerifiedPayment, Wanted};
 use crate::protocol::payment::MAX_PAYMENT_BYTES;
 use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, UPFRONT};
 use crate::protocol::{Reason, Version};
@@ -94,15 +94,11 @@ impl Order {
             return Err(Reason::InvalidNetwork);
         }
         let (payment, _) = self.terms.check(&self.payload, now)?.into_parts();
-        match (&payment, &self.terms) {
-            // SVM exact: the fee payer is the one of the requirements.
-            (VerifiedPayment::Solana(payment), Terms::Solana(terms))
-                if terms.parts().fee_payers.first() != Some(payment.fee_payer()) =>
-            {
-                Err(Reason::SvmFeePayerMismatch)
-            }
-            _ => Ok(payment),
+        // SVM exact: the fee payer is the one of the requirements.
+        if payment.fee_payer() != self.terms.fee_payer() {
+            return Err(Reason::SvmFeePayerMismatch);
         }
+        Ok(payment)
     }
 
     /// What the payment buys, as far as a facilitator knows: a purchase on
@@ -186,11 +182,7 @@ pub(super) fn number_of(config: &Config, name: &str) -> Option<usize> {
 /// Whether a text means the token that is settled on a network: its address,
 /// or what people call it.
 pub(super) fn is_token(network: &Network, text: &str) -> bool {
-    text == network.symbol
-        || match &network.chain {
-            Chain::Evm { domain, .. } => text.parse() == Ok(domain.verifying_contract),
-            Chain::Solana { mint, .. } => text.parse().ok() == Some(*mint),
-        }
+    text == network.symbol || network.asset.is_at(text)
 }
 
 /// What a server wants for what it sells.
@@ -221,7 +213,7 @@ impl Requirements {
         copy("scheme", payment.get("scheme"));
         copy("network", payment.get("network"));
         let network = network.and_then(|number| config.networks.get(number));
-        if let Some(Chain::Solana { .. }) = network.map(|network| &network.chain) {
+        if network.is_some_and(|network| network.id.names_fee_payer()) {
             return Err(payment.bad("paymentRequirements", "is needed on Solana"));
         }
         copy("asset", network.map(|network| Value::from(network.symbol.as_str())).as_ref());
@@ -277,45 +269,28 @@ impl Requirements {
         if flow.is_some_and(|flow| flow != "authorization" && flow != UPFRONT) {
             return Err(extra.bad(PAYMENT_FLOW, "must be \"authorization\" or \"upfront\""));
         }
-        let terms = match &network.chain {
-            Chain::Evm { domain, .. } => {
-                let pay_to = pay_to(account, wanted, PayTo::Evm)?;
-                agrees(&extra, "name", &domain.name)?;
-                agrees(&extra, "version", &domain.version)?;
-                agrees(&extra, "assetTransferMethod", "eip3009")?;
-                Terms::Evm(evm::Terms::new(domain.clone(), pay_to, amount, timeout))
-            }
-            Chain::Solana { mint, token_program, .. } => {
-                let parts = solana::TermsParts {
-                    mint: *mint,
-                    token_program: *token_program,
-                    decimals: network.decimals,
-                    pay_to: pay_to(account, wanted, PayTo::Solana)?,
-                    amount,
-                    fee_payers: fee_payers(config, &extra)?,
-                    memo: memo(&extra)?,
-                    limits: solana::Limits::default(),
-                };
-                let terms = solana::Terms::new(parts);
-                Terms::Solana(terms.map_err(|_| wanted.bad(name, "must fit into 64 bits"))?)
-            }
-        };
+        let pay_to = pay_to(account, network, wanted)?;
+        for (member, ours) in network.asset.fixed_extra() {
+            agrees(&extra, member, ours)?;
+        }
+        let mut order =
+            Wanted { pay_to, amount, max_timeout_seconds: timeout, fee_payers: vec![], memo: None };
+        if network.id.names_fee_payer() {
+            order.fee_payers = fee_payers(config, &extra)?;
+            order.memo = memo(&extra)?;
+        }
+        let terms = network.asset.terms(order);
+        let terms = terms.map_err(|_| wanted.bad(name, "must fit into 64 bits"))?;
         Ok(Self { network: number, network_name: network_name.to_owned(), terms })
     }
 }
 
 /// The address that is to be paid, if the account may have it paid.
-fn pay_to<A: std::str::FromStr + Copy>(
-    account: &Account,
-    wanted: &Fields<'_>,
-    on_chain: impl Fn(A) -> PayTo,
-) -> Result<A, BadRequest> {
-    let address: A = wanted
-        .text("payTo")?
-        .parse()
-        .map_err(|_| wanted.bad("payTo", "must be an address of its network"))?;
-    if account.may_pay(on_chain(address)) {
-        return Ok(address);
+fn pay_to(account: &Account, network: &Network, wanted: &Fields<'_>) -> Result<PayTo, BadRequest> {
+    let pay_to = network.asset.pay_to(wanted.text("payTo")?);
+    let pay_to = pay_to.ok_or_else(|| wanted.bad("payTo", "must be an address of its network"))?;
+    if account.may_pay(pay_to) {
+        return Ok(pay_to);
     }
     Err(wanted.bad("payTo", "is no address that may be paid with this token"))
 }

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::encoding::encode_base64;
 use crate::payment::VerifiedPayment;
 use crate::protocol::payment::BAZAAR;
 use crate::protocol::requirements::{EXACT, PaymentRequirementsV1};
@@ -31,7 +30,7 @@ pub fn payment_body(
     about: About,
 ) -> Value {
     let url = url.split('?').next().unwrap_or_default();
-    let payload = payload_of(payment);
+    let payload = payment.payload();
     match (version, v1) {
         (Version::V1, Some(v1)) => {
             let mut terms = v1.clone();
@@ -63,25 +62,6 @@ pub fn payment_body(
                 payment.insert("extensions".into(), json!({ BAZAAR: bazaar }));
             }
             json!({ "x402Version": 2, "paymentPayload": payment, "paymentRequirements": terms })
-        }
-    }
-}
-
-fn payload_of(payment: &VerifiedPayment) -> Value {
-    match payment {
-        VerifiedPayment::Evm(payment) => json!({
-            "signature": payment.signature().to_string(),
-            "authorization": {
-                "from": payment.from().to_string(),
-                "to": payment.to().to_string(),
-                "value": payment.value().to_string(),
-                "validAfter": payment.valid_after().to_string(),
-                "validBefore": payment.valid_before().to_string(),
-                "nonce": crate::encoding::encode_hex(payment.nonce()),
-            },
-        }),
-        VerifiedPayment::Solana(payment) => {
-            json!({ "transaction": encode_base64(&payment.transaction().to_bytes()) })
         }
     }
 }

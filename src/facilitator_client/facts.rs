@@ -46,7 +46,7 @@ impl Facilitator {
         let supported = self.ask(http, "/supported", None, SUPPORTED_TIMEOUT).await;
         let known = supported.and_then(|answer| RemoteFacts::from_supported(&answer, network));
         let is_enough = known.is_some_and(|known| known.fee_payer.is_some());
-        if is_enough || matches!(network, ChainId::Evm(_)) {
+        if is_enough || !network.names_fee_payer() {
             return known;
         }
         let probe = json!({

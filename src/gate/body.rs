@@ -49,6 +49,11 @@ impl BoundBody {
         }
     }
 
+    /// Whether there is none, or an empty one.
+    pub fn is_none(&self) -> bool {
+        self.bound.is_none()
+    }
+
     /// Whether it can't be told from another of its length and type.
     pub fn is_unread(&self) -> bool {
         self.is_unread

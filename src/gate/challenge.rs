@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::page::{self, Language};
-use crate::config::{Chain, Config, Method, Route};
+use crate::config::{Config, Method, Route};
 use crate::encoding::encode_base64;
 use crate::protocol::{ChainId, Reason};
 
@@ -103,7 +103,7 @@ impl ChallengeTemplate {
             v2.insert("extensions".into(), Value::Object(extensions));
         }
         let v1 = json!({ "x402Version": 1, "error": mark("ERROR"), "accepts": v1 });
-        let solana = config.networks.iter().filter(|n| matches!(n.chain, Chain::Solana { .. }));
+        let solana = config.networks.iter().filter(|network| network.id.names_fee_payer());
         let networks = solana
             .map(|network| network.id)
             .filter(|id| route.offers.iter().any(|offer| offer.v2.network == *id))
@@ -158,7 +158,7 @@ fn mark(name: &str) -> String {
 }
 
 fn with_hint(mut requirements: Value, network: ChainId) -> Value {
-    if matches!(network, ChainId::Solana(_))
+    if network.names_fee_payer()
         && let Some(extra) = requirements.get_mut("extra").and_then(Value::as_object_mut)
     {
         extra.insert(mark(&format!("HINT {network}")), Value::Null);

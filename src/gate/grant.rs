@@ -8,13 +8,11 @@
 //! A false yes would give the route away; a false no only costs the visitor
 //! another payment.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
-
 use super::{Head, Sale};
 use crate::config::{GrantKeys, Route};
 use crate::encoding::{decode_hex, encode_hex};
 use crate::evm::keccak256;
+use crate::mac;
 use crate::settlement::Settlement;
 use crate::time::UnixSeconds;
 
@@ -22,11 +20,11 @@ use crate::time::UnixSeconds;
 /// commas between.
 pub const GRANT_HEADER: &str = "PAYMENT-GRANT";
 
-/// What the names of cookies with grants begin with.
-const COOKIE_PREFIX: &str = "edge402_";
+/// What the names of the gate's cookies begin with.
+pub(super) const COOKIE_PREFIX: &str = "edge402_";
 
 /// The longest header that is searched for grants, in bytes.
-const MAX_HEADER: usize = 8_192;
+pub(super) const MAX_HEADER: usize = 8_192;
 
 /// What a grant is good for, and so what its HMAC covers beside its own text.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +61,8 @@ impl Scope<'_> {
         }
         let payment = encode_hex(&keccak256(settlement.transaction.as_bytes()));
         let claims = format!("{ends}.{}.{payment}", settlement.payer);
-        let mac = self.mac(keys.0.first()?, &claims)?.finalize().into_bytes();
+        let price = self.route.price.to_string();
+        let mac = mac::code_of(keys.0.first()?, &self.lines(&price, &claims))?;
         let token = format!("{claims}.{}", encode_hex(&mac));
         let cookie = format!(
             "{}={token}; Path=/; Max-Age={left}; HttpOnly; Secure; SameSite=Lax",
@@ -94,26 +93,15 @@ impl Scope<'_> {
         let Some((claims, mac)) = token.rsplit_once('.') else { return false };
         let Ok(mac) = decode_hex::<32>(mac) else { return false };
         let ends = claims.split('.').next().and_then(|ends| ends.parse().ok()).map(UnixSeconds);
-        // `verify_slice` takes the same time wherever the bytes differ.
-        let is_signed =
-            |key| self.mac(key, claims).is_some_and(|expected| expected.verify_slice(&mac).is_ok());
+        let price = self.route.price.to_string();
+        let lines = self.lines(&price, claims);
+        let is_signed = |key: &[u8; 32]| mac::is_code_of(&mac, key, &lines);
         ends.is_some_and(|ends| now < ends) && keys.0.iter().any(is_signed)
     }
 
-    fn mac(&self, key: &[u8; 32], claims: &str) -> Option<Hmac<Sha256>> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
-        // No part but the last can hold a line break.
-        for part in [
-            "edge402 grant 1",
-            self.host,
-            self.route.pattern.as_str(),
-            &self.route.price.to_string(),
-            claims,
-        ] {
-            mac.update(part.as_bytes());
-            mac.update(b"\n");
-        }
-        Some(mac)
+    /// What the HMAC covers: no line but the last can hold a line break.
+    fn lines<'a>(&'a self, price: &'a str, claims: &'a str) -> [&'a str; 5] {
+        ["edge402 grant 1", self.host, self.route.pattern.as_str(), price, claims]
     }
 
     /// One cookie for each route, so that several grants can be held at once.

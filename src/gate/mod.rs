@@ -4,6 +4,7 @@ pub mod accept;
 mod body;
 pub mod challenge;
 pub mod cors;
+pub mod delivery_cookie;
 pub mod discovery;
 mod door;
 pub mod goods;
@@ -26,6 +27,7 @@ use crate::time::UnixSeconds;
 
 pub use body::{BoundBody, MAX_BOUND_BODY};
 pub use challenge::{Challenge, ChallengeTemplate, Hints};
+pub use delivery_cookie::Collection;
 use door::Asked;
 pub use door::{form_names_method, must_look_into_form};
 pub use page::{Language, PAGE_POLICY};
@@ -58,6 +60,9 @@ pub enum Decision<'a> {
     PaymentRequired(Sale<'a>, Option<Refusal>),
     /// It was paid for before: send it to the origin, let nobody cache it.
     Granted(Sale<'a>),
+    /// It was paid for by the browser that shows this cookie: ask the Settler
+    /// whether it still has it, and deliver.
+    Collect(Sale<'a>, Collection),
     /// It is paid for by a payment that passed every local check.
     Purchase(Box<Purchase<'a>>),
 }
@@ -106,6 +111,9 @@ pub struct Purchase<'a> {
     /// Whether its time is over, or that of its fee payer: then it can only get
     /// what it has bought.
     pub has_lapsed: bool,
+    /// Whether the client would rather fetch the goods by a delivery cookie than
+    /// have them in the answer.
+    pub prefers_minimal: bool,
 }
 
 /// Decides what to do with a request.
@@ -144,7 +152,10 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
     }
     match read_payment(head) {
         Err(message) => Decision::BadRequest(message),
-        Ok(None) => Decision::PaymentRequired(sale, None),
+        Ok(None) => match sale.collection(config, head, now) {
+            Some(collection) => Decision::Collect(sale, collection),
+            None => Decision::PaymentRequired(sale, None),
+        },
         Ok(Some(payment)) => {
             let version = payment.version;
             let identifier = payment.identifier.clone();
@@ -165,6 +176,7 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
             match check(config, route, payment, now) {
                 Ok(Chosen { offer, payment, payload, has_lapsed }) => {
                     Decision::Purchase(Box::new(Purchase {
+                        prefers_minimal: sale.prefers_minimal(config, head),
                         sale,
                         offer,
                         version,
@@ -258,11 +270,19 @@ impl Sale<'_> {
     /// What a payment for this is bound to: what the buyer has agreed to, and
     /// nothing that the seller may change while a purchase is on its way.
     pub fn binding(&self, offer: &Offer, body: &BoundBody) -> String {
+        self.binding_for(self.method.as_str(), offer, body)
+    }
+
+    /// The same for a GET request without a body.
+    pub fn binding_of_get(&self, offer: &Offer) -> String {
+        self.binding_for("GET", offer, &BoundBody::none())
+    }
+
+    fn binding_for(&self, method: &str, offer: &Offer, body: &BoundBody) -> String {
         let PaymentRequirements { network, asset, amount, pay_to, .. } = &offer.v2;
         // None of the parts can hold a line break.
         let bound = format!(
-            "{}\n{}\n{}\n{network}\n{asset}\n{amount}\n{pay_to}",
-            self.method,
+            "{method}\n{}\n{}\n{network}\n{asset}\n{amount}\n{pay_to}",
             self.url,
             body.bound(),
         );

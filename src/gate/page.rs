@@ -8,7 +8,7 @@ use serde_json::json;
 
 use words::Words;
 
-use crate::config::{Chain, Config, Method, Route};
+use crate::config::{Config, Method, Route};
 use crate::protocol::Reason;
 
 pub use words::Language;
@@ -71,9 +71,10 @@ impl PageTemplate {
         let (mut on_evm, mut on_solana) = (false, false);
         for offer in &route.offers {
             let Some(network) = config.networks.get(offer.network) else { continue };
-            match network.chain {
-                Chain::Evm { .. } => on_evm = true,
-                Chain::Solana { .. } => on_solana = true,
+            if network.id.names_fee_payer() {
+                on_solana = true;
+            } else {
+                on_evm = true;
             }
             let amount = offer.v2.amount.in_tokens(network.decimals);
             let title = escape(&network.title);
@@ -101,7 +102,8 @@ impl PageTemplate {
             None if route.redeliver_max == 0 => 0,
             None => route.redeliver.as_secs(),
         };
-        let data = json!({ "what": route.description, "again": again, "offers": offers });
+        let access = route.access.is_some();
+        let data = json!({ "again": again, "access": access, "offers": offers });
         Self {
             description: escape(&route.description),
             seller: escape(&route.service.name),
@@ -153,7 +155,7 @@ impl Filling<'_> {
             "what" => to.push_str(&page.description),
             "price" => to.push_str(&page.price),
             "buys" if page.access.is_some() => self.push_text("access", to),
-            "buys" => self.push_text("one_request", to),
+            "buys" => self.push_text("single", to),
             "networks" => to.push_str(&page.networks),
             "code" => to.push_str(&page.code),
             "url" => to.push_str(&escape(self.url)),

@@ -1,11 +1,16 @@
 //! The scheme `exact`, whichever chain it is on: one type for the two.
 
+mod asset;
+
 use serde_json::Value;
 
+use crate::amount::AtomicAmount;
 use crate::json_enum;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 use crate::{evm, solana};
+
+pub use asset::{Asset, NoTerms, PayTo, Wanted};
 
 /// What a payment must be, on one network.
 #[derive(Clone, Debug)]
@@ -59,6 +64,14 @@ impl Checked {
 }
 
 impl Terms {
+    /// The fee payer that buyers are told of, on Solana.
+    pub fn fee_payer(&self) -> Option<&solana::Pubkey> {
+        match self {
+            Self::Solana(terms) => terms.parts().fee_payers.first(),
+            Self::Evm(_) => None,
+        }
+    }
+
     /// Checks all that can be checked without asking a chain.
     ///
     /// # Errors
@@ -105,6 +118,35 @@ impl VerifiedPayment {
             Self::Evm(payment) => payment.identity(),
             Self::Solana(payment) => payment.identity(),
         }
+    }
+
+    /// How much, in atomic units of the token.
+    pub fn amount(&self) -> AtomicAmount {
+        match self {
+            Self::Evm(payment) => payment.value(),
+            Self::Solana(payment) => payment.amount(),
+        }
+    }
+
+    /// The payment, if it is one on an EVM chain.
+    pub const fn as_evm(&self) -> Option<&evm::VerifiedPayment> {
+        match self {
+            Self::Evm(payment) => Some(payment),
+            Self::Solana(_) => None,
+        }
+    }
+
+    /// The payment, if it is one on Solana.
+    pub const fn as_solana(&self) -> Option<&solana::VerifiedPayment> {
+        match self {
+            Self::Solana(payment) => Some(payment),
+            Self::Evm(_) => None,
+        }
+    }
+
+    /// Who pays the fees, on Solana.
+    pub fn fee_payer(&self) -> Option<&solana::Pubkey> {
+        self.as_solana().map(solana::VerifiedPayment::fee_payer)
     }
 
     /// Who pays, as the chain writes addresses.

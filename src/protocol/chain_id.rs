@@ -46,6 +46,47 @@ impl FromStr for ChainId {
     }
 }
 
+impl ChainId {
+    /// The CAIP-2 namespace.
+    pub const fn namespace(self) -> &'static str {
+        match self {
+            Self::Evm(_) => "eip155",
+            Self::Solana(_) => "solana",
+        }
+    }
+
+    /// Whether a payment names who pays its fee and a block that was recent,
+    /// so that a client must be told of both: so it is on Solana.
+    pub const fn names_fee_payer(self) -> bool {
+        matches!(self, Self::Solana(_))
+    }
+
+    /// Whether two texts spell one address: on EVM chains in any letter case,
+    /// on Solana each case is another letter.
+    pub fn is_same_address(self, one: &str, other: &str) -> bool {
+        match self {
+            Self::Evm(_) => one.eq_ignore_ascii_case(other),
+            Self::Solana(_) => one == other,
+        }
+    }
+
+    /// The decimals of the chain's own coin: of wei or lamports.
+    pub const fn coin_decimals(self) -> u8 {
+        match self {
+            Self::Evm(_) => 18,
+            Self::Solana(_) => 9,
+        }
+    }
+
+    /// What people call the account that sends payments and pays their fees.
+    pub const fn signer_title(self) -> &'static str {
+        match self {
+            Self::Evm(_) => "relayer",
+            Self::Solana(_) => "fee payer",
+        }
+    }
+}
+
 impl fmt::Display for ChainId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,8 +9,7 @@ const DIGITS: usize = 4;
 /// An amount of a chain's own coin, given in wei or lamports, in words:
 /// `0.0001 ETH`. What is finer than four digits is left out.
 pub fn in_coins(amount: u128, id: ChainId) -> String {
-    let decimals = if matches!(id, ChainId::Evm(_)) { 18 } else { 9 };
-    let text = AtomicAmount(amount).in_tokens(decimals);
+    let text = AtomicAmount(amount).in_tokens(id.coin_decimals());
     let short = match text.split_once('.') {
         None => text,
         Some((whole, fraction)) => {

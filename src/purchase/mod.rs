@@ -5,53 +5,26 @@
 //! tests as it runs in a Worker.
 
 mod claim;
+mod collect;
+mod holder;
 pub mod order;
 
-use std::future::Future;
-use std::pin::pin;
-use std::time::Duration;
-
-use futures_util::future::{Either, join, select};
+use futures_util::future::join;
 
 use crate::config::SettleWhen;
 use crate::facilitator_client::Verdict;
 use crate::protocol::Reason;
-use crate::settlement::remote::names_no_transaction;
+use crate::settlement::journal::TxId;
 use crate::settlement::replay::{Replay, ReplayRecord};
 use crate::settlement::{
-    ClaimReply, ClaimRequest, DeliveryReport, Ending, Outcome, Proof, ReleaseRequest, RenewRequest,
-    SettleRequest, Settlement,
+    ClaimReply, ClaimRequest, Ending, Outcome, Proof, ReleaseRequest, SettleRequest, Settlement,
 };
 use crate::time::UnixSeconds;
 
+pub use collect::collect;
+pub use holder::{Holder, follow};
+use holder::{renewing, report};
 pub use order::Order;
-
-/// How soon a lease is renewed for the first time, in seconds; each time after
-/// that takes twice as long. Less than the lease that a claim begins with.
-const FIRST_BEAT: u64 = 20;
-
-/// The longest time between two renewals, in seconds.
-const LAST_BEAT: u64 = 160;
-
-/// How much longer than until the next renewal a lease is, in seconds.
-const BEAT_MARGIN: u64 = 15;
-
-/// How long to wait before a report is made again that did not arrive, in
-/// seconds.
-const REPORT_AGAIN: [u64; 3] = [1, 4, 10];
-
-/// What keeps leases alive and reports how answers ended.
-#[allow(async_fn_in_trait)] // Workers have one thread: nothing needs to be Send.
-pub trait Holder {
-    /// Asks the Settler to keep a claim or a lease: whether there was one.
-    async fn renew(&self, request: &RenewRequest) -> Result<bool, String>;
-    /// Tells the Settler how an answer ended.
-    async fn report(&self, report: &DeliveryReport) -> Result<(), String>;
-    /// Waits.
-    async fn sleep(&self, duration: Duration);
-    /// Writes a line for the operator.
-    fn log(&self, line: &str);
-}
 
 /// What a purchase needs from the world around it.
 #[allow(async_fn_in_trait)] // Workers have one thread: nothing needs to be Send.
@@ -85,6 +58,9 @@ pub trait World: Holder {
     async fn ask_origin(&self) -> Result<Self::Answer, String>;
     /// Whether an answer of the origin is what was ordered.
     fn is_goods(&self, answer: &Self::Answer) -> bool;
+    /// Whether an answer of the origin holds a part of the goods only, as the
+    /// request asked for: a range, or the head.
+    fn is_part(&self, answer: &Self::Answer) -> bool;
     /// What the payment is bound to where an answer sends the client, if it is
     /// good there.
     fn moves_to(&self, answer: &Self::Answer) -> Option<String>;
@@ -97,6 +73,9 @@ pub trait World: Holder {
 pub enum End<A> {
     /// It is paid for, and this is what the origin says.
     Deliver(Goods<A>),
+    /// It is paid for, and the client would rather fetch it by a delivery cookie
+    /// than have it in this answer.
+    Promised(Settlement),
     /// The origin's own error; nothing was charged.
     NotCharged(A),
     /// It was not paid for, or can't be had again.
@@ -141,10 +120,10 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
     let replay = record.map(|record| record.judge(claim, world.now()));
     match (replay, claimed) {
         (_, Ok(ClaimReply::Deliver { settlement, may_grant })) => {
-            deliver(world, claim, settlement, may_grant, true).await
+            hand_over(world, order, settlement, may_grant, true).await
         }
         (Some(Replay::Deliver(settlement)), Err(_)) => {
-            deliver(world, claim, settlement, true, false).await
+            hand_over(world, order, settlement, true, false).await
         }
         (Some(Replay::Refuse), Err(_)) => refused(Reason::DuplicateSettlement),
         (Some(Replay::Bought(_)) | None, Err(error)) => {
@@ -184,12 +163,12 @@ fn spent<A>(transaction: String) -> End<A> {
     End::Refused { reason: Reason::DuplicateSettlement, transaction: Some(transaction) }
 }
 
-fn pending<A>(transaction: String) -> End<A> {
-    // `settlement_pending` must name a transaction.
-    if names_no_transaction(&transaction) {
-        return End::TryAgain(SEND_AGAIN);
+fn pending<A>(transaction: Option<TxId>) -> End<A> {
+    match transaction {
+        Some(transaction) => End::Pending(transaction.into_string()),
+        // `settlement_pending` must name a transaction.
+        None => End::TryAgain(SEND_AGAIN),
     }
-    End::Pending(transaction)
 }
 
 /// Goes on with a claim that nobody else has. `is_buyer`: whether it may be
@@ -216,7 +195,7 @@ async fn buy<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answe
     match order.when {
         SettleWhen::After => settle_after_origin(world, order, is_buyer).await,
         SettleWhen::Before => match settle(world, order, is_buyer).await {
-            Ok(settlement) => deliver(world, &order.claim, settlement, is_buyer, true).await,
+            Ok(settlement) => hand_over(world, order, settlement, is_buyer, true).await,
             Err(end) => end,
         },
     }
@@ -239,6 +218,10 @@ async fn settle_after_origin<W: World>(world: &W, order: &Order, is_buyer: bool)
         return End::NotCharged(held);
     }
     match settle(world, order, is_buyer).await {
+        Ok(settlement) if is_promised(world, order, &settlement, is_buyer) => {
+            world.discard(held);
+            promise(world, order, settlement, true).await
+        }
         Ok(settlement) => {
             End::Deliver(Goods { answer: held, settlement, may_grant: is_buyer, is_followed: true })
         }
@@ -290,6 +273,47 @@ async fn settle<W: World>(
     }
 }
 
+/// Whether what was paid for is promised in place of being delivered: to the
+/// buyer alone, and only where a cookie can still fetch it.
+fn is_promised<W: World>(
+    world: &W,
+    order: &Order,
+    settlement: &Settlement,
+    is_buyer: bool,
+) -> bool {
+    order.prefers_minimal && is_buyer && world.now() < settlement.redeliver_until
+}
+
+/// Lets the Settler know that nothing was delivered yet, and to whom it is
+/// promised, before the client hears of it: its next request must find it so.
+/// If the process dies here, the lease ends by itself, and the same payment
+/// gets what it has bought.
+async fn promise<W: World>(
+    world: &W,
+    order: &Order,
+    settlement: Settlement,
+    is_followed: bool,
+) -> End<W::Answer> {
+    if is_followed {
+        report(world, &order.claim, Ending::Promised, None).await;
+    }
+    End::Promised(settlement)
+}
+
+/// Delivers what was paid for, or promises it.
+async fn hand_over<W: World>(
+    world: &W,
+    order: &Order,
+    settlement: Settlement,
+    may_grant: bool,
+    is_followed: bool,
+) -> End<W::Answer> {
+    if is_promised(world, order, &settlement, may_grant) {
+        return promise(world, order, settlement, is_followed).await;
+    }
+    deliver(world, &order.claim, settlement, may_grant, is_followed).await
+}
+
 /// Asks the origin for what was paid for, and delivers whatever it says.
 async fn deliver<W: World>(
     world: &W,
@@ -323,69 +347,6 @@ async fn deliver<W: World>(
             }
             End::OriginDown(Some(settlement))
         }
-    }
-}
-
-/// Sees an answer to its end, which `is_whole` tells, and reports it. Goes on
-/// after the answer's head has gone out.
-pub async fn follow(
-    holder: &impl Holder,
-    claim: &ClaimRequest,
-    is_whole: impl Future<Output = bool>,
-) {
-    let ending =
-        if renewing(holder, claim, is_whole).await { Ending::Whole } else { Ending::Broken };
-    report(holder, claim, ending, None).await;
-}
-
-/// Reports how an answer ended. If that can't be told, the lease ends by itself,
-/// and it counts as one that broke off.
-async fn report(
-    holder: &impl Holder,
-    claim: &ClaimRequest,
-    ending: Ending,
-    moved_to: Option<String>,
-) {
-    let (payment, ticket) = (claim.payment.clone(), claim.ticket);
-    let report = DeliveryReport { payment, ticket, ending, moved_to };
-    let mut pauses = REPORT_AGAIN.into_iter();
-    while let Err(error) = holder.report(&report).await {
-        holder.log(&format!("{}: report: {error}", report.payment));
-        let Some(pause) = pauses.next() else { return };
-        holder.sleep(Duration::from_secs(pause)).await;
-    }
-}
-
-/// Waits for a future, and keeps the claim or the lease until it is done.
-async fn renewing<T>(
-    holder: &impl Holder,
-    claim: &ClaimRequest,
-    future: impl Future<Output = T>,
-) -> T {
-    let beats = pin!(async {
-        let mut pause = FIRST_BEAT;
-        loop {
-            holder.sleep(Duration::from_secs(pause)).await;
-            pause = (2 * pause).min(LAST_BEAT);
-            let request = RenewRequest {
-                payment: claim.payment.clone(),
-                ticket: claim.ticket,
-                seconds: pause + BEAT_MARGIN,
-            };
-            match holder.renew(&request).await {
-                Ok(true) => {}
-                // It was submitted, or is somebody else's by now.
-                Ok(false) => std::future::pending().await,
-                Err(error) => {
-                    holder.log(&format!("{}: renew: {error}", request.payment));
-                    pause = FIRST_BEAT;
-                }
-            }
-        }
-    });
-    match select(pin!(future), beats).await {
-        Either::Left((value, _)) => value,
-        Either::Right((never, _)) => never,
     }
 }
 

@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::config::{Offer, SettleWhen};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
-use crate::gate::{BoundBody, Purchase};
+use crate::gate::{BoundBody, Collection, Purchase, Sale};
 use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
-use crate::settlement::{ClaimRequest, Proof, SettleRequest};
+use crate::settlement::{ClaimRequest, Proof, SettleRequest, Wanted};
 use crate::time::UnixSeconds;
 
 /// One order, as the Settler is asked for it.
@@ -26,6 +26,9 @@ pub struct Order {
     pub has_facilitator: bool,
     /// Why it is refused if it has bought nothing, where the claim only looks.
     pub too_late: Reason,
+    /// Whether the client would rather fetch the goods by a cookie than have
+    /// them in this answer.
+    pub prefers_minimal: bool,
 }
 
 /// What a gate knows of a request besides the purchase itself.
@@ -61,6 +64,7 @@ impl Order {
             ticket: it.ticket,
             expires_at: purchase.payment.expires_at(now),
             proof,
+            by_cookie: None,
             // What can't be told from another order is not delivered again.
             redeliver_max: if it.body.is_unread() { 0 } else { route.redeliver_max },
             look_only: purchase.has_lapsed,
@@ -85,7 +89,40 @@ impl Order {
             VerifiedPayment::Evm(_) => Reason::EvmValidBefore,
             VerifiedPayment::Solana(_) => Reason::SvmFeePayerMismatch,
         };
-        Self { claim, settle, when: route.settle, has_facilitator: it.has_facilitator, too_late }
+        Self {
+            claim,
+            settle,
+            when: route.settle,
+            has_facilitator: it.has_facilitator,
+            too_late,
+            // A cookie says nothing of a body.
+            prefers_minimal: purchase.prefers_minimal && it.body.is_none(),
+        }
+    }
+
+    /// What is asked of the Settler by a delivery cookie. What was bought is the
+    /// GET request's, whichever of GET and HEAD comes for it.
+    pub fn by_cookie(
+        collection: &Collection,
+        sale: &Sale<'_>,
+        offer: &Offer,
+        wanted: Wanted,
+        ticket: u64,
+    ) -> ClaimRequest {
+        ClaimRequest {
+            payment: collection.payment.clone(),
+            resource: sale.binding_of_get(offer),
+            former: None,
+            ticket,
+            // It binds nothing, so nothing is kept.
+            expires_at: UnixSeconds(0),
+            proof: Proof::default(),
+            by_cookie: Some(wanted),
+            redeliver_max: sale.route.redeliver_max_by_cookie,
+            look_only: true,
+            reserve_seconds: None,
+            told: None,
+        }
     }
 
     /// What every edge may know the buyer by: nothing, where the Settler must

@@ -12,14 +12,14 @@ use worker::{Env, console_error, console_log};
 
 use super::transport::FetchTransport;
 use super::{clock, js, respond};
-use crate::config::{self, Chain, Loaded, Network, Settings};
+use crate::config::{self, Loaded, Network, Settings};
 use crate::facilitator_client::RemoteFacts;
 use crate::gate::challenge::BlockhashHint;
 use crate::gate::{ChallengeTemplate, PAGE_POLICY};
 use crate::json;
 use crate::path::Fold;
 use crate::protocol::ChainId;
-use crate::rpc::{ChainCheck, Expected, Nodes, Transport};
+use crate::rpc::{Nodes, Transport};
 use crate::table::Table;
 
 /// How often the faults of the configuration are written to the log at most, in
@@ -143,20 +143,7 @@ impl App {
 
     /// The nodes of a network.
     pub fn nodes_over<T: Transport>(transport: T, network: &Network) -> Nodes<T> {
-        let check = match (&network.chain, network.id) {
-            (Chain::Evm { domain, .. }, _) => {
-                ChainCheck { method: "eth_chainId", expect: Expected::ChainId(domain.chain_id) }
-            }
-            (Chain::Solana { .. }, id) => {
-                let prefix = id.to_string();
-                let prefix = prefix.strip_prefix("solana:").unwrap_or_default();
-                ChainCheck {
-                    method: "getGenesisHash",
-                    expect: Expected::GenesisPrefix(prefix.to_owned()),
-                }
-            }
-        };
-        Nodes::new(transport, network.rpc.clone(), check)
+        Nodes::new(transport, network.rpc.clone(), network.chain_check())
     }
 }
 

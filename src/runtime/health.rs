@@ -13,14 +13,12 @@ use super::head::RequestHead;
 use super::settler_client::SettlerClient;
 use super::transport::FetchTransport;
 use super::{clock, respond};
-use crate::config::{Chain, Config, Network};
-use crate::evm::RelayerKey;
+use crate::config::{Config, Network};
 use crate::facilitator_client::Facilitator;
 use crate::gate::Head as _;
 use crate::json::to_value;
 use crate::path::UrlParts;
 use crate::settlement::relayer::settler_name;
-use crate::solana::FeePayerKey;
 use crate::table::Table;
 
 const PATH: &str = "/.edge402/health";
@@ -88,14 +86,7 @@ pub async fn answer(app: &App, env: &Env) -> worker::Result<Response> {
 fn names(config: &Config) -> Vec<String> {
     let own = config.networks.iter().filter(|network| network.facilitator.is_none());
     let names = own.flat_map(|network| {
-        let keys: Vec<String> = match network.chain {
-            Chain::Evm { .. } => {
-                config.relayers.iter().map(RelayerKey::address).map(|a| a.to_string()).collect()
-            }
-            Chain::Solana { .. } => {
-                config.fee_payers.iter().map(FeePayerKey::pubkey).map(|a| a.to_string()).collect()
-            }
-        };
+        let keys = config.signers(network.id);
         keys.into_iter().map(|key| settler_name(network.id, &key))
     });
     names.collect()

@@ -67,6 +67,10 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
             challenge::answer(&app, &head, &sale, refusal, &context).await
         }
         Decision::Granted(sale) => origin::grant(&app.loaded, &env, &request, &head, &sale).await,
+        Decision::Collect(sale, collection) => {
+            let it = (sale, collection);
+            purchase::collect(&app, &env, &context, request, &head, it).await
+        }
         Decision::Purchase(purchase) => {
             purchase::answer(&app, &env, &context, request, &head, *purchase).await
         }

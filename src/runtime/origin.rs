@@ -80,7 +80,7 @@ pub async fn grant(
     head: &RequestHead,
     sale: &Sale<'_>,
 ) -> worker::Result<Response> {
-    match ask(loaded, env, request, head, &sale.path).await {
+    match ask(loaded, env, request, head, &sale.path, &[]).await {
         Ok(answer) => private(&answer),
         Err(error) => {
             console_error!("origin: {}", error.to_string());
@@ -90,17 +90,18 @@ pub async fn grant(
 }
 
 /// Asks the origin for a resource that is being paid for. The payment stays
-/// here, and so do conditions.
+/// here, and so do conditions and these headers.
 pub async fn ask(
     loaded: &Loaded,
     env: &Env,
     request: &Request,
     head: &RequestHead,
     path: &CanonicalPath,
+    kept: &[&str],
 ) -> worker::Result<Response> {
     let Some(origin) = &loaded.origin else { return Err("ORIGIN is not known".into()) };
     let parts = UrlParts::of(head.url());
-    let request = without(&CONDITIONS, request)?;
+    let request = without(&[CONDITIONS.as_slice(), kept].concat(), request)?;
     match origin {
         Origin::Url(_) => name_gate(loaded, &parts, &request.headers())?,
         Origin::Zone => request.headers().append(MARKS, &loaded.mark)?,

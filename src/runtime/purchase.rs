@@ -1,5 +1,6 @@
-//! The world of a purchase: its request, its Settler, its origin, and what its
-//! end looks like over HTTP.
+//! The world of a purchase: its request, its Settler, and its origin.
+
+mod told;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -16,23 +17,20 @@ use super::challenge::payment_required;
 use super::head::RequestHead;
 use super::settler_client::{SettlerClient, new_ticket, others_of, settler_of};
 use super::transport::FetchTransport;
-use super::{body, clock, js, origin, replay, respond, stream};
+use super::{body, clock, origin, replay, respond};
 use crate::config::{Network, Offer};
 use crate::facilitator_client::Verdict;
+use crate::gate::delivery_cookie::PREFER;
 use crate::gate::goods::Judgement;
-use crate::gate::grant::GRANT_HEADER;
-use crate::gate::{BoundBody, Head as _, MAX_BOUND_BODY, Purchase};
-use crate::protocol::{Reason, SettlementResponse};
+use crate::gate::{BoundBody, Collection, Head as _, MAX_BOUND_BODY, Purchase, Sale};
 use crate::purchase::order::Request as OrderRequest;
-use crate::purchase::{self, End, Goods, Holder, Order, World};
+use crate::purchase::{self, Holder, Order, World};
 use crate::settlement::replay::ReplayRecord;
 use crate::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
+    Wanted,
 };
 use crate::time::UnixSeconds;
-
-/// How soon to ask again about a payment that is pending, in seconds.
-const RETRY_AFTER: &str = "2";
 
 /// One purchase on its way through.
 struct Sequence<'a> {
@@ -40,15 +38,24 @@ struct Sequence<'a> {
     env: &'a Env,
     context: &'a Context,
     head: &'a RequestHead,
-    purchase: &'a Purchase<'a>,
+    sale: &'a Sale<'a>,
     offer: &'a Offer,
     request: Request,
     body: BoundBody,
-    /// The payment's Settler, and behind it the others that may know it.
-    settlers: Vec<SettlerClient>,
+    /// The payment's Settler with its name, and behind it the others that may
+    /// know the payment.
+    settlers: Vec<(String, SettlerClient)>,
     /// Which of them the purchase is at.
     at: Cell<usize>,
-    order: Order,
+    claim: &'a ClaimRequest,
+    /// The payment, unless a cookie stands in its place.
+    paid_by: Option<PaidBy<'a>>,
+}
+
+/// What a request brings that pays.
+struct PaidBy<'a> {
+    purchase: &'a Purchase<'a>,
+    order: &'a Order,
 }
 
 /// Answers a request that brings a payment.
@@ -90,13 +97,62 @@ pub async fn answer(
     );
     let others = others_of(config, offer.network, &purchase.payment);
     let names = [name].into_iter().chain(others);
-    let settlers = names.map(|name| SettlerClient::new(env, &name)).collect::<Result<_, _>>()?;
-    let purchase = &purchase;
-    let at = Cell::new(0);
-    let sequence =
-        Sequence { app, env, context, head, purchase, offer, request, body, settlers, at, order };
-    let end = purchase::run(&sequence, &sequence.order).await;
+    let sequence = Sequence {
+        app,
+        env,
+        context,
+        head,
+        sale: &purchase.sale,
+        offer,
+        request,
+        body,
+        settlers: names.map(|name| settler_named(env, name)).collect::<Result<_, _>>()?,
+        at: Cell::new(0),
+        claim: &order.claim,
+        paid_by: Some(PaidBy { purchase: &purchase, order: &order }),
+    };
+    let end = purchase::run(&sequence, &order).await;
     sequence.told(end).await
+}
+
+/// Answers a request that brings a delivery cookie.
+pub async fn collect(
+    app: &Rc<App>,
+    env: &Env,
+    context: &Context,
+    request: Request,
+    head: &RequestHead,
+    (sale, collection): (Sale<'_>, Collection),
+) -> worker::Result<Response> {
+    let offer = sale.route.offers.get(collection.offer);
+    // A cookie says nothing of a body, and browsers send none with a GET.
+    let Some(offer) = offer.filter(|_| request.body().is_none()) else {
+        return payment_required(app, head, &sale, None, None, context).await;
+    };
+    let is_part = head.method() == "HEAD" || head.header("Range").is_some();
+    let wanted = if is_part { Wanted::Part } else { Wanted::Whole };
+    let claim = Order::by_cookie(&collection, &sale, offer, wanted, new_ticket()?);
+    let sequence = Sequence {
+        app,
+        env,
+        context,
+        head,
+        sale: &sale,
+        offer,
+        request,
+        body: BoundBody::none(),
+        settlers: vec![settler_named(env, collection.settler.clone())?],
+        at: Cell::new(0),
+        claim: &claim,
+        paid_by: None,
+    };
+    let end = purchase::collect(&sequence, &claim).await;
+    sequence.told(end).await
+}
+
+fn settler_named(env: &Env, name: String) -> worker::Result<(String, SettlerClient)> {
+    let settler = SettlerClient::new(env, &name)?;
+    Ok((name, settler))
 }
 
 /// The client's address. Cloudflare's edge writes the header over whatever the
@@ -181,7 +237,7 @@ impl World for Sequence<'_> {
     }
 
     async fn ask_other(&self, number: usize, request: &ClaimRequest) -> Result<ClaimReply, String> {
-        let other = self.settlers.get(number + 1).ok_or("no such Settler")?;
+        let (_, other) = self.settlers.get(number + 1).ok_or("no such Settler")?;
         other.claim(request).await.map_err(|error| error.to_string())
     }
 
@@ -207,13 +263,16 @@ impl World for Sequence<'_> {
 
     async fn verify_at_facilitator(&self) -> Option<Verdict> {
         let facilitator = self.network()?.facilitator.as_ref()?;
-        let body = self.order.settle.remote.as_ref().map(Value::to_string).unwrap_or_default();
+        let remote = self.paid_by.as_ref()?.order.settle.remote.as_ref();
+        let body = remote.map(Value::to_string).unwrap_or_default();
         Some(facilitator.verify(&FetchTransport, &body).await)
     }
 
     async fn ask_origin(&self) -> Result<Response, String> {
         let loaded = &self.app.loaded;
-        origin::ask(loaded, self.env, &self.request, self.head, &self.purchase.sale.path)
+        // What the gate has heard is not for the origin to hear.
+        let heard = [PREFER].get(usize::from(!self.prefers_minimal())..).unwrap_or_default();
+        origin::ask(loaded, self.env, &self.request, self.head, &self.sale.path, heard)
             .await
             .map_err(|error| error.to_string())
     }
@@ -222,10 +281,13 @@ impl World for Sequence<'_> {
         self.judge(held) == Judgement::Goods
     }
 
+    fn is_part(&self, answer: &Response) -> bool {
+        answer.status() == 206 || self.head.method() == "HEAD"
+    }
+
     fn moves_to(&self, answer: &Response) -> Option<String> {
         let to = (answer.status(), location(answer));
-        let (sale, loaded) = (&self.purchase.sale, &self.app.loaded);
-        sale.binding_at(loaded, self.offer, &self.body, (to.0, to.1.as_deref()))
+        self.sale.binding_at(&self.app.loaded, self.offer, &self.body, (to.0, to.1.as_deref()))
     }
 
     fn discard(&self, held: Response) {
@@ -242,106 +304,21 @@ fn location(answer: &Response) -> Option<String> {
 }
 
 impl Sequence<'_> {
-    fn settler(&self) -> Result<&SettlerClient, String> {
+    /// The Settler that the purchase is at, with its name.
+    fn place(&self) -> Result<&(String, SettlerClient), String> {
         self.settlers.get(self.at.get()).ok_or_else(|| "no Settler".to_owned())
+    }
+
+    fn settler(&self) -> Result<&SettlerClient, String> {
+        self.place().map(|(_, settler)| settler)
     }
 
     fn judge(&self, answer: &Response) -> Judgement {
         let Some(patterns) = &self.app.loaded.patterns else { return Judgement::Goods };
-        self.purchase.sale.judge(patterns, answer.status(), location(answer).as_deref())
+        self.sale.judge(patterns, answer.status(), location(answer).as_deref())
     }
 
     fn network(&self) -> Option<&Network> {
         self.app.loaded.config.as_ref().ok()?.networks.get(self.offer.network)
-    }
-
-    /// What the client is told of a purchase's end.
-    async fn told(&self, end: End<Response>) -> worker::Result<Response> {
-        match end {
-            End::Deliver(goods) => self.deliver(&goods),
-            // The claim was given up: where a redirect leads to something that
-            // is sold, the same payment is good there.
-            End::NotCharged(answer) => match self.judge(&answer) {
-                Judgement::SoldElsewhere(location) => origin::redirect(&answer, &location),
-                Judgement::Goods | Judgement::NotGoods => origin::private(&answer),
-            },
-            End::Refused { reason, transaction } => self.not_paid(reason, transaction).await,
-            End::Pending(transaction) => {
-                let reason = Reason::SettlementPending;
-                let answer = self.not_paid(reason, Some(transaction)).await?;
-                answer.headers().set("Retry-After", RETRY_AFTER)?;
-                Ok(answer)
-            }
-            End::TryAgain(message) => respond::try_again(message),
-            End::OriginDown(None) => {
-                respond::error(502, "the origin did not answer; nothing was charged")
-            }
-            End::OriginDown(Some(settlement)) => {
-                let failed = respond::error(
-                    502,
-                    "the origin did not answer; send the same payment again, it is charged once",
-                )?;
-                let receipt = self.offer.receipt(self.purchase.version, &settlement);
-                self.put_receipt(&failed, &receipt)?;
-                Ok(failed)
-            }
-            End::NameTaken => respond::error(
-                409,
-                "extensions.payment-identifier.info.id was given to another payment",
-            ),
-        }
-    }
-
-    fn deliver(&self, goods: &Goods<Response>) -> worker::Result<Response> {
-        let settlement = &goods.settlement;
-        let answer = if goods.is_followed {
-            let (answer, is_whole) = stream::watch(&goods.answer)?;
-            let (follower, claim) = (Follower(self.settler()?.clone()), self.order.claim.clone());
-            self.context.wait_until(js::in_a_box(async move {
-                purchase::follow(&follower, &claim, is_whole).await;
-            }));
-            answer
-        } else if let Judgement::SoldElsewhere(location) = self.judge(&goods.answer) {
-            // It is paid for, and had there, or here if the payment is no good there.
-            origin::redirect(&goods.answer, &location)?
-        } else {
-            origin::mutable(&goods.answer)?
-        };
-        let headers = answer.headers();
-        self.put_receipt(&answer, &self.offer.receipt(self.purchase.version, settlement))?;
-        if goods.may_grant
-            && let Ok(config) = &self.app.loaded.config
-            && let Some(keys) = &config.grant_keys
-            && let Some(grant) = self.purchase.sale.scope().grant(keys, settlement, clock::now())
-        {
-            headers.set(GRANT_HEADER, &grant.token)?;
-            headers.append("Set-Cookie", &grant.cookie)?;
-        }
-        respond::keep_private(&headers)?;
-        respond::allow_origins(&headers)?;
-        Ok(answer)
-    }
-
-    fn put_receipt(&self, answer: &Response, receipt: &SettlementResponse) -> worker::Result<()> {
-        Ok(answer.headers().set(self.purchase.version.receipt_header(), &receipt.to_header())?)
-    }
-
-    async fn not_paid(
-        &self,
-        reason: Reason,
-        transaction: Option<String>,
-    ) -> worker::Result<Response> {
-        let version = self.purchase.version;
-        let payer = Some(self.purchase.payment.payer());
-        let receipt = self.offer.failure(version, reason, payer, transaction);
-        payment_required(
-            self.app,
-            self.head,
-            &self.purchase.sale,
-            Some(reason),
-            Some((version, receipt)),
-            self.context,
-        )
-        .await
     }
 }

@@ -15,15 +15,12 @@ use worker::{Context, Env, console_error};
 
 use super::app::App;
 use super::head::RequestHead;
-use super::settler::WorkerHost;
 use super::transport::GatedTransport;
 use super::{clock, js};
-use crate::config::{Chain, Config, Network, Offer};
+use crate::config::{Config, Network, Offer};
 use crate::facilitator_client::{About, Facilitator, RemoteFacts, payment_body};
 use crate::gate::{self, Decision, Purchase};
 use crate::protocol::ChainId;
-use crate::settlement::remote::RemoteLane;
-use crate::settlement::settler::LaneParts;
 use crate::table::Table;
 use crate::together::join_all;
 
@@ -61,6 +58,7 @@ pub async fn with_facts(app: Rc<App>, env: &Env, context: &Context, head: &Reque
         Decision::Forward(_)
         | Decision::BadRequest(_)
         | Decision::Preflight
+        | Decision::Collect(..)
         | Decision::Granted(_) => false,
     };
     if !sells {
@@ -83,15 +81,8 @@ async fn refresh(app: Rc<App>, env: Env) -> Rc<App> {
     let transport = &GatedTransport::default();
     let asked = facilitators(config).map(|(network, facilitator)| -> LocalBoxFuture<'_, _> {
         Box::pin(async move {
-            let (asset, pay_to) = match &network.chain {
-                Chain::Evm { domain, pay_to } => {
-                    (domain.verifying_contract.to_string(), pay_to.map(|it| it.to_string()))
-                }
-                Chain::Solana { mint, pay_to, .. } => {
-                    (mint.to_string(), pay_to.map(|it| it.to_string()))
-                }
-            };
-            let pay_to = pay_to.unwrap_or_default();
+            let asset = network.asset.address();
+            let pay_to = network.pay_to.map(|it| it.to_string()).unwrap_or_default();
             let facts = facilitator.ask_facts(transport, network.id, &asset, &pay_to).await;
             if facts.is_none() {
                 console_error!(
@@ -133,17 +124,4 @@ pub fn body(app: &App, offer: &Offer, purchase: &Purchase<'_>) -> Option<Value> 
     let about = About { resource: route.resource(), extensions: route.extensions() };
     let (v2, v1) = (&offer.v2, offer.v1.as_ref());
     Some(payment_body(version, v2, v1, &purchase.payment, &purchase.sale.url, about))
-}
-
-/// The lane of a network's facilitator. The seller's own nodes, if there are
-/// any, are asked where its answers are unclear.
-pub fn lane(
-    parts: LaneParts<WorkerHost>,
-    transport: GatedTransport,
-    network: &Network,
-    facilitator: &Facilitator,
-) -> Rc<RemoteLane<WorkerHost>> {
-    let is_evm = matches!(network.chain, Chain::Evm { .. });
-    let nodes = (is_evm && !network.rpc.is_empty()).then(|| App::nodes_over(transport, network));
-    RemoteLane::new(parts, network.id, facilitator.clone(), nodes)
 }

@@ -12,15 +12,17 @@ use worker::{
 };
 
 use super::app::App;
-use super::remote;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
 use super::{clock, js};
-use crate::config::{Chain, Config, Facilitator, Network};
+use crate::config::{Config, Facilitator, Network};
 use crate::evm::RelayerKey;
+use crate::facilitator_client;
 use crate::json::{self, FromJson, ToJson};
+use crate::payment::{Asset, PayTo};
 use crate::settlement::evm::EvmLane;
 use crate::settlement::relayer::is_facilitator_name;
+use crate::settlement::remote::RemoteLane;
 use crate::settlement::settler::{Lane, LaneParts};
 use crate::settlement::signer::Signer;
 use crate::settlement::solana::{Seller, SolanaLane};
@@ -147,15 +149,15 @@ fn lane_of<'a>(
             return Err(format!("NETWORKS.\"{}\" has no facilitator any more", network.id));
         };
         return Ok(Box::new(move |parts| {
-            Lane::Remote(remote::lane(parts, transport, network, facilitator))
+            Lane::Remote(facilitator_lane(parts, transport, network, facilitator))
         }));
     }
     if network.rpc.is_empty() {
         return Err(format!("NETWORKS.\"{}\" has no rpc any more", network.id));
     }
     let limits = limits(config, number, network);
-    match &network.chain {
-        Chain::Evm { domain, .. } => {
+    match &network.asset {
+        Asset::Evm(domain) => {
             let own = config.relayers.iter().find(|own| own.address().to_string() == key);
             let retired = || key.parse().ok().map(Signer::retired);
             let signer = own.cloned().map(Signer::from).or_else(retired);
@@ -172,8 +174,9 @@ fn lane_of<'a>(
                 Lane::Evm(lane)
             }))
         }
-        Chain::Solana { mint, token_program, pay_to } => {
+        Asset::Solana { mint, token_program, .. } => {
             let (mint, token_program) = (*mint, *token_program);
+            let pay_to = network.pay_to.and_then(PayTo::as_solana);
             let seller = pay_to.map(|pay_to| Seller { pay_to, mint, token_program });
             let own = config.fee_payers.iter().find(|own| own.pubkey().to_string() == key);
             let fee_payer = key.parse().map_err(|_| format!("{name} is no name of a fee payer"))?;
@@ -190,6 +193,19 @@ fn lane_of<'a>(
             }))
         }
     }
+}
+
+/// The lane of a network's facilitator. The seller's own nodes, if there are
+/// any, are asked where its answers are unclear.
+fn facilitator_lane(
+    parts: LaneParts<WorkerHost>,
+    transport: GatedTransport,
+    network: &Network,
+    facilitator: &facilitator_client::Facilitator,
+) -> Rc<RemoteLane<WorkerHost>> {
+    let is_evm = !network.id.names_fee_payer();
+    let nodes = (is_evm && !network.rpc.is_empty()).then(|| App::nodes_over(transport, network));
+    RemoteLane::new(parts, network.id, facilitator.clone(), nodes)
 }
 
 /// What the seller's configuration lets a key do on one of its networks.

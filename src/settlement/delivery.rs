@@ -5,8 +5,8 @@
 //! delivered again only to a client that shows something of the claim's that no
 //! chain shows.
 
-use super::Settlement;
 use super::record::LEASE_SECONDS;
+use super::{Settlement, Wanted};
 use crate::time::UnixSeconds;
 use crate::{json_enum, json_struct};
 
@@ -20,8 +20,14 @@ pub const COLLECT_SECONDS: u64 = 86_400;
 /// before their end gets them for nothing.
 pub const UNPROVEN_MAX: u32 = 3;
 
-/// The same for clients with proof.
+/// The same for clients with proof, or as often as the route delivers again if
+/// that is more.
 pub const PROVEN_MAX: u32 = 10;
+
+/// How many ranges of what was bought a delivery cookie fetches. Too few, and a
+/// long film or a large document stops in its middle; too many, and a cookie
+/// that is handed around serves more than its buyer.
+pub const PARTS_MAX: u32 = 1_000;
 
 /// What a request showed besides its payment, and that is on no chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +62,9 @@ pub struct Delivery {
     pub proven: u32,
     /// How often it was delivered again.
     pub again: u32,
+    /// How many ranges of it were given out by cookie, once the buyer was given
+    /// one: what is not delivered then is kept for those with proof.
+    pub parts: Option<u32>,
     /// Until when it can be collected if it was not delivered.
     pub collect_until: UnixSeconds,
 }
@@ -65,6 +74,7 @@ json_struct!(Delivery {
     unproven = default,
     proven = default,
     again = default,
+    parts,
     collect_until = default,
 });
 
@@ -103,6 +113,8 @@ pub struct Asking {
     pub ticket: u64,
     /// Whether it shows what the claim did.
     pub has_proof: bool,
+    /// What it shows a delivery cookie for.
+    pub wanted: Option<Wanted>,
     /// How often the route delivers again.
     pub redeliver_max: u32,
 }
@@ -130,9 +142,11 @@ pub enum Ending {
     Broken,
     /// No goods were in it: the origin failed, or answered with an error.
     Nothing,
+    /// No goods were in it, but the cookie that fetches them.
+    Promised,
 }
 
-json_enum!(Ending { Whole, Broken, Nothing });
+json_enum!(Ending { Whole, Broken, Nothing, Promised });
 
 impl Delivery {
     /// A delivery that begins with the settlement: to the claim's own request,
@@ -170,19 +184,29 @@ impl Delivery {
     /// False goods would give something away that was paid for once; a false
     /// nothing would keep from a buyer what was paid for.
     pub fn ask(&mut self, asking: Asking, settlement: &Settlement, now: UnixSeconds) -> Answer {
-        let Asking { ticket, has_proof, redeliver_max } = asking;
+        let Asking { ticket, has_proof, wanted, redeliver_max } = asking;
+        if wanted == Some(Wanted::Part) {
+            // A browser asks for as many of one film as it likes. They count by
+            // themselves, and leave the delivery as it is.
+            let parts = self.parts.unwrap_or_default();
+            if now >= settlement.redeliver_until || parts >= PARTS_MAX {
+                return Answer::Nothing;
+            }
+            self.parts = Some(parts + 1);
+            return Answer::Goods { may_grant: true };
+        }
         if matches!(self.state, DeliveryState::Underway { lease_until, .. } if lease_until <= now) {
             // Its gate has died, and nobody knows how far it came.
             self.state = DeliveryState::NotDelivered;
         }
         let is_due = match self.state {
-            DeliveryState::NotDelivered => true,
+            DeliveryState::NotDelivered => has_proof || self.parts.is_none(),
             DeliveryState::Delivered { to_buyer } => has_proof && !to_buyer,
             DeliveryState::Underway { .. } => false,
         };
         if is_due {
             let (count, max) = if has_proof {
-                (&mut self.proven, PROVEN_MAX)
+                (&mut self.proven, PROVEN_MAX.max(redeliver_max))
             } else {
                 (&mut self.unproven, UNPROVEN_MAX)
             };
@@ -222,6 +246,9 @@ impl Delivery {
             }
             _ => None,
         };
+        if ending == Ending::Promised {
+            self.parts.get_or_insert(0);
+        }
         match (ending, own) {
             // Whatever else goes on: it was given out.
             (Ending::Whole, own) => {
@@ -229,12 +256,14 @@ impl Delivery {
                 self.state = DeliveryState::Delivered { to_buyer: before || own.unwrap_or(true) };
             }
             (Ending::Broken, Some(_)) => self.state = DeliveryState::NotDelivered,
-            (Ending::Nothing, Some(has_proof)) => {
+            (Ending::Nothing | Ending::Promised, Some(has_proof)) => {
                 self.state = DeliveryState::NotDelivered;
                 let count = if has_proof { &mut self.proven } else { &mut self.unproven };
                 *count = count.saturating_sub(1);
             }
-            (Ending::Nothing, None) => self.again = self.again.saturating_sub(1),
+            (Ending::Nothing | Ending::Promised, None) => {
+                self.again = self.again.saturating_sub(1);
+            }
             (Ending::Broken, None) => {}
         }
     }

@@ -108,7 +108,7 @@ impl Condition {
             return format!("the relayer has {balance} of the chain's smallest unit");
         };
         let address = self.name.get().and_then(|name| name.rsplit('/').next()).unwrap_or_default();
-        let role = if matches!(id, ChainId::Evm(_)) { "relayer" } else { "fee payer" };
+        let role = id.signer_title();
         format!("{role} {address} has {} on {}", in_coins(balance, id), in_words(id))
     }
 

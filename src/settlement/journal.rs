@@ -99,7 +99,7 @@ pub struct FacilitatorSent {
     /// The request's body.
     pub body: String,
     /// The transaction that the facilitator has named while it was pending.
-    pub told: Option<String>,
+    pub told: Option<TxId>,
     /// From when on the payment can't land any more.
     pub expires_at: UnixSeconds,
     /// EVM: the block in which the payment was seen not to be used yet.
@@ -147,10 +147,10 @@ impl From<FacilitatorSent> for Sent {
 impl Entry {
     /// The transaction that it is now: the latest of its versions, or what a
     /// facilitator has said.
-    pub fn transaction(self) -> Option<String> {
+    pub fn transaction(self) -> Option<TxId> {
         match self.sent {
-            Sent::Evm(sent) => Some(sent.hash),
-            Sent::Solana(sent) => Some(sent.signature),
+            Sent::Evm(sent) => Some(TxId(sent.hash)),
+            Sent::Solana(sent) => Some(TxId(sent.signature)),
             Sent::Facilitator(sent) => sent.told,
         }
     }
@@ -161,9 +161,33 @@ pub fn name_at_facilitator(payment: &str) -> String {
     format!("{AT_FACILITATOR}{payment}")
 }
 
-/// The transaction that an entry's name is: its first version.
-pub fn transaction_of(name: &str) -> Option<&str> {
-    (!name.starts_with(AT_FACILITATOR)).then_some(name)
+/// What a transaction is called on its chain: its hash or signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxId(String);
+
+impl TxId {
+    /// The transaction of this name, or the first version of what an entry of
+    /// this name sends; `None` for a request to a facilitator.
+    pub fn named(name: &str) -> Option<Self> {
+        (!name.starts_with(AT_FACILITATOR)).then(|| Self(name.to_owned()))
+    }
+
+    /// The same as a text.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl ToJson for TxId {
+    fn write_json(&self, to: &mut String) {
+        self.0.write_json(to);
+    }
+}
+
+impl FromJson for TxId {
+    fn from_json(value: &serde_json::Value) -> Option<Self> {
+        Self::named(value.as_str()?)
+    }
 }
 
 /// Entries by where they were sent.
@@ -254,10 +278,10 @@ json_struct!(Row {
 
 impl From<Row> for Entry {
     fn from(row: Row) -> Self {
-        let sent = if transaction_of(&row.id).is_none() {
+        let sent = if TxId::named(&row.id).is_none() {
             Sent::Facilitator(FacilitatorSent {
                 body: row.raw,
-                told: (row.transaction != row.id).then_some(row.transaction),
+                told: TxId::named(&row.transaction),
                 expires_at: UnixSeconds(row.bound),
                 looked_from: Some(row.seen_block).filter(|block| *block > 0),
             })
@@ -320,7 +344,7 @@ impl From<Entry> for Row {
                 ..empty
             },
             Sent::Facilitator(sent) => Self {
-                transaction: sent.told.unwrap_or_else(|| empty.id.clone()),
+                transaction: sent.told.map_or_else(|| empty.id.clone(), TxId::into_string),
                 raw: sent.body,
                 bound: sent.expires_at.0,
                 seen_block: sent.looked_from.unwrap_or(0),
@@ -339,5 +363,25 @@ impl ToJson for Entry {
 impl FromJson for Entry {
     fn from_json(value: &serde_json::Value) -> Option<Self> {
         Row::from_json(value).map(Self::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{from_text, to_text};
+    use crate::settlement::ClaimReply;
+
+    #[test]
+    fn no_entrys_name_passes_for_a_transaction() {
+        let text = |transaction| to_text(&ClaimReply::Pending { transaction });
+        assert_eq!(text(TxId::named("0x1")), r#"{"Pending":{"transaction":"0x1"}}"#);
+        assert_eq!(text(TxId::named(&name_at_facilitator("p"))), r#"{"Pending":{}}"#);
+        for transaction in [None, TxId::named("0x1")] {
+            let reply = ClaimReply::Pending { transaction };
+            assert_eq!(from_text(&to_text(&reply)), Ok(reply));
+        }
+        // As an earlier version says it: not known is not a transaction.
+        assert!(from_text::<ClaimReply>(r#"{"Pending":{"transaction":"remote/p"}}"#).is_err());
     }
 }

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::journal::TxId;
 use super::{Ending, Proof, Settlement};
 use crate::payment::Terms;
 use crate::protocol::{ChainId, Reason};
@@ -35,6 +36,9 @@ pub struct ClaimRequest {
     /// The client's own name for the payment, if it gave one, and where it asks
     /// from: by that it is known again.
     pub proof: Proof,
+    /// What a delivery cookie is shown for, which proves that the buyer asks;
+    /// `None` for a request that brings the payment.
+    pub by_cookie: Option<Wanted>,
     /// How often what was bought is delivered again.
     pub redeliver_max: u32,
     /// The payment can't be settled any more: say what it has bought, and bind
@@ -55,11 +59,23 @@ json_struct!(ClaimRequest {
     ticket,
     expires_at,
     proof = default,
+    by_cookie,
     redeliver_max = default,
     look_only,
     reserve_seconds,
     told,
 });
+
+/// How much of what was bought is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of it.
+    Whole,
+    /// A range of it, or its head.
+    Part,
+}
+
+json_enum!(Wanted { Whole, Part });
 
 /// How often a server is told of the settlement that it has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +101,11 @@ impl ClaimRequest {
     /// Whether a resource that a payment is bound to is the one asked for.
     pub fn names(&self, resource: &str) -> bool {
         self.resource == resource || self.former.as_deref() == Some(resource)
+    }
+
+    /// Whether the request is by the one that claimed with this.
+    pub fn shows(&self, proof: &Proof) -> bool {
+        self.by_cookie.is_some() || proof.is_shown_by(&self.proof)
     }
 
     /// Whether the origin may be asked while another request's lease still
@@ -122,9 +143,9 @@ pub enum ClaimReply {
     Refused(Reason),
     /// It was sent, and the chain has not said what became of it.
     Pending {
-        /// The transaction, unless
-        /// [`names_no_transaction`](super::remote::names_no_transaction).
-        transaction: String,
+        /// The transaction; `None` where a facilitator has the payment and has
+        /// not said what it made of it.
+        transaction: Option<TxId>,
     },
     /// Another request for the same resource holds it and is not done yet.
     Busy,
@@ -212,6 +233,7 @@ impl SettleRequest {
             ticket: self.ticket,
             expires_at,
             proof: self.proof.clone(),
+            by_cookie: None,
             redeliver_max: self.redeliver_max,
             look_only: false,
             reserve_seconds: None,
@@ -259,9 +281,9 @@ pub enum Outcome {
     },
     /// Sent, and not known yet what became of it. The claim holds.
     Pending {
-        /// The transaction, unless
-        /// [`names_no_transaction`](super::remote::names_no_transaction).
-        transaction: String,
+        /// The transaction; `None` where a facilitator has the payment and has
+        /// not said what it made of it.
+        transaction: Option<TxId>,
     },
     /// Nothing was sent: the chain could not be reached, or others are first
     /// in the queue. The claim is free again where nothing can be sent later.

@@ -50,7 +50,7 @@ pub use host::Host;
 pub use journal::Entry;
 pub use messages::{
     ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
-    Verdict,
+    Verdict, Wanted,
 };
 pub use record::{PaymentRecord, Settlement, State};
 pub use settler::Settler;

@@ -5,7 +5,7 @@
 //! it, and nothing but the chain's word ends that.
 
 use super::delivery::DeliveryState;
-use super::journal::{Attempts, transaction_of};
+use super::journal::{Attempts, TxId};
 use super::{ClaimRequest, Delivery, Proof, SettleRequest};
 use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
@@ -81,7 +81,7 @@ pub enum State {
     /// A signed transaction that carries it is in the journal, and may be on
     /// its way.
     Submitted {
-        /// The transaction in the journal that carries it.
+        /// The entry of the journal that carries it, by its name.
         transaction: String,
         /// What is being settled, to be read again after a crash.
         order: Box<Order>,
@@ -282,7 +282,9 @@ impl PaymentRecord {
     pub fn transaction(self) -> Option<String> {
         match self.state {
             State::Settled(settlement) => Some(settlement.transaction),
-            State::Submitted { transaction, .. } => transaction_of(&transaction).map(str::to_owned),
+            State::Submitted { transaction, .. } => {
+                TxId::named(&transaction).map(TxId::into_string)
+            }
             State::Claimed { .. } | State::Failed { .. } => None,
         }
     }
@@ -322,6 +324,7 @@ mod tests {
             expires_at: NOW.plus(300),
             former: None,
             proof: Proof::default(),
+            by_cookie: None,
             redeliver_max: 0,
             look_only: false,
             reserve_seconds: None,

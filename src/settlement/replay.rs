@@ -45,7 +45,10 @@ impl ReplayRecord {
     pub fn judge(self, request: &ClaimRequest, now: UnixSeconds) -> Replay {
         if !request.names(&self.resource) {
             Replay::Refuse
-        } else if now < self.settlement.redeliver_until && self.proof.is_shown_by(&request.proof) {
+        } else if now < self.settlement.redeliver_until
+            && request.redeliver_max > 0
+            && request.shows(&self.proof)
+        {
             Replay::Deliver(self.settlement)
         } else {
             Replay::Bought(self.settlement)

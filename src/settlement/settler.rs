@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::delivery::{Answer, Asking};
 use super::evm::EvmLane;
 use super::host::within;
-use super::journal::Entries;
+use super::journal::{Entries, TxId};
 use super::messages::{RESERVE_SECONDS, Told};
 use super::record::Claim;
 use super::remote::RemoteLane;
@@ -141,7 +141,7 @@ impl<H: Host> Settler<H> {
                 Claim::InFlight if now >= deadline => {
                     return Ok(match known.map(|known| known.state) {
                         Some(State::Submitted { transaction, .. }) => {
-                            ClaimReply::Pending { transaction: shared.latest_of(transaction)? }
+                            ClaimReply::Pending { transaction: shared.latest_of(&transaction)? }
                         }
                         _ => ClaimReply::Busy,
                     });
@@ -204,7 +204,8 @@ impl<H: Host> Settler<H> {
         let Some(mut record) = known else { return Ok(Given::Wait(now.plus(1))) };
         let asking = Asking {
             ticket: request.ticket,
-            has_proof: record.proof.is_shown_by(&request.proof),
+            has_proof: request.shows(&record.proof),
+            wanted: request.by_cookie,
             redeliver_max: request.redeliver_max,
         };
         Ok(match record.delivery.ask(asking, &settlement, now) {
@@ -292,7 +293,7 @@ impl<H: Host> Settler<H> {
                 shared.release(&claim.payment, claim.ticket)?;
             }
             ClaimReply::Deliver { settlement, may_grant: false } => {
-                let transaction = settlement.transaction.clone();
+                let transaction = TxId::named(&settlement.transaction);
                 let (payment, ticket) = (claim.payment, claim.ticket);
                 let ending = Ending::Nothing;
                 self.report(&DeliveryReport { payment, ticket, ending, moved_to: None })?;

@@ -11,7 +11,7 @@ use super::delivery::DeliveryState;
 use super::guards::Guards;
 use super::health::Condition;
 use super::host::within;
-use super::journal::{Attempts, Sent};
+use super::journal::{Attempts, Sent, TxId};
 use super::record::{LEASE_SECONDS, Order};
 use super::{
     ClaimRequest, Delivery, Entry, Host, Outcome, PaymentRecord, SettleRequest, Settlement, State,
@@ -139,8 +139,12 @@ impl<H: Host> Shared<H> {
 
     /// Settles a claim whose payment was made by what was sent before; whether
     /// the claim was still this request's.
-    pub fn settle_claim(&self, request: &SettleRequest, fate: &Fate) -> Result<bool, StoreError> {
-        self.decide_claim(request, |record| self.end(record, fate, request))
+    pub fn settle_claim(
+        &self,
+        request: &SettleRequest,
+        resolution: &Resolution,
+    ) -> Result<bool, StoreError> {
+        self.decide_claim(request, |record| self.end(record, resolution, request))
     }
 
     fn decide_claim(
@@ -176,65 +180,74 @@ impl<H: Host> Shared<H> {
     }
 
     /// Writes what became of a transaction's payments and wakes who waits. A
-    /// payment's record is changed only if it is still this transaction's.
-    pub fn close(&self, entry: &Entry, fates: &[(String, Fate)]) -> Result<(), StoreError> {
-        self.store.close(&entry.id, &self.records_after(entry, fates)?)?;
-        self.tell_all(fates);
-        Ok(())
-    }
-
-    /// The same for some of a transaction's payments: the entry stays in the
-    /// journal, with the others.
-    pub fn close_some(&self, entry: &Entry, fates: &[(String, Fate)]) -> Result<(), StoreError> {
-        self.store.submit(entry, &self.records_after(entry, fates)?)?;
-        if matches!(&entry.sent, Sent::Evm(sent) if sent.judged) {
-            // Their fees are noted: nothing more is spent on them.
-            entry.payments.iter().for_each(|payment| self.let_go(payment));
-        }
-        self.tell_all(fates);
-        Ok(())
-    }
-
-    fn records_after(
+    /// payment's record is changed only if it is still this transaction's. With
+    /// those of which it is unclear the entry stays in the journal.
+    pub fn close(
         &self,
         entry: &Entry,
-        fates: &[(String, Fate)],
-    ) -> Result<Vec<PaymentRecord>, StoreError> {
-        let mut records = vec![];
-        for (payment, fate) in fates {
-            let Some(mut record) = self.store.payment(payment)? else { continue };
-            let State::Submitted { transaction, order } = &record.state else { continue };
-            if *transaction == entry.id {
-                let request = order.request.clone();
-                if let (Some(earlier), Sent::Evm(sent)) = (&record.attempts, &entry.sent) {
-                    let attempts = Attempts::with(Some(earlier), entry.written_at, sent);
-                    record.attempts = Some(attempts);
-                }
-                self.end(&mut record, fate, &request);
-                records.push(record);
+        resolutions: &[(String, Resolution)],
+    ) -> Result<(), StoreError> {
+        let (mut records, mut unclear) = (vec![], vec![]);
+        for (payment, resolution) in resolutions {
+            if matches!(resolution, Resolution::Unclear(_)) {
+                unclear.push(payment.clone());
+            } else {
+                records.extend(self.record_after(entry, payment, resolution)?);
             }
         }
-        Ok(records)
+        let is_judged = matches!(&entry.sent, Sent::Evm(sent) if sent.judged);
+        if unclear.is_empty() {
+            self.store.close(&entry.id, &records)?;
+        } else {
+            let left = Entry { payments: unclear, ..entry.clone() };
+            self.store.submit(&left, &records)?;
+        }
+        for (payment, resolution) in resolutions {
+            let is_clear = !matches!(resolution, Resolution::Unclear(_));
+            // Where the fees are noted, nothing more is spent on what is left.
+            if is_clear || is_judged {
+                self.let_go(payment);
+            }
+            if is_clear {
+                self.tell(payment);
+            }
+        }
+        Ok(())
     }
 
-    fn tell_all(&self, fates: &[(String, Fate)]) {
-        for (payment, _) in fates {
-            self.let_go(payment);
-            self.tell(payment);
+    fn record_after(
+        &self,
+        entry: &Entry,
+        payment: &str,
+        resolution: &Resolution,
+    ) -> Result<Option<PaymentRecord>, StoreError> {
+        let Some(mut record) = self.store.payment(payment)? else { return Ok(None) };
+        let request = match &record.state {
+            State::Submitted { transaction, order } if *transaction == entry.id => {
+                order.request.clone()
+            }
+            _ => return Ok(None),
+        };
+        if let (Some(earlier), Sent::Evm(sent)) = (&record.attempts, &entry.sent) {
+            record.attempts = Some(Attempts::with(Some(earlier), entry.written_at, sent));
         }
+        self.end(&mut record, resolution, &request);
+        Ok(Some(record))
     }
 
     /// Writes a payment's end into its record. What it bought is the holder's
     /// first, if that one still waits for it.
-    fn end(&self, record: &mut PaymentRecord, fate: &Fate, request: &SettleRequest) {
+    fn end(&self, record: &mut PaymentRecord, resolution: &Resolution, request: &SettleRequest) {
         record.was_sent = true;
-        let (payer, amount, transaction) = match fate {
-            Fate::Paid { payer, amount, transaction } => (payer, amount, transaction),
-            Fate::NotPaid(reason) => {
+        let (payer, amount, transaction) = match resolution {
+            Resolution::Paid { payer, amount, transaction } => (payer, amount, transaction),
+            Resolution::NotPaid(reason) => {
                 record.state = State::Failed { reason: *reason };
                 return;
             }
-            Fate::LeftBehind => {
+            // It is what it was.
+            Resolution::Unclear(_) => return,
+            Resolution::LeftBehind => {
                 self.live.borrow_mut().insert(request.ticket);
                 let lease_until = self.host.now().plus(LEASE_SECONDS);
                 record.state = State::Claimed { ticket: request.ticket, lease_until };
@@ -280,10 +293,10 @@ impl<H: Host> Shared<H> {
 
     /// The transaction that a journal entry of this name is now: the latest of
     /// its versions, or what a facilitator has said.
-    pub fn latest_of(&self, name: String) -> Result<String, StoreError> {
+    pub fn latest_of(&self, name: &str) -> Result<Option<TxId>, StoreError> {
         let entries = self.store.open_entries()?;
         let entry = entries.into_iter().find(|entry| entry.id == name);
-        Ok(entry.and_then(Entry::transaction).unwrap_or(name))
+        Ok(entry.map_or_else(|| TxId::named(name), Entry::transaction))
     }
 
     /// Waits for the end of a payment that is submitted, or for as long as a
@@ -297,7 +310,7 @@ impl<H: Host> Shared<H> {
                 Some(State::Settled(settlement)) => return Ok(Outcome::Settled(settlement)),
                 Some(State::Failed { reason }) => return Ok(refused(reason)),
                 Some(State::Submitted { transaction, .. }) if now >= deadline => {
-                    return Ok(Outcome::Pending { transaction: self.latest_of(transaction)? });
+                    return Ok(Outcome::Pending { transaction: self.latest_of(&transaction)? });
                 }
                 Some(State::Submitted { .. }) => {
                     let limit = Duration::from_secs(deadline.since(now));
@@ -348,7 +361,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// The orders of a journal entry's payments, verified again as they were
-    /// then. One that can't be read again is an error: its fate is not to be
+    /// then. One that can't be read again is an error: its end is not to be
     /// passed over.
     pub fn orders_of(
         &self,
@@ -384,7 +397,7 @@ impl<H: Host> Drop for Attending<H> {
 
 /// What a chain says of a payment that was submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Resolution {
     /// The seller has the money.
     Paid {
         /// Who paid.
@@ -399,6 +412,8 @@ pub(super) enum Fate {
     /// The transaction that it shared with others ended without it, and it is
     /// good all the same: the claim is its holder's again, to be sent anew.
     LeftBehind,
+    /// Nobody can tell yet, for this reason: it stays in the journal.
+    Unclear(String),
 }
 
 /// The outcome of a payment that was refused.

@@ -7,6 +7,7 @@ use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 
 use super::address::Pubkey;
 use crate::encoding::{EncodingError, decode_base58, encode_base58};
+use crate::mac;
 
 /// An ed25519 signature: 64 bytes, in text base58. That of a transaction's
 /// fee payer is the transaction's id.
@@ -84,6 +85,11 @@ impl FeePayerKey {
     /// The account's address.
     pub fn pubkey(&self) -> Pubkey {
         Pubkey(self.0.verifying_key().to_bytes())
+    }
+
+    /// Another secret, for this purpose alone, that tells nothing of the key.
+    pub fn derive(&self, purpose: &str) -> Option<[u8; 32]> {
+        mac::code_of(self.0.as_bytes(), &[purpose])
     }
 
     /// Signs a message. Ed25519 is deterministic: one message, one signature.

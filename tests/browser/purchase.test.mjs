@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startWorld } from '../../dev/world.mjs';
 import { ledger, PAGE_PRICE } from '../e2e/support.mjs';
-import { assertClean, choose, evmWallet, open, solanaWallet, startBrowser } from './support.mjs';
+import { assertClean, choose, evmWallet, GOODS, open, solanaWallet, startBrowser } from './support.mjs';
 
 let world;
 let browser;
@@ -22,7 +22,7 @@ describe('a purchase', () => {
     const start = await ledger(world);
     const opened = await open(`${world.url}/premium/`, { wallets: [wallet] });
     await choose(opened.page);
-    await opened.page.getByText('Reserved for future use').first().waitFor();
+    await opened.page.getByText(GOODS).first().waitFor();
     const end = await ledger(world);
     assert.equal(end.evmSeller - start.evmSeller, PAGE_PRICE);
     assert.equal(start.evmBuyers[0] - end.evmBuyers[0], PAGE_PRICE);
@@ -35,7 +35,7 @@ describe('a purchase', () => {
     const start = await ledger(world);
     const opened = await open(`${world.url}/premium/`, { wallets: [wallet] });
     await choose(opened.page, 'Sol Wallet');
-    await opened.page.getByText('Reserved for future use').first().waitFor();
+    await opened.page.getByText(GOODS).first().waitFor();
     const end = await ledger(world);
     assert.equal(end.solanaSeller - start.solanaSeller, PAGE_PRICE);
     assert.equal(start.solanaBuyers[0] - end.solanaBuyers[0], PAGE_PRICE);

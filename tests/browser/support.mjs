@@ -10,6 +10,8 @@ import { ROOT } from '../../dev/util.mjs';
 import { base58Bytes } from '../e2e/support.mjs';
 
 export const ICON = 'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path fill="teal" d="M0 0h1v1H0z"/></svg>';
+/** What the demo shop's first page begins with. */
+export const GOODS = 'Reserved for future use';
 export const DEVNET = 'solana:devnet';
 
 /** An error as wallets throw it. */

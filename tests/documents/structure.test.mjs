@@ -1,13 +1,14 @@
-/** The layers of ARCHITECTURE.md, and how large the files have become. */
+/** The layers of ARCHITECTURE.md, import circles, who asks which chain it is, and how large the files have become. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ROOT } from '../../dev/util.mjs';
+import { circlesIn, codeOf, usesOf } from './imports.mjs';
 
 /** From the ground up; what stands in one list may be used by all lists behind it. */
 const LAYERS = [
-  ['amount', 'time', 'encoding', 'json', 'path', 'table', 'together'],
+  ['amount', 'time', 'encoding', 'json', 'mac', 'path', 'table', 'together'],
   ['protocol', 'rpc'],
   ['evm', 'solana', 'payment', 'facilitator_client'],
   ['config', 'settlement', 'gate', 'purchase', 'facilitator'],
@@ -25,6 +26,22 @@ const BESIDE = {
 const LONGEST_SOURCE = 500;
 const LONGEST_SUPPORT = 350;
 
+/** Folders that hold one struct, whose files are free to use each other. */
+const ONE_STRUCT = /^src\/settlement\/(evm|solana|remote)\//;
+/** Circles that are still to be cut: nothing is added here. */
+const CIRCLES_LEFT = [
+  ['src/evm/json_rpc.rs', 'src/evm/receipt.rs'],
+  ['src/settlement/delivery.rs', 'src/settlement/messages.rs', 'src/settlement/record.rs'],
+  ['src/settlement/commitments.rs', 'src/settlement/guards.rs', 'src/settlement/health.rs', 'src/settlement/shared.rs'],
+  ['src/settlement/evm/', 'src/settlement/remote/'],
+];
+
+/** Where kinds of chains and lanes are told apart, because it is what the file is for. */
+const KNOWS_CHAINS = /^src\/(payment|evm|solana)\/|^src\/protocol\/(chain_id|coin)\.rs$|^src\/settlement\/(evm|solana|remote)\//;
+/** In how many other places they may be. */
+const MOST_MATCHES = 10;
+const KIND = '\\b(?:ChainId|VerifiedPayment|Terms|Asset|PayTo|Lane)::(?:Evm|Solana|Remote)\\b';
+
 const filesBelow = (path) => readdirSync(join(ROOT, path), { recursive: true }).filter((name) => name.endsWith('.rs')).map((name) => `${path}/${name}`);
 const linesOf = (path) => readFileSync(join(ROOT, path), 'utf8').split('\n');
 const moduleOf = (path) => /^src\/(\w+)/.exec(path)[1];
@@ -33,7 +50,7 @@ const layerOf = (module) => LAYERS.findIndex((layer) => layer.includes(module));
 
 /** The modules that a file names outside of its tests. */
 function usedBy(path) {
-  const text = readFileSync(join(ROOT, path), 'utf8').split(/#\[cfg\(test\)\]\s*mod \w+ \{/)[0].replace(/^\s*\/\/.*$/gm, '');
+  const text = codeOf(path);
   const single = [...text.matchAll(/\bcrate::(\w+)/g)].map(([, name]) => name);
   const grouped = [...text.matchAll(/\bcrate::\{([^}]*)\}/g)].flatMap(([, list]) => list.split(',').map((name) => name.trim().split('::')[0]));
   return [...single, ...grouped].filter((name) => layerOf(name) >= 0);
@@ -63,6 +80,49 @@ test('every module is in the table of ARCHITECTURE.md', () => {
   const text = linesOf('ARCHITECTURE.md').join('\n');
   const table = text.slice(text.indexOf('| layer | module |'), text.indexOf('`evm` and `solana` never import each other'));
   for (const module of LAYERS.flat()) assert.ok(table.includes(`\`${module}\``), module);
+});
+
+const without = (path) => path.replace(/(\/mod)?\.rs$/, '');
+
+/**
+ * A file may use what its own folder's `mod.rs` defines: to Rust, it is a part
+ * of that module.
+ */
+test('no import leads in a circle', (t) => {
+  const units = new Map();
+  const unitOf = (path) => ONE_STRUCT.exec(path)?.[0] ?? path;
+  for (const [path, used] of usesOf(filesBelow('src').filter((it) => it !== 'src/lib.rs' && !isTest(it)))) {
+    const others = [...used].filter((it) => !path.startsWith(`${without(it)}/`)).map(unitOf);
+    const unit = unitOf(path);
+    units.set(unit, new Set([...units.get(unit) ?? [], ...others.filter((it) => it !== unit)]));
+  }
+  const circles = circlesIn(units);
+  t.diagnostic(`import circles outside one struct's own folder: ${circles.length}`);
+  const isLeft = (circle) => CIRCLES_LEFT.some((left) => circle.every((it) => left.includes(it)));
+  assert.deepEqual(circles.filter((it) => !isLeft(it)), []);
+});
+
+/** The lines on which a match begins that tells chains or lanes apart, `matches!` and `let` included. */
+function matchesIn(path) {
+  const lines = codeOf(path).split('\n');
+  const beginOf = (arm) => {
+    const depth = (line) => /^ */.exec(line)[0].length;
+    return lines.slice(0, arm).findLastIndex((line) => line.trim() && depth(line) < depth(lines[arm]));
+  };
+  const arm = new RegExp(`${KIND}[^=]*=>`);
+  const binding = new RegExp(`\\blet\\b[^=]*${KIND}[^=]*=(?!=)|\\bmatches!\\(.*${KIND}`);
+  const found = new Set();
+  lines.forEach((line, number) => {
+    if (binding.test(line)) found.add(number);
+    else if (arm.test(line)) found.add(beginOf(number));
+  });
+  return [...found].map((number) => `${path}:${number + 1}`);
+}
+
+test('few ask which kind of chain it is', (t) => {
+  const places = filesBelow('src').filter((path) => !isTest(path) && !KNOWS_CHAINS.test(path)).flatMap(matchesIn);
+  t.diagnostic(`matches on a chain or a lane outside their own modules: ${places.length} in ${new Set(places.map((it) => it.split(':')[0])).size} files`);
+  assert.ok(places.length <= MOST_MATCHES, places.join('\n'));
 });
 
 test('no file is longer than the longest was', (t) => {

@@ -11,6 +11,7 @@
 
 mod config_report;
 mod delivery;
+mod delivery_cookie;
 mod evm_never_panics;
 mod evm_payload;
 mod evm_settle;
@@ -20,6 +21,7 @@ mod evm_verify;
 mod facilitator_orders;
 mod former_release;
 mod gate_challenge;
+mod gate_delivery_cookie;
 mod gate_discovery;
 mod gate_never_panics;
 mod gate_page;

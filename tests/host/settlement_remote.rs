@@ -5,9 +5,9 @@ use std::rc::Rc;
 use crate::remote_support::{
     Does, KEY, payment, payment_to, settle_request, world, world_with_fallback,
 };
-use crate::sim::{Answer, Fault, Payment, REDELIVER, World};
+use crate::sim::chain::Code;
+use crate::sim::{Answer, Fault, Payment, REDELIVER, World, payer};
 use edge402::protocol::Reason;
-use edge402::settlement::remote::names_no_transaction;
 use edge402::settlement::{ClaimReply, DeliveryReport, Ending, Outcome, State};
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ const LONG_AFTER: u64 = 1_200_000;
 const USED: &str = "invalid_exact_evm_nonce_already_used";
 
 fn is_pending(answer: &Answer) -> bool {
-    matches!(answer, Answer::Pending(name) if names_no_transaction(name))
+    matches!(answer, Answer::Pending(None))
 }
 
 fn state(world: &World, payment: &Payment) -> State {
@@ -616,11 +616,50 @@ fn what_may_be_in_a_pool_never_goes_to_the_fallback() {
     }));
     let outcome = world.take(&facilitator.settle_directly(&payment, "a"));
     let Some(Outcome::Pending { transaction }) = outcome else { panic!("{outcome:?}") };
-    assert!(!names_no_transaction(&transaction));
+    assert!(transaction.is_some());
     assert!(facilitator.asked.borrow().is_empty());
     *world.hook.borrow_mut() = None;
     world.run_for(30_000);
     assert_bought_once(&world, &payment);
+}
+
+#[test]
+fn what_a_spoiled_transaction_has_shown_never_goes_to_the_fallback() {
+    let (world, facilitator) = world_with_fallback();
+    let payments = [payment(1), payment(2), payment(3)];
+    facilitator.payments.borrow_mut().extend(payments.clone());
+    let claims: Vec<_> = payments.iter().map(|it| world.claim_request(it, "a")).collect();
+    claims.iter().for_each(|claim| assert_eq!(world.claim(claim), ClaimReply::Fresh));
+    let requests = payments.iter().zip(&claims).map(|(it, claim)| settle_request(it, claim));
+    let outcomes: Vec<_> = requests
+        .map(|request| {
+            let asking = Rc::clone(&world);
+            world.start(async move {
+                asking.ask(|it| async move { it.settle(request).await }).await.map(Result::unwrap)
+            })
+        })
+        .collect();
+    for _ in 0..500 {
+        if world.chain.borrow().waiting_shares().iter().any(|share| *share > 1) {
+            break;
+        }
+        world.run_for(20);
+    }
+    world.chain.borrow_mut().codes.insert(payer(3).address(), Code::Burns);
+    // It fails as a whole, and no node can be reached once that is known.
+    let (nodes, watched) = (Rc::clone(&world), payments.clone());
+    *world.hook.borrow_mut() = Some(Box::new(move |_, _, _| {
+        let is_left_behind = |it: &Payment| {
+            let record = nodes.tables.record(&it.id).unwrap();
+            record.was_sent && matches!(record.state, State::Claimed { .. })
+        };
+        watched.iter().any(is_left_behind).then_some(Err((-32_005, "limit exceeded")))
+    }));
+    let left_behind = outcomes.iter().filter(|it| world.take(it) == Some(Outcome::Unavailable));
+    assert!(left_behind.count() >= 2);
+    assert!(facilitator.asked.borrow().is_empty());
+    *world.hook.borrow_mut() = None;
+    assert!(world.buy_now(&payments[1], "a").is_delivery());
 }
 
 #[test]
@@ -691,7 +730,7 @@ fn a_transaction_that_is_pending_is_told_to_who_asks() {
         let payment = payment(1);
         let says = ["0x1", "0x1", "0x1", "0x2", "0x2"].map(pending_in);
         facilitator.settles.borrow_mut().extend(says);
-        assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Pending("0x2".into()));
+        assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Pending(Some("0x2".into())));
         let Answer::Delivered(settlement) = facilitator.buy_now(&payment, "a") else { panic!() };
         assert_eq!(world.chain.borrow().transfers[0].transaction, settlement.transaction);
         assert_bought_once(&world, &payment);

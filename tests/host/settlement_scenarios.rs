@@ -162,7 +162,7 @@ fn a_stuck_transaction_is_replaced() {
     let world = world();
     let payment = payment(1);
     world.chain.borrow_mut().min_fee = 3_000_000_000;
-    let Answer::Pending(first) = world.buy_now(&payment, "a") else { panic!() };
+    let Answer::Pending(Some(first)) = world.buy_now(&payment, "a") else { panic!() };
     world.run_for(60_000);
     let replaced = world.chain.borrow().pool[&0].hash.clone();
     assert_ne!(first, replaced);
@@ -178,7 +178,7 @@ fn a_replaced_transaction_may_land_after_all() {
     let world = world();
     let payment = payment(1);
     world.chain.borrow_mut().min_fee = 3_000_000_000;
-    let Answer::Pending(first) = world.buy_now(&payment, "a") else { panic!() };
+    let Answer::Pending(Some(first)) = world.buy_now(&payment, "a") else { panic!() };
     let former = world.chain.borrow().pool[&0].clone();
     assert_eq!(former.hash, first);
     world.run_for(40_000);

@@ -3,14 +3,14 @@ import { chainOf, explorerUrl, FAUCET, isEvm } from './chains.js';
 import { payByEvm } from './evm.js';
 import { show } from './goods.js';
 import { amountOf, button, data, language, link, make, Stop, text } from './page.js';
-import { phone } from './phone.js';
+import { isPhone, phone } from './phone.js';
 import { canReload, send } from './send.js';
 import { payBySolana } from './solana.js';
 import { payment as kept, receipt as receipts } from './store.js';
 import { findWallets, paysOn } from './wallets.js';
 
 /** A page that comes back so soon was not opened by its cookie. */
-const NOT_OPENED_MS = 20_000;
+const NOT_OPENED_MS = 10_000;
 /** After so long without an answer of the wallet, people are told where to look. */
 const STILL_MS = 15_000;
 
@@ -31,7 +31,7 @@ let cancel;
 const canPay = data.method === 'GET' && isSecureContext;
 
 function start() {
-  place.replaceChildren(choice, status, stop, result);
+  place.replaceChildren(status, stop, result, choice);
   const payment = kept.get();
   if (payment && !payment.paid) return deliver(payment);
   if (payment && Date.now() - payment.paid < NOT_OPENED_MS) {
@@ -39,13 +39,23 @@ function start() {
     return deliver(payment);
   }
   kept.set();
-  const before = receipts.get();
-  if (before) result.replaceChildren(...boughtBefore(before));
+  remember();
   return offer();
 }
 
+/** Says what was bought here before. */
+function remember() {
+  const before = receipts.get();
+  if (before) result.replaceChildren(boughtBefore(before));
+}
+
+let isOffering = false;
+
 /** Shows the wallets, and goes on showing those that come later. */
 function offer() {
+  choice.hidden = false;
+  if (isOffering) return drawChoice();
+  isOffering = true;
   if (!canPay) return choice.replaceChildren(make('p', { className: 'error' }, text(data.method === 'GET' ? 'insecure' : 'not_get', data)));
   findWallets((found) => {
     wallets = found;
@@ -71,7 +81,7 @@ function drawChoice() {
   parts.push(make('h2', {}, text('wallets')));
   if (able.length > 0) parts.push(make('ul', { className: 'wallets' }, ...able.map((wallet) => make('li', {}, walletButton(wallet)))));
   else if (isSearching) parts.push(make('p', { className: 'soft' }, text('searching')));
-  else parts.push(make('p', {}, wallets.length > 0 ? text('wrong_family', { networks: data.offers.map(({ title }) => title).join(', ') }) : text('no_wallet')));
+  else parts.push(make('p', {}, isPhone ? text('no_wallet_here') : wallets.length > 0 ? text('wrong_family', { networks: data.offers.map(({ title }) => title).join(', ') }) : text('no_wallet')));
   parts.push(phone(!isSearching && able.length === 0));
   choice.replaceChildren(...parts);
   if (focused) choice.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
@@ -155,7 +165,7 @@ function fail(error, values) {
 
 /** Says what went wrong; screen readers read it at once. */
 function alert(words, ...more) {
-  result.replaceChildren(make('p', { role: 'alert', className: 'error' }, words), ...more);
+  result.replaceChildren(make('p', { role: 'alert', className: 'error' }, words, ...more.filter((it) => it?.href).flatMap((it) => [' ', it])), ...more.filter((it) => it && !it.href));
 }
 
 /** Sends a payment until its fate is known, and shows that. */
@@ -175,6 +185,8 @@ async function deliver(payment) {
   if (is === 'refused') {
     kept.set();
     offer();
+    // Delivered, and the browser had it.
+    if (payment.paid) return remember();
     return alert(text(reasonText(reason, payment.isContract), { ...values, reason }), transactionLink(shown.network, receipt?.transaction));
   }
   if (is === 'failed' && !receipt?.success) {
@@ -219,7 +231,7 @@ async function paid(payment, answer, receipt) {
   stop.hidden = true;
   status.textContent = '';
   const heading = make('h2', { className: 'paid' }, text('paid'));
-  const facts = make('p', {}, text('receipt', { amount: bought.amount, network: bought.title }), ' ', transactionLink(bought.network, bought.transaction));
+  const facts = make('p', {}, ...factsOf(bought));
   result.replaceChildren(heading, facts);
   result.focus();
   if (isOpened) {
@@ -230,6 +242,8 @@ async function paid(payment, answer, receipt) {
     result.append(make('p', {}, text('elsewhere')));
   } else {
     result.append(...(await show(answer)));
+    // By the grant that came with it.
+    if (data.access) result.append(button(text('open'), () => location.reload(), { className: 'main' }));
   }
 }
 
@@ -238,9 +252,15 @@ function transactionLink(network, transaction) {
   return url && link(url, text('transaction'));
 }
 
-function boughtBefore({ at, amount, title, network, transaction }) {
-  const date = new Date(at).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' });
-  return [make('p', { className: 'note' }, text('bought', { date }), ' ', text('receipt', { amount, network: title }), '. ', transactionLink(network, transaction) ?? '', ' ', text('bought_note'))];
+/** What was paid on which network, and where to see it. */
+function factsOf({ amount, title, network, transaction }) {
+  const seen = transactionLink(network, transaction);
+  return [text('receipt', { amount, network: title }), ...(seen ? [' · ', seen] : [])];
+}
+
+function boughtBefore(bought) {
+  const date = new Date(bought.at).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' });
+  return make('p', { className: 'note' }, text('bought', { date }), ' ', text('bought_note'), make('br'), ...factsOf(bought));
 }
 
 start();

@@ -13,7 +13,7 @@ const read = (id) => JSON.parse(document.getElementById(id).textContent);
  * @property {number} decimals
  */
 
-/** @type {{ method: string, what: string, again: number, offers: Offer[] }} `again`: for how many seconds what was bought can be had again */
+/** @type {{ method: string, again: number, access: boolean, offers: Offer[] }} `again`: for how many seconds what was bought can be had again; `access`: it opens the route for a while */
 export const data = read('data');
 const texts = read('texts');
 

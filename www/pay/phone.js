@@ -16,21 +16,23 @@ const LINKS = [
   ['Solflare', false, true, () => `https://solflare.com/ul/v1/browse/${enc(HERE)}?ref=${enc(location.origin)}`],
 ];
 
+/** Whether the page is already where it would be sent to. */
+export const isPhone = matchMedia('(pointer: coarse)').matches;
+
 let made;
 
 /** A part of the page that is folded, unless there is no other way to pay. */
 export function phone(isOpen) {
-  made ??= make('details', {}, make('summary', {}, text('phone')), ...scan(), make('p', {}, text('links')), links());
+  made ??= make('details', {}, make('summary', {}, text(isPhone ? 'links' : 'phone')), isPhone ? links() : scan());
   if (isOpen) made.open = true;
   return made;
 }
 
 function scan() {
   const code = qrCode(HERE);
-  if (!code) return [];
-  code.setAttribute('role', 'img');
-  code.setAttribute('aria-label', text('qr'));
-  return [make('div', { className: 'scan' }, code, make('p', {}, text('scan')))];
+  code?.setAttribute('role', 'img');
+  code?.setAttribute('aria-label', text('qr'));
+  return make('div', { className: 'scan' }, code, make('p', {}, text('scan')));
 }
 
 function links() {

@@ -6,7 +6,15 @@ use crate::json;
 
 /// The texts of each language, by its tag. The first is for whoever asks for
 /// none of them.
-const LANGUAGES: &[(&str, &str)] = &[("en", include_str!("../../../www/pay/texts/en.json"))];
+const LANGUAGES: &[(&str, &str)] = &[
+    ("en", include_str!("../../../www/pay/texts/en.json")),
+    ("de", include_str!("../../../www/pay/texts/de.json")),
+    ("es", include_str!("../../../www/pay/texts/es.json")),
+    ("fr", include_str!("../../../www/pay/texts/fr.json")),
+    ("ja", include_str!("../../../www/pay/texts/ja.json")),
+    ("pt", include_str!("../../../www/pay/texts/pt.json")),
+    ("zh", include_str!("../../../www/pay/texts/zh.json")),
+];
 
 /// The texts of one language: JSON, with a text for each name.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +72,13 @@ mod tests {
             (Some("tlh, *;q=0.5"), "en"),
             (Some("en-GB,en;q=0.9"), "en"),
             (Some("EN;q=0"), "en"),
+            (Some("de"), "de"),
+            (Some("nl, de-AT;q=0.8, en;q=0.7"), "de"),
+            (Some("en;q=0.5, fr-CA"), "fr"),
+            (Some("zh-Hant-TW, ja;q=0.9"), "zh"),
+            (Some("pt-BR,pt;q=0.9,es;q=0.8"), "pt"),
+            (Some("de;q=0, ja;q=0.1"), "ja"),
+            (Some("de;q=much, es;q=0.2"), "es"),
         ] {
             assert_eq!(Language::of(accept).words().get("lang"), tag, "{accept:?}");
         }

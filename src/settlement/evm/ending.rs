@@ -2,14 +2,13 @@
 
 use std::rc::Rc;
 
-use super::evidence::{Confirmed, authorization_state, find_earlier_use, find_use};
+use super::evidence::{Confirmed, UsedBy, authorization_state, find_earlier_use, find_use};
 use super::{EvmLane, Waiting};
 use crate::encoding::encode_hex;
 use crate::evm::{self, Receipt};
-use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::settlement::journal::{Attempts, EvmEntry};
-use crate::settlement::shared::Fate;
+use crate::settlement::shared::Resolution;
 use crate::settlement::{Host, Outcome, Store, StoreError};
 use crate::time::UnixSeconds;
 
@@ -23,11 +22,8 @@ const LONGEST_SEARCH: u64 = 3_600;
 
 impl<H: Host> EvmLane<H> {
     /// Writes down what became of an entry's payments, by its own receipt or,
-    /// where that did not make them, by somebody else's.
-    ///
-    /// # Errors
-    /// Of some that is not certain: the entry stays in the journal with them,
-    /// and the others are settled all the same.
+    /// where that did not make them, by somebody else's. With those of which
+    /// that is unclear the entry stays in the journal, for the alarm to take up.
     pub(super) async fn close(
         &self,
         entry: &EvmEntry,
@@ -35,81 +31,73 @@ impl<H: Host> EvmLane<H> {
     ) -> Result<(), StoreError> {
         let orders = self.shared.orders_of(&entry.payments)?;
         let payments: Vec<_> =
-            orders.iter().filter_map(|(id, order)| Some((id, evm_payment(order)?))).collect();
+            orders.iter().filter_map(|(id, order)| Some((id, order.as_evm()?))).collect();
         let verified: Vec<_> = payments.iter().map(|(_, payment)| *payment).collect();
-        let fates = match mined {
+        let made = match mined {
             // One log is good for one payment: what was read is not read again
             // for those that are left.
-            Some((receipt, _)) if !entry.sent.judged => receipt.fates(&verified),
+            Some((receipt, _)) if !entry.sent.judged => receipt.resolutions(&verified),
             _ => verified.iter().map(|_| None).collect(),
         };
         let landed = mined.map(|(receipt, _)| receipt.receipt());
-        let paid: Vec<_> = fates.iter().map(Option::is_some).collect();
+        let paid: Vec<_> = made.iter().map(Option::is_some).collect();
         let left_behind = self.left_behind(entry, landed, &verified, &paid).await;
-        let (mut known, mut unclear, mut problem) = (vec![], vec![], None);
-        for (((id, payment), fate), left_behind) in payments.into_iter().zip(fates).zip(left_behind)
+        let mut resolutions = vec![];
+        for (((id, payment), made), left_behind) in payments.into_iter().zip(made).zip(left_behind)
         {
-            let fate = match fate {
-                Some(fate) => Ok(fate),
-                None if left_behind => Ok(Fate::LeftBehind),
+            let resolution = match made {
+                Some(made) => made,
+                None if left_behind => Resolution::LeftBehind,
                 // The preview saw the authorization unused.
-                None => self.fate_without_us(entry, id, payment, landed).await,
+                None => self.resolve_without_us(entry, id, payment, landed).await?,
             };
-            match fate {
-                Ok(fate) => known.push((id.clone(), fate)),
-                Err(error) => {
-                    unclear.push(id.clone());
-                    problem = Some(error);
-                }
+            if let Resolution::Unclear(why) = &resolution {
+                self.log(&format!("{id}: {why}"));
             }
+            resolutions.push((id.clone(), resolution));
         }
-        // Fees and fates are written without an await in between: together.
+        // Fees and ends are written without an await in between: together.
         if let Some((_, cost)) = mined.filter(|_| !entry.sent.judged) {
             // No transaction costs more than it offers, whatever a node says.
             let most = entry.sent.fees.worst_cost(entry.sent.gas);
             self.shared.note_spent(cost.min(most), &entry.payments)?;
         }
-        let Some(problem) = problem else { return self.shared.close(&entry.row(), &known) };
-        let judged = entry.sent.judged || mined.is_some();
-        let mut left = EvmEntry { payments: unclear, ..entry.clone() };
-        left.sent.judged = judged;
-        self.shared.close_some(&left.row(), &known)?;
-        Err(problem)
+        let mut row = entry.clone();
+        row.sent.judged |= mined.is_some();
+        self.shared.close(&row.row(), &resolutions)
     }
 
     /// What became of a payment that our transaction did not make. `landed` is
     /// the version of it that is in a block.
-    ///
-    /// # Errors
-    /// That is not certain.
-    async fn fate_without_us(
+    async fn resolve_without_us(
         &self,
         entry: &EvmEntry,
         id: &str,
         payment: &evm::VerifiedPayment,
         landed: Option<&Receipt>,
-    ) -> Result<Fate, StoreError> {
+    ) -> Result<Resolution, StoreError> {
         let record = self.shared.store.payment(id)?;
         let earlier = record.and_then(|record| record.attempts);
         let attempts = Attempts::with(earlier.as_ref(), entry.written_at, &entry.sent);
-        let Some(fate) = self.paid_by_another(&attempts, payment).await? else {
-            // A nonce that was lost to another transaction is our fault, and so
-            // is an empty one in place of a payment.
-            let is_empty =
-                |it: &Receipt| entry.sent.empty.contains(&encode_hex(&it.transaction_hash));
-            self.note_lone_failure(entry, landed.filter(|it| !is_empty(it)), payment);
-            return Ok(Fate::NotPaid(Reason::InvalidTransactionState));
-        };
-        if let Fate::Paid { transaction, .. } = &fate
-            && !entry.sent.has_version(transaction)
-            && self.shared.is_on_account(id)?
-        {
-            // Who settles for many sellers can't know what else was sold for
-            // it: another facilitator's success must not become one here.
-            self.log(&format!("{id} was settled by another: {transaction}"));
-            return Ok(Fate::NotPaid(Reason::DuplicateSettlement));
-        }
-        Ok(fate)
+        Ok(match self.paid_by_another(&attempts, payment).await {
+            Resolution::NotPaid(_) => {
+                // A nonce that was lost to another transaction is our fault, and
+                // so is an empty one in place of a payment.
+                let is_empty =
+                    |it: &Receipt| entry.sent.empty.contains(&encode_hex(&it.transaction_hash));
+                self.note_lone_failure(entry, landed.filter(|it| !is_empty(it)), payment);
+                Resolution::NotPaid(Reason::InvalidTransactionState)
+            }
+            Resolution::Paid { transaction, .. }
+                if !entry.sent.has_version(&transaction) && self.shared.is_on_account(id)? =>
+            {
+                // Who settles for many sellers can't know what else was sold for
+                // it: another facilitator's success must not become one here.
+                self.log(&format!("{id} was settled by another: {transaction}"));
+                Resolution::NotPaid(Reason::DuplicateSettlement)
+            }
+            resolution => resolution,
+        })
     }
 
     /// What was sent for what a waiting payment buys.
@@ -127,62 +115,69 @@ impl<H: Host> EvmLane<H> {
             // Nothing is written or sent: if the process dies here, the claim is
             // free again after its lease, and whoever asks again comes here again.
             let outcome = match lane.paid_by_another(&attempts, &waiting.payment).await {
-                Ok(Some(Fate::Paid { ref transaction, .. }))
-                    if request.account.is_some() && !attempts.hashes.contains(transaction) =>
+                Resolution::Paid { transaction, .. }
+                    if request.account.is_some() && !attempts.hashes.contains(&transaction) =>
                 {
                     lane.log(&format!("{} was settled by another: {transaction}", request.payment));
                     lane.shared.refuse(request, Reason::DuplicateSettlement)
                 }
-                Ok(Some(fate)) => lane
-                    .shared
-                    .settle_claim(request, &fate)
-                    .and_then(|_| lane.standing_of(&request.payment)),
-                Ok(None) => lane.shared.refuse(request, Reason::EvmNonceUsed),
-                Err(error) => {
-                    lane.log(&error.to_string());
+                Resolution::NotPaid(reason) => lane.shared.refuse(request, reason),
+                Resolution::Unclear(why) => {
+                    lane.log(&format!("{}: {why}", request.payment));
                     let freed = lane.shared.release(&request.payment, request.ticket);
                     freed.map(|()| Outcome::Unavailable)
                 }
+                resolution => lane
+                    .shared
+                    .settle_claim(request, &resolution)
+                    .and_then(|_| lane.standing_of(&request.payment)),
             };
             let _ = waiting.done.send(outcome);
         });
     }
 
-    /// The fate of a payment that a transaction made after our first one had been
-    /// written down, be it one of ours or somebody else's; `None`
-    /// if its authorization paid nobody, or for something else, or was not
-    /// used.
+    /// What became of a payment that a transaction made after our first one had
+    /// been written down, be it one of ours or somebody else's; not paid if its
+    /// authorization paid nobody, or for something else, or was not used.
     ///
-    /// # Errors
-    /// That is not certain: a node did not answer, or says that the
-    /// authorization is used and can't tell by whom. A node that is behind may
-    /// know later, so the journal keeps the entry.
+    /// It is unclear where a node did not answer, or says that the authorization
+    /// is used and can't tell by whom. A node that is behind may know later.
     async fn paid_by_another(
         &self,
         attempts: &Attempts,
         payment: &evm::VerifiedPayment,
-    ) -> Result<Option<Fate>, StoreError> {
+    ) -> Resolution {
         let (nodes, quorum) = (&self.nodes, self.limits.quorum_above);
         let now = self.shared.host.now();
-        let unclear = |what: &str| StoreError(format!("{}: {what}", payment.payer()));
-        let found = find_use(nodes, payment, attempts.seen_block.saturating_add(1), quorum).await;
-        if let Some(found) = found.map_err(|error| unclear(&error.to_string()))? {
-            return Ok(found.fate_of(attempts, &self.relayers));
+        let judge = |found: UsedBy| {
+            let paid = found.resolution_of(attempts, &self.relayers);
+            paid.unwrap_or(Resolution::NotPaid(Reason::EvmNonceUsed))
+        };
+        match find_use(nodes, payment, attempts.seen_block.saturating_add(1), quorum).await {
+            Ok(Some(found)) => return judge(found),
+            Ok(None) => {}
+            Err(error) => return Resolution::Unclear(error.to_string()),
         }
         match authorization_state(nodes, self.key.address(), payment, quorum).await {
-            Some(false) => return Ok(None),
+            Some(false) => return Resolution::NotPaid(Reason::EvmNonceUsed),
             Some(true) => {}
             None => {
-                return Err(unclear("the token does not say whether the authorization is used"));
+                let why = "the token does not say whether the authorization is used";
+                return Resolution::Unclear(why.to_owned());
             }
         }
         // The number of the block that the preview saw was a node's word.
-        let found = find_earlier_use(nodes, payment, quorum).await;
-        match found.map_err(|error| unclear(&error.to_string()))? {
-            Some(found) => Ok(found.fate_of(attempts, &self.relayers)),
+        match find_earlier_use(nodes, payment, quorum).await {
+            Ok(Some(found)) => judge(found),
             // Canceled, or used by another purchase: it stays what it is.
-            None if now > ended_at(attempts.written_at, payment).plus(UNCLEAR_SECONDS) => Ok(None),
-            None => Err(unclear("the authorization is used, and by whom is not known yet")),
+            Ok(None) if now > ended_at(attempts.written_at, payment).plus(UNCLEAR_SECONDS) => {
+                Resolution::NotPaid(Reason::EvmNonceUsed)
+            }
+            Ok(None) => {
+                let why = "the authorization is used, and by whom is not known yet";
+                Resolution::Unclear(why.to_owned())
+            }
+            Err(error) => Resolution::Unclear(error.to_string()),
         }
     }
 }
@@ -191,11 +186,4 @@ impl<H: Host> EvmLane<H> {
 /// itself have no end.
 pub(super) fn ended_at(written_at: UnixSeconds, payment: &evm::VerifiedPayment) -> UnixSeconds {
     payment.expires_at().min(written_at.plus(LONGEST_SEARCH))
-}
-
-pub(super) fn evm_payment(order: &VerifiedPayment) -> Option<&evm::VerifiedPayment> {
-    match order {
-        VerifiedPayment::Evm(payment) => Some(payment),
-        VerifiedPayment::Solana(_) => None,
-    }
 }

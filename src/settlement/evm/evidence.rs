@@ -12,7 +12,7 @@ use crate::encoding::encode_hex;
 use crate::evm::{self, Address, BlockTag, Receipt, json_rpc};
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
 use crate::settlement::journal::Attempts;
-use crate::settlement::shared::Fate;
+use crate::settlement::shared::Resolution;
 use crate::time::UnixSeconds;
 
 /// How far back a use is looked for that is not where it should be, in blocks.
@@ -28,7 +28,7 @@ pub(in crate::settlement) fn needs_quorum(
 
 /// A transaction that is in a block, by as many nodes as its payments are
 /// worth. [`confirm`] and [`find_use`] are the only makers, and what a chain
-/// says becomes a [`Fate::Paid`] only by it. A facilitator's success needs none:
+/// says becomes a [`Resolution::Paid`] only by it. A facilitator's success needs none:
 /// where one is configured, its own word settles.
 pub(in crate::settlement) struct Confirmed(Receipt);
 
@@ -45,14 +45,14 @@ impl Confirmed {
 
     /// What became of the payments of our own transaction; `None` for one that
     /// it did not make.
-    pub fn fates(&self, payments: &[&evm::VerifiedPayment]) -> Vec<Option<Fate>> {
+    pub fn resolutions(&self, payments: &[&evm::VerifiedPayment]) -> Vec<Option<Resolution>> {
         let paid = evm::paid(&self.0, payments);
         payments.iter().zip(paid).map(|(it, paid)| paid.then(|| self.paid(it))).collect()
     }
 
-    fn paid(&self, payment: &evm::VerifiedPayment) -> Fate {
+    fn paid(&self, payment: &evm::VerifiedPayment) -> Resolution {
         let transaction = self.hash();
-        Fate::Paid { payer: payment.payer(), amount: payment.value(), transaction }
+        Resolution::Paid { payer: payment.payer(), amount: payment.value(), transaction }
     }
 }
 
@@ -81,29 +81,33 @@ pub(in crate::settlement) struct UsedBy {
     /// Who sent it.
     sender: Option<Address>,
     /// The payment, if it paid the seller what the payment says.
-    fate: Option<Fate>,
+    resolution: Option<Resolution>,
 }
 
 impl UsedBy {
-    /// The payment's fate, if this was for a purchase that was written down at
+    /// What became of the payment, if this was for a purchase that was written down at
     /// that time, by a transaction that none of `relayers` sent. `None` if it
     /// was for another purchase, or paid nobody.
     ///
     /// What was used before we wrote anything down was not for us: another
     /// gate of the same seller may have sold for it. Both times are whole
     /// seconds, rounded down, so a block of the same second counts.
-    pub fn fate_since(self, written_at: UnixSeconds, relayers: &[Address]) -> Option<Fate> {
+    pub fn resolution_since(
+        self,
+        written_at: UnixSeconds,
+        relayers: &[Address],
+    ) -> Option<Resolution> {
         let is_ours = self.sender.is_some_and(|sender| relayers.contains(&sender));
-        self.fate.filter(|_| !is_ours && self.time >= written_at)
+        self.resolution.filter(|_| !is_ours && self.time >= written_at)
     }
 
-    /// The payment's fate by one of our own transactions, or since the first of
+    /// What became of the payment by one of our own transactions, or since the first of
     /// them was written down.
-    pub fn fate_of(self, attempts: &Attempts, relayers: &[Address]) -> Option<Fate> {
+    pub fn resolution_of(self, attempts: &Attempts, relayers: &[Address]) -> Option<Resolution> {
         if attempts.hashes.contains(&self.by.hash()) {
-            self.fate
+            self.resolution
         } else {
-            self.fate_since(attempts.written_at, relayers)
+            self.resolution_since(attempts.written_at, relayers)
         }
     }
 }
@@ -130,7 +134,7 @@ pub(in crate::settlement) async fn find_use<T: Transport>(
     quorum_above: Option<AtomicAmount>,
 ) -> Result<Option<UsedBy>, Unknown> {
     let quorum = needs_quorum(&[payment], quorum_above);
-    let call = Call::new("eth_getLogs", json_rpc::authorization_logs_params(payment, from_block));
+    let call = Call::new("eth_getLogs", payment.trace(from_block));
     let read_log = |logs: &Value| match logs.as_array()?.first() {
         None => Some(None),
         Some(log) => Some(Some(log.get("transactionHash")?.as_str()?.to_owned())),
@@ -150,8 +154,8 @@ pub(in crate::settlement) async fn find_use<T: Transport>(
     let time = UnixSeconds(ask_agreed(nodes, &call, quorum, read).await.ok_or(Unknown)?);
     let pays = evm::authorization_transferred(&receipt, payment);
     let by = Confirmed(receipt);
-    let fate = pays.then(|| by.paid(payment));
-    Ok(Some(UsedBy { by, time, sender, fate }))
+    let resolution = pays.then(|| by.paid(payment));
+    Ok(Some(UsedBy { by, time, sender, resolution }))
 }
 
 /// The same for a use that must be there and was not found where it should be:
@@ -181,9 +185,9 @@ pub(in crate::settlement) async fn authorization_state<T: Transport>(
     quorum_above: Option<AtomicAmount>,
 ) -> Option<bool> {
     let answers = nodes.ask_each(&authorization_call(from, payment)).await;
-    let read = answers.iter().filter_map(|reply| {
-        evm::abi::decode_bool(&json_rpc::parse_data(reply.as_ref().ok()?, 32)?)
-    });
+    let read = answers
+        .iter()
+        .filter_map(|reply| payment.read_used(&json_rpc::parse_data(reply.as_ref().ok()?, 32)?));
     let states: Vec<bool> = read.collect();
     let enough = if needs_quorum(&[payment], quorum_above) { 2 } else { 1 };
     if states.len() < enough { None } else { Some(states.contains(&true)) }
@@ -194,9 +198,8 @@ pub(in crate::settlement) fn authorization_call(
     from: Address,
     payment: &evm::VerifiedPayment,
 ) -> Call {
-    let data = evm::abi::authorization_state(payment.from(), payment.nonce());
-    let call = evm::Call { to: payment.asset(), data };
-    Call::new("eth_call", json_rpc::call_params(from, &call, BlockTag::Latest))
+    let params = json_rpc::call_params(from, &payment.used_question(), BlockTag::Latest);
+    Call::new("eth_call", params)
 }
 
 /// What one node says, or what two say where there must be a quorum.

@@ -24,11 +24,13 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// A payment of which the nodes could be told nothing: it goes to the
-    /// facilitator, if there is one, or its claim is free again. The queue does
-    /// not wait for this.
+    /// facilitator, if there is one and nothing of the payment was ever sent, or
+    /// its claim is free again. The queue does not wait for this.
     pub(super) fn without_nodes(&self, waiting: Waiting) {
         let Waiting { job, done, .. } = waiting;
-        let fallback = self.fallback.get().filter(|_| job.request.remote.is_some());
+        let known = self.shared.held_record(&job).ok().flatten();
+        let is_new = known.is_some_and(|record| !record.was_sent);
+        let fallback = self.fallback.get().filter(|_| is_new && job.request.remote.is_some());
         if let Some(fallback) = fallback.map(Rc::clone) {
             self.shared.host.spawn(async move {
                 let _ = done.send(fallback.verify_and_settle(job).await);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::EvmLane;
-use super::ending::{UNCLEAR_SECONDS, ended_at, evm_payment};
+use super::ending::{UNCLEAR_SECONDS, ended_at};
 use super::evidence::{confirm, receipt_call};
 use super::nonces::is_parked;
 use super::preview::{fee_history, quantity};
@@ -209,7 +209,7 @@ impl<H: Host> EvmLane<H> {
     fn has_ended(&self, entry: &EvmEntry, seconds: u64) -> bool {
         let now = self.shared.host.now();
         let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
-        let mut payments = orders.iter().filter_map(|(_, order)| evm_payment(order));
+        let mut payments = orders.iter().filter_map(|(_, order)| order.as_evm());
         payments.all(|payment| ended_at(entry.written_at, payment).plus(seconds) < now)
     }
 
@@ -232,12 +232,12 @@ impl<H: Host> EvmLane<H> {
         is_new: bool,
     ) -> Result<bool, StoreError> {
         let orders = self.shared.orders_of(&entry.payments)?;
-        let payments: Vec<_> = orders.iter().filter_map(|(_, order)| evm_payment(order)).collect();
+        let payments: Vec<_> = orders.iter().filter_map(|(_, order)| order.as_evm()).collect();
         let confirmed = confirm(&self.nodes, receipt, &payments, self.limits.quorum_above).await;
         let Some(confirmed) = confirmed else {
             return Ok(false);
         };
-        let all_paid = confirmed.fates(&payments).iter().all(Option::is_some);
+        let all_paid = confirmed.resolutions(&payments).iter().all(Option::is_some);
         if is_new && !all_paid && !self.others_agree(&confirmed.hash()).await {
             return Ok(false);
         }

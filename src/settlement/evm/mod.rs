@@ -232,7 +232,7 @@ impl<H: Host> EvmLane<H> {
             Some(State::Settled(settlement)) => Outcome::Settled(settlement),
             Some(State::Failed { reason }) => Outcome::Failed { reason, transaction: None },
             Some(State::Submitted { transaction, .. }) => {
-                Outcome::Pending { transaction: self.shared.latest_of(transaction)? }
+                Outcome::Pending { transaction: self.shared.latest_of(&transaction)? }
             }
             Some(State::Claimed { .. }) | None => Outcome::Unavailable,
         })
@@ -281,7 +281,7 @@ fn commitment(payment: &evm::VerifiedPayment) -> Commitment {
 fn calls_of(payments: &[&evm::VerifiedPayment]) -> Option<EvmCall> {
     match payments {
         [] => None,
-        [payment] => Some(evm::payment_call(payment)),
+        [payment] => Some(payment.call()),
         several => Some(evm::batch_call(several, MULTICALL3)),
     }
 }

@@ -3,13 +3,12 @@
 
 use std::rc::Rc;
 
-use super::ending::evm_payment;
 use super::{EvmLane, IN_AIR_MAX};
 use crate::encoding::encode_hex;
 use crate::evm::{Call as EvmCall, Fees, SignedTransaction, Transaction};
 use crate::protocol::Reason;
 use crate::settlement::journal::{EvmEntry, EvmSent};
-use crate::settlement::shared::{Fate, WAKE_SECONDS};
+use crate::settlement::shared::{Resolution, WAKE_SECONDS};
 use crate::settlement::{Host, Store};
 
 /// How often a transaction is replaced at most, and how many times the usual
@@ -142,12 +141,12 @@ impl<H: Host> EvmLane<H> {
         if self.in_air.borrow().values().any(|flight| flight.nonce > entry.sent.nonce) {
             return self.replace_by(entry, None, entry.sent.fees);
         }
-        let fates: Vec<_> = entry
+        let resolutions: Vec<_> = entry
             .payments
             .iter()
-            .map(|id| (id.clone(), Fate::NotPaid(Reason::UnexpectedSettleError)))
+            .map(|id| (id.clone(), Resolution::NotPaid(Reason::UnexpectedSettleError)))
             .collect();
-        match self.shared.close(&entry.row(), &fates) {
+        match self.shared.close(&entry.row(), &resolutions) {
             Ok(()) => self.note_signed(entry.sent.nonce),
             Err(error) => self.log(&error.to_string()),
         }
@@ -172,7 +171,7 @@ impl<H: Host> EvmLane<H> {
         }
         let fees = if is_dear { market } else { fees.bumped().at_least(market) };
         let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
-        let payments: Vec<_> = orders.iter().filter_map(|(_, order)| evm_payment(order)).collect();
+        let payments: Vec<_> = orders.iter().filter_map(|(_, order)| order.as_evm()).collect();
         let now = self.shared.host.now();
         let is_alive = payments.iter().any(|payment| payment.expires_at() > now);
         self.replace_by(entry, super::calls_of(&payments).filter(|_| is_alive), fees)

@@ -7,7 +7,7 @@ use futures_util::future::{Either, select};
 use serde_json::json;
 
 use super::RemoteLane;
-use crate::evm::{self, json_rpc};
+use crate::evm::json_rpc;
 use crate::facilitator_client::Settled;
 use crate::payment::VerifiedPayment;
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
@@ -15,7 +15,7 @@ use crate::settlement::evm::evidence::{
     UsedBy, authorization_call, authorization_state, find_earlier_use, find_use,
 };
 use crate::settlement::journal::FacilitatorEntry;
-use crate::settlement::shared::Fate;
+use crate::settlement::shared::Resolution;
 use crate::settlement::{Host, Store, StoreError};
 
 /// How far the chain is looked back at in one step, in blocks; each step is
@@ -24,9 +24,9 @@ const LOOK_BACK_BLOCKS: u64 = 500;
 const LOOK_BACK_STEPS: u32 = 8;
 
 /// What the chain says of a payment whose settling is unclear.
-pub(super) enum Look {
+pub(super) enum Observation {
     /// It was paid, after our request was written down.
-    Paid(Fate),
+    Paid(Resolution),
     /// Nobody has used it.
     Unused,
     /// It is used, and it is not known yet by whom.
@@ -63,7 +63,7 @@ impl<H: Host> RemoteLane<H> {
         // The block first: what is unused after it was unused in it.
         let replies = nodes.ask(&[latest, authorization_call(payment.to(), payment)]).await.ok()?;
         let [Ok(latest), Ok(state)] = replies.as_slice() else { return None };
-        let is_used = evm::abi::decode_bool(&json_rpc::parse_data(state, 32)?)?;
+        let is_used = payment.read_used(&json_rpc::parse_data(state, 32)?)?;
         json_rpc::parse_u64(latest).filter(|_| !is_used)
     }
 
@@ -74,13 +74,13 @@ impl<H: Host> RemoteLane<H> {
         &self,
         entry: &mut FacilitatorEntry,
         payment: &VerifiedPayment,
-    ) -> Result<Look, StoreError> {
-        let Some((nodes, payment)) = self.nodes_of(payment) else { return Ok(Look::Silent) };
+    ) -> Result<Observation, StoreError> {
+        let Some((nodes, payment)) = self.nodes_of(payment) else { return Ok(Observation::Silent) };
         let looked_from = match entry.sent.looked_from {
             Some(block) => block,
             None => match block_before(nodes, entry.written_at.0).await {
                 Some(block) => block,
-                None => return Ok(Look::Silent),
+                None => return Ok(Observation::Silent),
             },
         };
         // Later looks begin where this one did.
@@ -89,11 +89,12 @@ impl<H: Host> RemoteLane<H> {
         let quorum = self.quorum_above;
         // What it was used for counts from the second of the writing on. No
         // transaction is our own here, so there are no senders to leave out.
-        let fate_of = |found: UsedBy| found.fate_since(entry.written_at, &[]);
-        let look_of = |found| fate_of(found).map_or(Look::Elsewhere, Look::Paid);
+        let resolution_of = |found: UsedBy| found.resolution_since(entry.written_at, &[]);
+        let observed =
+            |found| resolution_of(found).map_or(Observation::Elsewhere, Observation::Paid);
         let found = find_use(nodes, payment, looked_from.saturating_add(1), quorum).await;
         if let Ok(Some(found)) = found {
-            return Ok(look_of(found));
+            return Ok(observed(found));
         }
         let state = match found {
             Ok(_) => authorization_state(nodes, payment.to(), payment, quorum).await,
@@ -105,11 +106,11 @@ impl<H: Host> RemoteLane<H> {
         Ok(match state {
             // The number of the block was a node's word.
             Some(true) => match find_earlier_use(nodes, payment, quorum).await {
-                Ok(Some(found)) => look_of(found),
-                Ok(None) | Err(_) => Look::Used,
+                Ok(Some(found)) => observed(found),
+                Ok(None) | Err(_) => Observation::Used,
             },
-            Some(false) => Look::Unused,
-            None => Look::Silent,
+            Some(false) => Observation::Unused,
+            None => Observation::Silent,
         })
     }
 }

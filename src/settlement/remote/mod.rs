@@ -13,10 +13,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use look::Look;
+use look::Observation;
 
-use super::journal::{FacilitatorEntry, FacilitatorSent, name_at_facilitator};
-use super::shared::{Fate, Job, LaneParts, Shared, WAKE_SECONDS};
+use super::journal::{FacilitatorEntry, FacilitatorSent, TxId, name_at_facilitator};
+use super::shared::{Job, LaneParts, Resolution, Shared, WAKE_SECONDS};
 use super::{Host, Outcome, State, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::evm;
@@ -51,13 +51,6 @@ const UNCLEAR_SECONDS: u64 = 600;
 /// For how long the outcome of a payment is waited for at most, in seconds,
 /// where the payment itself ends later or never.
 const LONGEST_WAIT: u64 = 86_400;
-
-/// Whether the name of a transaction in [`Outcome::Pending`] and
-/// [`super::ClaimReply::Pending`] is none: a facilitator has the payment and
-/// has not said what it made of it.
-pub fn names_no_transaction(name: &str) -> bool {
-    super::journal::transaction_of(name).is_none()
-}
 
 /// The lane of a facilitator.
 pub struct RemoteLane<H: Host> {
@@ -265,7 +258,7 @@ impl<H: Host> RemoteLane<H> {
             }
             Settled::Refused { reason, code } if is_first => {
                 self.log(&format!("{id}: settle: {code}"));
-                self.close(entry, id, Fate::NotPaid(reason))?;
+                self.close(entry, id, Resolution::NotPaid(reason))?;
                 return Ok(true);
             }
             Settled::NotTaken(status) if is_first => {
@@ -277,8 +270,9 @@ impl<H: Host> RemoteLane<H> {
             Settled::NotTaken(status) => format!("status {status}"),
             Settled::Pending { transaction } => {
                 // Whoever asks meanwhile is told this one.
-                if entry.sent.told.as_ref() != Some(&transaction) {
-                    entry.sent.told = Some(transaction.clone());
+                let told = TxId::named(&transaction);
+                if entry.sent.told != told {
+                    entry.sent.told = told;
                     self.shared.store.submit(&entry.row(), &[])?;
                 }
                 format!("{transaction} is pending")
@@ -291,44 +285,49 @@ impl<H: Host> RemoteLane<H> {
         // The payment's end, or that of everybody's patience.
         let end = entry.sent.expires_at.min(entry.written_at.plus(LONGEST_WAIT));
         let is_over = |margin| now > end.plus(margin);
-        let fate = match self.look(entry, &payment).await? {
-            Look::Paid(fate) => fate,
-            Look::Elsewhere => Fate::NotPaid(Reason::EvmNonceUsed),
+        let resolution = match self.look(entry, &payment).await? {
+            Observation::Paid(resolution) => resolution,
+            Observation::Elsewhere => Resolution::NotPaid(Reason::EvmNonceUsed),
             // It can't land any more, and didn't.
-            Look::Unused if is_over(END_MARGIN) && end == entry.sent.expires_at => {
-                Fate::NotPaid(Reason::EvmValidBefore)
+            Observation::Unused if is_over(END_MARGIN) && end == entry.sent.expires_at => {
+                Resolution::NotPaid(Reason::EvmValidBefore)
             }
             // It could still land, and hasn't for a day.
-            Look::Unused if is_over(END_MARGIN) => self.ends_unclear(&id, &payment),
+            Observation::Unused if is_over(END_MARGIN) => self.ends_unclear(&id, &payment),
             // Nobody can tell, or nobody tells.
-            Look::Silent if is_over(END_MARGIN) && self.nodes_of(&payment).is_none() => {
+            Observation::Silent if is_over(END_MARGIN) && self.nodes_of(&payment).is_none() => {
                 self.ends_unclear(&id, &payment)
             }
-            Look::Used | Look::Silent if is_over(UNCLEAR_SECONDS) => {
+            Observation::Used | Observation::Silent if is_over(UNCLEAR_SECONDS) => {
                 self.ends_unclear(&id, &payment)
             }
-            Look::Unused | Look::Used | Look::Silent => return Ok(false),
+            Observation::Unused | Observation::Used | Observation::Silent => return Ok(false),
         };
-        if let Fate::NotPaid(reason) = &fate {
+        if let Resolution::NotPaid(reason) = &resolution {
             self.log(&format!("{id} of {}: {reason}", payment.payer()));
             self.shared.note_failure(&payment.payer());
         }
-        self.close(entry, id, fate)?;
+        self.close(entry, id, resolution)?;
         Ok(true)
     }
 
     /// The end of a payment of which nobody knows whether it was made. Only the
     /// seller can find out.
-    fn ends_unclear(&self, id: &str, payment: &VerifiedPayment) -> Fate {
+    fn ends_unclear(&self, id: &str, payment: &VerifiedPayment) -> Resolution {
         let payer = payment.payer();
         self.log(&format!(
             "{id} of {payer} ended unclear: ask the facilitator whether it has settled it"
         ));
-        Fate::NotPaid(Reason::UnexpectedSettleError)
+        Resolution::NotPaid(Reason::UnexpectedSettleError)
     }
 
-    fn close(&self, entry: &FacilitatorEntry, id: String, fate: Fate) -> Result<(), StoreError> {
-        self.shared.close(&entry.row(), &[(id, fate)])
+    fn close(
+        &self,
+        entry: &FacilitatorEntry,
+        id: String,
+        resolution: Resolution,
+    ) -> Result<(), StoreError> {
+        self.shared.close(&entry.row(), &[(id, resolution)])
     }
 
     /// The nodes that know of a payment, if there are any.
@@ -336,10 +335,7 @@ impl<H: Host> RemoteLane<H> {
         &self,
         payment: &'a VerifiedPayment,
     ) -> Option<(&Nodes<H::Transport>, &'a evm::VerifiedPayment)> {
-        match (&self.nodes, payment) {
-            (Some(nodes), VerifiedPayment::Evm(payment)) => Some((nodes, payment)),
-            _ => None,
-        }
+        self.nodes.as_deref().zip(payment.as_evm())
     }
 
     /// A line with the facilitator's host. Never its headers or its whole URL.
@@ -348,12 +344,8 @@ impl<H: Host> RemoteLane<H> {
     }
 }
 
-fn paid(payment: &VerifiedPayment, transaction: String) -> Fate {
-    let amount = match payment {
-        VerifiedPayment::Evm(payment) => payment.value(),
-        VerifiedPayment::Solana(payment) => payment.amount(),
-    };
-    Fate::Paid { payer: payment.payer(), amount, transaction }
+fn paid(payment: &VerifiedPayment, transaction: String) -> Resolution {
+    Resolution::Paid { payer: payment.payer(), amount: payment.amount(), transaction }
 }
 
 impl<H: Host> Shared<H> {

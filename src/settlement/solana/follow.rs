@@ -14,7 +14,7 @@ use crate::protocol::Reason;
 use crate::rpc::{Call, READ_TIMEOUT, Reply};
 use crate::settlement::host::within;
 use crate::settlement::journal::SolanaEntry;
-use crate::settlement::shared::Fate;
+use crate::settlement::shared::Resolution;
 use crate::settlement::{Host, StoreError};
 use crate::solana::Status;
 use crate::solana::rpc::{self, STATUSES_MAX, Sighting};
@@ -366,16 +366,16 @@ impl<H: Host> SolanaLane<H> {
 
     fn write_end(&self, entry: &SolanaEntry, end: Result<u64, Reason>) -> Result<(), StoreError> {
         let orders = self.shared.orders_of(&entry.payments)?;
-        let mut fates = vec![];
+        let mut resolutions = vec![];
         for (id, payment) in orders {
             let VerifiedPayment::Solana(transfer) = &payment else { continue };
-            let fate = match end {
-                Ok(_) => Fate::Paid {
+            let resolution = match end {
+                Ok(_) => Resolution::Paid {
                     payer: payment.payer(),
                     amount: transfer.amount(),
                     transaction: entry.sent.signature.clone(),
                 },
-                Err(reason) => Fate::NotPaid(reason),
+                Err(reason) => Resolution::NotPaid(reason),
             };
             // What has expired cost nothing, and is not the payer's fault.
             if end != Err(Reason::SvmSimulationFailed) {
@@ -392,9 +392,9 @@ impl<H: Host> SolanaLane<H> {
                     at: self.shared.host.now(),
                 });
             }
-            fates.push((id, fate));
+            resolutions.push((id, resolution));
         }
-        self.shared.close(&entry.row(), &fates)
+        self.shared.close(&entry.row(), &resolutions)
     }
 }
 

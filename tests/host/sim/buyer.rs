@@ -8,10 +8,11 @@ use edge402::config::SettleWhen;
 use edge402::facilitator_client::{Facilitator, Verdict};
 use edge402::protocol::Reason;
 use edge402::purchase::{self, End, Goods, Holder, Order};
+use edge402::settlement::journal::TxId;
 use edge402::settlement::replay::ReplayRecord;
 use edge402::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Host as _, Outcome, Proof, ReleaseRequest,
-    RenewRequest, SettleRequest, Settlement, StoreError,
+    RenewRequest, SettleRequest, Settlement, StoreError, Wanted,
 };
 use edge402::time::UnixSeconds;
 
@@ -22,7 +23,8 @@ use super::{Handle, Payment, SimHost, World};
 pub enum Answer {
     Delivered(Settlement),
     Refused(Reason),
-    Pending(String),
+    /// With the transaction, if one is known.
+    Pending(Option<String>),
     Busy,
     IdentifierTaken,
     Unavailable,
@@ -30,6 +32,8 @@ pub enum Answer {
     Released,
     /// It was charged, and the origin did not deliver.
     NotDelivered,
+    /// It was charged, and is to be fetched by cookie.
+    Promised(Settlement),
     /// The Settler died, or its disk failed.
     Broken,
 }
@@ -44,6 +48,8 @@ impl Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     Good,
+    /// The same, and answers with all of it where a range is asked for.
+    Rangeless,
     Error,
     Down,
     /// Says that it is elsewhere: the resource, if the payment is good there.
@@ -88,6 +94,10 @@ pub struct Buyer {
     pub breaks: bool,
     /// Whether the gate dies when the answer has begun.
     pub dies: bool,
+    /// Whether a cookie is preferred to the goods.
+    pub prefers_minimal: bool,
+    /// What a cookie is shown for, in place of the payment.
+    pub by_cookie: Option<Wanted>,
     pub facilitator: Option<(Facilitator, HowToSettle)>,
     /// The Settler that the purchase is at: another one than its own, by number.
     pub at: Cell<Option<usize>>,
@@ -113,6 +123,8 @@ impl Buyer {
             stream_ms: 0,
             breaks: false,
             dies: false,
+            prefers_minimal: false,
+            by_cookie: None,
             facilitator: None,
             at: Cell::default(),
             granted: Rc::default(),
@@ -126,6 +138,12 @@ impl Buyer {
         Self { proof: shows("an observer"), granted: Rc::default(), ..self.clone() }
     }
 
+    /// The same browser, with its cookie.
+    #[must_use]
+    pub fn with_cookie(&self, wanted: Wanted) -> Self {
+        Self { by_cookie: Some(wanted), proof: Proof::default(), ..self.clone() }
+    }
+
     fn order(&self) -> Order {
         let mut claim = self.world.claim_request(&self.payment, &self.resource);
         claim.former.clone_from(&self.former);
@@ -137,8 +155,14 @@ impl Buyer {
         };
         settle.proof = claim.proof.clone();
         settle.redeliver_seconds = self.redeliver_seconds;
-        let has_facilitator = self.facilitator.is_some();
-        Order { claim, settle, when: self.when, has_facilitator, too_late: Reason::EvmValidBefore }
+        Order {
+            claim,
+            settle,
+            when: self.when,
+            has_facilitator: self.facilitator.is_some(),
+            too_late: Reason::EvmValidBefore,
+            prefers_minimal: self.prefers_minimal,
+        }
     }
 
     /// The whole request, as the gate makes it.
@@ -147,12 +171,28 @@ impl Buyer {
         self.said = Rc::default();
         self.at = Cell::default();
         self.granted.set(false);
-        match purchase::run(&self, &order).await {
-            End::Deliver(goods) => self.deliver(order, goods),
+        if let Some(wanted) = self.by_cookie {
+            let claim = ClaimRequest {
+                by_cookie: Some(wanted),
+                expires_at: UnixSeconds(0),
+                look_only: true,
+                ..order.claim
+            };
+            let end = purchase::collect(&self, &claim).await;
+            return self.told(end, claim);
+        }
+        let end = purchase::run(&self, &order).await;
+        self.told(end, order.claim)
+    }
+
+    fn told(self, end: End<Origin>, claim: ClaimRequest) -> Answer {
+        match end {
+            End::Deliver(goods) => self.deliver(claim, goods),
+            End::Promised(settlement) => Answer::Promised(settlement),
             End::NotCharged(_) | End::OriginDown(None) => Answer::Released,
             End::OriginDown(Some(_)) => Answer::NotDelivered,
             End::Refused { reason, .. } => Answer::Refused(reason),
-            End::Pending(transaction) => Answer::Pending(transaction),
+            End::Pending(transaction) => Answer::Pending(Some(transaction)),
             End::NameTaken => Answer::IdentifierTaken,
             End::TryAgain(_) => self.said.take().unwrap_or(Answer::Unavailable),
         }
@@ -167,8 +207,8 @@ impl Buyer {
         self.world.take(&handle)
     }
 
-    fn deliver(self, order: Order, goods: Goods<Origin>) -> Answer {
-        if goods.answer != Origin::Good {
+    fn deliver(self, claim: ClaimRequest, goods: Goods<Origin>) -> Answer {
+        if !purchase::World::is_goods(&self, &goods.answer) {
             return Answer::NotDelivered;
         }
         let settlement = goods.settlement;
@@ -183,7 +223,7 @@ impl Buyer {
                     self.world.clock.sleep(self.stream_ms).await;
                     !self.breaks
                 };
-                purchase::follow(&self, &order.claim, is_whole).await;
+                purchase::follow(&self, &claim, is_whole).await;
             });
         }
         Answer::Delivered(settlement)
@@ -239,7 +279,7 @@ impl purchase::World for Buyer {
         let reply = self.heard(reply)?;
         *self.said.borrow_mut() = match &reply {
             ClaimReply::Refused(reason) => Some(Answer::Refused(*reason)),
-            ClaimReply::Pending { transaction } => Some(Answer::Pending(transaction.clone())),
+            ClaimReply::Pending { transaction } => Some(pending(transaction.as_ref())),
             ClaimReply::Busy => Some(Answer::Busy),
             _ => None,
         };
@@ -266,7 +306,7 @@ impl purchase::World for Buyer {
         let outcome = self.heard(outcome)?;
         *self.said.borrow_mut() = match &outcome {
             Outcome::Failed { reason, .. } => Some(Answer::Refused(*reason)),
-            Outcome::Pending { transaction } => Some(Answer::Pending(transaction.clone())),
+            Outcome::Pending { transaction } => Some(pending(transaction.as_ref())),
             _ => None,
         };
         Ok(outcome)
@@ -309,7 +349,11 @@ impl purchase::World for Buyer {
     }
 
     fn is_goods(&self, answer: &Origin) -> bool {
-        *answer == Origin::Good
+        matches!(answer, Origin::Good | Origin::Rangeless)
+    }
+
+    fn is_part(&self, answer: &Origin) -> bool {
+        *answer != Origin::Rangeless
     }
 
     fn moves_to(&self, answer: &Origin) -> Option<String> {
@@ -320,4 +364,8 @@ impl purchase::World for Buyer {
     }
 
     fn discard(&self, _: Origin) {}
+}
+
+fn pending(transaction: Option<&TxId>) -> Answer {
+    Answer::Pending(transaction.cloned().map(TxId::into_string))
 }

@@ -182,6 +182,7 @@ impl World {
             expires_at: payment.expires_at,
             former: None,
             proof: shows("the buyer"),
+            by_cookie: None,
             redeliver_max: 1_000,
             look_only: false,
             reserve_seconds: None,

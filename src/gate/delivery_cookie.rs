@@ -1,0 +1,220 @@
+//! Delivery cookies: what a browser that has paid fetches the goods with.
+//!
+//! A page can't have the browser itself show an answer to a request that the
+//! page has made: an image, a film with its ranges, a document with its own
+//! scripts. So it pays with `Prefer: return=minimal` (RFC 7240, section 4.2),
+//! gets a cookie in place of the goods, and loads its URL again.
+//!
+//! The cookie names the payment and the Settler that settled it, and an HMAC
+//! binds that to one URL until the route's `redeliver` ends. It opens what the
+//! same payment would open if its buyer sent it again, and can't be made of what
+//! a chain shows.
+//!
+//! A false yes would give away what one payment bought; a false no costs the
+//! visitor a look at the price.
+
+use super::grant::{COOKIE_PREFIX, MAX_HEADER, may_hold_grants};
+use super::{Head, Sale};
+use crate::config::{Config, GrantKeys};
+use crate::encoding::{decode_hex, encode_hex};
+use crate::evm::keccak256;
+use crate::mac;
+use crate::time::UnixSeconds;
+
+/// The header with which a client says that it would rather not have the goods
+/// in the answer.
+pub const PREFER: &str = "Prefer";
+
+/// What `Preference-Applied` says where it was heard.
+pub const RETURN_MINIMAL: &str = "return=minimal";
+
+/// What stands between the parts of a cookie.
+const SEPARATOR: char = '~';
+
+/// What a genuine cookie was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collection {
+    /// The number of the route's offer on the network it was paid on.
+    pub offer: usize,
+    /// The name of the Settler that settled the payment.
+    pub settler: String,
+    /// The payment's identity.
+    pub payment: String,
+}
+
+impl Sale<'_> {
+    /// Whether a client that pays would rather fetch the goods than have them in
+    /// the answer, and can: by GET, and where what was paid for is delivered
+    /// again at all. For a HEAD request no answer is smaller than its own.
+    pub(super) fn prefers_minimal(&self, config: &Config, head: &impl Head) -> bool {
+        self.method.as_str() == "GET"
+            && !self.route.redeliver.is_zero()
+            && self.route.redeliver_max > 0
+            && !config.delivery_keys.0.is_empty()
+            && head.header(PREFER).is_some_and(|prefer| asks_for_minimal(&prefer))
+    }
+
+    /// The value of `Set-Cookie` for a payment that this Settler has settled, if
+    /// what it bought is delivered until then. `path`: as the browser spells it.
+    pub fn delivery_cookie(
+        &self,
+        keys: &GrantKeys,
+        path: &str,
+        (settler, payment): (&str, &str),
+        (until, now): (UnixSeconds, UnixSeconds),
+    ) -> Option<String> {
+        let left = until.since(now);
+        if left == 0 {
+            return None;
+        }
+        let claims = format!("{until}{SEPARATOR}{settler}{SEPARATOR}{payment}");
+        let code = encode_hex(&mac::code_of(keys.0.first()?, &self.lines(&claims))?);
+        Some(self.set_cookie(&format!("{claims}{SEPARATOR}{code}"), path, left))
+    }
+
+    /// The value of `Set-Cookie` that ends such a cookie.
+    pub fn no_delivery_cookie(&self, path: &str) -> String {
+        self.set_cookie("", path, 0)
+    }
+
+    /// What a request may fetch by its cookie.
+    pub(super) fn collection(
+        &self,
+        config: &Config,
+        head: &impl Head,
+        now: UnixSeconds,
+    ) -> Option<Collection> {
+        if !self.method.is_safe() {
+            return None;
+        }
+        let cookies = head.header("Cookie").filter(|it| it.len() <= MAX_HEADER)?;
+        if !may_hold_grants(&cookies) {
+            return None;
+        }
+        let name = self.delivery_cookie_name();
+        cookies.split(';').find_map(|cookie| {
+            let token = cookie.trim().strip_prefix(name.as_str())?.strip_prefix('=')?;
+            self.read(config, token, now)
+        })
+    }
+
+    fn read(&self, config: &Config, token: &str, now: UnixSeconds) -> Option<Collection> {
+        let (claims, code) = token.rsplit_once(SEPARATOR)?;
+        let code = decode_hex::<32>(code).ok()?;
+        let lines = self.lines(claims);
+        if !config.delivery_keys.0.iter().any(|key| mac::is_code_of(&code, key, &lines)) {
+            return None;
+        }
+        let (until, rest) = claims.split_once(SEPARATOR)?;
+        let (settler, payment) = rest.split_once(SEPARATOR)?;
+        if now >= UnixSeconds(until.parse().ok()?) {
+            return None;
+        }
+        // The network may be another one's number by now, or not be there.
+        let offer = self.route.offers.iter().position(|offer| {
+            config.networks.get(offer.network).is_some_and(|network| {
+                let rest = settler.strip_prefix(&network.id.to_string());
+                rest.is_some_and(|rest| rest.starts_with('/'))
+            })
+        })?;
+        Some(Collection { offer, settler: settler.to_owned(), payment: payment.to_owned() })
+    }
+
+    /// What the HMAC covers. The URL has the host in it, and it is the same for
+    /// GET and HEAD: what the one shows of the goods, the other does.
+    fn lines<'a>(&'a self, claims: &'a str) -> [&'a str; 3] {
+        ["edge402 delivery 1", &self.url, claims]
+    }
+
+    /// One cookie for each URL, since a path is sold under many queries.
+    fn delivery_cookie_name(&self) -> String {
+        let hash = encode_hex(&keccak256(self.url.as_bytes()));
+        format!("{COOKIE_PREFIX}paid_{}", hash.get(2..18).unwrap_or_default())
+    }
+
+    fn set_cookie(&self, value: &str, path: &str, max_age: u64) -> String {
+        format!(
+            "{}={value}; Path={}; Max-Age={max_age}; HttpOnly; Secure; SameSite=Lax",
+            self.delivery_cookie_name(),
+            cookie_path(path)
+        )
+    }
+}
+
+/// A path as a cookie's attribute can hold it (RFC 6265, section 4.1.1): what
+/// comes before a `;`, up to the last folder.
+fn cookie_path(path: &str) -> &str {
+    match path.find(|c: char| c == ';' || !c.is_ascii_graphic()) {
+        None => path,
+        Some(end) => {
+            let folder = path.get(..end).and_then(|start| start.rsplit_once('/'));
+            folder.and_then(|(folder, _)| path.get(..=folder.len())).unwrap_or("/")
+        }
+    }
+}
+
+/// Whether preferences (RFC 7240, section 2) ask for `return=minimal`. Of those
+/// with one name the first counts.
+fn asks_for_minimal(prefer: &str) -> bool {
+    let mut is_quoted = false;
+    let preferences = prefer.split(move |c: char| {
+        is_quoted ^= c == '"';
+        c == ',' && !is_quoted
+    });
+    let mut values = preferences.filter_map(|preference| {
+        let (name, value) = preference.split(';').next()?.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("return").then(|| value.trim())
+    });
+    values.next().is_some_and(|value| {
+        let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        bare.unwrap_or(value).eq_ignore_ascii_case("minimal")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preference_is_read_as_rfc_7240_writes_it() {
+        for minimal in [
+            "return=minimal",
+            "Return = Minimal",
+            "return=\"minimal\"",
+            "respond-async, return=minimal; foo=bar",
+            "wait=10,return=minimal,return=representation",
+            "foo=\"a, b\", return=minimal",
+        ] {
+            assert!(asks_for_minimal(minimal), "{minimal}");
+        }
+        for other in [
+            "",
+            "return",
+            "return=",
+            "minimal",
+            "return=representation",
+            "return=representation, return=minimal",
+            "return=minimalist",
+            "foo=\"a, return=minimal, b\"",
+            "foo; return=minimal",
+            "xreturn=minimal",
+        ] {
+            assert!(!asks_for_minimal(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_path_holds_no_attribute_of_a_cookie() {
+        for (path, kept) in [
+            ("/", "/"),
+            ("/a/b", "/a/b"),
+            ("/a%3B/b", "/a%3B/b"),
+            ("/a/b;c/d", "/a/"),
+            ("/a;Domain=example", "/"),
+            (";", "/"),
+            ("/a b", "/"),
+        ] {
+            assert_eq!(cookie_path(path), kept, "{path}");
+        }
+    }
+}

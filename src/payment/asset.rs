@@ -1,0 +1,197 @@
+//! What is paid on one network: in which token, and to whom.
+
+use serde_json::{Map, Value, json};
+
+use super::{Terms, VerifiedPayment};
+use crate::amount::AtomicAmount;
+use crate::encoding::encode_base64;
+use crate::solana::terms::InvalidTerms;
+use crate::solana::{Pubkey, TokenProgram};
+use crate::{evm, solana};
+
+/// A token, and how a payment in it is made.
+#[derive(Clone, Debug)]
+pub enum Asset {
+    /// A token of an EVM chain that knows EIP-3009: its EIP-712 domain. The
+    /// token is the verifying contract.
+    Evm(evm::Domain),
+    /// A token of a Solana cluster.
+    Solana {
+        /// The token.
+        mint: Pubkey,
+        /// The program that the token belongs to.
+        token_program: TokenProgram,
+        /// The mint's decimals.
+        decimals: u8,
+    },
+}
+
+/// An address that may be paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayTo {
+    /// On an EVM chain.
+    Evm(evm::Address),
+    /// On Solana: the owner of the associated token account.
+    Solana(Pubkey),
+}
+
+/// What a seller wants for one thing.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Who is paid.
+    pub pay_to: PayTo,
+    /// How much, in atomic units of the token.
+    pub amount: AtomicAmount,
+    /// Seconds that a payment may take.
+    pub max_timeout_seconds: u64,
+    /// Solana: who may pay the fees, first the one that buyers are told.
+    pub fee_payers: Vec<Pubkey>,
+    /// Solana: the memo that the payment must carry.
+    pub memo: Option<String>,
+}
+
+/// Why no terms come of what a seller wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoTerms {
+    /// The address is of another kind of chain.
+    PayTo,
+    /// What is wanted can't be had on Solana.
+    Solana(InvalidTerms),
+}
+
+impl std::fmt::Display for NoTerms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::PayTo => f.write_str("pay_to is an address of another kind of chain"),
+            Self::Solana(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NoTerms {}
+
+impl PayTo {
+    /// An address of an EVM chain or of Solana; not the zero address of either.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.starts_with("0x") {
+            return text.parse().ok().filter(|it| *it != evm::Address::ZERO).map(Self::Evm);
+        }
+        let system = solana::address::SYSTEM_PROGRAM;
+        text.parse().ok().filter(|it| *it != system).map(Self::Solana)
+    }
+
+    /// The address, if it is one on Solana.
+    pub const fn as_solana(self) -> Option<Pubkey> {
+        match self {
+            Self::Solana(address) => Some(address),
+            Self::Evm(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for PayTo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Evm(address) => address.fmt(f),
+            Self::Solana(address) => address.fmt(f),
+        }
+    }
+}
+
+impl Asset {
+    /// The token's address or mint.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Evm(domain) => domain.verifying_contract.to_string(),
+            Self::Solana { mint, .. } => mint.to_string(),
+        }
+    }
+
+    /// Whether a text is the token's address, in any spelling.
+    pub fn is_at(&self, text: &str) -> bool {
+        match self {
+            Self::Evm(domain) => text.parse() == Ok(domain.verifying_contract),
+            Self::Solana { mint, .. } => text.parse().ok() == Some(*mint),
+        }
+    }
+
+    /// An address that may be paid in it.
+    pub fn pay_to(&self, text: &str) -> Option<PayTo> {
+        match self {
+            Self::Evm(_) => text.parse().ok().map(PayTo::Evm),
+            Self::Solana { .. } => text.parse().ok().map(PayTo::Solana),
+        }
+    }
+
+    /// What a client must know to pay in it, as the `extra` of requirements:
+    /// the EIP-712 domain, or the fee payer and what spares a client a question
+    /// to a node (x402 specifications of `exact` on EVM and on SVM).
+    pub fn extra(&self, fee_payer: Option<&Pubkey>) -> Map<String, Value> {
+        let mut extra = Map::new();
+        match self {
+            Self::Evm(domain) => {
+                extra.insert("name".into(), json!(domain.name));
+                extra.insert("version".into(), json!(domain.version));
+            }
+            Self::Solana { token_program, decimals, .. } => {
+                extra.insert("feePayer".into(), json!(fee_payer.map(Pubkey::to_string)));
+                extra.insert("decimals".into(), json!(decimals));
+                extra.insert("tokenProgram".into(), json!(token_program.id().to_string()));
+            }
+        }
+        extra
+    }
+
+    /// The members of `extra` that must be these where a server names them.
+    pub fn fixed_extra(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::Evm(domain) => vec![
+                ("name", &domain.name),
+                ("version", &domain.version),
+                ("assetTransferMethod", "eip3009"),
+            ],
+            Self::Solana { .. } => vec![],
+        }
+    }
+
+    /// What a payment must be.
+    ///
+    /// # Errors
+    /// No payment could be that.
+    pub fn terms(&self, wanted: Wanted) -> Result<Terms, NoTerms> {
+        let Wanted { pay_to, amount, max_timeout_seconds, fee_payers, memo } = wanted;
+        match (self, pay_to) {
+            (Self::Evm(domain), PayTo::Evm(pay_to)) => {
+                let domain = domain.clone();
+                Ok(Terms::Evm(evm::Terms::new(domain, pay_to, amount, max_timeout_seconds)))
+            }
+            (Self::Solana { mint, token_program, decimals }, PayTo::Solana(pay_to)) => {
+                let parts = solana::TermsParts {
+                    mint: *mint,
+                    token_program: *token_program,
+                    decimals: *decimals,
+                    pay_to,
+                    amount,
+                    fee_payers,
+                    memo,
+                    limits: solana::Limits::default(),
+                };
+                solana::Terms::new(parts).map(Terms::Solana).map_err(NoTerms::Solana)
+            }
+            _ => Err(NoTerms::PayTo),
+        }
+    }
+}
+
+impl VerifiedPayment {
+    /// The payment as a client sends it, written anew from what was read:
+    /// nothing is in it that was not checked.
+    pub fn payload(&self) -> Value {
+        match self {
+            Self::Evm(payment) => payment.payload(),
+            Self::Solana(payment) => {
+                json!({ "transaction": encode_base64(&payment.transaction().to_bytes()) })
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Leases that are kept alive, and answers that are seen to their end.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use crate::settlement::{ClaimRequest, DeliveryReport, Ending, RenewRequest};
+
+/// How soon a lease is renewed for the first time, in seconds; each time after
+/// that takes twice as long. Less than the lease that a claim begins with.
+const FIRST_BEAT: u64 = 20;
+
+/// The longest time between two renewals, in seconds.
+const LAST_BEAT: u64 = 160;
+
+/// How much longer than until the next renewal a lease is, in seconds.
+const BEAT_MARGIN: u64 = 15;
+
+/// How long to wait before a report is made again that did not arrive, in
+/// seconds.
+const REPORT_AGAIN: [u64; 3] = [1, 4, 10];
+
+/// What keeps leases alive and reports how answers ended.
+#[allow(async_fn_in_trait)] // Workers have one thread: nothing needs to be Send.
+pub trait Holder {
+    /// Asks the Settler to keep a claim or a lease: whether there was one.
+    async fn renew(&self, request: &RenewRequest) -> Result<bool, String>;
+    /// Tells the Settler how an answer ended.
+    async fn report(&self, report: &DeliveryReport) -> Result<(), String>;
+    /// Waits.
+    async fn sleep(&self, duration: Duration);
+    /// Writes a line for the operator.
+    fn log(&self, line: &str);
+}
+
+/// Sees an answer to its end, which `is_whole` tells, and reports it. Goes on
+/// after the answer's head has gone out.
+pub async fn follow(
+    holder: &impl Holder,
+    claim: &ClaimRequest,
+    is_whole: impl Future<Output = bool>,
+) {
+    let ending =
+        if renewing(holder, claim, is_whole).await { Ending::Whole } else { Ending::Broken };
+    report(holder, claim, ending, None).await;
+}
+
+/// Reports how an answer ended. If that can't be told, the lease ends by itself,
+/// and it counts as one that broke off.
+pub(super) async fn report(
+    holder: &impl Holder,
+    claim: &ClaimRequest,
+    ending: Ending,
+    moved_to: Option<String>,
+) {
+    let (payment, ticket) = (claim.payment.clone(), claim.ticket);
+    let report = DeliveryReport { payment, ticket, ending, moved_to };
+    let mut pauses = REPORT_AGAIN.into_iter();
+    while let Err(error) = holder.report(&report).await {
+        holder.log(&format!("{}: report: {error}", report.payment));
+        let Some(pause) = pauses.next() else { return };
+        holder.sleep(Duration::from_secs(pause)).await;
+    }
+}
+
+/// Waits for a future, and keeps the claim or the lease until it is done.
+pub(super) async fn renewing<T>(
+    holder: &impl Holder,
+    claim: &ClaimRequest,
+    future: impl Future<Output = T>,
+) -> T {
+    let beats = pin!(async {
+        let mut pause = FIRST_BEAT;
+        loop {
+            holder.sleep(Duration::from_secs(pause)).await;
+            pause = (2 * pause).min(LAST_BEAT);
+            let request = RenewRequest {
+                payment: claim.payment.clone(),
+                ticket: claim.ticket,
+                seconds: pause + BEAT_MARGIN,
+            };
+            match holder.renew(&request).await {
+                Ok(true) => {}
+                // It was submitted, or is somebody else's by now.
+                Ok(false) => std::future::pending().await,
+                Err(error) => {
+                    holder.log(&format!("{}: renew: {error}", request.payment));
+                    pause = FIRST_BEAT;
+                }
+            }
+        }
+    });
+    match select(pin!(future), beats).await {
+        Either::Left((value, _)) => value,
+        Either::Right((never, _)) => never,
+    }
+}

@@ -1,0 +1,167 @@
+//! What the end of a purchase looks like over HTTP.
+
+use worker::web_sys::{Headers, Response};
+
+use super::{Follower, PaidBy, Sequence};
+use crate::gate::delivery_cookie::{PREFER, RETURN_MINIMAL};
+use crate::gate::goods::Judgement;
+use crate::gate::grant::GRANT_HEADER;
+use crate::gate::{Head as _, Sale};
+use crate::path::UrlParts;
+use crate::protocol::{Reason, Version};
+use crate::purchase::{self, End, Goods};
+use crate::runtime::challenge::payment_required;
+use crate::runtime::{clock, js, origin, respond, stream};
+use crate::settlement::{Settlement, Wanted};
+
+/// How soon to ask again about a payment that is pending, in seconds.
+const RETRY_AFTER: &str = "2";
+
+impl Sequence<'_> {
+    /// What the client is told of a purchase's end.
+    pub(super) async fn told(&self, end: End<Response>) -> worker::Result<Response> {
+        match end {
+            End::Deliver(goods) => self.deliver(&goods),
+            End::Promised(settlement) => self.promise(&settlement),
+            // The claim was given up: where a redirect leads to something that
+            // is sold, the same payment is good there.
+            End::NotCharged(answer) => match self.judge(&answer) {
+                Judgement::SoldElsewhere(location) => origin::redirect(&answer, &location),
+                Judgement::Goods | Judgement::NotGoods => origin::private(&answer),
+            },
+            End::Refused { reason, transaction } => self.not_paid(reason, transaction).await,
+            End::Pending(transaction) => {
+                let reason = Reason::SettlementPending;
+                let answer = self.not_paid(reason, Some(transaction)).await?;
+                answer.headers().set("Retry-After", RETRY_AFTER)?;
+                Ok(answer)
+            }
+            End::TryAgain(message) => respond::try_again(message),
+            End::OriginDown(None) => {
+                respond::error(502, "the origin did not answer; nothing was charged")
+            }
+            End::OriginDown(Some(settlement)) => {
+                let failed = respond::error(
+                    502,
+                    "the origin did not answer; send the same payment again, it is charged once",
+                )?;
+                self.put_receipt(&failed.headers(), &settlement)?;
+                Ok(failed)
+            }
+            End::NameTaken => respond::error(
+                409,
+                "extensions.payment-identifier.info.id was given to another payment",
+            ),
+        }
+    }
+
+    fn deliver(&self, goods: &Goods<Response>) -> worker::Result<Response> {
+        let settlement = &goods.settlement;
+        let answer = if goods.is_followed {
+            let (answer, is_whole) = stream::watch(&goods.answer)?;
+            let (follower, claim) = (Follower(self.settler()?.clone()), self.claim.clone());
+            self.context.wait_until(js::in_a_box(async move {
+                purchase::follow(&follower, &claim, is_whole).await;
+            }));
+            answer
+        } else if let Judgement::SoldElsewhere(location) = self.judge(&goods.answer) {
+            // It is paid for, and had there, or here if the payment is no good there.
+            let answer = origin::redirect(&goods.answer, &location)?;
+            let to = (answer.status(), Some(location.as_str()));
+            if self.claim.by_cookie == Some(Wanted::Whole)
+                && let Some((there, _)) = self.sale.sale_at(&self.app.loaded, self.offer, to)
+            {
+                self.put_cookie(&answer.headers(), &there, there.path.as_str(), settlement)?;
+            }
+            answer
+        } else {
+            origin::mutable(&goods.answer)?
+        };
+        let headers = answer.headers();
+        self.put_receipt(&headers, settlement)?;
+        if goods.may_grant {
+            self.put_grant(&headers, settlement)?;
+        }
+        respond::keep_private(&headers)?;
+        respond::allow_origins(&headers)?;
+        Ok(answer)
+    }
+
+    /// The answer to a client that fetches the goods by a cookie (RFC 7240,
+    /// section 4.2): the receipt, and the cookie.
+    fn promise(&self, settlement: &Settlement) -> worker::Result<Response> {
+        let headers = Headers::new()?;
+        self.put_receipt(&headers, settlement)?;
+        self.put_grant(&headers, settlement)?;
+        let path = UrlParts::of(self.head.url()).path;
+        self.put_cookie(&headers, self.sale, path, settlement)?;
+        headers.set("Preference-Applied", RETURN_MINIMAL)?;
+        headers.set("Vary", PREFER)?;
+        respond::keep_private(&headers)?;
+        respond::allow_origins(&headers)?;
+        respond::respond(204, &headers, None)
+    }
+
+    /// Adds the cookie that fetches what is sold at this path.
+    fn put_cookie(
+        &self,
+        headers: &Headers,
+        sale: &Sale<'_>,
+        path: &str,
+        settlement: &Settlement,
+    ) -> worker::Result<()> {
+        let Ok(config) = &self.app.loaded.config else { return Ok(()) };
+        let from = (self.place()?.0.as_str(), self.claim.payment.as_str());
+        let time = (settlement.redeliver_until, clock::now());
+        match sale.delivery_cookie(&config.delivery_keys, path, from, time) {
+            Some(cookie) => Ok(headers.append("Set-Cookie", &cookie)?),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn prefers_minimal(&self) -> bool {
+        self.paid_by.as_ref().is_some_and(|it| it.order.prefers_minimal)
+    }
+
+    /// In which version of the protocol the client speaks.
+    fn version(&self) -> Version {
+        self.paid_by.as_ref().map_or(Version::V2, |it| it.purchase.version)
+    }
+
+    fn put_receipt(&self, headers: &Headers, settlement: &Settlement) -> worker::Result<()> {
+        let version = self.version();
+        let receipt = self.offer.receipt(version, settlement);
+        Ok(headers.set(version.receipt_header(), &receipt.to_header())?)
+    }
+
+    fn put_grant(&self, headers: &Headers, settlement: &Settlement) -> worker::Result<()> {
+        if let Ok(config) = &self.app.loaded.config
+            && let Some(keys) = &config.grant_keys
+            && let Some(grant) = self.sale.scope().grant(keys, settlement, clock::now())
+        {
+            headers.set(GRANT_HEADER, &grant.token)?;
+            headers.append("Set-Cookie", &grant.cookie)?;
+        }
+        Ok(())
+    }
+
+    async fn not_paid(
+        &self,
+        reason: Reason,
+        transaction: Option<String>,
+    ) -> worker::Result<Response> {
+        let Some(PaidBy { purchase, .. }) = &self.paid_by else {
+            // What the cookie was for can't be had any more.
+            let answer =
+                payment_required(self.app, self.head, self.sale, None, None, self.context).await?;
+            let path = UrlParts::of(self.head.url()).path;
+            answer.headers().append("Set-Cookie", &self.sale.no_delivery_cookie(path))?;
+            return Ok(answer);
+        };
+        let version = purchase.version;
+        let payer = Some(purchase.payment.payer());
+        let receipt = self.offer.failure(version, reason, payer, transaction);
+        let receipt = Some((version, receipt));
+        payment_required(self.app, self.head, self.sale, Some(reason), receipt, self.context).await
+    }
+}

@@ -1,0 +1,253 @@
+/** What becomes of a payment once it is signed: whatever happens, it is charged once at most, and signed once. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { waitFor } from '../../dev/util.mjs';
+import { startWorld } from '../../dev/world.mjs';
+import { encode, EVM_NETWORK, ledger, offerOf, PAGE_PRICE, SOLANA_NETWORK, unchanged } from '../e2e/support.mjs';
+import { alertOf, assertClean, choose, evmWallet, GOODS, open, solanaWallet, startBrowser } from './support.mjs';
+
+let world;
+let browser;
+let shop;
+before(async () => {
+  world = await startWorld();
+  browser = await startBrowser();
+  shop = `${world.url}/premium/`;
+});
+after(async () => {
+  await browser?.close();
+  await world?.stop();
+});
+
+const wallet = (options) => evmWallet(world, world.accounts.evm.buyers[0], options);
+const signatures = ({ calls }) => calls.filter((method) => method === 'eth_signTypedData_v4').length;
+
+/** Has answers to payments written by `answer(route, number)`, numbered from 1; undefined lets one through. */
+async function onPayment(page, answer) {
+  let number = 0;
+  await page.route('**/*', (route) => {
+    if (!route.request().headers()['payment-signature']) return route.fallback();
+    number += 1;
+    return answer(route, number) ?? route.fallback();
+  });
+}
+
+const challenge = (reason, more = {}) => ({ status: 402, headers: { 'payment-response': encode({ success: false, errorReason: reason, transaction: '', network: EVM_NETWORK, ...more }) } });
+
+/** Buys while answers to payments are as `answer` writes them; one price is charged, for one signature. */
+async function chargedOnce(answer, act = async () => {}) {
+  const start = await ledger(world);
+  const own = wallet();
+  const opened = await open(shop, { wallets: [own] });
+  await onPayment(opened.page, answer);
+  await choose(opened.page);
+  await act(opened.page, opened);
+  await opened.page.getByText(GOODS).first().waitFor();
+  const end = await ledger(world);
+  assert.equal(end.evmSeller - start.evmSeller, PAGE_PRICE);
+  assert.equal(signatures(own), 1);
+  assertClean(opened);
+  await opened.close();
+}
+
+describe('a signed payment', () => {
+  test('is sent again after 503, and after no connection', async () => {
+    const words = [];
+    await chargedOnce(
+      (route, number) => {
+        if (number === 1) return route.fulfill({ status: 503, headers: { 'retry-after': '1' } });
+        return number === 2 ? route.abort('internetdisconnected') : undefined;
+      },
+      async (page) => {
+        for (const text of ['The shop can’t answer now', 'No connection']) {
+          await page.getByText(text).waitFor();
+          words.push(await page.getByRole('status').first().textContent());
+        }
+      },
+    );
+    for (const text of words) assert.match(text, /charged once at most/);
+  });
+
+  test('is sent again while the chain has not confirmed it', () =>
+    chargedOnce(
+      (route, number) => (number < 3 ? route.fulfill(challenge('settlement_pending', { transaction: `0x${'ab'.repeat(32)}` })) : undefined),
+      (page) => page.getByText('Base Sepolia has not confirmed the payment yet').waitFor(),
+    ));
+
+  test('is sent when the page comes back, after it was closed between signature and answer', () => {
+    let isBack = false;
+    return chargedOnce(
+      (route) => (isBack ? undefined : route.fulfill({ status: 503 })),
+      async (page) => {
+        await page.getByText('The shop can’t answer now').waitFor();
+        isBack = true;
+        await page.reload();
+      },
+    );
+  });
+
+  test('offers nothing to sign while it may still land, not even on reload', async () => {
+    const own = wallet();
+    await unchanged(world, async () => {
+      const opened = await open(shop, { wallets: [own] });
+      await onPayment(opened.page, (route) => route.fulfill({ status: 503 }));
+      await choose(opened.page);
+      await opened.page.getByText('The shop can’t answer now').waitFor();
+      assert.equal(await opened.page.getByRole('button').count(), 0);
+      await opened.page.reload();
+      await opened.page.getByText('The shop can’t answer now').waitFor();
+      assert.equal(await opened.page.getByRole('button').count(), 0);
+      await opened.close();
+    });
+    assert.equal(signatures(own), 1);
+  });
+
+  test('whose time is over is not sent by itself; the buyer may ask', async () => {
+    const own = wallet();
+    const start = await ledger(world);
+    const opened = await open(shop, { wallets: [own] });
+    let isDown = true;
+    await onPayment(opened.page, (route) => (isDown ? route.fulfill({ status: 503 }) : undefined));
+    await choose(opened.page);
+    await opened.page.getByText('The shop can’t answer now').waitFor();
+    await opened.page.evaluate(() => {
+      const [key, value] = Object.entries(sessionStorage)[0];
+      sessionStorage.setItem(key, JSON.stringify({ ...JSON.parse(value), ends: 0 }));
+    });
+    await opened.page.reload();
+    assert.match(await alertOf(opened.page), /couldn’t learn whether the payment was made/);
+    isDown = false;
+    await opened.page.getByRole('button', { name: 'Ask again' }).click();
+    await opened.page.getByText(GOODS).first().waitFor();
+    assert.equal((await ledger(world)).evmSeller - start.evmSeller, PAGE_PRICE);
+    assert.equal(signatures(own), 1);
+    await opened.close();
+  });
+
+  const refusals = {
+    insufficient_funds: /Not enough USDC on Base Sepolia/,
+    invalid_exact_evm_payload_authorization_valid_before: /too long.*expired/,
+    invalid_exact_evm_transaction_simulation_failed: /Base Sepolia would not take this payment/,
+    too_many_failed_settlements: /Too many payments of this account failed.*in an hour/,
+    duplicate_settlement: /used before.*Nothing more was charged/,
+    invalid_payment_requirements: /offer has changed/,
+    something_new: /refused the payment \(something_new\)/,
+  };
+  for (const [reason, words] of Object.entries(refusals)) {
+    test(`that is refused for ${reason} is given up, and the buyer told what to do`, () =>
+      unchanged(world, async () => {
+        const opened = await open(shop, { wallets: [wallet()] });
+        await onPayment(opened.page, (route) => route.fulfill(challenge(reason)));
+        await choose(opened.page);
+        assert.match(await alertOf(opened.page), words);
+        assert.equal(await opened.page.evaluate(() => sessionStorage.length), 0);
+        await opened.page.getByRole('button', { name: /^Test Wallet/ }).waitFor();
+        assertClean(opened);
+        await opened.close();
+      }));
+  }
+
+  test('for which the shop could not deliver, and did not charge', async () => {
+    const opened = await open(shop, { wallets: [wallet()] });
+    await onPayment(opened.page, (route) => route.fulfill({ status: 404 }));
+    await choose(opened.page);
+    assert.match(await alertOf(opened.page), /couldn’t deliver \(404\). Nothing was charged/);
+    await opened.close();
+  });
+
+  test('for which the shop charged, and could not deliver: the same payment asks again', () =>
+    chargedOnce(
+      (route, number) => (number === 1 ? route.fulfill({ status: 502, headers: { 'payment-response': encode({ success: true, transaction: '0x1', network: EVM_NETWORK }) } }) : undefined),
+      async (page) => {
+        assert.match(await alertOf(page), /You have paid, but the shop couldn’t deliver/);
+        await page.getByRole('button', { name: 'Ask again' }).click();
+      },
+    ));
+});
+
+describe('the terms are asked for anew', () => {
+  test('a price that has changed is shown, and signed only when the buyer asks again', async () => {
+    const dear = await world.startWorker({ vars: { ROUTES: [{ pattern: '/premium/*', price: '$0.03' }] } });
+    const own = wallet();
+    const opened = await open(shop, { wallets: [own] });
+    await opened.page.route('**/*', (route) => route.continue({ url: route.request().url().replace(world.url, dear.url) }));
+    await unchanged(world, async () => {
+      await choose(opened.page);
+      assert.match(await alertOf(opened.page), /changed from 0.01 USDC to 0.03 USDC. Nothing was charged/);
+      assert.equal(signatures(own), 0);
+    });
+    const start = await ledger(world);
+    await opened.page.getByText('0.03 USDC on Base Sepolia').first().waitFor();
+    await choose(opened.page);
+    await opened.page.getByText(GOODS).first().waitFor();
+    assert.equal((await ledger(world)).evmSeller - start.evmSeller, 30_000n);
+    await opened.close();
+  });
+
+  test('a network that is no longer there, and a shop that is closed or away', async () => {
+    const opened = await open(shop, { wallets: [wallet()] });
+    const head = { accepts: [], x402Version: 2 };
+    const cases = [
+      [(route) => route.fulfill({ status: 402, headers: { 'payment-required': encode(head) } }), /no longer takes payments on Base Sepolia/],
+      [(route) => route.fulfill({ status: 503 }), /can’t sell this now/],
+      [(route) => route.abort(), /can’t be reached/],
+    ];
+    for (const [answer, words] of cases) {
+      await opened.page.route('**/*', answer);
+      await choose(opened.page);
+      await opened.page.getByRole('alert').filter({ hasText: words }).waitFor();
+      await opened.page.unroute('**/*');
+    }
+    await opened.close();
+  });
+
+  test('a clock that is off does no harm', async () => {
+    for (const hours of [-2, 2]) {
+      const start = await ledger(world);
+      const opened = await open(shop, {
+        wallets: [wallet()],
+        before: (context) => context.addInitScript((ms) => {
+          const { now } = Date;
+          Date.now = () => now() + ms;
+        }, hours * 3_600_000),
+      });
+      await choose(opened.page);
+      await opened.page.getByText(GOODS).first().waitFor();
+      assert.equal((await ledger(world)).evmSeller - start.evmSeller, PAGE_PRICE, `${hours} hours`);
+      await opened.close();
+    }
+  });
+
+  test('a blockhash that is too old by the time it is signed is refused, and the next try works', async () => {
+    let tries = 0;
+    const own = solanaWallet(world.accounts.solana.buyers[0], {
+      answer(method) {
+        if (method !== 'signTransaction') return;
+        tries += 1;
+        if (tries === 1) world.solana.skipSlots(200);
+      },
+    });
+    const opened = await open(shop, { wallets: [own] });
+    const start = await ledger(world);
+    await choose(opened.page, 'Sol Wallet');
+    assert.match(await alertOf(opened.page), /Nothing was charged/);
+    assert.equal((await ledger(world)).solanaSeller, start.solanaSeller);
+    // Until the gate knows a newer one.
+    await waitFor(async () => {
+      const { extra } = await offerOf(shop, SOLANA_NETWORK);
+      return world.solana.chain.isBlockhashValid(extra.recentBlockhash, 'confirmed');
+    }, { what: 'a fresh blockhash' });
+    await choose(opened.page, 'Sol Wallet');
+    await opened.page.getByText(GOODS).first().waitFor();
+    assert.equal((await ledger(world)).solanaSeller - start.solanaSeller, PAGE_PRICE);
+    await opened.close();
+  });
+
+  test('what costs nothing any more is opened', async () => {
+    const opened = await open(shop, { wallets: [wallet()] });
+    await opened.page.route('**/*', (route) => route.continue({ url: `${world.url}/about.html` }));
+    await choose(opened.page);
+    await opened.page.getByRole('heading', { name: 'How paying works' }).waitFor();
+    await opened.close();
+  });
+});

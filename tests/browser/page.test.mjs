@@ -1,0 +1,238 @@
+/** The page itself: who can read and use it, what it lets in, and what it says without a wallet. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { ROOT } from '../../dev/util.mjs';
+import { startWorld } from '../../dev/world.mjs';
+import { ledger, PAGE_PRICE } from '../e2e/support.mjs';
+import { alertOf, assertClean, choose, evmWallet, GOODS, open, solanaWallet, startBrowser, walletError } from './support.mjs';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const HOSTILE = 'Tea </script><script>window.hurt = 1</script><img src=x onerror="window.hurt = 2"> {{data}}';
+const languages = readdirSync(join(ROOT, 'www/pay/texts')).map((file) => JSON.parse(readFileSync(join(ROOT, 'www/pay/texts', file), 'utf8')));
+const ROUTES = [
+  { pattern: '/premium/*', price: '$0.01', description: 'Premium pages' },
+  { pattern: '/hostile', price: '$0.01', description: HOSTILE },
+  { pattern: '/post', price: '$0.01', methods: ['POST'] },
+  { pattern: '/data/almanac.json', price: '$0.005', redeliver_max: 0 },
+];
+
+let world;
+let browser;
+let shop;
+before(async () => {
+  world = await startWorld({ worker: { vars: { ROUTES } } });
+  browser = await startBrowser();
+  shop = `${world.url}/premium/`;
+});
+after(async () => {
+  await browser?.close();
+  await world?.stop();
+});
+
+const wallet = (options) => evmWallet(world, world.accounts.evm.buyers[0], options);
+const both = () => [wallet(), solanaWallet(world.accounts.solana.buyers[0])];
+const signing = (answer) => ({ answer: (method) => (method === 'eth_signTypedData_v4' ? answer() : undefined) });
+
+/** What axe finds wrong with a page as it stands. */
+async function faults(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+}
+
+const unfold = (page) => page.evaluate(() => document.querySelectorAll('details').forEach((it) => { it.open = true; }));
+const noCookies = (context) => context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'cookieEnabled', { get: () => false }));
+
+describe('everybody can use the page:', () => {
+  const states = {
+    'wallets': { wallets: both, act: (page) => page.getByRole('button', { name: /^Sol Wallet/ }).waitFor() },
+    'everything unfolded': { wallets: both, act: unfold },
+    'no wallet': { wallets: () => [], act: (page) => page.getByText('No wallet was found').waitFor() },
+    'waiting for the wallet': { wallets: () => [wallet(signing(() => new Promise(() => {})))], act: async (page) => { await choose(page); await page.getByText('Confirm').waitFor(); } },
+    'declined': { wallets: () => [wallet(signing(() => { throw walletError(4001); }))], act: async (page) => { await choose(page); await alertOf(page); } },
+    'paid': { wallets: () => [wallet()], path: '/data/almanac.json', act: async (page) => { await choose(page); await page.getByRole('heading', { name: 'Paid' }).waitFor(); } },
+    'sold to programs only': { wallets: () => [], path: '/post', act: async () => {} },
+  };
+  const looks = { light: {}, dark: { colorScheme: 'dark' }, narrow: { viewport: { width: 320, height: 640 }, reducedMotion: 'reduce' } };
+  for (const [name, { wallets, act, path = '/premium/' }] of Object.entries(states)) {
+    for (const [look, options] of Object.entries(looks)) {
+      test(`${name}, ${look}: axe finds nothing, nothing is cut off`, async () => {
+        const before = path === '/post' ? postAsGet : undefined;
+        const opened = await open(`${world.url}${path}`, { wallets: wallets(), options, before });
+        await act(opened.page);
+        assert.deepEqual(await faults(opened.page), []);
+        const { wide, seen } = await opened.page.evaluate(() => ({ wide: document.documentElement.scrollWidth, seen: innerWidth }));
+        assert.ok(wide <= seen, `${wide} of ${seen} pixels`);
+        assert.deepEqual(opened.seen.violations, []);
+        await opened.close();
+      });
+    }
+  }
+
+  /** A form that is sent by POST is answered with the page, too. */
+  async function postAsGet(context) {
+    await context.route('**/post', (route) => route.continue({ method: 'POST' }));
+  }
+
+  test('the keyboard alone buys, and the result is where the focus is', async () => {
+    const start = await ledger(world);
+    const opened = await open(`${world.url}/data/almanac.json`, { wallets: both() });
+    const { page } = opened;
+    await page.getByRole('button', { name: /^Test Wallet/ }).waitFor();
+    const seen = [];
+    for (let i = 0; i < 20; i += 1) {
+      await page.keyboard.press('Tab');
+      seen.push(await page.evaluate(() => document.activeElement.textContent.trim().slice(0, 30) || document.activeElement.value));
+      if (/^Test Wallet/.test(seen.at(-1))) break;
+    }
+    assert.match(seen.at(-1), /^Test Wallet/, seen.join(', '));
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Paid' }).waitFor();
+    assert.ok(await page.evaluate(() => document.activeElement.contains(document.querySelector('.paid'))));
+    assert.equal((await ledger(world)).evmSeller - start.evmSeller, PAGE_PRICE / 2n);
+    await opened.close();
+  });
+
+  test('the keyboard chooses the network, and keeps its place', async () => {
+    const { page, close } = await open(shop, { wallets: both() });
+    await page.getByLabel('Base Sepolia').focus();
+    await page.keyboard.press('ArrowRight');
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.key), 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1');
+    assert.ok(await page.getByLabel('Solana Devnet').isChecked());
+    await close();
+  });
+
+  test('buttons and links to press are 44 pixels high', async () => {
+    const { page, close } = await open(shop, { wallets: both(), options: { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true } });
+    await page.getByRole('button', { name: /^Sol Wallet/ }).waitFor();
+    await unfold(page);
+    const heights = await page.evaluate(() => [...document.querySelectorAll('button, summary, label, .links a')].map((it) => it.getBoundingClientRect().height));
+    const shown = heights.filter((height) => height > 0);
+    assert.ok(shown.length >= 11);
+    for (const height of shown) assert.ok(height >= 44, shown.join(' '));
+    await close();
+  });
+
+  for (const { lang, wallets, program, total } of languages) {
+    test(`in ${lang}`, async () => {
+      const opened = await open(shop, { wallets: both(), options: { locale: lang, viewport: { width: 320, height: 640 } } });
+      const { page } = opened;
+      assert.equal(await page.locator('html').getAttribute('lang'), lang);
+      for (const text of [wallets, program]) await page.getByText(text, { exact: true }).waitFor();
+      await page.getByText(total).waitFor();
+      assert.deepEqual(await faults(page), []);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+      assertClean(opened);
+      await opened.close();
+    });
+  }
+});
+
+describe('the page lets in nothing but itself:', () => {
+  test('what the seller and the URL say is text', async () => {
+    const opened = await open(`${world.url}/hostile?</script><script>window.hurt=3</script>&"onload='x'`, { wallets: both() });
+    await opened.page.getByRole('button', { name: /^Test Wallet/ }).waitFor();
+    assert.equal(await opened.page.evaluate(() => window.hurt), undefined);
+    assert.equal(await opened.page.getByRole('heading', { level: 1 }).textContent(), HOSTILE);
+    assertClean(opened);
+    await opened.close();
+  });
+
+  test('a wallet’s name is text, and its icon a picture or nothing', async () => {
+    const opened = await open(shop, { wallets: [wallet({ name: '<img src=x onerror="window.hurt=4">', icon: 'https://elsewhere.example/icon.png' })] });
+    await opened.page.getByRole('button', { name: /^.?<img/ }).waitFor();
+    assert.equal(await opened.page.evaluate(() => window.hurt), undefined);
+    assert.equal(await opened.page.locator('.wallet img').count(), 0);
+    assertClean(opened);
+    await opened.close();
+  });
+
+  test('in a frame it is not shown', async () => {
+    const { page, close } = await open('about:blank');
+    await page.route('https://elsewhere.example/', (route) => route.fulfill({ contentType: 'text/html', body: `<iframe src="${shop}"></iframe>` }));
+    await page.goto('https://elsewhere.example/');
+    const frames = page.frames().filter((it) => it !== page.mainFrame());
+    assert.equal(frames.length, 1);
+    assert.equal(await frames[0].getByText('Premium pages').count(), 0);
+    await close();
+  });
+
+  test('its headers say so', async () => {
+    const { headers } = await fetch(shop, { headers: { accept: 'text/html', 'sec-fetch-dest': 'document' } });
+    assert.match(headers.get('content-security-policy'), /^default-src 'none'; script-src 'sha256-[^ ]+'; style-src 'sha256-[^ ]+'; /);
+    assert.equal(headers.get('cross-origin-opener-policy'), 'same-origin-allow-popups');
+    assert.equal(headers.get('referrer-policy'), 'no-referrer');
+    assert.equal(headers.get('x-frame-options'), 'DENY');
+    assert.equal(headers.get('cache-control'), 'no-store');
+    assert.match(headers.get('vary'), /Accept-Language/);
+  });
+
+  test('it asks nobody but the shop for anything', async () => {
+    const asked = new Set();
+    const opened = await open(shop, { wallets: both(), before: async (context) => { context.on('request', (request) => asked.add(new URL(request.url()).origin)); } });
+    await choose(opened.page);
+    await opened.page.getByText(GOODS).first().waitFor();
+    assert.deepEqual([...asked].filter((it) => it !== world.url && it !== 'null'), []);
+    await opened.close();
+  });
+});
+
+describe('what can’t be sold so', () => {
+  test('without JavaScript the page says what it costs, and how a program pays', async () => {
+    const { page, close } = await open(shop, { options: { javaScriptEnabled: false } });
+    for (const text of ['Premium pages', '$0.01']) await page.getByText(text).first().waitFor();
+    assert.match(await page.locator('#pay').innerText(), /turn on JavaScript/);
+    await page.getByText('Pay with a program').click();
+    await page.getByText('wrapFetchWithPaymentFromConfig').first().waitFor();
+    await close();
+  });
+
+  test('without cookies it says before paying that the goods are shown once, and shows them', async () => {
+    const opened = await open(shop, { wallets: both(), before: noCookies });
+    await opened.page.getByText('Cookies are off in this browser').waitFor();
+    await choose(opened.page);
+    await opened.page.getByRole('link', { name: 'Save what you bought' }).waitFor();
+    await opened.page.locator('pre', { hasText: GOODS }).waitFor();
+    assertClean(opened);
+    await opened.close();
+  });
+
+  test('with redeliver_max = 0 the first answer is shown, and can be saved', async () => {
+    const opened = await open(`${world.url}/data/almanac.json`, { wallets: both() });
+    await opened.page.getByText('What you buy is shown only once').waitFor();
+    await choose(opened.page);
+    await opened.page.locator('pre', { hasText: 'Almanac of light and dark' }).waitFor();
+    const download = opened.page.waitForEvent('download');
+    await opened.page.getByRole('link', { name: 'Save what you bought' }).click();
+    const saved = await download;
+    assert.equal(saved.suggestedFilename(), 'almanac.json');
+    assert.deepEqual(readFileSync(await saved.path()), readFileSync(join(ROOT, 'www/data/almanac.json')));
+    assertClean(opened);
+    await opened.close();
+  });
+
+  test('by POST: the page leaves it to programs', async () => {
+    const opened = await open(`${world.url}/post`, { wallets: both(), before: (context) => context.route('**/post', (route) => route.continue({ method: 'POST' })) });
+    await opened.page.getByText('This is sold to programs only').waitFor();
+    assert.equal(await opened.page.getByRole('button').count(), 0);
+    assert.ok(await opened.page.getByText('wrapFetchWithPaymentFromConfig').first().isVisible());
+    assertClean(opened);
+    await opened.close();
+  });
+});
+
+test('what was bought before is remembered, with its transaction', async () => {
+  const opened = await open(`${world.url}/data/almanac.json`, { wallets: both() });
+  await choose(opened.page);
+  await opened.page.getByRole('heading', { name: 'Paid' }).waitFor();
+  const link = await opened.page.getByRole('link', { name: 'See the transaction' }).getAttribute('href');
+  assert.match(link, /^https:\/\/sepolia\.basescan\.org\/tx\/0x[0-9a-f]{64}$/);
+  await opened.page.reload();
+  await opened.page.getByText(/You bought this on .*\. To see it again, buy it again/).waitFor();
+  assert.equal(await opened.page.getByRole('link', { name: 'See the transaction' }).getAttribute('href'), link);
+  await opened.page.getByRole('button', { name: /^Test Wallet/ }).waitFor();
+  await opened.close();
+});
