@@ -13,7 +13,13 @@ const URL: &str = "https://shop.example/premium/page";
 
 /// The page of the first of these routes.
 fn page(routes: Value, method: &str, reason: Option<Reason>) -> String {
+    page_like(None, routes, method, reason)
+}
+
+/// The same in a shop that says how its page looks.
+fn page_like(look: Option<Value>, routes: Value, method: &str, reason: Option<Reason>) -> String {
     let mut settings = settings("assets", routes);
+    settings.page = look;
     settings.grant_secret = Some("8f".repeat(32));
     let loaded = config::read(&settings);
     let config = config(&loaded);
@@ -181,4 +187,26 @@ fn the_policy_lets_this_page_run_its_own_script_and_style_alone() {
     assert!(PAGE_POLICY.starts_with("default-src 'none'; "));
     assert!(PAGE_POLICY.ends_with("frame-ancestors 'none'"));
     assert!(!PAGE_POLICY.contains("unsafe"));
+}
+
+#[test]
+fn the_page_looks_as_the_seller_says() {
+    let look = json!({
+        "name": "Tom & Söhne", "logo": "/logo.svg?a&b", "accent": "#0a7f3f", "home": "/shop",
+        "terms": "https://shop.example/terms", "support": "mailto:help@shop.example",
+    });
+    let named = route(&json!({ "service_name": "Elsewhere" }));
+    let page = page_like(Some(look), named, "GET", None);
+    for part in [
+        "<p class=\"seller\">Tom &amp; Söhne</p>",
+        "<img class=\"logo\" src=\"/logo.svg?a&amp;b\" alt=\"\">",
+        "<a href=\"/shop\">Back to the start page</a>",
+        "<a href=\"https://shop.example/terms\">Terms</a>",
+        "<a href=\"mailto:help@shop.example\">Help</a>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert_eq!(json_in(&page, "data")["accent"], "#0a7f3f");
+    let plain = self::page(route(&json!({})), "GET", None);
+    assert!(!visible(&plain).contains("<img") && !plain.contains(">Terms</a>"));
 }
