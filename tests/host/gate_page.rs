@@ -13,7 +13,13 @@ const URL: &str = "https://shop.example/premium/page";
 
 /// The page of the first of these routes.
 fn page(routes: Value, method: &str, reason: Option<Reason>) -> String {
+    page_like(None, routes, method, reason)
+}
+
+/// The same in a shop that says how its page looks.
+fn page_like(look: Option<Value>, routes: Value, method: &str, reason: Option<Reason>) -> String {
     let mut settings = settings("assets", routes);
+    settings.page = look;
     settings.grant_secret = Some("8f".repeat(32));
     let loaded = config::read(&settings);
     let config = config(&loaded);
@@ -129,7 +135,6 @@ fn the_script_is_told_what_is_sold_and_for_how_much() {
     let page = page(route(&json!({ "description": "A </script><b> of 5 < 6" })), "HEAD", None);
     assert_eq!(page.matches("</script>").count(), 3);
     let data = json_in(&page, "data");
-    assert_eq!(data["what"], "A </script><b> of 5 < 6");
     assert_eq!((&data["method"], &data["again"]), (&json!("GET"), &json!(600)));
     let offer = &data["offers"][0];
     for (member, value) in [
@@ -155,6 +160,7 @@ fn the_script_is_told_for_how_long_the_goods_can_be_had_again() {
     ] {
         let data = json_in(&page(route(&more), "GET", None), "data");
         assert_eq!(data["again"], seconds, "{more}");
+        assert_eq!(data["access"], json!(more.get("access").is_some()), "{more}");
     }
 }
 
@@ -181,4 +187,26 @@ fn the_policy_lets_this_page_run_its_own_script_and_style_alone() {
     assert!(PAGE_POLICY.starts_with("default-src 'none'; "));
     assert!(PAGE_POLICY.ends_with("frame-ancestors 'none'"));
     assert!(!PAGE_POLICY.contains("unsafe"));
+}
+
+#[test]
+fn the_page_looks_as_the_seller_says() {
+    let look = json!({
+        "name": "Tom & Söhne", "logo": "/logo.svg?a&b", "accent": "#0a7f3f", "home": "/shop",
+        "terms": "https://shop.example/terms", "support": "mailto:help@shop.example",
+    });
+    let named = route(&json!({ "service_name": "Elsewhere" }));
+    let page = page_like(Some(look), named, "GET", None);
+    for part in [
+        "<p class=\"seller\">Tom &amp; Söhne</p>",
+        "<img class=\"logo\" src=\"/logo.svg?a&amp;b\" alt=\"\">",
+        "<a href=\"/shop\">Back to the start page</a>",
+        "<a href=\"https://shop.example/terms\">Terms</a>",
+        "<a href=\"mailto:help@shop.example\">Help</a>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert_eq!(json_in(&page, "data")["accent"], "#0a7f3f");
+    let plain = self::page(route(&json!({})), "GET", None);
+    assert!(!visible(&plain).contains("<img") && !plain.contains(">Terms</a>"));
 }
