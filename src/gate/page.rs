@@ -105,7 +105,8 @@ impl PageTemplate {
             |route: &Route| matches!(route.pattern.path(), "/" | "/index" | "/index.html");
         let again = match route.access {
             Some(time) => time.as_secs(),
-            None if route.redeliver_max == 0 => 0,
+            // Without keys there are no delivery cookies.
+            None if route.redeliver_max == 0 || config.delivery_keys.0.is_empty() => 0,
             None => route.redeliver.as_secs(),
         };
         let access = route.access.is_some();

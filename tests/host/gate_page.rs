@@ -3,7 +3,7 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::gate_support::{DEVNET, config, settings};
+use crate::gate_support::{DEVNET, PAY_TO, config, settings};
 use edge402::config::{self, Method};
 use edge402::gate::{ChallengeTemplate, Language, PAGE_POLICY};
 use edge402::protocol::Reason;
@@ -161,6 +161,24 @@ fn the_script_is_told_for_how_long_the_goods_can_be_had_again() {
         let data = json_in(&page(route(&more), "GET", None), "data");
         assert_eq!(data["again"], seconds, "{more}");
         assert_eq!(data["access"], json!(more.get("access").is_some()), "{more}");
+    }
+}
+
+#[test]
+fn without_keys_of_delivery_cookies_the_goods_are_shown_once() {
+    let mut settings = settings("assets", route(&json!({})));
+    settings.networks = Some(json!({
+        "eip155:84532": { "facilitator": "https://other.example", "pay_to": PAY_TO },
+    }));
+    (settings.evm_relayer_keys, settings.solana_fee_payer_keys) = (None, None);
+    for (secret, seconds) in [(None, 0), (Some("8f".repeat(32)), 600)] {
+        settings.grant_secret = secret;
+        let loaded = config::read(&settings);
+        let config = config(&loaded);
+        let Ok(get) = "GET".parse();
+        let template = ChallengeTemplate::new(&config.routes[0], config);
+        let page = template.write_page(URL, &get, None, Language::of(None));
+        assert_eq!(json_in(&page, "data")["again"], seconds);
     }
 }
 
