@@ -12,6 +12,7 @@ mod listing;
 mod method;
 mod network;
 mod notes;
+mod page;
 mod pattern;
 mod read;
 mod read_route;
@@ -26,6 +27,7 @@ use std::time::Duration;
 pub use facilitator::{Account, Facilitator};
 pub use method::Method;
 pub use network::Network;
+pub use page::PayPage;
 pub use pattern::{Found, Pattern, PatternSet};
 pub use read::{Settings, read};
 pub use route::{Offer, PaymentIdentifier, Route, SettleWhen};
@@ -77,6 +79,8 @@ pub struct Config {
     pub delivery_keys: GrantKeys,
     /// What others may have settled here, if they may.
     pub facilitator: Option<Facilitator>,
+    /// How the page looks that people pay on.
+    pub page: PayPage,
 }
 
 impl Config {

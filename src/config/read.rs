@@ -9,7 +9,7 @@ use super::network::Elsewhere;
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
 use super::{
-    Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, Route,
+    Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, PayPage, Route,
 };
 use crate::encoding::encode_hex;
 use crate::evm::{RelayerKey, keccak256};
@@ -49,6 +49,8 @@ pub struct Settings {
     pub missing_bindings: Vec<&'static str>,
     /// `CORS_CREDENTIALS`.
     pub cors_credentials: Option<Value>,
+    /// `PAGE`.
+    pub page: Option<Value>,
     /// How letters of paths are made alike.
     pub fold: Fold,
 }
@@ -101,6 +103,7 @@ pub fn read(settings: &Settings) -> Loaded {
     let tokens = settings.facilitator_tokens.as_deref();
     let value = settings.facilitator.as_ref();
     let facilitator = value.and_then(|value| Facilitator::read(value, tokens, &networks, &faults));
+    let page = PayPage::read(settings.page.as_ref(), &faults);
     if let Some(patterns) = &patterns
         && faults.len() == 0
     {
@@ -117,6 +120,7 @@ pub fn read(settings: &Settings) -> Loaded {
             grant_keys,
             delivery_keys,
             facilitator,
+            page,
         })
     } else {
         Err(faults)

@@ -162,6 +162,7 @@ fn settings(env: &Env, remote: Table<ChainId, RemoteFacts>) -> Settings {
         facilitator_tokens: secret(env, "FACILITATOR_TOKENS"),
         missing_bindings: missing_bindings(env),
         cors_credentials: variable(env, "CORS_CREDENTIALS"),
+        page: variable(env, "PAGE"),
         fold: Fold(js::fold),
     }
 }

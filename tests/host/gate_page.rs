@@ -3,7 +3,7 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::gate_support::{DEVNET, config, settings};
+use crate::gate_support::{DEVNET, PAY_TO, config, settings};
 use edge402::config::{self, Method};
 use edge402::gate::{ChallengeTemplate, Language, PAGE_POLICY};
 use edge402::protocol::Reason;
@@ -13,7 +13,13 @@ const URL: &str = "https://shop.example/premium/page";
 
 /// The page of the first of these routes.
 fn page(routes: Value, method: &str, reason: Option<Reason>) -> String {
+    page_like(None, routes, method, reason)
+}
+
+/// The same in a shop that says how its page looks.
+fn page_like(look: Option<Value>, routes: Value, method: &str, reason: Option<Reason>) -> String {
     let mut settings = settings("assets", routes);
+    settings.page = look;
     settings.grant_secret = Some("8f".repeat(32));
     let loaded = config::read(&settings);
     let config = config(&loaded);
@@ -159,6 +165,24 @@ fn the_script_is_told_for_how_long_the_goods_can_be_had_again() {
 }
 
 #[test]
+fn without_keys_of_delivery_cookies_the_goods_are_shown_once() {
+    let mut settings = settings("assets", route(&json!({})));
+    settings.networks = Some(json!({
+        "eip155:84532": { "facilitator": "https://other.example", "pay_to": PAY_TO },
+    }));
+    (settings.evm_relayer_keys, settings.solana_fee_payer_keys) = (None, None);
+    for (secret, seconds) in [(None, 0), (Some("8f".repeat(32)), 600)] {
+        settings.grant_secret = secret;
+        let loaded = config::read(&settings);
+        let config = config(&loaded);
+        let Ok(get) = "GET".parse();
+        let template = ChallengeTemplate::new(&config.routes[0], config);
+        let page = template.write_page(URL, &get, None, Language::of(None));
+        assert_eq!(json_in(&page, "data")["again"], seconds);
+    }
+}
+
+#[test]
 fn the_seller_is_named_else_the_host() {
     let seller = |more: &Value| {
         let page = page(route(more), "GET", None);
@@ -181,4 +205,26 @@ fn the_policy_lets_this_page_run_its_own_script_and_style_alone() {
     assert!(PAGE_POLICY.starts_with("default-src 'none'; "));
     assert!(PAGE_POLICY.ends_with("frame-ancestors 'none'"));
     assert!(!PAGE_POLICY.contains("unsafe"));
+}
+
+#[test]
+fn the_page_looks_as_the_seller_says() {
+    let look = json!({
+        "name": "Tom & Söhne", "logo": "/logo.svg?a&b", "accent": "#0a7f3f", "home": "/shop",
+        "terms": "https://shop.example/terms", "support": "mailto:help@shop.example",
+    });
+    let named = route(&json!({ "service_name": "Elsewhere" }));
+    let page = page_like(Some(look), named, "GET", None);
+    for part in [
+        "<p class=\"seller\">Tom &amp; Söhne</p>",
+        "<img class=\"logo\" src=\"/logo.svg?a&amp;b\" alt=\"\">",
+        "<a href=\"/shop\">Back to the start page</a>",
+        "<a href=\"https://shop.example/terms\">Terms</a>",
+        "<a href=\"mailto:help@shop.example\">Help</a>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert_eq!(json_in(&page, "data")["accent"], "#0a7f3f");
+    let plain = self::page(route(&json!({})), "GET", None);
+    assert!(!visible(&plain).contains("<img") && !plain.contains(">Terms</a>"));
 }

@@ -2,7 +2,7 @@
 import { chainOf, explorerUrl, FAUCET, isEvm } from './chains.js';
 import { payByEvm } from './evm.js';
 import { show } from './goods.js';
-import { amountOf, button, data, language, link, make, Stop, text } from './page.js';
+import { amountOf, button, data, language, link, make, paint, Stop, text } from './page.js';
 import { isPhone, phone } from './phone.js';
 import { canReload, send } from './send.js';
 import { payBySolana } from './solana.js';
@@ -263,4 +263,5 @@ function boughtBefore(bought) {
   return make('p', { className: 'note' }, text('bought', { date }), ' ', text('bought_note'), make('br'), ...factsOf(bought));
 }
 
+if (data.accent) paint(data.accent);
 start();

@@ -65,6 +65,7 @@ fn load(config: &Value) -> Loaded {
         facilitator_tokens: text("FACILITATOR_TOKENS"),
         missing_bindings: vec![],
         cors_credentials: config.get("CORS_CREDENTIALS").cloned(),
+        page: config.get("PAGE").cloned(),
         fold: Fold::default(),
     })
 }

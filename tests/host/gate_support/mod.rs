@@ -44,6 +44,7 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         facilitator_tokens: None,
         missing_bindings: vec![],
         cors_credentials: None,
+        page: None,
         fold: edge402::path::Fold::default(),
     }
 }
