@@ -60,7 +60,7 @@ function bundle(name) {
 function policyOf(script, style) {
   const hash = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
   return [
-    "default-src 'none'", `script-src ${hash(script)}`, `style-src ${hash(style)}`, 'img-src data:', "connect-src 'self'",
+    "default-src 'none'", `script-src ${hash(script)}`, `style-src ${hash(style)}`, "img-src 'self' data:", "connect-src 'self'",
     "form-action 'none'", "base-uri 'none'", "frame-ancestors 'none'",
   ].join('; ');
 }

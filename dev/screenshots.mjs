@@ -13,6 +13,7 @@ const LOOKS = {
   dark: { viewport: { width: 900, height: 900 }, colorScheme: 'dark' },
   phone: { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 },
 };
+const OWN_LOOK = { name: 'Tuppence', logo: '/favicon.svg', accent: '#a3243d', home: '/', terms: '/about.html', support: 'mailto:help@tuppence.example' };
 const forever = () => new Promise(() => {});
 
 /** By name: the wallets that are there, what is done, and what shows that it is done. */
@@ -42,15 +43,16 @@ function states(world) {
       await choose(page);
       await page.getByText('Trying again').waitFor();
     } },
-    'paid': { path: '/data/almanac.json', wallets: one(), options: { javaScriptEnabled: true }, act: async (page) => {
+    'paid': { path: '/data/almanac.json', wallets: one(), act: async (page) => {
       // Without cookies the page shows what was bought.
       await choose(page);
-      await page.getByText('Paid').waitFor();
+      await page.getByRole('heading', { name: 'Paid' }).waitFor();
     }, before: (context) => context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'cookieEnabled', { get: () => false })) },
     'bought': { wallets: both(), before: (context, page) => context.addInitScript(() => {
       const receipt = { at: 1_790_000_000_000, amount: '0.01 USDC', title: 'Base Sepolia', network: 'eip155:84532', transaction: `0x${'ab'.repeat(32)}` };
       localStorage.setItem(`edge402 ${location.href}`, JSON.stringify(receipt));
     }) },
+    'own-look': { look: 'own', wallets: [...one(refusing(4001)), solanaWallet(solana, { name: 'Phantom', icon: undefined })], act: press },
     'no-script': { options: { javaScriptEnabled: false } },
   };
 }
@@ -61,11 +63,12 @@ async function main() {
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
   const world = await startWorld();
+  const own = await world.startWorker({ vars: { PAGE: OWN_LOOK } });
   const browser = await startBrowser();
   try {
     for (const [look, options] of Object.entries(LOOKS)) {
       for (const [name, state] of Object.entries(states(world))) {
-        const { page, close } = await open(`${world.url}${state.path ?? '/premium/'}`, { ...state, options: { ...options, ...state.options } });
+        const { page, close } = await open(`${state.look ? own.url : world.url}${state.path ?? '/premium/'}`, { ...state, options: { ...options, ...state.options } });
         await (state.act ?? ((it) => it.waitForTimeout(800)))(page);
         await page.screenshot({ path: join(FOLDER, `${name}-${look}.png`), fullPage: true });
         await close();

@@ -12,12 +12,14 @@ mod listing;
 mod method;
 mod network;
 mod notes;
+mod page;
 mod pattern;
 mod read;
 mod read_route;
 mod remote;
 mod route;
 mod service;
+mod signers;
 mod token;
 
 use std::fmt;
@@ -26,10 +28,12 @@ use std::time::Duration;
 pub use facilitator::{Account, Facilitator};
 pub use method::Method;
 pub use network::Network;
+pub use page::PayPage;
 pub use pattern::{Found, Pattern, PatternSet};
 pub use read::{Settings, read};
 pub use route::{Offer, PaymentIdentifier, Route, SettleWhen};
 pub use service::Service;
+pub use signers::FormerSigners;
 
 use crate::evm::RelayerKey;
 use crate::protocol::ChainId;
@@ -71,12 +75,16 @@ pub struct Config {
     pub relayers: Vec<RelayerKey>,
     /// The keys that sign and pay for Solana transactions.
     pub fee_payers: Vec<FeePayerKey>,
+    /// Who signed before, and may know of payments.
+    pub former_signers: FormerSigners,
     /// The keys of access grants, if any route sells access.
     pub grant_keys: Option<GrantKeys>,
     /// The keys of delivery cookies; none if nothing is signed here at all.
     pub delivery_keys: GrantKeys,
     /// What others may have settled here, if they may.
     pub facilitator: Option<Facilitator>,
+    /// How the page looks that people pay on.
+    pub page: PayPage,
 }
 
 impl Config {

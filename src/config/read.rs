@@ -8,8 +8,9 @@ use super::keys::{EVM_SECRET, SOLANA_SECRET, read_fee_payers, read_relayers};
 use super::network::Elsewhere;
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
+use super::signers::FormerSigners;
 use super::{
-    Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, Route,
+    Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, PayPage, Route,
 };
 use crate::encoding::encode_hex;
 use crate::evm::{RelayerKey, keccak256};
@@ -33,6 +34,8 @@ pub struct Settings {
     pub evm_relayer_keys: Option<String>,
     /// `SOLANA_FEE_PAYER_KEYS`.
     pub solana_fee_payer_keys: Option<String>,
+    /// `FORMER_SIGNERS`.
+    pub former_signers: Option<Value>,
     /// `RPC_URLS`.
     pub rpc_urls: Option<String>,
     /// `GRANT_SECRET`.
@@ -49,6 +52,8 @@ pub struct Settings {
     pub missing_bindings: Vec<&'static str>,
     /// `CORS_CREDENTIALS`.
     pub cors_credentials: Option<Value>,
+    /// `PAGE`.
+    pub page: Option<Value>,
     /// How letters of paths are made alike.
     pub fold: Fold,
 }
@@ -91,9 +96,13 @@ pub fn read(settings: &Settings) -> Loaded {
     }
     let trusted_pages = read_trusted_pages(settings.cors_credentials.as_ref(), &faults);
     let grant_keys = read_grant_keys(settings.grant_secret.as_deref(), &faults);
+    let fee_payers_now: Vec<_> = fee_payers.iter().map(FeePayerKey::pubkey).collect();
+    let former_signers =
+        FormerSigners::read(settings.former_signers.as_ref(), &fee_payers_now, &faults);
     let seller = Seller {
         networks: &networks,
-        fee_payers: fee_payers.iter().map(FeePayerKey::pubkey).collect(),
+        fee_payers: fee_payers_now,
+        former_fee_payers: &former_signers.fee_payers,
         has_grant_keys: grant_keys.is_some(),
     };
     let entries = entries.unwrap_or_default().into_iter();
@@ -101,6 +110,7 @@ pub fn read(settings: &Settings) -> Loaded {
     let tokens = settings.facilitator_tokens.as_deref();
     let value = settings.facilitator.as_ref();
     let facilitator = value.and_then(|value| Facilitator::read(value, tokens, &networks, &faults));
+    let page = PayPage::read(settings.page.as_ref(), &faults);
     if let Some(patterns) = &patterns
         && faults.len() == 0
     {
@@ -114,9 +124,11 @@ pub fn read(settings: &Settings) -> Loaded {
             networks,
             relayers,
             fee_payers,
+            former_signers,
             grant_keys,
             delivery_keys,
             facilitator,
+            page,
         })
     } else {
         Err(faults)

@@ -56,6 +56,7 @@ const KNOWN: &[&str] = &[
 pub(super) struct Seller<'a> {
     pub networks: &'a [Network],
     pub fee_payers: Vec<solana::Pubkey>,
+    pub former_fee_payers: &'a [solana::Pubkey],
     pub has_grant_keys: bool,
 }
 
@@ -193,7 +194,7 @@ impl<'a> RouteEntry<'a> {
                 continue;
             };
             let words = (description.as_str(), mime_type.as_str());
-            let offer = offer(index, network, amount, words, &seller.fee_payers, fields.faults());
+            let offer = offer(index, network, amount, words, seller, fields.faults());
             offers.extend(offer.map(|mut offer| {
                 // v1 has no such member.
                 if settle == SettleWhen::Before {
@@ -311,20 +312,25 @@ fn offer(
     network: &Network,
     amount: AtomicAmount,
     (description, mime_type): (&str, &str),
-    fee_payers: &[solana::Pubkey],
+    seller: &Seller<'_>,
     faults: &Report,
 ) -> Option<Offer> {
     let timeout = network.max_timeout_seconds;
     let pay_to = network.pay_to?;
     let remote = network.facilitator.as_ref();
     let remote = remote.map(|it| [it.facts.fee_payer.unwrap_or(UNKNOWN_FEE_PAYER)]);
-    let fee_payers = remote.as_ref().map_or(fee_payers, |one| one.as_slice());
+    // What was paid with a former one's signature is still known by it.
+    let (fee_payers, former): (&[_], &[_]) = match &remote {
+        Some(one) => (one, &[]),
+        None => (&seller.fee_payers, seller.former_fee_payers),
+    };
     let extra = network.asset.extra(fee_payers.first());
+    let former = if fee_payers.is_empty() { &[] } else { former };
     let wanted = Wanted {
         pay_to,
         amount,
         max_timeout_seconds: timeout,
-        fee_payers: fee_payers.to_vec(),
+        fee_payers: [fee_payers, former].concat(),
         memo: None,
     };
     let terms = match network.asset.terms(wanted) {

@@ -3,9 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::eip712::Domain;
-use super::receipt::{AUTHORIZATION_CANCELED, AUTHORIZATION_USED};
-use super::{Address, Call, VerifiedPayment};
+use super::{Address, Call};
 use crate::encoding::{decode_hex, decode_hex_bytes, encode_hex};
 use crate::time::UnixSeconds;
 
@@ -56,31 +54,6 @@ pub fn account_params(account: Address, block: BlockTag) -> Value {
     json!([account.to_string(), block.to_value()])
 }
 
-/// The parameters of `eth_sendRawTransaction`.
-pub fn raw_transaction_params(raw: &[u8]) -> Value {
-    json!([encode_hex(raw)])
-}
-
-/// The parameters of `eth_getTransactionReceipt`.
-pub fn receipt_params(hash: &[u8; 32]) -> Value {
-    json!([encode_hex(hash)])
-}
-
-/// The parameters of `eth_getLogs` that find who used a payment's
-/// authorization since a block: at most one `AuthorizationUsed` (EIP-3009).
-pub fn authorization_logs_params(payment: &VerifiedPayment, from_block: u64) -> Value {
-    json!([{
-        "address": payment.asset().to_string(),
-        "fromBlock": quantity(from_block.into()),
-        "toBlock": "latest",
-        "topics": [
-            [encode_hex(&*AUTHORIZATION_USED), encode_hex(&*AUTHORIZATION_CANCELED)],
-            encode_hex(&payment.from().to_word()),
-            encode_hex(payment.nonce()),
-        ],
-    }])
-}
-
 /// Writes a quantity: `0x` and hex without leading zeros.
 pub fn quantity(number: u128) -> String {
     format!("{number:#x}")
@@ -110,16 +83,6 @@ pub fn parse_hash(value: &Value) -> Option<[u8; 32]> {
 /// Reads bytes, at most `max` of them: what `eth_call` returns.
 pub fn parse_data(value: &Value, max: usize) -> Option<Vec<u8>> {
     decode_hex_bytes(value.as_str()?, max).ok()
-}
-
-/// What `eth_call` must return for the domain to be the token's own: the
-/// calldata of `DOMAIN_SEPARATOR()` and the separator that we compute.
-///
-/// A wrong name or version in the configuration makes every signature wrong;
-/// this tells it apart from wrong signatures.
-pub fn domain_separator_call(domain: &Domain) -> (Call, [u8; 32]) {
-    let selector = 0x3644_e515_u32.to_be_bytes().to_vec();
-    (Call { to: domain.verifying_contract, data: selector }, domain.separator())
 }
 
 #[cfg(test)]
@@ -167,7 +130,6 @@ mod tests {
             account_params(Address::ZERO, BlockTag::Number(16)),
             json!(["0x0000000000000000000000000000000000000000", "0x10"])
         );
-        assert_eq!(raw_transaction_params(&[2, 3]), json!(["0x0203"]));
         assert_eq!(parse_data(&"0x0102".into(), 2), Some(vec![1, 2]));
         assert_eq!(parse_data(&"0x010203".into(), 2), None);
         assert_eq!(keccak256(b"DOMAIN_SEPARATOR()")[..4], 0x3644_e515_u32.to_be_bytes());

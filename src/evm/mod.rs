@@ -1,4 +1,4 @@
-//! `exact` on EVM: EIP-3009 payments checked, signed and settled here.
+//! `exact` on EVM: payments checked, signed and settled here.
 //!
 //! Nothing in this module does IO or reads a clock. It turns what a client
 //! sent into a [`VerifiedPayment`], that into calls, those into a signed
@@ -13,9 +13,9 @@
 //! | [`eip712`] | what a payer signs | EIP-712, EIP-3009 |
 //! | [`signature`] | ECDSA signatures, the relayer's key | SEC 1, EIP-2 |
 //! | [`rlp`], [`transaction`] | what a relayer sends | EIP-1559, EIP-2718 |
-//! | [`payload`], [`mod@verify`] | a payment from the wire, checked | x402 exact on EVM |
+//! | [`transfer`] | a payment from the wire, checked, and how its token moves it | x402 exact on EVM |
 //! | [`code_sizes`] | which payers have code | EVM creation code |
-//! | [`settle`], [`receipt`], [`fees`], [`json_rpc`] | getting it onto the chain | EIP-3009, Ethereum JSON-RPC |
+//! | [`multicall`], [`receipt`], [`fees`], [`json_rpc`] | getting it onto the chain | Ethereum JSON-RPC |
 
 pub mod abi;
 pub mod address;
@@ -24,14 +24,13 @@ pub mod eip712;
 pub mod fees;
 pub mod json_rpc;
 pub mod keccak;
-pub mod payload;
+pub mod multicall;
 pub mod receipt;
 pub mod rlp;
-pub mod settle;
 pub mod signature;
 pub mod transaction;
+pub mod transfer;
 pub mod uint;
-pub mod verify;
 
 pub use address::Address;
 pub use code_sizes::{code_sizes_code, read_code_sizes};
@@ -39,14 +38,15 @@ pub use eip712::Domain;
 pub use fees::{Fees, TipLimits};
 pub use json_rpc::BlockTag;
 pub use keccak::keccak256;
-pub use payload::{Authorization, ExactEvmPayload};
-pub use receipt::{Log, Receipt, authorization_transferred, paid, transfer_happened};
-pub use settle::{
-    CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, Call, Facts, GAS_PER_PAYMENT, GAS_PER_TRANSACTION,
-    MULTICALL3, batch_call, batch_estimate_call, check_call, payment_call, read_check, refusal,
-    revert_reason,
+pub use multicall::{
+    CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
+    batch_call, batch_estimate_call, check_call, read_check, revert_reason,
 };
+pub use receipt::{Log, Receipt, authorization_transferred, paid, transfer_happened};
 pub use signature::{RelayerKey, Signature};
-pub use transaction::{SignedTransaction, Transaction};
+pub use transaction::{Call, SignedTransaction, Transaction};
+pub use transfer::{
+    Authorization, Eip3009, ExactEvmPayload, Facts, Terms, Transfer, VerifiedPayment, check,
+    refusal, verify,
+};
 pub use uint::Uint256;
-pub use verify::{Terms, VerifiedPayment, check, verify};

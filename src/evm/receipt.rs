@@ -100,21 +100,11 @@ impl Log {
         })
     }
 
-    fn is_authorization_used(&self, asset: Address) -> bool {
-        self.address == asset && self.topics.first() == Some(&*AUTHORIZATION_USED)
-    }
-
-    fn uses_authorization_of(&self, payment: &VerifiedPayment) -> bool {
-        self.is_authorization_used(payment.asset())
-            && matches!(self.topics.as_slice(), [_, authorizer, nonce]
-                if *authorizer == payment.from().to_word() && nonce == payment.nonce())
-    }
-
-    fn is_transfer(&self, asset: Address) -> bool {
+    pub(super) fn is_transfer(&self, asset: Address) -> bool {
         self.address == asset && self.topics.first() == Some(&*TRANSFER)
     }
 
-    fn transfers(&self, payment: &VerifiedPayment) -> bool {
+    pub(super) fn transfers(&self, payment: &VerifiedPayment) -> bool {
         self.is_transfer(payment.asset())
             && matches!(self.topics.as_slice(), [_, from, to]
                 if *from == payment.from().to_word() && *to == payment.to().to_word())
@@ -131,16 +121,8 @@ pub fn transfer_happened(receipt: &Receipt, payment: &VerifiedPayment) -> bool {
 /// Which of the payments in our transaction were made, in their order.
 ///
 /// Each payment takes a log of its own, so that two payments of the same
-/// value between the same two can't both point at one transfer:
-///
-/// - `AuthorizationUsed(from, nonce)` names the payment. EIP-3009's reference
-///   implementation emits it and then the `Transfer`, so the token's next
-///   `Transfer`, before its next `AuthorizationUsed`, must be the payment's.
-/// - A token that emits no `AuthorizationUsed` at all in the transaction (the
-///   event is in the standard, yet not every token has it) has its matching
-///   `Transfer` logs counted: as many payments as there are logs. When some
-///   are missing it can't be told which, and need not be: the payer, the
-///   payee and the value are the same in all of them.
+/// value between the same two can't both point at one transfer. Which log it
+/// is, the payment's method says.
 ///
 /// A false yes gives something away; a false no charges a buyer for nothing.
 pub fn paid(receipt: &Receipt, payments: &[&VerifiedPayment]) -> Vec<bool> {
@@ -148,14 +130,7 @@ pub fn paid(receipt: &Receipt, payments: &[&VerifiedPayment]) -> Vec<bool> {
     payments
         .iter()
         .map(|payment| {
-            let found = if emits_authorization_used(receipt, payment.asset()) {
-                authorized_transfer(receipt, payment)
-            } else {
-                let logs = receipt.logs.iter().zip(&taken);
-                logs.enumerate()
-                    .find(|(_, (log, taken))| !**taken && log.transfers(payment))
-                    .map(|(index, _)| index)
-            };
+            let found = payment.proof(&receipt.logs, &taken);
             // The log must not have been another payment's.
             let free = found.and_then(|index| taken.get_mut(index)).filter(|taken| !**taken);
             receipt.succeeded && free.map(|taken| *taken = true).is_some()
@@ -164,25 +139,11 @@ pub fn paid(receipt: &Receipt, payments: &[&VerifiedPayment]) -> Vec<bool> {
 }
 
 /// Whether the payment was made in a transaction that is not ours: someone
-/// else sent the buyer's authorization.
+/// else sent what the buyer signed.
 ///
-/// Only `AuthorizationUsed` and the `Transfer` that it led to prove that: in
-/// a transaction of a stranger's making, a transfer of the same value may be
-/// that of another authorization. A canceled authorization has neither.
+/// Only a log that names the payment and the `Transfer` that it led to prove
+/// that: in a transaction of a stranger's making, a transfer of the same value
+/// may be that of another payment. What was canceled has neither.
 pub fn authorization_transferred(receipt: &Receipt, payment: &VerifiedPayment) -> bool {
-    receipt.succeeded && authorized_transfer(receipt, payment).is_some()
-}
-
-fn emits_authorization_used(receipt: &Receipt, asset: Address) -> bool {
-    receipt.logs.iter().any(|log| log.is_authorization_used(asset))
-}
-
-/// The index of the transfer that the payment's `AuthorizationUsed` led to.
-fn authorized_transfer(receipt: &Receipt, payment: &VerifiedPayment) -> Option<usize> {
-    let mut logs = receipt.logs.iter().enumerate();
-    logs.find(|(_, log)| log.uses_authorization_of(payment))?;
-    let asset = payment.asset();
-    let (index, log) =
-        logs.find(|(_, log)| log.is_transfer(asset) || log.is_authorization_used(asset))?;
-    log.transfers(payment).then_some(index)
+    receipt.succeeded && payment.proof_by_anyone(&receipt.logs).is_some()
 }

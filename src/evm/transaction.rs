@@ -2,8 +2,16 @@
 
 use super::keccak::keccak256;
 use super::rlp::{Item, encode_list};
-use super::settle::Call;
 use super::{Address, Fees, RelayerKey, Signature};
+
+/// A call to a contract, without value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The contract.
+    pub to: Address,
+    /// The calldata.
+    pub data: Vec<u8>,
+}
 
 /// An EIP-1559 transaction without value and access list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -59,15 +59,27 @@ impl Sale<'_> {
         loaded: &Loaded,
         offer: &Offer,
         body: &BoundBody,
-        (status, location): (u16, Option<&str>),
+        to: (u16, Option<&str>),
     ) -> Option<String> {
+        let (sale, there) = self.sale_at(loaded, offer, to)?;
+        let none = BoundBody::none();
+        Some(sale.binding(there, if sale.method == self.method { body } else { &none }))
+    }
+
+    /// What is sold where a redirect leads, and the offer there, if a payment for
+    /// this offer is good there, too.
+    pub fn sale_at<'a>(
+        &self,
+        loaded: &'a Loaded,
+        offer: &Offer,
+        (status, location): (u16, Option<&str>),
+    ) -> Option<(Sale<'a>, &'a Offer)> {
         let sold = self.sold_at(loaded.patterns.as_ref()?, status, location)?;
         let route = loaded.config.as_ref().ok()?.routes.get(sold.route)?;
         let there = route.offers.iter().find(|there| there.network == offer.network)?;
         if !offer.v2.same_terms(&there.v2) {
             return None;
         }
-        let body = if sold.method == self.method { body.clone() } else { BoundBody::none() };
         let Sold { route: number, path, query, method } = sold;
         // As URL parsers write it.
         let query = query.chars().fold(String::new(), |mut query, c| {
@@ -82,7 +94,7 @@ impl Sale<'_> {
             query
         });
         let url = format!("{}{}{query}", UrlParts::of(&self.url).origin, path.as_str());
-        Some(Sale { number, route, path, url, method }.binding(there, &body))
+        Some((Sale { number, route, path, url, method }, there))
     }
 
     /// What a redirect leads to, if it is sold here.

@@ -18,7 +18,7 @@ use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::json;
 use crate::path::{CanonicalPath, UrlParts};
-use crate::payment::VerifiedPayment;
+use crate::payment::{Terms, VerifiedPayment};
 use crate::protocol::payment::{Accepted, InvalidPayment};
 use crate::protocol::requirements::EXACT;
 use crate::protocol::{PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Version};
@@ -108,7 +108,8 @@ pub struct Purchase<'a> {
     pub payload: Value,
     /// The client's own name for the payment.
     pub identifier: Option<String>,
-    /// Whether its time is over: then it can only get what it has bought.
+    /// Whether its time is over, or that of its fee payer: then it can only get
+    /// what it has bought.
     pub has_lapsed: bool,
     /// Whether the client would rather fetch the goods by a delivery cookie than
     /// have them in the answer.
@@ -209,6 +210,9 @@ fn read_payment(head: &impl Head) -> Result<Option<PaymentPayload>, &'static str
     PaymentPayload::from_header(version, &value).map(Some).map_err(InvalidPayment::message)
 }
 
+/// The member of a Solana offer's `extra` that names who pays the fees.
+const FEE_PAYER: &str = "feePayer";
+
 /// The offer that a payment is for, and the payment, checked against it.
 struct Chosen {
     offer: usize,
@@ -246,7 +250,7 @@ fn check(
         .ok_or((Reason::InvalidNetwork, None))?;
     if let Some(accepted) = &payment.accepted {
         let matches = match accepted {
-            Accepted::Terms(accepted) => accepted.same_terms(&offer.v2),
+            Accepted::Terms(accepted) => offer.is_accepted(accepted),
             Accepted::Unreadable => false,
         };
         if !matches {
@@ -257,6 +261,8 @@ fn check(
     let checked = offer.terms.check(&payload, now).map_err(|reason| (reason, Some(number)))?;
     // Whoever paid in time may come for the goods later.
     let (payment, has_lapsed) = checked.into_parts();
+    // Nobody signs for a former fee payer any more.
+    let has_lapsed = has_lapsed || config.has_former_fee_payer(&payment);
     Ok(Chosen { offer: number, payment, payload, has_lapsed })
 }
 
@@ -295,6 +301,24 @@ impl Sale<'_> {
 }
 
 impl Offer {
+    /// Whether this is what a client says that it has accepted. The fee payer
+    /// that it was told of may be another one of ours by now.
+    fn is_accepted(&self, accepted: &PaymentRequirements) -> bool {
+        if accepted.same_terms(&self.v2) {
+            return true;
+        }
+        let (Terms::Solana(terms), Some(named)) = (&self.terms, accepted.extra.get(FEE_PAYER))
+        else {
+            return false;
+        };
+        let fee_payer = named.as_str().and_then(|named| named.parse().ok());
+        fee_payer.is_some_and(|fee_payer| terms.is_fee_payer(&fee_payer)) && {
+            let mut then = self.v2.clone();
+            then.extra.insert(FEE_PAYER.into(), named.clone());
+            accepted.same_terms(&then)
+        }
+    }
+
     /// The network's name in a client's version of the protocol.
     pub fn network_name(&self, version: Version) -> String {
         match (version, &self.v1) {

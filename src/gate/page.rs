@@ -61,7 +61,13 @@ pub(super) struct PageTemplate {
     code: String,
     /// What the script knows of the route: members of a JSON object.
     data: String,
-    is_start_free: bool,
+    /// A picture, as markup; empty if the seller has none.
+    logo: String,
+    /// Where the way back leads; empty if nowhere.
+    home: String,
+    /// The links to the terms of sale and to help; empty where there are none.
+    terms: String,
+    support: String,
 }
 
 impl PageTemplate {
@@ -99,19 +105,34 @@ impl PageTemplate {
             |route: &Route| matches!(route.pattern.path(), "/" | "/index" | "/index.html");
         let again = match route.access {
             Some(time) => time.as_secs(),
-            None if route.redeliver_max == 0 => 0,
+            // Without keys there are no delivery cookies.
+            None if route.redeliver_max == 0 || config.delivery_keys.0.is_empty() => 0,
             None => route.redeliver.as_secs(),
         };
-        let data = json!({ "what": route.description, "again": again, "offers": offers });
+        let access = route.access.is_some();
+        let look = &config.page;
+        let data = json!({
+            "again": again, "access": access, "accent": look.accent, "offers": offers,
+        });
+        let is_start_free = !config.routes.iter().any(is_start);
+        let home = if look.home.is_empty() && is_start_free { "/" } else { look.home.as_str() };
+        let logo = match look.logo.as_str() {
+            "" => String::new(),
+            logo => format!("<img class=\"logo\" src=\"{}\" alt=\"\">\n", escape(logo)),
+        };
+        let seller = if look.name.is_empty() { &route.service.name } else { &look.name };
         Self {
             description: escape(&route.description),
-            seller: escape(&route.service.name),
+            seller: escape(seller),
             price: escape(&route.price.to_string()),
             access: route.access.map(|time| (escape(route.pattern.as_str()), time)),
             networks,
             code: escape(&code(on_evm, on_solana)),
             data: for_script(&data.to_string()),
-            is_start_free: !config.routes.iter().any(is_start),
+            logo,
+            home: escape(home),
+            terms: escape(&look.terms),
+            support: escape(&look.support),
         }
     }
 
@@ -169,10 +190,11 @@ impl Filling<'_> {
                 self.push_text("refused", to);
                 to.push_str("</p>\n");
             }
-            "back" if page.is_start_free => {
-                to.push_str("<p class=\"back\"><a href=\"/\">");
-                self.push_text("back", to);
-                to.push_str("</a></p>\n");
+            "logo" => to.push_str(&page.logo),
+            "links" => {
+                self.push_link("back", &page.home, to);
+                self.push_link("terms", &page.terms, to);
+                self.push_link("support", &page.support, to);
             }
             "data" => {
                 let own = json!({ "method": self.method });
@@ -184,6 +206,18 @@ impl Filling<'_> {
             "texts" => to.push_str(self.language.json()),
             _ => self.push_text(gap.strip_prefix("t:").unwrap_or_default(), to),
         }
+    }
+
+    /// Writes a link with a text of the language, if it leads anywhere.
+    fn push_link(&self, text: &str, to_where: &str, to: &mut String) {
+        if to_where.is_empty() {
+            return;
+        }
+        for part in ["<a href=\"", to_where, "\">"] {
+            to.push_str(part);
+        }
+        self.push_text(text, to);
+        to.push_str("</a>\n");
     }
 
     /// Writes one of the language's texts, and what belongs into its gaps.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Terms, VerifiedPayment};
 use crate::amount::AtomicAmount;
-use crate::encoding::{encode_base64, encode_hex};
+use crate::encoding::encode_base64;
 use crate::solana::terms::InvalidTerms;
 use crate::solana::{Pubkey, TokenProgram};
 use crate::{evm, solana};
@@ -188,17 +188,7 @@ impl VerifiedPayment {
     /// nothing is in it that was not checked.
     pub fn payload(&self) -> Value {
         match self {
-            Self::Evm(payment) => json!({
-                "signature": payment.signature().to_string(),
-                "authorization": {
-                    "from": payment.from().to_string(),
-                    "to": payment.to().to_string(),
-                    "value": payment.value().to_string(),
-                    "validAfter": payment.valid_after().to_string(),
-                    "validBefore": payment.valid_before().to_string(),
-                    "nonce": encode_hex(payment.nonce()),
-                },
-            }),
+            Self::Evm(payment) => payment.payload(),
             Self::Solana(payment) => {
                 json!({ "transaction": encode_base64(&payment.transaction().to_bytes()) })
             }

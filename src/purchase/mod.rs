@@ -4,6 +4,7 @@
 //! The whole sequence is written against [`World`], so it runs on the host in
 //! tests as it runs in a Worker.
 
+mod claim;
 mod collect;
 mod holder;
 pub mod order;
@@ -35,6 +36,13 @@ pub trait World: Holder {
     fn now(&self) -> UnixSeconds;
     /// Asks the Settler for a claim.
     async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, String>;
+    /// How many other Settlers may know the payment, because the signers were
+    /// changed.
+    fn others(&self) -> usize;
+    /// Asks one of them, by its number.
+    async fn ask_other(&self, number: usize, request: &ClaimRequest) -> Result<ClaimReply, String>;
+    /// From now on this one is the payment's Settler.
+    fn stay_with_other(&self, number: usize);
     /// Has the Settler settle a claimed payment.
     async fn settle(&self, request: &SettleRequest) -> Result<Outcome, String>;
     /// Gives a claim up.
@@ -108,7 +116,7 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
     let claim = &order.claim;
     // KV may say "used"; only the Settler can say "fresh". When it can't be
     // reached, KV still serves those who have paid and are known again.
-    let (record, claimed) = join(world.replay(&claim.payment), world.claim(claim)).await;
+    let (record, claimed) = join(world.replay(&claim.payment), claim::claim(world, claim)).await;
     let replay = record.map(|record| record.judge(claim, world.now()));
     match (replay, claimed) {
         (_, Ok(ClaimReply::Deliver { settlement, may_grant })) => {
@@ -125,10 +133,9 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
         (Some(replay), Ok(ClaimReply::Fresh | ClaimReply::Unproven)) => {
             release(world, claim).await;
             match replay {
-                Replay::Deliver(settlement) => {
-                    hand_over(world, order, settlement, true, false).await
+                Replay::Deliver(settlement) | Replay::Bought(settlement) => {
+                    spent(settlement.transaction)
                 }
-                Replay::Bought(settlement) => spent(settlement.transaction),
                 Replay::Refuse => refused(Reason::DuplicateSettlement),
             }
         }
@@ -138,6 +145,7 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
         (_, Ok(ClaimReply::Spent { transaction })) => spent(transaction),
         // Not the payment's fault: it may be sent again.
         (_, Ok(ClaimReply::Refused(Reason::UnexpectedSettleError))) => End::TryAgain(SEND_AGAIN),
+        (_, Ok(ClaimReply::NOTHING_BOUGHT)) if claim.look_only => refused(order.too_late),
         (_, Ok(ClaimReply::Refused(reason))) => refused(reason),
         (_, Ok(ClaimReply::Pending { transaction })) => pending(transaction),
         (_, Ok(ClaimReply::IdentifierTaken)) => End::NameTaken,

@@ -8,6 +8,8 @@ use crate::config::{Offer, SettleWhen};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::gate::{BoundBody, Collection, Purchase, Sale};
+use crate::payment::VerifiedPayment;
+use crate::protocol::Reason;
 use crate::settlement::{ClaimRequest, Proof, SettleRequest, Wanted};
 use crate::time::UnixSeconds;
 
@@ -22,6 +24,8 @@ pub struct Order {
     pub when: SettleWhen,
     /// Whether a facilitator settles it, instead of nodes.
     pub has_facilitator: bool,
+    /// Why it is refused if it has bought nothing, where the claim only looks.
+    pub too_late: Reason,
     /// Whether the client would rather fetch the goods by a cookie than have
     /// them in this answer.
     pub prefers_minimal: bool,
@@ -64,6 +68,7 @@ impl Order {
             // What can't be told from another order is not delivered again.
             redeliver_max: if it.body.is_unread() { 0 } else { route.redeliver_max },
             look_only: purchase.has_lapsed,
+            reserve_seconds: None,
             told: None,
         };
         let settle = SettleRequest {
@@ -80,11 +85,16 @@ impl Order {
             account: None,
             remote: it.remote,
         };
+        let too_late = match purchase.payment {
+            VerifiedPayment::Evm(_) => Reason::EvmValidBefore,
+            VerifiedPayment::Solana(_) => Reason::SvmFeePayerMismatch,
+        };
         Self {
             claim,
             settle,
             when: route.settle,
             has_facilitator: it.has_facilitator,
+            too_late,
             // A cookie says nothing of a body.
             prefers_minimal: purchase.prefers_minimal && it.body.is_none(),
         }
@@ -110,6 +120,7 @@ impl Order {
             by_cookie: Some(wanted),
             redeliver_max: sale.route.redeliver_max_by_cookie,
             look_only: true,
+            reserve_seconds: None,
             told: None,
         }
     }

@@ -154,6 +154,7 @@ fn settings(env: &Env, remote: Table<ChainId, RemoteFacts>) -> Settings {
         networks: variable(env, "NETWORKS"),
         evm_relayer_keys: secret(env, "EVM_RELAYER_KEYS"),
         solana_fee_payer_keys: secret(env, "SOLANA_FEE_PAYER_KEYS"),
+        former_signers: variable(env, "FORMER_SIGNERS"),
         rpc_urls: secret(env, "RPC_URLS"),
         grant_secret: secret(env, "GRANT_SECRET"),
         facilitator_headers: secret(env, "FACILITATOR_HEADERS"),
@@ -162,6 +163,7 @@ fn settings(env: &Env, remote: Table<ChainId, RemoteFacts>) -> Settings {
         facilitator_tokens: secret(env, "FACILITATOR_TOKENS"),
         missing_bindings: missing_bindings(env),
         cors_credentials: variable(env, "CORS_CREDENTIALS"),
+        page: variable(env, "PAGE"),
         fold: Fold(js::fold),
     }
 }

@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use futures_util::FutureExt as _;
 use worker::web_sys::{Headers, Request, Response};
 use worker::{Context, Env, console_error};
 
 use super::app::App;
 use super::challenge::hints;
 use super::head::RequestHead;
-use super::settler_client::{SettlerClient, new_ticket, settler_of};
+use super::settler_client::{SettlerClient, new_ticket, others_of, settler_of};
 use super::{body, clock, discovery, respond};
 use crate::config::{Account, Config, Facilitator};
 use crate::facilitator::accepts::AcceptsRequest;
@@ -22,7 +23,9 @@ use crate::facilitator::{Endpoint, MAX_BODY, Order, supported};
 use crate::gate::Head as _;
 use crate::path::{CanonicalPath, UrlParts};
 use crate::payment::VerifiedPayment;
+use crate::settlement::others::heaviest;
 use crate::settlement::{Outcome, Proof, SettleRequest, Verdict};
+use crate::together::join_all;
 
 thread_local! {
     static METER: RefCell<Meter> = RefCell::default();
@@ -145,10 +148,18 @@ impl Exchange<'_> {
             Err(reason) => return Ok(verified(Verdict::Invalid(reason), None, now)),
         };
         let (settler, request) = self.request(order, &payment)?;
-        let verdict = settler.verify(&request).await.unwrap_or_else(|error| {
+        let mut verdict = settler.verify(&request).await.unwrap_or_else(|error| {
             console_error!("verify: {}", error.to_string());
             Verdict::Unknown
         });
+        if verdict.may_be_anothers() {
+            let others = self.others(order, &payment)?;
+            let asked = others.iter().map(|other| other.verify(&request).boxed_local());
+            let said = join_all(asked.collect()).await;
+            if said.iter().flatten().any(|said| *said == Verdict::Valid) {
+                verdict = Verdict::Valid;
+            }
+        }
         Ok(verified(verdict, Some(payment.payer()), now))
     }
 
@@ -162,6 +173,9 @@ impl Exchange<'_> {
             }
         };
         let (settler, request) = self.request(order, &payment)?;
+        if let Some(outcome) = self.settled_elsewhere(order, &payment, &request).await? {
+            return Ok(settled(order, outcome, Some(&payment.payer()), now));
+        }
         let outcome = settler.charge(&request).await.unwrap_or_else(|error| {
             // Whether it was sent is not known here; the Settler knows, and the
             // same request asks it again.
@@ -169,6 +183,39 @@ impl Exchange<'_> {
             Outcome::Unavailable
         });
         Ok(settled(order, outcome, Some(&payment.payer()), now))
+    }
+
+    /// What became of a payment at another Settler, which it belonged to before
+    /// the signers were changed. What they don't know they let nobody claim for
+    /// a while.
+    async fn settled_elsewhere(
+        &self,
+        order: &Order,
+        payment: &VerifiedPayment,
+        request: &SettleRequest,
+    ) -> worker::Result<Option<Outcome>> {
+        let others = self.others(order, payment)?;
+        let look = &request.claim(payment.expires_at(clock::now())).to_other_signer();
+        let asked = others.iter().map(|other| {
+            async move { other.claim(look).await.map_err(|error| error.to_string()) }.boxed_local()
+        });
+        let said = heaviest(join_all(asked.collect()).await);
+        Ok(said.map(|(_, said)| match said {
+            Ok(reply) => Outcome::from(reply),
+            Err(error) => {
+                console_error!("settle: {}", error);
+                Outcome::Unavailable
+            }
+        }))
+    }
+
+    fn others(
+        &self,
+        order: &Order,
+        payment: &VerifiedPayment,
+    ) -> worker::Result<Vec<SettlerClient>> {
+        let names = others_of(self.config, order.network, payment);
+        names.iter().map(|name| SettlerClient::new(self.env, name)).collect()
     }
 
     /// The Settler of a payment, and what it is asked.

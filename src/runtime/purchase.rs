@@ -2,6 +2,7 @@
 
 mod told;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use worker::{Context, Delay, Env, console_error, console_log};
 use super::app::App;
 use super::challenge::payment_required;
 use super::head::RequestHead;
-use super::settler_client::{SettlerClient, new_ticket, settler_of};
+use super::settler_client::{SettlerClient, new_ticket, others_of, settler_of};
 use super::transport::FetchTransport;
 use super::{body, clock, origin, replay, respond};
 use crate::config::{Network, Offer};
@@ -41,9 +42,11 @@ struct Sequence<'a> {
     offer: &'a Offer,
     request: Request,
     body: BoundBody,
-    settler: SettlerClient,
-    /// The Settler's name.
-    name: &'a str,
+    /// The payment's Settler with its name, and behind it the others that may
+    /// know the payment.
+    settlers: Vec<(String, SettlerClient)>,
+    /// Which of them the purchase is at.
+    at: Cell<usize>,
     claim: &'a ClaimRequest,
     /// The payment, unless a cookie stands in its place.
     paid_by: Option<PaidBy<'a>>,
@@ -92,6 +95,8 @@ pub async fn answer(
         },
         clock::now(),
     );
+    let others = others_of(config, offer.network, &purchase.payment);
+    let names = [name].into_iter().chain(others);
     let sequence = Sequence {
         app,
         env,
@@ -101,8 +106,8 @@ pub async fn answer(
         offer,
         request,
         body,
-        settler: SettlerClient::new(env, &name)?,
-        name: &name,
+        settlers: names.map(|name| settler_named(env, name)).collect::<Result<_, _>>()?,
+        at: Cell::new(0),
         claim: &order.claim,
         paid_by: Some(PaidBy { purchase: &purchase, order: &order }),
     };
@@ -136,13 +141,18 @@ pub async fn collect(
         offer,
         request,
         body: BoundBody::none(),
-        settler: SettlerClient::new(env, &collection.settler)?,
-        name: &collection.settler,
+        settlers: vec![settler_named(env, collection.settler.clone())?],
+        at: Cell::new(0),
         claim: &claim,
         paid_by: None,
     };
     let end = purchase::collect(&sequence, &claim).await;
     sequence.told(end).await
+}
+
+fn settler_named(env: &Env, name: String) -> worker::Result<(String, SettlerClient)> {
+    let settler = SettlerClient::new(env, &name)?;
+    Ok((name, settler))
 }
 
 /// The client's address. Cloudflare's edge writes the header over whatever the
@@ -195,11 +205,11 @@ impl Holder for Follower {
 
 impl Holder for Sequence<'_> {
     async fn renew(&self, request: &RenewRequest) -> Result<bool, String> {
-        self.settler.renew(request).await.map_err(|error| error.to_string())
+        self.settler()?.renew(request).await.map_err(|error| error.to_string())
     }
 
     async fn report(&self, report: &DeliveryReport) -> Result<(), String> {
-        self.settler.report(report).await.map_err(|error| error.to_string())
+        self.settler()?.report(report).await.map_err(|error| error.to_string())
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -219,15 +229,28 @@ impl World for Sequence<'_> {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, String> {
-        self.settler.claim(request).await.map_err(|error| error.to_string())
+        self.settler()?.claim(request).await.map_err(|error| error.to_string())
+    }
+
+    fn others(&self) -> usize {
+        self.settlers.len().saturating_sub(1)
+    }
+
+    async fn ask_other(&self, number: usize, request: &ClaimRequest) -> Result<ClaimReply, String> {
+        let (_, other) = self.settlers.get(number + 1).ok_or("no such Settler")?;
+        other.claim(request).await.map_err(|error| error.to_string())
+    }
+
+    fn stay_with_other(&self, number: usize) {
+        self.at.set(number + 1);
     }
 
     async fn settle(&self, request: &SettleRequest) -> Result<Outcome, String> {
-        self.settler.settle(request).await.map_err(|error| error.to_string())
+        self.settler()?.settle(request).await.map_err(|error| error.to_string())
     }
 
     async fn release(&self, request: &ReleaseRequest) -> Result<(), String> {
-        self.settler.release(request).await.map_err(|error| error.to_string())
+        self.settler()?.release(request).await.map_err(|error| error.to_string())
     }
 
     async fn replay(&self, payment: &str) -> Option<ReplayRecord> {
@@ -281,6 +304,15 @@ fn location(answer: &Response) -> Option<String> {
 }
 
 impl Sequence<'_> {
+    /// The Settler that the purchase is at, with its name.
+    fn place(&self) -> Result<&(String, SettlerClient), String> {
+        self.settlers.get(self.at.get()).ok_or_else(|| "no Settler".to_owned())
+    }
+
+    fn settler(&self) -> Result<&SettlerClient, String> {
+        self.place().map(|(_, settler)| settler)
+    }
+
     fn judge(&self, answer: &Response) -> Judgement {
         let Some(patterns) = &self.app.loaded.patterns else { return Judgement::Goods };
         self.sale.judge(patterns, answer.status(), location(answer).as_deref())

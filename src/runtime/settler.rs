@@ -163,6 +163,7 @@ fn lanes_of<'a>(
             let signer = own.cloned().map(Signer::from).or_else(retired);
             let signer = signer.ok_or_else(|| format!("{name} is no name of a relayer"))?;
             let mut relayers: Vec<_> = config.relayers.iter().map(RelayerKey::address).collect();
+            relayers.extend(&config.former_signers.relayers);
             relayers.push(signer.address());
             Ok(Box::new(move |parts| {
                 let nodes = App::nodes_over(transport, network);

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::evm::RelayerKey;
 use crate::json::{self, FromJson, ToJson};
 use crate::payment::VerifiedPayment;
-use crate::settlement::relayer::{facilitator_name, relayer_for, settler_name};
+use crate::settlement::relayer::{facilitator_name, others_for, relayer_for, settler_name};
 use crate::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Health, Outcome, ReleaseRequest, RenewRequest,
     SettleRequest, Verdict,
@@ -103,6 +103,22 @@ pub fn settler_of(config: &Config, network: usize, payment: &VerifiedPayment) ->
         VerifiedPayment::Solana(payment) => payment.fee_payer().to_string(),
     };
     Some(settler_name(network.id, &key))
+}
+
+/// The names of the other Settlers that a payment may have belonged to before
+/// the signers were changed: those of all signers, while the seller names former
+/// ones. A Solana transaction names its fee payer, and where a facilitator
+/// settles no signer counts.
+pub fn others_of(config: &Config, network: usize, payment: &VerifiedPayment) -> Vec<String> {
+    let former = &config.former_signers.relayers;
+    let Some(network) = config.networks.get(network) else { return vec![] };
+    let VerifiedPayment::Evm(payment) = payment else { return vec![] };
+    if former.is_empty() || network.facilitator.is_some() {
+        return vec![];
+    }
+    let relayers: Vec<_> = config.relayers.iter().map(RelayerKey::address).collect();
+    let others = others_for(&payment.from(), &relayers, former);
+    others.iter().map(|relayer| settler_name(network.id, &relayer.to_string())).collect()
 }
 
 /// A number that nobody can guess: names a claim.

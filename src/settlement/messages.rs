@@ -12,6 +12,14 @@ use crate::protocol::{ChainId, Reason};
 use crate::time::UnixSeconds;
 use crate::{json_enum, json_struct};
 
+/// For how long nobody can claim what another signer's Settler was asked to
+/// settle, in seconds.
+///
+/// Too short, and a version of the Worker that still runs with the former
+/// signers sells it a second time. Too long, and a buyer whose payment belongs
+/// to those again, after a step back, waits before it can be used.
+pub const RESERVE_SECONDS: u64 = 120;
+
 /// Asks for a payment to be bound to a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimRequest {
@@ -36,6 +44,9 @@ pub struct ClaimRequest {
     /// The payment can't be settled any more: say what it has bought, and bind
     /// it to nothing.
     pub look_only: bool,
+    /// Only with `look_only`, if another signer's Settler is to settle it: for
+    /// how many seconds nobody can claim here what is not known here.
+    pub reserve_seconds: Option<u64>,
     /// Who asks is told of the settlement, and delivers by itself; `None` for a
     /// gate, which is given the delivery.
     pub told: Option<Told>,
@@ -51,6 +62,7 @@ json_struct!(ClaimRequest {
     by_cookie,
     redeliver_max = default,
     look_only,
+    reserve_seconds,
     told,
 });
 
@@ -77,6 +89,15 @@ pub enum Told {
 json_enum!(Told { Once, Always });
 
 impl ClaimRequest {
+    /// The same question to a Settler that the payment may have belonged to
+    /// before the signers were changed.
+    #[must_use]
+    pub fn to_other_signer(&self) -> Self {
+        // What only looks is claimed nowhere.
+        let seconds = if self.look_only { 0 } else { RESERVE_SECONDS };
+        Self { look_only: true, reserve_seconds: Some(seconds), ..self.clone() }
+    }
+
     /// Whether a resource that a payment is bound to is the one asked for.
     pub fn names(&self, resource: &str) -> bool {
         self.resource == resource || self.former.as_deref() == Some(resource)
@@ -144,6 +165,17 @@ json_enum!(ClaimReply {
     IdentifierTaken,
 });
 
+impl ClaimReply {
+    /// To a request that only looks: the payment has bought nothing here. What
+    /// release 0.1.0 says, too.
+    pub const NOTHING_BOUGHT: Self = Self::Refused(Reason::EvmValidBefore);
+
+    /// Whether the payment is the asker's now.
+    pub const fn is_claimed(&self) -> bool {
+        matches!(self, Self::Fresh | Self::Unproven)
+    }
+}
+
 /// Asks for a claimed payment to be settled.
 #[derive(Clone, Debug)]
 pub struct SettleRequest {
@@ -204,6 +236,7 @@ impl SettleRequest {
             by_cookie: None,
             redeliver_max: self.redeliver_max,
             look_only: false,
+            reserve_seconds: None,
             told: self.account.as_ref().map(|_| if self.once { Told::Once } else { Told::Always }),
         }
     }
@@ -222,6 +255,14 @@ pub enum Verdict {
     LimitReached,
     /// The chain would take it, but sending it could cost more than it pays.
     FeeExceedsPrice,
+}
+
+impl Verdict {
+    /// Whether it may be otherwise where the payment was settled before the
+    /// signers were changed: here it is used, or too late, and unknown.
+    pub const fn may_be_anothers(self) -> bool {
+        matches!(self, Self::Invalid(Reason::EvmNonceUsed | Reason::EvmValidBefore))
+    }
 }
 
 json_enum!(Verdict { Valid, Invalid(reason), Unknown, LimitReached, FeeExceedsPrice });
@@ -259,6 +300,26 @@ json_enum!(Outcome {
     Unavailable,
     LimitReached,
 });
+
+/// What a claim comes to for a caller that wants the payment settled.
+impl From<ClaimReply> for Outcome {
+    fn from(reply: ClaimReply) -> Self {
+        match reply {
+            ClaimReply::Settled(settlement) | ClaimReply::Deliver { settlement, .. } => {
+                Self::Settled(settlement)
+            }
+            ClaimReply::Spent { transaction } => {
+                Self::Failed { reason: Reason::DuplicateSettlement, transaction: Some(transaction) }
+            }
+            ClaimReply::Refused(reason) => Self::Failed { reason, transaction: None },
+            ClaimReply::Pending { transaction } => Self::Pending { transaction },
+            ClaimReply::Busy
+            | ClaimReply::IdentifierTaken
+            | ClaimReply::Fresh
+            | ClaimReply::Unproven => Self::Unavailable,
+        }
+    }
+}
 
 /// Gives a claim up that was never settled.
 #[derive(Clone, Debug, PartialEq, Eq)]

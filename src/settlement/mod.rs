@@ -21,6 +21,7 @@
 //! | `commitments` | what payments under way commit their payers and the key to |
 //! | [`health`] | how a Settler is doing |
 //! | [`relayer`] | which Settler a payment goes to |
+//! | [`others`] | what those say that it went to before the signers were changed |
 //! | [`signer`] | who signs for a lane |
 //! | [`replay`] | what every edge remembers of a settled payment |
 
@@ -33,6 +34,7 @@ pub mod host;
 pub mod journal;
 pub mod lane;
 pub mod messages;
+pub mod others;
 pub mod record;
 pub mod relayer;
 pub mod remote;

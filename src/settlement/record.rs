@@ -22,6 +22,9 @@ pub const LEASE_SECONDS: u64 = 30;
 /// seconds.
 const UNSENT_SECONDS: u64 = 3_600;
 
+/// The ticket of what nobody holds. No request has it.
+const NOBODY: u64 = 0;
+
 /// To how many other resources a purchase goes with the origin's redirects.
 pub const MOVES_MAX: usize = 3;
 
@@ -140,6 +143,8 @@ pub enum Claim {
     InFlight,
     /// The same resource was bought with it, and somebody can still get it.
     Settled(Settlement),
+    /// Another signer's Settler is to settle it.
+    Reserved,
     /// It can't buy this.
     OtherResource,
 }
@@ -173,6 +178,17 @@ impl PaymentRecord {
         }
     }
 
+    /// A record of a payment that another signer's Settler is to settle: nobody
+    /// can claim it here until then.
+    pub fn reserved(
+        known: Option<&Self>,
+        request: &ClaimRequest,
+        (now, lease_until): (UnixSeconds, UnixSeconds),
+    ) -> Self {
+        let state = State::Claimed { ticket: NOBODY, lease_until };
+        Self { state, ..Self::claimed(known, request, now) }
+    }
+
     /// Whether this payment can be claimed. `is_live`: whether the holder of a
     /// ticket may still be at work. What was claimed before a restart has no
     /// holder here; a retry for the same resource need not wait for its lease,
@@ -189,8 +205,12 @@ impl PaymentRecord {
         let Some(known) = known else { return Claim::Fresh };
         let same = known.is_for(request);
         let claim = match &known.state {
+            State::Claimed { ticket: NOBODY, .. } if request.reserve_seconds.is_some() => {
+                Claim::Fresh
+            }
             State::Claimed { ticket, .. }
                 if same
+                    && *ticket != NOBODY
                     && (*ticket == request.ticket
                         || request.may_pass_lease() && !is_live(*ticket)) =>
             {
@@ -218,6 +238,7 @@ impl PaymentRecord {
         let claim = match &self.state {
             State::Failed { .. } => Claim::Fresh,
             State::Claimed { lease_until, .. } if *lease_until <= now => Claim::Fresh,
+            State::Claimed { ticket: NOBODY, .. } => return Claim::Reserved,
             State::Claimed { .. } | State::Submitted { .. } if same => Claim::InFlight,
             State::Settled(settlement) if same && self.delivery.is_open(settlement, now) => {
                 Claim::Settled(settlement.clone())
@@ -249,7 +270,7 @@ impl PaymentRecord {
     /// Frees the claim, and keeps what is known of the payment.
     pub fn give_up(&mut self, now: UnixSeconds) {
         self.claimed_at = now;
-        self.state = State::Claimed { ticket: 0, lease_until: now };
+        self.state = State::Claimed { ticket: NOBODY, lease_until: now };
     }
 
     /// Whether this ticket holds the claim, and nothing was sent yet.
@@ -306,6 +327,7 @@ mod tests {
             by_cookie: None,
             redeliver_max: 0,
             look_only: false,
+            reserve_seconds: None,
             told: None,
         }
     }

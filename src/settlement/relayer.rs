@@ -15,6 +15,20 @@ pub fn relayer_for(payer: &Address, relayers: &[Address]) -> Option<Address> {
     })
 }
 
+/// The relayers that may have settled a payer's payments before, besides the one
+/// that does now: of those that there are and were, every other one, because
+/// nobody knows which of them there were at what time.
+pub fn others_for(payer: &Address, relayers: &[Address], former: &[Address]) -> Vec<Address> {
+    let owner = relayer_for(payer, relayers);
+    let mut others: Vec<Address> = vec![];
+    for relayer in relayers.iter().chain(former) {
+        if Some(*relayer) != owner && !others.contains(relayer) {
+            others.push(*relayer);
+        }
+    }
+    others
+}
+
 /// The name of the Durable Object that settles for this key on this network.
 pub fn settler_name(network: ChainId, key_address: &str) -> String {
     format!("{network}/{key_address}")
@@ -54,5 +68,24 @@ mod tests {
         }
         assert!((200..300).contains(&moved), "{moved} of 1000 moved");
         assert_eq!(relayer_for(&relayer(9), &[]), None);
+    }
+
+    #[test]
+    fn whoever_was_a_payers_relayer_is_among_the_others() {
+        let relayer = |n: u8| Address::new([n; 20]);
+        // The second is replaced by the fourth.
+        let before = [relayer(1), relayer(2), relayer(3)];
+        let after = [relayer(1), relayer(4), relayer(3)];
+        for n in 0..100_u8 {
+            let payer = Address::new([n; 20]);
+            let others = others_for(&payer, &after, &[relayer(2)]);
+            let was = relayer_for(&payer, &before).unwrap();
+            let is = relayer_for(&payer, &after).unwrap();
+            assert_eq!(others.contains(&was), was != is);
+            assert!(!others.contains(&is));
+            assert_eq!(others.len(), 3);
+        }
+        // One that is named and still there is asked once.
+        assert_eq!(others_for(&relayer(9), &before, &before).len(), 2);
     }
 }

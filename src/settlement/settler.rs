@@ -7,7 +7,7 @@ use super::delivery::{Answer, Asking};
 use super::host::within;
 use super::journal::{Entries, TxId};
 use super::lane::{Attempt, Job, Lane, Load};
-use super::messages::Told;
+use super::messages::{RESERVE_SECONDS, Told};
 use super::record::Claim;
 use super::shared::{JOIN_LIMIT, Shared, WAKE_SECONDS, refused};
 use super::{
@@ -60,9 +60,21 @@ impl<H: Host> Settler<H> {
             let is_live = |ticket| shared.live.borrow().contains(&ticket);
             let is_crowded = shared.is_crowded(request, known.as_ref());
             match PaymentRecord::claim(known.as_ref(), request, now, is_live) {
-                Claim::Fresh | Claim::Unproven if request.look_only => {
-                    return Ok(ClaimReply::Refused(Reason::EvmValidBefore));
+                // Everybody has seen it. Whose it is the other Settler can't know.
+                Claim::Unproven if request.reserve_seconds.is_some() => {
+                    return Ok(ClaimReply::Refused(Reason::DuplicateSettlement));
                 }
+                Claim::Fresh | Claim::Unproven if request.look_only => {
+                    let seconds = request.reserve_seconds.unwrap_or(0).min(RESERVE_SECONDS);
+                    if seconds > 0 {
+                        shared.plan_to_wake();
+                        let times = (now, now.plus(seconds));
+                        let record = PaymentRecord::reserved(known.as_ref(), request, times);
+                        shared.store.put_payment(&record)?;
+                    }
+                    return Ok(ClaimReply::NOTHING_BOUGHT);
+                }
+                Claim::Reserved => return Ok(ClaimReply::Busy),
                 claim @ (Claim::Fresh | Claim::Unproven) => {
                     shared.plan_to_wake();
                     // Read, decided and written without an await: nothing
@@ -262,7 +274,7 @@ impl<H: Host> Settler<H> {
             }
             _ => {}
         }
-        Ok(outcome_of(reply))
+        Ok(Outcome::from(reply))
     }
 
     /// Claims a payment and settles it, for a caller that has nothing to do in between.
@@ -291,7 +303,7 @@ impl<H: Host> Settler<H> {
                 let transaction = known.and_then(PaymentRecord::transaction);
                 Ok(Outcome::Failed { reason, transaction })
             }
-            reply => Ok(outcome_of(reply)),
+            reply => Ok(Outcome::from(reply)),
         }
     }
 
@@ -318,7 +330,7 @@ impl<H: Host> Settler<H> {
                 (Claim::Settled(_), _) | (Claim::InFlight, State::Submitted { .. }) => {
                     return Ok(Verdict::Valid);
                 }
-                (Claim::Fresh | Claim::Unproven | Claim::InFlight, _) => {}
+                (Claim::Fresh | Claim::Unproven | Claim::InFlight | Claim::Reserved, _) => {}
             }
         }
         let payment = match verified {
@@ -445,22 +457,4 @@ fn check(request: &SettleRequest, now: UnixSeconds) -> Result<Checked, Reason> {
     let checked = request.terms.check(&request.payload, now)?;
     let (Checked::Payable(payment) | Checked::Lapsed(payment)) = &checked;
     if payment.identity() == request.payment { Ok(checked) } else { Err(Reason::InvalidPayload) }
-}
-
-/// What a claim comes to for a caller that wants the payment settled.
-fn outcome_of(reply: ClaimReply) -> Outcome {
-    match reply {
-        ClaimReply::Settled(settlement) | ClaimReply::Deliver { settlement, .. } => {
-            Outcome::Settled(settlement)
-        }
-        ClaimReply::Spent { transaction } => {
-            Outcome::Failed { reason: Reason::DuplicateSettlement, transaction: Some(transaction) }
-        }
-        ClaimReply::Refused(reason) => refused(reason),
-        ClaimReply::Pending { transaction } => Outcome::Pending { transaction },
-        ClaimReply::Busy
-        | ClaimReply::IdentifierTaken
-        | ClaimReply::Fresh
-        | ClaimReply::Unproven => Outcome::Unavailable,
-    }
 }

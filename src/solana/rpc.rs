@@ -38,22 +38,6 @@ pub fn watching(mut simulation: Value, account: &Pubkey) -> Value {
     simulation
 }
 
-/// The `params` of `sendTransaction`. Without preflight, as it has been
-/// simulated, and with `max_retries` re-sends by the node: 0 for a caller that re-sends
-/// by itself. The node answers with the signature, for a transaction that has
-/// landed already too.
-pub fn send_transaction_params(transaction: &SignedTransaction, max_retries: u32) -> Value {
-    json!([
-        transaction.to_base64(),
-        {
-            "encoding": "base64",
-            "skipPreflight": true,
-            "preflightCommitment": "confirmed",
-            "maxRetries": max_retries,
-        },
-    ])
-}
-
 /// How many signatures `getSignatureStatuses` takes at once.
 pub const STATUSES_MAX: usize = 256;
 
@@ -88,11 +72,6 @@ pub fn get_latest_blockhash_params() -> Value {
 /// The `params` of `getBlockHeight`.
 pub fn get_block_height_params() -> Value {
     json!([{ "commitment": "confirmed" }])
-}
-
-/// The `params` of `isBlockhashValid`, for a blockhash in base58.
-pub fn is_blockhash_valid_params(blockhash: &str) -> Value {
-    json!([blockhash, { "commitment": "confirmed" }])
 }
 
 /// A result that is not of the documented shape. The node's fault.
@@ -289,11 +268,6 @@ pub fn parse_signature_statuses(
         .collect()
 }
 
-/// Reads the result of `sendTransaction`: the transaction's id.
-pub fn parse_sent(result: &Value) -> Result<&str, UnexpectedResult> {
-    result.as_str().ok_or(UnexpectedResult)
-}
-
 /// Reads the result of `getLatestBlockhash`.
 pub fn parse_latest_blockhash(result: &Value) -> Result<LatestBlockhash, UnexpectedResult> {
     let value = member(result, "value")?;
@@ -308,11 +282,6 @@ pub fn parse_latest_blockhash(result: &Value) -> Result<LatestBlockhash, Unexpec
 /// Reads the result of `getBlockHeight`.
 pub fn parse_block_height(result: &Value) -> Result<u64, UnexpectedResult> {
     result.as_u64().ok_or(UnexpectedResult)
-}
-
-/// Reads the result of `isBlockhashValid`.
-pub fn parse_blockhash_valid(result: &Value) -> Result<bool, UnexpectedResult> {
-    member(result, "value")?.as_bool().ok_or(UnexpectedResult)
 }
 
 fn parse_status(status: &Value, transfer: usize) -> Result<Sighting, UnexpectedResult> {

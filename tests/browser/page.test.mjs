@@ -180,6 +180,24 @@ describe('the page lets in nothing but itself:', () => {
   });
 });
 
+test('the page has the seller’s look, and can be read in every colour', async () => {
+  for (const accent of ['#ffee00', '#0a7f3f', '#777777', '#000000']) {
+    const own = await world.startWorker({ vars: { ROUTES, PAGE: { name: 'Tuppence', logo: '/favicon.svg', accent, terms: '/about.html' } } });
+    for (const colorScheme of ['light', 'dark']) {
+      const opened = await open(`${own.url}/data/almanac.json`, { wallets: both(), options: { colorScheme } });
+      const { page } = opened;
+      await page.getByText('Tuppence', { exact: true }).waitFor();
+      assert.ok(await page.evaluate(() => document.querySelector('.logo').naturalWidth > 0));
+      assert.equal(await page.getByRole('link', { name: 'Terms' }).getAttribute('href'), '/about.html');
+      await choose(page);
+      await page.getByRole('link', { name: 'Save what you bought' }).waitFor();
+      assert.deepEqual(await faults(page), [], `${accent} ${colorScheme}`);
+      assertClean(opened);
+      await opened.close();
+    }
+  }
+});
+
 describe('what can’t be sold so', () => {
   test('without JavaScript the page says what it costs, and how a program pays', async () => {
     const { page, close } = await open(shop, { options: { javaScriptEnabled: false } });

@@ -16,11 +16,14 @@ const ROUTES = [
   { pattern: '/twice', price: '$0.01', redeliver_max: 1 },
   { pattern: '/never', price: '$0.01', redeliver: '0' },
   { pattern: '/once', price: '$0.01', redeliver_max: 0 },
+  { pattern: '/dear', price: '$0.02', settle: 'before' },
   { pattern: '/hour', price: '$0.01', access: '1h' },
 ];
 /** Somebody who has read the payment on chain, at another address, as Cloudflare's edge names it. */
 const OBSERVER = { 'cf-connecting-ip': '198.51.100.9' };
 const MINIMAL = { prefer: 'return=minimal' };
+/** Where the site has what it was asked for. */
+const MOVED = { '/before/old': '/before/new?from=old', '/before/dear': '/dear', '/film/old': '/film/new' };
 const FILM = randomBytes(100_000);
 
 let world;
@@ -42,6 +45,8 @@ async function startOrigin() {
   const server = createServer(({ url, method, headers }, response) => {
     it.asked.push({ url, method, headers });
     if (it.status !== 200) return response.writeHead(it.status).end('no film');
+    const moved = MOVED[url.split('?')[0]];
+    if (moved) return response.writeHead(302, { location: moved }).end();
     const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? '') ?? [];
     const start = Number(from ?? 0);
     const end = to ? Number(to) : FILM.length - 1;
@@ -261,6 +266,33 @@ test('an origin that fails before the settlement costs nothing, after it only a 
   for (let tries = 0; tries < 12; tries += 1) assert.equal((await send(url, cookie)).status, 500);
   origin.status = 200;
   await assertFilm(url, cookie);
+});
+
+test('what the origin has elsewhere is fetched there, if it costs the same', async () => {
+  const { cookie, paid } = await buy(`${site}/before/old`);
+  const led = await unchanged(world, () => send(`${site}/before/old`, cookie));
+  assert.equal(led.status, 302);
+  assert.equal(new URL(led.headers.get('location'), site).href, `${site}/before/new?from=old`);
+  const [there] = deliveryCookies(led);
+  assert.match(there, /; Path=\/before\/new; Max-Age=\d+; HttpOnly; Secure; SameSite=Lax$/);
+  const follow = { cookie: there.split(';')[0] };
+  await assertAsked(`${site}/before/new?from=old`, cookie);
+  await assertFilm(`${site}/before/new?from=old`, { ...follow, ...OBSERVER });
+  await assertAsked(`${site}/before/new`, follow);
+  assertRefused(await send(`${site}/before/new?from=old`, { ...paid, ...OBSERVER }), 'duplicate_settlement');
+  // What costs something else is not had for it.
+  const dear = await buy(`${site}/before/dear`);
+  assert.deepEqual(deliveryCookies(await send(`${site}/before/dear`, dear.cookie)), []);
+});
+
+test('a redirect before the settlement is not charged, and the same payment is good there', async () => {
+  const paid = { ...(await payment(world, `${site}/film/old`)), ...MINIMAL };
+  const led = await unchanged(world, () => send(`${site}/film/old`, paid));
+  assert.equal(led.status, 302);
+  assert.deepEqual(deliveryCookies(led), []);
+  const answer = await send(`${site}/film/new`, paid);
+  assert.equal(answer.status, 204);
+  await assertFilm(`${site}/film/new`, { cookie: deliveryCookies(answer)[0].split(';')[0] });
 });
 
 test('a route with access gives its grant along', async () => {

@@ -10,7 +10,9 @@ import { startSite } from './site.mjs';
 import { deferred, payment } from './support.mjs';
 
 const PLAIN = Buffer.from(`${randomBytes(20_000).toString('hex')} and so on`);
-const ENCODINGS = { gzip: zlib.gzipSync(PLAIN, { level: 1 }), br: zlib.brotliCompressSync(PLAIN), zstd: zlib.zstdCompressSync?.(PLAIN) };
+/** A sentence, eight times, by zstd 1.5.4: Node 20 has no zstd of its own. */
+const ZSTD = Buffer.from('KLUv/QRodQEA4gIJDdDnSUmaURKvWTgRQlsDwnyhCqfdeKL1XmazahXPeo5xJwkBAQD+iaoqA4nxfpw=', 'base64');
+const ENCODINGS = { gzip: zlib.gzipSync(PLAIN, { level: 1 }), br: zlib.brotliCompressSync(PLAIN), zstd: ZSTD };
 const ROUTES = [
   { pattern: '/after/*', price: '$0.01' },
   { pattern: '/before/*', price: '$0.01', settle: 'before' },
@@ -45,7 +47,7 @@ async function bytesOf(answer) {
 for (const when of ['after', 'before']) {
   describe(`what is settled ${when} the origin`, () => {
     for (const [encoding, body] of Object.entries(ENCODINGS)) {
-      test(`passes in ${encoding} as it is`, { skip: body === undefined }, async () => {
+      test(`passes in ${encoding} as it is`, async () => {
         origin.on(`/${when}/${encoding}`, (_, response) => {
           response.writeHead(200, { 'content-type': 'text/plain', 'content-encoding': encoding, 'content-length': body.length });
           response.end(body);

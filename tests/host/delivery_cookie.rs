@@ -271,3 +271,18 @@ fn where_the_settler_is_silent_kv_serves_a_cookie_where_nothing_is_counted() {
     world.run_for(1_000 * (REDELIVER + 1));
     assert_eq!(first.with_cookie(Whole).now(), Answer::Broken);
 }
+
+#[test]
+fn what_the_origin_has_elsewhere_is_fetched_there() {
+    let world = world();
+    let page = Buyer { when: SettleWhen::Before, ..page(&world, 1) };
+    assert!(is_promise(&page.now()));
+    let at = |resource: &str| Buyer { resource: resource.into(), ..page.with_cookie(Whole) };
+    assert_eq!(at("b").now(), DUPLICATE);
+    let led = Buyer { origin: Origin::Elsewhere(Some("b")), ..at("a") };
+    assert_eq!(led.now(), Answer::NotDelivered);
+    assert!(at("b").now().is_delivery());
+    assert_eq!(at("c").now(), DUPLICATE);
+    assert_eq!(all_that_is_given(&at("b")), 3);
+    assert_eq!(transfers(&page), 1);
+}

@@ -11,6 +11,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::evm_support;
+
 fn terms(amount: u128, timeout: u64) -> Terms {
     let domain = Domain {
         name: "USDC".into(),
@@ -147,7 +149,8 @@ proptest! {
     #[test]
     fn returned_data_is_read_or_refused(data in vec(any::<u8>(), 0..512), count in 0..8_usize) {
         let _ = abi::decode_aggregate3(&data, count);
-        let _ = evm::read_check(&data, count);
+        let payment = evm_support::check(&evm_support::signed(|_| {})).unwrap();
+        let _ = evm::read_check(&data, &vec![&payment; count]);
         let _ = abi::decode_uint256(&data);
         let _ = abi::decode_bool(&data);
         let _ = evm::revert_reason(&data);

@@ -10,6 +10,8 @@ use edge402::protocol::Reason;
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
+use crate::evm_support::eip3009;
+
 const AUTHORIZATION_USED: &str =
     "0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5";
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
@@ -62,7 +64,7 @@ fn used(payment: &VerifiedPayment) -> Value {
         "topics": [
             AUTHORIZATION_USED,
             encode_hex(&payment.from().to_word()),
-            encode_hex(payment.nonce()),
+            encode_hex(eip3009(payment).nonce()),
         ],
         "data": "0x",
         "blockNumber": "0x10",
@@ -248,14 +250,14 @@ fn facts_name_the_most_telling_code() {
 #[test]
 fn log_filter_names_payer_and_nonce() {
     let p = payment(1, 1);
-    let params = json_rpc::authorization_logs_params(&p, 255);
+    let params = p.trace(255);
     let used = &used(&p)["topics"];
     // viem's toEventSelector('AuthorizationCanceled(address,bytes32)').
     let canceled = "0x1cdd46ff242716cdaa72d159d339a485b3438398348d68f09d7c8c0a59353d81";
     assert_eq!(params[0]["topics"], json!([[used[0], canceled], used[1], used[2]]));
     assert_eq!(params[0]["fromBlock"], "0xff");
     assert_eq!(params[0]["address"], json!(token()));
-    let call = evm::payment_call(&p);
+    let call = p.call();
     let params = json_rpc::call_params(seller(), &call, BlockTag::Pending);
     assert_eq!(params[0]["data"], encode_hex(&call.data));
     assert_eq!(params[1], "pending");

@@ -10,6 +10,8 @@ use edge402::evm::{
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
+use crate::evm_support::eip3009;
+
 fn vectors(name: &str) -> Value {
     let path = format!("{}/tests/data/evm/{name}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -124,10 +126,10 @@ fn calldata_is_viems() {
     let token = domain(&calls["domain"]).verifying_contract;
     let payments = payments(&calls);
     for (payment, vector) in payments.iter().zip(list(&calls, "payments")) {
-        let call = evm::payment_call(payment);
+        let call = payment.call();
         assert_eq!(call.to, token);
         assert_eq!(call.data, bytes(vector, "transferWithAuthorization"));
-        let state = abi::authorization_state(payment.from(), payment.nonce());
+        let state = abi::authorization_state(payment.from(), eip3009(payment).nonce());
         assert_eq!(state, bytes(vector, "authorizationState"));
         assert_eq!(abi::balance_of(payment.from()), bytes(vector, "balanceOf"));
     }
@@ -163,14 +165,15 @@ fn returned_data_reads_as_viem_wrote_it() {
         assert_eq!(abi::decode_aggregate3(&data, expected.len()).unwrap(), expected);
         assert_eq!(abi::decode_aggregate3(&data, expected.len() + 1), None);
     }
+    let payment = &payments(&vectors("calls"))[0];
     for vector in list(&results, "checks") {
-        let facts = &evm::read_check(&bytes(vector, "data"), 1).unwrap()[0];
+        let facts = &evm::read_check(&bytes(vector, "data"), &[payment]).unwrap()[0];
         assert_eq!(facts.nonce_used, vector["nonceUsed"].as_bool());
         let balance = vector["balance"].as_str().map(|text| text.parse::<Uint256>().unwrap());
         assert_eq!(facts.balance, balance);
         assert_eq!(facts.simulated, vector["simulated"].as_bool().unwrap());
         assert_eq!(facts.revert_reason.as_deref(), vector["revertReason"].as_str());
-        assert_eq!(evm::read_check(&bytes(vector, "data"), 2), None);
+        assert_eq!(evm::read_check(&bytes(vector, "data"), &[payment, payment]), None);
     }
     for vector in list(&results, "bools") {
         assert_eq!(abi::decode_bool(&bytes(vector, "data")), vector["value"].as_bool());

@@ -3,11 +3,11 @@
 
 use crate::evm_support::{
     AMOUNT, NOW, RECIPIENT, SIGNATURE, TIMEOUT, VALID_AFTER, VALID_BEFORE, VALUE, authorization,
-    check, domain, edited, pay_to, payer, payload, sign, signed, terms,
+    check, domain, edited, eip3009, pay_to, payer, payload, sign, signed, terms,
 };
 use edge402::amount::AtomicAmount;
 use edge402::evm::eip712::Domain;
-use edge402::evm::verify::MIN_REMAINING_SECONDS;
+use edge402::evm::transfer::MIN_REMAINING_SECONDS;
 use edge402::evm::{Address, Authorization, Signature, Terms, Uint256, verify};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
@@ -20,13 +20,13 @@ fn valid_payment_is_verified() {
     assert_eq!(payment.to(), pay_to());
     assert_eq!(payment.value(), AtomicAmount(AMOUNT));
     assert_eq!(payment.valid_after(), UnixSeconds(NOW - 600));
-    assert_eq!(payment.valid_before(), (NOW + TIMEOUT).into());
+    assert_eq!(eip3009(&payment).valid_before(), (NOW + TIMEOUT).into());
     assert_eq!(payment.expires_at(), UnixSeconds(NOW + TIMEOUT));
-    assert_eq!(payment.nonce(), &[0xf3; 32]);
+    assert_eq!(eip3009(&payment).nonce(), &[0xf3; 32]);
     assert_eq!(payment.asset(), domain().verifying_contract);
     assert_eq!(payment.chain_id(), 84_532);
     assert_eq!(payment.network().to_string(), "eip155:84532");
-    assert_eq!(*payment.signature(), sign(&authorization(), &domain()));
+    assert_eq!(*eip3009(&payment).signature(), sign(&authorization(), &domain()));
     assert_eq!(
         payment.identity(),
         format!(
@@ -58,10 +58,10 @@ fn an_authorization_may_end_however_far_ahead() {
     ] {
         let payment = check(&signed(|a| a.valid_before = valid_before)).unwrap();
         // What goes on chain is what was signed, to the last bit.
-        assert_eq!(payment.valid_before(), valid_before);
+        assert_eq!(eip3009(&payment).valid_before(), valid_before);
         let expected = u64::try_from(valid_before).unwrap_or(u64::MAX);
         assert_eq!(payment.expires_at(), UnixSeconds(expected));
-        let data = edge402::evm::payment_call(&payment).data;
+        let data = payment.call().data;
         let word = 4 + 4 * 32..4 + 5 * 32;
         assert_eq!(data[word], valid_before.to_be_bytes());
     }

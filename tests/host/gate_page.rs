@@ -3,7 +3,7 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::gate_support::{DEVNET, config, settings};
+use crate::gate_support::{DEVNET, PAY_TO, config, settings};
 use edge402::config::{self, Method};
 use edge402::gate::{ChallengeTemplate, Language, PAGE_POLICY};
 use edge402::protocol::Reason;
@@ -13,7 +13,13 @@ const URL: &str = "https://shop.example/premium/page";
 
 /// The page of the first of these routes.
 fn page(routes: Value, method: &str, reason: Option<Reason>) -> String {
+    page_like(None, routes, method, reason)
+}
+
+/// The same in a shop that says how its page looks.
+fn page_like(look: Option<Value>, routes: Value, method: &str, reason: Option<Reason>) -> String {
     let mut settings = settings("assets", routes);
+    settings.page = look;
     settings.grant_secret = Some("8f".repeat(32));
     let loaded = config::read(&settings);
     let config = config(&loaded);
@@ -129,7 +135,6 @@ fn the_script_is_told_what_is_sold_and_for_how_much() {
     let page = page(route(&json!({ "description": "A </script><b> of 5 < 6" })), "HEAD", None);
     assert_eq!(page.matches("</script>").count(), 3);
     let data = json_in(&page, "data");
-    assert_eq!(data["what"], "A </script><b> of 5 < 6");
     assert_eq!((&data["method"], &data["again"]), (&json!("GET"), &json!(600)));
     let offer = &data["offers"][0];
     for (member, value) in [
@@ -155,6 +160,25 @@ fn the_script_is_told_for_how_long_the_goods_can_be_had_again() {
     ] {
         let data = json_in(&page(route(&more), "GET", None), "data");
         assert_eq!(data["again"], seconds, "{more}");
+        assert_eq!(data["access"], json!(more.get("access").is_some()), "{more}");
+    }
+}
+
+#[test]
+fn without_keys_of_delivery_cookies_the_goods_are_shown_once() {
+    let mut settings = settings("assets", route(&json!({})));
+    settings.networks = Some(json!({
+        "eip155:84532": { "facilitator": "https://other.example", "pay_to": PAY_TO },
+    }));
+    (settings.evm_relayer_keys, settings.solana_fee_payer_keys) = (None, None);
+    for (secret, seconds) in [(None, 0), (Some("8f".repeat(32)), 600)] {
+        settings.grant_secret = secret;
+        let loaded = config::read(&settings);
+        let config = config(&loaded);
+        let Ok(get) = "GET".parse();
+        let template = ChallengeTemplate::new(&config.routes[0], config);
+        let page = template.write_page(URL, &get, None, Language::of(None));
+        assert_eq!(json_in(&page, "data")["again"], seconds);
     }
 }
 
@@ -181,4 +205,26 @@ fn the_policy_lets_this_page_run_its_own_script_and_style_alone() {
     assert!(PAGE_POLICY.starts_with("default-src 'none'; "));
     assert!(PAGE_POLICY.ends_with("frame-ancestors 'none'"));
     assert!(!PAGE_POLICY.contains("unsafe"));
+}
+
+#[test]
+fn the_page_looks_as_the_seller_says() {
+    let look = json!({
+        "name": "Tom & Söhne", "logo": "/logo.svg?a&b", "accent": "#0a7f3f", "home": "/shop",
+        "terms": "https://shop.example/terms", "support": "mailto:help@shop.example",
+    });
+    let named = route(&json!({ "service_name": "Elsewhere" }));
+    let page = page_like(Some(look), named, "GET", None);
+    for part in [
+        "<p class=\"seller\">Tom &amp; Söhne</p>",
+        "<img class=\"logo\" src=\"/logo.svg?a&amp;b\" alt=\"\">",
+        "<a href=\"/shop\">Back to the start page</a>",
+        "<a href=\"https://shop.example/terms\">Terms</a>",
+        "<a href=\"mailto:help@shop.example\">Help</a>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert_eq!(json_in(&page, "data")["accent"], "#0a7f3f");
+    let plain = self::page(route(&json!({})), "GET", None);
+    assert!(!visible(&plain).contains("<img") && !plain.contains(">Terms</a>"));
 }

@@ -163,6 +163,33 @@ fn a_final_refusal_frees_the_claim() {
     assert_bought_once(&world, &payment);
 }
 
+/// What the facilitator says of a payment that somebody else has sent before it
+/// could.
+fn used() -> Value {
+    json!({ "success": false, "errorReason": USED, "transaction": "" })
+}
+
+#[test]
+fn one_that_somebody_else_sends_first_is_bought_where_a_node_can_tell() {
+    let (world, facilitator) = world(true);
+    let payment = payment(1);
+    facilitator.settles.borrow_mut().push_back(Does::WellButSays(200, used()));
+    assert!(facilitator.buy_now(&payment, "a").is_delivery());
+    assert_bought_once(&world, &payment);
+    assert_eq!(facilitator.count("/settle"), 1);
+}
+
+#[test]
+fn one_that_is_said_to_be_used_and_is_not_is_refused() {
+    let (world, facilitator) = world(true);
+    let payment = payment(1);
+    facilitator.settles.borrow_mut().push_back(Does::Says(200, used()));
+    assert_eq!(facilitator.buy_now(&payment, "a"), Answer::Refused(Reason::EvmNonceUsed));
+    assert!(world.tables.entries().is_empty());
+    assert!(facilitator.buy_now(&payment, "b").is_delivery());
+    assert_bought_once(&world, &payment);
+}
+
 #[test]
 fn a_request_that_is_turned_away_did_nothing() {
     let (world, facilitator) = world(false);

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::sim::{Answer, Payment, Setup, World, payer};
 use edge402::amount::AtomicAmount;
 use edge402::protocol::Reason;
+use edge402::rpc::TransportError;
 use edge402::settlement::{ClaimReply, Outcome};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
@@ -409,4 +410,30 @@ fn a_dear_payment_holds_up_no_cheap_one() {
     *world.temper.borrow_mut() = None;
     world.run_for(A_WHILE);
     assert!(world.buy_now(&dear, "a").is_delivery());
+}
+
+#[test]
+fn a_nonce_is_not_called_lost_where_no_node_says_so_when_asked() {
+    let world = World::new(&Setup::default());
+    world.chain.borrow_mut().min_fee = u128::MAX / 4;
+    let payment = Payment::new(1, 1, 600);
+    let buyer = world.start_buy(&payment, "a");
+    world.run_for(1_000);
+    // In its batches the node says that the nonce is used; asked for that alone
+    // it says nothing.
+    *world.hook.borrow_mut() = Some(Box::new(|_, method, _| {
+        (method == "eth_getTransactionCount").then(|| Ok(json!("0x1")))
+    }));
+    *world.temper.borrow_mut() = Some(Box::new(|_, message| {
+        let is_alone = message["method"] == "eth_getTransactionCount";
+        is_alone.then_some(Err(TransportError::Unreachable))
+    }));
+    world.run_for(120_000);
+    assert_eq!(world.tables.entries().len(), 1);
+    assert!(matches!(world.take(&buyer), Answer::Pending(_)));
+    *world.hook.borrow_mut() = None;
+    *world.temper.borrow_mut() = None;
+    world.chain.borrow_mut().min_fee = 0;
+    assert!(world.buy_now(&payment, "a").is_delivery());
+    assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
 }

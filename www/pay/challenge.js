@@ -53,12 +53,11 @@ export function inTokens(amount, decimals) {
 
 const NAME = 'payment-identifier';
 
+/** By a name of its own the shop knows the buyer again, wherever they are by then: it takes one whether it has asked for one or not. */
 function paymentOf({ resource, extensions }, accepted, payload) {
-  const payment = { x402Version: 2, resource, accepted, payload };
   const named = extensions?.[NAME];
-  // By this name the shop knows the buyer again.
-  if (named) payment.extensions = { [NAME]: { ...named, info: { ...named.info, id: hex(randomBytes(16)).slice(2) } } };
-  return payment;
+  const info = { required: false, ...named?.info, id: hex(randomBytes(16)).slice(2) };
+  return { x402Version: 2, resource, accepted, payload, extensions: { [NAME]: { ...named, info } } };
 }
 
 /** For how long an offer is good, for people. */

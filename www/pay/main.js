@@ -2,7 +2,7 @@
 import { chainOf, explorerUrl, FAUCET, isEvm } from './chains.js';
 import { payByEvm } from './evm.js';
 import { show } from './goods.js';
-import { amountOf, button, data, language, link, make, Stop, text } from './page.js';
+import { amountOf, button, data, language, link, make, paint, Stop, text } from './page.js';
 import { isPhone, phone } from './phone.js';
 import { canReload, send } from './send.js';
 import { payBySolana } from './solana.js';
@@ -10,7 +10,7 @@ import { payment as kept, receipt as receipts } from './store.js';
 import { findWallets, paysOn } from './wallets.js';
 
 /** A page that comes back so soon was not opened by its cookie. */
-const NOT_OPENED_MS = 20_000;
+const NOT_OPENED_MS = 10_000;
 /** After so long without an answer of the wallet, people are told where to look. */
 const STILL_MS = 15_000;
 
@@ -39,9 +39,14 @@ function start() {
     return deliver(payment);
   }
   kept.set();
+  remember();
+  return offer();
+}
+
+/** Says what was bought here before. */
+function remember() {
   const before = receipts.get();
   if (before) result.replaceChildren(boughtBefore(before));
-  return offer();
 }
 
 let isOffering = false;
@@ -180,6 +185,8 @@ async function deliver(payment) {
   if (is === 'refused') {
     kept.set();
     offer();
+    // Delivered, and the browser had it.
+    if (payment.paid) return remember();
     return alert(text(reasonText(reason, payment.isContract), { ...values, reason }), transactionLink(shown.network, receipt?.transaction));
   }
   if (is === 'failed' && !receipt?.success) {
@@ -235,6 +242,8 @@ async function paid(payment, answer, receipt) {
     result.append(make('p', {}, text('elsewhere')));
   } else {
     result.append(...(await show(answer)));
+    // By the grant that came with it.
+    if (data.access) result.append(button(text('open'), () => location.reload(), { className: 'main' }));
   }
 }
 
@@ -254,4 +263,5 @@ function boughtBefore(bought) {
   return make('p', { className: 'note' }, text('bought', { date }), ' ', text('bought_note'), make('br'), ...factsOf(bought));
 }
 
+if (data.accent) paint(data.accent);
 start();

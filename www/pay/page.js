@@ -13,7 +13,7 @@ const read = (id) => JSON.parse(document.getElementById(id).textContent);
  * @property {number} decimals
  */
 
-/** @type {{ method: string, what: string, again: number, offers: Offer[] }} `again`: for how many seconds what was bought can be had again */
+/** @type {{ method: string, again: number, access: boolean, accent: string, offers: Offer[] }} `again`: for how many seconds what was bought can be had again; `access`: it opens the route for a while */
 export const data = read('data');
 const texts = read('texts');
 
@@ -50,3 +50,14 @@ export const link = (href, ...children) => make('a', { href, rel: 'noreferrer' }
 export const button = (words, onclick, more = {}) => make('button', { type: 'button', onclick, ...more }, words);
 
 export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** Gives what is pressed the seller's colour, and its words the one that can be read on it (WCAG 2, relative luminance). */
+export function paint(colour) {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const part = parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  const isLight = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179;
+  document.documentElement.style.setProperty('--brand', colour);
+  document.documentElement.style.setProperty('--on-brand', isLight ? '#000' : '#fff');
+}

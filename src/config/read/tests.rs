@@ -57,6 +57,7 @@ fn load(config: &Value) -> Loaded {
         networks: config.get("NETWORKS").cloned(),
         evm_relayer_keys: text("EVM_RELAYER_KEYS"),
         solana_fee_payer_keys: text("SOLANA_FEE_PAYER_KEYS"),
+        former_signers: config.get("FORMER_SIGNERS").cloned(),
         rpc_urls: text("RPC_URLS"),
         grant_secret: text("GRANT_SECRET"),
         facilitator_headers: text("FACILITATOR_HEADERS"),
@@ -65,6 +66,7 @@ fn load(config: &Value) -> Loaded {
         facilitator_tokens: text("FACILITATOR_TOKENS"),
         missing_bindings: vec![],
         cors_credentials: config.get("CORS_CREDENTIALS").cloned(),
+        page: config.get("PAGE").cloned(),
         fold: Fold::default(),
     })
 }
@@ -161,6 +163,35 @@ fn a_good_configuration_reads() {
     assert_eq!((base.v1_name, devnet.v1_name), (Some("base-sepolia"), Some("solana-devnet")));
     assert_eq!((base.symbol.as_str(), base.decimals), ("USDC", 6));
     assert_eq!(base.rpc, ["https://base.example"]);
+}
+
+#[test]
+fn former_signers_are_eight_addresses_at_most() {
+    let one = |n: u8| json!(format!("0x{}", format!("{n:02x}").repeat(20)));
+    let fee_payer = || config(&good()).fee_payers[0].pubkey().to_string();
+    let read = |list: Value| config(&with(&[("/FORMER_SIGNERS", list)])).former_signers;
+    let none = read(json!(null));
+    assert!(none.relayers.is_empty() && none.fee_payers.is_empty());
+    // One that still signs may be named: on Solana that changes nothing.
+    let relayer = config(&good()).relayers[0].address();
+    let three = read(json!([relayer, SOLANA_PAY_TO, fee_payer()]));
+    assert_eq!(three.relayers, [relayer]);
+    assert_eq!(three.fee_payers, [SOLANA_PAY_TO.parse().unwrap()]);
+    assert_eq!(read((1..9).map(one).collect()).relayers.len(), 8);
+    let (list, second) = ("FORMER_SIGNERS", "FORMER_SIGNERS[1]");
+    table(&[
+        ("/FORMER_SIGNERS", json!("0x1"), list, "must be a list of at most 8 addresses"),
+        ("/FORMER_SIGNERS", (1..10).map(one).collect(), list, "at most 8"),
+        ("/FORMER_SIGNERS", json!([one(1), one(1)]), second, "same as an earlier one"),
+        ("/FORMER_SIGNERS", json!([one(1), 2]), second, "never the key"),
+        ("/FORMER_SIGNERS", json!([one(1), EVM_KEY]), second, "never the key"),
+        ("/FORMER_SIGNERS", json!([one(1), solana_key()]), second, "never the key"),
+        ("/FORMER_SIGNERS", json!([one(1), one(0)]), second, "must be the address"),
+        ("/FORMER_SIGNERS", json!([one(1), PAY_TO.replace('B', "b")]), second, "checksum"),
+    ]);
+    let many = faults(&with(&[("/FORMER_SIGNERS", json!([EVM_KEY, solana_key()]))]));
+    assert_eq!(many.len(), 2);
+    assert!(many.iter().all(|(_, problem)| !problem.contains("4646")), "no secret is said");
 }
 
 #[test]

@@ -3,16 +3,16 @@
 use worker::web_sys::{Headers, Response};
 
 use super::{Follower, PaidBy, Sequence};
-use crate::gate::Head as _;
 use crate::gate::delivery_cookie::{PREFER, RETURN_MINIMAL};
 use crate::gate::goods::Judgement;
 use crate::gate::grant::GRANT_HEADER;
+use crate::gate::{Head as _, Sale};
 use crate::path::UrlParts;
 use crate::protocol::{Reason, Version};
 use crate::purchase::{self, End, Goods};
 use crate::runtime::challenge::payment_required;
 use crate::runtime::{clock, js, origin, respond, stream};
-use crate::settlement::Settlement;
+use crate::settlement::{Settlement, Wanted};
 
 /// How soon to ask again about a payment that is pending, in seconds.
 const RETRY_AFTER: &str = "2";
@@ -59,14 +59,21 @@ impl Sequence<'_> {
         let settlement = &goods.settlement;
         let answer = if goods.is_followed {
             let (answer, is_whole) = stream::watch(&goods.answer)?;
-            let (follower, claim) = (Follower(self.settler.clone()), self.claim.clone());
+            let (follower, claim) = (Follower(self.settler()?.clone()), self.claim.clone());
             self.context.wait_until(js::in_a_box(async move {
                 purchase::follow(&follower, &claim, is_whole).await;
             }));
             answer
         } else if let Judgement::SoldElsewhere(location) = self.judge(&goods.answer) {
             // It is paid for, and had there, or here if the payment is no good there.
-            origin::redirect(&goods.answer, &location)?
+            let answer = origin::redirect(&goods.answer, &location)?;
+            let to = (answer.status(), Some(location.as_str()));
+            if self.claim.by_cookie == Some(Wanted::Whole)
+                && let Some((there, _)) = self.sale.sale_at(&self.app.loaded, self.offer, to)
+            {
+                self.put_cookie(&answer.headers(), &there, there.path.as_str(), settlement)?;
+            }
+            answer
         } else {
             origin::mutable(&goods.answer)?
         };
@@ -86,20 +93,30 @@ impl Sequence<'_> {
         let headers = Headers::new()?;
         self.put_receipt(&headers, settlement)?;
         self.put_grant(&headers, settlement)?;
-        if let Ok(config) = &self.app.loaded.config {
-            let path = UrlParts::of(self.head.url()).path;
-            let from = (self.name, self.claim.payment.as_str());
-            let time = (settlement.redeliver_until, clock::now());
-            let cookie = self.sale.delivery_cookie(&config.delivery_keys, path, from, time);
-            if let Some(cookie) = cookie {
-                headers.append("Set-Cookie", &cookie)?;
-            }
-        }
+        let path = UrlParts::of(self.head.url()).path;
+        self.put_cookie(&headers, self.sale, path, settlement)?;
         headers.set("Preference-Applied", RETURN_MINIMAL)?;
         headers.set("Vary", PREFER)?;
         respond::keep_private(&headers)?;
         respond::allow_origins(&headers)?;
         respond::respond(204, &headers, None)
+    }
+
+    /// Adds the cookie that fetches what is sold at this path.
+    fn put_cookie(
+        &self,
+        headers: &Headers,
+        sale: &Sale<'_>,
+        path: &str,
+        settlement: &Settlement,
+    ) -> worker::Result<()> {
+        let Ok(config) = &self.app.loaded.config else { return Ok(()) };
+        let from = (self.place()?.0.as_str(), self.claim.payment.as_str());
+        let time = (settlement.redeliver_until, clock::now());
+        match sale.delivery_cookie(&config.delivery_keys, path, from, time) {
+            Some(cookie) => Ok(headers.append("Set-Cookie", &cookie)?),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn prefers_minimal(&self) -> bool {

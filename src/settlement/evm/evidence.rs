@@ -134,7 +134,7 @@ pub(in crate::settlement) async fn find_use<T: Transport>(
     quorum_above: Option<AtomicAmount>,
 ) -> Result<Option<UsedBy>, Unknown> {
     let quorum = needs_quorum(&[payment], quorum_above);
-    let call = Call::new("eth_getLogs", json_rpc::authorization_logs_params(payment, from_block));
+    let call = Call::new("eth_getLogs", payment.trace(from_block));
     let read_log = |logs: &Value| match logs.as_array()?.first() {
         None => Some(None),
         Some(log) => Some(Some(log.get("transactionHash")?.as_str()?.to_owned())),
@@ -185,9 +185,9 @@ pub(in crate::settlement) async fn authorization_state<T: Transport>(
     quorum_above: Option<AtomicAmount>,
 ) -> Option<bool> {
     let answers = nodes.ask_each(&authorization_call(from, payment)).await;
-    let read = answers.iter().filter_map(|reply| {
-        evm::abi::decode_bool(&json_rpc::parse_data(reply.as_ref().ok()?, 32)?)
-    });
+    let read = answers
+        .iter()
+        .filter_map(|reply| payment.read_used(&json_rpc::parse_data(reply.as_ref().ok()?, 32)?));
     let states: Vec<bool> = read.collect();
     let enough = if needs_quorum(&[payment], quorum_above) { 2 } else { 1 };
     if states.len() < enough { None } else { Some(states.contains(&true)) }
@@ -198,9 +198,8 @@ pub(in crate::settlement) fn authorization_call(
     from: Address,
     payment: &evm::VerifiedPayment,
 ) -> Call {
-    let data = evm::abi::authorization_state(payment.from(), payment.nonce());
-    let call = evm::Call { to: payment.asset(), data };
-    Call::new("eth_call", json_rpc::call_params(from, &call, BlockTag::Latest))
+    let params = json_rpc::call_params(from, &payment.used_question(), BlockTag::Latest);
+    Call::new("eth_call", params)
 }
 
 /// What one node says, or what two say where there must be a quorum.

@@ -309,7 +309,7 @@ fn commitment(payment: &evm::VerifiedPayment) -> Commitment {
 fn calls_of(payments: &[&evm::VerifiedPayment]) -> Option<EvmCall> {
     match payments {
         [] => None,
-        [payment] => Some(evm::payment_call(payment)),
+        [payment] => Some(payment.call()),
         several => Some(evm::batch_call(several, MULTICALL3)),
     }
 }

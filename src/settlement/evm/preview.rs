@@ -144,7 +144,7 @@ impl<H: Host> EvmLane<H> {
             self.no_time_until.set(self.shared.host.now().plus(LACK_SECONDS));
             return Box::pin(self.preview(payments)).await;
         }
-        let facts = match read_check(rest, payments.len()).filter(|_| with_multicall) {
+        let facts = match read_check(rest, payments).filter(|_| with_multicall) {
             Some(facts) => facts,
             None if with_multicall && rest != [Ok(Value::from("0x"))] => {
                 return Err(match payments.len() {
@@ -159,9 +159,9 @@ impl<H: Host> EvmLane<H> {
                 let calls: Vec<_> =
                     payments.iter().flat_map(|p| self.facts_calls(p, time)).collect();
                 let replies = self.nodes.ask(&calls).await?;
-                read_facts(&replies, payments.len())?
+                read_facts(&replies, payments)?
             }
-            None => read_facts(rest, payments.len())?,
+            None => read_facts(rest, payments)?,
         };
         let fees = self.read_market(history).ok_or_else(|| Problem::without("fees", history))?;
         let block = latest_block(history).ok_or_else(|| Problem::without("block", history))?;
@@ -283,7 +283,7 @@ impl<H: Host> EvmLane<H> {
 
     fn estimate(&self, payments: &[&evm::VerifiedPayment], time: Option<UnixSeconds>) -> Call {
         let call = match payments {
-            [payment] => evm::payment_call(payment),
+            [payment] => payment.call(),
             several => evm::batch_estimate_call(several, MULTICALL3),
         };
         self.call("eth_estimateGas", &call, time)
@@ -294,11 +294,9 @@ impl<H: Host> EvmLane<H> {
         Call::new(method, json_rpc::at_time(params, time))
     }
 
-    fn facts_calls(&self, payment: &evm::VerifiedPayment, time: Option<UnixSeconds>) -> [Call; 3] {
-        let of_token = |data| EvmCall { to: payment.asset(), data };
-        let state = of_token(evm::abi::authorization_state(payment.from(), payment.nonce()));
-        let balance = of_token(evm::abi::balance_of(payment.from()));
-        [state, balance, evm::payment_call(payment)].map(|call| self.call("eth_call", &call, time))
+    fn facts_calls(&self, payment: &evm::VerifiedPayment, time: Option<UnixSeconds>) -> Vec<Call> {
+        let calls = payment.preview_calls();
+        calls.iter().map(|call| self.call("eth_call", call, time)).collect()
     }
 
     /// Asks which payers have code: in one call, where the node takes that.
@@ -350,10 +348,9 @@ impl<H: Host> EvmLane<H> {
         read_codes(&self.nodes.ask(&calls).await.ok()?)
     }
 
-    /// Asks whether an authorization is used.
+    /// Asks whether a payment is used.
     pub(super) fn state_call(&self, payment: &evm::VerifiedPayment) -> Call {
-        let data = evm::abi::authorization_state(payment.from(), payment.nonce());
-        self.call("eth_call", &EvmCall { to: payment.asset(), data }, None)
+        self.call("eth_call", &payment.used_question(), None)
     }
 }
 
@@ -393,16 +390,20 @@ fn amount(reply: &Reply) -> Option<u128> {
     json_rpc::parse_quantity(reply.as_ref().ok()?)
 }
 
-fn read_check(replies: &[Reply], count: usize) -> Option<Vec<Facts>> {
+fn read_check(replies: &[Reply], payments: &[&evm::VerifiedPayment]) -> Option<Vec<Facts>> {
     let [Ok(result)] = replies else { return None };
-    evm::read_check(&json_rpc::parse_data(result, count.checked_mul(MAX_CHECK_BYTES)?)?, count)
+    let most = payments.len().checked_mul(MAX_CHECK_BYTES)?;
+    evm::read_check(&json_rpc::parse_data(result, most)?, payments)
 }
 
-/// What three calls for each payment say.
+/// What the calls for each payment say.
 ///
 /// # Errors
 /// A call failed, and not because of what it runs.
-fn read_facts(replies: &[Reply], count: usize) -> Result<Vec<Facts>, Problem> {
+fn read_facts(
+    replies: &[Reply],
+    payments: &[&evm::VerifiedPayment],
+) -> Result<Vec<Facts>, Problem> {
     let is_nodes_fault = |reply: &&Reply| match reply {
         Ok(_) => false,
         Err(error) => error.kind("eth_call") != ErrorKind::Execution,
@@ -410,24 +411,12 @@ fn read_facts(replies: &[Reply], count: usize) -> Result<Vec<Facts>, Problem> {
     if let Some(reply) = replies.iter().find(is_nodes_fault) {
         return Err(Problem::without("simulation", reply));
     }
-    let data = |reply: &Reply| json_rpc::parse_data(reply.as_ref().ok()?, 1024);
-    let mut facts: Vec<Facts> = replies
-        .chunks(3)
-        .filter_map(|replies| match replies {
-            [state, balance, transfer] => Some(Facts {
-                nonce_used: data(state).and_then(|data| evm::abi::decode_bool(&data)),
-                balance: data(balance).and_then(|data| evm::abi::decode_uint256(&data)),
-                simulated: transfer.is_ok(),
-                revert_reason: transfer.as_ref().err().map(|error| error.message.clone()),
-            }),
-            _ => None,
-        })
-        .collect();
-    facts.resize_with(count, || Facts {
-        nonce_used: None,
-        balance: None,
-        simulated: false,
-        revert_reason: None,
+    let mut answers = replies.iter().map(|reply| match reply {
+        Ok(value) => Ok(json_rpc::parse_data(value, 1024).unwrap_or_default()),
+        Err(error) => Err(Some(error.message.clone())),
     });
-    Ok(facts)
+    let facts = payments.iter().map(|payment| {
+        payment.read_preview(answers.by_ref().take(payment.preview_count()).collect())
+    });
+    Ok(facts.collect())
 }

@@ -249,7 +249,7 @@ impl<H: Host> EvmLane<H> {
         moment: u64,
         is_greedy: bool,
     ) -> Vec<Waiting> {
-        let soon = self.shared.host.now().plus(evm::verify::MIN_REMAINING_SECONDS);
+        let soon = self.shared.host.now().plus(evm::transfer::MIN_REMAINING_SECONDS);
         let is_one = batch.len() == 1;
         let mut good = vec![];
         let mut short = vec![];

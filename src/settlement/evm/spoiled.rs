@@ -130,14 +130,15 @@ impl<H: Host> EvmLane<H> {
         let calls: Vec<_> = payments.iter().map(|payment| self.state_call(payment)).collect();
         // Nothing is lost if this is asked again: the journal has the entry.
         let replies = self.nodes.ask(&calls).await.unwrap_or_default();
-        let is_unused = |reply: Option<&Reply>| {
+        let is_unused = |payment: &evm::VerifiedPayment, reply: Option<&Reply>| {
             let data = json_rpc::parse_data(reply?.as_ref().ok()?, 32)?;
-            evm::abi::decode_bool(&data).map(|used| !used)
+            payment.read_used(&data).map(|used| !used)
         };
         if !receipt.succeeded {
             self.note_spoiled(entry, receipt);
         }
-        let states = (0..payments.len()).map(|index| is_unused(replies.get(index)) == Some(true));
+        let states = payments.iter().enumerate();
+        let states = states.map(|(index, it)| is_unused(it, replies.get(index)) == Some(true));
         states.zip(paid).map(|(unused, paid)| unused && !paid).collect()
     }
 

@@ -7,7 +7,7 @@ use futures_util::future::{Either, select};
 use serde_json::json;
 
 use super::RemoteLane;
-use crate::evm::{self, json_rpc};
+use crate::evm::json_rpc;
 use crate::facilitator_client::Settled;
 use crate::payment::VerifiedPayment;
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
@@ -63,7 +63,7 @@ impl<H: Host> RemoteLane<H> {
         // The block first: what is unused after it was unused in it.
         let replies = nodes.ask(&[latest, authorization_call(payment.to(), payment)]).await.ok()?;
         let [Ok(latest), Ok(state)] = replies.as_slice() else { return None };
-        let is_used = evm::abi::decode_bool(&json_rpc::parse_data(state, 32)?)?;
+        let is_used = payment.read_used(&json_rpc::parse_data(state, 32)?)?;
         json_rpc::parse_u64(latest).filter(|_| !is_used)
     }
 

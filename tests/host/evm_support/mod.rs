@@ -2,9 +2,18 @@
 use edge402::amount::AtomicAmount;
 use edge402::encoding::encode_hex;
 use edge402::evm::eip712::{self, Domain};
-use edge402::evm::{Address, Authorization, RelayerKey, Signature, Terms, VerifiedPayment, verify};
+use edge402::evm::{
+    Address, Authorization, Eip3009, RelayerKey, Signature, Terms, Transfer, VerifiedPayment,
+    verify,
+};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
+
+/// What a payer signed besides whom to pay how much.
+pub fn eip3009(payment: &VerifiedPayment) -> &Eip3009 {
+    let Transfer::Eip3009(transfer) = payment.transfer();
+    transfer
+}
 
 pub const NOW: u64 = 1_700_000_000;
 pub const TIMEOUT: u64 = 60;

@@ -36,6 +36,7 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         })),
         evm_relayer_keys: Some(relayer_secret()),
         solana_fee_payer_keys: Some(format!("{}, {}", solana_secret(2), solana_secret(1))),
+        former_signers: None,
         rpc_urls: None,
         grant_secret: None,
         facilitator_headers: None,
@@ -44,6 +45,7 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         facilitator_tokens: None,
         missing_bindings: vec![],
         cors_credentials: None,
+        page: None,
         fold: edge402::path::Fold::default(),
     }
 }

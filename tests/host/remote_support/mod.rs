@@ -161,8 +161,8 @@ impl SimFacilitator {
 
     fn is_used(&self, payment: &Payment) -> bool {
         let evm = payment.evm();
-        let data = edge402::evm::abi::authorization_state(evm.from(), evm.nonce());
-        let call = json!([{ "to": evm.asset(), "data": encode_hex(&data) }, "latest"]);
+        let question = evm.used_question();
+        let call = json!([{ "to": question.to, "data": encode_hex(&question.data) }, "latest"]);
         let now = self.world.clock.now_ms();
         let answer = self.world.chain.borrow_mut().answer("eth_call", &call, now).unwrap();
         answer.as_str().unwrap().ends_with('1')

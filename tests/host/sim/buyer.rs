@@ -99,6 +99,8 @@ pub struct Buyer {
     /// What a cookie is shown for, in place of the payment.
     pub by_cookie: Option<Wanted>,
     pub facilitator: Option<(Facilitator, HowToSettle)>,
+    /// The Settler that the purchase is at: another one than its own, by number.
+    pub at: Cell<Option<usize>>,
     /// Whether the last answer had a grant.
     pub granted: Rc<Cell<bool>>,
     /// What the Settler said, where the gate says less.
@@ -124,6 +126,7 @@ impl Buyer {
             prefers_minimal: false,
             by_cookie: None,
             facilitator: None,
+            at: Cell::default(),
             granted: Rc::default(),
             said: Rc::default(),
         }
@@ -157,6 +160,7 @@ impl Buyer {
             settle,
             when: self.when,
             has_facilitator: self.facilitator.is_some(),
+            too_late: Reason::EvmValidBefore,
             prefers_minimal: self.prefers_minimal,
         }
     }
@@ -165,6 +169,7 @@ impl Buyer {
     pub async fn buy(mut self) -> Answer {
         let order = self.order();
         self.said = Rc::default();
+        self.at = Cell::default();
         self.granted.set(false);
         if let Some(wanted) = self.by_cookie {
             let claim = ClaimRequest {
@@ -224,6 +229,13 @@ impl Buyer {
         Answer::Delivered(settlement)
     }
 
+    /// The world around the Settler that the purchase is at.
+    fn place(&self) -> Rc<World> {
+        let others = self.world.others.borrow();
+        let place = self.at.get().map_or(&self.world, |number| &others[number]);
+        Rc::clone(place)
+    }
+
     fn heard<T>(&self, reply: Option<Result<T, StoreError>>) -> Result<T, String> {
         reply.and_then(Result::ok).ok_or_else(|| {
             *self.said.borrow_mut() = Some(Answer::Broken);
@@ -235,13 +247,13 @@ impl Buyer {
 impl Holder for Buyer {
     async fn renew(&self, request: &RenewRequest) -> Result<bool, String> {
         let request = request.clone();
-        let reply = self.world.ask(|it| async move { it.renew(&request) }).await;
+        let reply = self.place().ask(|it| async move { it.renew(&request) }).await;
         reply.and_then(Result::ok).ok_or_else(|| "broken".into())
     }
 
     async fn report(&self, report: &DeliveryReport) -> Result<(), String> {
         let report = report.clone();
-        let reply = self.world.ask(|it| async move { it.report(&report) }).await;
+        let reply = self.place().ask(|it| async move { it.report(&report) }).await;
         reply.and_then(Result::ok).ok_or_else(|| "broken".into())
     }
 
@@ -274,9 +286,23 @@ impl purchase::World for Buyer {
         Ok(reply)
     }
 
+    fn others(&self) -> usize {
+        self.world.others.borrow().len()
+    }
+
+    async fn ask_other(&self, number: usize, request: &ClaimRequest) -> Result<ClaimReply, String> {
+        let (other, request) = (Rc::clone(&self.world.others.borrow()[number]), request.clone());
+        let reply = other.ask(|it| async move { it.claim(&request).await }).await;
+        reply.and_then(Result::ok).ok_or_else(|| "broken".into())
+    }
+
+    fn stay_with_other(&self, number: usize) {
+        self.at.set(Some(number));
+    }
+
     async fn settle(&self, request: &SettleRequest) -> Result<Outcome, String> {
         let request = request.clone();
-        let outcome = self.world.ask(|it| async move { it.settle(request).await }).await;
+        let outcome = self.place().ask(|it| async move { it.settle(request).await }).await;
         let outcome = self.heard(outcome)?;
         *self.said.borrow_mut() = match &outcome {
             Outcome::Failed { reason, .. } => Some(Answer::Refused(*reason)),
@@ -288,7 +314,7 @@ impl purchase::World for Buyer {
 
     async fn release(&self, request: &ReleaseRequest) -> Result<(), String> {
         // If the disk fails, the claim ends by itself.
-        self.world.settler().release(request).map_err(|error| error.to_string())
+        self.place().settler().release(request).map_err(|error| error.to_string())
     }
 
     async fn replay(&self, payment: &str) -> Option<ReplayRecord> {

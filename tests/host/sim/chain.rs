@@ -7,10 +7,10 @@ mod wire;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use edge402::encoding::{decode_hex_bytes, encode_hex};
-use edge402::evm::{
-    Address, Call, Fees, MULTICALL3, Signature, Transaction, keccak256, payment_call,
-};
+use edge402::evm::{Address, Call, Fees, MULTICALL3, Signature, Transaction, keccak256};
 use serde_json::{Value, json};
+
+use crate::evm_support::eip3009;
 
 use super::{CHAIN, Payment, domain};
 use wire::*;
@@ -207,21 +207,21 @@ impl Chain {
     /// The payer cancels a payment's authorization, and no log tells.
     pub fn payer_cancels_in_silence(&mut self, payment: &Payment) {
         let it = payment.evm();
-        self.state.used.insert((it.from(), *it.nonce()));
+        self.state.used.insert((it.from(), *eip3009(&it).nonce()));
     }
 
     /// The payer cancels a payment's authorization, in a block of its own.
     pub fn payer_cancels(&mut self, payment: &Payment, now_ms: u64) {
         self.blocks.push(now_ms / 1_000 - self.clock_lag);
         let it = payment.evm();
-        self.state.used.insert((it.from(), *it.nonce()));
+        self.state.used.insert((it.from(), *eip3009(&it).nonce()));
         let name = edge402::evm::keccak256(b"AuthorizationCanceled(address,bytes32)");
-        let hash = encode_hex(&keccak256(&[&it.nonce()[..], b"cancel"].concat()));
+        let hash = encode_hex(&keccak256(&[&eip3009(&it).nonce()[..], b"cancel"].concat()));
         let from = encode_hex(&it.from().to_word());
         let (block, token) = (self.height(), domain().verifying_contract);
         let log = json!({
             "address": token,
-            "topics": [encode_hex(&name), from, encode_hex(it.nonce())],
+            "topics": [encode_hex(&name), from, encode_hex(eip3009(&it).nonce())],
             "data": "0x",
             "transactionHash": hash,
             "blockNumber": quantity(block.into()),
@@ -241,7 +241,7 @@ impl Chain {
 
     pub fn stranger_sends(&mut self, payment: &Payment, now_ms: u64) -> String {
         self.blocks.push(now_ms / 1_000 - self.clock_lag);
-        let Call { to, data } = payment_call(&payment.evm());
+        let Call { to, data } = payment.evm().call();
         let hash = encode_hex(&keccak256(&[&data[..], b"stranger"].concat()));
         let transaction = Transaction {
             chain_id: CHAIN,

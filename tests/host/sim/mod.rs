@@ -18,6 +18,7 @@ pub mod buyer;
 pub mod chain;
 pub mod host;
 pub mod payment;
+pub mod rotation;
 pub mod setup;
 pub mod tables;
 pub mod time;
@@ -42,7 +43,7 @@ const SYNC_HOLD: u64 = 15_000;
 pub struct World {
     pub clock: Rc<Clock>,
     pub tables: Rc<Tables>,
-    pub chain: RefCell<Chain>,
+    pub chain: Rc<RefCell<Chain>>,
     /// Faults of the messages to come; after them, none.
     pub faults: RefCell<VecDeque<Fault>>,
     pub hook: RefCell<Option<Hook>>,
@@ -64,6 +65,8 @@ pub struct World {
     alarm: Cell<Option<u64>>,
     settler: RefCell<Option<Rc<Settler<SimHost>>>>,
     lane: LaneOf,
+    /// Other Settlers that payments may have belonged to.
+    pub others: RefCell<Vec<Rc<World>>>,
     /// The Settler's name: chain and relayer.
     pub name: RefCell<String>,
     next_ticket: Cell<u64>,
@@ -105,7 +108,7 @@ impl World {
         Rc::new(Self {
             clock: Rc::new(Clock::default()),
             tables: Rc::default(),
-            chain: RefCell::new(chain),
+            chain: Rc::new(RefCell::new(chain)),
             faults: RefCell::default(),
             hook: RefCell::default(),
             temper: RefCell::default(),
@@ -120,6 +123,7 @@ impl World {
             alarm: Cell::new(None),
             settler: RefCell::new(None),
             lane,
+            others: RefCell::default(),
             name: RefCell::new(format!("eip155:{CHAIN}/{}", relayer().address())),
             next_ticket: Cell::new(1),
         })
@@ -180,6 +184,7 @@ impl World {
             by_cookie: None,
             redeliver_max: 1_000,
             look_only: false,
+            reserve_seconds: None,
             told: None,
         }
     }

@@ -43,6 +43,16 @@ impl Tables {
         *self.journal.borrow_mut() = journal;
     }
 
+    /// Takes all rows off the disk.
+    pub fn take(&self) -> Self {
+        Self {
+            payments: RefCell::new(self.payments.take()),
+            journal: RefCell::new(self.journal.take()),
+            names: RefCell::new(self.names.take()),
+            ..Self::default()
+        }
+    }
+
     pub fn payments(&self) -> usize {
         self.payments.borrow().len()
     }

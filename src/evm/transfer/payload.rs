@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Address, Uint256};
 use crate::encoding::decode_hex;
+use crate::evm::{Address, Uint256};
 use crate::protocol::Reason;
 
 /// What a client sends as `payload` (x402, exact on EVM): every member read,

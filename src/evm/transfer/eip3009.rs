@@ -1,0 +1,201 @@
+//! `transferWithAuthorization`: the token moves by what the payer signed
+//! (EIP-3009).
+
+use serde_json::{Value, json};
+
+use super::{
+    Authorization, CLOCK_SKEW_SECONDS, ExactEvmPayload, Facts, MIN_REMAINING_SECONDS, Method,
+    Terms, Transfer, VerifiedPayment, seconds,
+};
+use crate::encoding::encode_hex;
+use crate::evm::eip712::{digest, transfer_with_authorization_hash};
+use crate::evm::receipt::{AUTHORIZATION_CANCELED, AUTHORIZATION_USED};
+use crate::evm::{Address, Call, Log, Signature, Uint256, abi, json_rpc};
+use crate::protocol::Reason;
+
+/// An authorization, besides who pays whom how much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Eip3009 {
+    valid_before: Uint256,
+    nonce: [u8; 32],
+    signature: Signature,
+}
+
+/// Checks an authorization against the terms, at a time.
+pub(super) fn verify(
+    payload: ExactEvmPayload,
+    terms: &Terms,
+    now: crate::time::UnixSeconds,
+) -> Result<VerifiedPayment, Reason> {
+    let ExactEvmPayload { signature, authorization } = payload;
+    let signature = signature_of(&signature, &authorization, terms)?;
+    let Authorization { from, to, value, valid_after, valid_before, nonce } = authorization;
+    if to != terms.pay_to() {
+        return Err(Reason::EvmRecipientMismatch);
+    }
+    // However far ahead the end is: the token takes an authorization once.
+    if seconds(valid_before) < now.plus(MIN_REMAINING_SECONDS) {
+        return Err(Reason::EvmValidBefore);
+    }
+    // EIP-3009: `require(now > validAfter)`, in a block that is yet to come.
+    let valid_after = seconds(valid_after);
+    if valid_after > now.plus(CLOCK_SKEW_SECONDS) {
+        return Err(Reason::EvmValidAfter);
+    }
+    if value != terms.amount().into() {
+        return Err(Reason::EvmValueMismatch);
+    }
+    Ok(VerifiedPayment {
+        chain_id: terms.chain_id(),
+        asset: terms.asset(),
+        from,
+        to,
+        value: terms.amount(),
+        valid_after,
+        expires_at: seconds(valid_before),
+        transfer: Transfer::Eip3009(Eip3009 { valid_before, nonce, signature }),
+    })
+}
+
+/// The signature, if it is well-formed and `from`'s, and `from` is someone.
+fn signature_of(
+    text: &str,
+    authorization: &Authorization,
+    terms: &Terms,
+) -> Result<Signature, Reason> {
+    let signature: Signature = text.parse().map_err(|_| Reason::EvmSignature)?;
+    let hash = transfer_with_authorization_hash(authorization);
+    let signer = signature.recover(&digest(&terms.domain_separator, &hash));
+    if authorization.from == Address::ZERO || signer != Some(authorization.from) {
+        return Err(Reason::EvmSignature);
+    }
+    Ok(signature)
+}
+
+impl Eip3009 {
+    /// The transfer lands only in a block before this, in Unix seconds, as it
+    /// was signed. [`VerifiedPayment::expires_at`] is the time that it means.
+    pub const fn valid_before(&self) -> Uint256 {
+        self.valid_before
+    }
+
+    /// The authorization's nonce: the token takes each once per payer.
+    pub const fn nonce(&self) -> &[u8; 32] {
+        &self.nonce
+    }
+
+    /// The payer's signature.
+    pub const fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn names(&self, log: &Log, payment: &VerifiedPayment) -> bool {
+        is_used(log, payment.asset())
+            && matches!(log.topics.as_slice(), [_, authorizer, nonce]
+                if *authorizer == payment.from().to_word() && *nonce == self.nonce)
+    }
+}
+
+impl Method for Eip3009 {
+    fn identity(&self, payment: &VerifiedPayment) -> String {
+        format!("{}/{}", payment.from().to_lower_hex(), encode_hex(&self.nonce))
+    }
+
+    fn payload(&self, payment: &VerifiedPayment) -> Value {
+        json!({
+            "signature": self.signature.to_string(),
+            "authorization": {
+                "from": payment.from().to_string(),
+                "to": payment.to().to_string(),
+                "value": payment.value().to_string(),
+                "validAfter": payment.valid_after().to_string(),
+                "validBefore": self.valid_before.to_string(),
+                "nonce": encode_hex(&self.nonce),
+            },
+        })
+    }
+
+    fn call(&self, payment: &VerifiedPayment) -> Call {
+        let authorization = Authorization {
+            from: payment.from(),
+            to: payment.to(),
+            value: payment.value().into(),
+            valid_after: payment.valid_after().0.into(),
+            valid_before: self.valid_before,
+            nonce: self.nonce,
+        };
+        Call {
+            to: payment.asset(),
+            data: abi::transfer_with_authorization(&authorization, &self.signature),
+        }
+    }
+
+    fn questions(&self, payment: &VerifiedPayment) -> Vec<Call> {
+        let balance = Call { to: payment.asset(), data: abi::balance_of(payment.from()) };
+        vec![self.used_question(payment), balance]
+    }
+
+    fn question_count(&self) -> usize {
+        2
+    }
+
+    fn facts(&self, answers: &[Option<Vec<u8>>]) -> Facts {
+        let of = |at: usize| answers.get(at)?.as_deref();
+        Facts {
+            nonce_used: of(0).and_then(abi::decode_bool),
+            balance: of(1).and_then(abi::decode_uint256),
+            simulated: false,
+            revert_reason: None,
+        }
+    }
+
+    fn used_question(&self, payment: &VerifiedPayment) -> Call {
+        let data = abi::authorization_state(payment.from(), &self.nonce);
+        Call { to: payment.asset(), data }
+    }
+
+    fn read_used(&self, data: &[u8]) -> Option<bool> {
+        abi::decode_bool(data)
+    }
+
+    fn trace(&self, payment: &VerifiedPayment, from_block: u64) -> Value {
+        json!([{
+            "address": payment.asset().to_string(),
+            "fromBlock": json_rpc::quantity(from_block.into()),
+            "toBlock": "latest",
+            "topics": [
+                [encode_hex(&*AUTHORIZATION_USED), encode_hex(&*AUTHORIZATION_CANCELED)],
+                encode_hex(&payment.from().to_word()),
+                encode_hex(&self.nonce),
+            ],
+        }])
+    }
+
+    /// A token that emits no `AuthorizationUsed` at all in the transaction (the
+    /// event is in the standard, yet not every token has it) has its matching
+    /// `Transfer` logs counted: as many payments as there are logs. When some
+    /// are missing it can't be told which, and need not be: the payer, the
+    /// payee and the value are the same in all of them.
+    fn proof(&self, payment: &VerifiedPayment, logs: &[Log], taken: &[bool]) -> Option<usize> {
+        if logs.iter().any(|log| is_used(log, payment.asset())) {
+            return self.proof_by_anyone(payment, logs);
+        }
+        let mut logs = logs.iter().zip(taken).enumerate();
+        logs.find(|(_, (log, taken))| !**taken && log.transfers(payment)).map(|(index, _)| index)
+    }
+
+    /// `AuthorizationUsed(from, nonce)` names the payment. EIP-3009's reference
+    /// implementation emits it and then the `Transfer`, so the token's next
+    /// `Transfer`, before its next `AuthorizationUsed`, must be the payment's.
+    fn proof_by_anyone(&self, payment: &VerifiedPayment, logs: &[Log]) -> Option<usize> {
+        let mut logs = logs.iter().enumerate();
+        logs.find(|(_, log)| self.names(log, payment))?;
+        let asset = payment.asset();
+        let (index, log) = logs.find(|(_, log)| log.is_transfer(asset) || is_used(log, asset))?;
+        log.transfers(payment).then_some(index)
+    }
+}
+
+fn is_used(log: &Log, asset: Address) -> bool {
+    log.address == asset && log.topics.first() == Some(&*AUTHORIZATION_USED)
+}

@@ -1,0 +1,375 @@
+//! A payment on EVM, checked, and how its token is moved by what was signed:
+//! x402's `assetTransferMethod`.
+//!
+//! A method is a module here with a [`Method`], and a variant of [`Transfer`].
+//! What the rest of the gateway knows of a payment it asks [`VerifiedPayment`].
+
+pub mod eip3009;
+pub mod payload;
+
+use serde_json::Value;
+
+use crate::amount::AtomicAmount;
+use crate::evm::{Address, Call, Domain, Log, Uint256};
+use crate::json::{FromJson, ToJson};
+use crate::json_struct;
+use crate::protocol::{ChainId, Reason};
+use crate::time::UnixSeconds;
+
+pub use eip3009::Eip3009;
+pub use payload::{Authorization, ExactEvmPayload};
+
+/// How long an authorization must still be valid, in seconds: a transaction
+/// needs to get into a block before `validBefore` (x402, exact on EVM).
+pub const MIN_REMAINING_SECONDS: u64 = 6;
+
+/// How far ahead of our clock `validAfter` may be, in seconds: clients set it
+/// by their own clock, and many set it to this very second.
+///
+/// Too small, and a client whose clock is ahead can't pay. Too large, and a
+/// request waits that much longer for a block in which the token takes it.
+pub const CLOCK_SKEW_SECONDS: u64 = 5;
+
+/// What a payment must be: our own requirements for a resource, with the
+/// token's domain separator computed once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    fields: TermsFields,
+    domain_separator: [u8; 32],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct TermsFields {
+    domain: Domain,
+    pay_to: Address,
+    amount: AtomicAmount,
+    max_timeout_seconds: u64,
+}
+
+json_struct!(TermsFields {
+    domain,
+    pay_to as "payTo",
+    amount,
+    max_timeout_seconds as "maxTimeoutSeconds",
+});
+
+impl ToJson for Terms {
+    fn write_json(&self, to: &mut String) {
+        self.fields.write_json(to);
+    }
+}
+
+impl FromJson for Terms {
+    fn from_json(value: &Value) -> Option<Self> {
+        TermsFields::from_json(value).map(Self::from)
+    }
+}
+
+impl Terms {
+    /// The terms: `amount` atomic units of the token whose domain this is, to
+    /// `pay_to`. Buyers are told to sign authorizations that end within
+    /// `max_timeout_seconds`; one that ends later is as good.
+    pub fn new(
+        domain: Domain,
+        pay_to: Address,
+        amount: AtomicAmount,
+        max_timeout_seconds: u64,
+    ) -> Self {
+        TermsFields { domain, pay_to, amount, max_timeout_seconds }.into()
+    }
+
+    /// The token's EIP-712 domain.
+    pub const fn domain(&self) -> &Domain {
+        &self.fields.domain
+    }
+
+    /// The EIP-155 chain id.
+    pub const fn chain_id(&self) -> u64 {
+        self.fields.domain.chain_id
+    }
+
+    /// The token.
+    pub const fn asset(&self) -> Address {
+        self.fields.domain.verifying_contract
+    }
+
+    /// Who must be paid.
+    pub const fn pay_to(&self) -> Address {
+        self.fields.pay_to
+    }
+
+    /// How much, in atomic units.
+    pub const fn amount(&self) -> AtomicAmount {
+        self.fields.amount
+    }
+
+    /// `maxTimeoutSeconds`: what buyers are told. It limits nothing here.
+    pub const fn max_timeout_seconds(&self) -> u64 {
+        self.fields.max_timeout_seconds
+    }
+}
+
+impl From<TermsFields> for Terms {
+    fn from(fields: TermsFields) -> Self {
+        let domain_separator = fields.domain.separator();
+        Self { fields, domain_separator }
+    }
+}
+
+impl From<Terms> for TermsFields {
+    fn from(terms: Terms) -> Self {
+        terms.fields
+    }
+}
+
+/// A payment that passed every local check of its terms. [`verify`] and
+/// [`check`] are the only makers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedPayment {
+    chain_id: u64,
+    asset: Address,
+    from: Address,
+    to: Address,
+    value: AtomicAmount,
+    valid_after: UnixSeconds,
+    expires_at: UnixSeconds,
+    transfer: Transfer,
+}
+
+/// What was signed, and so how the token is moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// `transferWithAuthorization` of the token.
+    Eip3009(Eip3009),
+}
+
+/// What the rest of the gateway must know of a way to move a token.
+pub(super) trait Method {
+    /// What the chain tells payments of this kind apart by, besides chain and
+    /// token, in one spelling.
+    fn identity(&self, payment: &VerifiedPayment) -> String;
+    /// The payment as a client sends it.
+    fn payload(&self, payment: &VerifiedPayment) -> Value;
+    /// The call that moves the token. Anyone may send it; it pays `to` and no
+    /// one else.
+    fn call(&self, payment: &VerifiedPayment) -> Call;
+    /// What is asked before anything is sent, besides a simulation of the call.
+    fn questions(&self, payment: &VerifiedPayment) -> Vec<Call>;
+    /// How many questions there are.
+    fn question_count(&self) -> usize;
+    /// What the answers say; of each that failed, `None`.
+    fn facts(&self, answers: &[Option<Vec<u8>>]) -> Facts;
+    /// The question whether it was used or canceled.
+    fn used_question(&self, payment: &VerifiedPayment) -> Call;
+    /// The answer to it; `None` if it can't be read.
+    fn read_used(&self, data: &[u8]) -> Option<bool>;
+    /// The parameters of `eth_getLogs` that find who used or canceled it since
+    /// a block: one log at most.
+    fn trace(&self, payment: &VerifiedPayment, from_block: u64) -> Value;
+    /// The log that proves it paid in a transaction of ours; those of other
+    /// payments are `taken`.
+    fn proof(&self, payment: &VerifiedPayment, logs: &[Log], taken: &[bool]) -> Option<usize>;
+    /// The log that proves it paid in a transaction of anybody's.
+    fn proof_by_anyone(&self, payment: &VerifiedPayment, logs: &[Log]) -> Option<usize>;
+}
+
+/// What the chain says about a payment before it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether it was used or canceled. `None` if the token does not say.
+    pub nonce_used: Option<bool>,
+    /// The payer's balance, in atomic units. `None` if the token does not say.
+    pub balance: Option<Uint256>,
+    /// Whether the transfer, simulated, went through.
+    pub simulated: bool,
+    /// What the simulation left when it reverted, for the log.
+    pub revert_reason: Option<String>,
+}
+
+/// Checks a payload against the terms, at a time. No IO: whether it was used
+/// and the payer has the money only the chain knows. Scheme and network are
+/// checked by the caller.
+///
+/// # Errors
+/// The first rule that it breaks, in the order of the specification: signature,
+/// recipient, `validBefore`, `validAfter`, value. [`Reason::InvalidPayload`] for
+/// what can't be read.
+pub fn verify(payload: &Value, terms: &Terms, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
+    eip3009::verify(ExactEvmPayload::read(payload)?, terms, now)
+}
+
+/// The same, and whether the payment has lapsed: one whose `validBefore` has
+/// come, or is about to, is checked as it was shortly before that. It can't be
+/// settled any more; it tells who asks for what was settled.
+///
+/// # Errors
+/// As [`verify`], but for [`Reason::EvmValidBefore`].
+pub fn check(
+    payload: &Value,
+    terms: &Terms,
+    now: UnixSeconds,
+) -> Result<(VerifiedPayment, bool), Reason> {
+    let payload = ExactEvmPayload::read(payload)?;
+    let end = seconds(payload.authorization.valid_before);
+    let has_lapsed = end < now.plus(MIN_REMAINING_SECONDS);
+    let then = UnixSeconds(end.0.saturating_sub(MIN_REMAINING_SECONDS));
+    let payment = eip3009::verify(payload, terms, if has_lapsed { then } else { now })?;
+    Ok((payment, has_lapsed))
+}
+
+/// The time, or the last one that there is: some wallets sign authorizations
+/// that end at 2^256 - 1.
+fn seconds(number: Uint256) -> UnixSeconds {
+    UnixSeconds(u64::try_from(number).unwrap_or(u64::MAX))
+}
+
+impl VerifiedPayment {
+    /// The EIP-155 chain id.
+    pub const fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    /// The network.
+    pub const fn network(&self) -> ChainId {
+        ChainId::Evm(self.chain_id)
+    }
+
+    /// The token.
+    pub const fn asset(&self) -> Address {
+        self.asset
+    }
+
+    /// The payer.
+    pub const fn from(&self) -> Address {
+        self.from
+    }
+
+    /// Who is paid.
+    pub const fn to(&self) -> Address {
+        self.to
+    }
+
+    /// How much, in atomic units.
+    pub const fn value(&self) -> AtomicAmount {
+        self.value
+    }
+
+    /// The transfer lands only in a block later than this.
+    pub const fn valid_after(&self) -> UnixSeconds {
+        self.valid_after
+    }
+
+    /// When the payment can no longer land: in a block of this second or a
+    /// later one it is refused. Blocks may carry a time a little behind the
+    /// clock, so whoever forgets the payment waits somewhat longer.
+    pub const fn expires_at(&self) -> UnixSeconds {
+        self.expires_at
+    }
+
+    /// What was signed.
+    pub const fn transfer(&self) -> &Transfer {
+        &self.transfer
+    }
+
+    /// The payer as receipts name them, with the checksum of EIP-55.
+    pub fn payer(&self) -> String {
+        self.from.to_string()
+    }
+
+    /// What the chain tells this payment apart by: chain, token, payer and
+    /// nonce, in one lower-case spelling. Nothing in it is a client's to
+    /// spell, so one signature has one identity.
+    pub fn identity(&self) -> String {
+        let (network, asset) = (self.network(), self.asset.to_lower_hex());
+        format!("{network}/{asset}/{}", self.method().identity(self))
+    }
+
+    /// The payment as a client sends it, written anew from what was read.
+    pub fn payload(&self) -> Value {
+        self.method().payload(self)
+    }
+
+    /// The call that settles it. Anyone may send it; it pays `to` and no one
+    /// else.
+    pub fn call(&self) -> Call {
+        self.method().call(self)
+    }
+
+    /// What is asked before anything is sent: the questions of its method, and
+    /// last a simulation.
+    pub fn preview_calls(&self) -> Vec<Call> {
+        let mut calls = self.method().questions(self);
+        calls.push(self.call());
+        calls
+    }
+
+    /// How many [`Self::preview_calls`] there are.
+    pub fn preview_count(&self) -> usize {
+        self.method().question_count() + 1
+    }
+
+    /// What the answers to [`Self::preview_calls`] say, in their order: what a
+    /// call returned, or why it failed, as far as that is known.
+    /// Where some are missing, nothing is known.
+    pub fn read_preview(&self, mut answers: Vec<Result<Vec<u8>, Option<String>>>) -> Facts {
+        answers.truncate(if answers.len() == self.preview_count() { answers.len() } else { 0 });
+        let simulated = answers.pop().unwrap_or(Err(None));
+        let answers: Vec<_> = answers.into_iter().map(Result::ok).collect();
+        let facts = self.method().facts(&answers);
+        let (simulated, revert_reason) = match simulated {
+            Ok(_) => (true, None),
+            Err(reason) => (false, reason),
+        };
+        Facts { simulated, revert_reason, ..facts }
+    }
+
+    /// The question whether it was used or canceled.
+    pub fn used_question(&self) -> Call {
+        self.method().used_question(self)
+    }
+
+    /// The answer to [`Self::used_question`]; `None` if it can't be read.
+    pub fn read_used(&self, data: &[u8]) -> Option<bool> {
+        self.method().read_used(data)
+    }
+
+    /// The parameters of `eth_getLogs` that find who used or canceled it since
+    /// a block: one log at most.
+    pub fn trace(&self, from_block: u64) -> Value {
+        self.method().trace(self, from_block)
+    }
+
+    pub(super) fn proof(&self, logs: &[Log], taken: &[bool]) -> Option<usize> {
+        self.method().proof(self, logs, taken)
+    }
+
+    pub(super) fn proof_by_anyone(&self, logs: &[Log]) -> Option<usize> {
+        self.method().proof_by_anyone(self, logs)
+    }
+
+    fn method(&self) -> &dyn Method {
+        match &self.transfer {
+            Transfer::Eip3009(method) => method,
+        }
+    }
+}
+
+/// Why these facts speak against a payment; `None` if nothing does.
+///
+/// A use comes first, then the balance, then the simulation: the more telling
+/// code wins. All are asked even if the simulation went through, because some
+/// tokens don't revert on a used authorization and a call to an address
+/// without code "succeeds"; where the token does not answer, the payment
+/// counts as one whose simulation failed.
+pub fn refusal(facts: &Facts, payment: &VerifiedPayment) -> Option<Reason> {
+    if facts.nonce_used == Some(true) {
+        return Some(Reason::EvmNonceUsed);
+    }
+    if facts.balance.is_some_and(|balance| balance < payment.value().into()) {
+        return Some(Reason::InsufficientFunds);
+    }
+    if !facts.simulated || facts.nonce_used.is_none() || facts.balance.is_none() {
+        return Some(Reason::EvmSimulationFailed);
+    }
+    None
+}

@@ -1,0 +1,319 @@
+//! Payments that were claimed before the signers were changed, and after.
+
+use std::rc::Rc;
+
+use edge402::config::SettleWhen;
+use edge402::protocol::Reason;
+use edge402::settlement::messages::RESERVE_SECONDS;
+use edge402::settlement::record::LEASE_SECONDS;
+use edge402::settlement::{
+    ClaimReply, ClaimRequest, Outcome, Proof, SettleRequest, State, Verdict,
+};
+
+use crate::sim::{Answer, Buyer, Kv, Origin, Payment, Setup, World, shows};
+
+const DUPLICATE: Answer = Answer::Refused(Reason::DuplicateSettlement);
+
+fn world() -> Rc<World> {
+    World::new(&Setup { block_ms: 500, ..Setup::default() })
+}
+
+fn buyer(world: &Rc<World>, number: u8) -> Buyer {
+    let payment = Payment::new(number, number, 600);
+    Buyer { redeliver_max: 3, ..Buyer::new(world, &payment, "a") }
+}
+
+/// How many transfers the chain has made for a payment.
+fn transfers(buyer: &Buyer) -> usize {
+    transfers_of(&buyer.world, &buyer.payment)
+}
+
+fn transfers_of(world: &World, payment: &Payment) -> usize {
+    world.chain.borrow().transfers_of(payment).len()
+}
+
+/// How often these get it, asking until nobody does.
+fn times_given(who: &Buyer) -> usize {
+    (0..10).filter(|_| who.now().is_delivery()).count()
+}
+
+#[test]
+fn what_was_delivered_before_is_delivered_again_by_who_knows_it() {
+    let world = world();
+    let first = buyer(&world, 1);
+    assert!(first.now().is_delivery());
+    world.kv_does.set(Kv::Unread);
+    let former = world.replace_signer(false);
+    assert_eq!(first.observer().now(), DUPLICATE);
+    assert_eq!(Buyer { resource: "b".into(), ..first.clone() }.now(), DUPLICATE);
+    assert_eq!(times_given(&first), 3, "it is counted");
+    assert!(world.tables.record(&first.payment.id).is_none(), "the claim was released");
+    assert!(matches!(former.tables.record(&first.payment.id).unwrap().state, State::Settled(_)));
+    assert_eq!(transfers(&first), 1);
+}
+
+#[test]
+fn what_was_not_delivered_before_is_had_without_proof() {
+    let world = world();
+    let first = Buyer { dies: true, ..buyer(&world, 1) };
+    assert!(first.now().is_delivery());
+    world.kv_does.set(Kv::Unread);
+    world.replace_signer(false);
+    world.run_for(1_000 * LEASE_SECONDS);
+    let moved = Buyer { dies: false, proof: Proof::default(), ..first.clone() };
+    assert_eq!(times_given(&moved), 1, "the answer's end was reported where it was begun");
+    assert_eq!(world.asked.get(), 2);
+    assert_eq!(transfers(&first), 1);
+}
+
+#[test]
+fn a_long_answer_keeps_its_lease_where_it_was_begun() {
+    let world = world();
+    let first = Buyer { dies: true, redeliver_max: 0, ..buyer(&world, 1) };
+    assert!(first.now().is_delivery());
+    world.kv_does.set(Kv::Unread);
+    world.replace_signer(false);
+    world.run_for(1_000 * LEASE_SECONDS);
+    let again = Buyer { dies: false, stream_ms: 200_000, ..first };
+    assert!(again.now().is_delivery());
+    world.run_for(100_000);
+    assert_eq!(again.observer().now(), Answer::Unavailable);
+    world.run_for(100_000);
+    assert_eq!(again.observer().now(), DUPLICATE);
+}
+
+#[test]
+fn what_is_on_its_way_with_the_former_signer_is_waited_for() {
+    let world = World::new(&Setup { block_ms: 40_000, ..Setup::default() });
+    let first = buyer(&world, 1);
+    assert!(matches!(first.now(), Answer::Pending(_)));
+    world.replace_signer(false);
+    let second = first.start();
+    world.run_for(1_000);
+    assert!(second.borrow().is_none(), "it waits");
+    assert!(world.take(&second).is_delivery());
+    assert_eq!(transfers(&first), 1);
+}
+
+#[test]
+fn one_that_can_not_be_reached_may_have_sold_it() {
+    let world = world();
+    let (known, unknown) = (buyer(&world, 1), buyer(&world, 2));
+    assert!(known.now().is_delivery());
+    let former = world.replace_signer(false);
+    former.tables.is_broken.set(true);
+    for who in [&unknown, &known.observer()] {
+        assert_eq!(who.now(), Answer::Unavailable);
+        assert!(world.tables.record(&who.payment.id).is_none(), "the claim was released");
+    }
+    // As where the payment's own Settler is silent.
+    assert!(known.now().is_delivery());
+    world.kv_does.set(Kv::Unread);
+    assert_eq!(known.now(), Answer::Unavailable);
+    former.tables.is_broken.set(false);
+    assert!(known.now().is_delivery());
+    assert!(unknown.now().is_delivery());
+    // What its own Settler has sold no other one can know better.
+    former.tables.is_broken.set(true);
+    assert!(unknown.now().is_delivery());
+    assert_eq!(unknown.observer().now(), DUPLICATE);
+    assert_eq!((transfers(&known), transfers(&unknown)), (1, 1));
+}
+
+#[test]
+fn one_that_knows_it_serves_it_where_the_new_owner_is_silent() {
+    let world = world();
+    let first = buyer(&world, 1);
+    assert!(first.now().is_delivery());
+    world.kv_does.set(Kv::Unread);
+    world.replace_signer(false);
+    world.tables.is_broken.set(true);
+    assert!(first.now().is_delivery());
+    assert_eq!(first.observer().now(), DUPLICATE);
+    assert_eq!(buyer(&world, 2).now(), Answer::Broken);
+}
+
+#[test]
+fn of_several_the_one_that_has_sold_it_counts() {
+    let world = world();
+    let first = buyer(&world, 1);
+    assert!(first.now().is_delivery());
+    world.kv_does.set(Kv::Unread);
+    world.replace_signer(false);
+    let silent = world.replace_signer(false);
+    silent.tables.is_broken.set(true);
+    assert!(first.now().is_delivery());
+    assert_eq!(first.observer().now(), DUPLICATE);
+    assert_eq!(buyer(&world, 2).now(), Answer::Unavailable);
+}
+
+#[test]
+fn what_nobody_knows_is_sold_by_its_owner_and_by_nobody_else() {
+    let world = world();
+    let former = world.replace_signer(true);
+    let first = buyer(&world, 1);
+    let old_version = Buyer { world: Rc::clone(&former), ..first.observer() };
+    // Long at work, so that the former one's claim could come in between.
+    let answer = Buyer { origin_ms: 20_000, ..first.clone() }.start();
+    world.run_for(1_000);
+    let start = world.clock.now_ms();
+    assert_eq!(old_version.now(), Answer::Busy);
+    assert_eq!(Buyer { resource: "b".into(), ..old_version.clone() }.now(), Answer::Busy);
+    assert!(world.clock.now_ms() - start < 1_000, "at once");
+    // Not even a restart forgets it.
+    former.crash();
+    assert_eq!(old_version.now(), Answer::Busy);
+    assert!(world.take(&answer).is_delivery());
+    world.run_for(1_000 * RESERVE_SECONDS);
+    assert_eq!(old_version.now(), Answer::Refused(Reason::EvmNonceUsed));
+    assert_eq!(transfers(&first), 1);
+}
+
+#[test]
+fn a_version_of_before_and_one_of_after_sell_it_once() {
+    for when in [SettleWhen::After, SettleWhen::Before] {
+        for at in (0..2_500).step_by(50) {
+            for is_old_first in [true, false] {
+                let world = world();
+                let former = world.replace_signer(true);
+                let new = Buyer { when, redeliver_max: 0, origin_ms: 700, ..buyer(&world, 1) };
+                let old = Buyer { world: former, ..new.observer() };
+                let (early, late) = if is_old_first { (&old, &new) } else { (&new, &old) };
+                let first = early.start();
+                world.run_for(at);
+                let second = late.start();
+                let answers = [world.take(&first), world.take(&second)];
+                let given = answers.iter().filter(|it| it.is_delivery()).count();
+                assert_eq!(given, 1, "{when:?} {at} {is_old_first}: {answers:?}");
+                assert_eq!(transfers(&new), 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_claimed_before_is_waited_for_and_then_sold() {
+    let world = world();
+    let former = world.replace_signer(true);
+    let new = buyer(&world, 1);
+    let old = Buyer { world: former, origin: Origin::Error, origin_ms: 5_000, ..new.clone() };
+    let failing = old.start();
+    world.run_for(100);
+    let waiting = new.start();
+    world.run_for(1_000);
+    assert!(waiting.borrow().is_none());
+    assert_eq!(world.take(&failing), Answer::Released);
+    assert!(world.take(&waiting).is_delivery());
+    assert_eq!(transfers(&new), 1);
+}
+
+#[test]
+fn after_a_step_back_a_payment_is_free_again_in_two_minutes() {
+    let world = world();
+    let former = world.replace_signer(true);
+    let failed = Buyer { origin: Origin::Error, ..buyer(&world, 1) };
+    assert_eq!(failed.now(), Answer::Released);
+    let back = Buyer { world: Rc::clone(&former), origin: Origin::Good, ..failed };
+    assert_eq!(back.now(), Answer::Busy);
+    world.run_for(1_000 * RESERVE_SECONDS);
+    assert!(back.now().is_delivery());
+    former.settler().wake().unwrap();
+    assert_eq!(transfers(&back), 1);
+}
+
+#[test]
+fn what_was_asked_about_is_forgotten() {
+    let world = world();
+    let former = world.replace_signer(false);
+    for number in 1..5 {
+        assert!(buyer(&world, number).now().is_delivery());
+    }
+    assert_eq!(former.tables.payments(), 4);
+    world.run_for(8_000_000);
+    former.settler().wake().unwrap();
+    assert_eq!(former.tables.payments(), 0);
+}
+
+#[test]
+fn what_has_lapsed_is_looked_up_and_kept_from_nobody() {
+    let world = world();
+    let paid = Buyer { dies: true, ..buyer(&world, 1) };
+    assert!(paid.now().is_delivery());
+    world.kv_does.set(Kv::Unread);
+    let former = world.replace_signer(false);
+    world.run_for(1_000 * LEASE_SECONDS);
+    let lapsed = |number: u8, ticket: u64| {
+        let payment = Payment::new(number, number, 600).id;
+        let expires_at = world.clock.now();
+        let claim = ClaimRequest {
+            payment,
+            ticket,
+            expires_at,
+            look_only: true,
+            ..world.claim_request(&paid.payment, "a")
+        };
+        former.claim(&claim.to_other_signer())
+    };
+    assert!(matches!(lapsed(1, 7), ClaimReply::Deliver { .. }));
+    assert_eq!(lapsed(2, 8), ClaimReply::NOTHING_BOUGHT);
+    assert_eq!(former.tables.payments(), 1);
+}
+
+#[test]
+fn a_server_is_told_of_what_was_settled_before() {
+    for once in [true, false] {
+        let world = world();
+        let payment = Payment::new(1, 1, 600);
+        let order = |ticket| {
+            let claim = ClaimRequest { ticket, ..world.claim_request(&payment, "order") };
+            let account = Some("acme".into());
+            SettleRequest { account, once, ..payment.settle_request(&claim) }
+        };
+        let (settler, request) = (world.settler(), order(1));
+        // The server is gone when it is settled.
+        let lost = world.start(async move { settler.charge(request).await });
+        world.run_for(100);
+        let former = world.replace_signer(false);
+        world.run_for(5_000);
+        drop(lost);
+        assert_eq!(transfers_of(&world, &payment), 1);
+        let ask = |ticket| {
+            let look = order(ticket).claim(payment.expires_at).to_other_signer();
+            Outcome::from(former.claim(&look))
+        };
+        let (asked, request) = (Rc::clone(&former), order(2));
+        let verdict = world
+            .wait(async move { asked.ask(|it| async move { it.verify(&request).await }).await });
+        assert_eq!(verdict.unwrap().unwrap(), Verdict::Valid);
+        assert!(matches!(ask(3), Outcome::Settled(_)));
+        assert_eq!(matches!(ask(4), Outcome::Settled(_)), !once);
+    }
+}
+
+#[test]
+fn what_failed_on_chain_before_is_no_observers_claim() {
+    let world = world();
+    let first = buyer(&world, 1);
+    world.chain.borrow_mut().poisoned.insert([1; 32]);
+    assert_eq!(first.now(), Answer::Refused(Reason::InvalidTransactionState));
+    world.chain.borrow_mut().poisoned.clear();
+    world.replace_signer(false);
+    assert_eq!(first.observer().now(), DUPLICATE);
+    assert_eq!(Buyer { resource: "b".into(), ..first.observer() }.now(), DUPLICATE);
+    assert!(first.now().is_delivery());
+    // Nor after the other one was asked to let nobody claim it.
+    assert_eq!(first.observer().now(), DUPLICATE);
+    assert_eq!(transfers(&first), 1);
+}
+
+#[test]
+fn a_name_given_before_is_one_payments_still() {
+    let world = world();
+    let named = Proof { identifier: Some("n".into()), ..shows("the buyer") };
+    let first = Buyer { proof: named, ..buyer(&world, 1) };
+    assert!(first.now().is_delivery());
+    world.replace_signer(false);
+    let second = Buyer { proof: first.proof.clone(), ..buyer(&world, 2) };
+    assert_eq!(second.now(), Answer::IdentifierTaken);
+    assert!(world.tables.record(&second.payment.id).is_none());
+}
