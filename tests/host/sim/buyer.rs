@@ -6,11 +6,9 @@ use std::rc::Rc;
 use edge402::config::SettleWhen;
 use edge402::facilitator_client::Facilitator;
 use edge402::protocol::Reason;
-use edge402::purchase::{self, End, Goods, Holder, Order};
+use edge402::purchase::{self, End, Goods, Order};
 use edge402::settlement::journal::TxId;
-use edge402::settlement::{
-    ClaimRequest, Host as _, Proof, SettleRequest, Settlement, StoreError, Wanted,
-};
+use edge402::settlement::{ClaimRequest, Proof, SettleRequest, Settlement, StoreError, Wanted};
 use edge402::time::UnixSeconds;
 
 use super::{Handle, Payment, World};
