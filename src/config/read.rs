@@ -82,9 +82,10 @@ pub fn read(settings: &Settings) -> Loaded {
         secret.as_ref().is_none_or(|text| text.trim_matches([',', ' ', '\n']).is_empty())
     };
     for network in networks.iter().filter(|network| network.facilitator.is_none()) {
-        let (name, secret) = match network.id {
-            ChainId::Evm(_) => (EVM_SECRET, &settings.evm_relayer_keys),
-            ChainId::Solana(_) => (SOLANA_SECRET, &settings.solana_fee_payer_keys),
+        let (name, secret) = if network.id.names_fee_payer() {
+            (SOLANA_SECRET, &settings.solana_fee_payer_keys)
+        } else {
+            (EVM_SECRET, &settings.evm_relayer_keys)
         };
         if is_missing(secret) {
             let id = network.id;

@@ -42,11 +42,11 @@ pub use multicall::{
     CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
     batch_call, batch_estimate_call, check_call, read_check, revert_reason,
 };
-pub use receipt::{Log, Receipt, authorization_transferred, paid, transfer_happened};
+pub use receipt::{Log, Receipt};
 pub use signature::{RelayerKey, Signature};
 pub use transaction::{Call, SignedTransaction, Transaction};
 pub use transfer::{
-    Authorization, Eip3009, ExactEvmPayload, Facts, Terms, Transfer, VerifiedPayment, check,
-    refusal, verify,
+    Authorization, Eip3009, ExactEvmPayload, Facts, Terms, Transfer, VerifiedPayment,
+    authorization_transferred, check, paid, refusal, transfer_happened, verify,
 };
 pub use uint::Uint256;

@@ -10,7 +10,8 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::json_rpc::{parse_hash, parse_quantity, parse_u64};
-use super::{Address, Uint256, VerifiedPayment, keccak256};
+use super::{Address, Uint256, keccak256};
+use crate::amount::AtomicAmount;
 use crate::encoding::decode_hex_bytes;
 
 /// What became of a transaction: the answer of `eth_getTransactionReceipt`,
@@ -104,46 +105,16 @@ impl Log {
         self.address == asset && self.topics.first() == Some(&*TRANSFER)
     }
 
-    pub(super) fn transfers(&self, payment: &VerifiedPayment) -> bool {
-        self.is_transfer(payment.asset())
-            && matches!(self.topics.as_slice(), [_, from, to]
-                if *from == payment.from().to_word() && *to == payment.to().to_word())
-            && self.data == Uint256::from(payment.value()).to_be_bytes()
+    /// Whether the token moved this much from one account to another.
+    pub(super) fn transfers(
+        &self,
+        asset: Address,
+        [from, to]: [Address; 2],
+        value: AtomicAmount,
+    ) -> bool {
+        self.is_transfer(asset)
+            && matches!(self.topics.as_slice(), [_, payer, seller]
+                if *payer == from.to_word() && *seller == to.to_word())
+            && self.data == Uint256::from(value).to_be_bytes()
     }
-}
-
-/// Whether our transaction with this receipt made this one payment: [`paid`]
-/// for a transaction that is not a batch.
-pub fn transfer_happened(receipt: &Receipt, payment: &VerifiedPayment) -> bool {
-    paid(receipt, &[payment]) == [true]
-}
-
-/// Which of the payments in our transaction were made, in their order.
-///
-/// Each payment takes a log of its own, so that two payments of the same
-/// value between the same two can't both point at one transfer. Which log it
-/// is, the payment's method says.
-///
-/// A false yes gives something away; a false no charges a buyer for nothing.
-pub fn paid(receipt: &Receipt, payments: &[&VerifiedPayment]) -> Vec<bool> {
-    let mut taken = vec![false; receipt.logs.len()];
-    payments
-        .iter()
-        .map(|payment| {
-            let found = payment.proof(&receipt.logs, &taken);
-            // The log must not have been another payment's.
-            let free = found.and_then(|index| taken.get_mut(index)).filter(|taken| !**taken);
-            receipt.succeeded && free.map(|taken| *taken = true).is_some()
-        })
-        .collect()
-}
-
-/// Whether the payment was made in a transaction that is not ours: someone
-/// else sent what the buyer signed.
-///
-/// Only a log that names the payment and the `Transfer` that it led to prove
-/// that: in a transaction of a stranger's making, a transfer of the same value
-/// may be that of another payment. What was canceled has neither.
-pub fn authorization_transferred(receipt: &Receipt, payment: &VerifiedPayment) -> bool {
-    receipt.succeeded && payment.proof_by_anyone(&receipt.logs).is_some()
 }

@@ -18,7 +18,7 @@ use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::json;
 use crate::path::{CanonicalPath, UrlParts};
-use crate::payment::{Terms, VerifiedPayment};
+use crate::payment::VerifiedPayment;
 use crate::protocol::payment::{Accepted, InvalidPayment};
 use crate::protocol::requirements::EXACT;
 use crate::protocol::{PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Version};
@@ -307,12 +307,8 @@ impl Offer {
         if accepted.same_terms(&self.v2) {
             return true;
         }
-        let (Terms::Solana(terms), Some(named)) = (&self.terms, accepted.extra.get(FEE_PAYER))
-        else {
-            return false;
-        };
-        let fee_payer = named.as_str().and_then(|named| named.parse().ok());
-        fee_payer.is_some_and(|fee_payer| terms.is_fee_payer(&fee_payer)) && {
+        let Some(named) = accepted.extra.get(FEE_PAYER) else { return false };
+        named.as_str().is_some_and(|named| self.terms.is_fee_payer(named)) && {
             let mut then = self.v2.clone();
             then.extra.insert(FEE_PAYER.into(), named.clone());
             accepted.same_terms(&then)

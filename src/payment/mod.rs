@@ -72,6 +72,14 @@ impl Terms {
         }
     }
 
+    /// Whether a text is the address of a fee payer of ours, on Solana.
+    pub fn is_fee_payer(&self, text: &str) -> bool {
+        match self {
+            Self::Solana(terms) => text.parse().is_ok_and(|key| terms.is_fee_payer(&key)),
+            Self::Evm(_) => false,
+        }
+    }
+
     /// Checks all that can be checked without asking a chain.
     ///
     /// # Errors
@@ -147,6 +155,15 @@ impl VerifiedPayment {
     /// Who pays the fees, on Solana.
     pub fn fee_payer(&self) -> Option<&solana::Pubkey> {
         self.as_solana().map(solana::VerifiedPayment::fee_payer)
+    }
+
+    /// What is said of it where it can't be settled any more, and nobody knows
+    /// of it: its time is over, or its fee payer signs no more.
+    pub const fn too_late(&self) -> Reason {
+        match self {
+            Self::Evm(_) => Reason::EvmValidBefore,
+            Self::Solana(_) => Reason::SvmFeePayerMismatch,
+        }
     }
 
     /// Who pays, as the chain writes addresses.

@@ -8,7 +8,6 @@ use crate::config::{Offer, SettleWhen};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::gate::{BoundBody, Collection, Purchase, Sale};
-use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::settlement::{ClaimRequest, Proof, SettleRequest, Wanted};
 use crate::time::UnixSeconds;
@@ -85,16 +84,12 @@ impl Order {
             account: None,
             remote: it.remote,
         };
-        let too_late = match purchase.payment {
-            VerifiedPayment::Evm(_) => Reason::EvmValidBefore,
-            VerifiedPayment::Solana(_) => Reason::SvmFeePayerMismatch,
-        };
         Self {
             claim,
             settle,
             when: route.settle,
             has_facilitator: it.has_facilitator,
-            too_late,
+            too_late: purchase.payment.too_late(),
             // A cookie says nothing of a body.
             prefers_minimal: purchase.prefers_minimal && it.body.is_none(),
         }

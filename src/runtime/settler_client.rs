@@ -95,12 +95,11 @@ pub fn settler_of(config: &Config, network: usize, payment: &VerifiedPayment) ->
     if network.facilitator.is_some() {
         return Some(facilitator_name(network.id, &payment.payer()));
     }
-    let key = match payment {
-        VerifiedPayment::Evm(payment) => {
-            let relayers: Vec<_> = config.relayers.iter().map(RelayerKey::address).collect();
-            relayer_for(&payment.from(), &relayers)?.to_string()
-        }
-        VerifiedPayment::Solana(payment) => payment.fee_payer().to_string(),
+    let key = if let Some(fee_payer) = payment.fee_payer() {
+        fee_payer.to_string()
+    } else {
+        let relayers: Vec<_> = config.relayers.iter().map(RelayerKey::address).collect();
+        relayer_for(&payment.as_evm()?.from(), &relayers)?.to_string()
     };
     Some(settler_name(network.id, &key))
 }
@@ -112,7 +111,7 @@ pub fn settler_of(config: &Config, network: usize, payment: &VerifiedPayment) ->
 pub fn others_of(config: &Config, network: usize, payment: &VerifiedPayment) -> Vec<String> {
     let former = &config.former_signers.relayers;
     let Some(network) = config.networks.get(network) else { return vec![] };
-    let VerifiedPayment::Evm(payment) = payment else { return vec![] };
+    let Some(payment) = payment.as_evm() else { return vec![] };
     if former.is_empty() || network.facilitator.is_some() {
         return vec![];
     }

@@ -181,7 +181,7 @@ impl Method for Eip3009 {
             return self.proof_by_anyone(payment, logs);
         }
         let mut logs = logs.iter().zip(taken).enumerate();
-        logs.find(|(_, (log, taken))| !**taken && log.transfers(payment)).map(|(index, _)| index)
+        logs.find(|(_, (log, taken))| !**taken && payment.is_moved_by(log)).map(|(index, _)| index)
     }
 
     /// `AuthorizationUsed(from, nonce)` names the payment. EIP-3009's reference
@@ -192,7 +192,7 @@ impl Method for Eip3009 {
         logs.find(|(_, log)| self.names(log, payment))?;
         let asset = payment.asset();
         let (index, log) = logs.find(|(_, log)| log.is_transfer(asset) || is_used(log, asset))?;
-        log.transfers(payment).then_some(index)
+        payment.is_moved_by(log).then_some(index)
     }
 }
 

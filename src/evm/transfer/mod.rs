@@ -6,6 +6,7 @@
 
 pub mod eip3009;
 pub mod payload;
+mod proof;
 
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ use crate::time::UnixSeconds;
 
 pub use eip3009::Eip3009;
 pub use payload::{Authorization, ExactEvmPayload};
+pub use proof::{authorization_transferred, paid, transfer_happened};
 
 /// How long an authorization must still be valid, in seconds: a transaction
 /// needs to get into a block before `validBefore` (x402, exact on EVM).
@@ -339,12 +341,17 @@ impl VerifiedPayment {
         self.method().trace(self, from_block)
     }
 
-    pub(super) fn proof(&self, logs: &[Log], taken: &[bool]) -> Option<usize> {
+    fn proof(&self, logs: &[Log], taken: &[bool]) -> Option<usize> {
         self.method().proof(self, logs, taken)
     }
 
-    pub(super) fn proof_by_anyone(&self, logs: &[Log]) -> Option<usize> {
+    fn proof_by_anyone(&self, logs: &[Log]) -> Option<usize> {
         self.method().proof_by_anyone(self, logs)
+    }
+
+    /// Whether a log is of a transfer of just this much between these two.
+    fn is_moved_by(&self, log: &Log) -> bool {
+        log.transfers(self.asset, [self.from, self.to], self.value)
     }
 
     fn method(&self) -> &dyn Method {

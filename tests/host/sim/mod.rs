@@ -18,6 +18,7 @@ pub mod buyer;
 pub mod chain;
 pub mod host;
 pub mod payment;
+mod purchase_world;
 pub mod rotation;
 pub mod setup;
 pub mod tables;
