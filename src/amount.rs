@@ -1,6 +1,7 @@
 //! Money: prices as sellers write them, amounts as chains count them.
 
 use crate::json_text;
+use crate::plain_error;
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,6 +17,8 @@ pub struct AtomicAmount(pub u128);
 /// A text that is not a decimal string of atomic units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidAmount;
+
+plain_error!(InvalidAmount, |_| "is no decimal number of atomic units");
 
 impl FromStr for AtomicAmount {
     type Err = InvalidAmount;
@@ -83,6 +86,12 @@ pub enum InvalidPrice {
     /// Larger than a million dollars: most likely a slip.
     TooLarge,
 }
+
+plain_error!(InvalidPrice, |it| match it {
+    InvalidPrice::Malformed => "is not an amount of dollars, such as $0.01",
+    InvalidPrice::Zero => "is zero",
+    InvalidPrice::TooLarge => "is above a million dollars, or has over 18 decimals",
+});
 
 impl FromStr for Price {
     type Err = InvalidPrice;

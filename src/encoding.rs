@@ -4,6 +4,8 @@
 //! both mean, an attacker can use to look like two.
 
 use base64::Engine as _;
+
+use crate::plain_error;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
@@ -23,6 +25,11 @@ pub enum EncodingError {
     /// Well-formed, but longer or shorter than allowed.
     Length,
 }
+
+plain_error!(EncodingError, |it| match it {
+    EncodingError::Malformed => "holds what its encoding doesn't have",
+    EncodingError::Length => "is longer or shorter than it may be",
+});
 
 /// Reads `0x` and exactly `2 * N` hex digits.
 pub fn decode_hex<const N: usize>(text: &str) -> Result<[u8; N], EncodingError> {

@@ -16,6 +16,7 @@
 //! | L0 | [`amount`] | prices and token amounts, exact |
 //! | | [`time`] | points in time; the clock is always an argument |
 //! | | [`encoding`] | hex, base58 and base64, strict and bounded |
+//! | | [`error`] | errors as sentences |
 //! | | [`json`] | JSON, read strictly, and types that are kept or sent as it |
 //! | | [`path`] | a URL's path in its one spelling |
 //! | | [`table`], [`together`] | small tables, and a few futures at once |
@@ -43,6 +44,7 @@
 
 pub mod amount;
 pub mod encoding;
+pub mod error;
 pub mod json;
 pub mod mac;
 pub mod path;

@@ -7,6 +7,8 @@
 mod key;
 mod spelled;
 
+use crate::plain_error;
+
 pub use key::{Fold, PathKeys};
 pub use spelled::Spelled;
 
@@ -33,6 +35,8 @@ pub enum BadPath {
     /// A segment that ends in a dot or a space, which some origins drop.
     TrailingDot,
 }
+
+plain_error!(BadPath, |it| it.message());
 
 impl BadPath {
     /// What to tell the client.

@@ -160,6 +160,8 @@ impl fmt::Display for Faults {
     }
 }
 
+impl std::error::Error for Faults {}
+
 /// For how long a paid answer is delivered again to a buyer who lost it.
 pub const DEFAULT_REDELIVER: Duration = Duration::from_mins(10);
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use super::keccak::keccak256;
 use crate::encoding::{decode_hex, encode_hex};
 use crate::json_text;
+use crate::plain_error;
 
 /// An Ethereum address: 20 bytes.
 ///
@@ -17,6 +18,11 @@ pub struct Address([u8; 20]);
 /// A text that is not an address, or one whose EIP-55 checksum is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidAddress;
+
+plain_error!(
+    InvalidAddress,
+    |_| "is no address: 0x and 40 hex digits, with a right checksum if in mixed case"
+);
 
 impl Address {
     /// The zero address: no one's, and what Solidity's `ecrecover` answers

@@ -9,6 +9,7 @@ use super::Address;
 use super::keccak::keccak256;
 use crate::encoding::{decode_hex, encode_hex};
 use crate::mac;
+use crate::plain_error;
 
 /// A recoverable signature with `r` and `s` in range, `s` low, and a parity:
 /// the 65 bytes `r ‖ s ‖ v` in the one form that EIP-3009 tokens take.
@@ -25,6 +26,8 @@ pub struct Signature {
 /// Not 65 bytes of hex, a number out of range, a high s, or a wrong v.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidSignature;
+
+plain_error!(InvalidSignature, |_| "is no signature: 65 bytes of hex with a low s");
 
 impl Signature {
     /// Reads `r ‖ s ‖ v`, v being 0, 1, 27 or 28.
@@ -119,6 +122,8 @@ pub struct RelayerKey {
 /// about the text, which may be a secret with a slip in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidKey;
+
+plain_error!(InvalidKey, |_| "is no secret key: 0x and 64 hex digits");
 
 impl RelayerKey {
     /// The relayer's address.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::amount::{AtomicAmount, is_canonical_decimal};
+use crate::plain_error;
 
 use crate::json_text;
 
@@ -18,9 +19,13 @@ pub struct Uint256([u8; 32]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidUint256;
 
+plain_error!(InvalidUint256, |_| "is no canonical decimal number below 2^256");
+
 /// A number that needs more bits than the type it should go into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLarge;
+
+plain_error!(TooLarge, |_| "needs more bits than there are");
 
 impl Uint256 {
     /// 0.

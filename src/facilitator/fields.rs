@@ -18,6 +18,14 @@ pub struct BadRequest {
     pub reason: Reason,
 }
 
+impl std::fmt::Display for BadRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.field, self.problem)
+    }
+}
+
+impl std::error::Error for BadRequest {}
+
 /// A JSON object within a body.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {

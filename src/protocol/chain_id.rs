@@ -1,6 +1,7 @@
 //! Networks by their CAIP-2 names, and the names that x402 v1 gave them.
 
 use crate::json_text;
+use crate::plain_error;
 use std::fmt;
 use std::str::FromStr;
 
@@ -28,6 +29,8 @@ impl SolanaCluster {
 /// A text that is not the CAIP-2 name of an EVM or Solana network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidChainId;
+
+plain_error!(InvalidChainId, |_| "is not the CAIP-2 name of an EVM or Solana network");
 
 impl FromStr for ChainId {
     type Err = InvalidChainId;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::PaymentRequirements;
 use crate::encoding::decode_base64;
 use crate::json;
+use crate::plain_error;
 
 /// A version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -98,6 +99,8 @@ pub enum InvalidPayment {
     /// `a-z A-Z 0-9 _ -`.
     BadIdentifier,
 }
+
+plain_error!(InvalidPayment, |it| it.message());
 
 impl InvalidPayment {
     /// What to tell the client.

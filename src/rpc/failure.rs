@@ -28,6 +28,8 @@ impl fmt::Display for TransportError {
     }
 }
 
+impl std::error::Error for TransportError {}
+
 /// Why one URL gave nothing that can be used. What the node said is in it,
 /// bounded, printable and without the secrets of its URL.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,11 +76,15 @@ impl fmt::Display for UrlFailure {
     }
 }
 
+impl std::error::Error for UrlFailure {}
+
 impl fmt::Display for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error {} \"{}\"", self.code, self.message)
     }
 }
+
+impl std::error::Error for RpcError {}
 
 /// No URL gave an answer: what each said. Keys in the URLs stay out of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -102,6 +108,8 @@ impl fmt::Display for Unavailable {
         Ok(())
     }
 }
+
+impl std::error::Error for Unavailable {}
 
 /// What a node said, for a log line: bounded, printable, and without the parts
 /// of its URL that may be keys, which some nodes repeat.

@@ -15,6 +15,8 @@ impl fmt::Display for StoreError {
     }
 }
 
+impl std::error::Error for StoreError {}
+
 /// The tables of a Settler. What a call has written is on disk before any
 /// message leaves that was sent after it.
 pub trait Store {

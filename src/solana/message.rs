@@ -10,6 +10,8 @@
 use super::address::Pubkey;
 use super::signature::Signature;
 
+use crate::plain_error;
+
 /// The largest transaction that the network carries, in bytes.
 pub const MAX_TRANSACTION_BYTES: usize = 1232;
 
@@ -56,6 +58,8 @@ pub struct Instruction {
 /// client's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undecodable;
+
+plain_error!(Undecodable, |_| "is not exactly one transaction that can be taken here");
 
 impl Transaction {
     /// Reads a transaction of at most [`MAX_TRANSACTION_BYTES`] bytes.

@@ -11,6 +11,7 @@ use super::instruction::TokenProgram;
 use super::settle::SignedTransaction;
 use super::verify::VerifiedPayment;
 use crate::encoding::{decode_base64, encode_base64};
+use crate::plain_error;
 use crate::protocol::Reason;
 
 /// The `params` of `simulateTransaction`: what would become of it now.
@@ -77,6 +78,8 @@ pub fn get_block_height_params() -> Value {
 /// A result that is not of the documented shape. The node's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnexpectedResult;
+
+plain_error!(UnexpectedResult, |_| "is not of the documented shape");
 
 /// What a simulation foretells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 use super::signature::FeePayerKey;
 use super::verify::VerifiedPayment;
 use crate::encoding::encode_base64;
+use crate::plain_error;
 
 /// A transaction with every signature. Whoever holds it can send it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ impl SignedTransaction {
 /// The key is not that of the fee payer that the payment names. Our fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongFeePayer;
+
+plain_error!(WrongFeePayer, |_| "the key is not that of the fee payer that the payment names");
 
 /// Adds the fee payer's signature. The same payment always gives the same
 /// transaction, so that doing it again after a crash changes nothing.

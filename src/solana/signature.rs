@@ -8,6 +8,7 @@ use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use super::address::Pubkey;
 use crate::encoding::{EncodingError, decode_base58, encode_base58};
 use crate::mac;
+use crate::plain_error;
 
 /// An ed25519 signature: 64 bytes, in text base58. That of a transaction's
 /// fee payer is the transaction's id.
@@ -64,6 +65,11 @@ pub enum InvalidFeePayerKey {
     /// The second 32 bytes are not the public key of the first 32.
     Mismatch,
 }
+
+plain_error!(InvalidFeePayerKey, |it| match it {
+    InvalidFeePayerKey::Encoding => "is not base58 of 64 bytes",
+    InvalidFeePayerKey::Mismatch => "holds a public key that is not its secret key's",
+});
 
 impl FromStr for FeePayerKey {
     type Err = InvalidFeePayerKey;

@@ -112,6 +112,8 @@ impl std::fmt::Display for InvalidTerms {
     }
 }
 
+impl std::error::Error for InvalidTerms {}
+
 impl Terms {
     /// Checks the parts and derives the token accounts: one derivation for
     /// payTo and one for each fee payer, so make them once and keep them.

@@ -122,6 +122,8 @@ impl fmt::Display for Unknown {
     }
 }
 
+impl std::error::Error for Unknown {}
+
 /// Who used or canceled a payment's authorization from a block on; `None` if
 /// nobody did.
 ///
