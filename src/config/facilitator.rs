@@ -48,7 +48,7 @@ impl std::fmt::Debug for TokenHash {
 }
 
 /// The name of the account of those who bring no token.
-pub const OPEN: &str = "open";
+pub(super) const OPEN: &str = "open";
 
 /// How many requests a client may make in a minute where nothing is set.
 const DEFAULT_REQUESTS_PER_MINUTE: u64 = 600;

@@ -13,17 +13,17 @@ pub(super) struct Report(RefCell<Vec<Fault>>);
 
 impl Report {
     /// Notes a fault.
-    pub fn add(&self, key: impl Into<String>, problem: impl Into<String>) {
+    pub(super) fn add(&self, key: impl Into<String>, problem: impl Into<String>) {
         self.0.borrow_mut().push(Fault { key: key.into(), problem: problem.into() });
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.borrow().len()
     }
 
     /// All of them; what was found twice in a row is one.
-    pub fn into_faults(self) -> Faults {
+    pub(super) fn into_faults(self) -> Faults {
         let mut faults = self.0.into_inner();
         faults.dedup();
         Faults(faults)
@@ -41,7 +41,7 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The table at a key. Members other than the known ones are faults: a
     /// misspelt key must not pass for one that was left out.
-    pub fn new(key: String, value: &'a Value, known: &[&str], faults: &'a Report) -> Self {
+    pub(super) fn new(key: String, value: &'a Value, known: &[&str], faults: &'a Report) -> Self {
         let members = value.as_object();
         match members {
             None => faults.add(&key, "must be a table"),
@@ -56,37 +56,37 @@ impl<'a> Fields<'a> {
     }
 
     /// The table as it was written.
-    pub const fn value(&self) -> &'a Value {
+    pub(super) const fn value(&self) -> &'a Value {
         self.value
     }
 
     /// Where its faults go.
-    pub const fn faults(&self) -> &'a Report {
+    pub(super) const fn faults(&self) -> &'a Report {
         self.faults
     }
 
     /// The full key of a member.
-    pub fn key(&self, name: &str) -> String {
+    pub(super) fn key(&self, name: &str) -> String {
         format!("{}.{name}", self.key)
     }
 
     /// Reports a fault of a member.
-    pub fn fault(&self, name: &str, problem: impl Into<String>) {
+    pub(super) fn fault(&self, name: &str, problem: impl Into<String>) {
         self.faults.add(self.key(name), problem);
     }
 
     /// Reports a fault of the table as a whole.
-    pub fn report(&self, problem: impl Into<String>) {
+    pub(super) fn report(&self, problem: impl Into<String>) {
         self.faults.add(&self.key, problem);
     }
 
     /// Whether the member is there at all.
-    pub fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
     /// A text that may be left out.
-    pub fn text(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
         let text = self.get(name)?.as_str();
         if text.is_none() {
             self.fault(name, "must be a text, in quotes");
@@ -95,7 +95,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that is needed, and why.
-    pub fn needed(&self, name: &str, what: &str) -> Option<&'a str> {
+    pub(super) fn needed(&self, name: &str, what: &str) -> Option<&'a str> {
         if !self.has(name) && self.members.is_some() {
             self.fault(name, format!("is needed: {what}"));
         }
@@ -103,7 +103,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that clients get to see; empty if it is left out.
-    pub fn words(&self, name: &str) -> String {
+    pub(super) fn words(&self, name: &str) -> String {
         let words = self.text(name).unwrap_or_default();
         // Controls have no place in it, and private-use characters mark the
         // gaps of a challenge.
@@ -116,7 +116,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of texts that may be left out.
-    pub fn texts(&self, name: &str) -> Option<Vec<&'a str>> {
+    pub(super) fn texts(&self, name: &str) -> Option<Vec<&'a str>> {
         let list = self.get(name)?.as_array().map(|list| list.iter().map(Value::as_str));
         let texts = list.and_then(Iterator::collect::<Option<Vec<_>>>);
         if texts.is_none() {
@@ -126,7 +126,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A yes or no that may be left out, for no.
-    pub fn flag(&self, name: &str) -> bool {
+    pub(super) fn flag(&self, name: &str) -> bool {
         let Some(value) = self.get(name) else { return false };
         if !value.is_boolean() {
             self.fault(name, "must be true or false");
@@ -135,7 +135,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A table within this one that may be left out, in the order of its keys.
-    pub fn table(&self, name: &str) -> Option<&'a Map<String, Value>> {
+    pub(super) fn table(&self, name: &str) -> Option<&'a Map<String, Value>> {
         let table = self.get(name)?.as_object();
         if table.is_none() {
             self.fault(name, "must be a table, in {braces}");
@@ -144,7 +144,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of tables that may be left out.
-    pub fn list(&self, name: &str) -> &'a [Value] {
+    pub(super) fn list(&self, name: &str) -> &'a [Value] {
         let Some(value) = self.get(name) else { return &[] };
         let Some(list) = value.as_array() else {
             let key = self.key(name);
@@ -155,7 +155,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number within bounds that may be left out.
-    pub fn number(&self, name: &str, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn number(&self, name: &str, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let number = self.get(name)?.as_u64().filter(|number| bounds.contains(number));
         if number.is_none() {
             let (least, most) = (bounds.start(), bounds.end());

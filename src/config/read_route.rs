@@ -138,11 +138,11 @@ impl<'a> RouteEntry<'a> {
     }
 
     /// What is closed to those who don't pay; `None` if that is not known.
-    pub fn protects(&self) -> Option<(Pattern, Option<Vec<Method>>)> {
+    pub(super) fn protects(&self) -> Option<(Pattern, Option<Vec<Method>>)> {
         Some((self.pattern.clone()?, self.methods.clone()))
     }
 
-    pub fn into_route(self, seller: &Seller<'_>) -> Option<Route> {
+    pub(super) fn into_route(self, seller: &Seller<'_>) -> Option<Route> {
         let fields = &self.fields;
         let price = fields.needed("price", "dollars, such as \"$0.01\"");
         let price = price.and_then(|text| read_price(fields, text));

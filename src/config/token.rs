@@ -16,7 +16,7 @@ pub(super) struct Token {
 }
 
 impl Token {
-    pub fn read(fields: &Fields<'_>, id: ChainId) -> Self {
+    pub(super) fn read(fields: &Fields<'_>, id: ChainId) -> Self {
         let usdc = id.known().map(|known| known.usdc);
         let given = fields.text("asset");
         let is_usdc = match (given, usdc) {

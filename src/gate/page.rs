@@ -71,7 +71,7 @@ pub(super) struct PageTemplate {
 }
 
 impl PageTemplate {
-    pub fn new(route: &Route, config: &Config) -> Self {
+    pub(super) fn new(route: &Route, config: &Config) -> Self {
         let mut networks = String::new();
         let mut offers = vec![];
         let (mut on_evm, mut on_solana) = (false, false);
@@ -137,7 +137,7 @@ impl PageTemplate {
     }
 
     /// Fills the gaps in one pass: what is filled in is not looked at again.
-    pub fn fill(
+    pub(super) fn fill(
         &self,
         url: &str,
         method: &Method,

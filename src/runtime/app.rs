@@ -33,7 +33,7 @@ thread_local! {
 }
 
 /// The configuration and what was made of it.
-pub struct App {
+pub(super) struct App {
     pub loaded: Loaded,
     /// One for each route, in their order.
     pub challenges: Vec<ChallengeTemplate>,
@@ -45,7 +45,7 @@ pub struct App {
 
 /// A blockhash that was asked for.
 #[derive(Clone, Default)]
-pub struct CachedHint {
+pub(super) struct CachedHint {
     pub hint: Option<BlockhashHint>,
     /// When it came, or failed to come.
     pub at_ms: u64,
@@ -55,7 +55,7 @@ pub struct CachedHint {
 
 impl App {
     /// The isolate's one configuration.
-    pub fn get(env: &Env) -> Rc<Self> {
+    pub(super) fn get(env: &Env) -> Rc<Self> {
         APP.with_borrow_mut(|app| {
             Rc::clone(app.get_or_insert_with(|| Rc::new(Self::new(env, Table::new()))))
         })
@@ -63,7 +63,7 @@ impl App {
 
     /// Reads the configuration again, with what facilitators have said. Who
     /// holds the former one keeps it.
-    pub fn renew(env: &Env, facts: Table<ChainId, RemoteFacts>) -> Rc<Self> {
+    pub(super) fn renew(env: &Env, facts: Table<ChainId, RemoteFacts>) -> Rc<Self> {
         let renewed = Self::new(env, facts);
         APP.with_borrow_mut(|app| {
             if let Some(former) = app {
@@ -101,7 +101,7 @@ impl App {
     /// Writes the faults of the configuration to the log, if there are any:
     /// when something had to be closed for them, but not more than once a
     /// minute, so that whoever opens the log finds them there.
-    pub fn report_faults(&self) {
+    pub(super) fn report_faults(&self) {
         let Err(faults) = &self.loaded.config else { return };
         let now = clock::now_ms();
         if now.saturating_sub(FAULTS_LOGGED_MS.get()) >= FAULTS_PAUSE_MS {
@@ -112,7 +112,7 @@ impl App {
 
     /// The headers that all 402 answers share, made once: each header that is
     /// set crosses from WebAssembly to the host.
-    pub fn challenge_headers(&self, wants_page: bool) -> worker::Result<Headers> {
+    pub(super) fn challenge_headers(&self, wants_page: bool) -> worker::Result<Headers> {
         let [for_client, for_page] = &self.challenge_headers;
         let cell = if wants_page { for_page } else { for_client };
         if let Some(headers) = cell.get() {
@@ -137,12 +137,12 @@ impl App {
     }
 
     /// The nodes of a network, for a request that asks little of them.
-    pub fn nodes(network: &Network) -> Nodes<FetchTransport> {
+    pub(super) fn nodes(network: &Network) -> Nodes<FetchTransport> {
         Self::nodes_over(FetchTransport, network)
     }
 
     /// The nodes of a network.
-    pub fn nodes_over<T: Transport>(transport: T, network: &Network) -> Nodes<T> {
+    pub(super) fn nodes_over<T: Transport>(transport: T, network: &Network) -> Nodes<T> {
         Nodes::new(transport, network.rpc.clone(), network.chain_check())
     }
 }

@@ -9,7 +9,10 @@ use crate::gate::form_names_method;
 
 /// Reads a body of at most `limit` bytes; `None` for a longer one, which is
 /// read no further.
-pub async fn read_at_most(request: &Request, limit: usize) -> Result<Option<Vec<u8>>, JsValue> {
+pub(super) async fn read_at_most(
+    request: &Request,
+    limit: usize,
+) -> Result<Option<Vec<u8>>, JsValue> {
     let Some(stream) = request.body() else { return Ok(Some(vec![])) };
     let reader = stream.get_reader();
     let mut bytes = vec![];
@@ -33,7 +36,9 @@ const MAX_FORM: usize = 1024 * 1024;
 
 /// What is wrong with a form that goes where the method counts: the status and
 /// what to tell the client.
-pub async fn look_into_form(request: &Request) -> Result<Option<(u16, &'static str)>, JsValue> {
+pub(super) async fn look_into_form(
+    request: &Request,
+) -> Result<Option<(u16, &'static str)>, JsValue> {
     let copy = request.clone()?;
     Ok(match read_at_most(&copy, MAX_FORM).await? {
         None => Some((413, "a form of more than 1 MiB is not taken here")),

@@ -32,10 +32,10 @@ const PAUSE_MS: u64 = 5_000;
 const HINT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A receipt, and the version whose header it goes into.
-pub type ReceiptHeader = (Version, SettlementResponse);
+pub(super) type ReceiptHeader = (Version, SettlementResponse);
 
 /// The 402 answer to a request without a payment, or with a bad one.
-pub async fn answer(
+pub(super) async fn answer(
     app: &Rc<App>,
     head: &RequestHead,
     sale: &Sale<'_>,
@@ -51,7 +51,7 @@ pub async fn answer(
 }
 
 /// The 402 answer, with the receipt of a payment that failed.
-pub async fn payment_required(
+pub(super) async fn payment_required(
     app: &Rc<App>,
     head: &RequestHead,
     sale: &Sale<'_>,
@@ -80,7 +80,7 @@ pub async fn payment_required(
 }
 
 /// Recent blockhashes of these networks, where they can be had soon.
-pub async fn hints(app: &Rc<App>, networks: &[ChainId], context: &Context) -> Hints {
+pub(super) async fn hints(app: &Rc<App>, networks: &[ChainId], context: &Context) -> Hints {
     let mut hints = Hints::default();
     for id in networks {
         if let Some(hint) = hint_of(app, *id, context).await {

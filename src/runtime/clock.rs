@@ -6,16 +6,16 @@ use crate::time::UnixSeconds;
 
 /// Milliseconds since 1970. The runtime's clock stands still between two IO
 /// operations of a request.
-pub fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     worker::Date::now().as_millis()
 }
 
 /// Seconds since 1970.
-pub fn now() -> UnixSeconds {
+pub(super) fn now() -> UnixSeconds {
     UnixSeconds(now_ms() / 1_000)
 }
 
 /// The time as HTTP writes it (RFC 9110, section 5.6.7).
-pub fn http_date() -> String {
+pub(super) fn http_date() -> String {
     Date::new_0().to_utc_string().into()
 }

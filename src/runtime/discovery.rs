@@ -15,7 +15,7 @@ const CACHE: &str = "public, max-age=300";
 
 /// The document, if a request asks for it and there is one. It comes before
 /// the routes: a shop that sells everything can still be found.
-pub fn document(app: &App, head: &RequestHead) -> Option<String> {
+pub(super) fn document(app: &App, head: &RequestHead) -> Option<String> {
     let parts = UrlParts::of(head.url());
     if parts.path != discovery::WELL_KNOWN || !matches!(head.method(), "GET" | "HEAD") {
         return None;
@@ -25,7 +25,7 @@ pub fn document(app: &App, head: &RequestHead) -> Option<String> {
 }
 
 /// The answer of the facilitator's `/discovery/resources`.
-pub fn resources(config: &Config, head: &RequestHead) -> worker::Result<Response> {
+pub(super) fn resources(config: &Config, head: &RequestHead) -> worker::Result<Response> {
     let parts = UrlParts::of(head.url());
     let origin = parts.origin.to_ascii_lowercase();
     match discovery::resources(config, &origin, parts.query, clock::now()) {
@@ -35,7 +35,7 @@ pub fn resources(config: &Config, head: &RequestHead) -> worker::Result<Response
 }
 
 /// The answer that holds a document.
-pub fn answer(document: &str) -> worker::Result<Response> {
+pub(super) fn answer(document: &str) -> worker::Result<Response> {
     let headers = Headers::new()?;
     headers.set("Content-Type", "application/json")?;
     headers.set("Cache-Control", CACHE)?;

@@ -40,7 +40,7 @@ const REPEAT_SECONDS: u64 = 86_400;
 const COLLECT_SECONDS: u64 = 600;
 
 /// What a request asks of the facilitator, if it asks anything of it.
-pub fn asked_for(app: &App, head: &RequestHead) -> Option<Endpoint> {
+pub(super) fn asked_for(app: &App, head: &RequestHead) -> Option<Endpoint> {
     let base = app.loaded.facilitator_path.as_ref()?;
     let path = CanonicalPath::parse(UrlParts::of(head.url()).path).ok()?;
     Endpoint::at(base, &path)
@@ -58,7 +58,7 @@ struct Exchange<'a> {
 }
 
 /// Answers a request to the facilitator.
-pub async fn answer(
+pub(super) async fn answer(
     app: &Rc<App>,
     env: &Env,
     context: &Context,

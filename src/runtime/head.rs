@@ -5,14 +5,14 @@ use worker::web_sys::{Headers, Request};
 use crate::gate::Head;
 
 /// A request's method and URL, read once, and its headers, read as needed.
-pub struct RequestHead {
+pub(super) struct RequestHead {
     method: String,
     url: String,
     headers: Headers,
 }
 
 impl RequestHead {
-    pub fn new(request: &Request) -> Self {
+    pub(super) fn new(request: &Request) -> Self {
         Self { method: request.method(), url: request.url(), headers: request.headers() }
     }
 }

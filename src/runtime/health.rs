@@ -43,13 +43,13 @@ struct Remembered {
 }
 
 /// Whether a request asks for the Worker's own health.
-pub fn is_asked_for(head: &RequestHead) -> bool {
+pub(super) fn is_asked_for(head: &RequestHead) -> bool {
     UrlParts::of(head.url()).path == PATH
 }
 
 /// 200 if things can be sold on every network, else 503 and what stands in the
 /// way.
-pub async fn answer(app: &App, env: &Env) -> worker::Result<Response> {
+pub(super) async fn answer(app: &App, env: &Env) -> worker::Result<Response> {
     let mut problems: Vec<String> = vec![];
     let mut settlers = vec![];
     match &app.loaded.config {

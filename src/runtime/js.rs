@@ -7,7 +7,7 @@ use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
 /// Calls a method and waits for its promise.
-pub async fn call(
+pub(super) async fn call(
     target: &JsValue,
     method: &str,
     arguments: &[&JsValue],
@@ -19,13 +19,13 @@ pub async fn call(
 }
 
 /// Makes letters alike that some origin takes for one; see `path::Fold`.
-pub fn fold(text: &str) -> String {
+pub(super) fn fold(text: &str) -> String {
     let cased = JsString::from(text).normalize("NFKD").to_upper_case().to_lower_case();
     cased.normalize("NFKD").into()
 }
 
 /// A binding of wrangler.toml.
-pub fn binding(env: &Env, name: &str) -> worker::Result<JsValue> {
+pub(super) fn binding(env: &Env, name: &str) -> worker::Result<JsValue> {
     let value = Reflect::get(env, &JsValue::from(name))?;
     if value.is_undefined() {
         return Err(format!("wrangler.toml has no binding {name}").into());
@@ -35,6 +35,6 @@ pub fn binding(env: &Env, name: &str) -> worker::Result<JsValue> {
 
 /// A task in a box, so that all tasks have one type: what runs them is compiled
 /// for each type anew, a kilobyte each time.
-pub fn in_a_box(task: impl Future<Output = ()> + 'static) -> LocalBoxFuture<'static, ()> {
+pub(super) fn in_a_box(task: impl Future<Output = ()> + 'static) -> LocalBoxFuture<'static, ()> {
     Box::pin(task)
 }

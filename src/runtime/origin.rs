@@ -26,13 +26,13 @@ const MARKS: &str = "X-Edge402-Via";
 
 /// Whether a request came back: the origin is this gate itself, perhaps by
 /// way of others.
-pub fn has_come_back(loaded: &Loaded, head: &RequestHead) -> bool {
+pub(super) fn has_come_back(loaded: &Loaded, head: &RequestHead) -> bool {
     matches!(loaded.origin, Some(Origin::Url(_) | Origin::Zone))
         && head.header(MARKS).is_some_and(|marks| marks.split(", ").any(|it| it == loaded.mark))
 }
 
 /// Asks the origin for a free resource.
-pub async fn forward(
+pub(super) async fn forward(
     loaded: &Loaded,
     env: &Env,
     request: &Request,
@@ -73,7 +73,7 @@ pub async fn forward(
 
 /// Asks the origin for a resource that was paid for before. Nobody else may
 /// keep the answer.
-pub async fn grant(
+pub(super) async fn grant(
     loaded: &Loaded,
     env: &Env,
     request: &Request,
@@ -91,7 +91,7 @@ pub async fn grant(
 
 /// Asks the origin for a resource that is being paid for. The payment stays
 /// here, and so do conditions and these headers.
-pub async fn ask(
+pub(super) async fn ask(
     loaded: &Loaded,
     env: &Env,
     request: &Request,
@@ -219,13 +219,13 @@ fn keep_redirect(
 }
 
 /// The same answer, with headers that can be changed. The body isn't read.
-pub fn mutable(response: &Response) -> worker::Result<Response> {
+pub(super) fn mutable(response: &Response) -> worker::Result<Response> {
     let body = response.body();
     Ok(Response::new_with_opt_readable_stream_and_init(body.as_ref(), response.unchecked_ref())?)
 }
 
 /// The same answer, for nobody but the client to keep.
-pub fn private(response: &Response) -> worker::Result<Response> {
+pub(super) fn private(response: &Response) -> worker::Result<Response> {
     let answer = mutable(response)?;
     respond::keep_private(&answer.headers())?;
     Ok(answer)
@@ -233,7 +233,7 @@ pub fn private(response: &Response) -> worker::Result<Response> {
 
 /// A redirect of the origin's that leads to `location`, without its body,
 /// which nobody has paid for.
-pub fn redirect(response: &Response, location: &str) -> worker::Result<Response> {
+pub(super) fn redirect(response: &Response, location: &str) -> worker::Result<Response> {
     if let Some(body) = response.body() {
         let _ = body.cancel();
     }

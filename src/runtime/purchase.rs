@@ -59,7 +59,7 @@ struct PaidBy<'a> {
 }
 
 /// Answers a request that brings a payment.
-pub async fn answer(
+pub(super) async fn answer(
     app: &Rc<App>,
     env: &Env,
     context: &Context,
@@ -116,7 +116,7 @@ pub async fn answer(
 }
 
 /// Answers a request that brings a delivery cookie.
-pub async fn collect(
+pub(super) async fn collect(
     app: &Rc<App>,
     env: &Env,
     context: &Context,

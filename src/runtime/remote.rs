@@ -41,7 +41,12 @@ thread_local! {
 
 /// The configuration with what is known of its facilitators. A request for
 /// something that is sold waits where too little is known to sell all of it.
-pub async fn with_facts(app: Rc<App>, env: &Env, context: &Context, head: &RequestHead) -> Rc<App> {
+pub(super) async fn with_facts(
+    app: Rc<App>,
+    env: &Env,
+    context: &Context,
+    head: &RequestHead,
+) -> Rc<App> {
     let Ok(config) = &app.loaded.config else { return app };
     if facilitators(config).next().is_none() {
         return app;
@@ -117,7 +122,7 @@ fn facilitator_of(network: &Network) -> Option<&Facilitator> {
 }
 
 /// What a facilitator is asked with for a purchase, if its network has one.
-pub fn body(app: &App, offer: &Offer, purchase: &Purchase<'_>) -> Option<Value> {
+pub(super) fn body(app: &App, offer: &Offer, purchase: &Purchase<'_>) -> Option<Value> {
     let network = app.loaded.config.as_ref().ok()?.networks.get(offer.network)?;
     let version = facilitator_of(network)?.facts.version;
     let route = purchase.sale.route;

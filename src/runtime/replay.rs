@@ -10,7 +10,7 @@ use crate::settlement::replay::ReplayRecord;
 use crate::time::UnixSeconds;
 
 /// What KV knows of a payment: nothing, if it can't be asked.
-pub async fn ask(env: &Env, payment: &str) -> Option<ReplayRecord> {
+pub(super) async fn ask(env: &Env, payment: &str) -> Option<ReplayRecord> {
     let kv = js::binding(env, "REPLAY").ok()?;
     let key = JsValue::from(ReplayRecord::key(payment));
     let text = js::call(&kv, "get", &[&key]).await.ok()?.as_string()?;
@@ -19,7 +19,7 @@ pub async fn ask(env: &Env, payment: &str) -> Option<ReplayRecord> {
 
 /// Lets every edge know of a payment that can't land any more from then on,
 /// after the answer has gone out.
-pub fn remember(
+pub(super) fn remember(
     env: &Env,
     context: &Context,
     payment: &str,

@@ -9,7 +9,11 @@ use crate::gate::cors::{self, Readers};
 use crate::gate::{Head as _, goods};
 
 /// The body of an answer: a text, or nothing.
-pub fn respond(status: u16, headers: &Headers, body: Option<&str>) -> worker::Result<Response> {
+pub(super) fn respond(
+    status: u16,
+    headers: &Headers,
+    body: Option<&str>,
+) -> worker::Result<Response> {
     let init = ResponseInit::new();
     init.set_status(status);
     init.set_headers(headers);
@@ -17,7 +21,7 @@ pub fn respond(status: u16, headers: &Headers, body: Option<&str>) -> worker::Re
 }
 
 /// An error that tells the client what to change.
-pub fn error(status: u16, message: &str) -> worker::Result<Response> {
+pub(super) fn error(status: u16, message: &str) -> worker::Result<Response> {
     let headers = Headers::new()?;
     headers.set("Content-Type", "application/json")?;
     headers.set("Cache-Control", "no-store")?;
@@ -26,19 +30,19 @@ pub fn error(status: u16, message: &str) -> worker::Result<Response> {
 }
 
 /// Nothing can be sold now. Says nothing of why: the log does.
-pub fn closed() -> worker::Result<Response> {
+pub(super) fn closed() -> worker::Result<Response> {
     error(503, "this resource is not for sale right now")
 }
 
 /// Nothing was charged, and the same payment may be tried again.
-pub fn try_again(message: &str) -> worker::Result<Response> {
+pub(super) fn try_again(message: &str) -> worker::Result<Response> {
     let response = error(503, message)?;
     response.headers().set("Retry-After", "2")?;
     Ok(response)
 }
 
 /// The answer to a preflight: what a page elsewhere may send and read.
-pub fn preflight(head: &RequestHead) -> worker::Result<Response> {
+pub(super) fn preflight(head: &RequestHead) -> worker::Result<Response> {
     let headers = Headers::new()?;
     headers.set("Access-Control-Allow-Methods", &cors::allowed_methods(head))?;
     headers.set("Access-Control-Allow-Headers", &cors::allowed_headers(head))?;
@@ -48,7 +52,7 @@ pub fn preflight(head: &RequestHead) -> worker::Result<Response> {
 }
 
 /// Lets a page elsewhere read an answer, where its origin hasn't said who may.
-pub fn allow_origins(headers: &Headers) -> worker::Result<()> {
+pub(super) fn allow_origins(headers: &Headers) -> worker::Result<()> {
     if !headers.has("Access-Control-Allow-Origin")? {
         headers.set("Access-Control-Allow-Origin", "*")?;
     }
@@ -59,7 +63,11 @@ pub fn allow_origins(headers: &Headers) -> worker::Result<()> {
 /// Makes an answer on a path that is sold readable for pages elsewhere,
 /// whoever wrote it: for every page, or with credentials for those that the
 /// seller trusts with them.
-pub fn share(answer: Response, head: &RequestHead, trusted: &[String]) -> worker::Result<Response> {
+pub(super) fn share(
+    answer: Response,
+    head: &RequestHead,
+    trusted: &[String],
+) -> worker::Result<Response> {
     let headers = answer.headers();
     if trusted.is_empty() {
         if !headers.has("Access-Control-Allow-Origin")? {
@@ -81,7 +89,7 @@ pub fn share(answer: Response, head: &RequestHead, trusted: &[String]) -> worker
 
 /// Lets nobody but the client itself keep an answer that was paid for,
 /// whatever its origin allows.
-pub fn keep_private(headers: &Headers) -> worker::Result<()> {
+pub(super) fn keep_private(headers: &Headers) -> worker::Result<()> {
     for name in Array::from(&headers.keys()) {
         if let Some(name) = name.as_string()
             && goods::is_for_caches(&name)

@@ -228,7 +228,7 @@ fn limits(config: &Config, number: usize, network: &Network) -> Limits {
 
 /// The runtime, as a Settler sees it.
 #[derive(Clone)]
-pub struct WorkerHost {
+pub(super) struct WorkerHost {
     state: Rc<State>,
     /// All of the object's connections go through one gate.
     transport: GatedTransport,

@@ -18,54 +18,54 @@ use crate::settlement::{
 
 /// The Settler of one relayer on one network.
 #[derive(Clone)]
-pub struct SettlerClient {
+pub(super) struct SettlerClient {
     stub: JsValue,
 }
 
 impl SettlerClient {
     /// The Settler with this name.
-    pub fn new(env: &Env, name: &str) -> worker::Result<Self> {
+    pub(super) fn new(env: &Env, name: &str) -> worker::Result<Self> {
         let stub = env.durable_object("SETTLER")?.get_by_name(name)?;
         Ok(Self { stub: stub.into_rpc() })
     }
 
     /// Binds a payment to a resource.
-    pub async fn claim(&self, request: &ClaimRequest) -> worker::Result<ClaimReply> {
+    pub(super) async fn claim(&self, request: &ClaimRequest) -> worker::Result<ClaimReply> {
         self.call("claim", request).await
     }
 
     /// Settles a claimed payment.
-    pub async fn settle(&self, request: &SettleRequest) -> worker::Result<Outcome> {
+    pub(super) async fn settle(&self, request: &SettleRequest) -> worker::Result<Outcome> {
         self.call("settle", request).await
     }
 
     /// Claims a payment and settles it.
-    pub async fn charge(&self, request: &SettleRequest) -> worker::Result<Outcome> {
+    pub(super) async fn charge(&self, request: &SettleRequest) -> worker::Result<Outcome> {
         self.call("charge", request).await
     }
 
     /// Asks whether a payment could be settled.
-    pub async fn verify(&self, request: &SettleRequest) -> worker::Result<Verdict> {
+    pub(super) async fn verify(&self, request: &SettleRequest) -> worker::Result<Verdict> {
         self.call("verify", request).await
     }
 
     /// Gives a claim up.
-    pub async fn release(&self, request: &ReleaseRequest) -> worker::Result<()> {
+    pub(super) async fn release(&self, request: &ReleaseRequest) -> worker::Result<()> {
         self.call("release", request).await
     }
 
     /// Keeps a claim, or the lease of an answer that is underway.
-    pub async fn renew(&self, request: &RenewRequest) -> worker::Result<bool> {
+    pub(super) async fn renew(&self, request: &RenewRequest) -> worker::Result<bool> {
         self.call("renew", request).await
     }
 
     /// Says how an answer ended.
-    pub async fn report(&self, report: &DeliveryReport) -> worker::Result<()> {
+    pub(super) async fn report(&self, report: &DeliveryReport) -> worker::Result<()> {
         self.call("report", report).await
     }
 
     /// How the Settler is doing.
-    pub async fn health(&self) -> worker::Result<Health> {
+    pub(super) async fn health(&self) -> worker::Result<Health> {
         self.call("health", &()).await
     }
 
@@ -90,7 +90,11 @@ impl SettlerClient {
 
 /// The name of the Settler that a payment on one of the configuration's
 /// networks goes to.
-pub fn settler_of(config: &Config, network: usize, payment: &VerifiedPayment) -> Option<String> {
+pub(super) fn settler_of(
+    config: &Config,
+    network: usize,
+    payment: &VerifiedPayment,
+) -> Option<String> {
     let network = config.networks.get(network)?;
     if network.facilitator.is_some() {
         return Some(facilitator_name(network.id, &payment.payer()));
@@ -108,7 +112,7 @@ pub fn settler_of(config: &Config, network: usize, payment: &VerifiedPayment) ->
 /// the signers were changed: those of all signers, while the seller names former
 /// ones. A Solana transaction names its fee payer, and where a facilitator
 /// settles no signer counts.
-pub fn others_of(config: &Config, network: usize, payment: &VerifiedPayment) -> Vec<String> {
+pub(super) fn others_of(config: &Config, network: usize, payment: &VerifiedPayment) -> Vec<String> {
     let former = &config.former_signers.relayers;
     let Some(network) = config.networks.get(network) else { return vec![] };
     let Some(payment) = payment.as_evm() else { return vec![] };
@@ -121,7 +125,7 @@ pub fn others_of(config: &Config, network: usize, payment: &VerifiedPayment) -> 
 }
 
 /// A number that nobody can guess: names a claim.
-pub fn new_ticket() -> worker::Result<u64> {
+pub(super) fn new_ticket() -> worker::Result<u64> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
     Ok(u64::from_le_bytes(bytes))

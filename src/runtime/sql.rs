@@ -45,13 +45,13 @@ const SCHEMA: &str = "
 const FOREVER: u64 = (1 << 53) - 1;
 
 /// The tables of one Settler.
-pub struct SqlStore {
+pub(super) struct SqlStore {
     sql: SqlStorage,
 }
 
 impl SqlStore {
     /// Opens the tables.
-    pub fn new(storage: &Storage) -> Result<Self, StoreError> {
+    pub(super) fn new(storage: &Storage) -> Result<Self, StoreError> {
         let store = Self { sql: storage.sql() };
         store.run(SCHEMA, vec![])?;
         Ok(store)
@@ -59,7 +59,7 @@ impl SqlStore {
 
     /// The name of the object that these tables belong to. It is kept here,
     /// because an object that its alarm wakes is not told.
-    pub fn name(&self, told: Option<String>) -> Result<Option<String>, StoreError> {
+    pub(super) fn name(&self, told: Option<String>) -> Result<Option<String>, StoreError> {
         if let Some(name) = told {
             self.run("INSERT OR IGNORE INTO object (name) VALUES (?)", vec![name.as_str().into()])?;
             return Ok(Some(name));

@@ -9,7 +9,9 @@ use worker::web_sys::{ReadableStream, Response};
 
 /// The same answer, and a future that tells whether its body was taken to its
 /// end. The runtime itself moves the bytes.
-pub fn watch(answer: &Response) -> worker::Result<(Response, impl Future<Output = bool> + use<>)> {
+pub(super) fn watch(
+    answer: &Response,
+) -> worker::Result<(Response, impl Future<Output = bool> + use<>)> {
     let (readable, piped) = match answer.body() {
         Some(body) => {
             let stream = stream_for(answer)?;

@@ -29,12 +29,12 @@ const MAX_NODE_ANSWER: usize = 4 * 1024 * 1024;
 
 /// The runtime's `fetch`, for a request that makes few of its own.
 #[derive(Clone, Copy)]
-pub struct FetchTransport;
+pub(super) struct FetchTransport;
 
 /// The runtime's `fetch` with a bound on the connections of one I/O context,
 /// such as a Durable Object.
 #[derive(Clone, Default)]
-pub struct GatedTransport(Rc<Gate>);
+pub(super) struct GatedTransport(Rc<Gate>);
 
 impl Transport for FetchTransport {
     async fn post(

@@ -38,12 +38,12 @@ pub(super) struct Commitments {
 
 impl Commitments {
     /// Counts a payment as under way.
-    pub fn begin(&self, payment: &str, commitment: Commitment) {
+    pub(super) fn begin(&self, payment: &str, commitment: Commitment) {
         self.live.borrow_mut().insert(payment.to_owned(), commitment);
     }
 
     /// Counts a payment no more. Does nothing if it isn't under way.
-    pub fn end(&self, payment: &str) {
+    pub(super) fn end(&self, payment: &str) {
         let Some(commitment) = self.live.borrow_mut().remove(payment) else { return };
         let number = self.ends.get();
         self.ends.set(number + 1);
@@ -58,35 +58,35 @@ impl Commitments {
 #[allow(dead_code, reason = "the lanes come to use all of it")]
 impl<H: Host> Shared<H> {
     /// Counts a payment as under way, until [`Shared::let_go`].
-    pub fn commit(&self, payment: &str, commitment: Commitment) {
+    pub(super) fn commit(&self, payment: &str, commitment: Commitment) {
         self.guards.commitments.begin(payment, commitment);
     }
 
     /// How many payments of a payer are under way.
-    pub fn under_way(&self, payer: &str) -> usize {
+    pub(super) fn under_way(&self, payer: &str) -> usize {
         let live = self.guards.commitments.live.borrow();
         live.values().filter(|it| it.payer == payer).count()
     }
 
     /// How much of the token a payer has under way, in atomic units.
-    pub fn committed_by(&self, payer: &str) -> u128 {
+    pub(super) fn committed_by(&self, payer: &str) -> u128 {
         let live = self.guards.commitments.live.borrow();
         sum(live.values().filter(|it| it.payer == payer).map(|it| it.amount))
     }
 
     /// What all payments under way may cost the key, in wei or lamports.
-    pub fn committed_cost(&self) -> u128 {
+    pub(super) fn committed_cost(&self) -> u128 {
         sum(self.guards.commitments.live.borrow().values().map(|it| it.cost))
     }
 
     /// A moment, for [`Shared::ended_since`]: take it before asking a node.
-    pub fn moment(&self) -> u64 {
+    pub(super) fn moment(&self) -> u64 {
         self.guards.commitments.ends.get()
     }
 
     /// How much of what a payer had under way ended since a moment, in atomic
     /// units. A balance that was asked for at that moment may be from before.
-    pub fn ended_since(&self, moment: u64, payer: &str) -> u128 {
+    pub(super) fn ended_since(&self, moment: u64, payer: &str) -> u128 {
         let ended = self.guards.commitments.ended.borrow();
         let later = ended.iter().filter(|(number, it)| *number >= moment && it.payer == payer);
         sum(later.map(|(_, it)| it.amount))

@@ -56,13 +56,13 @@ pub(super) struct Guards {
 impl<H: Host> Shared<H> {
     /// What was spent on fees today (UTC), in wei or lamports. If that can't
     /// be read, as much as there is: nothing more is spent then.
-    pub fn spent_today(&self) -> u128 {
+    pub(super) fn spent_today(&self) -> u128 {
         self.store.spent_on(self.today()).unwrap_or(u128::MAX)
     }
 
     /// Takes note of the fees of a transaction, in wei or lamports, and of each
     /// account's share of them.
-    pub fn note_spent(&self, amount: u128, payments: &[String]) -> Result<(), StoreError> {
+    pub(super) fn note_spent(&self, amount: u128, payments: &[String]) -> Result<(), StoreError> {
         let today = self.today();
         let spent = self.store.spent_on(today)?.saturating_add(amount);
         self.condition.outdate_balance();
@@ -80,7 +80,7 @@ impl<H: Host> Shared<H> {
 
     /// Whether an account can still pay for this today, in wei or lamports,
     /// besides what is set aside for other payments than this one.
-    pub fn has_room(
+    pub(super) fn has_room(
         &self,
         request: &SettleRequest,
         cost: u128,
@@ -100,7 +100,7 @@ impl<H: Host> Shared<H> {
 
     /// Sets aside what a payment may cost, in wei or lamports, if its account
     /// has room for it. What is held must be let go when its claim ends.
-    pub fn hold(
+    pub(super) fn hold(
         &self,
         request: &SettleRequest,
         cost: u128,
@@ -123,7 +123,7 @@ impl<H: Host> Shared<H> {
 
     /// Sets aside again what a transaction may cost: one that was in the air
     /// before a restart, or that pays more now.
-    pub fn hold_again(&self, payments: &[String], cost: u128) {
+    pub(super) fn hold_again(&self, payments: &[String], cost: u128) {
         let share = share_of(cost, payments.len());
         for payment in payments {
             if let Ok(Some(record)) = self.store.payment(payment)
@@ -136,19 +136,19 @@ impl<H: Host> Shared<H> {
     }
 
     /// Sets nothing aside for a payment any more: it is not under way.
-    pub fn let_go(&self, payment: &str) {
+    pub(super) fn let_go(&self, payment: &str) {
         self.guards.held.borrow_mut().remove(payment);
         self.guards.commitments.end(payment);
     }
 
     /// Takes note of gas that a failed transaction used.
-    pub fn note_failed_gas(&self, gas: u64) {
+    pub(super) fn note_failed_gas(&self, gas: u64) {
         let before = self.failed_gas();
         self.guards.failed_gas.set((self.hour(), before.saturating_add(gas)));
     }
 
     /// How much gas failed transactions used in this hour.
-    pub fn failed_gas(&self) -> u64 {
+    pub(super) fn failed_gas(&self) -> u64 {
         let (hour, gas) = self.guards.failed_gas.get();
         if hour == self.hour() { gas } else { 0 }
     }
@@ -158,12 +158,12 @@ impl<H: Host> Shared<H> {
     }
 
     /// Takes note of a payment that failed on chain by its own fault.
-    pub fn note_failure(&self, payer: &str) {
+    pub(super) fn note_failure(&self, payer: &str) {
         self.note_failures(payer, 1);
     }
 
     /// Takes note of a payment that burnt the gas it was given: one is enough.
-    pub fn note_burnt(&self, payer: &str) {
+    pub(super) fn note_burnt(&self, payer: &str) {
         self.note_failures(payer, FAILURES_MAX);
     }
 
@@ -177,7 +177,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// Whether too many of a payer's payments have failed lately.
-    pub fn is_out_of_favour(&self, payer: &str) -> bool {
+    pub(super) fn is_out_of_favour(&self, payer: &str) -> bool {
         let now = self.host.now();
         let failures = self.guards.failures.borrow();
         failures

@@ -52,7 +52,7 @@ pub(super) enum Obstacle {
 
 impl Obstacle {
     /// The key of a network's table that it is about.
-    pub const fn key(self) -> &'static str {
+    pub(super) const fn key(self) -> &'static str {
         match self {
             Self::Nodes => "rpc",
             Self::PayTo => "pay_to",
@@ -85,12 +85,12 @@ pub(super) struct Condition {
 
 impl Condition {
     /// Something was spent, so the balance must be looked at again.
-    pub fn outdate_balance(&self) {
+    pub(super) fn outdate_balance(&self) {
         self.looked_at.set(0);
     }
 
     /// Takes the Settler's name, which says network and key.
-    pub fn set_name(&self, name: &str) {
+    pub(super) fn set_name(&self, name: &str) {
         let _ = self.name.set(name.to_owned());
     }
 
@@ -158,7 +158,7 @@ json_struct!(Health { balance = null, low_balance, spent_today, waiting, in_air,
 impl<H: Host> Shared<H> {
     /// Takes note of the relayer's balance, in wei or lamports: so a node has
     /// answered.
-    pub fn note_balance(&self, balance: u128, low: Option<u128>) {
+    pub(super) fn note_balance(&self, balance: u128, low: Option<u128>) {
         let (condition, now) = (&self.condition, self.host.now());
         condition.balance.set(Some(balance));
         condition.looked_at.set(now.0);
@@ -180,7 +180,7 @@ impl<H: Host> Shared<H> {
 
     /// Takes note of what must be there for one payment, and of what each
     /// further one may cost, in wei or lamports.
-    pub fn note_need(&self, need: u128, each: u128) {
+    pub(super) fn note_need(&self, need: u128, each: u128) {
         self.condition.need.set(Some((need, each)));
         if let Some(problem) = self.condition.poverty() {
             self.report(&problem);
@@ -189,7 +189,7 @@ impl<H: Host> Shared<H> {
 
     /// Takes note of what stands in the way of a sale, in words that anybody
     /// may read, or that it does so no more.
-    pub fn note_obstacle(&self, obstacle: Obstacle, problem: Option<String>) {
+    pub(super) fn note_obstacle(&self, obstacle: Obstacle, problem: Option<String>) {
         let mut obstacles = self.condition.obstacles.borrow_mut();
         match problem {
             Some(problem) => {
@@ -202,7 +202,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// Takes note that no node has told the balance.
-    pub fn note_blindness(&self, why: &Unavailable) {
+    pub(super) fn note_blindness(&self, why: &Unavailable) {
         self.condition.failed_at.set(self.host.now().0);
         self.note_obstacle(Obstacle::Nodes, Some(public_words(why)));
         // The log is the seller's: hosts may stand there.
@@ -210,7 +210,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// Says what is left of a key that the configuration holds no more.
-    pub fn report_retired(&self, secret: &str, in_air: usize) {
+    pub(super) fn report_retired(&self, secret: &str, in_air: usize) {
         if in_air > 0 {
             let name = self.condition.name.get().map_or("", String::as_str);
             self.report(&format!(
@@ -231,7 +231,7 @@ impl<H: Host> Shared<H> {
 
     /// Has somebody look at the chain, unless what is known is new enough or
     /// somebody looks already; then waits for that look.
-    pub async fn look_by(
+    pub(super) async fn look_by(
         &self,
         look: impl Future<Output = ()> + 'static,
         done: impl FnOnce() + 'static,
@@ -255,13 +255,13 @@ impl<H: Host> Shared<H> {
     }
 
     /// A look is over: whoever waits for it may go on.
-    pub fn end_look(&self) {
+    pub(super) fn end_look(&self) {
         self.condition.looking_since.set(0);
         self.tell(LOOK);
     }
 
     /// How things are, with what a lane has to do.
-    pub fn health(&self, Load { waiting, in_air, daily_spend }: Load) -> Health {
+    pub(super) fn health(&self, Load { waiting, in_air, daily_spend }: Load) -> Health {
         let condition = &self.condition;
         let spent = self.spent_today();
         let mut problems: Vec<String> = condition.obstacles.borrow().values().cloned().collect();

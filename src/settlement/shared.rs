@@ -26,10 +26,10 @@ use crate::time::UnixSeconds;
 
 /// How long a request waits for what another one does with its payment. A
 /// little less than what clients and the edge give a request.
-pub const JOIN_LIMIT: Duration = Duration::from_secs(25);
+pub(super) const JOIN_LIMIT: Duration = Duration::from_secs(25);
 
 /// How often the journal is looked at while something is in it, in seconds.
-pub const WAKE_SECONDS: u64 = 30;
+pub(super) const WAKE_SECONDS: u64 = 30;
 
 /// For how long what is delivered once can be collected by a caller that did not wait,
 /// at least, in seconds.
@@ -63,7 +63,7 @@ pub struct LaneParts<H: Host>(pub(super) Rc<Shared<H>>);
 
 impl<H: Host> Shared<H> {
     /// What a Settler that comes to life shares with its lane.
-    pub fn new(host: H, store: H::Store) -> Self {
+    pub(super) fn new(host: H, store: H::Store) -> Self {
         Self {
             host,
             store,
@@ -77,7 +77,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// Resolves when something has become of a payment.
-    pub fn change_of(&self, payment: &str) -> oneshot::Receiver<()> {
+    pub(super) fn change_of(&self, payment: &str) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.waiting.borrow_mut();
         let of_payment = waiting.get_or_insert_with(payment.to_owned(), Default::default);
@@ -88,7 +88,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// Whether so many requests wait for a payment that this one can't.
-    pub fn is_crowded(&self, request: &ClaimRequest, known: Option<&PaymentRecord>) -> bool {
+    pub(super) fn is_crowded(&self, request: &ClaimRequest, known: Option<&PaymentRecord>) -> bool {
         let is_proven = known.is_some_and(|known| known.proof.is_shown_by(&request.proof));
         let most = if is_proven { WAITING_MAX_PROVEN } else { WAITING_MAX };
         let waiting = self.waiting.borrow();
@@ -97,7 +97,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// Wakes who waits for a payment.
-    pub fn tell(&self, payment: &str) {
+    pub(super) fn tell(&self, payment: &str) {
         for sender in self.waiting.borrow_mut().remove(payment).unwrap_or_default() {
             // Whoever has given up waiting need not know.
             let _ = sender.send(());
@@ -105,7 +105,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// Frees a claim that was never submitted, if this ticket holds it.
-    pub fn release(&self, payment: &str, ticket: u64) -> Result<(), StoreError> {
+    pub(super) fn release(&self, payment: &str, ticket: u64) -> Result<(), StoreError> {
         if let Some(mut record) = self.store.payment(payment)?
             && record.is_held_by(ticket)
         {
@@ -125,14 +125,18 @@ impl<H: Host> Shared<H> {
 
     /// Frees a claim whose payment was refused, and lets those who wait for it
     /// know why.
-    pub fn refuse(&self, request: &SettleRequest, reason: Reason) -> Result<Outcome, StoreError> {
+    pub(super) fn refuse(
+        &self,
+        request: &SettleRequest,
+        reason: Reason,
+    ) -> Result<Outcome, StoreError> {
         self.decide_claim(request, |record| record.state = State::Failed { reason })?;
         Ok(refused(reason))
     }
 
     /// Settles a claim whose payment was made by what was sent before; whether
     /// the claim was still this request's.
-    pub fn settle_claim(
+    pub(super) fn settle_claim(
         &self,
         request: &SettleRequest,
         resolution: &Resolution,
@@ -159,13 +163,18 @@ impl<H: Host> Shared<H> {
     }
 
     /// The record of a job, if its claim is still the job's own.
-    pub fn held_record(&self, job: &Job) -> Result<Option<PaymentRecord>, StoreError> {
+    pub(super) fn held_record(&self, job: &Job) -> Result<Option<PaymentRecord>, StoreError> {
         let record = self.store.payment(&job.request.payment)?;
         Ok(record.filter(|record| record.is_held_by(job.request.ticket)))
     }
 
     /// A record as submitted in the journal entry of this name.
-    pub fn submitted(&self, mut record: PaymentRecord, job: &Job, entry: &str) -> PaymentRecord {
+    pub(super) fn submitted(
+        &self,
+        mut record: PaymentRecord,
+        job: &Job,
+        entry: &str,
+    ) -> PaymentRecord {
         self.live.borrow_mut().remove(&job.request.ticket);
         let order = Order { request: job.request.clone(), verified_at: job.verified_at };
         record.state = State::Submitted { transaction: entry.to_owned(), order: Box::new(order) };
@@ -175,7 +184,7 @@ impl<H: Host> Shared<H> {
     /// Writes what became of a transaction's payments and wakes who waits. A
     /// payment's record is changed only if it is still this transaction's. With
     /// those of which it is unclear the entry stays in the journal.
-    pub fn close(
+    pub(super) fn close(
         &self,
         entry: &Entry,
         resolutions: &[(String, Resolution)],
@@ -269,14 +278,14 @@ impl<H: Host> Shared<H> {
 
     /// Takes note that a request waits for its settlement, until what is
     /// returned is dropped.
-    pub fn attend(self: &Rc<Self>, ticket: u64) -> Attending<H> {
+    pub(super) fn attend(self: &Rc<Self>, ticket: u64) -> Attending<H> {
         self.holders.borrow_mut().insert(ticket);
         Attending { shared: Rc::clone(self), ticket }
     }
 
     /// Whether a payment that is submitted was asked for by somebody else's
     /// server.
-    pub fn is_on_account(&self, payment: &str) -> Result<bool, StoreError> {
+    pub(super) fn is_on_account(&self, payment: &str) -> Result<bool, StoreError> {
         let record = self.store.payment(payment)?;
         Ok(matches!(
             record.map(|record| record.state),
@@ -286,14 +295,14 @@ impl<H: Host> Shared<H> {
 
     /// The transaction that a journal entry of this name is now: the latest of
     /// its versions, or what a facilitator has said.
-    pub fn latest_of(&self, name: &str) -> Result<Option<TxId>, StoreError> {
+    pub(super) fn latest_of(&self, name: &str) -> Result<Option<TxId>, StoreError> {
         let entries = self.store.open_entries()?;
         let entry = entries.into_iter().find(|entry| entry.id == name);
         Ok(entry.map_or_else(|| TxId::named(name), Entry::transaction))
     }
 
     /// Waits for the end of a payment that is submitted, or until then.
-    pub async fn outcome_of(
+    pub(super) async fn outcome_of(
         &self,
         payment: &str,
         deadline: UnixSeconds,
@@ -319,7 +328,11 @@ impl<H: Host> Shared<H> {
     /// Takes a settlement of which a server is told once: for the holder, or
     /// if that is gone the first that asks, and for nobody after. `None` while
     /// it is the holder's. Read, decided and written without an await.
-    pub fn tell_once(&self, payment: &str, ticket: u64) -> Result<Option<Outcome>, StoreError> {
+    pub(super) fn tell_once(
+        &self,
+        payment: &str,
+        ticket: u64,
+    ) -> Result<Option<Outcome>, StoreError> {
         let now = self.host.now();
         let Some(mut record) = self.store.payment(payment)? else {
             return Ok(Some(Outcome::Unavailable));
@@ -349,7 +362,7 @@ impl<H: Host> Shared<H> {
 
     /// Sees to it that this object wakes: to finish what is in the journal by
     /// then, if it dies, and to forget old records.
-    pub fn plan_to_wake(&self) {
+    pub(super) fn plan_to_wake(&self) {
         if !self.will_wake.replace(true) {
             self.host.wake_in(WAKE_SECONDS);
         }
@@ -358,7 +371,7 @@ impl<H: Host> Shared<H> {
     /// The orders of a journal entry's payments, verified again as they were
     /// then. One that can't be read again is an error: its end is not to be
     /// passed over.
-    pub fn orders_of(
+    pub(super) fn orders_of(
         &self,
         payments: &[String],
     ) -> Result<Vec<(String, VerifiedPayment)>, StoreError> {

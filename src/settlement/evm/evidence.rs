@@ -34,18 +34,21 @@ pub(in crate::settlement) struct Confirmed(Receipt);
 
 impl Confirmed {
     /// The hash of the transaction.
-    pub fn hash(&self) -> String {
+    pub(crate) fn hash(&self) -> String {
         encode_hex(&self.0.transaction_hash)
     }
 
     /// Its receipt.
-    pub fn receipt(&self) -> &Receipt {
+    pub(crate) fn receipt(&self) -> &Receipt {
         &self.0
     }
 
     /// What became of the payments of our own transaction; `None` for one that
     /// it did not make.
-    pub fn resolutions(&self, payments: &[&evm::VerifiedPayment]) -> Vec<Option<Resolution>> {
+    pub(crate) fn resolutions(
+        &self,
+        payments: &[&evm::VerifiedPayment],
+    ) -> Vec<Option<Resolution>> {
         let paid = evm::paid(&self.0, payments);
         payments.iter().zip(paid).map(|(it, paid)| paid.then(|| self.paid(it))).collect()
     }
@@ -92,7 +95,7 @@ impl UsedBy {
     /// What was used before we wrote anything down was not for us: another
     /// gate of the same seller may have sold for it. Both times are whole
     /// seconds, rounded down, so a block of the same second counts.
-    pub fn resolution_since(
+    pub(crate) fn resolution_since(
         self,
         written_at: UnixSeconds,
         relayers: &[Address],
@@ -103,7 +106,11 @@ impl UsedBy {
 
     /// What became of the payment by one of our own transactions, or since the first of
     /// them was written down.
-    pub fn resolution_of(self, attempts: &Attempts, relayers: &[Address]) -> Option<Resolution> {
+    pub(crate) fn resolution_of(
+        self,
+        attempts: &Attempts,
+        relayers: &[Address],
+    ) -> Option<Resolution> {
         if attempts.hashes.contains(&self.by.hash()) {
             self.resolution
         } else {

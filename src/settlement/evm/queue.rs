@@ -33,20 +33,20 @@ pub(super) struct Queue {
 
 impl Queue {
     /// How many payments wait.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.by_payer.values().map(VecDeque::len).sum()
     }
 
     /// How many payments of one payer wait.
-    pub fn len_of(&self, payer: Address) -> usize {
+    pub(super) fn len_of(&self, payer: Address) -> usize {
         self.by_payer.get(&payer).map_or(0, VecDeque::len)
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.turns.is_empty()
     }
 
-    pub fn push(&mut self, waiting: Waiting) {
+    pub(super) fn push(&mut self, waiting: Waiting) {
         let payer = waiting.payment.from();
         let own = self.by_payer.get_or_insert_with(payer, Default::default);
         if own.is_empty() {
@@ -57,7 +57,7 @@ impl Queue {
 
     /// Takes so many payments at most, one of each payer in turn, and no more
     /// of a payer than there is room for.
-    pub fn take(&mut self, most: usize, room: impl Fn(Address) -> usize) -> Vec<Waiting> {
+    pub(super) fn take(&mut self, most: usize, room: impl Fn(Address) -> usize) -> Vec<Waiting> {
         let mut taken = vec![];
         let mut rooms: Table<Address, usize> = Table::new();
         let mut passed_over = 0;
@@ -83,7 +83,7 @@ impl Queue {
     }
 
     /// Takes the payment with this ticket out.
-    pub fn remove(&mut self, payer: Address, ticket: u64) {
+    pub(super) fn remove(&mut self, payer: Address, ticket: u64) {
         if let Some(own) = self.by_payer.get_mut(&payer) {
             own.retain(|waiting| waiting.job.request.ticket != ticket);
             if own.is_empty() {

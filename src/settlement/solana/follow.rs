@@ -81,12 +81,12 @@ pub(super) struct Watch {
 
 impl Watch {
     /// How many transactions are under way.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.flights.borrow().len()
     }
 
     /// Whether this entry is being watched.
-    pub fn holds(&self, entry: &str) -> bool {
+    pub(super) fn holds(&self, entry: &str) -> bool {
         self.flights.borrow().contains_key(entry)
     }
 }

@@ -129,17 +129,17 @@ pub(super) struct Accounts {
 
 impl Accounts {
     /// `None` if the node has not told of so many.
-    pub fn read(reply: &Reply, count: usize) -> Option<Self> {
+    pub(super) fn read(reply: &Reply, count: usize) -> Option<Self> {
         let (slot, of) = rpc::parse_accounts(reply.as_ref().ok()?).ok()?;
         (of.len() == count).then_some(Self { slot, of })
     }
 
-    pub fn get(&self, index: usize) -> Option<&Account> {
+    pub(super) fn get(&self, index: usize) -> Option<&Account> {
         self.of.get(index).and_then(Option::as_ref)
     }
 
     /// What an account holds: nothing if there is none.
-    pub fn lamports(&self, index: usize) -> u64 {
+    pub(super) fn lamports(&self, index: usize) -> u64 {
         self.get(index).map_or(0, |account| account.lamports)
     }
 }
