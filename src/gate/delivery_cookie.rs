@@ -13,7 +13,7 @@
 //! A false yes would give away what one payment bought; a false no costs the
 //! visitor a look at the price.
 
-use super::grant::{COOKIE_PREFIX, MAX_HEADER, may_hold_grants};
+use super::grant::{COOKIE_PREFIX, MAX_HEADER, MAX_TOKENS, may_hold_grants};
 use super::{Head, Sale};
 use crate::config::{Config, GrantKeys};
 use crate::encoding::{decode_hex, encode_hex};
@@ -92,10 +92,10 @@ impl Sale<'_> {
             return None;
         }
         let name = self.delivery_cookie_name();
-        cookies.split(';').find_map(|cookie| {
-            let token = cookie.trim().strip_prefix(name.as_str())?.strip_prefix('=')?;
-            self.read(config, token, now)
-        })
+        let tokens = cookies
+            .split(';')
+            .filter_map(|cookie| cookie.trim().strip_prefix(name.as_str())?.strip_prefix('='));
+        tokens.take(MAX_TOKENS).find_map(|token| self.read(config, token, now))
     }
 
     fn read(&self, config: &Config, token: &str, now: UnixSeconds) -> Option<Collection> {

@@ -23,8 +23,13 @@ pub const GRANT_HEADER: &str = "PAYMENT-GRANT";
 /// What the names of the gate's cookies begin with.
 pub(super) const COOKIE_PREFIX: &str = "edge402_";
 
-/// The longest header that is searched for grants, in bytes.
-pub(super) const MAX_HEADER: usize = 8_192;
+/// The longest header that is searched for what the gate gave out, in bytes: a
+/// browser keeps some 180 cookies of a host.
+pub(super) const MAX_HEADER: usize = 65_536;
+
+/// How many of one name are looked at: whoever makes them up costs an HMAC for
+/// each.
+pub(super) const MAX_TOKENS: usize = 16;
 
 /// What a grant is good for, and so what its HMAC covers beside its own text.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +91,7 @@ impl Scope<'_> {
             .split(';')
             .filter_map(|cookie| cookie.trim().strip_prefix(name.as_str())?.strip_prefix('='));
         let tokens = cookies.chain(header.split(',').map(str::trim));
-        tokens.into_iter().any(|token| self.is_genuine(keys, token, now))
+        tokens.take(MAX_TOKENS).any(|token| self.is_genuine(keys, token, now))
     }
 
     fn is_genuine(&self, keys: &GrantKeys, token: &str, now: UnixSeconds) -> bool {

@@ -8,10 +8,14 @@
 use futures_util::FutureExt as _;
 use futures_util::future::join;
 
+use super::holder::renew_now;
 use super::{World, release};
 use crate::settlement::others::{has_sent, heaviest};
 use crate::settlement::{ClaimReply, ClaimRequest};
 use crate::together::join_all;
+
+/// Within how many seconds of its beginning a lease need not be renewed.
+const SOON: u64 = 2;
 
 /// Claims a payment at its Settler, unless another one knows it: then what that
 /// one says counts, and the purchase stays there.
@@ -22,15 +26,23 @@ pub(super) async fn claim<W: World>(world: &W, claim: &ClaimRequest) -> Result<C
     }
     // What they don't know they let nobody claim for a while. If the process
     // dies here, that ends by itself, and so does the claim.
+    let start = world.now();
     let look = &claim.to_other_signer();
     let looks = (0..others).map(|number| world.ask_other(number, look).boxed_local());
     let (claimed, said) = join(world.claim(claim), join_all(looks.collect())).await;
-    let Some((number, reply)) = heaviest(said) else { return claimed };
-    if has_sent(&claimed) {
-        return claimed;
+    let said = match heaviest(said) {
+        Some((number, reply)) if !has_sent(&claimed) => {
+            if claimed.as_ref().is_ok_and(ClaimReply::is_claimed) {
+                release(world, claim).await;
+            }
+            reply.inspect(|_| world.stay_with_other(number))
+        }
+        _ => claimed,
+    };
+    let has_lease = |it: &ClaimReply| it.is_claimed() || matches!(it, ClaimReply::Deliver { .. });
+    if said.as_ref().is_ok_and(has_lease) && world.now().since(start) > SOON {
+        // One of them let us wait, and the lease began before that.
+        renew_now(world, claim).await;
     }
-    if claimed.as_ref().is_ok_and(ClaimReply::is_claimed) {
-        release(world, claim).await;
-    }
-    reply.inspect(|_| world.stay_with_other(number))
+    said
 }

@@ -65,6 +65,18 @@ pub(super) async fn report(
     }
 }
 
+/// Keeps a claim or a lease until it is renewed for the first time.
+pub(super) async fn renew_now(holder: &impl Holder, claim: &ClaimRequest) {
+    let request = RenewRequest {
+        payment: claim.payment.clone(),
+        ticket: claim.ticket,
+        seconds: FIRST_BEAT + BEAT_MARGIN,
+    };
+    if let Err(error) = holder.renew(&request).await {
+        holder.log(&format!("{}: renew: {error}", request.payment));
+    }
+}
+
 /// Waits for a future, and keeps the claim or the lease until it is done.
 pub(super) async fn renewing<T>(
     holder: &impl Holder,

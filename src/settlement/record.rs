@@ -298,6 +298,8 @@ impl PaymentRecord {
             State::Claimed { lease_until, .. } if self.was_sent => {
                 self.expires_at.max(*lease_until)
             }
+            // What is only reserved means nothing any more when that is over.
+            State::Claimed { ticket: NOBODY, lease_until } => *lease_until,
             State::Claimed { lease_until, .. } => {
                 self.expires_at.min(lease_until.plus(UNSENT_SECONDS)).max(*lease_until)
             }

@@ -89,7 +89,7 @@ impl<H: Host> Shared<H> {
 
     /// Whether so many requests wait for a payment that this one can't.
     pub(super) fn is_crowded(&self, request: &ClaimRequest, known: Option<&PaymentRecord>) -> bool {
-        let is_proven = known.is_some_and(|known| known.proof.is_shown_by(&request.proof));
+        let is_proven = known.is_some_and(|known| request.shows(&known.proof));
         let most = if is_proven { WAITING_MAX_PROVEN } else { WAITING_MAX };
         let waiting = self.waiting.borrow();
         let of_payment = waiting.get(&request.payment).into_iter().flatten();

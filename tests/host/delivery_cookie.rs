@@ -286,3 +286,22 @@ fn what_the_origin_has_elsewhere_is_fetched_there() {
     assert_eq!(all_that_is_given(&at("b")), 3);
     assert_eq!(transfers(&page), 1);
 }
+
+#[test]
+fn strangers_do_not_take_the_places_of_a_cookie() {
+    let world = world();
+    let page = page(&world, 1);
+    assert!(is_promise(&page.now()));
+    let film = Buyer { stream_ms: 60_000, ..page.with_cookie(Whole) };
+    assert!(film.now().is_delivery());
+    for _ in 0..3 {
+        assert!(film.now().is_delivery());
+    }
+    let nobody = Buyer { prefers_minimal: false, proof: Proof::default(), ..page.observer() };
+    let crowd: Vec<_> = (0..70).map(|_| nobody.start()).collect();
+    world.run_for(100);
+    let waits = page.with_cookie(Whole).start();
+    world.run_for(500);
+    assert!(waits.borrow().is_none(), "{:?}", waits.borrow());
+    drop(crowd);
+}

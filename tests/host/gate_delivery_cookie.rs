@@ -179,8 +179,11 @@ fn nobody_else_can_write_one() {
     ] {
         assert!(!opens(&format!("{name}={forged}")), "{forged}");
     }
-    let long = format!("x={}; {cookie}", "x".repeat(9_000));
+    let long = format!("x={}; {cookie}", "x".repeat(66_000));
     assert!(!opens(&long), "a header that is too long is not searched");
+    // Nor are more of one name looked at than a browser could send.
+    let after = |count: usize| format!("{}{cookie}", format!("{name}=1~2~3~4; ").repeat(count));
+    assert!(opens(&after(15)) && !opens(&after(16)));
 }
 
 #[test]
@@ -305,4 +308,27 @@ fn a_cookie_is_kept_from_the_origin() {
         cookies_without_grants(&format!("{cookie}; theme=dark")).as_deref(),
         Some("theme=dark")
     );
+}
+
+#[test]
+fn what_was_bought_before_locks_nobody_out() {
+    let hex = |n: usize| "a".repeat(n);
+    let payment = format!("eip155:84532/0x{}/0x{}/0x{}", hex(40), hex(40), hex(64));
+    let mut cookies = vec![];
+    for n in 0..180 {
+        let target = format!("/premium/page?q={n}");
+        let sale = sale(shop(), &Request::get(&target));
+        let keys = &config(shop()).delivery_keys;
+        let (until, now) = (UnixSeconds(NOW).plus(600), UnixSeconds(NOW));
+        let set = sale.delivery_cookie(keys, "/premium/page", (SETTLER, &payment), (until, now));
+        cookies.push(set.unwrap().split(';').next().unwrap().to_owned());
+        let all = cookies.join("; ");
+        let outcome = Request::get(&target).with("Cookie", &all).outcome(shop());
+        assert!(
+            outcome.starts_with("collect"),
+            "after {} purchases, {} bytes: {outcome}",
+            n + 1,
+            all.len()
+        );
+    }
 }

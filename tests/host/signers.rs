@@ -317,3 +317,21 @@ fn a_name_given_before_is_one_payments_still() {
     assert_eq!(second.now(), Answer::IdentifierTaken);
     assert!(world.tables.record(&second.payment.id).is_none());
 }
+
+#[test]
+fn a_claim_is_kept_while_a_former_settler_is_waited_for() {
+    let world = world();
+    let former = world.replace_signer(true);
+    let new = Buyer { redeliver_max: 0, origin_ms: 20_000, ..buyer(&world, 1) };
+    let old = Buyer { world: former, origin: Origin::Error, origin_ms: 22_000, ..new.clone() };
+    let failing = old.start();
+    world.run_for(100);
+    let first = new.start();
+    world.run_for(31_000);
+    assert!(first.borrow().is_none(), "its origin is at work");
+    let asked = world.asked.get();
+    let second = new.start();
+    world.run_for(5_000);
+    let answers = [world.take(&first), world.take(&second), world.take(&failing)];
+    assert_eq!(world.asked.get(), asked, "asked twice for one payment: {answers:?}");
+}
