@@ -251,3 +251,40 @@ describe('the terms are asked for anew', () => {
     await opened.close();
   });
 });
+
+describe('an answer that is not the gate\'s', () => {
+  test('ends no payment after one that was lost', async () => {
+    const words = [];
+    await chargedOnce(
+      (route, number) => {
+        if (number === 1) return route.fetch().then(() => route.abort('connectionreset'));
+        return number === 2 ? route.fulfill({ status: 403, body: 'blocked' }) : undefined;
+      },
+      async (page) => {
+        const again = page.getByRole('button', { name: 'Ask again' });
+        await again.waitFor();
+        words.push(await alertOf(page));
+        await again.click();
+      },
+    );
+    assert.match(words[0], /couldn.t learn whether the payment was made/);
+  });
+
+  test('is no sale if it is a redirect', async () => {
+    const start = await ledger(world);
+    const opened = await open(shop, { wallets: [wallet()] });
+    await onPayment(opened.page, (route) => route.fulfill({ status: 302, headers: { location: '/premium/index.html' } }));
+    await choose(opened.page);
+    await opened.page.getByRole('button', { name: 'Ask again' }).waitFor();
+    assert.equal(await opened.page.evaluate(() => localStorage.length), 0);
+    assert.deepEqual(await ledger(world), start);
+    await opened.close();
+  });
+});
+
+test('what is sold at another address is bought there by the same payment', async () => {
+  await chargedOnce((route, number) => {
+    if (number > 1) return undefined;
+    return route.fulfill({ status: 409, headers: { location: '/premium/?from=elsewhere' }, body: '{}' });
+  }, (page) => page.waitForURL('**/premium/?from=elsewhere'));
+});

@@ -135,7 +135,8 @@ async function pay(wallet, shown) {
     const { header, seconds, isContract } = await (isEvm(shown.network) ? payByEvm(wallet.evm, shown, at) : payBySolana(wallet.solana, shown, at));
     clearTimeout(still);
     const payment = { header, isContract, offer: { ...shown }, wallet: wallet.name, ends: Date.now() + 1_000 * seconds };
-    kept.set(payment);
+    // If the page dies meanwhile, the next one knows no answer.
+    kept.set({ ...payment, tried: true });
     await deliver(payment);
   } catch (error) {
     clearTimeout(still);
@@ -178,8 +179,10 @@ async function deliver(payment) {
   const say = (name) => { status.textContent = text(name, values); };
   say('sending');
   const outcome = await send(payment, say);
+  payment.tried = true;
   const { is, answer, receipt, reason } = outcome;
   if (is === 'paid') return paid(payment, answer, receipt);
+  if (is === 'moved') return moved(payment, new URL(answer.headers.get('Location'), location.href));
   busy(false);
   choice.hidden = false;
   if (is === 'refused') {
@@ -221,11 +224,19 @@ function reasonText(reason, isContract) {
   return `r_${known === 'simulation' && isContract ? 'smart' : known}`;
 }
 
+/** Goes where it is sold, and takes the payment along, which has bought nothing here. */
+function moved(payment, to) {
+  to.hash = '';
+  if (to.origin === location.origin) kept.move({ ...payment, tried: false }, to.href);
+  else kept.set();
+  location.assign(to);
+}
+
 async function paid(payment, answer, receipt) {
   const { offer: shown } = payment;
   const bought = { at: Date.now(), amount: amountOf(shown), title: shown.title, network: shown.network, transaction: receipt?.transaction };
   receipts.set(bought);
-  const isOpened = !payment.direct && canReload() && (answer.status === 204 || answer.type === 'opaqueredirect');
+  const isOpened = !payment.direct && canReload() && answer.status === 204;
   kept.set(isOpened ? { ...payment, paid: bought.at } : undefined);
   choice.hidden = true;
   stop.hidden = true;

@@ -4,7 +4,7 @@ import { data, HERE } from './page.js';
 
 const WAITS_MS = [1_000, 2_000, 3_000, 5_000];
 /** Answers of the gate or of what stands before it that say nothing of the payment. */
-const NOT_NOW = [408, 425, 429, 500, 502, 503, 504];
+const isNotNow = (status) => [408, 425, 429].includes(status) || (status >= 500 && status < 600);
 
 /** Whether the browser can open what was bought by itself: by the cookie that the shop then sets. */
 export const canReload = () => navigator.cookieEnabled && data.again > 0;
@@ -14,19 +14,24 @@ export const canReload = () => navigator.cookieEnabled && data.again > 0;
  *
  * @param {import('./store.js').Payment} payment
  * @param {(name: string) => void} say
- * @returns {Promise<{ is: 'paid' | 'refused' | 'failed' | 'unknown', answer?: Response, receipt?: any }>} `unknown`: no answer until it ended
+ * @returns {Promise<{ is: 'paid' | 'refused' | 'moved' | 'failed' | 'unknown', answer?: Response, receipt?: any }>}
+ *   `moved`: it is sold at another address, and nothing was charged; `unknown`: whether it was made nobody has said
  */
 export async function send(payment, say) {
+  let isUnsure = payment.tried;
   for (let tries = 0; ; tries += 1) {
     const outcome = await once(payment);
+    // What stands before the gate may speak in its place.
+    if (outcome.is === 'failed' && !outcome.receipt?.success && isUnsure) return { ...outcome, is: 'unknown' };
     if (outcome.is !== 'again') return outcome;
+    isUnsure = true;
     if (Date.now() > payment.ends) return { ...outcome, is: 'unknown' };
     say(outcome.why);
     await awhile(outcome.wait ?? WAITS_MS[Math.min(tries, WAITS_MS.length - 1)]);
   }
 }
 
-async function once({ header, direct }) {
+async function once({ header, direct, paid }) {
   const headers = { 'PAYMENT-SIGNATURE': header, Accept: '*/*' };
   if (canReload() && !direct) headers.Prefer = 'return=minimal';
   let answer;
@@ -36,13 +41,16 @@ async function once({ header, direct }) {
     return { is: 'again', why: 'offline' };
   }
   const receipt = decode(answer.headers.get('PAYMENT-RESPONSE'));
-  if (answer.ok || answer.type === 'opaqueredirect') return { is: 'paid', answer, receipt };
+  if (answer.ok) return { is: 'paid', answer, receipt };
+  // Where that leads, and whether it was charged, can't be seen from here.
+  if (answer.type === 'opaqueredirect') return { is: paid ? 'paid' : 'unknown', answer };
+  if (answer.status === 409 && answer.headers.has('Location')) return { is: 'moved', answer };
   if (answer.status === 402) {
     const reason = receipt?.errorReason ?? decode(answer.headers.get('PAYMENT-REQUIRED'))?.error ?? '';
     return reason === 'settlement_pending' ? { is: 'again', why: 'pending', wait: waitOf(answer), receipt } : { is: 'refused', answer, receipt, reason };
   }
   // With a receipt it is paid for, whatever became of the goods.
-  if (!receipt?.success && NOT_NOW.includes(answer.status)) return { is: 'again', why: 'busy', wait: waitOf(answer), answer };
+  if (!receipt?.success && isNotNow(answer.status)) return { is: 'again', why: 'busy', wait: waitOf(answer), answer };
   return { is: 'failed', answer, receipt };
 }
 

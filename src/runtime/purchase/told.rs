@@ -26,6 +26,16 @@ impl Sequence<'_> {
             // The claim was given up: where a redirect leads to something that
             // is sold, the same payment is good there.
             End::NotCharged(answer) => match self.judge(&answer) {
+                // A page can't read where a redirect leads.
+                Judgement::SoldElsewhere(location) if self.prefers_minimal() => {
+                    let moved = respond::error(
+                        409,
+                        "nothing was charged: it is sold at another address, where the same \
+                         payment is good",
+                    )?;
+                    moved.headers().set("Location", &location)?;
+                    Ok(moved)
+                }
                 Judgement::SoldElsewhere(location) => origin::redirect(&answer, &location),
                 Judgement::Goods | Judgement::NotGoods => origin::private(&answer),
             },
