@@ -31,7 +31,11 @@ export async function findChromium() {
   }
   console.log('Installing Chromium (once)');
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  execFileSync(DEBIAN, ['update', '-qq'], { env, stdio: 'ignore' });
+  try {
+    execFileSync(DEBIAN, ['update', '-qq'], { env, stdio: 'ignore' });
+  } catch {
+    // One source of several may be away: the installation says what is missing.
+  }
   await run(DEBIAN, ['install', '-y', '-qq', '--no-install-recommends', 'chromium', 'fonts-noto-cjk'], { env, quiet: true });
   return findChromium();
 }
