@@ -282,9 +282,70 @@ describe('an answer that is not the gate\'s', () => {
   });
 });
 
-test('what is sold at another address is bought there by the same payment', async () => {
-  await chargedOnce((route, number) => {
-    if (number > 1) return undefined;
-    return route.fulfill({ status: 409, headers: { location: '/premium/?from=elsewhere' }, body: '{}' });
-  }, (page) => page.waitForURL('**/premium/?from=elsewhere'));
+/** The gate's word that nothing was charged, and where it is sold. */
+const soldAt = (location, more = { 'preference-applied': 'return=minimal' }) => ({ status: 409, headers: { location, ...more }, body: '{}' });
+
+describe('what is sold at another address', () => {
+  test('is bought there by the same payment', () =>
+    chargedOnce(
+      (route, number) => (number === 1 ? route.fulfill(soldAt('/premium/?from=elsewhere')) : undefined),
+      (page) => page.waitForURL('**/premium/?from=elsewhere'),
+    ));
+
+  test('loses no payment though the page there dies while it sends', () => {
+    let isBack = false;
+    return chargedOnce(
+      (route, number) => {
+        if (number === 1) return route.fulfill(soldAt('/premium/?from=elsewhere'));
+        // Not by the browser, which would keep the cookie of what it never heard.
+        if (number === 2) return fetch(route.request().url(), { headers: route.request().headers() }).then(() => { isBack = true; });
+        return number === 3 ? route.fulfill({ status: 403, body: 'blocked' }) : undefined;
+      },
+      async (page) => {
+        await page.waitForURL('**/premium/?from=elsewhere');
+        await waitFor(() => isBack, { what: 'the payment to be made' });
+        await page.reload();
+        await page.getByRole('button', { name: 'Ask again' }).click();
+      },
+    );
+  });
+
+  test('is believed of the gate only, and of this shop only', async () => {
+    for (const answer of [soldAt('/premium/index.html', {}), soldAt('https://elsewhere.example/'), soldAt('https://[')]) {
+      const start = await ledger(world);
+      const opened = await open(shop, { wallets: [wallet()] });
+      await onPayment(opened.page, (route) => route.fulfill(answer));
+      await choose(opened.page);
+      assert.equal(await alertOf(opened.page), 'The shop couldn’t deliver (409). Nothing was charged.');
+      assert.equal(opened.page.url(), shop);
+      assert.deepEqual(await ledger(world), start);
+      assertClean(opened);
+      await opened.close();
+    }
+  });
+
+  test('is given up where addresses lead in a circle', async () => {
+    const opened = await open(shop, { wallets: [wallet()] });
+    let asked = 0;
+    await onPayment(opened.page, (route, number) => {
+      asked = number;
+      return route.fulfill(soldAt(route.request().url().endsWith('?b') ? '/premium/' : '/premium/?b'));
+    });
+    await choose(opened.page);
+    assert.equal(await alertOf(opened.page), 'The shop couldn’t deliver (409). Nothing was charged.');
+    assert.ok(asked <= 6, `asked ${asked} times`);
+    await opened.close();
+  });
+});
+
+test('an answer without a receipt is no sale, and a refusal without a reason no refusal', async () => {
+  for (const answer of [{ status: 200, body: 'log in first' }, { status: 402, body: 'not enough credit' }]) {
+    const opened = await open(shop, { wallets: [wallet()] });
+    await onPayment(opened.page, (route) => route.fulfill(answer));
+    await choose(opened.page);
+    await opened.page.getByRole('button', { name: 'Ask again' }).waitFor();
+    assert.equal(await opened.page.evaluate(() => localStorage.length), 0);
+    assert.equal(await opened.page.evaluate(() => sessionStorage.length), 1);
+    await opened.close();
+  }
 });

@@ -216,3 +216,15 @@ describe('what was bought', () => {
     await opened.close();
   });
 });
+
+test('what the site has moved to an address that is sold is bought there, and charged once', async () => {
+  site.on('/sold/old', (_, response) => response.writeHead(301, { location: '/sold/new' }).end());
+  site.on('/sold/new', (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><h1>found</h1>'));
+  const start = await ledger(world);
+  const opened = await open(`${shop}/sold/old`, { wallets: [wallet()] });
+  await choose(opened.page);
+  await opened.page.getByRole('heading', { name: 'found' }).waitFor();
+  assert.equal(opened.page.url(), `${shop}/sold/new`);
+  assert.equal((await ledger(world)).evmSeller - start.evmSeller, PAGE_PRICE);
+  await opened.close();
+});

@@ -288,8 +288,9 @@ test('what the origin has elsewhere is fetched there, if it costs the same', asy
 test('a redirect before the settlement is not charged, and the same payment is good there', async () => {
   const paid = { ...(await payment(world, `${site}/film/old`)), ...MINIMAL };
   const led = await unchanged(world, () => send(`${site}/film/old`, paid));
-  // A page can't read where a redirect leads; who doesn't ask for little follows it.
+  // A page can't read where a redirect leads. A client that asks for the goods themselves is redirected.
   assert.equal(led.status, 409);
+  assert.equal(led.headers.get('preference-applied'), 'return=minimal');
   assert.equal(new URL(led.headers.get('location'), site).href, `${site}/film/new`);
   assert.equal((await unchanged(world, () => send(`${site}/film/old`, { 'payment-signature': paid['payment-signature'] }))).status, 302);
   assert.deepEqual(deliveryCookies(led), []);

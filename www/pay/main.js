@@ -11,6 +11,8 @@ import { findWallets, paysOn } from './wallets.js';
 
 /** A page that comes back so soon was not opened by its cookie. */
 const NOT_OPENED_MS = 10_000;
+/** From how many addresses a payment is taken to the next one: more lead in a circle. */
+const MOVES_MAX = 4;
 /** After so long without an answer of the wallet, people are told where to look. */
 const STILL_MS = 15_000;
 
@@ -135,8 +137,6 @@ async function pay(wallet, shown) {
     const { header, seconds, isContract } = await (isEvm(shown.network) ? payByEvm(wallet.evm, shown, at) : payBySolana(wallet.solana, shown, at));
     clearTimeout(still);
     const payment = { header, isContract, offer: { ...shown }, wallet: wallet.name, ends: Date.now() + 1_000 * seconds };
-    // If the page dies meanwhile, the next one knows no answer.
-    kept.set({ ...payment, tried: true });
     await deliver(payment);
   } catch (error) {
     clearTimeout(still);
@@ -178,11 +178,18 @@ async function deliver(payment) {
   stop.hidden = true;
   const say = (name) => { status.textContent = text(name, values); };
   say('sending');
-  const outcome = await send(payment, say);
+  const wasTried = payment.tried;
   payment.tried = true;
+  // If the page dies meanwhile, the next one knows of no answer.
+  kept.set(payment);
+  const outcome = await send(payment, wasTried, say);
   const { is, answer, receipt, reason } = outcome;
   if (is === 'paid') return paid(payment, answer, receipt);
-  if (is === 'moved') return moved(payment, new URL(answer.headers.get('Location'), location.href));
+  if (is === 'moved' && outcome.to && !(payment.moves >= MOVES_MAX)) {
+    // It has bought nothing here: it goes along.
+    kept.move({ ...payment, tried: false, moves: (payment.moves ?? 0) + 1 }, outcome.to.href);
+    return location.assign(outcome.to);
+  }
   busy(false);
   choice.hidden = false;
   if (is === 'refused') {
@@ -192,7 +199,7 @@ async function deliver(payment) {
     if (payment.paid) return remember();
     return alert(text(reasonText(reason, payment.isContract), { ...values, reason }), transactionLink(shown.network, receipt?.transaction));
   }
-  if (is === 'failed' && !receipt?.success) {
+  if (is === 'moved' || (is === 'failed' && !receipt?.success)) {
     kept.set();
     offer();
     return alert(text('failed', { status: answer.status }));
@@ -222,14 +229,6 @@ const REASONS = [
 function reasonText(reason, isContract) {
   const known = REASONS.find(([pattern]) => pattern.test(reason))?.[1] ?? 'other';
   return `r_${known === 'simulation' && isContract ? 'smart' : known}`;
-}
-
-/** Goes where it is sold, and takes the payment along, which has bought nothing here. */
-function moved(payment, to) {
-  to.hash = '';
-  if (to.origin === location.origin) kept.move({ ...payment, tried: false }, to.href);
-  else kept.set();
-  location.assign(to);
 }
 
 async function paid(payment, answer, receipt) {

@@ -13,12 +13,13 @@ export const canReload = () => navigator.cookieEnabled && data.again > 0;
  * Sends a payment, again and again if need be.
  *
  * @param {import('./store.js').Payment} payment
+ * @param {boolean} wasTried it was sent before, and nobody knows what became of that
  * @param {(name: string) => void} say
  * @returns {Promise<{ is: 'paid' | 'refused' | 'moved' | 'failed' | 'unknown', answer?: Response, receipt?: any }>}
  *   `moved`: it is sold at another address, and nothing was charged; `unknown`: whether it was made nobody has said
  */
-export async function send(payment, say) {
-  let isUnsure = payment.tried;
+export async function send(payment, wasTried, say) {
+  let isUnsure = wasTried;
   for (let tries = 0; ; tries += 1) {
     const outcome = await once(payment);
     // What stands before the gate may speak in its place.
@@ -41,17 +42,31 @@ async function once({ header, direct, paid }) {
     return { is: 'again', why: 'offline' };
   }
   const receipt = decode(answer.headers.get('PAYMENT-RESPONSE'));
-  if (answer.ok) return { is: 'paid', answer, receipt };
+  // What brings no receipt is not the gate's.
+  if (answer.ok) return { is: receipt?.success || paid ? 'paid' : 'unknown', answer, receipt };
   // Where that leads, and whether it was charged, can't be seen from here.
   if (answer.type === 'opaqueredirect') return { is: paid ? 'paid' : 'unknown', answer };
-  if (answer.status === 409 && answer.headers.has('Location')) return { is: 'moved', answer };
+  if (answer.status === 409 && !receipt && answer.headers.has('Preference-Applied')) return { is: 'moved', answer, to: addressOf(answer) };
   if (answer.status === 402) {
     const reason = receipt?.errorReason ?? decode(answer.headers.get('PAYMENT-REQUIRED'))?.error ?? '';
+    // A sentence says that no payment came: something has dropped it.
+    if (!/^\w+$/.test(reason)) return { is: 'unknown', answer };
     return reason === 'settlement_pending' ? { is: 'again', why: 'pending', wait: waitOf(answer), receipt } : { is: 'refused', answer, receipt, reason };
   }
   // With a receipt it is paid for, whatever became of the goods.
   if (!receipt?.success && isNotNow(answer.status)) return { is: 'again', why: 'busy', wait: waitOf(answer), answer };
   return { is: 'failed', answer, receipt };
+}
+
+/** Where it is sold, if that is an address of this shop and another one than this. */
+function addressOf(answer) {
+  try {
+    const to = new URL(answer.headers.get('Location') ?? '', HERE);
+    to.hash = '';
+    return to.origin === location.origin && to.href !== HERE ? to : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const waitOf = (answer) => 1_000 * Math.min(Number(answer.headers.get('Retry-After')) || 0, 10) || undefined;

@@ -25,6 +25,7 @@ const set = (storage, value) => attempt(() => (value ? window[storage].setItem(K
  * @property {boolean} [isContract] the account has code, so that the token asks it whether it signed
  * @property {number} ends until when it is worth trying by itself, in milliseconds
  * @property {boolean} [tried] it was sent before, and nobody knows what became of that
+ * @property {number} [moves] from how many addresses it was taken to the next one
  * @property {number} [paid] when it was answered well, in milliseconds
  * @property {boolean} [direct] the browser could not open what was bought, so that the page shows it
  */

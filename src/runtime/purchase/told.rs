@@ -34,6 +34,8 @@ impl Sequence<'_> {
                          payment is good",
                     )?;
                     moved.headers().set("Location", &location)?;
+                    // By this the page tells it from an answer of the origin's.
+                    moved.headers().set("Preference-Applied", RETURN_MINIMAL)?;
                     Ok(moved)
                 }
                 Judgement::SoldElsewhere(location) => origin::redirect(&answer, &location),

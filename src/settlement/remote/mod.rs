@@ -164,7 +164,7 @@ impl<H: Host> RemoteLane<H> {
         // Nothing was sent: if the process dies here, the claim is free again
         // after its lease.
         let said = within(host, left, self.facilitator.verify(&self.http, &body)).await;
-        match said.unwrap_or_else(|| Verdict::NoAnswer("too late for who waits".into())) {
+        match said.unwrap_or_else(|| Verdict::NoAnswer("too late for those who wait".into())) {
             Verdict::Valid => self.ask(job).await,
             Verdict::Invalid { reason, code } => {
                 self.log(&format!("{}: verify: {code}", job.request.payment));
