@@ -4,9 +4,24 @@
 use futures_util::future::join;
 
 use super::{End, Goods, World, deliver, refused};
+use crate::evm::keccak256;
 use crate::protocol::Reason;
 use crate::settlement::replay::Replay;
 use crate::settlement::{ClaimReply, ClaimRequest, Settlement, Wanted};
+
+/// How much of the goods an answer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Their head.
+    Head,
+    /// A range of one version of them.
+    Range {
+        /// Some bits of a hash of what tells versions apart.
+        version: u64,
+    },
+    /// All of it, or what can't be told from that.
+    Whole,
+}
 
 /// Answers a request that brings a delivery cookie in place of a payment.
 pub async fn collect<W: World>(world: &W, claim: &ClaimRequest) -> End<W::Answer> {
@@ -27,10 +42,20 @@ pub async fn collect<W: World>(world: &W, claim: &ClaimRequest) -> End<W::Answer
         }
     };
     let is_goods = world.is_goods(&answer);
-    if !is_goods || world.is_part(&answer) {
+    let is_part = match world.part(&answer) {
+        Part::Head => true,
+        Part::Range { version } => {
+            let part = Some(Wanted::PartOf { version });
+            let part = ClaimRequest { by_cookie: part, ..claim.clone() };
+            is_goods && ask_by_cookie(world, &part).await.is_ok()
+        }
+        Part::Whole => false,
+    };
+    if !is_goods || is_part {
         return End::Deliver(Goods { answer, settlement, may_grant: is_goods, is_followed: false });
     }
-    // The origin knows no ranges: it is all of it, and counts as that.
+    // The origin knows no ranges, or has another version by now: it is an answer
+    // of its own, and counts as that.
     let whole = ClaimRequest { by_cookie: Some(Wanted::Whole), ..claim.clone() };
     match ask_by_cookie(world, &whole).await {
         Ok((settlement, is_followed)) => {
@@ -61,5 +86,49 @@ async fn ask_by_cookie<W: World>(
             Err(End::TryAgain("what was paid for is being fetched; try again"))
         }
         (Ok(_), _) => Err(refused(Reason::DuplicateSettlement)),
+    }
+}
+
+/// How much an answer holds, by its headers: a range in bytes (RFC 9110, section
+/// 14.4) of something with a version. A weak `ETag` tells no bytes apart.
+pub fn part_of(range: Option<&str>, etag: Option<&str>, modified: Option<&str>) -> Part {
+    let total = range.and_then(|range| range.strip_prefix("bytes ")?.split_once('/'));
+    let strong = etag.filter(|etag| etag.starts_with('"'));
+    match (total, strong.or(modified)) {
+        (Some((_, total)), Some(version)) => {
+            let hash = keccak256(format!("{total}\n{version}").as_bytes());
+            let bits = hash.first_chunk().copied().unwrap_or_default();
+            Part::Range { version: u64::from_le_bytes(bits) }
+        }
+        _ => Part::Whole,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_one_of_bytes_of_something_with_a_version() {
+        let of = |range, etag, modified| part_of(Some(range), etag, modified);
+        let one = of("bytes 0-9/100", Some("\"a\""), None);
+        assert!(matches!(one, Part::Range { .. }));
+        assert_eq!(of("bytes 50-99/100", Some("\"a\""), Some("Thu, 26 Nov 2026")), one);
+        for other in [
+            of("bytes 0-9/101", Some("\"a\""), None),
+            of("bytes 0-9/100", Some("\"b\""), None),
+            of("bytes 0-9/100", None, Some("Thu, 26 Nov 2026")),
+        ] {
+            assert!(matches!(other, Part::Range { .. }) && other != one);
+        }
+        for whole in [
+            part_of(None, Some("\"a\""), None),
+            of("items 0-9/100", Some("\"a\""), None),
+            of("0-9/*", Some("\"a\""), None),
+            of("bytes 0-9/100", None, None),
+            of("bytes 0-9/100", Some("W/\"a\""), None),
+        ] {
+            assert_eq!(whole, Part::Whole);
+        }
     }
 }

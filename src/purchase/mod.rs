@@ -21,7 +21,7 @@ use crate::settlement::{
 };
 use crate::time::UnixSeconds;
 
-pub use collect::collect;
+pub use collect::{Part, collect, part_of};
 pub use holder::{Holder, follow};
 use holder::{renewing, report};
 pub use order::Order;
@@ -58,9 +58,8 @@ pub trait World: Holder {
     async fn ask_origin(&self) -> Result<Self::Answer, String>;
     /// Whether an answer of the origin is what was ordered.
     fn is_goods(&self, answer: &Self::Answer) -> bool;
-    /// Whether an answer of the origin holds a part of the goods only, as the
-    /// request asked for: a range, or the head.
-    fn is_part(&self, answer: &Self::Answer) -> bool;
+    /// How much of the goods an answer of the origin holds.
+    fn part(&self, answer: &Self::Answer) -> Part;
     /// What the payment is bound to where an answer sends the client, if it is
     /// good there.
     fn moves_to(&self, answer: &Self::Answer) -> Option<String>;

@@ -24,7 +24,7 @@ use crate::gate::delivery_cookie::PREFER;
 use crate::gate::goods::Judgement;
 use crate::gate::{BoundBody, Collection, Head as _, MAX_BOUND_BODY, Purchase, Sale};
 use crate::purchase::order::Request as OrderRequest;
-use crate::purchase::{self, Holder, Order, World};
+use crate::purchase::{self, Holder, Order, Part, World, part_of};
 use crate::settlement::replay::ReplayRecord;
 use crate::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
@@ -281,8 +281,13 @@ impl World for Sequence<'_> {
         self.judge(held) == Judgement::Goods
     }
 
-    fn is_part(&self, answer: &Response) -> bool {
-        answer.status() == 206 || self.head.method() == "HEAD"
+    fn part(&self, answer: &Response) -> Part {
+        if self.head.method() == "HEAD" {
+            return Part::Head;
+        }
+        let header = |name| answer.headers().get(name).ok().flatten();
+        let range = header("Content-Range").filter(|_| answer.status() == 206);
+        part_of(range.as_deref(), header("ETag").as_deref(), header("Last-Modified").as_deref())
     }
 
     fn moves_to(&self, answer: &Response) -> Option<String> {

@@ -65,6 +65,8 @@ pub struct Delivery {
     /// How many ranges of it were given out by cookie, once the buyer was given
     /// one: what is not delivered then is kept for those with proof.
     pub parts: Option<u32>,
+    /// The version of the goods that they are ranges of.
+    pub version: Option<u64>,
     /// Until when it can be collected if it was not delivered.
     pub collect_until: UnixSeconds,
 }
@@ -75,6 +77,7 @@ json_struct!(Delivery {
     proven = default,
     again = default,
     parts,
+    version,
     collect_until = default,
 });
 
@@ -189,11 +192,16 @@ impl Delivery {
             // A browser asks for as many of one film as it likes. They count by
             // themselves, and leave the delivery as it is.
             let parts = self.parts.unwrap_or_default();
-            if now >= settlement.redeliver_until || parts >= PARTS_MAX {
+            if now >= settlement.redeliver_until || parts >= PARTS_MAX || redeliver_max == 0 {
                 return Answer::Nothing;
             }
             self.parts = Some(parts + 1);
             return Answer::Goods { may_grant: true };
+        }
+        if let Some(Wanted::PartOf { version }) = wanted {
+            // What came later was not bought as a part of the same.
+            let is_same = *self.version.get_or_insert(version) == version;
+            return if is_same { Answer::Goods { may_grant: true } } else { Answer::Nothing };
         }
         if matches!(self.state, DeliveryState::Underway { lease_until, .. } if lease_until <= now) {
             // Its gate has died, and nobody knows how far it came.

@@ -73,9 +73,14 @@ pub enum Wanted {
     Whole,
     /// A range of it, or its head.
     Part,
+    /// The range that the origin has answered with, which is of this version.
+    PartOf {
+        /// Some bits of a hash of what tells versions apart.
+        version: u64,
+    },
 }
 
-json_enum!(Wanted { Whole, Part });
+json_enum!(Wanted { Whole, Part, PartOf { version } });
 
 /// How often a server is told of the settlement that it has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,7 +32,7 @@ const wallet = () => evmWallet(world, world.accounts.evm.buyers[0]);
 function serving(type, bytes, headers = {}) {
   return (request, response) => {
     const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
-    const all = { 'content-type': type, 'accept-ranges': 'bytes', ...headers };
+    const all = { 'content-type': type, 'accept-ranges': 'bytes', etag: `"${bytes.length}"`, ...headers };
     if (from === undefined) return response.writeHead(200, { ...all, 'content-length': bytes.length }).end(bytes);
     const end = Math.min(to ? Number(to) : bytes.length - 1, bytes.length - 1);
     const part = bytes.subarray(Number(from), end + 1);

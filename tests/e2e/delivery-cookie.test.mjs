@@ -51,7 +51,7 @@ async function startOrigin() {
     const start = Number(from ?? 0);
     const end = to ? Number(to) : FILM.length - 1;
     response.writeHead(from ? 206 : 200, {
-      'content-type': 'video/mp4', 'accept-ranges': 'bytes', 'content-length': end - start + 1, 'cache-control': 'public, max-age=60',
+      'content-type': 'video/mp4', 'accept-ranges': 'bytes', etag: '"film-1"', 'content-length': end - start + 1, 'cache-control': 'public, max-age=60',
       ...(from ? { 'content-range': `bytes ${start}-${end}/${FILM.length}` } : {}),
     });
     response.end(method === 'HEAD' ? undefined : FILM.subarray(start, end + 1));

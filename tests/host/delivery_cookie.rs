@@ -155,6 +155,28 @@ fn a_cookie_fetches_what_its_payment_bought_and_nothing_else() {
 }
 
 #[test]
+fn ranges_are_of_what_was_bought_and_not_of_what_came_later() {
+    let world = world();
+    let page = page(&world, 1);
+    assert!(is_promise(&page.now()));
+    let first = Buyer { origin: Origin::Changed(1), ..page.with_cookie(Part) };
+    assert!(first.now().is_delivery() && first.now().is_delivery());
+    assert_eq!((delivery(&page).parts, delivery(&page).proven), (Some(2), 0));
+    // Each of these is an answer of its own, and counts as one.
+    for origin in [Origin::Changed(2), Origin::Unversioned] {
+        let before = delivery(&page);
+        let later = Buyer { origin, ..page.with_cookie(Part) };
+        assert!(later.now().is_delivery());
+        let now = delivery(&page);
+        assert_eq!(now.proven + now.again, before.proven + before.again + 1, "{origin:?}");
+    }
+    let fresh = |version| Buyer { origin: Origin::Changed(version), ..page.with_cookie(Part) };
+    let had = (3..100).filter(|version| fresh(*version).now().is_delivery()).count();
+    assert!(had < 10, "{had} versions for one payment");
+    assert!(first.now().is_delivery(), "those of the first are had all the same");
+}
+
+#[test]
 fn ranges_count_by_themselves() {
     let world = world();
     let page = page(&world, 1);

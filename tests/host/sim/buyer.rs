@@ -45,6 +45,10 @@ pub enum Origin {
     Good,
     /// The same, and answers with all of it where a range is asked for.
     Rangeless,
+    /// The same as `Good`, but a later version of it.
+    Changed(u64),
+    /// Ranges of something that has no version.
+    Unversioned,
     Error,
     Down,
     /// Says that it is elsewhere: the resource, if the payment is good there.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use edge402::facilitator_client::Verdict;
-use edge402::purchase::{self, Holder};
+use edge402::purchase::{self, Holder, Part};
 use edge402::settlement::replay::ReplayRecord;
 use edge402::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Host as _, Outcome, ReleaseRequest, RenewRequest,
@@ -120,11 +120,18 @@ impl purchase::World for Buyer {
     }
 
     fn is_goods(&self, answer: &Origin) -> bool {
-        matches!(answer, Origin::Good | Origin::Rangeless)
+        matches!(
+            answer,
+            Origin::Good | Origin::Rangeless | Origin::Changed(_) | Origin::Unversioned
+        )
     }
 
-    fn is_part(&self, answer: &Origin) -> bool {
-        *answer != Origin::Rangeless
+    fn part(&self, answer: &Origin) -> Part {
+        match answer {
+            Origin::Rangeless | Origin::Unversioned => Part::Whole,
+            Origin::Changed(version) => Part::Range { version: *version },
+            _ => Part::Range { version: 0 },
+        }
     }
 
     fn moves_to(&self, answer: &Origin) -> Option<String> {
