@@ -12,7 +12,9 @@
 //! | [`journal`] | what is sent, as it is written down before |
 //! | [`store`] | what a Settler keeps on disk |
 //! | [`messages`] | what the gate asks of a Settler |
-//! | [`settler`] | claims, waiting requests, and who settles what |
+//! | [`settler`] | who settles what |
+//! | `claims` | claims, and what is given out for what was settled |
+//! | `waiting` | requests that wait for one another |
 //! | `shared` | what a Settler and its lanes share |
 //! | [`lane`] | what a way for payments is |
 //! | [`evm`], [`solana`] | getting payments onto a chain |
@@ -25,6 +27,7 @@
 //! | [`signer`] | who signs for a lane |
 //! | [`replay`] | what every edge remembers of a settled payment |
 
+mod claims;
 mod commitments;
 pub mod delivery;
 pub mod evm;
@@ -44,6 +47,7 @@ mod shared;
 pub mod signer;
 pub mod solana;
 pub mod store;
+mod waiting;
 
 pub use delivery::{Delivery, Ending, Proof};
 pub use guards::Limits;

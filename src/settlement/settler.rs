@@ -1,18 +1,14 @@
-//! Claims, the requests that wait for one another, and who settles what.
+//! Who settles what.
 
 use std::rc::Rc;
-use std::time::Duration;
 
-use super::delivery::{Answer, Asking};
-use super::host::within;
 use super::journal::{Entries, TxId};
 use super::lane::{Attempt, Job, Lane, Load};
-use super::messages::{RESERVE_SECONDS, Told};
 use super::record::Claim;
 use super::shared::{JOIN_LIMIT, Shared, WAKE_SECONDS, refused};
 use super::{
-    ClaimReply, ClaimRequest, DeliveryReport, Ending, Health, Host, Outcome, PaymentRecord,
-    ReleaseRequest, RenewRequest, SettleRequest, Settlement, State, Store, StoreError, Verdict,
+    ClaimReply, DeliveryReport, Ending, Health, Host, Outcome, PaymentRecord, ReleaseRequest,
+    RenewRequest, SettleRequest, State, Store, StoreError, Verdict,
 };
 use crate::payment::{Checked, VerifiedPayment};
 use crate::protocol::Reason;
@@ -25,7 +21,7 @@ const RENEW_MAX_SECONDS: u64 = 300;
 
 /// The one place that can settle the payments of one relayer on one network.
 pub struct Settler<H: Host> {
-    shared: Rc<Shared<H>>,
+    pub(super) shared: Rc<Shared<H>>,
     /// The ways for its payments, in the order in which they are tried.
     lanes: Vec<Rc<dyn Lane>>,
 }
@@ -41,156 +37,6 @@ impl<H: Host> Settler<H> {
         let shared = Rc::new(Shared::new(host, store));
         let lanes = lanes(LaneParts(Rc::clone(&shared)));
         Self { shared, lanes }
-    }
-
-    /// Binds a payment to a resource, or says what it is bound to. A second
-    /// request for the same resource waits for the outcome of the first.
-    ///
-    /// # Errors
-    /// The disk failed: nothing may be delivered.
-    pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, StoreError> {
-        let shared = &self.shared;
-        let deadline = shared.host.now().plus(JOIN_LIMIT.as_secs());
-        loop {
-            let now = shared.host.now();
-            if self.is_name_taken(request)? {
-                return Ok(ClaimReply::IdentifierTaken);
-            }
-            let known = shared.store.payment(&request.payment)?;
-            let is_live = |ticket| shared.live.borrow().contains(&ticket);
-            let is_crowded = shared.is_crowded(request, known.as_ref());
-            match PaymentRecord::claim(known.as_ref(), request, now, is_live) {
-                // Everybody has seen it. Whose it is the other Settler can't know.
-                Claim::Unproven if request.reserve_seconds.is_some() => {
-                    return Ok(ClaimReply::Refused(Reason::DuplicateSettlement));
-                }
-                Claim::Fresh | Claim::Unproven if request.look_only => {
-                    let seconds = request.reserve_seconds.unwrap_or(0).min(RESERVE_SECONDS);
-                    if seconds > 0 {
-                        shared.plan_to_wake();
-                        let times = (now, now.plus(seconds));
-                        let record = PaymentRecord::reserved(known.as_ref(), request, times);
-                        shared.store.put_payment(&record)?;
-                    }
-                    return Ok(ClaimReply::NOTHING_BOUGHT);
-                }
-                Claim::Reserved => return Ok(ClaimReply::Busy),
-                claim @ (Claim::Fresh | Claim::Unproven) => {
-                    shared.plan_to_wake();
-                    // Read, decided and written without an await: nothing
-                    // else runs in between.
-                    let record = PaymentRecord::claimed(known.as_ref(), request, now);
-                    shared.store.put_payment(&record)?;
-                    // Only who claims gives names: whoever looks on could else
-                    // take those of others, and fill the table.
-                    if let Some(name) = &request.proof.identifier {
-                        shared.store.name_payment(name, &request.payment)?;
-                    }
-                    shared.live.borrow_mut().insert(request.ticket);
-                    let is_unproven = claim == Claim::Unproven && request.told.is_none();
-                    return Ok(if is_unproven { ClaimReply::Unproven } else { ClaimReply::Fresh });
-                }
-                Claim::Settled(settlement) => {
-                    // Somebody else is getting it: it may come to nothing.
-                    let until = match self.give(request, settlement, known, now)? {
-                        Given::Reply(reply) => return Ok(reply),
-                        Given::Wait(_) if now >= deadline || is_crowded => {
-                            return Ok(ClaimReply::Busy);
-                        }
-                        Given::Wait(until) => until.min(deadline),
-                    };
-                    let limit = Duration::from_secs(until.since(now).max(1));
-                    let _ = within(&shared.host, limit, shared.change_of(&request.payment)).await;
-                }
-                Claim::OtherResource => {
-                    let spent = known.filter(|known| known.is_for(request));
-                    return Ok(match spent.map(|known| known.state) {
-                        Some(State::Settled(settlement)) => {
-                            ClaimReply::Spent { transaction: settlement.transaction }
-                        }
-                        _ => ClaimReply::Refused(Reason::DuplicateSettlement),
-                    });
-                }
-                Claim::InFlight if now >= deadline => {
-                    return Ok(match known.map(|known| known.state) {
-                        Some(State::Submitted { transaction, .. }) => {
-                            ClaimReply::Pending { transaction: shared.latest_of(&transaction)? }
-                        }
-                        _ => ClaimReply::Busy,
-                    });
-                }
-                Claim::InFlight if is_crowded => {
-                    return Ok(ClaimReply::Busy);
-                }
-                Claim::InFlight => {
-                    let limit = match known.map(|known| known.state) {
-                        // Who holds a claim may die without a word.
-                        Some(State::Claimed { lease_until, .. }) => lease_until.min(deadline),
-                        _ => deadline,
-                    };
-                    let limit = Duration::from_secs(limit.since(now).max(1));
-                    let changed = shared.change_of(&request.payment);
-                    let _ = within(&shared.host, limit, changed).await;
-                    if let Some(PaymentRecord { state: State::Failed { reason }, .. }) =
-                        shared.store.payment(&request.payment)?
-                    {
-                        return Ok(ClaimReply::Refused(reason));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether a client's name for its payment is that of another one.
-    fn is_name_taken(&self, request: &ClaimRequest) -> Result<bool, StoreError> {
-        let store = &self.shared.store;
-        let Some(name) = &request.proof.identifier else { return Ok(false) };
-        Ok(match store.payment_named(name)? {
-            // A payment that was let go leaves its name behind.
-            Some(payment) if payment != request.payment => store.payment(&payment)?.is_some(),
-            Some(_) | None => false,
-        })
-    }
-
-    /// Gives out what a payment has bought, or has the request wait. Read,
-    /// decided and written without an await: nothing is given out twice.
-    fn give(
-        &self,
-        request: &ClaimRequest,
-        settlement: Settlement,
-        known: Option<PaymentRecord>,
-        now: UnixSeconds,
-    ) -> Result<Given, StoreError> {
-        let shared = &self.shared;
-        match request.told {
-            Some(Told::Always) => return Ok(Given::Reply(ClaimReply::Settled(settlement))),
-            Some(Told::Once) => {
-                let transaction = settlement.transaction;
-                return Ok(match shared.tell_once(&request.payment, request.ticket)? {
-                    Some(Outcome::Settled(it)) => Given::Reply(ClaimReply::Settled(it)),
-                    Some(_) => Given::Reply(ClaimReply::Spent { transaction }),
-                    None => Given::Wait(now.plus(1)),
-                });
-            }
-            None => {}
-        }
-        let Some(mut record) = known else { return Ok(Given::Wait(now.plus(1))) };
-        let asking = Asking {
-            ticket: request.ticket,
-            has_proof: request.shows(&record.proof),
-            wanted: request.by_cookie,
-            redeliver_max: request.redeliver_max,
-        };
-        Ok(match record.delivery.ask(asking, &settlement, now) {
-            Answer::Goods { may_grant } => {
-                shared.store.put_payment(&record)?;
-                Given::Reply(ClaimReply::Deliver { settlement, may_grant })
-            }
-            Answer::Wait(until) => Given::Wait(until),
-            Answer::Nothing => {
-                Given::Reply(ClaimReply::Spent { transaction: settlement.transaction })
-            }
-        })
     }
 
     /// Keeps a claim or the lease of an answer for a gate that is alive;
@@ -443,13 +289,6 @@ impl<H: Host> Settler<H> {
         shared.release(&job.request.payment, job.request.ticket)?;
         Ok(Outcome::Unavailable)
     }
-}
-
-/// What is given out for a payment that was settled.
-enum Given {
-    Reply(ClaimReply),
-    /// Nothing before then, or before something changes.
-    Wait(UnixSeconds),
 }
 
 /// The payment that is to be settled, if it is the one that it is said to be.

@@ -15,8 +15,8 @@ use super::journal::{Attempts, Sent, TxId};
 use super::lane::Job;
 use super::record::{LEASE_SECONDS, Order};
 use super::{
-    ClaimRequest, Delivery, Entry, Host, Outcome, PaymentRecord, SettleRequest, Settlement, State,
-    Store, StoreError,
+    Delivery, Entry, Host, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store,
+    StoreError,
 };
 use crate::amount::AtomicAmount;
 use crate::payment::{self, VerifiedPayment};
@@ -35,23 +35,15 @@ pub(super) const WAKE_SECONDS: u64 = 30;
 /// at least, in seconds.
 const ONCE_SECONDS: u64 = 60;
 
-/// How many requests may wait for what becomes of one payment. Each holds a
-/// connection, and whoever has seen a payment can send it again.
-const WAITING_MAX: usize = 64;
-
-/// How many may wait when those count too that show what the claim shows:
-/// others can't take the buyer's places.
-const WAITING_MAX_PROVEN: usize = 2 * WAITING_MAX;
-
 /// What a Settler and its lane share.
 pub(super) struct Shared<H: Host> {
     pub host: H,
     pub store: H::Store,
-    waiting: RefCell<Table<String, Vec<oneshot::Sender<()>>>>,
+    pub(super) waiting: RefCell<Table<String, Vec<oneshot::Sender<()>>>>,
     /// Tickets that were issued since this object came to life.
     pub live: RefCell<Set<u64>>,
     /// Tickets of requests that wait for a settlement at this moment.
-    holders: RefCell<Set<u64>>,
+    pub(super) holders: RefCell<Set<u64>>,
     /// Whether the alarm was set since it last rang.
     pub will_wake: Cell<bool>,
     pub guards: Guards,
@@ -73,34 +65,6 @@ impl<H: Host> Shared<H> {
             will_wake: Cell::new(false),
             guards: Guards::default(),
             condition: Condition::default(),
-        }
-    }
-
-    /// Resolves when something has become of a payment.
-    pub(super) fn change_of(&self, payment: &str) -> oneshot::Receiver<()> {
-        let (sender, receiver) = oneshot::channel();
-        let mut waiting = self.waiting.borrow_mut();
-        let of_payment = waiting.get_or_insert_with(payment.to_owned(), Default::default);
-        // Some have given up.
-        of_payment.retain(|sender| !sender.is_canceled());
-        of_payment.push(sender);
-        receiver
-    }
-
-    /// Whether so many requests wait for a payment that this one can't.
-    pub(super) fn is_crowded(&self, request: &ClaimRequest, known: Option<&PaymentRecord>) -> bool {
-        let is_proven = known.is_some_and(|known| request.shows(&known.proof));
-        let most = if is_proven { WAITING_MAX_PROVEN } else { WAITING_MAX };
-        let waiting = self.waiting.borrow();
-        let of_payment = waiting.get(&request.payment).into_iter().flatten();
-        of_payment.filter(|sender| !sender.is_canceled()).count() >= most
-    }
-
-    /// Wakes who waits for a payment.
-    pub(super) fn tell(&self, payment: &str) {
-        for sender in self.waiting.borrow_mut().remove(payment).unwrap_or_default() {
-            // Whoever has given up waiting need not know.
-            let _ = sender.send(());
         }
     }
 
@@ -276,13 +240,6 @@ impl<H: Host> Shared<H> {
         }
     }
 
-    /// Takes note that a request waits for its settlement, until what is
-    /// returned is dropped.
-    pub(super) fn attend(self: &Rc<Self>, ticket: u64) -> Attending<H> {
-        self.holders.borrow_mut().insert(ticket);
-        Attending { shared: Rc::clone(self), ticket }
-    }
-
     /// Whether a payment that is submitted was asked for by somebody else's
     /// server.
     pub(super) fn is_on_account(&self, payment: &str) -> Result<bool, StoreError> {
@@ -388,18 +345,6 @@ impl<H: Host> Shared<H> {
             }
         }
         Ok(orders)
-    }
-}
-
-/// A request that waits for its settlement.
-pub(super) struct Attending<H: Host> {
-    shared: Rc<Shared<H>>,
-    ticket: u64,
-}
-
-impl<H: Host> Drop for Attending<H> {
-    fn drop(&mut self) {
-        self.shared.holders.borrow_mut().remove(&self.ticket);
     }
 }
 

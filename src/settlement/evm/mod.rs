@@ -8,6 +8,7 @@
 //! nonces without a gap, [`ending`] says what became of the payments and
 //! [`evidence`] what proves it, [`fallback`] is for when no node can be reached.
 
+mod codes;
 mod commit;
 mod ending;
 pub(super) mod evidence;

@@ -7,6 +7,7 @@
 //! the payment's time is over: a refusal then proves nothing, because the
 //! first request may have settled what the second can't any more.
 
+mod lane;
 mod look;
 
 use std::cell::RefCell;
@@ -16,10 +17,10 @@ use std::time::Duration;
 use look::Observation;
 
 use super::host::within;
-use super::journal::{Entries, FacilitatorEntry, FacilitatorSent, TxId, name_at_facilitator};
-use super::lane::{Attempt, Job, Lane, Load, Task};
+use super::journal::{FacilitatorEntry, FacilitatorSent, TxId, name_at_facilitator};
+use super::lane::Job;
 use super::shared::{LaneParts, Resolution, Shared, WAKE_SECONDS};
-use super::{Host, Outcome, SettleRequest, State, Store, StoreError};
+use super::{Host, Outcome, State, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::evm;
 use crate::facilitator_client::{Facilitator, Settled, Verdict, idempotency_key};
@@ -367,41 +368,6 @@ impl<H: Host> RemoteLane<H> {
     /// A line with the facilitator's host. Never its headers or its whole URL.
     fn log(&self, line: &str) {
         self.shared.host.log(&format!("{} by {}: {line}", self.network, self.facilitator.host()));
-    }
-}
-
-impl<H: Host> Lane for RemoteLane<H> {
-    fn takes(&self, payment: &VerifiedPayment) -> bool {
-        matches!(self.network, ChainId::Evm(_)) == payment.as_evm().is_some()
-    }
-
-    /// Only the gate asks that, and it asks the facilitator by itself.
-    fn verify<'a>(
-        &'a self,
-        _: &'a SettleRequest,
-        _: &'a VerifiedPayment,
-    ) -> Task<'a, Result<super::Verdict, StoreError>> {
-        Box::pin(async { Ok(super::Verdict::Invalid(Reason::InvalidNetwork)) })
-    }
-
-    fn settle(self: Rc<Self>, job: Job) -> Task<'static, Result<Attempt, StoreError>> {
-        Box::pin(async move {
-            let asked =
-                if self.verifies { self.verify_and_ask(job).await } else { self.ask(job).await };
-            asked.map(Attempt::Done)
-        })
-    }
-
-    fn resume(self: Rc<Self>, open: &mut Entries) {
-        self.take_up(std::mem::take(&mut open.facilitator));
-    }
-
-    fn look(self: Rc<Self>) -> Task<'static, ()> {
-        Box::pin(async {})
-    }
-
-    fn load(&self) -> Load {
-        Load { in_air: self.in_air.borrow().len(), ..Load::default() }
     }
 }
 

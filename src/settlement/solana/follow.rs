@@ -1,13 +1,13 @@
 //! Sending what is in the journal, and watching all of it together: one
 //! question for the statuses of everything that is under way.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
 use serde_json::json;
 
+use super::watch::{AtWork, Flight};
 use super::{BLOCKHASH_BLOCKS, Landed, SolanaLane};
 use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
@@ -18,7 +18,6 @@ use crate::settlement::shared::Resolution;
 use crate::settlement::{Host, StoreError};
 use crate::solana::Status;
 use crate::solana::rpc::{self, STATUSES_MAX, Sighting};
-use crate::table::Table;
 use crate::time::UnixSeconds;
 
 /// How long to wait before each question for the statuses after something was
@@ -50,67 +49,6 @@ const SILENT_SECONDS: u64 = 600;
 /// From when on the heights are looked at, and how often, in seconds.
 const HEIGHT_AFTER_SECONDS: u64 = 20;
 const HEIGHT_SECONDS: u64 = 3;
-
-/// A transaction that is under way.
-#[derive(Clone)]
-struct Flight {
-    entry: Rc<SolanaEntry>,
-    /// The index of the instruction that is the transfer.
-    transfer: usize,
-    /// Whether two nodes must agree on what became of it.
-    needs_quorum: bool,
-    sent_at: UnixSeconds,
-    /// The last block height at which it can land, as far as is known.
-    bound: Option<u64>,
-}
-
-/// What is under way, by the entries' names, and how it is being watched.
-#[derive(Default)]
-pub(super) struct Watch {
-    flights: RefCell<Table<String, Flight>>,
-    /// How often the statuses were asked for since something was sent.
-    polls: Cell<usize>,
-    nudge: RefCell<Option<oneshot::Sender<()>>>,
-    /// When the heights were asked for, in Unix seconds.
-    heights_at: Cell<u64>,
-    is_watching: Cell<bool>,
-    is_sending: Cell<bool>,
-    is_confirming: Cell<bool>,
-    is_giving_up: Cell<bool>,
-}
-
-impl Watch {
-    /// How many transactions are under way.
-    pub(super) fn len(&self) -> usize {
-        self.flights.borrow().len()
-    }
-
-    /// Whether this entry is being watched.
-    pub(super) fn holds(&self, entry: &str) -> bool {
-        self.flights.borrow().contains_key(entry)
-    }
-}
-
-/// Says that a task is at work, until it is dropped: one that dies on its way
-/// is begun again by whoever finds nobody at work.
-struct AtWork<H: Host> {
-    lane: Rc<SolanaLane<H>>,
-    flag: fn(&Watch) -> &Cell<bool>,
-}
-
-impl<H: Host> AtWork<H> {
-    /// `None` if somebody is at work already.
-    fn begin(lane: &Rc<SolanaLane<H>>, flag: fn(&Watch) -> &Cell<bool>) -> Option<Self> {
-        let is_first = !flag(&lane.watch).replace(true);
-        is_first.then(|| Self { lane: Rc::clone(lane), flag })
-    }
-}
-
-impl<H: Host> Drop for AtWork<H> {
-    fn drop(&mut self) {
-        (self.flag)(&self.lane.watch).set(false);
-    }
-}
 
 impl<H: Host> SolanaLane<H> {
     /// Sends what is in the journal and watches it until the cluster has

@@ -5,18 +5,20 @@
 //! sends what is in the journal and watches all of it together.
 
 mod follow;
+mod lane;
 mod preview;
 mod seller;
+mod watch;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use self::follow::Watch;
 use self::preview::{Preview, Refusal};
 pub use self::seller::Seller;
+use self::watch::Watch;
 use super::commitments::Commitment;
-use super::journal::{Entries, SolanaEntry, SolanaSent};
-use super::lane::{Attempt, Job, Lane, Load, Task};
+use super::journal::{SolanaEntry, SolanaSent};
+use super::lane::Job;
 use super::shared::{LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, Limits, Outcome, SettleRequest, Store, StoreError, Verdict};
 use crate::payment::VerifiedPayment;
@@ -341,41 +343,6 @@ impl<H: Host> SolanaLane<H> {
             self.start(entry);
         }
         self.keep_watching();
-    }
-}
-
-impl<H: Host> Lane for SolanaLane<H> {
-    fn takes(&self, payment: &VerifiedPayment) -> bool {
-        payment.as_solana().is_some()
-    }
-
-    fn verify<'a>(
-        &'a self,
-        request: &'a SettleRequest,
-        payment: &'a VerifiedPayment,
-    ) -> Task<'a, Result<Verdict, StoreError>> {
-        Box::pin(async move {
-            match payment.as_solana() {
-                Some(payment) => self.verdict_on(request, payment).await,
-                None => Ok(Verdict::Invalid(Reason::InvalidNetwork)),
-            }
-        })
-    }
-
-    fn settle(self: Rc<Self>, job: Job) -> Task<'static, Result<Attempt, StoreError>> {
-        Box::pin(async move { self.bring(job).await.map(Attempt::Done) })
-    }
-
-    fn resume(self: Rc<Self>, open: &mut Entries) {
-        self.take_up(std::mem::take(&mut open.solana));
-    }
-
-    fn look(self: Rc<Self>) -> Task<'static, ()> {
-        Box::pin(async move { self.look_at_balance().await })
-    }
-
-    fn load(&self) -> Load {
-        Load { waiting: 0, in_air: self.watch.len(), daily_spend: self.limits.daily_spend }
     }
 }
 

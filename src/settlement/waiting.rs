@@ -1,0 +1,65 @@
+//! Requests that wait for what becomes of a payment.
+
+use std::rc::Rc;
+
+use futures_channel::oneshot;
+
+use super::shared::Shared;
+use super::{ClaimRequest, Host, PaymentRecord};
+
+/// How many requests may wait for what becomes of one payment. Each holds a
+/// connection, and whoever has seen a payment can send it again.
+const WAITING_MAX: usize = 64;
+
+/// How many may wait when those count too that show what the claim shows:
+/// others can't take the buyer's places.
+const WAITING_MAX_PROVEN: usize = 2 * WAITING_MAX;
+
+impl<H: Host> Shared<H> {
+    /// Resolves when something has become of a payment.
+    pub(super) fn change_of(&self, payment: &str) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.waiting.borrow_mut();
+        let of_payment = waiting.get_or_insert_with(payment.to_owned(), Default::default);
+        // Some have given up.
+        of_payment.retain(|sender| !sender.is_canceled());
+        of_payment.push(sender);
+        receiver
+    }
+
+    /// Whether so many requests wait for a payment that this one can't.
+    pub(super) fn is_crowded(&self, request: &ClaimRequest, known: Option<&PaymentRecord>) -> bool {
+        let is_proven = known.is_some_and(|known| request.shows(&known.proof));
+        let most = if is_proven { WAITING_MAX_PROVEN } else { WAITING_MAX };
+        let waiting = self.waiting.borrow();
+        let of_payment = waiting.get(&request.payment).into_iter().flatten();
+        of_payment.filter(|sender| !sender.is_canceled()).count() >= most
+    }
+
+    /// Wakes who waits for a payment.
+    pub(super) fn tell(&self, payment: &str) {
+        for sender in self.waiting.borrow_mut().remove(payment).unwrap_or_default() {
+            // Whoever has given up waiting need not know.
+            let _ = sender.send(());
+        }
+    }
+
+    /// Takes note that a request waits for its settlement, until what is
+    /// returned is dropped.
+    pub(super) fn attend(self: &Rc<Self>, ticket: u64) -> Attending<H> {
+        self.holders.borrow_mut().insert(ticket);
+        Attending { shared: Rc::clone(self), ticket }
+    }
+}
+
+/// A request that waits for its settlement.
+pub(super) struct Attending<H: Host> {
+    shared: Rc<Shared<H>>,
+    ticket: u64,
+}
+
+impl<H: Host> Drop for Attending<H> {
+    fn drop(&mut self) {
+        self.shared.holders.borrow_mut().remove(&self.ticket);
+    }
+}
