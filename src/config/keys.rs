@@ -72,7 +72,7 @@ fn relayer(text: &str) -> Result<RelayerKey, &'static str> {
     } else if decode_hex::<20>(text).is_ok() {
         "is an address; put the account's private key: 0x and 64 hex digits"
     } else if text.starts_with('[') || decode_base58::<64>(text).is_ok() {
-        "is a Solana keypair; put an EVM_SECRET private key: 0x and 64 hex digits"
+        "is a Solana keypair; put an EVM private key: 0x and 64 hex digits"
     } else {
         "must be private keys, 0x and 64 hex digits each, with commas between"
     })
@@ -89,7 +89,7 @@ fn fee_payer(text: &str) -> Result<FeePayerKey, &'static str> {
     {
         return encode_base58(&bytes).parse().map_err(|_| MISMATCH);
     }
-    // With 0x it is an EVM_SECRET key that got into the wrong secret.
+    // With 0x it is an EVM key that got into the wrong secret.
     if !text.starts_with("0x")
         && let Some(seed) = hex32(text)
     {
@@ -99,7 +99,7 @@ fn fee_payer(text: &str) -> Result<FeePayerKey, &'static str> {
         "is a seed phrase; put the keypair of one account: solana-keygen recover -o id.json, \
          then what is in id.json"
     } else if hex32(text).is_some() {
-        "is an EVM_SECRET private key; put a Solana keypair: base58 of 64 bytes, or what solana-keygen \
+        "is an EVM private key; put a Solana keypair: base58 of 64 bytes, or what solana-keygen \
          wrote"
     } else if decode_base58::<32>(text).is_ok() {
         "has 32 bytes, which may be an address as well as a seed; put all 64 bytes: the base58 \
@@ -203,7 +203,7 @@ mod tests {
         for (text, problem) in [
             (address.clone(), "address as well as a seed; put all 64 bytes"),
             (seed, "address as well as a seed; put all 64 bytes"),
-            (format!("0x{EVM_KEY}"), "is an EVM_SECRET private key"),
+            (format!("0x{EVM_KEY}"), "is an EVM private key"),
             (phrase.to_owned(), "is a seed phrase"),
             (serde_json::to_string(&pair[..32]).unwrap(), "JSON array of 64 bytes"),
             ("[1,2,3]".to_owned(), "JSON array of 64 bytes"),

@@ -282,7 +282,7 @@ impl<H: Host> Settler<H> {
             }
             // What an earlier transaction has shown to everybody goes no other
             // way, though nothing of this job was sent.
-            if shared.held_record(&job)?.is_some_and(|record| record.was_sent) {
+            if shared.held_record(&job)?.is_some_and(|record| record.attempts.is_some()) {
                 break;
             }
         }

@@ -8,6 +8,7 @@ use crate::sim::chain::Code;
 use crate::sim::{Answer, Payment, World, payer};
 use edge402::protocol::Reason;
 use edge402::settlement::{ClaimReply, Outcome, State};
+use serde_json::json;
 
 /// No node can be reached, for this method alone or for all.
 fn cut_off(world: &Rc<World>, only: Option<&'static str>) {
@@ -156,4 +157,18 @@ fn a_facilitator_that_is_not_configured_any_more_spoils_nothing() {
     other.run_for(60_000);
     assert_eq!(other.tables.entries().len(), 1);
     assert!(other.log.borrow().iter().any(|line| line.contains("not configured any more")));
+}
+
+#[test]
+fn what_the_fallback_refused_once_it_may_settle_later() {
+    let (world, facilitator) = world_with_fallback();
+    let payment = payment(1);
+    cut_off(&world, None);
+    let refusal =
+        json!({ "success": false, "errorReason": "insufficient_funds", "transaction": "" });
+    facilitator.settles.borrow_mut().push_back(Does::Says(200, refusal));
+    let outcome = world.take(&facilitator.settle_directly(&payment, "a"));
+    assert!(matches!(outcome, Some(Outcome::Failed { .. })), "{outcome:?}");
+    let outcome = world.take(&facilitator.settle_directly(&payment, "a"));
+    assert!(matches!(outcome, Some(Outcome::Settled(_))), "{outcome:?}");
 }

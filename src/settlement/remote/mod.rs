@@ -264,19 +264,10 @@ impl<H: Host> RemoteLane<H> {
         } else {
             self.facilitator.settle(&self.http, self.network, &entry.sent.body, &key).await
         };
-        let mut is_said_used = false;
         let why = match said {
             Settled::Paid { transaction } => {
                 self.close(entry, id, paid(&payment, transaction))?;
                 return Ok(true);
-            }
-            // Somebody may have sent it since we wrote it down: the seller's
-            // own nodes can tell.
-            Settled::Refused { reason: Reason::EvmNonceUsed, code }
-                if is_first && self.nodes_of(&payment).is_some() =>
-            {
-                is_said_used = true;
-                code
             }
             Settled::Refused { reason, code } if is_first => {
                 self.log(&format!("{id}: settle: {code}"));
@@ -310,11 +301,6 @@ impl<H: Host> RemoteLane<H> {
         let resolution = match self.look(entry, &payment).await? {
             Observation::Paid(resolution) => resolution,
             Observation::Elsewhere => Resolution::NotPaid(Reason::EvmNonceUsed),
-            // The facilitator has done nothing: another request may.
-            Observation::Unused if is_said_used => {
-                self.close(entry, id, Resolution::NotPaid(Reason::EvmNonceUsed))?;
-                return Ok(true);
-            }
             // It can't land any more, and didn't.
             Observation::Unused if is_over(END_MARGIN) && end == entry.sent.expires_at => {
                 Resolution::NotPaid(Reason::EvmValidBefore)
