@@ -1,6 +1,8 @@
 //! What the facilitator reads of a body, and which field it complains of.
+use crate::solana_support::{self, signing_key};
 use edge402::amount::AtomicAmount;
 use edge402::config::{self, Config, Settings};
+use edge402::encoding::encode_base64;
 use edge402::facilitator::accepts::AcceptsRequest;
 use edge402::facilitator::access::{Asker, account_of};
 use edge402::facilitator::answer::{self, bad_request};
@@ -275,6 +277,42 @@ fn a_payment_for_another_network_or_scheme_is_the_buyers_fault() {
     assert_eq!(check(network, json!("eip155:1")), Reason::InvalidNetwork);
     assert_eq!(check(network, json!(SOLANA)), Reason::InvalidNetwork);
     assert_eq!(check("/paymentPayload/payload", json!({})), Reason::InvalidPayload);
+}
+
+#[test]
+fn a_payment_names_the_fee_payer_that_its_buyer_was_told_of() {
+    let mut settings = settings();
+    let keypair = |seed| bs58::encode(signing_key(seed).to_keypair_bytes()).into_string();
+    settings.solana_fee_payer_keys = Some(format!("{},{}", keypair(1), keypair(2)));
+    let pay_to = solana_support::pay_to().to_string();
+    settings.facilitator.as_mut().unwrap()["clients"][0]["pay_to"] = json!([pay_to]);
+    let config = config::read(&settings).config.unwrap();
+    let account = account_of(config.facilitator.as_ref().unwrap(), Some("Bearer one")).unwrap();
+    for (told, named, expected) in [
+        (solana_support::fee_payer(), solana_support::fee_payer(), Ok(())),
+        (solana_support::other_fee_payer(), solana_support::fee_payer(), Err(())),
+        (solana_support::fee_payer(), solana_support::other_fee_payer(), Err(())),
+    ] {
+        let mut draft = solana_support::draft();
+        draft.fee_payer = named;
+        let requirements = json!({
+            "scheme": "exact", "network": SOLANA, "amount": "10000", "asset": MINT,
+            "payTo": pay_to, "maxTimeoutSeconds": 60,
+            "extra": { "feePayer": told.to_string() },
+        });
+        let transaction = encode_base64(&draft.transaction());
+        let body = json!({
+            "x402Version": 2,
+            "paymentPayload": {
+                "x402Version": 2, "accepted": requirements,
+                "payload": { "transaction": transaction },
+            },
+            "paymentRequirements": requirements,
+        });
+        let order = Order::read(&config, account, body.to_string().as_bytes()).unwrap();
+        let checked = order.check(UnixSeconds(1_000)).map(|_| ());
+        assert_eq!(checked, expected.map_err(|()| Reason::SvmFeePayerMismatch), "{told} {named}");
+    }
 }
 
 #[test]
