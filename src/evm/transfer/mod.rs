@@ -7,19 +7,19 @@
 pub mod eip3009;
 pub mod payload;
 mod proof;
+mod terms;
 
 use serde_json::Value;
 
 use crate::amount::AtomicAmount;
-use crate::evm::{Address, Call, Domain, Log, Uint256};
-use crate::json::{FromJson, ToJson};
-use crate::json_struct;
+use crate::evm::{Address, Call, Log, Uint256};
 use crate::protocol::{ChainId, Reason};
 use crate::time::UnixSeconds;
 
 pub use eip3009::Eip3009;
 pub use payload::{Authorization, ExactEvmPayload};
 pub use proof::{authorization_transferred, paid, transfer_happened};
+pub use terms::Terms;
 
 /// How long an authorization must still be valid, in seconds: a transaction
 /// needs to get into a block before `validBefore` (x402, exact on EVM).
@@ -31,98 +31,6 @@ pub const MIN_REMAINING_SECONDS: u64 = 6;
 /// Too small, and a client whose clock is ahead can't pay. Too large, and a
 /// request waits that much longer for a block in which the token takes it.
 pub const CLOCK_SKEW_SECONDS: u64 = 5;
-
-/// What a payment must be: our own requirements for a resource, with the
-/// token's domain separator computed once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
-    fields: TermsFields,
-    domain_separator: [u8; 32],
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct TermsFields {
-    domain: Domain,
-    pay_to: Address,
-    amount: AtomicAmount,
-    max_timeout_seconds: u64,
-}
-
-json_struct!(TermsFields {
-    domain,
-    pay_to as "payTo",
-    amount,
-    max_timeout_seconds as "maxTimeoutSeconds",
-});
-
-impl ToJson for Terms {
-    fn write_json(&self, to: &mut String) {
-        self.fields.write_json(to);
-    }
-}
-
-impl FromJson for Terms {
-    fn from_json(value: &Value) -> Option<Self> {
-        TermsFields::from_json(value).map(Self::from)
-    }
-}
-
-impl Terms {
-    /// The terms: `amount` atomic units of the token whose domain this is, to
-    /// `pay_to`. Buyers are told to sign authorizations that end within
-    /// `max_timeout_seconds`; one that ends later is as good.
-    pub fn new(
-        domain: Domain,
-        pay_to: Address,
-        amount: AtomicAmount,
-        max_timeout_seconds: u64,
-    ) -> Self {
-        TermsFields { domain, pay_to, amount, max_timeout_seconds }.into()
-    }
-
-    /// The token's EIP-712 domain.
-    pub const fn domain(&self) -> &Domain {
-        &self.fields.domain
-    }
-
-    /// The EIP-155 chain id.
-    pub const fn chain_id(&self) -> u64 {
-        self.fields.domain.chain_id
-    }
-
-    /// The token.
-    pub const fn asset(&self) -> Address {
-        self.fields.domain.verifying_contract
-    }
-
-    /// Who must be paid.
-    pub const fn pay_to(&self) -> Address {
-        self.fields.pay_to
-    }
-
-    /// How much, in atomic units.
-    pub const fn amount(&self) -> AtomicAmount {
-        self.fields.amount
-    }
-
-    /// `maxTimeoutSeconds`: what buyers are told. It limits nothing here.
-    pub const fn max_timeout_seconds(&self) -> u64 {
-        self.fields.max_timeout_seconds
-    }
-}
-
-impl From<TermsFields> for Terms {
-    fn from(fields: TermsFields) -> Self {
-        let domain_separator = fields.domain.separator();
-        Self { fields, domain_separator }
-    }
-}
-
-impl From<Terms> for TermsFields {
-    fn from(terms: Terms) -> Self {
-        terms.fields
-    }
-}
 
 /// A payment that passed every local check of its terms. [`verify`] and
 /// [`check`] are the only makers.
