@@ -7,7 +7,10 @@ use crate::encoding::decode_base64;
 use crate::json;
 use crate::plain_error;
 
-/// A version of the protocol.
+/// A version of the protocol, and the headers of its HTTP transport ([v1], [v2]).
+///
+/// [v1]: https://github.com/x402-foundation/x402/blob/main/specs/transports-v1/http.md
+/// [v2]: https://github.com/x402-foundation/x402/blob/main/specs/transports-v2/http.md
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
     /// `X-PAYMENT`.
@@ -46,18 +49,26 @@ impl Version {
 pub const PAYMENT_REQUIRED_HEADER: &str = "PAYMENT-REQUIRED";
 
 /// The extension by which a client names its payments, so that a request that
-/// is repeated can be told from a new one.
+/// is repeated can be told from a new one ([payment-identifier]).
+///
+/// [payment-identifier]: https://github.com/x402-foundation/x402/blob/main/specs/extensions/payment_identifier.md
 pub const PAYMENT_IDENTIFIER: &str = "payment-identifier";
 
 /// The extension by which facilitators and crawlers learn how a resource is
-/// asked for.
+/// asked for ([bazaar]).
+///
+/// [bazaar]: https://github.com/x402-foundation/x402/blob/main/specs/extensions/bazaar.md
 pub const BAZAAR: &str = "bazaar";
 
 /// The largest payment that is read, in bytes of JSON: room for a Solana
 /// transaction (1,232 bytes), what was accepted, and extensions.
 pub const MAX_PAYMENT_BYTES: usize = 16 * 1024;
 
-/// A payment as a client sends it, read but not checked.
+/// A payment as a client sends it, read but not checked (`PaymentPayload`;
+/// [x402 v1, 5.2], [x402 v2, 5.2]).
+///
+/// [x402 v1, 5.2]: https://github.com/x402-foundation/x402/blob/main/specs/x402-specification-v1.md
+/// [x402 v2, 5.2]: https://github.com/x402-foundation/x402/blob/main/specs/x402-specification-v2.md
 #[derive(Debug)]
 pub struct PaymentPayload {
     /// Which version the client speaks.
@@ -74,7 +85,10 @@ pub struct PaymentPayload {
     pub identifier: Option<String>,
 }
 
-/// What a v2 client says it accepted: requirements as it read them.
+/// What a v2 client says it accepted: requirements as it read them
+/// ([x402 v2, 5.2]).
+///
+/// [x402 v2, 5.2]: https://github.com/x402-foundation/x402/blob/main/specs/x402-specification-v2.md
 #[derive(Debug)]
 pub enum Accepted {
     /// Readable requirements.

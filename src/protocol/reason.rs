@@ -11,7 +11,9 @@ use crate::json::{FromJson, ToJson};
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
-        /// Why a payment was refused, as the wire spells it.
+        /// Why a payment was refused, as the wire spells it ([x402 v2, 9]).
+        ///
+        /// [x402 v2, 9]: https://github.com/x402-foundation/x402/blob/main/specs/x402-specification-v2.md
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason {
             $($(#[$doc])* $name,)*

@@ -9,7 +9,9 @@ use crate::json::whole_number;
 /// The only scheme there is here: the exact amount, no more and no less.
 pub const EXACT: &str = "exact";
 
-/// `PaymentRequirements` of v2 (x402 v2 specification, section 5.1).
+/// `PaymentRequirements` of v2 ([x402 v2, 5.1]).
+///
+/// [x402 v2, 5.1]: https://github.com/x402-foundation/x402/blob/main/specs/x402-specification-v2.md
 #[derive(Clone, Debug, PartialEq)]
 pub struct PaymentRequirements {
     /// `exact`.
@@ -28,7 +30,9 @@ pub struct PaymentRequirements {
     pub extra: Map<String, Value>,
 }
 
-/// `PaymentRequirements` of v1 (x402 v1 specification, section 5.1).
+/// `PaymentRequirements` of v1 ([x402 v1, 5.1]).
+///
+/// [x402 v1, 5.1]: https://github.com/x402-foundation/x402/blob/main/specs/x402-specification-v1.md
 #[derive(Clone, Debug, PartialEq)]
 pub struct PaymentRequirementsV1 {
     /// `exact`.
@@ -58,8 +62,9 @@ pub struct PaymentRequirementsV1 {
 /// left out when requirements are compared.
 const HINTS: &[&str] = &["recentBlockhash", "lastValidBlockHeight", "decimals", "tokenProgram"];
 
-/// The member of `extra` that names when a payment is settled (x402 v2
-/// specification, "Payment flow").
+/// The member of `extra` that names when a payment is settled ([payment flow]).
+///
+/// [payment flow]: https://github.com/x402-foundation/x402/blob/main/specs/payment-flow.md
 pub const PAYMENT_FLOW: &str = "paymentFlow";
 
 /// Its value where a payment is settled before the resource is made.

@@ -1,11 +1,15 @@
-//! The receipt: `SettlementResponse` (x402 v2 specification, section 5.3).
+//! The receipt: `SettlementResponse`.
 
 use super::Reason;
 use crate::amount::AtomicAmount;
 use crate::json::to_text;
 use crate::json_struct;
 
-/// What became of a payment, as the client reads it from the receipt header.
+/// What became of a payment, as the client reads it from the receipt header
+/// (`SettlementResponse`; [x402 v1, 5.3], [x402 v2, 5.3]).
+///
+/// [x402 v1, 5.3]: https://github.com/x402-foundation/x402/blob/main/specs/x402-specification-v1.md
+/// [x402 v2, 5.3]: https://github.com/x402-foundation/x402/blob/main/specs/x402-specification-v2.md
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettlementResponse {
     /// Whether the seller has been paid.

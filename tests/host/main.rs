@@ -58,3 +58,4 @@ mod solana_instructions;
 mod solana_rules;
 mod solana_support;
 mod solana_vectors;
+mod specification;
