@@ -128,6 +128,15 @@ impl Price {
         let zeros = u32::from(decimals).checked_sub(self.scale)?;
         self.digits.checked_mul(10_u128.checked_pow(zeros)?).map(AtomicAmount)
     }
+
+    /// What `count` things cost of which `per` cost this much, in whole atomic
+    /// units of a dollar token with this many decimals. `None` if that is more
+    /// than can be counted, or `per` is zero.
+    pub fn times(self, count: u128, per: u128, decimals: u8) -> Option<u128> {
+        let units = self.digits.checked_mul(10_u128.checked_pow(decimals.into())?)?;
+        let per = per.checked_mul(10_u128.checked_pow(self.scale)?)?;
+        units.checked_mul(count)?.checked_div(per)
+    }
 }
 
 impl fmt::Display for Price {

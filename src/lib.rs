@@ -22,6 +22,7 @@
 //! | | [`table`], [`together`] | small tables, and a few futures at once |
 //! | L1 | [`protocol`] | x402 on the wire: payments, requirements, receipts, reason codes, networks |
 //! | | [`rpc`] | JSON-RPC over any transport: batches, failover, the chain check |
+//! | | [`meter`] | how much was used of what is sold by use |
 //! | L2 | [`evm`] | `exact` on EVM: check a payment, sign a transaction, read a receipt |
 //! | | [`solana`] | `exact` on Solana: check a transaction, co-sign it, read its status |
 //! | | [`payment`] | one type for the two chains |
@@ -52,6 +53,7 @@ pub mod table;
 pub mod time;
 pub mod together;
 
+pub mod meter;
 pub mod protocol;
 pub mod rpc;
 

@@ -31,6 +31,7 @@ mod gate_payments;
 mod gate_remote;
 mod gate_signers;
 mod gate_support;
+mod meter;
 mod remote_support;
 mod settlement_charge;
 mod settlement_crowd;
