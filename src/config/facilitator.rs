@@ -1,5 +1,7 @@
 //! Who may use this Worker as a facilitator, where, and for whom.
 
+use std::rc::Rc;
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -33,8 +35,8 @@ pub struct Account {
     /// How many requests are answered in a minute, by each isolate.
     pub requests_per_minute: u64,
     pay_to: Vec<PayTo>,
-    networks: Vec<usize>,
-    daily_spend: Vec<(usize, u128)>,
+    networks: Vec<ChainId>,
+    daily_spend: Vec<(ChainId, u128)>,
 }
 
 /// The SHA-256 of a bearer token. A hash tells nothing of a random token, but
@@ -89,7 +91,7 @@ impl Facilitator {
     pub(super) fn read(
         value: &Value,
         tokens: Option<&str>,
-        networks: &[Network],
+        networks: &[Rc<Network>],
         faults: &Report,
     ) -> Option<Self> {
         let fields = Fields::new("FACILITATOR".into(), value, KNOWN, faults);
@@ -99,10 +101,9 @@ impl Facilitator {
         if let Some(open) = &open {
             // Whoever has a wallet can have payments settled that are worth
             // less than their fees.
-            for number in &open.networks {
-                if let (None, Some(network)) = (open.daily_spend_on(*number), networks.get(*number))
-                {
-                    let key = format!("daily_spend.\"{}\"", network.id);
+            for id in &open.networks {
+                if open.daily_spend_on(*id).is_none() {
+                    let key = format!("daily_spend.\"{id}\"");
                     fields.fault(&key, "is needed with open = true");
                 }
             }
@@ -148,21 +149,21 @@ impl Account {
     }
 
     /// Whether it may use one of the configuration's networks.
-    pub fn may_use(&self, network: usize) -> bool {
-        self.networks.contains(&network)
+    pub fn may_use(&self, network: &Network) -> bool {
+        self.networks.contains(&network.id)
     }
 
     /// The most that each key may spend on fees in a day for it on a network,
     /// in wei or lamports.
-    pub fn daily_spend_on(&self, network: usize) -> Option<u128> {
-        self.daily_spend.iter().find(|(number, _)| *number == network).map(|(_, limit)| *limit)
+    pub fn daily_spend_on(&self, network: ChainId) -> Option<u128> {
+        self.daily_spend.iter().find(|(id, _)| *id == network).map(|(_, limit)| *limit)
     }
 
-    fn read(name: String, fields: &Fields<'_>, networks: &[Network]) -> Option<Self> {
+    fn read(name: String, fields: &Fields<'_>, networks: &[Rc<Network>]) -> Option<Self> {
         let networks_used = match fields.texts("networks") {
-            None => (0..networks.len()).filter(|number| is_ours(*number, networks)).collect(),
+            None => networks.iter().filter(|it| it.facilitator.is_none()).map(|it| it.id).collect(),
             Some(names) => {
-                names.into_iter().filter_map(|name| number_of(name, fields, networks)).collect()
+                names.into_iter().filter_map(|name| own_network(name, fields, networks)).collect()
             }
         };
         let requests_per_minute = fields.number("requests_per_minute", 1..=1_000_000);
@@ -221,37 +222,32 @@ fn read_pay_to(fields: &Fields<'_>) -> Option<Vec<PayTo>> {
     addresses
 }
 
-fn read_daily_spend(fields: &Fields<'_>, networks: &[Network]) -> Vec<(usize, u128)> {
+fn read_daily_spend(fields: &Fields<'_>, networks: &[Rc<Network>]) -> Vec<(ChainId, u128)> {
     let mut limits = vec![];
     for (name, limit) in fields.table("daily_spend").into_iter().flatten() {
-        let Some(number) = number_of(name, fields, networks) else { continue };
-        let Some(network) = networks.get(number) else { continue };
+        let Some(id) = own_network(name, fields, networks) else { continue };
         let key = format!("daily_spend.\"{name}\"");
         if !limit.is_string() {
             fields.fault(&key, "must be a text, in quotes");
         }
-        let limit = read_coins(fields, &key, limit.as_str(), network.id);
-        limits.extend(limit.map(|limit| (number, limit)));
+        let limit = read_coins(fields, &key, limit.as_str(), id);
+        limits.extend(limit.map(|limit| (id, limit)));
     }
     limits
 }
 
-fn number_of(name: &str, fields: &Fields<'_>, networks: &[Network]) -> Option<usize> {
+/// The network of a name, on which this Worker itself settles.
+fn own_network(name: &str, fields: &Fields<'_>, networks: &[Rc<Network>]) -> Option<ChainId> {
     let id: Option<ChainId> = name.parse().ok();
-    let number = networks.iter().position(|network| Some(network.id) == id);
-    if number.is_none() {
+    let network = networks.iter().find(|network| Some(network.id) == id);
+    if network.is_none() {
         let problem = format!("names {name}, which NETWORKS doesn't have or has a fault in");
         fields.report(problem);
     }
-    if number.is_some_and(|number| !is_ours(number, networks)) {
+    if network.is_some_and(|network| network.facilitator.is_some()) {
         fields.report(format!("names {name}, which another facilitator settles"));
     }
-    number
-}
-
-/// Whether this Worker settles on a network itself.
-fn is_ours(number: usize, networks: &[Network]) -> bool {
-    networks.get(number).is_some_and(|network| network.facilitator.is_none())
+    network.map(|network| network.id)
 }
 
 /// `name:sha256,name:sha256`: each client has a token, or several for as long

@@ -12,6 +12,7 @@ mod listing;
 mod method;
 mod network;
 mod notes;
+mod offer;
 mod page;
 mod pattern;
 mod read;
@@ -23,17 +24,20 @@ mod signers;
 mod token;
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 pub use facilitator::{Account, Facilitator};
 pub use method::Method;
 pub use network::Network;
+pub use offer::Offer;
 pub use page::PayPage;
 pub use pattern::{Found, Pattern, PatternSet};
 pub use read::{Settings, read};
-pub use route::{Offer, PaymentIdentifier, Route, SettleWhen};
+pub use route::{PaymentIdentifier, Route, SettleWhen};
 pub use service::Service;
-pub use signers::FormerSigners;
+pub use signers::{FormerSigners, Signers};
+pub use token::Token;
 
 use crate::evm::RelayerKey;
 use crate::protocol::ChainId;
@@ -70,7 +74,7 @@ pub struct Config {
     /// The routes that are sold; [`Loaded::patterns`] points into them.
     pub routes: Vec<Route>,
     /// The networks that payments come in on.
-    pub networks: Vec<Network>,
+    pub networks: Vec<Rc<Network>>,
     /// The keys that send EVM transactions and pay their gas.
     pub relayers: Vec<RelayerKey>,
     /// The keys that sign and pay for Solana transactions.
@@ -88,15 +92,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// Who sends and pays for transactions on a network of ours, as its chain
-    /// writes addresses.
-    pub fn signers(&self, network: ChainId) -> Vec<String> {
-        match network {
-            ChainId::Evm(_) => self.relayers.iter().map(|it| it.address().to_string()).collect(),
-            ChainId::Solana(_) => {
-                self.fee_payers.iter().map(|it| it.pubkey().to_string()).collect()
-            }
-        }
+    /// The network of this name.
+    pub fn network(&self, id: ChainId) -> Option<&Rc<Network>> {
+        self.networks.iter().find(|network| network.id == id)
+    }
+
+    /// The network that anybody calls so.
+    pub fn network_called(&self, name: &str) -> Option<&Rc<Network>> {
+        self.networks.iter().find(|network| network.id.is_called(name))
     }
 }
 

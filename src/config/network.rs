@@ -1,16 +1,19 @@
-//! One network: where to reach it, who is paid, in which token.
+//! One network: where to reach it, who is paid, who signs, and in which token.
+
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use super::coin::{UNKNOWN_DAILY_SPEND, coin_of};
 use super::fields::{Fields, Report, is_http_url};
 use super::remote::{Headers, read_facilitators};
-use super::token::{Token, read_asset};
+use super::signers::Signers;
+use super::token::{Token, read_pay_to};
 use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS};
-use crate::amount::{AtomicAmount, Price, parse_decimal};
+use crate::amount::parse_decimal;
 use crate::evm::{CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION};
 use crate::facilitator_client::{Facilitator, RemoteFacts};
-use crate::payment::{Asset, PayTo};
+use crate::payment::PayTo;
 use crate::protocol::ChainId;
 use crate::rpc::{ChainCheck, Expected};
 
@@ -30,10 +33,6 @@ pub struct Network {
     pub facilitator: Option<Facilitator>,
     /// Who settles here while the nodes can't be reached.
     pub fallback: Option<Facilitator>,
-    /// The token's decimals.
-    pub decimals: u8,
-    /// What people call the token.
-    pub symbol: String,
     /// Seconds that a payment may take.
     pub max_timeout_seconds: u64,
     /// How many payments go into one EVM transaction at most.
@@ -42,20 +41,17 @@ pub struct Network {
     pub daily_spend: Option<u128>,
     /// The balance below which a key is reported, in wei or lamports.
     pub low_balance: Option<u128>,
-    /// What one coin of the chain is worth, in atomic units of the token: a
-    /// payment whose fee may exceed its price is not sent.
-    pub coin_price: Option<u128>,
     /// The most gas that failed payments of accounts with code may use in an
     /// hour, on an EVM chain.
     pub failed_gas: u64,
     /// EVM: the most that a block's builder is offered, in wei per gas.
     pub max_tip: Option<u128>,
-    /// The amount above which two nodes must agree that it was paid.
-    pub quorum_above: Option<AtomicAmount>,
-    /// The token.
-    pub asset: Asset,
+    /// The token that is taken.
+    pub token: Rc<Token>,
     /// Who is paid for what the routes sell.
     pub pay_to: Option<PayTo>,
+    /// Who sends the transactions and pays for them.
+    pub signers: Signers,
 }
 
 const KNOWN: &[&str] = &[
@@ -89,6 +85,8 @@ pub(super) struct Elsewhere {
     pub headers: Option<Headers>,
     /// What its facilitator has said of itself.
     pub facts: RemoteFacts,
+    /// Who signs where no facilitator does.
+    pub signers: Signers,
     /// Whether anything is sold, so that somebody must be paid.
     pub sells: bool,
 }
@@ -100,6 +98,13 @@ impl Network {
     pub fn is_on_offer(&self) -> bool {
         let knows_payer = |it: &Facilitator| it.facts.fee_payer.is_some();
         !self.id.names_fee_payer() || self.facilitator.as_ref().is_none_or(knows_payer)
+    }
+
+    /// Who sends and pays for transactions here, as the chain writes addresses.
+    pub fn signers(&self) -> Vec<String> {
+        let Signers { relayers, fee_payers, .. } = &self.signers;
+        let relayers = relayers.iter().map(ToString::to_string);
+        relayers.chain(fee_payers.iter().map(ToString::to_string)).collect()
     }
 
     /// The question that tells whether a node serves this chain.
@@ -127,7 +132,7 @@ impl Network {
             return None;
         };
         let faults_before = faults.len();
-        let Elsewhere { rpc, headers, facts, sells } = elsewhere;
+        let Elsewhere { rpc, headers, facts, signers, sells } = elsewhere;
         let (facilitator, fallback) = read_facilitators(&fields, id, headers, facts);
         let rpc = match rpc {
             Some(urls) => urls,
@@ -136,52 +141,38 @@ impl Network {
         };
         let max_timeout_seconds = fields.number("max_timeout_seconds", 10..=86_400);
         let batch_max = read_batch_max(&fields);
-        let coin = coin_of(id);
         let daily_spend = fields.text("daily_spend");
         let daily_spend = daily_spend
-            .or(coin.as_ref().map(|coin| coin.daily_spend))
+            .or(coin_of(id).map(|coin| coin.daily_spend))
             .or(id.known().is_none().then_some(UNKNOWN_DAILY_SPEND));
         let daily_spend = read_coins(&fields, "daily_spend", daily_spend, id);
         let failed_gas = fields.number("failed_gas", 0..=1_000_000_000);
         let low_balance = read_coins(&fields, "low_balance", fields.text("low_balance"), id);
         let max_tip = read_max_tip(&fields, id);
         let token = Token::read(&fields, id);
-        let decimals = token.decimals;
-        let coin_price = fields.text("coin_price").or(coin.map(|coin| coin.price));
-        let coin_price = read_coin_price(&fields, coin_price, decimals);
-        let quorum_above = fields.text("quorum_above").and_then(|text| {
-            let amount = text.parse::<Price>().ok().and_then(|price| price.in_units(decimals));
-            if amount.is_none() {
-                fields.fault("quorum_above", "must be dollars, such as \"$10\"");
-            }
-            amount
-        });
-        if quorum_above.is_some() && rpc.len() < 2 && !fields.has("facilitator") {
+        if fields.has("quorum_above") && rpc.len() < 2 && !fields.has("facilitator") {
             fields.fault("quorum_above", "needs two URLs in rpc that can agree");
         }
-        let (asset, pay_to) = read_asset(&fields, id, &token);
+        let pay_to = read_pay_to(&fields, id);
         if sells && !fields.has("pay_to") {
             fields.fault("pay_to", "is needed: the address that is paid");
         }
         let known = id.known();
         let network = Self {
             id,
+            signers: facilitator.as_ref().map_or(signers, Signers::of_facilitator).on(id),
             title: known.map_or_else(|| name.to_owned(), |known| known.title.to_owned()),
             v1_name: known.and_then(|known| known.v1_name),
             rpc,
             facilitator,
             fallback,
-            decimals,
-            symbol: token.symbol,
             max_timeout_seconds: max_timeout_seconds.unwrap_or(DEFAULT_MAX_TIMEOUT_SECONDS),
             batch_max,
             daily_spend,
             low_balance,
-            coin_price,
             failed_gas: failed_gas.unwrap_or(DEFAULT_FAILED_GAS),
             max_tip,
-            quorum_above,
-            asset: asset?,
+            token: Rc::new(token?),
             pay_to,
         };
         (faults.len() == faults_before).then_some(network)
@@ -244,16 +235,4 @@ fn read_max_tip(fields: &Fields<'_>, id: ChainId) -> Option<u128> {
         fields.fault("max_tip", "must be gwei per gas, such as \"1.5\"");
     }
     tip
-}
-
-/// What one coin is worth, in atomic units of the token: `"$2500"`. Without it,
-/// or with `"off"`, payments are sent whatever the fee is.
-fn read_coin_price(fields: &Fields<'_>, value: Option<&str>, decimals: u8) -> Option<u128> {
-    let text = value.filter(|text| *text != "off")?;
-    let price = text.parse::<Price>().ok().and_then(|price| price.in_units(decimals));
-    if price.is_none() && fields.has("coin_price") {
-        let problem = "must be what one coin of the chain is worth, such as \"$2500\", or \"off\"";
-        fields.fault("coin_price", problem);
-    }
-    price.map(|price| price.0)
 }

@@ -13,7 +13,7 @@ impl Config {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = vec![];
         for network in &self.networks {
-            let asset = network.asset.address();
+            let asset = network.token.asset.address();
             if network.id.known().is_none_or(|known| known.usdc != asset) {
                 notes.push(format!(
                     "NETWORKS.\"{}\".asset: {asset} is in no default client's table of tokens; \
@@ -25,7 +25,7 @@ impl Config {
         for network in &self.networks {
             let pays_fees = !network.rpc.is_empty() && network.facilitator.is_none();
             if pays_fees
-                && network.coin_price.is_none()
+                && network.token.coin_price.is_none()
                 && network.id.known().is_none()
                 && coin_of(network.id).is_none()
             {
@@ -39,8 +39,7 @@ impl Config {
         }
         for (number, route) in self.routes.iter().enumerate() {
             let is_above = route.offers.iter().any(|offer| {
-                let decimals = self.networks.get(offer.network).map_or(0, |it| it.decimals);
-                let limit = 10_u128.checked_pow(decimals.into());
+                let limit = 10_u128.checked_pow(offer.token.decimals.into());
                 limit.is_some_and(|unit| {
                     offer.v2.amount > AtomicAmount(unit * u128::from(CLIENT_LIMIT))
                 })

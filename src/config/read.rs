@@ -1,5 +1,7 @@
 //! From variables and secrets to a configuration, or all that is wrong.
 
+use std::rc::Rc;
+
 use serde_json::Value;
 
 use super::facilitator;
@@ -8,7 +10,7 @@ use super::keys::{EVM_SECRET, SOLANA_SECRET, read_fee_payers, read_relayers};
 use super::network::Elsewhere;
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
-use super::signers::FormerSigners;
+use super::signers::{FormerSigners, Signers};
 use super::{
     Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, PayPage, Route,
 };
@@ -74,9 +76,17 @@ pub fn read(settings: &Settings) -> Loaded {
         let patterns = entries.iter().map(RouteEntry::protects);
         Some(PatternSet::new(patterns.collect::<Option<_>>()?, settings.fold))
     });
-    let networks = read_networks(settings, &faults);
     let relayers = read_relayers(settings.evm_relayer_keys.as_deref(), &faults);
     let fee_payers = read_fee_payers(settings.solana_fee_payer_keys.as_deref(), &faults);
+    let fee_payers_now: Vec<_> = fee_payers.iter().map(FeePayerKey::pubkey).collect();
+    let former_signers =
+        FormerSigners::read(settings.former_signers.as_ref(), &fee_payers_now, &faults);
+    let signers = Signers {
+        relayers: relayers.iter().map(RelayerKey::address).collect(),
+        fee_payers: fee_payers_now,
+        former_fee_payers: former_signers.fee_payers.clone(),
+    };
+    let networks = read_networks(settings, &signers, &faults);
     // What can't be read has been reported, and is not missing as well.
     let is_missing = |secret: &Option<String>| {
         secret.as_ref().is_none_or(|text| text.trim_matches([',', ' ', '\n']).is_empty())
@@ -97,15 +107,7 @@ pub fn read(settings: &Settings) -> Loaded {
     }
     let trusted_pages = read_trusted_pages(settings.cors_credentials.as_ref(), &faults);
     let grant_keys = read_grant_keys(settings.grant_secret.as_deref(), &faults);
-    let fee_payers_now: Vec<_> = fee_payers.iter().map(FeePayerKey::pubkey).collect();
-    let former_signers =
-        FormerSigners::read(settings.former_signers.as_ref(), &fee_payers_now, &faults);
-    let seller = Seller {
-        networks: &networks,
-        fee_payers: fee_payers_now,
-        former_fee_payers: &former_signers.fee_payers,
-        has_grant_keys: grant_keys.is_some(),
-    };
+    let seller = Seller { networks: &networks, has_grant_keys: grant_keys.is_some() };
     let entries = entries.unwrap_or_default().into_iter();
     let routes: Vec<Route> = entries.filter_map(|entry| entry.into_route(&seller)).collect();
     let tokens = settings.facilitator_tokens.as_deref();
@@ -208,7 +210,7 @@ fn read_origin(value: Option<&Value>, sells: bool, faults: &Report) -> Option<Or
     }
 }
 
-fn read_networks(settings: &Settings, faults: &Report) -> Vec<Network> {
+fn read_networks(settings: &Settings, signers: &Signers, faults: &Report) -> Vec<Rc<Network>> {
     let mut secret_urls = read_rpc_urls(settings.rpc_urls.as_deref(), faults);
     let mut headers = read_headers(settings.facilitator_headers.as_deref(), faults);
     let Some(entries) = settings.networks.as_ref().and_then(Value::as_object) else {
@@ -227,9 +229,10 @@ fn read_networks(settings: &Settings, faults: &Report) -> Vec<Network> {
                 rpc: secret_urls.remove(name),
                 headers: headers.remove(name),
                 facts: facts.copied().unwrap_or_default(),
+                signers: signers.clone(),
                 sells: settings.sells(),
             };
-            Network::read(name, entry, elsewhere, faults)
+            Network::read(name, entry, elsewhere, faults).map(Rc::new)
         })
         .collect();
     for name in secret_urls.keys() {

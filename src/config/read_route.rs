@@ -1,22 +1,21 @@
 //! From one entry of `ROUTES` to a route, or all that is wrong with it.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::fields::{Fields, Report};
 use super::listing::read_listed;
+use super::offer::About;
 use super::service::Service;
 use super::{
     DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Network,
     Offer, Pattern, PaymentIdentifier, Route, SettleWhen,
 };
-use crate::amount::{AtomicAmount, InvalidPrice, Price};
+use crate::amount::{InvalidPrice, Price};
 use crate::path::Fold;
-use crate::payment::{NoTerms, Wanted};
-use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, PaymentRequirementsV1, UPFRONT};
-use crate::protocol::{ChainId, PaymentRequirements};
-use crate::solana::{self, InvalidTerms};
+use crate::protocol::ChainId;
 use crate::time;
 
 /// The longest description that real clients take in the challenge header, in
@@ -30,9 +29,6 @@ const MAX_CHALLENGE_JSON: usize = 1_920;
 
 /// What a blockhash hint adds to the challenge, in bytes of JSON.
 const HINT_BYTES: usize = 130;
-
-/// Stands for a fee payer that is not known yet: none is longer in base58.
-const UNKNOWN_FEE_PAYER: solana::Pubkey = solana::Pubkey([0xff; 32]);
 
 const KNOWN: &[&str] = &[
     "pattern",
@@ -54,9 +50,7 @@ const KNOWN: &[&str] = &[
 
 /// What a route needs to know of the rest of the configuration.
 pub(super) struct Seller<'a> {
-    pub networks: &'a [Network],
-    pub fee_payers: Vec<solana::Pubkey>,
-    pub former_fee_payers: &'a [solana::Pubkey],
+    pub networks: &'a [Rc<Network>],
     pub has_grant_keys: bool,
 }
 
@@ -183,25 +177,21 @@ impl<'a> RouteEntry<'a> {
         let chosen = choose_networks(fields, seller.networks);
         let (pattern, price) = (self.pattern?, price?);
         let mut offers = vec![];
-        for index in chosen {
-            let network = seller.networks.get(index)?;
-            let Some(amount) = price.in_units(network.decimals) else {
+        for network in chosen {
+            let Some(amount) = network.token.units_of(price) else {
                 let problem = format!(
                     "is finer than the {} decimals of the token on {}",
-                    network.decimals, network.id
+                    network.token.decimals, network.id
                 );
                 fields.fault("price", problem);
                 continue;
             };
-            let words = (description.as_str(), mime_type.as_str());
-            let offer = offer(index, network, amount, words, seller, fields.faults());
-            offers.extend(offer.map(|mut offer| {
-                // v1 has no such member.
-                if settle == SettleWhen::Before {
-                    offer.v2.extra.insert(PAYMENT_FLOW.into(), json!(UPFRONT));
-                }
-                offer
-            }));
+            let about = About {
+                description: &description,
+                mime_type: &mime_type,
+                is_upfront: settle == SettleWhen::Before,
+            };
+            offers.extend(Offer::new(&network, amount, &about, fields.faults()));
         }
         let mut route = Route {
             pattern,
@@ -228,7 +218,7 @@ impl<'a> RouteEntry<'a> {
         }
         // What a facilitator says, or doesn't, is no fault of the seller's:
         // only after all has been checked is it left out.
-        route.offers.retain(|it| seller.networks.get(it.network).is_some_and(Network::is_on_offer));
+        route.offers.retain(|offer| offer.network.is_on_offer());
         Some(route)
     }
 }
@@ -282,87 +272,25 @@ fn read_duration(fields: &Fields<'_>, name: &str) -> Option<Duration> {
     duration
 }
 
-fn choose_networks(fields: &Fields<'_>, networks: &[Network]) -> Vec<usize> {
+fn choose_networks(fields: &Fields<'_>, networks: &[Rc<Network>]) -> Vec<Rc<Network>> {
     let name = "networks";
-    let Some(names) = fields.texts(name) else { return (0..networks.len()).collect() };
+    let Some(names) = fields.texts(name) else { return networks.to_vec() };
     if names.is_empty() {
         fields.fault(name, "is empty; leave it out to take all of NETWORKS");
     }
-    let index_of = |name: &str| {
-        let id: ChainId = name.parse().ok()?;
-        networks.iter().position(|network| network.id == id)
-    };
-    let mut chosen = vec![];
-    for network in names {
-        match index_of(network) {
-            Some(index) if !chosen.contains(&index) => chosen.push(index),
-            Some(_) => fields.fault(name, format!("names {network} twice")),
+    let mut chosen: Vec<Rc<Network>> = vec![];
+    for text in names {
+        let id: Option<ChainId> = text.parse().ok();
+        match networks.iter().find(|network| Some(network.id) == id) {
+            Some(network) if chosen.iter().any(|it| it.id == network.id) => {
+                fields.fault(name, format!("names {text} twice"));
+            }
+            Some(network) => chosen.push(Rc::clone(network)),
             None => fields.fault(
                 name,
-                format!("names {network}, which NETWORKS doesn't have or has a fault in"),
+                format!("names {text}, which NETWORKS doesn't have or has a fault in"),
             ),
         }
     }
     chosen
-}
-
-/// What the route costs on one network, in both versions.
-fn offer(
-    index: usize,
-    network: &Network,
-    amount: AtomicAmount,
-    (description, mime_type): (&str, &str),
-    seller: &Seller<'_>,
-    faults: &Report,
-) -> Option<Offer> {
-    let timeout = network.max_timeout_seconds;
-    let pay_to = network.pay_to?;
-    let remote = network.facilitator.as_ref();
-    let remote = remote.map(|it| [it.facts.fee_payer.unwrap_or(UNKNOWN_FEE_PAYER)]);
-    // What was paid with a former one's signature is still known by it.
-    let (fee_payers, former): (&[_], &[_]) = match &remote {
-        Some(one) => (one, &[]),
-        None => (&seller.fee_payers, seller.former_fee_payers),
-    };
-    let extra = network.asset.extra(fee_payers.first());
-    let former = if fee_payers.is_empty() { &[] } else { former };
-    let wanted = Wanted {
-        pay_to,
-        amount,
-        max_timeout_seconds: timeout,
-        fee_payers: [fee_payers, former].concat(),
-        memo: None,
-    };
-    let terms = match network.asset.terms(wanted) {
-        Ok(terms) => terms,
-        // Reported already, as a secret that is missing.
-        Err(NoTerms::Solana(InvalidTerms::NoFeePayer)) => return None,
-        Err(problem) => {
-            faults.add(format!("NETWORKS.\"{}\"", network.id), problem.to_string());
-            return None;
-        }
-    };
-    let (asset, pay_to) = (network.asset.address(), pay_to.to_string());
-    let v1 = network.v1_name.map(|name| PaymentRequirementsV1 {
-        scheme: EXACT.into(),
-        network: name.into(),
-        max_amount_required: amount,
-        asset: asset.clone(),
-        pay_to: pay_to.clone(),
-        resource: String::new(),
-        description: description.to_owned(),
-        mime_type: mime_type.to_owned(),
-        max_timeout_seconds: timeout,
-        extra: extra.clone(),
-    });
-    let v2 = PaymentRequirements {
-        scheme: EXACT.into(),
-        network: network.id,
-        amount,
-        asset,
-        pay_to,
-        max_timeout_seconds: timeout,
-        extra,
-    };
-    Some(Offer { network: index, terms, v2, v1 })
 }

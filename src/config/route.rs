@@ -5,12 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::method::Method;
+use super::offer::Offer;
 use super::pattern::Pattern;
 use super::service::Service;
 use crate::amount::Price;
-use crate::payment::Terms;
-use crate::protocol::PaymentRequirements;
-use crate::protocol::requirements::PaymentRequirementsV1;
 
 /// What is sold, for how much, and how.
 #[derive(Debug)]
@@ -44,20 +42,6 @@ pub struct Route {
     /// `networks`, or else by their names. None on a network of which too
     /// little is known yet; so there may be none at all.
     pub offers: Vec<Offer>,
-}
-
-/// What a route costs on one network.
-#[derive(Debug)]
-pub struct Offer {
-    /// Which of the configuration's networks.
-    pub network: usize,
-    /// What a payment is checked against.
-    pub terms: Terms,
-    /// The same for a client that speaks v2.
-    pub v2: PaymentRequirements,
-    /// The same for a client that speaks v1, if the network has a name there.
-    /// `resource` is filled in for each request.
-    pub v1: Option<PaymentRequirementsV1>,
 }
 
 /// Whether clients may or must name their payments (x402 extension

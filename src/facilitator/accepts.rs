@@ -1,17 +1,18 @@
 //! `/accepts`: a resource server's requirements, completed with what a client
 //! needs to pay them (as Faremeter's facilitators have it).
 
+use std::rc::Rc;
+
 use serde_json::{Map, Value, json};
 
 use super::BadRequest;
 use super::fields::{Fields, read_body};
-use super::order::{is_token, number_of, read_timeout};
+use super::order::read_timeout;
 use crate::config::{Account, Config, Network};
 use crate::gate::Hints;
 use crate::json::whole_number;
 use crate::protocol::requirements::EXACT;
 use crate::protocol::{ChainId, Reason};
-use crate::solana::FeePayerKey;
 
 /// A request for completion.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub struct AcceptsRequest {
     /// 1 or 2; the answer's members differ.
     version: u64,
     resource: Option<Value>,
-    entries: Vec<(usize, Map<String, Value>)>,
+    entries: Vec<(Rc<Network>, Map<String, Value>)>,
 }
 
 impl AcceptsRequest {
@@ -51,28 +52,26 @@ impl AcceptsRequest {
                 continue;
             }
             read_rest(&fields, version)?;
-            let number = number_of(config, network).filter(|number| account.may_use(*number));
-            if let Some(number) = number
-                && config.networks.get(number).is_some_and(|it| is_served(it, account, entry))
-            {
-                entries.push((number, entry.clone()));
+            let network = config.network_called(network).filter(|it| account.may_use(it));
+            if let Some(network) = network.filter(|it| is_served(it, account, entry)) {
+                entries.push((Rc::clone(network), entry.clone()));
             }
         }
         Ok(Self { version, resource: body.get("resource").cloned(), entries })
     }
 
     /// The Solana networks of whom a recent blockhash would help.
-    pub fn hinted_networks(&self, config: &Config) -> Vec<ChainId> {
-        let networks = self.entries.iter().filter_map(|(number, _)| config.networks.get(*number));
-        networks.filter(|network| network.id.names_fee_payer()).map(|network| network.id).collect()
+    pub fn hinted_networks(&self) -> Vec<ChainId> {
+        let networks = self.entries.iter().map(|(network, _)| network.id);
+        networks.filter(|id| id.names_fee_payer()).collect()
     }
 
     /// The answer.
-    pub fn answer(self, config: &Config, hints: &Hints) -> Value {
-        let entries = self.entries.into_iter().filter_map(|(number, entry)| {
-            Some(completed(config, config.networks.get(number)?, entry, hints, self.version))
-        });
-        let accepts: Vec<Value> = entries.collect();
+    pub fn answer(self, hints: &Hints) -> Value {
+        let entries = self.entries.into_iter();
+        let accepts: Vec<Value> = entries
+            .map(|(network, entry)| completed(&network, entry, hints, self.version))
+            .collect();
         if self.version == 1 {
             return json!({ "x402Version": 1, "accepts": accepts, "error": "" });
         }
@@ -99,15 +98,14 @@ fn read_rest(fields: &Fields<'_>, version: u64) -> Result<(), BadRequest> {
 /// Whether what an entry says of token and recipient can be had.
 fn is_served(network: &Network, account: &Account, entry: &Map<String, Value>) -> bool {
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
-    let pay_to = text("payTo").and_then(|text| network.asset.pay_to(text));
-    text("asset").is_none_or(|asset| is_token(network, asset))
+    let pay_to = text("payTo").and_then(|text| network.token.asset.pay_to(text));
+    text("asset").is_none_or(|asset| network.token.is_called(asset))
         && pay_to.is_some_and(|pay_to| account.may_pay(pay_to))
 }
 
 /// An entry with what it left open. What is ours to say of token and fee payer
 /// goes over what the server said; a fee payer of ours that it names stays.
 fn completed(
-    config: &Config,
     network: &Network,
     mut entry: Map<String, Value>,
     hints: &Hints,
@@ -115,17 +113,17 @@ fn completed(
 ) -> Value {
     let named = entry.get("extra").and_then(|extra| extra.get("feePayer")?.as_str());
     let named = named.and_then(|named| named.parse().ok());
-    let ours: Vec<_> = config.fee_payers.iter().map(FeePayerKey::pubkey).collect();
+    let ours = &network.signers.fee_payers;
     let fee_payer = ours.iter().find(|key| Some(**key) == named).or(ours.first());
-    let mut extra = network.asset.extra(fee_payer);
+    let mut extra = network.token.asset.extra(fee_payer);
     if let Some(hint) = hints.of(network.id) {
         let height = hint.last_valid_block_height.to_string();
         extra.insert("recentBlockhash".into(), json!(hint.blockhash));
         extra.insert("lastValidBlockHeight".into(), json!(height));
     }
-    let asset = network.asset.address();
+    let asset = network.token.asset.address();
     // A client looks for an address, and for a name that it knows.
-    let is_symbol = |asset: &Value| asset.as_str() == Some(&network.symbol);
+    let is_symbol = |asset: &Value| asset.as_str() == Some(&network.token.symbol);
     if entry.get("asset").is_none_or(|it| it.is_null() || is_symbol(it)) {
         entry.insert("asset".into(), json!(asset));
     }

@@ -83,11 +83,8 @@ impl Endpoint {
 pub fn supported(config: &Config, account: &Account) -> Value {
     let mut kinds = vec![];
     let mut signers = json!({});
-    for (number, network) in config.networks.iter().enumerate() {
-        if !account.may_use(number) {
-            continue;
-        }
-        let signing = config.signers(network.id);
+    for network in config.networks.iter().filter(|network| account.may_use(network)) {
+        let signing = network.signers();
         let fee_payer = signing.first().filter(|_| network.id.names_fee_payer());
         let extra = fee_payer.map(|key| json!({ "feePayer": key }));
         if let Some(signers) = signers.as_object_mut() {

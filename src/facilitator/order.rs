@@ -1,17 +1,19 @@
 //! What a resource server asks for at `/verify` and `/settle`.
 
+use std::rc::Rc;
+
 use serde_json::{Map, Value};
 
 use super::fields::{BadRequest, Fields, read_body};
-use crate::config::{Account, Config, Network};
+use crate::config::{Account, Config, Network, Token};
 use crate::encoding::{decode_base64, encode_hex};
 use crate::evm::keccak256;
 use crate::json::{to_text, whole_number};
 use crate::payment::{PayTo, Terms, VerifiedPayment, Wanted};
 use crate::protocol::payment::MAX_PAYMENT_BYTES;
 use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, UPFRONT};
-use crate::protocol::{Reason, Version};
-use crate::solana::{self, FeePayerKey};
+use crate::protocol::{ChainId, Reason, Version};
+use crate::solana;
 use crate::time::UnixSeconds;
 
 /// A payment, and what a resource server wants for it.
@@ -19,8 +21,8 @@ use crate::time::UnixSeconds;
 pub struct Order {
     /// The version that the server speaks.
     pub version: Version,
-    /// The number of the network.
-    pub network: usize,
+    /// The network.
+    pub network: Rc<Network>,
     /// What the server calls the network.
     pub network_name: String,
     /// What the payment must be.
@@ -32,7 +34,7 @@ pub struct Order {
     /// What the payment says it is.
     scheme: String,
     /// The network that the payment says it is on, if it is one of ours.
-    paid_on: Option<usize>,
+    paid_on: Option<ChainId>,
 }
 
 impl Order {
@@ -65,7 +67,7 @@ impl Order {
             Version::V2 => payment.needed("accepted", Reason::InvalidPayload)?,
         };
         let scheme = named.text("scheme")?.to_owned();
-        let paid_on = number_of(config, named.text("network")?);
+        let paid_on = config.network_called(named.text("network")?);
         let Some(payload @ Value::Object(_)) = payment.get("payload") else {
             return Err(payment.bad("payload", "must be an object"));
         };
@@ -77,6 +79,7 @@ impl Order {
             Requirements::read(config, account, version, &wanted)?
         };
         let Requirements { network, network_name, terms } = requirements;
+        let paid_on = paid_on.map(|network| network.id);
         Ok(Self { version, network, network_name, terms, payload, is_bare, scheme, paid_on })
     }
 
@@ -90,7 +93,7 @@ impl Order {
         if self.scheme != EXACT {
             return Err(Reason::InvalidScheme);
         }
-        if self.paid_on != Some(self.network) {
+        if self.paid_on != Some(self.network.id) {
             return Err(Reason::InvalidNetwork);
         }
         let (payment, _) = self.terms.check(&self.payload, now)?.into_parts();
@@ -174,20 +177,9 @@ pub(super) fn read_timeout(wanted: &Fields<'_>, least: u64) -> Result<u64, BadRe
         .ok_or_else(|| wanted.bad(name, "must be a whole number of seconds"))
 }
 
-/// The number of a network, by any of its names.
-pub(super) fn number_of(config: &Config, name: &str) -> Option<usize> {
-    config.networks.iter().position(|network| network.id.is_called(name))
-}
-
-/// Whether a text means the token that is settled on a network: its address,
-/// or what people call it.
-pub(super) fn is_token(network: &Network, text: &str) -> bool {
-    text == network.symbol || network.asset.is_at(text)
-}
-
 /// What a server wants for what it sells.
 struct Requirements {
-    network: usize,
+    network: Rc<Network>,
     network_name: String,
     terms: Terms,
 }
@@ -200,7 +192,7 @@ impl Requirements {
         account: &Account,
         version: Version,
         payment: &Fields<'_>,
-        network: Option<usize>,
+        network: Option<&Rc<Network>>,
     ) -> Result<Self, BadRequest> {
         let reason = Reason::InvalidPaymentRequirements;
         if version == Version::V2 {
@@ -212,11 +204,10 @@ impl Requirements {
         };
         copy("scheme", payment.get("scheme"));
         copy("network", payment.get("network"));
-        let network = network.and_then(|number| config.networks.get(number));
         if network.is_some_and(|network| network.id.names_fee_payer()) {
             return Err(payment.bad("paymentRequirements", "is needed on Solana"));
         }
-        copy("asset", network.map(|network| Value::from(network.symbol.as_str())).as_ref());
+        copy("asset", network.map(|network| Value::from(network.token.symbol.as_str())).as_ref());
         copy("maxTimeoutSeconds", Some(&Value::from(1)));
         let authorization =
             payment.needed("payload", Reason::InvalidPayload)?.needed("authorization", reason)?;
@@ -241,9 +232,8 @@ impl Requirements {
             return Err(BadRequest { reason: Reason::InvalidScheme, ..bad });
         }
         let network_name = wanted.text("network")?;
-        let number = number_of(config, network_name).filter(|number| account.may_use(*number));
-        let known = number.and_then(|number| Some((number, config.networks.get(number)?)));
-        let Some((number, network)) = known else {
+        let known = config.network_called(network_name).filter(|it| account.may_use(it));
+        let Some(network) = known else {
             let bad = wanted.bad("network", "is none of those in /supported");
             return Err(BadRequest { reason: Reason::InvalidNetwork, ..bad });
         };
@@ -262,32 +252,33 @@ impl Requirements {
                     Reason::InvalidPaymentRequirements,
                 )
             });
-        if !is_token(network, wanted.text("asset")?) {
+        let token = &network.token;
+        if !token.is_called(wanted.text("asset")?) {
             return Err(wanted.bad("asset", "is not the token that is settled here"));
         }
         let flow = extra.get(PAYMENT_FLOW);
         if flow.is_some_and(|flow| flow != "authorization" && flow != UPFRONT) {
             return Err(extra.bad(PAYMENT_FLOW, "must be \"authorization\" or \"upfront\""));
         }
-        let pay_to = pay_to(account, network, wanted)?;
-        for (member, ours) in network.asset.fixed_extra() {
+        let pay_to = pay_to(account, token, wanted)?;
+        for (member, ours) in token.asset.fixed_extra() {
             agrees(&extra, member, ours)?;
         }
         let mut order =
             Wanted { pay_to, amount, max_timeout_seconds: timeout, fee_payers: vec![], memo: None };
         if network.id.names_fee_payer() {
-            order.fee_payers = fee_payers(config, &extra)?;
+            order.fee_payers = fee_payers(network, &extra)?;
             order.memo = memo(&extra)?;
         }
-        let terms = network.asset.terms(order);
+        let terms = token.asset.terms(order);
         let terms = terms.map_err(|_| wanted.bad(name, "must fit into 64 bits"))?;
-        Ok(Self { network: number, network_name: network_name.to_owned(), terms })
+        Ok(Self { network: Rc::clone(network), network_name: network_name.to_owned(), terms })
     }
 }
 
 /// The address that is to be paid, if the account may have it paid.
-fn pay_to(account: &Account, network: &Network, wanted: &Fields<'_>) -> Result<PayTo, BadRequest> {
-    let pay_to = network.asset.pay_to(wanted.text("payTo")?);
+fn pay_to(account: &Account, token: &Token, wanted: &Fields<'_>) -> Result<PayTo, BadRequest> {
+    let pay_to = token.asset.pay_to(wanted.text("payTo")?);
     let pay_to = pay_to.ok_or_else(|| wanted.bad("payTo", "must be an address of its network"))?;
     if account.may_pay(pay_to) {
         return Ok(pay_to);
@@ -306,9 +297,9 @@ fn agrees(extra: &Fields<'_>, name: &str, ours: &str) -> Result<(), BadRequest> 
 
 /// Our fee payers, none of whom may appear in the payment's instructions: first
 /// the one that the server told its buyer.
-fn fee_payers(config: &Config, extra: &Fields<'_>) -> Result<Vec<solana::Pubkey>, BadRequest> {
+fn fee_payers(network: &Network, extra: &Fields<'_>) -> Result<Vec<solana::Pubkey>, BadRequest> {
     let named = extra.text("feePayer")?.parse().ok();
-    let mut ours: Vec<_> = config.fee_payers.iter().map(FeePayerKey::pubkey).collect();
+    let mut ours = network.signers.fee_payers.clone();
     let Some(place) = ours.iter().position(|key| Some(*key) == named) else {
         return Err(extra.bad("feePayer", "must be one of the signers in /supported"));
     };

@@ -112,10 +112,8 @@ impl Sale<'_> {
         }
         // The network may be another one's number by now, or not be there.
         let offer = self.route.offers.iter().position(|offer| {
-            config.networks.get(offer.network).is_some_and(|network| {
-                let rest = settler.strip_prefix(&network.id.to_string());
-                rest.is_some_and(|rest| rest.starts_with('/'))
-            })
+            let rest = settler.strip_prefix(&offer.network.id.to_string());
+            rest.is_some_and(|rest| rest.starts_with('/'))
         })?;
         Some(Collection { offer, settler: settler.to_owned(), payment: payment.to_owned() })
     }

@@ -76,10 +76,7 @@ impl Sale<'_> {
     ) -> Option<(Sale<'a>, &'a Offer)> {
         let sold = self.sold_at(loaded.patterns.as_ref()?, status, location)?;
         let route = loaded.config.as_ref().ok()?.routes.get(sold.route)?;
-        let there = route.offers.iter().find(|there| there.network == offer.network)?;
-        if !offer.v2.same_terms(&there.v2) {
-            return None;
-        }
+        let there = route.offers.iter().find(|there| offer.v2.same_terms(&there.v2))?;
         let Sold { route: number, path, query, method } = sold;
         // As URL parsers write it.
         let query = query.chars().fold(String::new(), |mut query, c| {

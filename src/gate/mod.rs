@@ -170,7 +170,8 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
                 );
             }
             // Its offer is not withdrawn: nobody can say now what it is.
-            if config.networks.iter().any(|it| !it.is_on_offer() && names(it, &payment)) {
+            let is_open = |it: &Network| it.is_on_offer() || !names(it, &payment);
+            if !config.networks.iter().all(|network| is_open(network)) {
                 return Decision::Closed;
             }
             match check(config, route, payment, now) {
@@ -240,13 +241,9 @@ fn check(
     if payment.scheme != EXACT {
         return Err((Reason::InvalidScheme, None));
     }
-    let is_for =
-        |offer: &Offer| config.networks.get(offer.network).is_some_and(|it| names(it, &payment));
-    let (number, offer) = route
-        .offers
-        .iter()
-        .enumerate()
-        .find(|(_, offer)| is_for(offer))
+    let mut offers = route.offers.iter().enumerate();
+    let (number, offer) = offers
+        .find(|(_, offer)| names(&offer.network, &payment))
         .ok_or((Reason::InvalidNetwork, None))?;
     if let Some(accepted) = &payment.accepted {
         let matches = match accepted {

@@ -76,15 +76,15 @@ impl PageTemplate {
         let mut offers = vec![];
         let (mut on_evm, mut on_solana) = (false, false);
         for offer in &route.offers {
-            let Some(network) = config.networks.get(offer.network) else { continue };
+            let (network, token) = (&offer.network, &offer.token);
             if network.id.names_fee_payer() {
                 on_solana = true;
             } else {
                 on_evm = true;
             }
-            let amount = offer.v2.amount.in_tokens(network.decimals);
+            let amount = offer.v2.amount.in_tokens(token.decimals);
             let title = escape(&network.title);
-            let symbol = escape(&network.symbol);
+            let symbol = escape(&token.symbol);
             for part in ["<li><strong>", &title, "</strong> <span>", &amount, " ", &symbol] {
                 networks.push_str(part);
             }
@@ -97,8 +97,8 @@ impl PageTemplate {
                 "asset": offer.v2.asset,
                 "amount": offer.v2.amount.to_string(),
                 "shown": amount,
-                "symbol": network.symbol,
-                "decimals": network.decimals,
+                "symbol": token.symbol,
+                "decimals": token.decimals,
             }));
         }
         let is_start =

@@ -1,5 +1,3 @@
-use std::sync::LazyLock;
-
 use serde_json::{Value, json};
 
 use super::*;
@@ -10,7 +8,8 @@ use crate::json::{from_text, to_text};
 const PAY_TO: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
 
 fn loaded() -> &'static Loaded {
-    static LOADED: LazyLock<Loaded> = LazyLock::new(|| {
+    thread_local! {
+        static LOADED: &'static Loaded = Box::leak(Box::new({
         config::read(&Settings {
             origin: Some(json!("zone")),
             routes: Some(json!([
@@ -25,8 +24,9 @@ fn loaded() -> &'static Loaded {
             evm_relayer_keys: Some(format!("0x{}", "46".repeat(32))),
             ..Settings::default()
         })
-    });
-    &LOADED
+    }));
+    }
+    LOADED.with(|loaded| *loaded)
 }
 
 fn offers() -> &'static [Offer] {

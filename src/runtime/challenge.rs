@@ -91,7 +91,7 @@ pub(super) async fn hints(app: &Rc<App>, networks: &[ChainId], context: &Context
 }
 
 async fn hint_of(app: &Rc<App>, id: ChainId, context: &Context) -> Option<BlockhashHint> {
-    let network = app.loaded.config.as_ref().ok()?.networks.iter().find(|n| n.id == id)?;
+    let network = app.loaded.config.as_ref().ok()?.network(id)?;
     if network.rpc.is_empty() {
         return None;
     }
@@ -104,7 +104,7 @@ async fn hint_of(app: &Rc<App>, id: ChainId, context: &Context) -> Option<Blockh
         Some(hint) if age < USABLE_MS => {
             if !is_asked_for {
                 note_asking(app, id, now);
-                let (app, network) = (Rc::clone(app), network.clone());
+                let (app, network) = (Rc::clone(app), Rc::clone(network));
                 context.wait_until(js::in_a_box(async move {
                     refresh(&app, &network).await;
                 }));

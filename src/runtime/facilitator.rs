@@ -122,9 +122,9 @@ impl Exchange<'_> {
         if self.endpoint == Endpoint::Accepts {
             return Ok(match AcceptsRequest::read(self.config, self.account, bytes) {
                 Ok(request) => {
-                    let networks = request.hinted_networks(self.config);
+                    let networks = request.hinted_networks();
                     let hints = hints(self.app, &networks, self.context).await;
-                    Answer::ok(request.answer(self.config, &hints))
+                    Answer::ok(request.answer(&hints))
                 }
                 Err(bad) => bad_request(self.endpoint, &bad),
             });
@@ -214,7 +214,7 @@ impl Exchange<'_> {
         order: &Order,
         payment: &VerifiedPayment,
     ) -> worker::Result<Vec<SettlerClient>> {
-        let names = others_of(self.config, order.network, payment);
+        let names = others_of(self.config, &order.network, payment);
         names.iter().map(|name| SettlerClient::new(self.env, name)).collect()
     }
 
@@ -224,7 +224,7 @@ impl Exchange<'_> {
         order: &Order,
         payment: &VerifiedPayment,
     ) -> worker::Result<(SettlerClient, SettleRequest)> {
-        let name = settler_of(self.config, order.network, payment).ok_or("no Settler")?;
+        let name = settler_of(&order.network, payment).ok_or("no Settler")?;
         // A server that does not name its request may be asking for a second
         // delivery as well as for a lost answer: it is told once.
         let once = self.key.is_none();
@@ -233,7 +233,7 @@ impl Exchange<'_> {
             ticket: new_ticket()?,
             resource: order.resource(self.account, self.key.as_deref()),
             proof: Proof::default(),
-            network: self.config.networks.get(order.network).ok_or("no such network")?.id,
+            network: order.network.id,
             terms: order.terms.clone(),
             payload: order.payload.clone(),
             redeliver_seconds: if once { COLLECT_SECONDS } else { REPEAT_SECONDS },

@@ -86,7 +86,7 @@ pub(super) async fn answer(app: &App, env: &Env) -> worker::Result<Response> {
 fn names(config: &Config) -> Vec<String> {
     let own = config.networks.iter().filter(|network| network.facilitator.is_none());
     let names = own.flat_map(|network| {
-        let keys = config.signers(network.id);
+        let keys = network.signers();
         keys.into_iter().map(|key| settler_name(network.id, &key))
     });
     names.collect()

@@ -18,7 +18,7 @@ use super::head::RequestHead;
 use super::settler_client::{SettlerClient, new_ticket, others_of, settler_of};
 use super::transport::FetchTransport;
 use super::{body, clock, origin, replay, respond};
-use crate::config::{Network, Offer};
+use crate::config::Offer;
 use crate::facilitator_client::Verdict;
 use crate::gate::delivery_cookie::PREFER;
 use crate::gate::goods::Judgement;
@@ -71,10 +71,9 @@ pub(super) async fn answer(
         return respond::closed();
     };
     let Ok(config) = &app.loaded.config else { return respond::closed() };
-    let Some(name) = settler_of(config, offer.network, &purchase.payment) else {
+    let Some(name) = settler_of(&offer.network, &purchase.payment) else {
         return respond::closed();
     };
-    let Some(network) = config.networks.get(offer.network) else { return respond::closed() };
     let (request, body) = match take_body(request, head).await {
         Ok(taken) => taken,
         Err(error) => {
@@ -90,12 +89,12 @@ pub(super) async fn answer(
             body: body.clone(),
             address: address.as_deref(),
             ticket: new_ticket()?,
-            remote: super::remote::body(app, offer, &purchase),
-            has_facilitator: network.facilitator.is_some(),
+            remote: super::remote::body(offer, &purchase),
+            has_facilitator: offer.network.facilitator.is_some(),
         },
         clock::now(),
     );
-    let others = others_of(config, offer.network, &purchase.payment);
+    let others = others_of(config, &offer.network, &purchase.payment);
     let names = [name].into_iter().chain(others);
     let sequence = Sequence {
         app,
@@ -262,7 +261,7 @@ impl World for Sequence<'_> {
     }
 
     async fn verify_at_facilitator(&self) -> Option<Verdict> {
-        let facilitator = self.network()?.facilitator.as_ref()?;
+        let facilitator = self.offer.network.facilitator.as_ref()?;
         let remote = self.paid_by.as_ref()?.order.settle.remote.as_ref();
         let body = remote.map(Value::to_string).unwrap_or_default();
         Some(facilitator.verify(&FetchTransport, &body).await)
@@ -321,9 +320,5 @@ impl Sequence<'_> {
     fn judge(&self, answer: &Response) -> Judgement {
         let Some(patterns) = &self.app.loaded.patterns else { return Judgement::Goods };
         self.sale.judge(patterns, answer.status(), location(answer).as_deref())
-    }
-
-    fn network(&self) -> Option<&Network> {
-        self.app.loaded.config.as_ref().ok()?.networks.get(self.offer.network)
     }
 }

@@ -86,7 +86,7 @@ async fn refresh(app: Rc<App>, env: Env) -> Rc<App> {
     let transport = &GatedTransport::default();
     let asked = facilitators(config).map(|(network, facilitator)| -> LocalBoxFuture<'_, _> {
         Box::pin(async move {
-            let asset = network.asset.address();
+            let asset = network.token.asset.address();
             let pay_to = network.pay_to.map(|it| it.to_string()).unwrap_or_default();
             let facts = facilitator.ask_facts(transport, network.id, &asset, &pay_to).await;
             if facts.is_none() {
@@ -114,7 +114,7 @@ async fn refresh(app: Rc<App>, env: Env) -> Rc<App> {
 
 /// The networks with somebody else's facilitator.
 fn facilitators(config: &Config) -> impl Iterator<Item = (&Network, &Facilitator)> {
-    config.networks.iter().filter_map(|network| Some((network, facilitator_of(network)?)))
+    config.networks.iter().filter_map(|network| Some((&**network, facilitator_of(network)?)))
 }
 
 fn facilitator_of(network: &Network) -> Option<&Facilitator> {
@@ -122,9 +122,8 @@ fn facilitator_of(network: &Network) -> Option<&Facilitator> {
 }
 
 /// What a facilitator is asked with for a purchase, if its network has one.
-pub(super) fn body(app: &App, offer: &Offer, purchase: &Purchase<'_>) -> Option<Value> {
-    let network = app.loaded.config.as_ref().ok()?.networks.get(offer.network)?;
-    let version = facilitator_of(network)?.facts.version;
+pub(super) fn body(offer: &Offer, purchase: &Purchase<'_>) -> Option<Value> {
+    let version = facilitator_of(&offer.network)?.facts.version;
     let route = purchase.sale.route;
     let about = About { resource: route.resource(), extensions: route.extensions() };
     let (v2, v1) = (&offer.v2, offer.v1.as_ref());

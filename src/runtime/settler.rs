@@ -137,11 +137,11 @@ fn lanes_of<'a>(
     name: &str,
     transport: GatedTransport,
 ) -> Result<MakeLanes<'a>, String> {
-    let found = config.networks.iter().enumerate().find_map(|(number, network)| {
+    let found = config.networks.iter().find_map(|network| {
         let key = name.strip_prefix(&network.id.to_string())?.strip_prefix('/')?;
-        Some((number, network, key))
+        Some((network, key))
     });
-    let Some((number, network, key)) = found else {
+    let Some((network, key)) = found else {
         return Err(format!("NETWORKS has no entry for {name} any more"));
     };
     if is_facilitator_name(network.id, name) {
@@ -155,8 +155,8 @@ fn lanes_of<'a>(
     if network.rpc.is_empty() {
         return Err(format!("NETWORKS.\"{}\" has no rpc any more", network.id));
     }
-    let limits = limits(config, number, network);
-    match &network.asset {
+    let limits = limits(config, network);
+    match &network.token.asset {
         Asset::Evm(domain) => {
             let own = config.relayers.iter().find(|own| own.address().to_string() == key);
             let retired = || key.parse().ok().map(Signer::retired);
@@ -210,18 +210,18 @@ fn facilitator_lane(
 }
 
 /// What the seller's configuration lets a key do on one of its networks.
-fn limits(config: &Config, number: usize, network: &Network) -> Limits {
+fn limits(config: &Config, network: &Network) -> Limits {
     let accounts = config.facilitator.iter().flat_map(Facilitator::accounts);
     Limits {
         batch_max: network.batch_max,
         daily_spend: network.daily_spend,
         low_balance: network.low_balance,
         max_tip: network.max_tip,
-        quorum_above: network.quorum_above,
+        quorum_above: network.token.quorum_above,
         accounts: accounts
-            .filter_map(|account| Some((account.name.clone(), account.daily_spend_on(number)?)))
+            .filter_map(|account| Some((account.name.clone(), account.daily_spend_on(network.id)?)))
             .collect(),
-        coin_price: network.coin_price,
+        coin_price: network.token.coin_price,
         failed_gas: Some(network.failed_gas),
     }
 }

@@ -6,8 +6,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{RequestInit, Response};
 
 use super::js;
-use crate::config::Config;
-use crate::evm::RelayerKey;
+use crate::config::{Config, Network};
 use crate::json::{self, FromJson, ToJson};
 use crate::payment::VerifiedPayment;
 use crate::settlement::relayer::{facilitator_name, others_for, relayer_for, settler_name};
@@ -88,22 +87,15 @@ impl SettlerClient {
     }
 }
 
-/// The name of the Settler that a payment on one of the configuration's
-/// networks goes to.
-pub(super) fn settler_of(
-    config: &Config,
-    network: usize,
-    payment: &VerifiedPayment,
-) -> Option<String> {
-    let network = config.networks.get(network)?;
+/// The name of the Settler that a payment on a network goes to.
+pub(super) fn settler_of(network: &Network, payment: &VerifiedPayment) -> Option<String> {
     if network.facilitator.is_some() {
         return Some(facilitator_name(network.id, &payment.payer()));
     }
     let key = if let Some(fee_payer) = payment.fee_payer() {
         fee_payer.to_string()
     } else {
-        let relayers: Vec<_> = config.relayers.iter().map(RelayerKey::address).collect();
-        relayer_for(&payment.as_evm()?.from(), &relayers)?.to_string()
+        relayer_for(&payment.as_evm()?.from(), &network.signers.relayers)?.to_string()
     };
     Some(settler_name(network.id, &key))
 }
@@ -112,15 +104,17 @@ pub(super) fn settler_of(
 /// the signers were changed: those of all signers, while the seller names former
 /// ones. A Solana transaction names its fee payer, and where a facilitator
 /// settles no signer counts.
-pub(super) fn others_of(config: &Config, network: usize, payment: &VerifiedPayment) -> Vec<String> {
+pub(super) fn others_of(
+    config: &Config,
+    network: &Network,
+    payment: &VerifiedPayment,
+) -> Vec<String> {
     let former = &config.former_signers.relayers;
-    let Some(network) = config.networks.get(network) else { return vec![] };
     let Some(payment) = payment.as_evm() else { return vec![] };
     if former.is_empty() || network.facilitator.is_some() {
         return vec![];
     }
-    let relayers: Vec<_> = config.relayers.iter().map(RelayerKey::address).collect();
-    let others = others_for(&payment.from(), &relayers, former);
+    let others = others_for(&payment.from(), &network.signers.relayers, former);
     others.iter().map(|relayer| settler_name(network.id, &relayer.to_string())).collect()
 }
 

@@ -396,7 +396,7 @@ fn accepts_are_completed_and_others_left_out() {
     let body = json!({ "x402Version": 1, "accepts": accepts }).to_string();
     let request = AcceptsRequest::read(&config, account, body.as_bytes()).unwrap();
     assert_eq!(
-        request.answer(&config, &Hints::default()),
+        request.answer(&Hints::default()),
         json!({ "x402Version": 1, "error": "", "accepts": [{
             "scheme": "exact", "network": "base-sepolia", "maxAmountRequired": "5",
             "payTo": PAY_TO, "asset": USDC, "maxTimeoutSeconds": 300, "resource": "https://shop/",
@@ -441,7 +441,7 @@ fn accepts_take_the_names_that_guides_use() {
     let completed = |version: u64, entry: Value| {
         let body = json!({ "x402Version": version, "accepts": [entry] }).to_string();
         let request = AcceptsRequest::read(&config, account, body.as_bytes()).unwrap();
-        request.answer(&config, &Hints::default())["accepts"][0].clone()
+        request.answer(&Hints::default())["accepts"][0].clone()
     };
     for (name, version, amount, full) in [
         ("solana-devnet", 1, "maxAmountRequired", "solana-devnet"),

@@ -1,7 +1,5 @@
 //! Delivery cookies at the gate: for whom one is made, and what it opens.
 
-use std::sync::LazyLock;
-
 use edge402::config::{self, Config, Loaded, Settings};
 use edge402::gate::{Decision, Sale};
 use edge402::time::UnixSeconds;
@@ -26,8 +24,10 @@ fn routes() -> Value {
 }
 
 fn shop() -> &'static Loaded {
-    static LOADED: LazyLock<Loaded> = LazyLock::new(|| with(|_| {}));
-    &LOADED
+    thread_local! {
+        static LOADED: &'static Loaded = Box::leak(Box::new(with(|_| {})));
+    }
+    LOADED.with(|loaded| *loaded)
 }
 
 fn with(change: impl Fn(&mut Settings)) -> Loaded {

@@ -162,7 +162,7 @@ fn a_good_configuration_reads() {
     let [base, devnet] = config.networks.as_slice() else { panic!() };
     assert_eq!((base.title.as_str(), devnet.title.as_str()), ("Base Sepolia", "Solana Devnet"));
     assert_eq!((base.v1_name, devnet.v1_name), (Some("base-sepolia"), Some("solana-devnet")));
-    assert_eq!((base.symbol.as_str(), base.decimals), ("USDC", 6));
+    assert_eq!((base.token.symbol.as_str(), base.token.decimals), ("USDC", 6));
     assert_eq!(base.rpc, ["https://base.example"]);
 }
 

@@ -1,6 +1,4 @@
 //! A shop to knock at: a configuration, requests, and what the gate answers.
-use std::sync::LazyLock;
-
 use edge402::config::{self, Config, Loaded, Method, Settings};
 use edge402::encoding::encode_base64;
 use edge402::gate::{Decision, Head, decide};
@@ -62,15 +60,18 @@ pub fn routes() -> Value {
 
 /// In front of static assets.
 pub fn assets() -> &'static Loaded {
-    static LOADED: LazyLock<Loaded> = LazyLock::new(|| config::read(&settings("assets", routes())));
-    &LOADED
+    thread_local! {
+        static LOADED: &'static Loaded = Box::leak(Box::new(config::read(&settings("assets", routes()))));
+    }
+    LOADED.with(|loaded| *loaded)
 }
 
 /// In front of a site at another host.
 pub fn site() -> &'static Loaded {
-    static LOADED: LazyLock<Loaded> =
-        LazyLock::new(|| config::read(&settings("https://own.example/base", routes())));
-    &LOADED
+    thread_local! {
+        static LOADED: &'static Loaded = Box::leak(Box::new(config::read(&settings("https://own.example/base", routes()))));
+    }
+    LOADED.with(|loaded| *loaded)
 }
 
 pub fn config(loaded: &Loaded) -> &Config {

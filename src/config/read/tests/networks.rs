@@ -55,7 +55,7 @@ fn fees_are_bounded_where_the_seller_says_nothing() {
         let config = config(&good);
         let id = chain.parse().unwrap();
         let network = config.networks.iter().find(|network| network.id == id).unwrap();
-        let found = (network.daily_spend, network.coin_price, network.failed_gas);
+        let found = (network.daily_spend, network.token.coin_price, network.failed_gas);
         assert_eq!(found, (daily_spend, coin_price, failed_gas), "{chain} {changes}");
     }
     for value in ["2500", "$0", "none", ""] {
@@ -170,7 +170,10 @@ fn another_token_needs_name_version_and_decimals() {
             &json!({ "name": "Euro", "version": "1", "paymentFlow": "upfront" })
         )
     );
-    assert_eq!((config.networks[0].symbol.as_str(), config.networks[0].decimals), ("Euro", 2));
+    assert_eq!(
+        (config.networks[0].token.symbol.as_str(), config.networks[0].token.decimals),
+        ("Euro", 2)
+    );
     // What two decimals can't write.
     let mut finer = euro;
     set(&mut finer, "/ROUTES/1/price", &json!("$0.005"));

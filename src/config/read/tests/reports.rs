@@ -68,7 +68,7 @@ fn a_method_is_a_token() {
 fn usdc_is_usdc_in_any_spelling_of_its_address() {
     let lower = "0x036cbd53842c5426634e7929541ec2318f3dcf7e";
     let config = config(&with(&[("/NETWORKS/eip155:84532/asset", json!(lower))]));
-    assert_eq!(config.networks[0].symbol, "USDC");
+    assert_eq!(config.networks[0].token.symbol, "USDC");
 }
 
 #[test]

@@ -1,0 +1,96 @@
+//! What a route costs on one network, in one token.
+
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::fields::Report;
+use super::network::Network;
+use super::token::Token;
+use crate::amount::AtomicAmount;
+use crate::payment::{NoTerms, Terms, Wanted};
+use crate::protocol::PaymentRequirements;
+use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, PaymentRequirementsV1, UPFRONT};
+use crate::solana::InvalidTerms;
+
+/// What a route costs on one network.
+#[derive(Debug)]
+pub struct Offer {
+    /// The network.
+    pub network: Rc<Network>,
+    /// The token.
+    pub token: Rc<Token>,
+    /// What a payment is checked against.
+    pub terms: Terms,
+    /// The same for a client that speaks v2.
+    pub v2: PaymentRequirements,
+    /// The same for a client that speaks v1, if the network has a name there.
+    /// `resource` is filled in for each request.
+    pub v1: Option<PaymentRequirementsV1>,
+}
+
+/// What its requirements say of a route.
+pub(super) struct About<'a> {
+    pub description: &'a str,
+    pub mime_type: &'a str,
+    /// Whether it is paid before it is made.
+    pub is_upfront: bool,
+}
+
+impl Offer {
+    /// The offer of this much, in atomic units of the network's token. `None`
+    /// if it can't be made, which has been reported then.
+    pub(super) fn new(
+        network: &Rc<Network>,
+        amount: AtomicAmount,
+        about: &About<'_>,
+        faults: &Report,
+    ) -> Option<Self> {
+        let (network, token) = (Rc::clone(network), Rc::clone(&network.token));
+        let (pay_to, max_timeout_seconds) = (network.pay_to?, network.max_timeout_seconds);
+        let wanted = Wanted {
+            pay_to,
+            amount,
+            max_timeout_seconds,
+            fee_payers: network.signers.known_fee_payers(),
+            memo: None,
+        };
+        let terms = match token.asset.terms(wanted) {
+            Ok(terms) => terms,
+            // Reported already, as a secret that is missing.
+            Err(NoTerms::Solana(InvalidTerms::NoFeePayer)) => return None,
+            Err(problem) => {
+                faults.add(format!("NETWORKS.\"{}\"", network.id), problem.to_string());
+                return None;
+            }
+        };
+        let mut extra = token.asset.extra(network.signers.fee_payers.first());
+        let (asset, pay_to) = (token.asset.address(), pay_to.to_string());
+        let v1 = network.v1_name.map(|name| PaymentRequirementsV1 {
+            scheme: EXACT.into(),
+            network: name.into(),
+            max_amount_required: amount,
+            asset: asset.clone(),
+            pay_to: pay_to.clone(),
+            resource: String::new(),
+            description: about.description.to_owned(),
+            mime_type: about.mime_type.to_owned(),
+            max_timeout_seconds,
+            extra: extra.clone(),
+        });
+        // v1 has no such member.
+        if about.is_upfront {
+            extra.insert(PAYMENT_FLOW.into(), json!(UPFRONT));
+        }
+        let v2 = PaymentRequirements {
+            scheme: EXACT.into(),
+            network: network.id,
+            amount,
+            asset,
+            pay_to,
+            max_timeout_seconds,
+            extra,
+        };
+        Some(Self { network, token, terms, v2, v1 })
+    }
+}
