@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`access`] | bearer tokens and how often they may ask |
 //! | [`order`] | `/verify` and `/settle`: what is asked for |
+//! | [`settle`] | which Settlers are asked for them |
 //! | [`answer`] | what they are told |
 //! | [`accepts`] | `/accepts`: requirements completed for a server |
 //! | [`fields`] | reading a body, field by field |
@@ -19,6 +20,7 @@ pub mod access;
 pub mod answer;
 pub mod fields;
 pub mod order;
+pub mod settle;
 
 use serde_json::{Value, json};
 

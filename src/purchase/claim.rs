@@ -3,41 +3,48 @@
 //! A payment belongs to the Settler of one signer. After a change of the signers
 //! it may belong to another one when it is sent again, which has never heard of
 //! it. So while the seller names former signers, the Settlers of all others are
-//! asked as well, at the same time.
+//! asked as well.
 
-use futures_util::FutureExt as _;
-use futures_util::future::join;
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
 
-use super::holder::renew_now;
+use futures_util::future::select;
+
+use super::holder::{Holder, renew_now, renewing};
 use super::{World, release};
-use crate::settlement::others::{has_sent, heaviest};
-use crate::settlement::{ClaimReply, ClaimRequest};
-use crate::together::join_all;
+use crate::settlement::others::{ask_others, has_sent};
+use crate::settlement::{ClaimReply, ClaimRequest, DeliveryReport, RenewRequest};
 
 /// Within how many seconds of its beginning a lease need not be renewed.
 const SOON: u64 = 2;
 
+/// How long the others are waited for when they are to keep a payment, in
+/// seconds. Less than a lease is longer than until its next renewal.
+const KEEP_LIMIT: Duration = Duration::from_secs(10);
+
 /// Claims a payment at its Settler, unless another one knows it: then what that
 /// one says counts, and the purchase stays there.
+///
+/// The others are asked last, so that they need keep nothing from anybody but
+/// for a payment that is claimed, and for that until it is settled.
 pub(super) async fn claim<W: World>(world: &W, claim: &ClaimRequest) -> Result<ClaimReply, String> {
-    let others = world.others();
-    if others == 0 {
-        return world.claim(claim).await;
+    let start = world.now();
+    let claimed = world.claim(claim).await;
+    if world.others() == 0 || has_sent(&claimed) {
+        return claimed;
     }
+    let is_claimed = claimed.as_ref().is_ok_and(ClaimReply::is_claimed);
     // What they don't know they let nobody claim for a while. If the process
     // dies here, that ends by itself, and so does the claim.
-    let start = world.now();
-    let look = &claim.to_other_signer();
-    let looks = (0..others).map(|number| world.ask_other(number, look).boxed_local());
-    let (claimed, said) = join(world.claim(claim), join_all(looks.collect())).await;
-    let said = match heaviest(said) {
-        Some((number, reply)) if !has_sent(&claimed) => {
-            if claimed.as_ref().is_ok_and(ClaimReply::is_claimed) {
+    let said = match ask_others(world, &claim.to_other_signer(is_claimed)).await {
+        Some((number, reply)) => {
+            if is_claimed {
                 release(world, claim).await;
             }
             reply.inspect(|_| world.stay_with_other(number))
         }
-        _ => claimed,
+        None => claimed,
     };
     let has_lease = |it: &ClaimReply| it.is_claimed() || matches!(it, ClaimReply::Deliver { .. });
     if said.as_ref().is_ok_and(has_lease) && world.now().since(start) > SOON {
@@ -45,4 +52,45 @@ pub(super) async fn claim<W: World>(world: &W, claim: &ClaimRequest) -> Result<C
         renew_now(world, claim).await;
     }
     said
+}
+
+/// Waits for a future, and keeps a claim until it is done: at its own Settler,
+/// and from everybody at the others.
+pub(super) async fn keeping<W: World, T>(
+    world: &W,
+    claim: &ClaimRequest,
+    future: impl Future<Output = T>,
+) -> T {
+    renewing(&Keeper { world, claim }, claim, future).await
+}
+
+/// What keeps a claim.
+struct Keeper<'a, W> {
+    world: &'a W,
+    claim: &'a ClaimRequest,
+}
+
+impl<W: World> Holder for Keeper<'_, W> {
+    async fn renew(&self, request: &RenewRequest) -> Result<bool, String> {
+        let is_kept = self.world.renew(request).await?;
+        if is_kept {
+            let look = self.claim.to_other_signer(true);
+            let kept = pin!(ask_others(self.world, &look));
+            // What they say now changes nothing: the claim is held.
+            select(kept, pin!(self.world.sleep(KEEP_LIMIT))).await;
+        }
+        Ok(is_kept)
+    }
+
+    async fn report(&self, report: &DeliveryReport) -> Result<(), String> {
+        self.world.report(report).await
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.world.sleep(duration).await;
+    }
+
+    fn log(&self, line: &str) {
+        self.world.log(line);
+    }
 }

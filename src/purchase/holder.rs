@@ -12,8 +12,9 @@ use crate::settlement::{ClaimRequest, DeliveryReport, Ending, RenewRequest};
 /// that takes twice as long. Less than the lease that a claim begins with.
 const FIRST_BEAT: u64 = 20;
 
-/// The longest time between two renewals, in seconds.
-const LAST_BEAT: u64 = 160;
+/// The longest time between two renewals, in seconds. Less than what is reserved
+/// at other Settlers lasts.
+const LAST_BEAT: u64 = 80;
 
 /// How much longer than until the next renewal a lease is, in seconds.
 const BEAT_MARGIN: u64 = 15;

@@ -15,12 +15,14 @@ use crate::config::SettleWhen;
 use crate::facilitator_client::Verdict;
 use crate::protocol::Reason;
 use crate::settlement::journal::TxId;
+use crate::settlement::others::Settlers;
 use crate::settlement::replay::{Replay, ReplayRecord};
 use crate::settlement::{
     ClaimReply, ClaimRequest, Ending, Outcome, Proof, ReleaseRequest, SettleRequest, Settlement,
 };
 use crate::time::UnixSeconds;
 
+use claim::keeping;
 pub use collect::{Part, collect, part_of};
 pub use holder::{Holder, follow};
 use holder::{renewing, report};
@@ -28,20 +30,13 @@ pub use order::Order;
 
 /// What a purchase needs from the world around it.
 #[allow(async_fn_in_trait)] // Workers have one thread: nothing needs to be Send.
-pub trait World: Holder {
+pub trait World: Holder + Settlers {
     /// What the origin answers with.
     type Answer;
 
     /// The time.
     fn now(&self) -> UnixSeconds;
-    /// Asks the Settler for a claim.
-    async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, String>;
-    /// How many other Settlers may know the payment, because the signers were
-    /// changed.
-    fn others(&self) -> usize;
-    /// Asks one of them, by its number.
-    async fn ask_other(&self, number: usize, request: &ClaimRequest) -> Result<ClaimReply, String>;
-    /// From now on this one is the payment's Settler.
+    /// From now on this one of the others is the payment's Settler.
     fn stay_with_other(&self, number: usize);
     /// Has the Settler settle a claimed payment.
     async fn settle(&self, request: &SettleRequest) -> Result<Outcome, String>;
@@ -204,7 +199,7 @@ async fn buy<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answe
 async fn settle_after_origin<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answer> {
     // Nothing was sent: if the process dies here, the claim is free again after
     // its lease, which is renewed while the origin works.
-    let held = match renewing(world, &order.claim, world.ask_origin()).await {
+    let held = match keeping(world, &order.claim, world.ask_origin()).await {
         Ok(held) => held,
         Err(error) => {
             world.log(&format!("origin: {error}"));
@@ -238,7 +233,7 @@ async fn settle<W: World>(
 ) -> Result<Settlement, End<W::Answer>> {
     // Once the Settler has the message, it goes on whatever becomes of this
     // request: the same payment collects what it has bought.
-    match renewing(world, &order.claim, world.settle(&order.settle)).await {
+    match keeping(world, &order.claim, world.settle(&order.settle)).await {
         Ok(Outcome::Settled(settlement)) => {
             let record = ReplayRecord {
                 resource: order.claim.resource.clone(),

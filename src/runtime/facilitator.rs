@@ -3,14 +3,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use futures_util::FutureExt as _;
 use worker::web_sys::{Headers, Request, Response};
 use worker::{Context, Env, console_error};
 
 use super::app::App;
 use super::challenge::hints;
 use super::head::RequestHead;
-use super::settler_client::{SettlerClient, new_ticket, others_of, settler_of};
+use super::settler_client::{SettlerClients, new_ticket};
 use super::{body, clock, discovery, respond};
 use crate::config::{Account, Config, Facilitator};
 use crate::facilitator::accepts::AcceptsRequest;
@@ -19,13 +18,12 @@ use crate::facilitator::answer::{
     Answer, bad_request, settled, try_later, verified, with_older_names,
 };
 use crate::facilitator::order::idempotency_key;
+use crate::facilitator::settle::{self, OrderSettlers};
 use crate::facilitator::{Endpoint, MAX_BODY, Order, supported};
 use crate::gate::Head as _;
 use crate::path::{CanonicalPath, UrlParts};
 use crate::payment::VerifiedPayment;
-use crate::settlement::others::heaviest;
 use crate::settlement::{Outcome, Proof, SettleRequest, Verdict};
-use crate::together::join_all;
 
 thread_local! {
     static METER: RefCell<Meter> = RefCell::default();
@@ -147,19 +145,8 @@ impl Exchange<'_> {
             Ok(payment) => payment,
             Err(reason) => return Ok(verified(Verdict::Invalid(reason), None, now)),
         };
-        let (settler, request) = self.request(order, &payment)?;
-        let mut verdict = settler.verify(&request).await.unwrap_or_else(|error| {
-            console_error!("verify: {}", error.to_string());
-            Verdict::Unknown
-        });
-        if verdict.may_be_anothers() {
-            let others = self.others(order, &payment)?;
-            let asked = others.iter().map(|other| other.verify(&request).boxed_local());
-            let said = join_all(asked.collect()).await;
-            if said.iter().flatten().any(|said| *said == Verdict::Valid) {
-                verdict = Verdict::Valid;
-            }
-        }
+        let (settlers, request) = self.request(order, &payment)?;
+        let verdict = settle::verify(&settlers, &request).await;
         Ok(verified(verdict, Some(payment.payer()), now))
     }
 
@@ -172,59 +159,18 @@ impl Exchange<'_> {
                 return Ok(settled(order, outcome, None, now));
             }
         };
-        let (settler, request) = self.request(order, &payment)?;
-        if let Some(outcome) = self.settled_elsewhere(order, &payment, &request).await? {
-            return Ok(settled(order, outcome, Some(&payment.payer()), now));
-        }
-        let outcome = settler.charge(&request).await.unwrap_or_else(|error| {
-            // Whether it was sent is not known here; the Settler knows, and the
-            // same request asks it again.
-            console_error!("settle: {}", error.to_string());
-            Outcome::Unavailable
-        });
+        let (settlers, request) = self.request(order, &payment)?;
+        let outcome = settle::settle(&settlers, &request, payment.expires_at(now)).await;
         Ok(settled(order, outcome, Some(&payment.payer()), now))
     }
 
-    /// What became of a payment at another Settler, which it belonged to before
-    /// the signers were changed. What they don't know they let nobody claim for
-    /// a while.
-    async fn settled_elsewhere(
-        &self,
-        order: &Order,
-        payment: &VerifiedPayment,
-        request: &SettleRequest,
-    ) -> worker::Result<Option<Outcome>> {
-        let others = self.others(order, payment)?;
-        let look = &request.claim(payment.expires_at(clock::now())).to_other_signer();
-        let asked = others.iter().map(|other| {
-            async move { other.claim(look).await.map_err(|error| error.to_string()) }.boxed_local()
-        });
-        let said = heaviest(join_all(asked.collect()).await);
-        Ok(said.map(|(_, said)| match said {
-            Ok(reply) => Outcome::from(reply),
-            Err(error) => {
-                console_error!("settle: {}", error);
-                Outcome::Unavailable
-            }
-        }))
-    }
-
-    fn others(
-        &self,
-        order: &Order,
-        payment: &VerifiedPayment,
-    ) -> worker::Result<Vec<SettlerClient>> {
-        let names = others_of(self.config, &order.network, payment);
-        names.iter().map(|name| SettlerClient::new(self.env, name)).collect()
-    }
-
-    /// The Settler of a payment, and what it is asked.
+    /// The Settlers of a payment, and what they are asked.
     fn request(
         &self,
         order: &Order,
         payment: &VerifiedPayment,
-    ) -> worker::Result<(SettlerClient, SettleRequest)> {
-        let name = settler_of(&order.network, payment).ok_or("no Settler")?;
+    ) -> worker::Result<(SettlerClients, SettleRequest)> {
+        let settlers = SettlerClients::of(self.env, self.config, &order.network, payment)?;
         // A server that does not name its request may be asking for a second
         // delivery as well as for a lost answer: it is told once.
         let once = self.key.is_none();
@@ -242,7 +188,29 @@ impl Exchange<'_> {
             account: Some(self.account.name.clone()),
             remote: None,
         };
-        Ok((SettlerClient::new(self.env, &name)?, request))
+        Ok((settlers, request))
+    }
+}
+
+impl OrderSettlers for SettlerClients {
+    async fn charge(&self, request: &SettleRequest) -> Result<Outcome, String> {
+        self.own()?.charge(request).await.map_err(|error| error.to_string())
+    }
+
+    async fn verify(&self, request: &SettleRequest) -> Result<Verdict, String> {
+        self.own()?.verify(request).await.map_err(|error| error.to_string())
+    }
+
+    async fn verify_at_other(
+        &self,
+        number: usize,
+        request: &SettleRequest,
+    ) -> Result<Verdict, String> {
+        self.other(number)?.verify(request).await.map_err(|error| error.to_string())
+    }
+
+    fn log(&self, line: &str) {
+        console_error!("{}", line);
     }
 }
 

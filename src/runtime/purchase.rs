@@ -2,7 +2,6 @@
 
 mod told;
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use worker::{Context, Delay, Env, console_error, console_log};
 use super::app::App;
 use super::challenge::payment_required;
 use super::head::RequestHead;
-use super::settler_client::{SettlerClient, new_ticket, others_of, settler_of};
+use super::settler_client::{SettlerClient, SettlerClients, new_ticket};
 use super::transport::FetchTransport;
 use super::{body, clock, origin, replay, respond};
 use crate::config::Offer;
@@ -25,10 +24,10 @@ use crate::gate::goods::Judgement;
 use crate::gate::{BoundBody, Collection, Head as _, MAX_BOUND_BODY, Purchase, Sale};
 use crate::purchase::order::Request as OrderRequest;
 use crate::purchase::{self, Holder, Order, Part, World, part_of};
+use crate::settlement::others::{Said, Settlers};
 use crate::settlement::replay::ReplayRecord;
 use crate::settlement::{
-    ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
-    Wanted,
+    ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest, Wanted,
 };
 use crate::time::UnixSeconds;
 
@@ -42,11 +41,7 @@ struct Sequence<'a> {
     offer: &'a Offer,
     request: Request,
     body: BoundBody,
-    /// The payment's Settler with its name, and behind it the others that may
-    /// know the payment.
-    settlers: Vec<(String, SettlerClient)>,
-    /// Which of them the purchase is at.
-    at: Cell<usize>,
+    settlers: SettlerClients,
     claim: &'a ClaimRequest,
     /// The payment, unless a cookie stands in its place.
     paid_by: Option<PaidBy<'a>>,
@@ -71,7 +66,7 @@ pub(super) async fn answer(
         return respond::closed();
     };
     let Ok(config) = &app.loaded.config else { return respond::closed() };
-    let Some(name) = settler_of(&offer.network, &purchase.payment) else {
+    let Ok(settlers) = SettlerClients::of(env, config, &offer.network, &purchase.payment) else {
         return respond::closed();
     };
     let (request, body) = match take_body(request, head).await {
@@ -94,8 +89,6 @@ pub(super) async fn answer(
         },
         clock::now(),
     );
-    let others = others_of(config, &offer.network, &purchase.payment);
-    let names = [name].into_iter().chain(others);
     let sequence = Sequence {
         app,
         env,
@@ -105,8 +98,7 @@ pub(super) async fn answer(
         offer,
         request,
         body,
-        settlers: names.map(|name| settler_named(env, name)).collect::<Result<_, _>>()?,
-        at: Cell::new(0),
+        settlers,
         claim: &order.claim,
         paid_by: Some(PaidBy { purchase: &purchase, order: &order }),
     };
@@ -140,18 +132,12 @@ pub(super) async fn collect(
         offer,
         request,
         body: BoundBody::none(),
-        settlers: vec![settler_named(env, collection.settler.clone())?],
-        at: Cell::new(0),
+        settlers: SettlerClients::one(env, collection.settler.clone())?,
         claim: &claim,
         paid_by: None,
     };
     let end = purchase::collect(&sequence, &claim).await;
     sequence.told(end).await
-}
-
-fn settler_named(env: &Env, name: String) -> worker::Result<(String, SettlerClient)> {
-    let settler = SettlerClient::new(env, &name)?;
-    Ok((name, settler))
 }
 
 /// The client's address. Cloudflare's edge writes the header over whatever the
@@ -204,11 +190,11 @@ impl Holder for Follower {
 
 impl Holder for Sequence<'_> {
     async fn renew(&self, request: &RenewRequest) -> Result<bool, String> {
-        self.settler()?.renew(request).await.map_err(|error| error.to_string())
+        self.settlers.own()?.renew(request).await.map_err(|error| error.to_string())
     }
 
     async fn report(&self, report: &DeliveryReport) -> Result<(), String> {
-        self.settler()?.report(report).await.map_err(|error| error.to_string())
+        self.settlers.own()?.report(report).await.map_err(|error| error.to_string())
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -220,6 +206,20 @@ impl Holder for Sequence<'_> {
     }
 }
 
+impl Settlers for Sequence<'_> {
+    async fn claim(&self, request: &ClaimRequest) -> Said {
+        self.settlers.claim(request).await
+    }
+
+    fn others(&self) -> usize {
+        self.settlers.others()
+    }
+
+    async fn ask_other(&self, number: usize, request: &ClaimRequest) -> Said {
+        self.settlers.ask_other(number, request).await
+    }
+}
+
 impl World for Sequence<'_> {
     type Answer = Response;
 
@@ -227,29 +227,16 @@ impl World for Sequence<'_> {
         clock::now()
     }
 
-    async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, String> {
-        self.settler()?.claim(request).await.map_err(|error| error.to_string())
-    }
-
-    fn others(&self) -> usize {
-        self.settlers.len().saturating_sub(1)
-    }
-
-    async fn ask_other(&self, number: usize, request: &ClaimRequest) -> Result<ClaimReply, String> {
-        let (_, other) = self.settlers.get(number + 1).ok_or("no such Settler")?;
-        other.claim(request).await.map_err(|error| error.to_string())
-    }
-
     fn stay_with_other(&self, number: usize) {
-        self.at.set(number + 1);
+        self.settlers.stay_with_other(number);
     }
 
     async fn settle(&self, request: &SettleRequest) -> Result<Outcome, String> {
-        self.settler()?.settle(request).await.map_err(|error| error.to_string())
+        self.settlers.own()?.settle(request).await.map_err(|error| error.to_string())
     }
 
     async fn release(&self, request: &ReleaseRequest) -> Result<(), String> {
-        self.settler()?.release(request).await.map_err(|error| error.to_string())
+        self.settlers.own()?.release(request).await.map_err(|error| error.to_string())
     }
 
     async fn replay(&self, payment: &str) -> Option<ReplayRecord> {
@@ -308,15 +295,6 @@ fn location(answer: &Response) -> Option<String> {
 }
 
 impl Sequence<'_> {
-    /// The Settler that the purchase is at, with its name.
-    fn place(&self) -> Result<&(String, SettlerClient), String> {
-        self.settlers.get(self.at.get()).ok_or_else(|| "no Settler".to_owned())
-    }
-
-    fn settler(&self) -> Result<&SettlerClient, String> {
-        self.place().map(|(_, settler)| settler)
-    }
-
     fn judge(&self, answer: &Response) -> Judgement {
         let Some(patterns) = &self.app.loaded.patterns else { return Judgement::Goods };
         self.sale.judge(patterns, answer.status(), location(answer).as_deref())

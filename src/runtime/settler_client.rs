@@ -1,5 +1,7 @@
 //! Talking to a Settler from the gate and the facilitator.
 
+use std::cell::Cell;
+
 use js_sys::futures::JsFuture;
 use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -9,6 +11,7 @@ use super::js;
 use crate::config::{Config, Network};
 use crate::json::{self, FromJson, ToJson};
 use crate::payment::VerifiedPayment;
+use crate::settlement::others::{Said, Settlers};
 use crate::settlement::relayer::{facilitator_name, others_for, relayer_for, settler_name};
 use crate::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Health, Outcome, ReleaseRequest, RenewRequest,
@@ -87,8 +90,76 @@ impl SettlerClient {
     }
 }
 
+/// A payment's Settlers, with their names: its own one, and behind it the others
+/// that may know it.
+pub(super) struct SettlerClients {
+    all: Vec<(String, SettlerClient)>,
+    /// Which of them the payment is at.
+    at: Cell<usize>,
+}
+
+impl SettlerClients {
+    /// Those of a payment on a network.
+    pub(super) fn of(
+        env: &Env,
+        config: &Config,
+        network: &Network,
+        payment: &VerifiedPayment,
+    ) -> worker::Result<Self> {
+        let own = settler_of(network, payment).ok_or("no Settler")?;
+        let names = [own].into_iter().chain(others_of(config, network, payment));
+        let all = names.map(|name| named(env, name)).collect::<Result<_, _>>()?;
+        Ok(Self { all, at: Cell::new(0) })
+    }
+
+    /// The one of this name alone.
+    pub(super) fn one(env: &Env, name: String) -> worker::Result<Self> {
+        Ok(Self { all: vec![named(env, name)?], at: Cell::new(0) })
+    }
+
+    /// The one that the payment is at, with its name.
+    pub(super) fn place(&self) -> Result<&(String, SettlerClient), String> {
+        self.all.get(self.at.get()).ok_or_else(|| "no Settler".to_owned())
+    }
+
+    /// The one that the payment is at: its own, unless it stays with another.
+    pub(super) fn own(&self) -> Result<&SettlerClient, String> {
+        self.place().map(|(_, settler)| settler)
+    }
+
+    /// Another one, by its number.
+    pub(super) fn other(&self, number: usize) -> Result<&SettlerClient, String> {
+        let (_, other) = self.all.get(number + 1).ok_or("no such Settler")?;
+        Ok(other)
+    }
+
+    /// From now on the payment is at this other one.
+    pub(super) fn stay_with_other(&self, number: usize) {
+        self.at.set(number + 1);
+    }
+}
+
+fn named(env: &Env, name: String) -> worker::Result<(String, SettlerClient)> {
+    let settler = SettlerClient::new(env, &name)?;
+    Ok((name, settler))
+}
+
+impl Settlers for SettlerClients {
+    async fn claim(&self, request: &ClaimRequest) -> Said {
+        self.own()?.claim(request).await.map_err(|error| error.to_string())
+    }
+
+    fn others(&self) -> usize {
+        self.all.len().saturating_sub(1)
+    }
+
+    async fn ask_other(&self, number: usize, request: &ClaimRequest) -> Said {
+        self.other(number)?.claim(request).await.map_err(|error| error.to_string())
+    }
+}
+
 /// The name of the Settler that a payment on a network goes to.
-pub(super) fn settler_of(network: &Network, payment: &VerifiedPayment) -> Option<String> {
+fn settler_of(network: &Network, payment: &VerifiedPayment) -> Option<String> {
     if network.facilitator.is_some() {
         return Some(facilitator_name(network.id, &payment.payer()));
     }
@@ -104,11 +175,7 @@ pub(super) fn settler_of(network: &Network, payment: &VerifiedPayment) -> Option
 /// the signers were changed: those of all signers, while the seller names former
 /// ones. A Solana transaction names its fee payer, and where a facilitator
 /// settles no signer counts.
-pub(super) fn others_of(
-    config: &Config,
-    network: &Network,
-    payment: &VerifiedPayment,
-) -> Vec<String> {
+fn others_of(config: &Config, network: &Network, payment: &VerifiedPayment) -> Vec<String> {
     let former = &config.former_signers.relayers;
     let Some(payment) = payment.as_evm() else { return vec![] };
     if former.is_empty() || network.facilitator.is_some() {

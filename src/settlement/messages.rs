@@ -95,11 +95,12 @@ json_enum!(Told { Once, Always });
 
 impl ClaimRequest {
     /// The same question to a Settler that the payment may have belonged to
-    /// before the signers were changed.
+    /// before the signers were changed. `reserves`: whether its own Settler is to
+    /// settle it, so that nobody may claim it there meanwhile.
     #[must_use]
-    pub fn to_other_signer(&self) -> Self {
+    pub fn to_other_signer(&self, reserves: bool) -> Self {
         // What only looks is claimed nowhere.
-        let seconds = if self.look_only { 0 } else { RESERVE_SECONDS };
+        let seconds = if reserves && !self.look_only { RESERVE_SECONDS } else { 0 };
         Self { look_only: true, reserve_seconds: Some(seconds), ..self.clone() }
     }
 

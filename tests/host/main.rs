@@ -51,6 +51,7 @@ mod settlement_solana_seller;
 mod settlement_times;
 mod settlement_truth;
 mod signers;
+mod signers_orders;
 mod sim;
 mod solana_cluster;
 mod solana_decode;

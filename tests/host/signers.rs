@@ -6,9 +6,7 @@ use edge402::config::SettleWhen;
 use edge402::protocol::Reason;
 use edge402::settlement::messages::RESERVE_SECONDS;
 use edge402::settlement::record::LEASE_SECONDS;
-use edge402::settlement::{
-    ClaimReply, ClaimRequest, Outcome, Proof, SettleRequest, State, Verdict,
-};
+use edge402::settlement::{ClaimReply, ClaimRequest, Proof, State};
 
 use crate::sim::{Answer, Buyer, Kv, Origin, Payment, Setup, World, shows};
 
@@ -192,6 +190,93 @@ fn a_version_of_before_and_one_of_after_sell_it_once() {
 }
 
 #[test]
+fn a_purchase_that_takes_long_is_kept_from_others_all_the_time() {
+    let world = world();
+    let former = world.replace_signer(true);
+    let new = Buyer { origin_ms: 400_000, ..buyer(&world, 1) };
+    let old = Buyer { world: Rc::clone(&former), origin_ms: 50, ..new.clone() };
+    let answer = new.start();
+    for _ in 0..39 {
+        world.run_for(10_000);
+        assert_eq!(old.now(), Answer::Busy);
+    }
+    assert!(world.take(&answer).is_delivery());
+    assert_eq!(world.asked.get(), 1);
+    assert_eq!(transfers(&new), 1);
+}
+
+#[test]
+fn a_former_settler_that_keeps_a_beat_waiting_costs_no_lease() {
+    let world = world();
+    let former = world.replace_signer(true);
+    let new = Buyer { origin_ms: 200_000, redeliver_max: 0, ..buyer(&world, 1) };
+    let answer = new.start();
+    world.run_for(1_000);
+    // Nobody knows there of the claim here any more, and somebody claims it.
+    former.tables.take();
+    let old = Buyer { world: Rc::clone(&former), origin: Origin::Error, ..new.clone() };
+    let failing = Buyer { origin_ms: 190_000, ..old }.start();
+    for _ in 0..5 {
+        world.run_for(10_000);
+        let ClaimReply::Busy = world.claim(&world.claim_request(&new.payment, "a")) else {
+            panic!("the lease has run out")
+        };
+    }
+    world.run_for(30_000);
+    assert!(failing.borrow().is_some());
+    assert!(world.take(&answer).is_delivery());
+}
+
+#[test]
+fn others_keep_nothing_of_what_is_not_claimed() {
+    let world = world();
+    let former = world.replace_signer(false);
+    let first = buyer(&world, 1);
+    assert!(first.now().is_delivery());
+    world.run_for(1_000 * RESERVE_SECONDS + 1_000);
+    former.settler().wake().unwrap();
+    assert_eq!(former.tables.payments(), 0);
+    // What is sold here is on the chain for anybody to send again.
+    assert!(first.now().is_delivery());
+    assert_eq!(first.observer().now(), DUPLICATE);
+    assert_eq!(Buyer { resource: "b".into(), ..first.observer() }.now(), DUPLICATE);
+    assert_eq!(former.tables.payments(), 0);
+    // Nor of what waits for a claim.
+    let slow = Buyer { origin_ms: 40_000, ..buyer(&world, 2) };
+    let answer = slow.start();
+    world.run_for(100);
+    let other = Buyer { resource: "b".into(), ..slow.observer() };
+    let reserved = former.tables.record(&slow.payment.id).unwrap();
+    world.run_for(5_000);
+    assert_eq!(other.now(), DUPLICATE);
+    let now = former.tables.record(&slow.payment.id).unwrap();
+    assert_eq!(now.keep_until(), reserved.keep_until());
+    assert!(world.take(&answer).is_delivery());
+}
+
+#[test]
+fn of_two_versions_that_know_each_other_one_sells_it() {
+    for at in (0..1_200).step_by(50) {
+        let world = world();
+        let former = world.replace_signer(true);
+        former.others.borrow_mut().push(Rc::clone(&world));
+        let new = Buyer { redeliver_max: 0, origin_ms: 700, ..buyer(&world, 1) };
+        let old = Buyer { world: Rc::clone(&former), ..new.clone() };
+        let first = new.start();
+        world.run_for(at);
+        let second = old.start();
+        let answers = [world.take(&first), world.take(&second)];
+        let given = answers.iter().filter(|it| it.is_delivery()).count();
+        assert!(given <= 1, "{at}: {answers:?}");
+        world.run_for(1_000 * RESERVE_SECONDS);
+        if given == 0 {
+            assert!(new.now().is_delivery(), "{at}: {answers:?}");
+        }
+        assert_eq!(transfers(&new), 1);
+    }
+}
+
+#[test]
 fn what_was_claimed_before_is_waited_for_and_then_sold() {
     let world = world();
     let former = world.replace_signer(true);
@@ -252,42 +337,11 @@ fn what_has_lapsed_is_looked_up_and_kept_from_nobody() {
             look_only: true,
             ..world.claim_request(&paid.payment, "a")
         };
-        former.claim(&claim.to_other_signer())
+        former.claim(&claim.to_other_signer(true))
     };
     assert!(matches!(lapsed(1, 7), ClaimReply::Deliver { .. }));
     assert_eq!(lapsed(2, 8), ClaimReply::NOTHING_BOUGHT);
     assert_eq!(former.tables.payments(), 1);
-}
-
-#[test]
-fn a_server_is_told_of_what_was_settled_before() {
-    for once in [true, false] {
-        let world = world();
-        let payment = Payment::new(1, 1, 600);
-        let order = |ticket| {
-            let claim = ClaimRequest { ticket, ..world.claim_request(&payment, "order") };
-            let account = Some("acme".into());
-            SettleRequest { account, once, ..payment.settle_request(&claim) }
-        };
-        let (settler, request) = (world.settler(), order(1));
-        // The server is gone when it is settled.
-        let lost = world.start(async move { settler.charge(request).await });
-        world.run_for(100);
-        let former = world.replace_signer(false);
-        world.run_for(5_000);
-        drop(lost);
-        assert_eq!(transfers_of(&world, &payment), 1);
-        let ask = |ticket| {
-            let look = order(ticket).claim(payment.expires_at).to_other_signer();
-            Outcome::from(former.claim(&look))
-        };
-        let (asked, request) = (Rc::clone(&former), order(2));
-        let verdict = world
-            .wait(async move { asked.ask(|it| async move { it.verify(&request).await }).await });
-        assert_eq!(verdict.unwrap().unwrap(), Verdict::Valid);
-        assert!(matches!(ask(3), Outcome::Settled(_)));
-        assert_eq!(matches!(ask(4), Outcome::Settled(_)), !once);
-    }
 }
 
 #[test]

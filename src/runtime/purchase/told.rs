@@ -71,7 +71,7 @@ impl Sequence<'_> {
         let settlement = &goods.settlement;
         let answer = if goods.is_followed {
             let (answer, is_whole) = stream::watch(&goods.answer)?;
-            let (follower, claim) = (Follower(self.settler()?.clone()), self.claim.clone());
+            let (follower, claim) = (Follower(self.settlers.own()?.clone()), self.claim.clone());
             self.context.wait_until(js::in_a_box(async move {
                 purchase::follow(&follower, &claim, is_whole).await;
             }));
@@ -123,7 +123,7 @@ impl Sequence<'_> {
         settlement: &Settlement,
     ) -> worker::Result<()> {
         let Ok(config) = &self.app.loaded.config else { return Ok(()) };
-        let from = (self.place()?.0.as_str(), self.claim.payment.as_str());
+        let from = (self.settlers.place()?.0.as_str(), self.claim.payment.as_str());
         let time = (settlement.redeliver_until, clock::now());
         match sale.delivery_cookie(&config.delivery_keys, path, from, time) {
             Some(cookie) => Ok(headers.append("Set-Cookie", &cookie)?),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use edge402::facilitator_client::Verdict;
 use edge402::purchase::{self, Holder, Part};
+use edge402::settlement::others::Settlers;
 use edge402::settlement::replay::ReplayRecord;
 use edge402::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Host as _, Outcome, ReleaseRequest, RenewRequest,
@@ -37,13 +38,7 @@ impl Holder for Buyer {
     }
 }
 
-impl purchase::World for Buyer {
-    type Answer = Origin;
-
-    fn now(&self) -> UnixSeconds {
-        self.world.clock.now()
-    }
-
+impl Settlers for Buyer {
     async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, String> {
         let request = request.clone();
         let reply = self.world.ask(|it| async move { it.claim(&request).await }).await;
@@ -65,6 +60,14 @@ impl purchase::World for Buyer {
         let (other, request) = (Rc::clone(&self.world.others.borrow()[number]), request.clone());
         let reply = other.ask(|it| async move { it.claim(&request).await }).await;
         reply.and_then(Result::ok).ok_or_else(|| "broken".into())
+    }
+}
+
+impl purchase::World for Buyer {
+    type Answer = Origin;
+
+    fn now(&self) -> UnixSeconds {
+        self.world.clock.now()
     }
 
     fn stay_with_other(&self, number: usize) {
