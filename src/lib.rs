@@ -32,14 +32,18 @@
 //! | | [`gate`] | what to do with a request, decided from its head |
 //! | | [`purchase`] | a paid request, from its claim to the end of its answer |
 //! | | [`facilitator`] | what other people's servers ask, and are told |
+//! | | [`check`] | what a configuration comes to, for a seller's tools |
 //! | L4 | `runtime` | the Worker and the Durable Object: bindings, `fetch`, `SQLite`, KV |
 //!
 //! Within L2, [`evm`] and [`solana`] don't know each other; [`payment`] names
 //! both. Within L3, [`gate`] uses [`config`] and [`settlement`], which don't
-//! know each other, and [`purchase`] and [`facilitator`] use all three.
+//! know each other, [`check`] uses both of the former, and [`purchase`] and
+//! [`facilitator`] use all three.
 //!
-//! Only `runtime` names the crates `worker`, `wasm-bindgen` and `js-sys`. They
-//! are dependencies for wasm32 alone, so `cargo test` on the host proves it.
+//! With the feature `check` the crate is no Worker but `edge402 check`'s module,
+//! `check_module` in place of `runtime`. Only those two name the crates
+//! `worker`, `wasm-bindgen` and `js-sys`. They are dependencies for wasm32
+//! alone, so `cargo test` on the host proves it.
 //!
 //! `ARCHITECTURE.md` tells how a request flows through all this, and why.
 
@@ -62,11 +66,15 @@ pub mod facilitator_client;
 pub mod payment;
 pub mod solana;
 
+pub mod check;
 pub mod config;
 pub mod facilitator;
 pub mod gate;
 pub mod purchase;
 pub mod settlement;
 
-#[cfg(target_arch = "wasm32")]
+// One core, two shells: the Worker, or a module for the seller's tools.
+#[cfg(all(target_arch = "wasm32", feature = "check"))]
+mod check_module;
+#[cfg(all(target_arch = "wasm32", not(feature = "check")))]
 mod runtime;

@@ -20,6 +20,7 @@ mod read_route;
 mod remote;
 mod route;
 mod service;
+mod settings;
 mod signers;
 mod token;
 
@@ -33,9 +34,10 @@ pub use network::Network;
 pub use offer::Offer;
 pub use page::PayPage;
 pub use pattern::{Found, Pattern, PatternSet};
-pub use read::{Settings, read};
+pub use read::{Parts, read, read_parts};
 pub use route::{PaymentIdentifier, Route, SettleWhen};
 pub use service::Service;
+pub use settings::{Settings, Sources};
 pub use signers::{FormerSigners, Signers};
 pub use token::Token;
 

@@ -13,59 +13,15 @@ use super::remote::{read_headers, report_unknown};
 use super::signers::{FormerSigners, Signers};
 use super::{
     Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, PayPage, Route,
+    Settings,
 };
 use crate::encoding::encode_hex;
 use crate::evm::{RelayerKey, keccak256};
-use crate::facilitator_client::RemoteFacts;
 use crate::json;
-use crate::path::{CanonicalPath, Fold, UrlParts};
+use crate::path::{CanonicalPath, UrlParts};
 use crate::protocol::ChainId;
 use crate::solana::FeePayerKey;
 use crate::table::Table;
-
-/// The variables and secrets, as the runtime found them.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// `ORIGIN`.
-    pub origin: Option<Value>,
-    /// `ROUTES`.
-    pub routes: Option<Value>,
-    /// `NETWORKS`.
-    pub networks: Option<Value>,
-    /// `EVM_RELAYER_KEYS`.
-    pub evm_relayer_keys: Option<String>,
-    /// `SOLANA_FEE_PAYER_KEYS`.
-    pub solana_fee_payer_keys: Option<String>,
-    /// `FORMER_SIGNERS`.
-    pub former_signers: Option<Value>,
-    /// `RPC_URLS`.
-    pub rpc_urls: Option<String>,
-    /// `GRANT_SECRET`.
-    pub grant_secret: Option<String>,
-    /// `FACILITATOR_HEADERS`.
-    pub facilitator_headers: Option<String>,
-    /// What the networks' facilitators have said of themselves.
-    pub remote: Table<ChainId, RemoteFacts>,
-    /// `FACILITATOR`.
-    pub facilitator: Option<Value>,
-    /// `FACILITATOR_TOKENS`.
-    pub facilitator_tokens: Option<String>,
-    /// Which of the bindings that every configuration needs are missing.
-    pub missing_bindings: Vec<&'static str>,
-    /// `CORS_CREDENTIALS`.
-    pub cors_credentials: Option<Value>,
-    /// `PAGE`.
-    pub page: Option<Value>,
-    /// How letters of paths are made alike.
-    pub fold: Fold,
-}
-
-impl Settings {
-    /// Whether anything is sold.
-    fn sells(&self) -> bool {
-        self.routes.as_ref().and_then(Value::as_array).is_none_or(|routes| !routes.is_empty())
-    }
-}
 
 /// Reads the configuration: as much of it as can be read, and every fault.
 pub fn read(settings: &Settings) -> Loaded {
@@ -140,6 +96,28 @@ pub fn read(settings: &Settings) -> Loaded {
     let notes = patterns.as_ref().map(PatternSet::notes).unwrap_or_default();
     let mark = mark_of(settings);
     Loaded { origin, patterns, facilitator_path, config, trusted_pages, mark, notes }
+}
+
+/// What can be read of a configuration by itself, whatever is wrong with the
+/// rest of it: for tools that look at each part.
+pub struct Parts {
+    /// The networks without a fault.
+    pub networks: Vec<Rc<Network>>,
+    /// Whose keys can be read.
+    pub signers: Signers,
+}
+
+/// Reads networks and keys, each by itself. What is wrong [`read`] says.
+pub fn read_parts(settings: &Settings) -> Parts {
+    let faults = Report::default();
+    let relayers = read_relayers(settings.evm_relayer_keys.as_deref(), &faults);
+    let fee_payers = read_fee_payers(settings.solana_fee_payer_keys.as_deref(), &faults);
+    let signers = Signers {
+        relayers: relayers.iter().map(RelayerKey::address).collect(),
+        fee_payers: fee_payers.iter().map(FeePayerKey::pubkey).collect(),
+        ..Signers::default()
+    };
+    Parts { networks: read_networks(settings, &signers, &faults), signers }
 }
 
 /// Two gates have one mark only if all of this is the same for both.

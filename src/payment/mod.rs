@@ -1,6 +1,7 @@
 //! The scheme `exact`, whichever chain it is on: one type for the two.
 
 mod asset;
+mod on_chain;
 
 use serde_json::Value;
 

@@ -31,7 +31,7 @@ pub fn in_words(id: ChainId) -> String {
 }
 
 /// What a chain's coin is called.
-fn symbol(id: ChainId) -> &'static str {
+pub fn symbol(id: ChainId) -> &'static str {
     match id {
         ChainId::Evm(137 | 80_002) => "POL",
         ChainId::Evm(43_113 | 43_114) => "AVAX",

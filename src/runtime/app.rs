@@ -11,13 +11,12 @@ use worker::web_sys::Headers;
 use worker::{Env, console_error, console_log};
 
 use super::transport::FetchTransport;
-use super::{clock, js, respond};
-use crate::config::{self, Loaded, Network, Settings};
+use super::{clock, fold, js, respond};
+use crate::config::{self, Loaded, Network, Settings, Sources};
 use crate::facilitator_client::RemoteFacts;
 use crate::gate::challenge::BlockhashHint;
 use crate::gate::{ChallengeTemplate, PAGE_POLICY};
 use crate::json;
-use crate::path::Fold;
 use crate::protocol::ChainId;
 use crate::rpc::{Nodes, Transport};
 use crate::table::Table;
@@ -148,48 +147,15 @@ impl App {
 }
 
 fn settings(env: &Env, remote: Table<ChainId, RemoteFacts>) -> Settings {
-    Settings {
-        origin: variable(env, "ORIGIN"),
-        routes: variable(env, "ROUTES"),
-        networks: variable(env, "NETWORKS"),
-        evm_relayer_keys: secret(env, "EVM_RELAYER_KEYS"),
-        solana_fee_payer_keys: secret(env, "SOLANA_FEE_PAYER_KEYS"),
-        former_signers: variable(env, "FORMER_SIGNERS"),
-        rpc_urls: secret(env, "RPC_URLS"),
-        grant_secret: secret(env, "GRANT_SECRET"),
-        facilitator_headers: secret(env, "FACILITATOR_HEADERS"),
-        remote,
-        facilitator: variable(env, "FACILITATOR").filter(|value| !value.is_null()),
-        facilitator_tokens: secret(env, "FACILITATOR_TOKENS"),
-        missing_bindings: missing_bindings(env),
-        cors_credentials: variable(env, "CORS_CREDENTIALS"),
-        page: variable(env, "PAGE"),
-        fold: Fold(js::fold),
-    }
+    let find = |name: &str| variable(env, name);
+    let has_binding = |name: &str| js::binding(env, name).is_ok();
+    let sources = Sources { variable: &find, secret: &find, has_binding: &has_binding };
+    Settings::collect(&sources, remote, fold::fold)
 }
 
-fn missing_bindings(env: &Env) -> Vec<&'static str> {
-    let of_origin = match variable(env, "ORIGIN").as_ref().and_then(Value::as_str) {
-        Some("assets") => Some("ASSETS"),
-        Some("service") => Some("ORIGIN_SERVICE"),
-        _ => None,
-    };
-    let needed = ["REPLAY", "SETTLER"].into_iter().chain(of_origin);
-    needed.filter(|name| js::binding(env, name).is_err()).collect()
-}
-
-/// A variable of wrangler.toml, whatever its type.
+/// A variable of wrangler.toml or a secret, whatever its type.
 fn variable(env: &Env, name: &str) -> Option<Value> {
     let value = Reflect::get(env, &JsValue::from(name)).ok()?;
     let text = JSON::stringify(&value).ok()?.as_string()?;
     json::parse(&text).ok()
-}
-
-/// A secret: a text. In .dev.vars a JSON text may arrive as what it spells.
-fn secret(env: &Env, name: &str) -> Option<String> {
-    match variable(env, name)? {
-        Value::String(text) => Some(text),
-        Value::Null => None,
-        other => Some(other.to_string()),
-    }
 }

@@ -2,7 +2,7 @@
 
 use futures_util::future::LocalBoxFuture;
 use js_sys::futures::JsFuture;
-use js_sys::{Array, Function, JsString, Promise, Reflect};
+use js_sys::{Array, Function, Promise, Reflect};
 use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
@@ -16,12 +16,6 @@ pub(super) async fn call(
     let arguments: Array = arguments.iter().copied().collect();
     let promise: Promise = Reflect::apply(&function, target, &arguments)?.dyn_into()?;
     JsFuture::from(promise).await
-}
-
-/// Makes letters alike that some origin takes for one; see `path::Fold`.
-pub(super) fn fold(text: &str) -> String {
-    let cased = JsString::from(text).normalize("NFKD").to_upper_case().to_lower_case();
-    cased.normalize("NFKD").into()
 }
 
 /// A binding of wrangler.toml.

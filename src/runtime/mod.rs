@@ -9,6 +9,7 @@ mod challenge;
 mod clock;
 mod discovery;
 mod facilitator;
+mod fold;
 mod head;
 mod health;
 mod js;

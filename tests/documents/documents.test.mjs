@@ -58,7 +58,7 @@ test('every key of the configuration is documented', () => {
     assert.ok(lists.length > 0, file);
     return lists.flatMap(([, list]) => [...list.matchAll(/"(\w+)"/g)].map(([, key]) => key));
   });
-  const variables = [...textOf('src/runtime/app.rs').matchAll(/(?:variable|secret)\(env, "(\w+)"\)/g)].map(([, name]) => name);
+  const variables = [...textOf('src/config/settings.rs').matchAll(/from\.(?:variable|secret)\("(\w+)"\)/g)].map(([, name]) => name);
   assert.ok(variables.length >= 10);
   for (const key of new Set([...keys, ...variables])) assert.match(documented, new RegExp(`\\b${key}\\b`), key);
 });

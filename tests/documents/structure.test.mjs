@@ -11,9 +11,11 @@ const LAYERS = [
   ['amount', 'error', 'time', 'encoding', 'json', 'mac', 'path', 'table', 'together'],
   ['meter', 'protocol', 'rpc'],
   ['evm', 'solana', 'payment', 'facilitator_client'],
-  ['config', 'settlement', 'gate', 'purchase', 'facilitator'],
-  ['runtime'],
+  ['config', 'settlement', 'gate', 'purchase', 'facilitator', 'check'],
+  ['runtime', 'check_module'],
 ];
+/** What connects the core to JavaScript: the Worker, or the module for a seller's tools. */
+const SHELLS = LAYERS.at(-1);
 /** Who may use whom within a layer. */
 const BESIDE = {
   payment: ['evm', 'solana'],
@@ -21,6 +23,7 @@ const BESIDE = {
   gate: ['config', 'settlement'],
   purchase: ['config', 'settlement', 'gate'],
   facilitator: ['config', 'settlement', 'gate'],
+  check: ['config', 'gate'],
 };
 /** The aim is 400 lines for a source file, and 350 for one that supports tests. */
 const LONGEST_SOURCE = 400;
@@ -68,8 +71,8 @@ test('a module uses what lies below it, and nothing else', () => {
   }
 });
 
-test('only the runtime names the crates of the runtime', () => {
-  for (const path of filesBelow('src').filter((it) => moduleOf(it) !== 'runtime')) {
+test('only the shells name the crates of JavaScript', () => {
+  for (const path of filesBelow('src').filter((it) => !SHELLS.includes(moduleOf(it)))) {
     const named = linesOf(path).find((line) => !/^\s*\/\//.test(line) && /\b(worker|wasm_bindgen|js_sys|web_sys)::/.test(line));
     assert.equal(named, undefined, path);
   }

@@ -3,6 +3,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::amount::AtomicAmount;
+use crate::facilitator_client::RemoteFacts;
+use crate::path::Fold;
 
 use super::super::*;
 use super::*;
