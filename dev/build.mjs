@@ -6,10 +6,8 @@ import { gzipSync } from 'node:zlib';
 import { command, readArguments } from './cli.mjs';
 import { writePage } from './pay-page.mjs';
 import { ensureTools } from './tools.mjs';
-import { ROOT, devPath, isMain, run } from './util.mjs';
+import { ROOT, WORKER_MAIN, devPath, isMain, run } from './util.mjs';
 
-/** The module that wrangler takes as `main`. */
-export const WORKER_MAIN = join(ROOT, 'build/index.js');
 const WORKER_WASM = join(ROOT, 'build/index_bg.wasm');
 
 /** What the Worker is made of: a change of any of these makes a new build. */
@@ -27,7 +25,7 @@ export async function build({ quiet = false } = {}) {
   const tools = await ensureTools();
   writePage();
   const stamp = devPath('build.stamp');
-  const hash = hashSources();
+  const hash = hashOf(SOURCES, String(QUICK));
   const fresh = !isBuilt(stamp, hash);
   if (fresh) {
     await run(tools.workerBuild, ['--release', '--no-opt'], { quiet, cwd: ROOT, env: buildEnvironment(tools) });
@@ -109,9 +107,10 @@ function isBuilt(stamp, hash) {
   return [stamp, WORKER_MAIN, WORKER_WASM].every(existsSync) && readFileSync(stamp, 'utf8') === hash;
 }
 
-function hashSources() {
-  const hash = createHash('sha256').update(String(QUICK));
-  for (const path of SOURCES.flatMap((source) => filesBelow(join(ROOT, source)))) {
+/** A hash of files and folders of the repository, and of how they are built. */
+export function hashOf(sources, how = '') {
+  const hash = createHash('sha256').update(how);
+  for (const path of sources.flatMap((source) => filesBelow(join(ROOT, source)))) {
     hash.update(`${relative(ROOT, path)}\0`).update(readFileSync(path)).update('\0');
   }
   return hash.digest('hex');

@@ -9,14 +9,14 @@ export class Mistake extends Error {}
  * the command doesn't know is a `Mistake` that ends with the usage.
  *
  * @param {string} usage
- * @param {{ options?: Record<string, object>, arguments?: number[] }} [expected] options as `parseArgs` takes
- *   them, and how many other arguments there may be: least and most
+ * @param {{ options?: Record<string, object>, arguments?: number[], args?: string[] }} [expected] options as
+ *   `parseArgs` takes them, how many other arguments there may be (least and most), and what was given
  */
-export function readArguments(usage, { options = {}, arguments: [least, most] = [0, 0] } = {}) {
+export function readArguments(usage, { options = {}, arguments: [least, most] = [0, 0], args = process.argv.slice(2) } = {}) {
   const help = { type: 'boolean', short: 'h', default: false };
   let read;
   try {
-    read = parseArgs({ allowPositionals: true, options: { ...options, help } });
+    read = parseArgs({ args, allowPositionals: true, options: { ...options, help } });
   } catch (error) {
     throw new Mistake(`${error.message.split('. ')[0]}\n\n${usage}`);
   }

@@ -1,8 +1,9 @@
 /**
  * `npm test`: everything. `node dev/test.mjs host` runs the Rust tests alone,
- * `node dev/test.mjs e2e [filter]` those against the running Worker, and
- * `node dev/test.mjs browser [filter]` those of the pay page in Chromium; the
- * filter is a part of a file's name.
+ * `node dev/test.mjs e2e [filter]` those against the running Worker,
+ * `node dev/test.mjs browser [filter]` those of the pay page in Chromium, and
+ * `node dev/test.mjs cli [filter]` those of the seller's commands; the filter
+ * is a part of a file's name.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -10,11 +11,13 @@ import { join } from 'node:path';
 import { build } from './build.mjs';
 import { findChromium } from './chromium.mjs';
 import { Mistake, command as run, readArguments } from './cli.mjs';
+import { makePackage } from './package.mjs';
 import { ensureTools, requireRust } from './tools.mjs';
 import { ROOT } from './util.mjs';
 
 const E2E = join(ROOT, 'tests/e2e');
 const BROWSER = join(ROOT, 'tests/browser');
+const COMMANDS = join(ROOT, 'tests/cli');
 const DOCUMENTS = join(ROOT, 'tests/documents');
 // Every file starts a world of its own, of which each process wants a core.
 const FILES_AT_ONCE = 2;
@@ -27,7 +30,10 @@ const LINTS = [
   ['doc', '--no-deps', '--document-private-items', '--target', 'wasm32-unknown-unknown'],
 ];
 
-const USAGE = 'Usage: node dev/test.mjs [host | e2e [filter] | browser [filter]]';
+/** Those that run what was built; a filter may go with them. */
+const RUNNING = ['e2e', 'browser', 'cli'];
+
+const USAGE = 'Usage: node dev/test.mjs [host | e2e [filter] | browser [filter] | cli [filter]]';
 
 const results = [];
 let filter;
@@ -35,8 +41,8 @@ let filter;
 async function main() {
   const { positionals } = readArguments(USAGE, { arguments: [0, 2] });
   const [part = 'all'] = positionals;
-  const isRunning = ['e2e', 'browser'].includes(part);
-  if (!['all', 'host', 'e2e', 'browser'].includes(part) || (!isRunning && positionals.length > 1)) {
+  const isRunning = RUNNING.includes(part);
+  if (!['all', 'host', ...RUNNING].includes(part) || (!isRunning && positionals.length > 1)) {
     throw new Mistake(`Unknown argument '${positionals.at(-1)}'\n\n${USAGE}`);
   }
   filter = positionals[1] ?? '';
@@ -50,6 +56,7 @@ async function main() {
     const runs = (kind) => built && ['all', kind].includes(part);
     if (runs('e2e')) await section('End to end (node --test)', () => command(process.execPath, ['--test', ...testFlags(), ...testFiles(E2E, filter)]));
     if (runs('browser')) await section('The pay page in Chromium (node --test)', browser);
+    if (runs('cli')) await section('Package and commands (node --test)', commands);
   }
   summary();
 }
@@ -83,6 +90,11 @@ async function buildWorker() {
 async function browser() {
   await findChromium();
   return command(process.execPath, ['--test', ...testFlags(), ...testFiles(BROWSER, filter)]);
+}
+
+async function commands() {
+  await makePackage();
+  return command(process.execPath, ['--test', ...testFlags(), ...testFiles(COMMANDS, filter)]);
 }
 
 function testFlags() {

@@ -11,6 +11,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 /** The root of the repository. */
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
+/** The built Worker: the module that wrangler takes as `main`. */
+export const WORKER_MAIN = join(ROOT, 'build/index.js');
+
 /** Where local worlds keep their files; ignored by git. */
 export const DEV_DIR = join(ROOT, '.dev');
 

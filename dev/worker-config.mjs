@@ -2,8 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parse } from 'smol-toml';
-import { WORKER_MAIN } from './build.mjs';
-import { DEV_DIR, ROOT } from './util.mjs';
+import { DEV_DIR, ROOT, WORKER_MAIN } from './util.mjs';
 
 /**
  * What `startWorker` and `startMiniflare` take.

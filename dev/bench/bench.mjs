@@ -4,7 +4,7 @@
  * chains, the same origin, all on this machine. "Behind Miniflare" is how the
  * bars were set; Miniflare's own entry Worker is then half of every request.
  */
-import { WORKER_MAIN, build } from '../build.mjs';
+import { build } from '../build.mjs';
 import { Mistake, command, readArguments } from '../cli.mjs';
 import { isMain } from '../util.mjs';
 import { check } from './parts/check.mjs';
