@@ -1,0 +1,1 @@
+export async function main() { throw new Error('not yet'); }

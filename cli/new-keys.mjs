@@ -1,0 +1,37 @@
+/** Keys that sign and pay fees, made here and never sent anywhere. */
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { getBase58Decoder } from '@solana/kit';
+import { report } from './reader.mjs';
+
+const base58 = (bytes) => getBase58Decoder().decode(bytes);
+
+/** By kind of chain: the secret that holds its keys, what their account is called, and how one is made. */
+export const KINDS = {
+  eip155: { secret: 'EVM_RELAYER_KEYS', role: 'relayer', make: () => `0x${randomBytes(32).toString('hex')}` },
+  solana: { secret: 'SOLANA_FEE_PAYER_KEYS', role: 'fee payer', make: solanaKey },
+};
+
+/** What signs access grants and delivery cookies: 32 bytes in hex. */
+export const grantSecret = () => randomBytes(32).toString('hex');
+
+/** The kind of chain of a CAIP-2 name. */
+export const kindOf = (network) => network.split(':')[0];
+
+/** 64 bytes in base58, the secret seed and then the public key: what wallets export. */
+function solanaKey() {
+  const { d, x } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
+  return base58(Buffer.concat([d, x].map((part) => Buffer.from(part, 'base64url'))));
+}
+
+/**
+ * The addresses of keys, as the Worker reads them.
+ *
+ * @param {'eip155' | 'solana'} kind
+ * @param {string} keys what the secret holds
+ * @returns {Promise<{ addresses: string[], problems: string[] }>}
+ */
+export async function addressesOf(kind, keys) {
+  const { secret } = KINDS[kind];
+  const { signers, faults } = await report({ secrets: { [secret]: keys } });
+  return { addresses: signers[kind], problems: faults.filter(({ key }) => key === secret).map(({ problem }) => problem) };
+}
