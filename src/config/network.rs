@@ -8,7 +8,7 @@ use super::coin::{UNKNOWN_DAILY_SPEND, coin_of};
 use super::fields::{Fields, Report, is_http_url};
 use super::remote::{Headers, read_facilitators};
 use super::signers::Signers;
-use super::token::{Token, read_pay_to};
+use super::token::{Token, read_pay_to, read_tokens};
 use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS};
 use crate::amount::parse_decimal;
 use crate::evm::{CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION};
@@ -46,8 +46,10 @@ pub struct Network {
     pub failed_gas: u64,
     /// EVM: the most that a block's builder is offered, in wei per gas.
     pub max_tip: Option<u128>,
-    /// The token that is taken.
+    /// The network's own token, which a route means that names none.
     pub token: Rc<Token>,
+    /// The other tokens that are taken.
+    others: Vec<Rc<Token>>,
     /// Who is paid for what the routes sell.
     pub pay_to: Option<PayTo>,
     /// Who sends the transactions and pays for them.
@@ -61,7 +63,9 @@ const KNOWN: &[&str] = &[
     "name",
     "version",
     "decimals",
+    "symbol",
     "token_program",
+    "tokens",
     "max_timeout_seconds",
     "batch_max",
     "batch_gas",
@@ -98,6 +102,16 @@ impl Network {
     pub fn is_on_offer(&self) -> bool {
         let knows_payer = |it: &Facilitator| it.facts.fee_payer.is_some();
         !self.id.names_fee_payer() || self.facilitator.as_ref().is_none_or(knows_payer)
+    }
+
+    /// All tokens that are taken here, first the network's own.
+    pub fn tokens(&self) -> impl Iterator<Item = &Rc<Token>> {
+        std::iter::once(&self.token).chain(&self.others)
+    }
+
+    /// The token that somebody calls so: by its address or its symbol.
+    pub fn token_called(&self, text: &str) -> Option<&Rc<Token>> {
+        self.tokens().find(|token| token.is_called(text))
     }
 
     /// Who sends and pays for transactions here, as the chain writes addresses.
@@ -149,14 +163,13 @@ impl Network {
         let failed_gas = fields.number("failed_gas", 0..=1_000_000_000);
         let low_balance = read_coins(&fields, "low_balance", fields.text("low_balance"), id);
         let max_tip = read_max_tip(&fields, id);
-        let token = Token::read(&fields, id);
-        if fields.has("quorum_above") && rpc.len() < 2 && !fields.has("facilitator") {
-            fields.fault("quorum_above", "needs two URLs in rpc that can agree");
-        }
+        let has_quorum = rpc.len() >= 2 || fields.has("facilitator");
+        let tokens = read_tokens(&fields, id, has_quorum);
         let pay_to = read_pay_to(&fields, id);
         if sells && !fields.has("pay_to") {
             fields.fault("pay_to", "is needed: the address that is paid");
         }
+        let (token, others) = tokens?;
         let known = id.known();
         let network = Self {
             id,
@@ -172,7 +185,8 @@ impl Network {
             low_balance,
             failed_gas: failed_gas.unwrap_or(DEFAULT_FAILED_GAS),
             max_tip,
-            token: Rc::new(token?),
+            token,
+            others,
             pay_to,
         };
         (faults.len() == faults_before).then_some(network)

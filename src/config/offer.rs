@@ -13,7 +13,7 @@ use crate::protocol::PaymentRequirements;
 use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, PaymentRequirementsV1, UPFRONT};
 use crate::solana::InvalidTerms;
 
-/// What a route costs on one network.
+/// What a route costs on one network, in one of its tokens.
 #[derive(Debug)]
 pub struct Offer {
     /// The network.
@@ -38,15 +38,14 @@ pub(super) struct About<'a> {
 }
 
 impl Offer {
-    /// The offer of this much, in atomic units of the network's token. `None`
+    /// The offer of this much, in atomic units of a token of a network. `None`
     /// if it can't be made, which has been reported then.
     pub(super) fn new(
-        network: &Rc<Network>,
+        (network, token): (Rc<Network>, Rc<Token>),
         amount: AtomicAmount,
         about: &About<'_>,
         faults: &Report,
     ) -> Option<Self> {
-        let (network, token) = (Rc::clone(network), Rc::clone(&network.token));
         let (pay_to, max_timeout_seconds) = (network.pay_to?, network.max_timeout_seconds);
         let wanted = Wanted {
             pay_to,

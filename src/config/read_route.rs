@@ -11,7 +11,7 @@ use super::offer::About;
 use super::service::Service;
 use super::{
     DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Network,
-    Offer, Pattern, PaymentIdentifier, Route, SettleWhen,
+    Offer, Pattern, PaymentIdentifier, Route, SettleWhen, Token,
 };
 use crate::amount::{InvalidPrice, Price};
 use crate::path::Fold;
@@ -174,15 +174,14 @@ impl<'a> RouteEntry<'a> {
                 PaymentIdentifier::Off
             }
         };
-        let chosen = choose_networks(fields, seller.networks);
+        let chosen = choose_tokens(fields, seller.networks);
         let (pattern, price) = (self.pattern?, price?);
         let mut offers = vec![];
-        for network in chosen {
-            let Some(amount) = network.token.units_of(price) else {
-                let problem = format!(
-                    "is finer than the {} decimals of the token on {}",
-                    network.token.decimals, network.id
-                );
+        for (network, token) in chosen {
+            let Some(amount) = token.units_of(price) else {
+                let Token { decimals, symbol, .. } = &*token;
+                let id = network.id;
+                let problem = format!("is finer than the {decimals} decimals of {symbol} on {id}");
                 fields.fault("price", problem);
                 continue;
             };
@@ -191,7 +190,7 @@ impl<'a> RouteEntry<'a> {
                 mime_type: &mime_type,
                 is_upfront: settle == SettleWhen::Before,
             };
-            offers.extend(Offer::new(&network, amount, &about, fields.faults()));
+            offers.extend(Offer::new((network, token), amount, &about, fields.faults()));
         }
         let mut route = Route {
             pattern,
@@ -272,25 +271,52 @@ fn read_duration(fields: &Fields<'_>, name: &str) -> Option<Duration> {
     duration
 }
 
-fn choose_networks(fields: &Fields<'_>, networks: &[Rc<Network>]) -> Vec<Rc<Network>> {
+/// A token on its network.
+type OnNetwork = (Rc<Network>, Rc<Token>);
+
+/// What pays for a route, in the seller's order: `networks`, each entry a
+/// network for its own token, or a network, a slash, and one of its tokens. All
+/// there is if there is no list, first each network's own token.
+fn choose_tokens(fields: &Fields<'_>, networks: &[Rc<Network>]) -> Vec<OnNetwork> {
     let name = "networks";
-    let Some(names) = fields.texts(name) else { return networks.to_vec() };
-    if names.is_empty() {
+    let Some(entries) = fields.texts(name) else {
+        let own = networks.iter().map(|it| (Rc::clone(it), Rc::clone(&it.token)));
+        let others = networks
+            .iter()
+            .flat_map(|it| it.tokens().skip(1).map(|token| (Rc::clone(it), Rc::clone(token))));
+        return own.chain(others).collect();
+    };
+    if entries.is_empty() {
         fields.fault(name, "is empty; leave it out to take all of NETWORKS");
     }
-    let mut chosen: Vec<Rc<Network>> = vec![];
-    for text in names {
-        let id: Option<ChainId> = text.parse().ok();
-        match networks.iter().find(|network| Some(network.id) == id) {
-            Some(network) if chosen.iter().any(|it| it.id == network.id) => {
-                fields.fault(name, format!("names {text} twice"));
+    let mut chosen: Vec<OnNetwork> = vec![];
+    for entry in entries {
+        match find_token(entry, networks) {
+            Ok(it) if chosen.iter().any(|other| Rc::ptr_eq(&other.1, &it.1)) => {
+                fields.fault(name, format!("names {entry} twice"));
             }
-            Some(network) => chosen.push(Rc::clone(network)),
-            None => fields.fault(
-                name,
-                format!("names {text}, which NETWORKS doesn't have or has a fault in"),
-            ),
+            Ok(it) => chosen.push(it),
+            Err(problem) => fields.fault(name, format!("names {entry}, {problem}")),
         }
     }
     chosen
+}
+
+fn find_token(entry: &str, networks: &[Rc<Network>]) -> Result<OnNetwork, String> {
+    let (id, token) = match entry.split_once('/') {
+        Some((id, token)) => (id, Some(token)),
+        None => (entry, None),
+    };
+    let id: Option<ChainId> = id.parse().ok();
+    let network = networks.iter().find(|network| Some(network.id) == id);
+    let network = network.ok_or("which NETWORKS doesn't have or has a fault in")?;
+    let token = match token {
+        None => Some(&network.token),
+        Some(text) => network.token_called(text),
+    };
+    let token = token.ok_or_else(|| {
+        let known: Vec<_> = network.tokens().map(|token| token.symbol.as_str()).collect();
+        format!("a token that it doesn't have; it has {}", known.join(", "))
+    })?;
+    Ok((Rc::clone(network), Rc::clone(token)))
 }

@@ -1,5 +1,7 @@
 //! A token that is taken on a network, and who is paid.
 
+use std::rc::Rc;
+
 use super::coin::coin_of;
 use super::fields::Fields;
 use crate::amount::{AtomicAmount, Price};
@@ -31,23 +33,30 @@ impl Token {
         text == self.symbol || self.asset.is_at(text)
     }
 
+    /// Whether it is the same token as another one, or called as that is.
+    fn is_like(&self, other: &Self) -> bool {
+        self.is_called(&other.symbol) || self.is_called(&other.asset.address())
+    }
+
     /// A price in atomic units; `None` if it is finer than the token's decimals.
     pub fn units_of(&self, price: Price) -> Option<AtomicAmount> {
         price.in_units(self.decimals)
     }
 
     /// Reads the token that a table of the configuration describes.
-    pub(super) fn read(fields: &Fields<'_>, id: ChainId) -> Option<Self> {
+    fn read(fields: &Fields<'_>, id: ChainId, bounds: Bounds) -> Option<Self> {
         let described = Described::read(fields, id);
         let decimals = described.decimals;
-        let coin_price = read_coin_price(fields, id, decimals);
-        let quorum_above = fields.text("quorum_above").and_then(|text| {
-            let amount = text.parse::<Price>().ok().and_then(|price| price.in_units(decimals));
-            if amount.is_none() {
-                fields.fault("quorum_above", "must be dollars, such as \"$10\"");
+        let units_of = |name: &str, price: Option<Price>| {
+            let units = price?.in_units(decimals);
+            if units.is_none() {
+                let problem = format!("is finer than the {decimals} decimals of the token");
+                fields.fault(name, problem);
             }
-            amount
-        });
+            units
+        };
+        let coin_price = units_of("coin_price", bounds.coin_price).map(|units| units.0);
+        let quorum_above = units_of("quorum_above", bounds.quorum_above);
         let asset = match id {
             ChainId::Evm(chain_id) => read_evm(fields, chain_id, &described),
             ChainId::Solana(_) => read_solana(fields, &described),
@@ -56,17 +65,88 @@ impl Token {
     }
 }
 
-/// What one coin is worth, in atomic units of the token: `"$2500"`. Without it,
-/// or with `"off"`, payments are sent whatever the fee is.
-fn read_coin_price(fields: &Fields<'_>, id: ChainId, decimals: u8) -> Option<u128> {
-    let value = fields.text("coin_price").or(coin_of(id).map(|coin| coin.price));
-    let text = value.filter(|text| *text != "off")?;
-    let price = text.parse::<Price>().ok().and_then(|price| price.in_units(decimals));
-    if price.is_none() && fields.has("coin_price") {
-        let problem = "must be what one coin of the chain is worth, such as \"$2500\", or \"off\"";
-        fields.fault("coin_price", problem);
+/// What a token's table may hold.
+const KNOWN: &[&str] = &[
+    "asset",
+    "name",
+    "version",
+    "decimals",
+    "symbol",
+    "token_program",
+    "coin_price",
+    "quorum_above",
+];
+
+/// Reads the tokens of a network: its own, which its table describes, and
+/// those of its `tokens`. `has_quorum`: whether two nodes could agree.
+pub(super) fn read_tokens(
+    fields: &Fields<'_>,
+    id: ChainId,
+    has_quorum: bool,
+) -> Option<(Rc<Token>, Vec<Rc<Token>>)> {
+    let known = Bounds {
+        coin_price: coin_of(id).and_then(|coin| coin.price.parse().ok()),
+        quorum_above: None,
+    };
+    let bounds = Bounds::read(fields, known, has_quorum);
+    let own = Token::read(fields, id, bounds);
+    let mut others: Vec<Rc<Token>> = vec![];
+    for (n, entry) in fields.list("tokens").iter().enumerate() {
+        let key = fields.key(&format!("tokens[{n}]"));
+        let fields = Fields::new(key, entry, KNOWN, fields.faults());
+        if fields.needed("asset", "the token's address").is_none() {
+            continue;
+        }
+        let bounds = Bounds::read(&fields, bounds, has_quorum);
+        let Some(token) = Token::read(&fields, id, bounds) else { continue };
+        let mut earlier = own.iter().chain(others.iter().map(|it| &**it));
+        if let Some(other) = earlier.find(|it| it.is_like(&token)) {
+            if other.asset.is_at(&token.asset.address()) {
+                fields.fault("asset", "is the same token as an earlier one");
+            } else {
+                let problem = "is what an earlier token is called, too: give this one another";
+                fields.fault("symbol", problem);
+            }
+        }
+        others.push(Rc::new(token));
     }
-    price.map(|price| price.0)
+    Some((Rc::new(own?), others))
+}
+
+/// What bounds payments, in dollars: what a network says of it holds for each
+/// of its tokens that says nothing.
+#[derive(Clone, Copy)]
+struct Bounds {
+    coin_price: Option<Price>,
+    quorum_above: Option<Price>,
+}
+
+impl Bounds {
+    /// Reads what a table says; for the rest the outer one holds.
+    fn read(fields: &Fields<'_>, outer: Self, has_quorum: bool) -> Self {
+        let price = |name: &str, text: &str, problem: &str| {
+            let price = text.parse().ok();
+            if price.is_none() {
+                fields.fault(name, problem);
+            }
+            price
+        };
+        let coin_price = match fields.text("coin_price") {
+            None => outer.coin_price,
+            Some("off") => None,
+            Some(text) => {
+                let problem =
+                    "must be what one coin of the chain is worth, such as \"$2500\", or \"off\"";
+                price("coin_price", text, problem)
+            }
+        };
+        let Some(text) = fields.text("quorum_above") else { return Self { coin_price, ..outer } };
+        let quorum_above = price("quorum_above", text, "must be dollars, such as \"$10\"");
+        if quorum_above.is_some() && !has_quorum {
+            fields.fault("quorum_above", "needs two URLs in rpc that can agree");
+        }
+        Self { coin_price, quorum_above }
+    }
 }
 
 /// What a table says of its token: USDC, or one that the seller describes.
@@ -101,16 +181,20 @@ impl Described {
             }
             _ => {}
         }
-        let symbol = match fields.text("name") {
-            _ if is_usdc => "USDC".to_owned(),
-            Some(name) => name.to_owned(),
-            None => asset.unwrap_or_default().to_owned(),
+        let symbol = match (fields.text("symbol"), fields.text("name")) {
+            (Some(symbol), _) => symbol,
+            _ if is_usdc => "USDC",
+            (None, Some(name)) => name,
+            (None, None) => asset.unwrap_or_default(),
         };
+        if fields.has("symbol") && (symbol.is_empty() || symbol.contains('/')) {
+            fields.fault("symbol", "must be a short name without a slash, such as \"EURC\"");
+        }
         Self {
             asset: asset.map(str::to_owned),
             usdc_domain: id.known().and_then(|known| known.domain).filter(|_| is_usdc),
             decimals: decimals.unwrap_or(USDC_DECIMALS),
-            symbol,
+            symbol: symbol.to_owned(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod networks;
 mod remote;
 mod reports;
 mod secrets;
+mod tokens;
 
 const BASE: &str = "eip155:84532";
 const DEVNET: &str = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";

@@ -177,7 +177,7 @@ fn another_token_needs_name_version_and_decimals() {
     // What two decimals can't write.
     let mut finer = euro;
     set(&mut finer, "/ROUTES/1/price", &json!("$0.005"));
-    let problem = "is finer than the 2 decimals of the token on eip155:84532".to_owned();
+    let problem = "is finer than the 2 decimals of Euro on eip155:84532".to_owned();
     assert_eq!(faults(&finer), [("ROUTES[1].price".to_owned(), problem)]);
 
     let mint = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v";
