@@ -5,8 +5,17 @@ use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
 use super::method::Method;
+use super::offer::Offer;
 use super::route::{PaymentIdentifier, Route};
 use crate::protocol::payment::{BAZAAR, PAYMENT_IDENTIFIER};
+
+/// What a route's part of the challenge header may take, in bytes of JSON: of
+/// the 2,250 that are 3,000 in base64, a shortened URL takes 210, the longest
+/// code 100, and the version 20, each with its name.
+pub(super) const MAX_CHALLENGE_JSON: usize = 1_920;
+
+/// What a blockhash hint adds to the challenge, in bytes of JSON.
+const HINT_BYTES: usize = 130;
 
 /// The methods that can be listed: those whose input is in the query.
 const QUERY_METHODS: &[&str] = &["GET", "HEAD", "DELETE"];
@@ -33,6 +42,26 @@ pub(super) fn read_listed(fields: &Fields<'_>, methods: Option<&[Method]>) -> Op
 }
 
 impl Route {
+    /// How many of its offers, from the first, the challenge's header has room
+    /// for. v1's body and the list of resources have all of them.
+    pub fn offers_in_header(&self) -> usize {
+        let mut size = self.resource_size();
+        let fits = |offer: &&Offer| {
+            let hint = if offer.network.id.names_fee_payer() { HINT_BYTES } else { 0 };
+            // With its comma.
+            size += offer.v2.to_value().to_string().len() + 1 + hint;
+            size <= MAX_CHALLENGE_JSON
+        };
+        self.offers.iter().take_while(fits).count()
+    }
+
+    /// What the challenge takes without any offer, in bytes of JSON.
+    pub(super) fn resource_size(&self) -> usize {
+        let (resource, extensions) = (self.resource(), self.extensions());
+        let challenge = json!({ "resource": resource, "accepts": [], "extensions": extensions });
+        challenge.to_string().len()
+    }
+
     /// What the v2 challenge says of the resource, besides its URL
     /// (`ResourceInfo`): what the seller said, and nothing else.
     pub fn resource(&self) -> Map<String, Value> {

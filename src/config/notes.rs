@@ -1,7 +1,7 @@
 //! What is no fault and may still surprise a seller.
 
-use super::Config;
 use super::coin::{UNKNOWN_DAILY_SPEND, coin_of};
+use super::{Config, Offer};
 use crate::amount::AtomicAmount;
 
 /// The most that a default client pays without being told to, in dollars.
@@ -38,6 +38,16 @@ impl Config {
             }
         }
         for (number, route) in self.routes.iter().enumerate() {
+            let fit = route.offers_in_header();
+            let left_out: Vec<_> = route.offers.iter().skip(fit).map(Offer::in_words).collect();
+            if !left_out.is_empty() {
+                notes.push(format!(
+                    "ROUTES[{number}].networks: clients take 3,000 bytes of a challenge's header, \
+                     which has room for {fit} of {} offers and leaves out {}; name the best first",
+                    route.offers.len(),
+                    left_out.join(", ")
+                ));
+            }
             let is_above = route.offers.iter().any(|offer| {
                 let limit = 10_u128.checked_pow(offer.token.decimals.into());
                 limit.is_some_and(|unit| {

@@ -38,6 +38,16 @@ pub(super) struct About<'a> {
 }
 
 impl Offer {
+    /// Which it is, for the seller: `eip155:8453/USDC`, as a route names it.
+    pub(super) fn in_words(&self) -> String {
+        format!("{}/{}", self.network.id, self.token.symbol)
+    }
+
+    /// The token's address, unless it is the network's own.
+    pub fn other_asset(&self) -> Option<&str> {
+        (!Rc::ptr_eq(&self.token, &self.network.token)).then_some(self.v2.asset.as_str())
+    }
+
     /// The offer of this much, in atomic units of a token of a network. `None`
     /// if it can't be made, which has been reported then.
     pub(super) fn new(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::fields::{Fields, Report};
-use super::listing::read_listed;
+use super::listing::{MAX_CHALLENGE_JSON, read_listed};
 use super::offer::About;
 use super::service::Service;
 use super::{
@@ -21,14 +21,6 @@ use crate::time;
 /// The longest description that real clients take in the challenge header, in
 /// bytes.
 const MAX_DESCRIPTION: usize = 500;
-
-/// What a route's part of the challenge header may take, in bytes of JSON: of
-/// the 2,250 that are 3,000 in base64, a shortened URL takes 210, the longest
-/// code 100, and the version 20, each with its name.
-const MAX_CHALLENGE_JSON: usize = 1_920;
-
-/// What a blockhash hint adds to the challenge, in bytes of JSON.
-const HINT_BYTES: usize = 130;
 
 const KNOWN: &[&str] = &[
     "pattern",
@@ -207,13 +199,8 @@ impl<'a> RouteEntry<'a> {
             payment_identifier,
             offers,
         };
-        let size = challenge_size(&route);
-        if size > MAX_CHALLENGE_JSON {
-            let problem = format!(
-                "makes a challenge that clients can't take ({size} bytes of \
-                 {MAX_CHALLENGE_JSON}): shorten the description or name fewer networks"
-            );
-            fields.report(problem);
+        if route.offers_in_header() == 0 && !route.offers.is_empty() {
+            report_too_long(fields, &route);
         }
         // What a facilitator says, or doesn't, is no fault of the seller's:
         // only after all has been checked is it left out.
@@ -241,14 +228,21 @@ fn read_methods(fields: &Fields<'_>) -> Option<Vec<Method>> {
     names.into_iter().map(|name| name.parse().ok()).collect()
 }
 
-/// What a route takes of a challenge, in bytes of JSON.
-fn challenge_size(route: &Route) -> usize {
-    let accepts: Vec<Value> = route.offers.iter().map(|offer| offer.v2.to_value()).collect();
-    let hints = route.offers.iter().filter(|offer| offer.v2.network.names_fee_payer()).count();
-    let challenge = json!({
-        "resource": route.resource(), "accepts": accepts, "extensions": route.extensions(),
-    });
-    challenge.to_string().len() + hints * HINT_BYTES
+/// Reports that not even one offer fits into the challenge, at the key that has
+/// most to say.
+fn report_too_long(fields: &Fields<'_>, route: &Route) {
+    let texts = [
+        ("description", &route.description),
+        ("mime_type", &route.mime_type),
+        ("icon_url", &route.service.icon_url),
+    ];
+    let longest = texts.into_iter().max_by_key(|(_, text)| json!(text).to_string().len());
+    let size = route.resource_size();
+    let problem = format!(
+        "makes a challenge that clients can't take: {size} of {MAX_CHALLENGE_JSON} bytes without \
+         any offer; shorten it"
+    );
+    fields.fault(longest.map_or("description", |(name, _)| name), problem);
 }
 
 fn read_price(fields: &Fields<'_>, text: &str) -> Option<Price> {

@@ -186,7 +186,8 @@ struct Requirements {
 
 impl Requirements {
     /// What a payment that comes without requirements must be: in v2 what it
-    /// says it accepted, in v1 what was signed.
+    /// says it accepted, in v1 what was signed, in the token that it was signed
+    /// for.
     fn read_bare(
         config: &Config,
         account: &Account,
@@ -207,18 +208,33 @@ impl Requirements {
         if network.is_some_and(|network| network.id.names_fee_payer()) {
             return Err(payment.bad("paymentRequirements", "is needed on Solana"));
         }
-        copy("asset", network.map(|network| Value::from(network.token.symbol.as_str())).as_ref());
         copy("maxTimeoutSeconds", Some(&Value::from(1)));
-        let authorization =
-            payment.needed("payload", Reason::InvalidPayload)?.needed("authorization", reason)?;
+        let payload = payment.needed("payload", Reason::InvalidPayload)?;
+        let authorization = payload.needed("authorization", reason)?;
         copy("payTo", authorization.get("to"));
         copy("maxAmountRequired", authorization.get("value"));
-        let wanted = Fields::new(String::new(), &signed, reason);
-        Self::read(config, account, version, &wanted).map_err(|bad| match bad.field.as_str() {
-            "payTo" => authorization.bad("to", bad.problem),
-            "maxAmountRequired" => authorization.bad("value", bad.problem),
-            _ => bad,
-        })
+        let mut read_in = |token: Option<&Rc<Token>>| {
+            let asset = token.map(|token| Value::from(token.asset.address()));
+            signed.insert("asset".into(), asset.unwrap_or_default());
+            let wanted = Fields::new(String::new(), &signed, reason);
+            Self::read(config, account, version, &wanted).map_err(|bad| match bad.field.as_str() {
+                "payTo" => authorization.bad("to", bad.problem),
+                "maxAmountRequired" => authorization.bad("value", bad.problem),
+                _ => bad,
+            })
+        };
+        let own = read_in(network.map(|network| &network.token))?;
+        let others: Vec<_> = network.iter().flat_map(|network| network.tokens().skip(1)).collect();
+        let payload = payment.get("payload").unwrap_or(&Value::Null);
+        if !others.is_empty() && !own.terms.may_be_for(payload) {
+            for token in others {
+                let other = read_in(Some(token))?;
+                if other.terms.may_be_for(payload) {
+                    return Ok(other);
+                }
+            }
+        }
+        Ok(own)
     }
 
     fn read(
@@ -252,10 +268,9 @@ impl Requirements {
                     Reason::InvalidPaymentRequirements,
                 )
             });
-        let token = &network.token;
-        if !token.is_called(wanted.text("asset")?) {
-            return Err(wanted.bad("asset", "is not the token that is settled here"));
-        }
+        let Some(token) = network.token_called(wanted.text("asset")?) else {
+            return Err(wanted.bad("asset", "is no token that is settled here"));
+        };
         let flow = extra.get(PAYMENT_FLOW);
         if flow.is_some_and(|flow| flow != "authorization" && flow != UPFRONT) {
             return Err(extra.bad(PAYMENT_FLOW, "must be \"authorization\" or \"upfront\""));

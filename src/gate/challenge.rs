@@ -80,6 +80,7 @@ impl ChallengeTemplate {
         let v2: Vec<Value> = route
             .offers
             .iter()
+            .take(route.offers_in_header())
             .map(|offer| with_hint(offer.v2.to_value(), offer.v2.network))
             .collect();
         let v1: Vec<Value> = route

@@ -5,7 +5,8 @@
 //! scripts. So it pays with `Prefer: return=minimal` (RFC 7240, section 4.2),
 //! gets a cookie in place of the goods, and loads its URL again.
 //!
-//! The cookie names the payment and the Settler that settled it, and an HMAC
+//! The cookie names the payment, the Settler that settled it, and the token if it
+//! is not its network's own, and an HMAC
 //! binds that to one URL until the route's `redeliver` ends. It opens what the
 //! same payment would open if its buyer sent it again, and can't be made of what
 //! a chain shows.
@@ -15,7 +16,7 @@
 
 use super::grant::{COOKIE_PREFIX, MAX_HEADER, MAX_TOKENS, may_hold_grants};
 use super::{Head, Sale};
-use crate::config::{Config, GrantKeys};
+use crate::config::{Config, GrantKeys, Offer};
 use crate::encoding::{decode_hex, encode_hex};
 use crate::evm::keccak256;
 use crate::mac;
@@ -30,6 +31,18 @@ pub const RETURN_MINIMAL: &str = "return=minimal";
 
 /// What stands between the parts of a cookie.
 const SEPARATOR: char = '~';
+
+/// What a cookie is made for: a payment, the offer that it was for, and the name
+/// of the Settler that has settled it.
+#[derive(Clone, Copy, Debug)]
+pub struct Bought<'a> {
+    /// The name of the Settler.
+    pub settler: &'a str,
+    /// The payment's identity.
+    pub payment: &'a str,
+    /// The offer.
+    pub offer: &'a Offer,
+}
 
 /// What a genuine cookie was made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,20 +67,24 @@ impl Sale<'_> {
             && head.header(PREFER).is_some_and(|prefer| asks_for_minimal(&prefer))
     }
 
-    /// The value of `Set-Cookie` for a payment that this Settler has settled, if
-    /// what it bought is delivered until then. `path`: as the browser spells it.
+    /// The value of `Set-Cookie` for what was bought, if it is delivered until then. `path`: as the browser spells it.
     pub fn delivery_cookie(
         &self,
         keys: &GrantKeys,
         path: &str,
-        (settler, payment): (&str, &str),
+        bought: &Bought<'_>,
         (until, now): (UnixSeconds, UnixSeconds),
     ) -> Option<String> {
         let left = until.since(now);
         if left == 0 {
             return None;
         }
-        let claims = format!("{until}{SEPARATOR}{settler}{SEPARATOR}{payment}");
+        let Bought { settler, payment, offer } = bought;
+        let mut claims = format!("{until}{SEPARATOR}{settler}{SEPARATOR}{payment}");
+        if let Some(asset) = offer.other_asset() {
+            claims.push(SEPARATOR);
+            claims.push_str(asset);
+        }
         let code = encode_hex(&mac::code_of(keys.0.first()?, &self.lines(&claims))?);
         Some(self.set_cookie(&format!("{claims}{SEPARATOR}{code}"), path, left))
     }
@@ -105,15 +122,17 @@ impl Sale<'_> {
         if !config.delivery_keys.0.iter().any(|key| mac::is_code_of(&code, key, &lines)) {
             return None;
         }
-        let (until, rest) = claims.split_once(SEPARATOR)?;
-        let (settler, payment) = rest.split_once(SEPARATOR)?;
+        let mut claims = claims.split(SEPARATOR);
+        let until = claims.next()?;
+        let (settler, payment, asset) = (claims.next()?, claims.next()?, claims.next());
         if now >= UnixSeconds(until.parse().ok()?) {
             return None;
         }
-        // The network may be another one's number by now, or not be there.
+        // The route may not have it any more.
         let offer = self.route.offers.iter().position(|offer| {
+            let is_asset = asset.map_or(offer.other_asset().is_none(), |it| it == offer.v2.asset);
             let rest = settler.strip_prefix(&offer.network.id.to_string());
-            rest.is_some_and(|rest| rest.starts_with('/'))
+            is_asset && rest.is_some_and(|rest| rest.starts_with('/'))
         })?;
         Some(Collection { offer, settler: settler.to_owned(), payment: payment.to_owned() })
     }

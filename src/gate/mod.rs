@@ -241,19 +241,8 @@ fn check(
     if payment.scheme != EXACT {
         return Err((Reason::InvalidScheme, None));
     }
-    let mut offers = route.offers.iter().enumerate();
-    let (number, offer) = offers
-        .find(|(_, offer)| names(&offer.network, &payment))
-        .ok_or((Reason::InvalidNetwork, None))?;
-    if let Some(accepted) = &payment.accepted {
-        let matches = match accepted {
-            Accepted::Terms(accepted) => offer.is_accepted(accepted),
-            Accepted::Unreadable => false,
-        };
-        if !matches {
-            return Err((Reason::InvalidPaymentRequirements, Some(number)));
-        }
-    }
+    let number = route.offer_for(&payment)?;
+    let offer = route.offers.get(number).ok_or((Reason::InvalidNetwork, None))?;
     let payload = payment.payload;
     let checked = offer.terms.check(&payload, now).map_err(|reason| (reason, Some(number)))?;
     // Whoever paid in time may come for the goods later.
@@ -261,6 +250,31 @@ fn check(
     // Nobody signs for a former fee payer any more.
     let has_lapsed = has_lapsed || config.has_former_fee_payer(&payment);
     Ok(Chosen { offer: number, payment, payload, has_lapsed })
+}
+
+impl Route {
+    /// The number of the offer that a payment is for. In v2 it says so; in v1 it
+    /// names a network alone, and what it pays in shows in what was signed.
+    fn offer_for(&self, payment: &PaymentPayload) -> Result<usize, (Reason, Option<usize>)> {
+        let on_network: Vec<_> =
+            self.offers.iter().enumerate().filter(|(_, offer)| offer.is_on(payment)).collect();
+        let (first, others) = on_network.split_first().ok_or((Reason::InvalidNetwork, None))?;
+        let found = match &payment.accepted {
+            Some(Accepted::Terms(accepted)) => {
+                on_network.iter().find(|(_, offer)| offer.is_accepted(accepted))
+            }
+            Some(Accepted::Unreadable) => None,
+            None if others.is_empty() => Some(first),
+            None => {
+                let is_for = |it: &&(_, &Offer)| it.1.terms.may_be_for(&payment.payload);
+                on_network.iter().find(is_for).or(Some(first))
+            }
+        };
+        match found {
+            Some((number, _)) => Ok(*number),
+            None => Err((Reason::InvalidPaymentRequirements, Some(first.0))),
+        }
+    }
 }
 
 impl Sale<'_> {
@@ -298,6 +312,14 @@ impl Sale<'_> {
 }
 
 impl Offer {
+    /// Whether a payment is on its network, in a version that has this offer.
+    fn is_on(&self, payment: &PaymentPayload) -> bool {
+        match payment.version {
+            Version::V1 => self.v1.as_ref().is_some_and(|v1| v1.network == payment.network),
+            Version::V2 => names(&self.network, payment),
+        }
+    }
+
     /// Whether this is what a client says that it has accepted. The fee payer
     /// that it was told of may be another one of ours by now.
     fn is_accepted(&self, accepted: &PaymentRequirements) -> bool {

@@ -81,6 +81,15 @@ impl Terms {
         }
     }
 
+    /// Whether a payment that names no token can be in this one, whatever else
+    /// is wrong with it: on EVM the signature is the payer's for its domain, on
+    /// Solana the transaction moves its mint. What can't be read may be in any.
+    pub fn may_be_for(&self, payload: &Value) -> bool {
+        // These are looked at before any time is.
+        let checked = self.check(payload, UnixSeconds(0));
+        !matches!(checked, Err(Reason::EvmSignature | Reason::SvmMintMismatch))
+    }
+
     /// Checks all that can be checked without asking a chain.
     ///
     /// # Errors

@@ -28,6 +28,8 @@ const FAULTS_PAUSE_MS: u64 = 60_000;
 thread_local! {
     /// When the faults were last written to the log.
     static FAULTS_LOGGED_MS: Cell<u64> = const { Cell::new(0) };
+    /// What was noted of the configuration.
+    static NOTED: RefCell<Vec<String>> = const { RefCell::new(vec![]) };
     static APP: RefCell<Option<Rc<App>>> = const { RefCell::new(None) };
 }
 
@@ -73,16 +75,11 @@ impl App {
     }
 
     fn new(env: &Env, facts: Table<ChainId, RemoteFacts>) -> Self {
-        let is_first = facts.is_empty();
         let loaded = config::read(&settings(env, facts));
-        for note in &loaded.notes {
-            console_log!("{note}");
-        }
+        log_once(&loaded.notes);
         let challenges = match &loaded.config {
             Ok(config) => {
-                for note in config.notes().iter().filter(|_| is_first) {
-                    console_log!("{}", note.as_str());
-                }
+                log_once(&config.notes());
                 config.routes.iter().map(|route| ChallengeTemplate::new(route, config)).collect()
             }
             Err(_) => vec![],
@@ -144,6 +141,19 @@ impl App {
     pub(super) fn nodes_over<T: Transport>(transport: T, network: &Network) -> Nodes<T> {
         Nodes::new(transport, network.rpc.clone(), network.chain_check())
     }
+}
+
+/// Writes notes to the log that are not there yet: a configuration is read again
+/// with what facilitators have said.
+fn log_once(notes: &[String]) {
+    NOTED.with_borrow_mut(|noted| {
+        for note in notes {
+            if !noted.contains(note) {
+                console_log!("{}", note.as_str());
+                noted.push(note.clone());
+            }
+        }
+    });
 }
 
 fn settings(env: &Env, remote: Table<ChainId, RemoteFacts>) -> Settings {

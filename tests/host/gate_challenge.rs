@@ -260,21 +260,74 @@ fn large(evm: usize, description: &str, mime_type: &str) -> Loaded {
     config::read(&Settings { networks: Some(networks.into()), ..settings("assets", route) })
 }
 
+/// The networks of a challenge's offers in its header, and in its body.
+fn offered(loaded: &Loaded) -> (Vec<String>, Vec<String>) {
+    let (v2, v1) = read(&template(loaded, 0), URL, None, &Hints::default());
+    let networks = |it: &Value| -> Vec<String> {
+        let accepts = it["accepts"].as_array().unwrap().iter();
+        accepts.map(|offer| offer["network"].as_str().unwrap().to_owned()).collect()
+    };
+    (networks(&v2), networks(&v1))
+}
+
 #[test]
-fn a_challenge_that_is_too_large_is_a_fault() {
-    for (evm, description, is_fault) in
-        [(3, 500, false), (4, 0, false), (5, 500, true), (8, 0, true)]
-    {
+fn what_does_not_fit_is_left_out_of_the_header() {
+    for (evm, description, fit) in [(3, 500, 4), (4, 0, 5), (5, 500, 5), (8, 0, 8)] {
         let loaded = large(evm, &"x".repeat(description), "");
+        let all: Vec<String> =
+            config(&loaded).routes[0].offers.iter().map(|it| it.v2.network.to_string()).collect();
+        assert_eq!(all.len(), evm + 1);
+        let (header, body) = offered(&loaded);
+        assert_eq!(header, all[..fit], "{evm} networks and {description} bytes");
+        // Ethereum has no name in v1.
+        let in_v1 = all.iter().filter(|id| *id != "eip155:1" && *id != "eip155:42161");
+        assert_eq!(body.len(), in_v1.count());
+        let left_out: Vec<_> = all[fit..].iter().map(|id| format!("{id}/USDC")).collect();
+        let notes = config(&loaded).notes().join("\n");
+        assert_eq!(notes.contains("ROUTES[0].networks: "), fit <= evm, "{notes}");
+        let said = format!("{fit} of {} offers and leaves out {}", evm + 1, left_out.join(", "));
+        assert_eq!(notes.contains(&said), fit <= evm, "{notes}");
+    }
+}
+
+#[test]
+fn what_is_left_out_is_the_end_of_the_sellers_list() {
+    let mut order = large(8, "", "");
+    let networks: Vec<String> =
+        config(&order).routes[0].offers.iter().rev().map(|it| it.v2.network.to_string()).collect();
+    let known: serde_json::Map<String, Value> = networks
+        .iter()
+        .map(|id| {
+            let pay_to = if id == DEVNET { SOLANA_PAY_TO } else { PAY_TO };
+            (id.clone(), json!({ "rpc": ["https://rpc.example"], "pay_to": pay_to }))
+        })
+        .collect();
+    let route = json!([{ "pattern": "/premium/*", "price": "$0.01", "networks": networks }]);
+    order = config::read(&Settings { networks: Some(known.into()), ..settings("assets", route) });
+    let (header, _) = offered(&order);
+    assert!(header.len() > 3, "{header:?}");
+    assert_eq!(header, networks[..header.len()]);
+    assert!(assert_fits(&order));
+}
+
+#[test]
+fn a_challenge_without_room_for_one_offer_is_a_fault_of_the_longest_text() {
+    for (description, mime_type, key) in
+        [(0, 1_900, "mime_type"), (500, 1_200, "mime_type"), (500, 1_100, "")]
+    {
+        let loaded = large(1, &"x".repeat(description), &"y".repeat(mime_type));
         let Err(faults) = &loaded.config else {
-            assert!(!is_fault, "{evm} networks and {description} bytes");
+            assert!(key.is_empty(), "{description} {mime_type}");
+            assert_eq!(offered(&loaded).0.len(), 1, "{description} {mime_type}");
             continue;
         };
         let [fault] = faults.0.as_slice() else { panic!("{faults}") };
-        assert!(is_fault, "{evm} networks and {description} bytes: {faults}");
-        assert_eq!(fault.key, "ROUTES[0]");
-        assert!(fault.problem.starts_with("makes a challenge that clients can't take ("));
+        assert_eq!(fault.key, format!("ROUTES[0].{key}"));
+        assert!(fault.problem.starts_with("makes a challenge that clients can't take: "));
     }
+    let loaded = large(1, &"\u{7}".repeat(400), "");
+    let faults = loaded.config.as_ref().unwrap_err();
+    assert_eq!(faults.0[0].key, "ROUTES[0].description", "{faults}");
 }
 
 /// Whatever the configuration lets pass must fit, with a hint, a long path

@@ -1,6 +1,7 @@
 //! Delivery cookies at the gate: for whom one is made, and what it opens.
 
 use edge402::config::{self, Config, Loaded, Settings};
+use edge402::gate::delivery_cookie::Bought;
 use edge402::gate::{Decision, Sale};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
@@ -43,14 +44,22 @@ fn sale<'a>(loaded: &'a Loaded, request: &Request) -> Sale<'a> {
     }
 }
 
+/// A payment on Base Sepolia.
+fn bought<'a>(sale: &Sale<'a>, payment: &'a str) -> Bought<'a> {
+    let mut offers = sale.route.offers.iter();
+    let offer = offers.find(|it| it.v2.network.to_string() == "eip155:84532").unwrap();
+    Bought { settler: SETTLER, payment, offer }
+}
+
 /// The cookie for a payment that is delivered for ten minutes from now.
 fn cookie(loaded: &Loaded, target: &str) -> String {
     let until = UnixSeconds(NOW).plus(600);
     let sale = sale(loaded, &Request::get(target));
     let keys = &config(loaded).delivery_keys;
     let path = target.split('?').next().unwrap();
-    let set =
-        sale.delivery_cookie(keys, path, (SETTLER, PAYMENT), (until, UnixSeconds(NOW))).unwrap();
+    let set = sale
+        .delivery_cookie(keys, path, &bought(&sale, PAYMENT), (until, UnixSeconds(NOW)))
+        .unwrap();
     assert_eq!(set.matches("; ").count(), 5, "{set}");
     let attributes = format!("; Path={path}; Max-Age=600; HttpOnly; Secure; SameSite=Lax");
     assert!(set.ends_with(&attributes), "{set}");
@@ -140,7 +149,7 @@ fn a_cookie_ends_with_its_time() {
     let sale = sale(shop(), &Request::get(PAGE));
     let keys = &config(shop()).delivery_keys;
     let over = (UnixSeconds(NOW), UnixSeconds(NOW));
-    assert_eq!(sale.delivery_cookie(keys, "/", (SETTLER, PAYMENT), over), None);
+    assert_eq!(sale.delivery_cookie(keys, "/", &bought(&sale, PAYMENT), over), None);
     let ended = sale.no_delivery_cookie("/premium/page");
     let name = cookie.split('=').next().unwrap();
     assert!(ended.starts_with(&format!("{name}=; Path=/premium/page; Max-Age=0; ")), "{ended}");
@@ -320,7 +329,8 @@ fn what_was_bought_before_locks_nobody_out() {
         let sale = sale(shop(), &Request::get(&target));
         let keys = &config(shop()).delivery_keys;
         let (until, now) = (UnixSeconds(NOW).plus(600), UnixSeconds(NOW));
-        let set = sale.delivery_cookie(keys, "/premium/page", (SETTLER, &payment), (until, now));
+        let set =
+            sale.delivery_cookie(keys, "/premium/page", &bought(&sale, &payment), (until, now));
         cookies.push(set.unwrap().split(';').next().unwrap().to_owned());
         let all = cookies.join("; ");
         let outcome = Request::get(&target).with("Cookie", &all).outcome(shop());

@@ -3,7 +3,8 @@
 use worker::web_sys::{Headers, Response};
 
 use super::{Follower, PaidBy, Sequence};
-use crate::gate::delivery_cookie::{PREFER, RETURN_MINIMAL};
+use crate::config::Offer;
+use crate::gate::delivery_cookie::{Bought, PREFER, RETURN_MINIMAL};
 use crate::gate::goods::Judgement;
 use crate::gate::grant::GRANT_HEADER;
 use crate::gate::{Head as _, Sale};
@@ -81,9 +82,14 @@ impl Sequence<'_> {
             let answer = origin::redirect(&goods.answer, &location)?;
             let to = (answer.status(), Some(location.as_str()));
             if self.claim.by_cookie == Some(Wanted::Whole)
-                && let Some((there, _)) = self.sale.sale_at(&self.app.loaded, self.offer, to)
+                && let Some((there, offer)) = self.sale.sale_at(&self.app.loaded, self.offer, to)
             {
-                self.put_cookie(&answer.headers(), &there, there.path.as_str(), settlement)?;
+                self.put_cookie(
+                    &answer.headers(),
+                    (&there, offer),
+                    there.path.as_str(),
+                    settlement,
+                )?;
             }
             answer
         } else {
@@ -106,7 +112,7 @@ impl Sequence<'_> {
         self.put_receipt(&headers, settlement)?;
         self.put_grant(&headers, settlement)?;
         let path = UrlParts::of(self.head.url()).path;
-        self.put_cookie(&headers, self.sale, path, settlement)?;
+        self.put_cookie(&headers, (self.sale, self.offer), path, settlement)?;
         headers.set("Preference-Applied", RETURN_MINIMAL)?;
         headers.set("Vary", PREFER)?;
         respond::keep_private(&headers)?;
@@ -118,14 +124,15 @@ impl Sequence<'_> {
     fn put_cookie(
         &self,
         headers: &Headers,
-        sale: &Sale<'_>,
+        (sale, offer): (&Sale<'_>, &Offer),
         path: &str,
         settlement: &Settlement,
     ) -> worker::Result<()> {
         let Ok(config) = &self.app.loaded.config else { return Ok(()) };
-        let from = (self.settlers.place()?.0.as_str(), self.claim.payment.as_str());
+        let (settler, payment) = (self.settlers.place()?.0.as_str(), self.claim.payment.as_str());
+        let bought = Bought { settler, payment, offer };
         let time = (settlement.redeliver_until, clock::now());
-        match sale.delivery_cookie(&config.delivery_keys, path, from, time) {
+        match sale.delivery_cookie(&config.delivery_keys, path, &bought, time) {
             Some(cookie) => Ok(headers.append("Set-Cookie", &cookie)?),
             None => Ok(()),
         }

@@ -54,21 +54,21 @@ fn a_network_has_its_own_token_and_more() {
 
 #[test]
 fn a_route_names_networks_and_tokens() {
-    let usdc = format!("{BASE} USDC 10000");
-    let eurc = format!("{BASE} EURC 10000");
-    let usdt = format!("{BASE} USDT 10000000000000000");
-    let (solana, usdx) = (format!("{DEVNET} USDC 10000"), format!("{DEVNET} USDX 1"));
-    let all = [&usdc, &solana, &eurc, &usdt, &usdx].map(String::clone).to_vec();
+    let own = format!("{BASE} USDC 10000");
+    let euro = format!("{BASE} EURC 10000");
+    let tether = format!("{BASE} USDT 10000000000000000");
+    let (solana, other) = (format!("{DEVNET} USDC 10000"), format!("{DEVNET} USDX 1"));
+    let all = [&own, &solana, &euro, &tether, &other].map(String::clone).to_vec();
     let lower = format!("{BASE}/{}", USDT.to_lowercase());
     for (named, expected) in [
         (json!(null), all),
-        (json!([BASE]), vec![usdc.clone()]),
-        (json!([format!("{BASE}/USDC")]), vec![usdc.clone()]),
+        (json!([BASE]), vec![own.clone()]),
+        (json!([format!("{BASE}/USDC")]), vec![own.clone()]),
         (
             json!([format!("{BASE}/{EURC}"), DEVNET, lower, BASE]),
-            vec![eurc, solana, usdt.clone(), usdc],
+            vec![euro, solana, tether.clone(), own],
         ),
-        (json!([format!("{DEVNET}/{MINT}"), format!("{BASE}/USDT")]), vec![usdx, usdt]),
+        (json!([format!("{DEVNET}/{MINT}"), format!("{BASE}/USDT")]), vec![other, tether]),
     ] {
         let mut good = tokens();
         set(&mut good, "/ROUTES/0/networks", &named);
@@ -86,22 +86,22 @@ fn each_offer_is_of_its_token() {
     );
     set(&mut good, "/ROUTES/1/price", &json!("$0.05"));
     let config = config(&good);
-    let [usdt, usdx] = config.routes[1].offers.as_slice() else { panic!() };
+    let [tether, other] = config.routes[1].offers.as_slice() else { panic!() };
     assert_eq!(
-        usdt.v2.to_value(),
+        tether.v2.to_value(),
         json!({
             "scheme": "exact", "network": BASE, "amount": "50000000000000000", "asset": USDT,
             "payTo": PAY_TO, "maxTimeoutSeconds": 300,
             "extra": { "name": "Tether USD", "version": "1", "paymentFlow": "upfront" },
         })
     );
-    let v1 = usdt.v1.as_ref().unwrap().to_value();
+    let v1 = tether.v1.as_ref().unwrap().to_value();
     assert_eq!((&v1["network"], &v1["asset"]), (&json!("base-sepolia"), &json!(USDT)));
     assert_eq!(v1["maxAmountRequired"], "50000000000000000");
-    assert_eq!(usdx.v2.asset, MINT);
-    assert_eq!(usdx.v2.amount, AtomicAmount(5));
+    assert_eq!(other.v2.asset, MINT);
+    assert_eq!(other.v2.amount, AtomicAmount(5));
     assert_eq!(
-        (&usdx.v2.extra["decimals"], &usdx.v2.extra["tokenProgram"]),
+        (&other.v2.extra["decimals"], &other.v2.extra["tokenProgram"]),
         (&json!(2), &json!("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"))
     );
 }
