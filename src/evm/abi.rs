@@ -150,7 +150,8 @@ const BALANCE_OF: u32 = 0x70a0_8231;
 const AGGREGATE3: u32 = 0x82ad_56cb;
 const ERROR: u32 = 0x08c3_79a0;
 
-fn call(selector: u32, words: &[[u8; 32]]) -> Vec<u8> {
+/// A selector and words.
+pub(super) fn call(selector: u32, words: &[[u8; 32]]) -> Vec<u8> {
     let mut data = Vec::with_capacity(4 + 32 * words.len());
     data.extend_from_slice(&selector.to_be_bytes());
     data.extend_from_slice(words.as_flattened());
@@ -161,7 +162,8 @@ fn number(value: u64) -> [u8; 32] {
     Uint256::from(value).to_be_bytes()
 }
 
-fn length(value: usize) -> [u8; 32] {
+/// A length or an offset, as a word.
+pub(super) fn length(value: usize) -> [u8; 32] {
     // A length in memory fits 64 bits.
     number(u64::try_from(value).unwrap_or(u64::MAX))
 }

@@ -87,7 +87,7 @@ impl Receipt {
 }
 
 impl Log {
-    fn from_json(log: &Value) -> Option<Self> {
+    pub(super) fn from_json(log: &Value) -> Option<Self> {
         // A log that a reorganisation took back is a log of nothing.
         if log.get("removed").is_some_and(|removed| *removed != Value::Bool(false)) {
             return None;

@@ -16,7 +16,7 @@ pub use asset::{Asset, NoTerms, PayTo, Wanted};
 /// What a payment must be, on one network.
 #[derive(Clone, Debug)]
 pub enum Terms {
-    /// EIP-3009 on an EVM chain.
+    /// A token transfer on an EVM chain.
     Evm(evm::Terms),
     /// A token transfer on Solana.
     Solana(solana::Terms),
@@ -27,7 +27,7 @@ json_enum!(Terms { Evm(terms), Solana(terms) });
 /// A payment that meets its terms. Only [`Terms::check`] makes one.
 #[derive(Clone, Debug)]
 pub enum VerifiedPayment {
-    /// EIP-3009 on an EVM chain.
+    /// A token transfer on an EVM chain.
     Evm(evm::VerifiedPayment),
     /// A token transfer on Solana.
     Solana(solana::VerifiedPayment),
@@ -47,11 +47,11 @@ impl Checked {
     /// The payment, if it can be settled.
     ///
     /// # Errors
-    /// [`Reason::EvmValidBefore`]: its time is over.
+    /// Its time is over.
     pub fn payable(self) -> Result<VerifiedPayment, Reason> {
         match self {
             Self::Payable(payment) => Ok(payment),
-            Self::Lapsed(_) => Err(Reason::EvmValidBefore),
+            Self::Lapsed(payment) => Err(payment.too_late()),
         }
     }
 
@@ -167,11 +167,19 @@ impl VerifiedPayment {
         self.as_solana().map(solana::VerifiedPayment::fee_payer)
     }
 
+    /// What is said of it where the chain has seen it before.
+    pub fn used(&self) -> Reason {
+        match self {
+            Self::Evm(payment) => payment.reasons().used,
+            Self::Solana(_) => Reason::DuplicateSettlement,
+        }
+    }
+
     /// What is said of it where it can't be settled any more, and nobody knows
     /// of it: its time is over, or its fee payer signs no more.
-    pub const fn too_late(&self) -> Reason {
+    pub fn too_late(&self) -> Reason {
         match self {
-            Self::Evm(_) => Reason::EvmValidBefore,
+            Self::Evm(payment) => payment.reasons().too_late,
             Self::Solana(_) => Reason::SvmFeePayerMismatch,
         }
     }

@@ -81,6 +81,32 @@ reasons! {
     /// The chain says that the transfer would fail.
     EvmSimulationFailed = "invalid_exact_evm_transaction_simulation_failed",
 
+    // exact on EVM by Permit2.
+    /// Not 65 bytes, high s, a wrong v, or not signed by `from`.
+    Permit2Signature = "invalid_permit2_signature",
+    /// `spender` is not x402's contract for exact amounts.
+    Permit2Spender = "invalid_permit2_spender",
+    /// `witness.to` is not payTo.
+    Permit2RecipientMismatch = "invalid_permit2_recipient_mismatch",
+    /// `permitted.amount` is not the amount.
+    Permit2AmountMismatch = "permit2_amount_mismatch",
+    /// `deadline` is too near or past.
+    Permit2DeadlineExpired = "permit2_deadline_expired",
+    /// `witness.validAfter` is ahead.
+    Permit2NotYetValid = "permit2_not_yet_valid",
+    /// `permitted.token` is not the token.
+    Permit2TokenMismatch = "permit2_token_mismatch",
+    /// The payer has not let Permit2 move so much. Answered with 412.
+    Permit2AllowanceRequired = "permit2_allowance_required",
+    /// The payer does not hold the amount.
+    Permit2InsufficientBalance = "permit2_insufficient_balance",
+    /// Permit2 has seen this nonce.
+    Permit2InvalidNonce = "permit2_invalid_nonce",
+    /// x402's contract is not on this chain.
+    Permit2ProxyNotDeployed = "permit2_proxy_not_deployed",
+    /// The chain says that the transfer would fail.
+    Permit2SimulationFailed = "permit2_simulation_failed",
+
     // exact on Solana.
     /// Not one whole transaction, or one with address lookup tables.
     SvmUndecodable = "invalid_exact_svm_payload_transaction_could_not_be_decoded",
@@ -130,6 +156,18 @@ reasons! {
     SvmMemoMismatch = "invalid_exact_svm_payload_memo_mismatch",
     /// The chain says that the transaction would fail.
     SvmSimulationFailed = "invalid_exact_svm_transaction_simulation_failed",
+}
+
+impl Reason {
+    /// Whether it says that a payment was used or canceled.
+    pub const fn is_used(self) -> bool {
+        matches!(self, Self::EvmNonceUsed | Self::Permit2InvalidNonce)
+    }
+
+    /// Whether it says that a payment's time is over.
+    pub const fn is_too_late(self) -> bool {
+        matches!(self, Self::EvmValidBefore | Self::Permit2DeadlineExpired)
+    }
 }
 
 impl fmt::Display for Reason {

@@ -267,7 +267,7 @@ impl Verdict {
     /// Whether it may be otherwise where the payment was settled before the
     /// signers were changed: here it is used, or too late, and unknown.
     pub const fn may_be_anothers(self) -> bool {
-        matches!(self, Self::Invalid(Reason::EvmNonceUsed | Reason::EvmValidBefore))
+        matches!(self, Self::Invalid(reason) if reason.is_used() || reason.is_too_late())
     }
 }
 

@@ -4,14 +4,22 @@
 use serde_json::{Value, json};
 
 use super::{
-    Authorization, CLOCK_SKEW_SECONDS, ExactEvmPayload, Facts, MIN_REMAINING_SECONDS, Method,
-    Terms, Transfer, VerifiedPayment, seconds,
+    Authorization, CLOCK_SKEW_SECONDS, Clue, ExactEvmPayload, Facts, MIN_REMAINING_SECONDS, Method,
+    Reasons, Terms, Transfer, VerifiedPayment, seconds,
 };
 use crate::encoding::encode_hex;
 use crate::evm::eip712::{digest, transfer_with_authorization_hash};
 use crate::evm::receipt::{AUTHORIZATION_CANCELED, AUTHORIZATION_USED};
-use crate::evm::{Address, Call, Log, Signature, Uint256, abi, json_rpc};
+use crate::evm::{Address, Call, GAS_PER_PAYMENT, Log, Signature, Uint256, abi, json_rpc};
 use crate::protocol::Reason;
+
+/// What refuses a payment by EIP-3009.
+const REASONS: Reasons = Reasons {
+    used: Reason::EvmNonceUsed,
+    too_late: Reason::EvmValidBefore,
+    unfunded: Reason::InsufficientFunds,
+    fails: Reason::EvmSimulationFailed,
+};
 
 /// An authorization, besides who pays whom how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,8 +105,17 @@ impl Eip3009 {
 }
 
 impl Method for Eip3009 {
+    fn reasons(&self) -> &'static Reasons {
+        &REASONS
+    }
+
+    fn gas(&self) -> u64 {
+        GAS_PER_PAYMENT
+    }
+
     fn identity(&self, payment: &VerifiedPayment) -> String {
-        format!("{}/{}", payment.from().to_lower_hex(), encode_hex(&self.nonce))
+        let (asset, payer) = (payment.asset().to_lower_hex(), payment.from().to_lower_hex());
+        format!("{asset}/{payer}/{}", encode_hex(&self.nonce))
     }
 
     fn payload(&self, payment: &VerifiedPayment) -> Value {
@@ -139,11 +156,12 @@ impl Method for Eip3009 {
         2
     }
 
-    fn facts(&self, answers: &[Option<Vec<u8>>]) -> Facts {
+    fn facts(&self, _: &VerifiedPayment, answers: &[Option<Vec<u8>>]) -> Facts {
         let of = |at: usize| answers.get(at)?.as_deref();
         Facts {
             nonce_used: of(0).and_then(abi::decode_bool),
             balance: of(1).and_then(abi::decode_uint256),
+            missing: None,
             simulated: false,
             revert_reason: None,
         }
@@ -171,6 +189,19 @@ impl Method for Eip3009 {
         }])
     }
 
+    /// There is one such log at most, and only the payment's own.
+    fn clue(&self, _: &VerifiedPayment, _: &Value) -> Clue {
+        Clue::Certain
+    }
+
+    fn is_named_in(&self, _: &VerifiedPayment, _: &[u8]) -> bool {
+        true
+    }
+
+    fn is_told_by_logs(&self) -> bool {
+        true
+    }
+
     /// A token that emits no `AuthorizationUsed` at all in the transaction (the
     /// event is in the standard, yet not every token has it) has its matching
     /// `Transfer` logs counted: as many payments as there are logs. When some
@@ -178,7 +209,7 @@ impl Method for Eip3009 {
     /// payee and the value are the same in all of them.
     fn proof(&self, payment: &VerifiedPayment, logs: &[Log], taken: &[bool]) -> Option<usize> {
         if logs.iter().any(|log| is_used(log, payment.asset())) {
-            return self.proof_by_anyone(payment, logs);
+            return self.proof_by_anyone(payment, logs, &[]);
         }
         let mut logs = logs.iter().zip(taken).enumerate();
         logs.find(|(_, (log, taken))| !**taken && payment.is_moved_by(log)).map(|(index, _)| index)
@@ -187,7 +218,7 @@ impl Method for Eip3009 {
     /// `AuthorizationUsed(from, nonce)` names the payment. EIP-3009's reference
     /// implementation emits it and then the `Transfer`, so the token's next
     /// `Transfer`, before its next `AuthorizationUsed`, must be the payment's.
-    fn proof_by_anyone(&self, payment: &VerifiedPayment, logs: &[Log]) -> Option<usize> {
+    fn proof_by_anyone(&self, payment: &VerifiedPayment, logs: &[Log], _: &[u8]) -> Option<usize> {
         let mut logs = logs.iter().enumerate();
         logs.find(|(_, log)| self.names(log, payment))?;
         let asset = payment.asset();

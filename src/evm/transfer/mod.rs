@@ -6,8 +6,10 @@
 
 pub mod eip3009;
 pub mod payload;
+pub mod permit2;
 mod proof;
 mod terms;
+mod way;
 
 use serde_json::Value;
 
@@ -18,8 +20,10 @@ use crate::time::UnixSeconds;
 
 pub use eip3009::Eip3009;
 pub use payload::{Authorization, ExactEvmPayload};
+pub use permit2::{Permit2, Permit2Authorization, Permit2Payload};
 pub use proof::{authorization_transferred, paid, transfer_happened};
 pub use terms::Terms;
+pub use way::TransferMethod;
 
 /// How long an authorization must still be valid, in seconds: a transaction
 /// needs to get into a block before `validBefore` (x402, exact on EVM).
@@ -51,12 +55,44 @@ pub struct VerifiedPayment {
 pub enum Transfer {
     /// `transferWithAuthorization` of the token.
     Eip3009(Eip3009),
+    /// `transferFrom` of the token, by Permit2.
+    Permit2(Permit2),
+}
+
+/// By which codes a payment is refused, whose words differ from method to
+/// method.
+#[derive(Debug)]
+pub struct Reasons {
+    /// It was used, or canceled.
+    pub used: Reason,
+    /// Its time is over.
+    pub too_late: Reason,
+    /// The payer does not hold the amount.
+    pub unfunded: Reason,
+    /// The chain says that the transfer would fail.
+    pub fails: Reason,
+}
+
+/// What a log says of who used a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clue {
+    /// Its transaction did.
+    Certain,
+    /// Its transaction did if its calldata names the payment.
+    Calldata,
+    /// Nothing.
+    None,
 }
 
 /// What the rest of the gateway must know of a way to move a token.
 pub(super) trait Method {
-    /// What the chain tells payments of this kind apart by, besides chain and
-    /// token, in one spelling.
+    /// By which codes a payment is refused.
+    fn reasons(&self) -> &'static Reasons;
+    /// The most gas that one payment is given: well above what the known tokens
+    /// need.
+    fn gas(&self) -> u64;
+    /// What the chain tells payments of this kind apart by, in one spelling: the
+    /// contract that keeps the nonces, the payer and the nonce.
     fn identity(&self, payment: &VerifiedPayment) -> String;
     /// The payment as a client sends it.
     fn payload(&self, payment: &VerifiedPayment) -> Value;
@@ -68,19 +104,30 @@ pub(super) trait Method {
     /// How many questions there are.
     fn question_count(&self) -> usize;
     /// What the answers say; of each that failed, `None`.
-    fn facts(&self, answers: &[Option<Vec<u8>>]) -> Facts;
+    fn facts(&self, payment: &VerifiedPayment, answers: &[Option<Vec<u8>>]) -> Facts;
     /// The question whether it was used or canceled.
     fn used_question(&self, payment: &VerifiedPayment) -> Call;
     /// The answer to it; `None` if it can't be read.
     fn read_used(&self, data: &[u8]) -> Option<bool>;
     /// The parameters of `eth_getLogs` that find who used or canceled it since
-    /// a block: one log at most.
+    /// a block.
     fn trace(&self, payment: &VerifiedPayment, from_block: u64) -> Value;
+    /// What one of those logs says.
+    fn clue(&self, payment: &VerifiedPayment, log: &Value) -> Clue;
+    /// Whether a transaction with this calldata may have made it.
+    fn is_named_in(&self, payment: &VerifiedPayment, calldata: &[u8]) -> bool;
+    /// Whether its own logs tell it from every other payment.
+    fn is_told_by_logs(&self) -> bool;
     /// The log that proves it paid in a transaction of ours; those of other
     /// payments are `taken`.
     fn proof(&self, payment: &VerifiedPayment, logs: &[Log], taken: &[bool]) -> Option<usize>;
     /// The log that proves it paid in a transaction of anybody's.
-    fn proof_by_anyone(&self, payment: &VerifiedPayment, logs: &[Log]) -> Option<usize>;
+    fn proof_by_anyone(
+        &self,
+        payment: &VerifiedPayment,
+        logs: &[Log],
+        calldata: &[u8],
+    ) -> Option<usize>;
 }
 
 /// What the chain says about a payment before it is sent.
@@ -88,8 +135,10 @@ pub(super) trait Method {
 pub struct Facts {
     /// Whether it was used or canceled. `None` if the token does not say.
     pub nonce_used: Option<bool>,
-    /// The payer's balance, in atomic units. `None` if the token does not say.
+    /// What the payer can pay, in atomic units. `None` if the token does not say.
     pub balance: Option<Uint256>,
+    /// What the method lacks, besides money.
+    pub missing: Option<Reason>,
     /// Whether the transfer, simulated, went through.
     pub simulated: bool,
     /// What the simulation left when it reverted, for the log.
@@ -101,30 +150,59 @@ pub struct Facts {
 /// checked by the caller.
 ///
 /// # Errors
-/// The first rule that it breaks, in the order of the specification: signature,
-/// recipient, `validBefore`, `validAfter`, value. [`Reason::InvalidPayload`] for
-/// what can't be read.
+/// The first rule that it breaks, in the order of the specification.
+/// [`Reason::InvalidPayload`] for what can't be read.
 pub fn verify(payload: &Value, terms: &Terms, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
-    eip3009::verify(ExactEvmPayload::read(payload)?, terms, now)
+    read(payload, terms)?.verify(terms, now)
 }
 
-/// The same, and whether the payment has lapsed: one whose `validBefore` has
-/// come, or is about to, is checked as it was shortly before that. It can't be
-/// settled any more; it tells who asks for what was settled.
+/// The same, and whether the payment has lapsed: one whose end has come, or is
+/// about to, is checked as it was shortly before that. It can't be settled any
+/// more; it tells who asks for what was settled.
 ///
 /// # Errors
-/// As [`verify`], but for [`Reason::EvmValidBefore`].
+/// As [`verify`], but for that its time is over.
 pub fn check(
     payload: &Value,
     terms: &Terms,
     now: UnixSeconds,
 ) -> Result<(VerifiedPayment, bool), Reason> {
-    let payload = ExactEvmPayload::read(payload)?;
-    let end = seconds(payload.authorization.valid_before);
+    let payload = read(payload, terms)?;
+    let end = payload.end();
     let has_lapsed = end < now.plus(MIN_REMAINING_SECONDS);
     let then = UnixSeconds(end.0.saturating_sub(MIN_REMAINING_SECONDS));
-    let payment = eip3009::verify(payload, terms, if has_lapsed { then } else { now })?;
+    let payment = payload.verify(terms, if has_lapsed { then } else { now })?;
     Ok((payment, has_lapsed))
+}
+
+/// What was sent for terms of each method.
+enum Payload {
+    Eip3009(ExactEvmPayload),
+    Permit2(Permit2Payload),
+}
+
+fn read(payload: &Value, terms: &Terms) -> Result<Payload, Reason> {
+    Ok(match terms.method() {
+        TransferMethod::Eip3009 => Payload::Eip3009(ExactEvmPayload::read(payload)?),
+        TransferMethod::Permit2 => Payload::Permit2(Permit2Payload::read(payload)?),
+    })
+}
+
+impl Payload {
+    /// The end that was signed.
+    fn end(&self) -> UnixSeconds {
+        seconds(match self {
+            Self::Eip3009(payload) => payload.authorization.valid_before,
+            Self::Permit2(payload) => payload.authorization.deadline,
+        })
+    }
+
+    fn verify(self, terms: &Terms, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
+        match self {
+            Self::Eip3009(payload) => eip3009::verify(payload, terms, now),
+            Self::Permit2(payload) => permit2::verify(payload, terms, now),
+        }
+    }
 }
 
 /// The time, or the last one that there is: some wallets sign authorizations
@@ -186,12 +264,29 @@ impl VerifiedPayment {
         self.from.to_string()
     }
 
-    /// What the chain tells this payment apart by: chain, token, payer and
-    /// nonce, in one lower-case spelling. Nothing in it is a client's to
-    /// spell, so one signature has one identity.
+    /// What the chain tells this payment apart by: chain, the contract that keeps
+    /// the nonces, payer and nonce, in one lower-case spelling. Nothing in it is
+    /// a client's to spell, so one signature has one identity.
     pub fn identity(&self) -> String {
-        let (network, asset) = (self.network(), self.asset.to_lower_hex());
-        format!("{network}/{asset}/{}", self.method().identity(self))
+        format!("{}/{}", self.network(), self.method().identity(self))
+    }
+
+    /// By which codes it is refused.
+    pub fn reasons(&self) -> &'static Reasons {
+        self.method().reasons()
+    }
+
+    /// The most gas that it is given.
+    pub fn gas(&self) -> u64 {
+        self.method().gas()
+    }
+
+    /// Whether no log could tell the two apart: in one transaction it would be
+    /// unclear which of them was made.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        let is_told = |it: &Self| it.method().is_told_by_logs();
+        let seen = |it: &Self| (it.asset, it.from, it.to, it.value);
+        !is_told(self) && !is_told(other) && seen(self) == seen(other)
     }
 
     /// The payment as a client sends it, written anew from what was read.
@@ -225,7 +320,7 @@ impl VerifiedPayment {
         answers.truncate(if answers.len() == self.preview_count() { answers.len() } else { 0 });
         let simulated = answers.pop().unwrap_or(Err(None));
         let answers: Vec<_> = answers.into_iter().map(Result::ok).collect();
-        let facts = self.method().facts(&answers);
+        let facts = self.method().facts(self, &answers);
         let (simulated, revert_reason) = match simulated {
             Ok(_) => (true, None),
             Err(reason) => (false, reason),
@@ -244,17 +339,27 @@ impl VerifiedPayment {
     }
 
     /// The parameters of `eth_getLogs` that find who used or canceled it since
-    /// a block: one log at most.
+    /// a block.
     pub fn trace(&self, from_block: u64) -> Value {
         self.method().trace(self, from_block)
+    }
+
+    /// What one of those logs says.
+    pub fn clue(&self, log: &Value) -> Clue {
+        self.method().clue(self, log)
+    }
+
+    /// Whether a transaction with this calldata may have made it.
+    pub fn is_named_in(&self, calldata: &[u8]) -> bool {
+        self.method().is_named_in(self, calldata)
     }
 
     fn proof(&self, logs: &[Log], taken: &[bool]) -> Option<usize> {
         self.method().proof(self, logs, taken)
     }
 
-    fn proof_by_anyone(&self, logs: &[Log]) -> Option<usize> {
-        self.method().proof_by_anyone(self, logs)
+    fn proof_by_anyone(&self, logs: &[Log], calldata: &[u8]) -> Option<usize> {
+        self.method().proof_by_anyone(self, logs, calldata)
     }
 
     /// Whether a log is of a transfer of just this much between these two.
@@ -265,26 +370,31 @@ impl VerifiedPayment {
     fn method(&self) -> &dyn Method {
         match &self.transfer {
             Transfer::Eip3009(method) => method,
+            Transfer::Permit2(method) => method,
         }
     }
 }
 
 /// Why these facts speak against a payment; `None` if nothing does.
 ///
-/// A use comes first, then the balance, then the simulation: the more telling
-/// code wins. All are asked even if the simulation went through, because some
-/// tokens don't revert on a used authorization and a call to an address
-/// without code "succeeds"; where the token does not answer, the payment
-/// counts as one whose simulation failed.
+/// A use comes first, then what the method lacks, the money, and the
+/// simulation: the more telling code wins. All are asked even if the simulation
+/// went through, because some tokens don't revert on a used authorization and a
+/// call to an address without code "succeeds"; where the token does not answer,
+/// the payment counts as one whose simulation failed.
 pub fn refusal(facts: &Facts, payment: &VerifiedPayment) -> Option<Reason> {
+    let reasons = payment.reasons();
     if facts.nonce_used == Some(true) {
-        return Some(Reason::EvmNonceUsed);
+        return Some(reasons.used);
+    }
+    if facts.missing.is_some() {
+        return facts.missing;
     }
     if facts.balance.is_some_and(|balance| balance < payment.value().into()) {
-        return Some(Reason::InsufficientFunds);
+        return Some(reasons.unfunded);
     }
     if !facts.simulated || facts.nonce_used.is_none() || facts.balance.is_none() {
-        return Some(Reason::EvmSimulationFailed);
+        return Some(reasons.fails);
     }
     None
 }

@@ -34,7 +34,12 @@ pub fn paid(receipt: &Receipt, payments: &[&VerifiedPayment]) -> Vec<bool> {
 ///
 /// Only a log that names the payment and the `Transfer` that it led to prove
 /// that: in a transaction of a stranger's making, a transfer of the same value
-/// may be that of another payment. What was canceled has neither.
-pub fn authorization_transferred(receipt: &Receipt, payment: &VerifiedPayment) -> bool {
-    receipt.succeeded && payment.proof_by_anyone(&receipt.logs).is_some()
+/// may be that of another payment. What was canceled has neither. Where no log
+/// names a payment, the transaction's calldata must.
+pub fn authorization_transferred(
+    receipt: &Receipt,
+    payment: &VerifiedPayment,
+    calldata: &[u8],
+) -> bool {
+    receipt.succeeded && payment.proof_by_anyone(&receipt.logs, calldata).is_some()
 }

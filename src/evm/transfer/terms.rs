@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::TransferMethod;
 use crate::amount::AtomicAmount;
 use crate::evm::{Address, Domain};
 use crate::json::{FromJson, ToJson};
@@ -21,6 +22,7 @@ struct TermsFields {
     pay_to: Address,
     amount: AtomicAmount,
     max_timeout_seconds: u64,
+    method: TransferMethod,
 }
 
 json_struct!(TermsFields {
@@ -28,6 +30,7 @@ json_struct!(TermsFields {
     pay_to as "payTo",
     amount,
     max_timeout_seconds as "maxTimeoutSeconds",
+    method as "assetTransferMethod",
 });
 
 impl ToJson for Terms {
@@ -52,7 +55,19 @@ impl Terms {
         amount: AtomicAmount,
         max_timeout_seconds: u64,
     ) -> Self {
-        TermsFields { domain, pay_to, amount, max_timeout_seconds }.into()
+        let method = TransferMethod::Eip3009;
+        TermsFields { domain, pay_to, amount, max_timeout_seconds, method }.into()
+    }
+
+    /// The same terms, the token being moved by another method.
+    #[must_use]
+    pub fn by(self, method: TransferMethod) -> Self {
+        Self { fields: TermsFields { method, ..self.fields }, ..self }
+    }
+
+    /// How the token is moved.
+    pub const fn method(&self) -> TransferMethod {
+        self.fields.method
     }
 
     /// The token's EIP-712 domain.

@@ -149,10 +149,10 @@ impl<H: Host> EvmLane<H> {
         payment: &evm::VerifiedPayment,
     ) -> Resolution {
         let (nodes, quorum) = (&self.nodes, self.limits.quorum_above);
-        let now = self.shared.host.now();
+        let (now, used) = (self.shared.host.now(), payment.reasons().used);
         let judge = |found: UsedBy| {
             let paid = found.resolution_of(attempts, &self.relayers);
-            paid.unwrap_or(Resolution::NotPaid(Reason::EvmNonceUsed))
+            paid.unwrap_or(Resolution::NotPaid(used))
         };
         match find_use(nodes, payment, attempts.seen_block.saturating_add(1), quorum).await {
             Ok(Some(found)) => return judge(found),
@@ -160,7 +160,7 @@ impl<H: Host> EvmLane<H> {
             Err(error) => return Resolution::Unclear(error.to_string()),
         }
         match authorization_state(nodes, self.key.address(), payment, quorum).await {
-            Some(false) => return Resolution::NotPaid(Reason::EvmNonceUsed),
+            Some(false) => return Resolution::NotPaid(used),
             Some(true) => {}
             None => {
                 let why = "the token does not say whether the authorization is used";
@@ -172,7 +172,7 @@ impl<H: Host> EvmLane<H> {
             Ok(Some(found)) => judge(found),
             // Canceled, or used by another purchase: it stays what it is.
             Ok(None) if now > ended_at(attempts.written_at, payment).plus(UNCLEAR_SECONDS) => {
-                Resolution::NotPaid(Reason::EvmNonceUsed)
+                Resolution::NotPaid(used)
             }
             Ok(None) => {
                 let why = "the authorization is used, and by whom is not known yet";

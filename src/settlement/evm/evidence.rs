@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
-use crate::evm::{self, Address, BlockTag, Receipt, json_rpc};
+use crate::evm::{self, Address, BlockTag, Clue, Receipt, json_rpc};
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
 use crate::settlement::journal::Attempts;
 use crate::settlement::shared::Resolution;
@@ -17,6 +17,12 @@ use crate::time::UnixSeconds;
 
 /// How far back a use is looked for that is not where it should be, in blocks.
 const LOOK_BACK_BLOCKS: u64 = 500;
+
+/// Of how many transactions the calldata is read that may have used a payment.
+const MOST_CLUES: usize = 64;
+
+/// The longest calldata that is read, in bytes: what a transaction may hold.
+const MOST_CALLDATA: usize = 128 * 1024;
 
 /// Whether one of these payments is worth more than one node's word.
 pub(in crate::settlement) fn needs_quorum(
@@ -144,27 +150,68 @@ pub(in crate::settlement) async fn find_use<T: Transport>(
 ) -> Result<Option<UsedBy>, Unknown> {
     let quorum = needs_quorum(&[payment], quorum_above);
     let call = Call::new("eth_getLogs", payment.trace(from_block));
-    let read_log = |logs: &Value| match logs.as_array()?.first() {
-        None => Some(None),
-        Some(log) => Some(Some(log.get("transactionHash")?.as_str()?.to_owned())),
-    };
-    let Some(hash) = ask_agreed(nodes, &call, quorum, read_log).await.ok_or(Unknown)? else {
-        return Ok(None);
-    };
+    let read = |logs: &Value| read_clues(payment, logs);
+    let clues = ask_agreed(nodes, &call, quorum, read).await.ok_or(Unknown)?;
+    for (is_certain, hash) in clues.iter().take(MOST_CLUES) {
+        let call = Call::new("eth_getTransactionByHash", json!([hash]));
+        let calldata = if *is_certain {
+            vec![]
+        } else {
+            ask_agreed(nodes, &call, quorum, read_calldata).await.ok_or(Unknown)?
+        };
+        if *is_certain || payment.is_named_in(&calldata) {
+            return use_in(nodes, payment, hash, &calldata, quorum).await.map(Some);
+        }
+    }
+    if clues.len() > MOST_CLUES { Err(Unknown) } else { Ok(None) }
+}
+
+/// The transactions of these logs that may have used a payment, each once, and
+/// whether that is certain.
+fn read_clues(payment: &evm::VerifiedPayment, logs: &Value) -> Option<Vec<(bool, String)>> {
+    let mut clues: Vec<(bool, String)> = vec![];
+    for log in logs.as_array()? {
+        let is_certain = match payment.clue(log) {
+            Clue::Certain => true,
+            Clue::Calldata => false,
+            Clue::None => continue,
+        };
+        let hash = log.get("transactionHash")?.as_str()?;
+        match clues.iter_mut().find(|(_, known)| known == hash) {
+            Some((known, _)) => *known |= is_certain,
+            None => clues.push((is_certain, hash.to_owned())),
+        }
+    }
+    Some(clues)
+}
+
+fn read_calldata(transaction: &Value) -> Option<Vec<u8>> {
+    let input = transaction.get("input")?;
+    json_rpc::parse_data(input, MOST_CALLDATA)
+}
+
+/// What one transaction that used or canceled a payment did with it.
+async fn use_in<T: Transport>(
+    nodes: &Nodes<T>,
+    payment: &evm::VerifiedPayment,
+    hash: &str,
+    calldata: &[u8],
+    quorum: bool,
+) -> Result<UsedBy, Unknown> {
     let read = |result: &Value| {
         let sender = result.get("from").and_then(|from| from.as_str()?.parse().ok());
-        Some((read_receipt(result, &hash)?, sender))
+        Some((read_receipt(result, hash)?, sender))
     };
-    let receipt = ask_agreed(nodes, &receipt_call(&hash), quorum, read).await;
+    let receipt = ask_agreed(nodes, &receipt_call(hash), quorum, read).await;
     let (receipt, sender): (_, Option<Address>) = receipt.ok_or(Unknown)?;
     let number = json_rpc::quantity(receipt.block_number.into());
     let call = Call::new("eth_getBlockByNumber", json!([number, false]));
     let read = |block: &Value| json_rpc::parse_u64(block.get("timestamp")?);
     let time = UnixSeconds(ask_agreed(nodes, &call, quorum, read).await.ok_or(Unknown)?);
-    let pays = evm::authorization_transferred(&receipt, payment);
+    let pays = evm::authorization_transferred(&receipt, payment, calldata);
     let by = Confirmed(receipt);
     let resolution = pays.then(|| by.paid(payment));
-    Ok(Some(UsedBy { by, time, sender, resolution }))
+    Ok(UsedBy { by, time, sender, resolution })
 }
 
 /// The same for a use that must be there and was not found where it should be:

@@ -39,8 +39,7 @@ use super::shared::{JOIN_LIMIT, LaneParts, Shared};
 use super::signer::Signer;
 use super::{Host, Limits, Outcome, SettleRequest, State, Store, StoreError, Verdict};
 use crate::evm::{
-    self, Address, Call as EvmCall, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
-    RelayerKey,
+    self, Address, Call as EvmCall, Fees, GAS_PER_TRANSACTION, MULTICALL3, RelayerKey,
 };
 use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
@@ -287,10 +286,10 @@ impl<H: Host> Lane for EvmLane<H> {
     }
 }
 
-/// The most gas that a transaction with this many payments is given.
-fn most_gas(payments: usize) -> u64 {
-    let payments = u64::try_from(payments).unwrap_or(u64::MAX);
-    GAS_PER_TRANSACTION.saturating_add(GAS_PER_PAYMENT.saturating_mul(payments))
+/// The most gas that a transaction with these payments is given.
+fn most_gas<'a>(payments: impl IntoIterator<Item = &'a evm::VerifiedPayment>) -> u64 {
+    let of_each = payments.into_iter().map(evm::VerifiedPayment::gas);
+    of_each.fold(GAS_PER_TRANSACTION, u64::saturating_add)
 }
 
 /// The most that each of several payments may cost, in wei, whichever of the

@@ -3,14 +3,17 @@
 use serde_json::{Value, json};
 
 use super::{EvmLane, cost_of_each, most_gas};
-use crate::evm::{self, BlockTag, Call as EvmCall, Facts, Fees, MULTICALL3, TipLimits, json_rpc};
+use crate::evm::{
+    self, BlockTag, Call as EvmCall, Facts, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
+    TipLimits, json_rpc,
+};
 use crate::protocol::Reason;
 use crate::rpc::{Call, ErrorKind, Reply, Unavailable};
 use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
 use crate::time::UnixSeconds;
 
 /// What `eth_call` may return for one payment's check: about 256 bytes for
-/// each of three calls.
+/// each of its calls.
 const MAX_CHECK_BYTES: usize = 3 * 1024;
 
 /// For how long after its `validAfter` a payment may be too new for the latest
@@ -183,14 +186,15 @@ impl<H: Host> EvmLane<H> {
                 return Ok(Verdict::Unknown);
             }
         };
-        let gas = preview.gas.unwrap_or(most_gas(1));
+        let most = most_gas([payment]);
+        let gas = preview.gas.unwrap_or(most);
         let cost = cost_of_each(preview.fees, gas, 1);
         Ok(match preview.facts.first().map(|facts| evm::refusal(facts, payment)) {
             // It can be simulated in a later block only; the rest is good.
             Some(Some(reason)) if self.is_too_new(payment, &preview, Some(reason)) => {
                 Verdict::Valid
             }
-            Some(None) if gas > most_gas(1) => Verdict::Invalid(Reason::EvmSimulationFailed),
+            Some(None) if gas > most => Verdict::Invalid(payment.reasons().fails),
             Some(None) if self.exceeds_price(preview.fees.worst_cost(gas), payment.value().0) => {
                 Verdict::FeeExceedsPrice
             }
@@ -267,13 +271,13 @@ impl<H: Host> EvmLane<H> {
         is_new
             && match refusal {
                 None => self.shared.host.now() < payment.valid_after().plus(BLOCK_SECONDS),
-                Some(reason) => reason == Reason::EvmSimulationFailed,
+                Some(reason) => reason == payment.reasons().fails,
             }
     }
 
     /// Takes note of what one payment may cost at these fees.
     fn note_need(&self, fees: Fees) {
-        let cost = fees.worst_cost(most_gas(1));
+        let cost = fees.worst_cost(GAS_PER_TRANSACTION + GAS_PER_PAYMENT);
         self.shared.note_need(cost, cost);
     }
 

@@ -5,11 +5,10 @@ use std::rc::Rc;
 
 use super::evidence::needs_quorum;
 use super::preview::{Preview, Problem};
-use super::queue::done;
+use super::queue::{done, told_apart};
 use super::spoiled::LONE_IN_AIR_MAX;
 use super::{BLOCK_PAUSE, EvmLane, IN_AIR_MAX, Waiting, cost_of_each, most_gas, share_of};
 use crate::evm::{self, Address};
-use crate::protocol::Reason;
 use crate::settlement::{Host, Outcome};
 use crate::time::UnixSeconds;
 
@@ -158,16 +157,12 @@ impl<H: Host> EvmLane<H> {
         let (dear, cheap): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .partition(|it| needs_quorum(&[&it.payment], self.limits.quorum_above));
-        if cheap.is_empty() && dear.is_empty() {
-            return self.again.borrow_mut().pop_front();
-        }
-        if cheap.is_empty() {
-            return Some(dear);
-        }
-        if !dear.is_empty() {
-            self.again.borrow_mut().push_back(dear);
-        }
-        Some(cheap)
+        // Neither do payments that no log could tell apart.
+        let mut groups = told_apart(cheap).into_iter().chain(told_apart(dear));
+        let first = groups.next();
+        let mut again = self.again.borrow_mut();
+        again.extend(groups);
+        first.or_else(|| again.pop_front())
     }
 
     /// The next payment that goes alone; `None` if none can.
@@ -213,7 +208,8 @@ impl<H: Host> EvmLane<H> {
             }
         };
         let has_code = preview.has_code.take();
-        let is_greedy = preview.gas.is_some_and(|gas| gas > most_gas(batch.len()));
+        let most = most_gas(payments);
+        let is_greedy = preview.gas.is_some_and(|gas| gas > most);
         let mut is_loner = false;
         let batch = match (batch.as_slice(), has_code) {
             ([only], has_code) => {
@@ -256,15 +252,16 @@ impl<H: Host> EvmLane<H> {
         for (waiting, facts) in batch.into_iter().zip(&preview.facts) {
             let payer = waiting.payment.from();
             let refusal = evm::refusal(facts, &waiting.payment);
+            let reasons = waiting.payment.reasons();
             if self.is_too_new(&waiting.payment, preview, refusal) {
                 self.wait_for_a_block(waiting);
                 continue;
             }
             let reason = match refusal {
                 // It runs code of the payer's (EIP-7702) on our gas.
-                None if is_greedy && is_one => Reason::EvmSimulationFailed,
+                None if is_greedy && is_one => reasons.fails,
                 // The queue took the time that it had left.
-                None if waiting.payment.expires_at() < soon => Reason::EvmValidBefore,
+                None if waiting.payment.expires_at() < soon => reasons.too_late,
                 // The simulation knows nothing of what the payer has in the
                 // air, but of what comes before in this batch.
                 None if self.is_short(&waiting.payment, facts.balance, moment) => {
@@ -278,14 +275,14 @@ impl<H: Host> EvmLane<H> {
                 }
                 // What comes before it in this batch has to wait, and so does
                 // this.
-                Some(Reason::InsufficientFunds) if short.contains(&payer) => {
+                Some(reason) if reason == reasons.unfunded && short.contains(&payer) => {
                     self.wait_for_money(waiting);
                     continue;
                 }
                 // Whoever has used it since we sent it has paid for this.
                 Some(reason) => reason,
             };
-            if reason == Reason::EvmNonceUsed
+            if reason.is_used()
                 && let Some(attempts) = self.attempts_of(&waiting)
             {
                 // Whoever has used it since we sent it has paid for this.
@@ -352,7 +349,8 @@ impl<H: Host> EvmLane<H> {
     /// Writes a transaction of these payments down and sends it, as far as the
     /// limits allow. Until the journal is written there is no await.
     fn send_off(self: &Rc<Self>, good: Vec<Waiting>, preview: &Preview, is_loner: bool) {
-        let gas = preview.gas.unwrap_or(most_gas(good.len()));
+        let most = most_gas(good.iter().map(|waiting| &waiting.payment));
+        let gas = preview.gas.unwrap_or(most);
         let fee = preview.fees.worst_cost(gas);
         let share = share_of(fee, good.len());
         let good = self.worth_their_fee(good, share);

@@ -24,6 +24,20 @@ pub(super) fn done(outcome: Result<Outcome, StoreError>) -> Result<Attempt, Stor
     outcome.map(Attempt::Done)
 }
 
+/// Parts a batch so that no log could be that of two payments in one group: the
+/// first group is as large as can be.
+pub(super) fn told_apart(batch: Vec<Waiting>) -> Vec<Vec<Waiting>> {
+    let mut groups: Vec<Vec<Waiting>> = vec![];
+    for waiting in batch {
+        let is_alike = |other: &Waiting| other.payment.is_alike(&waiting.payment);
+        match groups.iter_mut().find(|group| !group.iter().any(is_alike)) {
+            Some(group) => group.push(waiting),
+            None => groups.push(vec![waiting]),
+        }
+    }
+    groups
+}
+
 /// Payments by payer, and whose turn it is.
 #[derive(Default)]
 pub(super) struct Queue {

@@ -276,7 +276,7 @@ impl<H: Host> EvmLane<H> {
     /// A payer whose payment failed on chain and now fails its simulation has
     /// moved the money away meanwhile.
     pub(super) fn note_refusal(&self, waiting: &Waiting, reason: Reason) {
-        if waiting.was_spoiled && reason != Reason::EvmNonceUsed {
+        if waiting.was_spoiled && !reason.is_used() {
             self.note_loner(waiting.payment.from());
         }
     }

@@ -300,10 +300,10 @@ impl<H: Host> RemoteLane<H> {
         let is_over = |margin| now > end.plus(margin);
         let resolution = match self.look(entry, &payment).await? {
             Observation::Paid(resolution) => resolution,
-            Observation::Elsewhere => Resolution::NotPaid(Reason::EvmNonceUsed),
+            Observation::Elsewhere => Resolution::NotPaid(payment.used()),
             // It can't land any more, and didn't.
             Observation::Unused if is_over(END_MARGIN) && end == entry.sent.expires_at => {
-                Resolution::NotPaid(Reason::EvmValidBefore)
+                Resolution::NotPaid(payment.too_late())
             }
             // It could still land, and hasn't for a day.
             Observation::Unused if is_over(END_MARGIN) => self.ends_unclear(&id, &payment),

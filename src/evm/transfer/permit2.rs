@@ -1,0 +1,255 @@
+//! Permit2: any ERC-20 moves by what the payer signed, through a contract of
+//! x402's that pays nobody but the payee that was signed (x402, exact on EVM,
+//! `assetTransferMethod: "permit2"`).
+//!
+//! | module | what |
+//! |---|---|
+//! | [`wire`] | the payment as clients send it |
+//! | [`hash`] | what a payer signs (EIP-712) |
+//! | [`calls`] | calldata, and which payments calldata names |
+//! | [`proof`] | what logs say |
+
+mod calls;
+mod hash;
+mod proof;
+mod wire;
+
+use serde_json::Value;
+
+use super::{
+    CLOCK_SKEW_SECONDS, Clue, Facts, MIN_REMAINING_SECONDS, Method, Reasons, Terms, Transfer,
+    VerifiedPayment, seconds,
+};
+use crate::encoding::encode_hex;
+use crate::evm::eip712::digest;
+use crate::evm::{Address, Call, Log, Signature, Uint256, abi};
+use crate::protocol::Reason;
+use crate::time::UnixSeconds;
+
+pub use hash::permit_hash;
+pub use wire::{Permit2Authorization, Permit2Payload};
+
+/// Permit2, at the one address that it has on every EVM chain.
+/// Source: <https://github.com/Uniswap/permit2>.
+pub const PERMIT2: Address = Address::new([
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x22, 0xd4, 0x73, 0x03, 0x0f, 0x11, 0x6d, 0xde, 0xe9, 0xf6, 0xb4,
+    0x3a, 0xc7, 0x8b, 0xa3,
+]);
+
+/// x402's contract for exact amounts, on every chain: the spender that payers
+/// sign for.
+pub const EXACT_PROXY: Address = Address::new([
+    0x40, 0x20, 0x85, 0xc2, 0x48, 0xee, 0xa2, 0x7d, 0x92, 0xe8, 0xb3, 0x0b, 0x2c, 0x58, 0xed, 0x07,
+    0xf9, 0xe2, 0x00, 0x01,
+]);
+
+/// What refuses a payment by Permit2.
+const REASONS: Reasons = Reasons {
+    used: Reason::Permit2InvalidNonce,
+    too_late: Reason::Permit2DeadlineExpired,
+    unfunded: Reason::Permit2InsufficientBalance,
+    fails: Reason::Permit2SimulationFailed,
+};
+
+/// The most gas that one payment is given: a bitmap, a signature, and the
+/// token's `transferFrom`, by three contracts.
+const GAS: u64 = 200_000;
+
+/// What was signed, besides who pays whom how much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit2 {
+    /// The transfer lands only in a block of this second or a later one.
+    valid_after: Uint256,
+    /// The transfer lands only in a block of this second or an earlier one.
+    deadline: Uint256,
+    nonce: Uint256,
+    signature: Signature,
+}
+
+/// Checks what was signed against the terms, at a time.
+pub(super) fn verify(
+    payload: Permit2Payload,
+    terms: &Terms,
+    now: UnixSeconds,
+) -> Result<VerifiedPayment, Reason> {
+    let Permit2Payload { signature, authorization } = payload;
+    let signature: Signature = signature.parse().map_err(|_| Reason::Permit2Signature)?;
+    let hash = permit_hash(&authorization);
+    let signer = signature.recover(&digest(&hash::domain_separator(terms.chain_id()), &hash));
+    let Permit2Authorization { token, amount, from, spender, nonce, deadline, to, valid_after } =
+        authorization;
+    if from == Address::ZERO || signer != Some(from) {
+        return Err(Reason::Permit2Signature);
+    }
+    if spender != EXACT_PROXY {
+        return Err(Reason::Permit2Spender);
+    }
+    if to != terms.pay_to() {
+        return Err(Reason::Permit2RecipientMismatch);
+    }
+    if amount != terms.amount().into() {
+        return Err(Reason::Permit2AmountMismatch);
+    }
+    if seconds(deadline) < now.plus(MIN_REMAINING_SECONDS) {
+        return Err(Reason::Permit2DeadlineExpired);
+    }
+    if seconds(valid_after) > now.plus(CLOCK_SKEW_SECONDS) {
+        return Err(Reason::Permit2NotYetValid);
+    }
+    if token != terms.asset() {
+        return Err(Reason::Permit2TokenMismatch);
+    }
+    Ok(VerifiedPayment {
+        chain_id: terms.chain_id(),
+        asset: token,
+        from,
+        to,
+        value: terms.amount(),
+        // A second earlier and a second later than EIP-3009 has it: both ends
+        // are good.
+        valid_after: UnixSeconds(seconds(valid_after).0.saturating_sub(1)),
+        expires_at: seconds(deadline).plus(1),
+        transfer: Transfer::Permit2(Permit2 { valid_after, deadline, nonce, signature }),
+    })
+}
+
+impl Permit2 {
+    /// The number that Permit2 takes once from each payer, whatever the token.
+    pub const fn nonce(&self) -> Uint256 {
+        self.nonce
+    }
+
+    /// The payer's signature.
+    pub const fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn authorization(&self, payment: &VerifiedPayment) -> Permit2Authorization {
+        Permit2Authorization {
+            token: payment.asset(),
+            amount: payment.value().into(),
+            from: payment.from(),
+            spender: EXACT_PROXY,
+            nonce: self.nonce,
+            deadline: self.deadline,
+            to: payment.to(),
+            valid_after: self.valid_after,
+        }
+    }
+
+    /// The word of the payer's bitmap that the nonce is in, and its bit.
+    fn place(&self) -> (Uint256, u8) {
+        let [word @ .., bit] = self.nonce.to_be_bytes();
+        let mut shifted = [0; 32];
+        if let Some(low) = shifted.get_mut(1..) {
+            low.copy_from_slice(&word);
+        }
+        (Uint256::from_be_bytes(shifted), bit)
+    }
+
+    /// Whether a bitmap, or a mask of one, has the nonce's bit.
+    fn has_bit(&self, bitmap: Uint256) -> bool {
+        let (_, bit) = self.place();
+        let byte = usize::from(31 - bit / 8);
+        bitmap.to_be_bytes().get(byte).is_some_and(|byte| byte >> (bit % 8) & 1 == 1)
+    }
+}
+
+impl Method for Permit2 {
+    fn reasons(&self) -> &'static Reasons {
+        &REASONS
+    }
+
+    fn gas(&self) -> u64 {
+        GAS
+    }
+
+    /// Permit2 keeps the nonces, for all tokens together.
+    fn identity(&self, payment: &VerifiedPayment) -> String {
+        let (payer, nonce) = (payment.from().to_lower_hex(), self.nonce.to_be_bytes());
+        format!("{}/{payer}/{}", PERMIT2.to_lower_hex(), encode_hex(&nonce))
+    }
+
+    fn payload(&self, payment: &VerifiedPayment) -> Value {
+        self.authorization(payment).payload(&self.signature.to_string())
+    }
+
+    fn call(&self, payment: &VerifiedPayment) -> Call {
+        Call { to: EXACT_PROXY, data: calls::settle(&self.authorization(payment), &self.signature) }
+    }
+
+    fn questions(&self, payment: &VerifiedPayment) -> Vec<Call> {
+        let asset = payment.asset();
+        vec![
+            self.used_question(payment),
+            Call { to: asset, data: abi::balance_of(payment.from()) },
+            Call { to: asset, data: calls::allowance(payment.from(), PERMIT2) },
+            Call { to: EXACT_PROXY, data: calls::permit2_of_proxy() },
+        ]
+    }
+
+    fn question_count(&self) -> usize {
+        4
+    }
+
+    /// An allowance below the amount is told apart from a balance below it;
+    /// beyond that, what a payer can pay is the lesser of the two.
+    fn facts(&self, payment: &VerifiedPayment, answers: &[Option<Vec<u8>>]) -> Facts {
+        let number = |at: usize| abi::decode_uint256(answers.get(at)?.as_deref()?);
+        let (balance, allowance) = (number(1), number(2));
+        let proxys_permit2 = number(3).map(Uint256::to_be_bytes);
+        // A call to an address without code succeeds, and does nothing.
+        let missing = if proxys_permit2 != Some(PERMIT2.to_word()) {
+            Some(Reason::Permit2ProxyNotDeployed)
+        } else if allowance.is_some_and(|it| it < payment.value().into()) {
+            Some(Reason::Permit2AllowanceRequired)
+        } else {
+            None
+        };
+        Facts {
+            nonce_used: number(0).map(|bitmap| self.has_bit(bitmap)),
+            balance: balance.zip(allowance).map(|(balance, allowance)| balance.min(allowance)),
+            missing,
+            simulated: false,
+            revert_reason: None,
+        }
+    }
+
+    fn used_question(&self, payment: &VerifiedPayment) -> Call {
+        Call { to: PERMIT2, data: calls::nonce_bitmap(payment.from(), self.place().0) }
+    }
+
+    fn read_used(&self, data: &[u8]) -> Option<bool> {
+        abi::decode_uint256(data).map(|bitmap| self.has_bit(bitmap))
+    }
+
+    fn trace(&self, payment: &VerifiedPayment, from_block: u64) -> Value {
+        proof::trace(payment, from_block)
+    }
+
+    fn clue(&self, payment: &VerifiedPayment, log: &Value) -> Clue {
+        proof::clue(self, payment, log)
+    }
+
+    fn is_named_in(&self, payment: &VerifiedPayment, calldata: &[u8]) -> bool {
+        calls::alike_nonces(payment, calldata).contains(&self.nonce)
+    }
+
+    fn is_told_by_logs(&self) -> bool {
+        false
+    }
+
+    fn proof(&self, payment: &VerifiedPayment, logs: &[Log], taken: &[bool]) -> Option<usize> {
+        let is_free = |index: &usize| taken.get(*index) == Some(&false);
+        proof::transfers(payment, logs).into_iter().find(is_free)
+    }
+
+    fn proof_by_anyone(
+        &self,
+        payment: &VerifiedPayment,
+        logs: &[Log],
+        calldata: &[u8],
+    ) -> Option<usize> {
+        proof::by_anyone(self, payment, logs, calldata)
+    }
+}

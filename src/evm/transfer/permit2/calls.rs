@@ -1,0 +1,112 @@
+//! Calldata of Permit2 and of x402's contract in front of it, and which
+//! payments calldata names.
+
+use super::Permit2Authorization;
+use crate::evm::abi::{call, length};
+use crate::evm::transfer::VerifiedPayment;
+use crate::evm::{Address, Signature, Uint256};
+
+// The first 4 bytes of the hashes of the signatures beside them; a test holds
+// the two together.
+const SETTLE: u32 = 0x13cd_3b53;
+const SETTLE_WITH_PERMIT: u32 = 0xfa34_0378;
+const NONCE_BITMAP: u32 = 0x4fe0_2b44;
+const ALLOWANCE: u32 = 0xdd62_ed3e;
+const PERMIT2_OF_PROXY: u32 = 0x6afd_d850;
+
+/// The words of an EIP-2612 permit, which stand before the payment in
+/// `settleWithPermit`: value, deadline, r, s, v.
+const PERMIT_WORDS: usize = 5;
+
+/// Calldata of `nonceBitmap(owner, wordPos)` of Permit2: 256 nonces, each a bit
+/// that is set once it was used.
+pub(super) fn nonce_bitmap(owner: Address, word: Uint256) -> Vec<u8> {
+    call(NONCE_BITMAP, &[owner.to_word(), word.to_be_bytes()])
+}
+
+/// Calldata of `allowance(owner, spender)` (ERC-20): atomic units.
+pub(super) fn allowance(owner: Address, spender: Address) -> Vec<u8> {
+    call(ALLOWANCE, &[owner.to_word(), spender.to_word()])
+}
+
+/// Calldata of `PERMIT2()` of x402's contract.
+pub(super) fn permit2_of_proxy() -> Vec<u8> {
+    call(PERMIT2_OF_PROXY, &[])
+}
+
+/// Calldata of `settle` of x402's contract for exact amounts, v being 27 or 28.
+pub(super) fn settle(it: &Permit2Authorization, signature: &Signature) -> Vec<u8> {
+    let mut words = head(it).to_vec();
+    words.push(length(32 * (words.len() + 1)));
+    let mut data = call(SETTLE, &words);
+    let signature = signature.to_bytes();
+    data.extend_from_slice(&length(signature.len()));
+    data.extend_from_slice(&signature);
+    // The last word is filled up.
+    data.resize(data.len() + 31, 0);
+    data
+}
+
+/// What is in `settle`'s calldata before the signature: permit, owner, witness.
+fn head(it: &Permit2Authorization) -> [[u8; 32]; 7] {
+    [
+        it.token.to_word(),
+        it.amount.to_be_bytes(),
+        it.nonce.to_be_bytes(),
+        it.deadline.to_be_bytes(),
+        it.from.to_word(),
+        it.to.to_word(),
+        it.valid_after.to_be_bytes(),
+    ]
+}
+
+/// The nonces of all payments that a transaction's calldata may settle and
+/// that differ from this one in nothing that a log shows; each once.
+///
+/// Whoever sends it may have wrapped the calls in others. So they are looked
+/// for at every byte: it is not what is there that must be right, but that
+/// none is left out, because each counts against the logs that there are.
+pub(super) fn alike_nonces(payment: &VerifiedPayment, calldata: &[u8]) -> Vec<Uint256> {
+    let mut nonces = vec![];
+    for (at, window) in calldata.windows(4).enumerate() {
+        let skip = match u32::from_be_bytes(window.try_into().unwrap_or_default()) {
+            SETTLE => 4,
+            SETTLE_WITH_PERMIT => 4 + 32 * PERMIT_WORDS,
+            _ => continue,
+        };
+        let words = calldata.get(at.saturating_add(skip)..).unwrap_or_default().as_chunks::<32>().0;
+        let [token, amount, nonce, _, owner, to, ..] = words else { continue };
+        let is_alike = *token == payment.asset().to_word()
+            && *amount == Uint256::from(payment.value()).to_be_bytes()
+            && *owner == payment.from().to_word()
+            && *to == payment.to().to_word();
+        let nonce = Uint256::from_be_bytes(*nonce);
+        if is_alike && !nonces.contains(&nonce) {
+            nonces.push(nonce);
+        }
+    }
+    nonces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evm::keccak256;
+
+    #[test]
+    fn selectors_are_those_of_their_signatures() {
+        for (selector, signature) in [
+            (SETTLE, "settle(((address,uint256),uint256,uint256),address,(address,uint256),bytes)"),
+            (
+                SETTLE_WITH_PERMIT,
+                "settleWithPermit((uint256,uint256,bytes32,bytes32,uint8),\
+                 ((address,uint256),uint256,uint256),address,(address,uint256),bytes)",
+            ),
+            (NONCE_BITMAP, "nonceBitmap(address,uint256)"),
+            (ALLOWANCE, "allowance(address,address)"),
+            (PERMIT2_OF_PROXY, "PERMIT2()"),
+        ] {
+            assert_eq!(keccak256(signature.as_bytes())[..4], selector.to_be_bytes(), "{signature}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What logs say of a payment by Permit2, whose nonce is in no log.
+//!
+//! Permit2 emits nothing, and x402's contract an event without parameters. What
+//! there is, is the token's `Transfer` from payer to payee of just this much,
+//! and it looks the same for every payment of this payer for this price. So:
+//!
+//! - In a transaction of our own there is one payment of that look at most
+//!   (`is_alike` in `super::super`): its log is that payment's.
+//! - In one of anybody's, the calldata says which payments it may have made.
+//!   Only if there is a log for each of those, all were made.
+//!
+//! Where an `AuthorizationUsed` stands before a `Transfer`, that is an EIP-3009
+//! payment's. So whatever a payer puts into one transaction, no log counts for
+//! two payments.
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use super::{PERMIT2, Permit2, calls};
+use crate::encoding::encode_hex;
+use crate::evm::receipt::{AUTHORIZATION_USED, TRANSFER};
+use crate::evm::transfer::{Clue, VerifiedPayment};
+use crate::evm::{Log, Uint256, json_rpc, keccak256};
+
+/// `UnorderedNonceInvalidation(owner, word, mask)` of Permit2: its owner takes
+/// nonces back.
+static INVALIDATION: LazyLock<[u8; 32]> =
+    LazyLock::new(|| keccak256(b"UnorderedNonceInvalidation(address,uint256,uint256)"));
+
+/// The logs to look through: what left the payer's account in this token, and
+/// which nonces the payer took back.
+pub(super) fn trace(payment: &VerifiedPayment, from_block: u64) -> Value {
+    json!([{
+        "address": [payment.asset().to_string(), PERMIT2.to_string()],
+        "fromBlock": json_rpc::quantity(from_block.into()),
+        "toBlock": "latest",
+        "topics": [
+            [encode_hex(&*TRANSFER), encode_hex(&*INVALIDATION)],
+            encode_hex(&payment.from().to_word()),
+        ],
+    }])
+}
+
+/// What one of those logs says of the payment.
+pub(super) fn clue(permit: &Permit2, payment: &VerifiedPayment, log: &Value) -> Clue {
+    let Some(log) = Log::from_json(log) else { return Clue::None };
+    if payment.is_moved_by(&log) {
+        return Clue::Calldata;
+    }
+    let (word, _) = permit.place();
+    let takes_back = log.address == PERMIT2
+        && matches!(log.topics.as_slice(), [event, owner]
+            if *event == *INVALIDATION && *owner == payment.from().to_word())
+        && matches!(log.data.as_chunks::<32>(), ([of, mask], [])
+            if *of == word.to_be_bytes() && permit.has_bit(Uint256::from_be_bytes(*mask)));
+    if takes_back { Clue::Certain } else { Clue::None }
+}
+
+/// The logs that could be this payment's.
+pub(super) fn transfers(payment: &VerifiedPayment, logs: &[Log]) -> Vec<usize> {
+    let asset = payment.asset();
+    let mut is_authorized = false;
+    let mut found = vec![];
+    for (index, log) in logs.iter().enumerate() {
+        if log.address == asset && log.topics.first() == Some(&*AUTHORIZATION_USED) {
+            is_authorized = true;
+        } else if log.is_transfer(asset) {
+            if !is_authorized && payment.is_moved_by(log) {
+                found.push(index);
+            }
+            is_authorized = false;
+        }
+    }
+    found
+}
+
+/// The log that proves the payment made by a transaction of anybody's.
+///
+/// The calldata is the sender's to choose, and payer and sender may be one. All
+/// that it can do is to name more payments than there are logs, and then none
+/// is proved: a false no there costs the payer who has made it so.
+pub(super) fn by_anyone(
+    permit: &Permit2,
+    payment: &VerifiedPayment,
+    logs: &[Log],
+    calldata: &[u8],
+) -> Option<usize> {
+    let named = calls::alike_nonces(payment, calldata);
+    let made = transfers(payment, logs);
+    let all_made = named.contains(&permit.nonce) && made.len() >= named.len();
+    made.first().copied().filter(|_| all_made)
+}
