@@ -11,7 +11,7 @@ use super::signers::Signers;
 use super::token::{Token, read_pay_to, read_tokens};
 use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS};
 use crate::amount::parse_decimal;
-use crate::evm::{CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION};
+use crate::evm::{CALLDATA_PER_BATCH, GAS_PER_TRANSACTION};
 use crate::facilitator_client::{Facilitator, RemoteFacts};
 use crate::payment::PayTo;
 use crate::protocol::ChainId;
@@ -60,6 +60,7 @@ const KNOWN: &[&str] = &[
     "rpc",
     "pay_to",
     "asset",
+    "asset_transfer_method",
     "name",
     "version",
     "decimals",
@@ -154,7 +155,6 @@ impl Network {
             None => read_rpc(&fields),
         };
         let max_timeout_seconds = fields.number("max_timeout_seconds", 10..=86_400);
-        let batch_max = read_batch_max(&fields);
         let daily_spend = fields.text("daily_spend");
         let daily_spend = daily_spend
             .or(coin_of(id).map(|coin| coin.daily_spend))
@@ -165,6 +165,7 @@ impl Network {
         let max_tip = read_max_tip(&fields, id);
         let has_quorum = rpc.len() >= 2 || fields.has("facilitator");
         let tokens = read_tokens(&fields, id, has_quorum);
+        let batch_max = read_batch_max(&fields, tokens.as_ref());
         let pay_to = read_pay_to(&fields, id);
         if sells && !fields.has("pay_to") {
             fields.fault("pay_to", "is needed: the address that is paid");
@@ -207,16 +208,23 @@ fn read_rpc(fields: &Fields<'_>) -> Vec<String> {
     urls.into_iter().map(str::to_owned).collect()
 }
 
+/// The tokens of a network, its own apart.
+type Tokens = (Rc<Token>, Vec<Rc<Token>>);
+
 /// How many payments fit into one transaction, by number, gas and calldata.
-fn read_batch_max(fields: &Fields<'_>) -> usize {
-    let least_gas = GAS_PER_TRANSACTION + GAS_PER_PAYMENT;
-    let least_bytes = CALLDATA_PER_BATCH + CALLDATA_PER_PAYMENT;
+fn read_batch_max(fields: &Fields<'_>, tokens: Option<&Tokens>) -> usize {
+    let all = tokens.into_iter().flat_map(|(own, others)| std::iter::once(own).chain(others));
+    let methods = all.filter_map(|token| token.asset.transfer_method());
+    // The dearest of its methods.
+    let method = methods.max_by_key(|it| it.gas_per_payment()).unwrap_or_default();
+    let (gas_each, bytes_each) = (method.gas_per_payment(), method.calldata_per_payment());
+    let least_gas = GAS_PER_TRANSACTION + gas_each;
+    let least_bytes = CALLDATA_PER_BATCH + bytes_each;
     let most = fields.number("batch_max", 1..=100);
     let gas = fields.number("batch_gas", least_gas..=100_000_000);
     let bytes = fields.number("batch_calldata", least_bytes..=131_072);
-    let by_gas = gas.map(|gas| gas.saturating_sub(GAS_PER_TRANSACTION) / GAS_PER_PAYMENT);
-    let by_bytes =
-        bytes.map(|bytes| bytes.saturating_sub(CALLDATA_PER_BATCH) / CALLDATA_PER_PAYMENT);
+    let by_gas = gas.map(|gas| gas.saturating_sub(GAS_PER_TRANSACTION) / gas_each);
+    let by_bytes = bytes.map(|bytes| bytes.saturating_sub(CALLDATA_PER_BATCH) / bytes_each);
     let bounds =
         [most.unwrap_or(DEFAULT_BATCH_MAX), by_gas.unwrap_or(100), by_bytes.unwrap_or(100)];
     let fits = bounds.into_iter().min().unwrap_or(1).max(1);

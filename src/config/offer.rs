@@ -75,7 +75,8 @@ impl Offer {
         };
         let mut extra = token.asset.extra(network.signers.fee_payers.first());
         let (asset, pay_to) = (token.asset.address(), pay_to.to_string());
-        let v1 = network.v1_name.map(|name| PaymentRequirementsV1 {
+        let v1_name = network.v1_name.filter(|_| token.asset.is_for_v1());
+        let v1 = v1_name.map(|name| PaymentRequirementsV1 {
             scheme: EXACT.into(),
             network: name.into(),
             max_amount_required: amount,

@@ -68,6 +68,7 @@ impl Token {
 /// What a token's table may hold.
 const KNOWN: &[&str] = &[
     "asset",
+    "asset_transfer_method",
     "name",
     "version",
     "decimals",
@@ -211,10 +212,15 @@ pub(super) fn read_pay_to(fields: &Fields<'_>, id: ChainId) -> Option<PayTo> {
 fn read_evm(fields: &Fields<'_>, chain_id: u64, token: &Described) -> Option<Asset> {
     let asset = token.asset.as_deref();
     let verifying_contract = asset.and_then(|text| evm_address(fields, "asset", text));
+    let method = read_method(fields);
     let named = |member: &str, known: Option<&str>| {
         let value = fields.words(member);
         if !value.is_empty() {
             return Some(value);
+        }
+        // Nobody signs for the token's own domain then.
+        if known.is_none() && method == evm::TransferMethod::Permit2 {
+            return Some(String::new());
         }
         if known.is_none() {
             let problem = format!("is needed for a token other than USDC: its EIP-712 {member}");
@@ -227,12 +233,25 @@ fn read_evm(fields: &Fields<'_>, chain_id: u64, token: &Described) -> Option<Ass
     if fields.has("token_program") {
         fields.fault("token_program", "is for Solana only");
     }
-    Some(Asset::Evm(evm::Domain {
+    let domain = evm::Domain {
         name: name?,
         version: version?,
         chain_id,
         verifying_contract: verifying_contract?,
-    }))
+    };
+    Some(Asset::Evm(domain, method))
+}
+
+/// How the token is moved.
+fn read_method(fields: &Fields<'_>) -> evm::TransferMethod {
+    let Some(name) = fields.text("asset_transfer_method") else {
+        return evm::TransferMethod::default();
+    };
+    let method = evm::TransferMethod::named(name);
+    if method.is_none() {
+        fields.fault("asset_transfer_method", "must be \"eip3009\" or \"permit2\"");
+    }
+    method.unwrap_or_default()
 }
 
 fn evm_address(fields: &Fields<'_>, member: &str, text: &str) -> Option<evm::Address> {
@@ -250,8 +269,10 @@ fn evm_address(fields: &Fields<'_>, member: &str, text: &str) -> Option<evm::Add
 fn read_solana(fields: &Fields<'_>, token: &Described) -> Option<Asset> {
     let asset = token.asset.as_deref();
     let mint = asset.and_then(|text| solana_address(fields, "asset", text));
-    if fields.has("version") {
-        fields.fault("version", "is for EVM chains only");
+    for name in ["version", "asset_transfer_method"] {
+        if fields.has(name) {
+            fields.fault(name, "is for EVM chains only");
+        }
     }
     let token_program = match fields.text("token_program") {
         None | Some("spl-token") => Some(solana::TokenProgram::Spl),

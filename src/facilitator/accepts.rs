@@ -61,7 +61,8 @@ impl AcceptsRequest {
             }
             read_rest(&fields, version)?;
             let network = config.network_called(network).filter(|it| account.may_use(it));
-            entries.extend(network.and_then(|network| Entry::read(network, account, entry)));
+            let entry = network.and_then(|network| Entry::read(network, account, entry));
+            entries.extend(entry.filter(|it| version == 2 || it.token.asset.is_for_v1()));
         }
         Ok(Self { version, resource: body.get("resource").cloned(), entries })
     }

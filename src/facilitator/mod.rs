@@ -92,7 +92,9 @@ pub fn supported(config: &Config, account: &Account) -> Value {
         if let Some(signers) = signers.as_object_mut() {
             signers.insert(format!("{}:*", network.id.namespace()), json!(signing));
         }
-        let names = [(2, Some(network.id.to_string())), (1, network.v1_name.map(str::to_owned))];
+        let is_for_v1 = network.tokens().any(|token| token.asset.is_for_v1());
+        let v1_name = network.v1_name.filter(|_| is_for_v1);
+        let names = [(2, Some(network.id.to_string())), (1, v1_name.map(str::to_owned))];
         for (version, name) in names {
             let Some(name) = name else { continue };
             let mut kind = json!({ "x402Version": version, "scheme": EXACT, "network": name });

@@ -268,7 +268,10 @@ impl Requirements {
                     Reason::InvalidPaymentRequirements,
                 )
             });
-        let Some(token) = network.token_called(wanted.text("asset")?) else {
+        let token = network.token_called(wanted.text("asset")?);
+        // v1 knows no other method than EIP-3009.
+        let token = token.filter(|it| version == Version::V2 || it.asset.is_for_v1());
+        let Some(token) = token else {
             return Err(wanted.bad("asset", "is no token that is settled here"));
         };
         let flow = extra.get(PAYMENT_FLOW);

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Terms, VerifiedPayment};
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_base64;
+use crate::protocol::requirements::TRANSFER_METHOD;
 use crate::solana::terms::InvalidTerms;
 use crate::solana::{Pubkey, TokenProgram};
 use crate::{evm, solana};
@@ -12,9 +13,10 @@ use crate::{evm, solana};
 /// A token, and how a payment in it is made.
 #[derive(Clone, Debug)]
 pub enum Asset {
-    /// A token of an EVM chain that knows EIP-3009: its EIP-712 domain. The
-    /// token is the verifying contract.
-    Evm(evm::Domain),
+    /// A token of an EVM chain: its EIP-712 domain, and how it is moved. The
+    /// token is the verifying contract; where it is moved by Permit2, name and
+    /// version may be empty.
+    Evm(evm::Domain, evm::TransferMethod),
     /// A token of a Solana cluster.
     Solana {
         /// The token.
@@ -102,15 +104,29 @@ impl Asset {
     /// The token's address or mint.
     pub fn address(&self) -> String {
         match self {
-            Self::Evm(domain) => domain.verifying_contract.to_string(),
+            Self::Evm(domain, _) => domain.verifying_contract.to_string(),
             Self::Solana { mint, .. } => mint.to_string(),
         }
+    }
+
+    /// How the token is moved, on EVM.
+    pub const fn transfer_method(&self) -> Option<evm::TransferMethod> {
+        match self {
+            Self::Evm(_, method) => Some(*method),
+            Self::Solana { .. } => None,
+        }
+    }
+
+    /// Whether a client that speaks v1 can pay in it: v1 names no methods, and
+    /// means EIP-3009.
+    pub const fn is_for_v1(&self) -> bool {
+        !matches!(self, Self::Evm(_, evm::TransferMethod::Permit2))
     }
 
     /// Whether a text is the token's address, in any spelling.
     pub fn is_at(&self, text: &str) -> bool {
         match self {
-            Self::Evm(domain) => text.parse() == Ok(domain.verifying_contract),
+            Self::Evm(domain, _) => text.parse() == Ok(domain.verifying_contract),
             Self::Solana { mint, .. } => text.parse().ok() == Some(*mint),
         }
     }
@@ -118,7 +134,7 @@ impl Asset {
     /// An address that may be paid in it.
     pub fn pay_to(&self, text: &str) -> Option<PayTo> {
         match self {
-            Self::Evm(_) => text.parse().ok().map(PayTo::Evm),
+            Self::Evm(..) => text.parse().ok().map(PayTo::Evm),
             Self::Solana { .. } => text.parse().ok().map(PayTo::Solana),
         }
     }
@@ -129,9 +145,15 @@ impl Asset {
     pub fn extra(&self, fee_payer: Option<&Pubkey>) -> Map<String, Value> {
         let mut extra = Map::new();
         match self {
-            Self::Evm(domain) => {
-                extra.insert("name".into(), json!(domain.name));
-                extra.insert("version".into(), json!(domain.version));
+            Self::Evm(_, method) => {
+                for (name, value) in self.fixed_extra() {
+                    // What is meant where nothing is said.
+                    let is_meant =
+                        name == TRANSFER_METHOD && *method == evm::TransferMethod::Eip3009;
+                    if !is_meant {
+                        extra.insert(name.into(), json!(value));
+                    }
+                }
             }
             Self::Solana { token_program, decimals, .. } => {
                 extra.insert("feePayer".into(), json!(fee_payer.map(Pubkey::to_string)));
@@ -145,11 +167,14 @@ impl Asset {
     /// The members of `extra` that must be these where a server names them.
     pub fn fixed_extra(&self) -> Vec<(&'static str, &str)> {
         match self {
-            Self::Evm(domain) => vec![
-                ("name", &domain.name),
-                ("version", &domain.version),
-                ("assetTransferMethod", "eip3009"),
-            ],
+            Self::Evm(domain, method) => {
+                let members = [
+                    ("name", domain.name.as_str()),
+                    ("version", &domain.version),
+                    (TRANSFER_METHOD, method.name()),
+                ];
+                members.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+            }
             Self::Solana { .. } => vec![],
         }
     }
@@ -161,9 +186,10 @@ impl Asset {
     pub fn terms(&self, wanted: Wanted) -> Result<Terms, NoTerms> {
         let Wanted { pay_to, amount, max_timeout_seconds, fee_payers, memo } = wanted;
         match (self, pay_to) {
-            (Self::Evm(domain), PayTo::Evm(pay_to)) => {
+            (Self::Evm(domain, method), PayTo::Evm(pay_to)) => {
                 let domain = domain.clone();
-                Ok(Terms::Evm(evm::Terms::new(domain, pay_to, amount, max_timeout_seconds)))
+                let terms = evm::Terms::new(domain, pay_to, amount, max_timeout_seconds);
+                Ok(Terms::Evm(terms.by(*method)))
             }
             (Self::Solana { mint, token_program, decimals }, PayTo::Solana(pay_to)) => {
                 let parts = solana::TermsParts {

@@ -13,7 +13,9 @@ impl Asset {
     pub fn on_chain(&self, pay_to: Option<PayTo>) -> Map<String, Value> {
         let mut facts = Map::new();
         match self {
-            Self::Evm(domain) => {
+            // A token that Permit2 moves need have no domain.
+            Self::Evm(domain, _) if domain.name.is_empty() => {}
+            Self::Evm(domain, _) => {
                 facts.insert("domainSeparator".into(), json!(encode_hex(&domain.separator())));
             }
             Self::Solana { mint, token_program, .. } => {

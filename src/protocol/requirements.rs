@@ -62,6 +62,9 @@ pub struct PaymentRequirementsV1 {
 /// left out when requirements are compared.
 const HINTS: &[&str] = &["recentBlockhash", "lastValidBlockHeight", "decimals", "tokenProgram"];
 
+/// The member of `extra` that names how a token is moved on EVM.
+pub const TRANSFER_METHOD: &str = "assetTransferMethod";
+
 /// The member of `extra` that names when a payment is settled ([payment flow]).
 ///
 /// [payment flow]: https://github.com/x402-foundation/x402/blob/main/specs/payment-flow.md
@@ -73,7 +76,7 @@ pub const UPFRONT: &str = "upfront";
 /// Members of `extra` that change how a payment is made, and what they mean
 /// where they are absent.
 const MEANT_WHEN_ABSENT: &[(&str, &str)] =
-    &[("assetTransferMethod", "eip3009"), (PAYMENT_FLOW, "authorization")];
+    &[(TRANSFER_METHOD, "eip3009"), (PAYMENT_FLOW, "authorization")];
 
 /// Adds what the scheme says of itself, if it does.
 fn with_extra(mut terms: Value, extra: &Map<String, Value>) -> Value {

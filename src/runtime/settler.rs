@@ -157,7 +157,7 @@ fn lanes_of<'a>(
     }
     let limits = limits(config, network);
     match &network.token.asset {
-        Asset::Evm(domain) => {
+        Asset::Evm(domain, _) => {
             let own = config.relayers.iter().find(|own| own.address().to_string() == key);
             let retired = || key.parse().ok().map(Signer::retired);
             let signer = own.cloned().map(Signer::from).or_else(retired);

@@ -24,6 +24,12 @@ import {
   stringToHex,
 } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
+import {
+  PERMIT2_ADDRESS,
+  permit2WitnessTypes,
+  x402ExactPermit2ProxyABI,
+  x402ExactPermit2ProxyAddress,
+} from '@x402/evm';
 
 const OUT = new URL('./evm/', import.meta.url);
 const MULTICALL3 = '0xcA11bde05977b3631167028862bE2a173976CA11';
@@ -171,6 +177,93 @@ async function calls() {
     estimates: [1, 3].map((count) => ({ count, data: batch(count, false) })),
     checks: [1, 2].map((count) => ({ count, data: check(count) })),
   };
+}
+
+// EIP-2612.
+const eip2612PermitTypes = {
+  Permit: ['owner address', 'spender address', 'value uint256', 'nonce uint256', 'deadline uint256']
+    .map((member) => member.split(' '))
+    .map(([name, type]) => ({ name, type })),
+};
+
+const PERMIT2_MESSAGES = [
+  { amount: 10000n, nonce: BigInt(hash('a Permit2 nonce')), deadline: 1700000060n, validAfter: 0n },
+  { amount: 1n, nonce: 0n, deadline: 1700000006n, validAfter: 1700000005n },
+  { amount: 2n ** 128n - 1n, nonce: maxUint256, deadline: maxUint256, validAfter: 1699999400n },
+  { amount: 10000n, nonce: 256n, deadline: 1700086400n, validAfter: 1700000000n },
+];
+
+const permit2Abi = parseAbi([
+  'function nonceBitmap(address owner, uint256 wordPos) view returns (uint256)',
+  'function allowance(address owner, address spender) view returns (uint256)',
+]);
+
+async function permit2() {
+  const payments = [];
+  for (const [i, { amount, nonce, deadline, validAfter }] of PERMIT2_MESSAGES.entries()) {
+    const payer = account(`Permit2 payer ${i}`);
+    const domain = DOMAINS[i];
+    const token = domain.verifyingContract;
+    const witness = { to: address(`Permit2 payee ${i}`), validAfter };
+    const permit = { permitted: { token, amount }, nonce, deadline };
+    const typed = {
+      domain: { name: 'Permit2', chainId: domain.chainId, verifyingContract: PERMIT2_ADDRESS },
+      types: permit2WitnessTypes,
+      primaryType: 'PermitWitnessTransferFrom',
+      message: { ...permit, spender: x402ExactPermit2ProxyAddress, witness },
+    };
+    const signature = await payer.signTypedData(typed);
+    const approval = {
+      domain,
+      types: eip2612PermitTypes,
+      primaryType: 'Permit',
+      message: { owner: payer.address, spender: PERMIT2_ADDRESS, value: amount, nonce: BigInt(i), deadline },
+    };
+    const approvalSignature = await payer.signTypedData(approval);
+    const { r, s, yParity } = parseSignature(approvalSignature);
+    const args = [permit, payer.address, witness, signature];
+    const abi = x402ExactPermit2ProxyABI;
+    payments.push({
+      domain,
+      payload: {
+        signature,
+        permit2Authorization: {
+          permitted: { token, amount },
+          from: payer.address,
+          spender: x402ExactPermit2ProxyAddress,
+          nonce,
+          deadline,
+          witness,
+        },
+      },
+      digest: hashTypedData(typed),
+      approval: {
+        from: payer.address,
+        asset: token,
+        spender: PERMIT2_ADDRESS,
+        amount,
+        nonce: BigInt(i),
+        deadline,
+        signature: approvalSignature,
+        version: '1',
+      },
+      settle: encodeFunctionData({ abi, functionName: 'settle', args }),
+      settleWithPermit: encodeFunctionData({
+        abi,
+        functionName: 'settleWithPermit',
+        args: [{ value: amount, deadline, r, s, v: 27 + yParity }, ...args],
+      }),
+      nonceBitmap: encodeFunctionData({
+        abi: permit2Abi, functionName: 'nonceBitmap', args: [payer.address, nonce >> 8n],
+      }),
+      balanceOf: balanceCall(payer.address),
+      allowance: encodeFunctionData({
+        abi: permit2Abi, functionName: 'allowance', args: [payer.address, PERMIT2_ADDRESS],
+      }),
+      permit2OfProxy: encodeFunctionData({ abi, functionName: 'PERMIT2' }),
+    });
+  }
+  return { permit2: PERMIT2_ADDRESS, proxy: x402ExactPermit2ProxyAddress, now: 1700000000n, payments };
 }
 
 function results() {
@@ -322,5 +415,6 @@ mkdirSync(OUT, { recursive: true });
 write('addresses', addresses());
 write('typed-data', await typedData());
 write('calls', await calls());
+write('permit2', await permit2());
 write('results', results());
 write('transactions', await transactions());

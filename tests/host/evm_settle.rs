@@ -167,7 +167,7 @@ fn only_the_transfer_log_proves_a_payment() {
     let mut reverted = receipt(&[used(&p), transfer(&p)]);
     reverted.succeeded = false;
     assert!(!evm::transfer_happened(&reverted, &p));
-    assert!(!evm::authorization_transferred(&reverted, &p));
+    assert!(!evm::authorization_transferred(&reverted, &p, &[]));
 }
 
 #[test]
@@ -217,19 +217,24 @@ fn in_a_strangers_transaction_one_transfer_pays_one_authorization() {
         vec![used(&a), transfer(&a), used(&b), friend],
     ] {
         let receipt = receipt(&logs);
-        assert!(evm::authorization_transferred(&receipt, &a));
-        assert!(!evm::authorization_transferred(&receipt, &b));
+        assert!(evm::authorization_transferred(&receipt, &a, &[]));
+        assert!(!evm::authorization_transferred(&receipt, &b, &[]));
     }
     // A transfer alone says nothing about the authorization.
-    assert!(!evm::authorization_transferred(&receipt(&[transfer(&a)]), &a));
+    assert!(!evm::authorization_transferred(&receipt(&[transfer(&a)]), &a, &[]));
 }
 
 #[test]
 fn facts_name_the_most_telling_code() {
     let p = payment(1, 1);
     let code = |nonce_used, balance: Option<u64>, simulated| {
-        let facts =
-            Facts { nonce_used, balance: balance.map(Into::into), simulated, revert_reason: None };
+        let facts = Facts {
+            nonce_used,
+            balance: balance.map(Into::into),
+            missing: None,
+            simulated,
+            revert_reason: None,
+        };
         evm::refusal(&facts, &p).map(Reason::code)
     };
     let used = Some("invalid_exact_evm_nonce_already_used");

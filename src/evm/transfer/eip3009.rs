@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use super::{
     Authorization, CLOCK_SKEW_SECONDS, Clue, ExactEvmPayload, Facts, MIN_REMAINING_SECONDS, Method,
-    Reasons, Terms, Transfer, VerifiedPayment, seconds,
+    Reasons, Terms, Transfer, TransferMethod, VerifiedPayment, seconds,
 };
 use crate::encoding::encode_hex;
 use crate::evm::eip712::{digest, transfer_with_authorization_hash};
 use crate::evm::receipt::{AUTHORIZATION_CANCELED, AUTHORIZATION_USED};
-use crate::evm::{Address, Call, GAS_PER_PAYMENT, Log, Signature, Uint256, abi, json_rpc};
+use crate::evm::{Address, Call, Log, Signature, Uint256, abi, json_rpc};
 use crate::protocol::Reason;
 
 /// What refuses a payment by EIP-3009.
@@ -110,7 +110,7 @@ impl Method for Eip3009 {
     }
 
     fn gas(&self) -> u64 {
-        GAS_PER_PAYMENT
+        TransferMethod::Eip3009.gas_per_payment()
     }
 
     fn identity(&self, payment: &VerifiedPayment) -> String {

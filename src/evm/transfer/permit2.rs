@@ -18,15 +18,14 @@ use serde_json::Value;
 
 use super::{
     CLOCK_SKEW_SECONDS, Clue, Facts, MIN_REMAINING_SECONDS, Method, Reasons, Terms, Transfer,
-    VerifiedPayment, seconds,
+    TransferMethod, VerifiedPayment, seconds,
 };
 use crate::encoding::encode_hex;
-use crate::evm::eip712::digest;
 use crate::evm::{Address, Call, Log, Signature, Uint256, abi};
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 
-pub use hash::permit_hash;
+pub use hash::permit_digest;
 pub use wire::{Permit2Authorization, Permit2Payload};
 
 /// Permit2, at the one address that it has on every EVM chain.
@@ -51,10 +50,6 @@ const REASONS: Reasons = Reasons {
     fails: Reason::Permit2SimulationFailed,
 };
 
-/// The most gas that one payment is given: a bitmap, a signature, and the
-/// token's `transferFrom`, by three contracts.
-const GAS: u64 = 200_000;
-
 /// What was signed, besides who pays whom how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit2 {
@@ -74,8 +69,7 @@ pub(super) fn verify(
 ) -> Result<VerifiedPayment, Reason> {
     let Permit2Payload { signature, authorization } = payload;
     let signature: Signature = signature.parse().map_err(|_| Reason::Permit2Signature)?;
-    let hash = permit_hash(&authorization);
-    let signer = signature.recover(&digest(&hash::domain_separator(terms.chain_id()), &hash));
+    let signer = signature.recover(&permit_digest(terms.chain_id(), &authorization));
     let Permit2Authorization { token, amount, from, spender, nonce, deadline, to, valid_after } =
         authorization;
     if from == Address::ZERO || signer != Some(from) {
@@ -161,7 +155,7 @@ impl Method for Permit2 {
     }
 
     fn gas(&self) -> u64 {
-        GAS
+        TransferMethod::Permit2.gas_per_payment()
     }
 
     /// Permit2 keeps the nonces, for all tokens together.

@@ -2,11 +2,74 @@
 
 use serde_json::Value;
 
-use super::TransferMethod;
 use crate::amount::AtomicAmount;
-use crate::evm::{Address, Domain};
+use crate::evm::{Address, CALLDATA_PER_PAYMENT, Domain, GAS_PER_PAYMENT};
 use crate::json::{FromJson, ToJson};
 use crate::json_struct;
+
+/// How a token is moved: x402's `assetTransferMethod`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TransferMethod {
+    /// By the token itself (EIP-3009). What is meant where nothing is said.
+    #[default]
+    Eip3009,
+    /// By Permit2, which the payer has allowed to move the token.
+    Permit2,
+}
+
+impl TransferMethod {
+    /// What x402 calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Eip3009 => "eip3009",
+            Self::Permit2 => "permit2",
+        }
+    }
+
+    /// The most gas that one payment is given: well above what the known tokens
+    /// need.
+    pub const fn gas_per_payment(self) -> u64 {
+        match self {
+            Self::Eip3009 => GAS_PER_PAYMENT,
+            // A bitmap, a signature, the token's `transferFrom`: three contracts.
+            Self::Permit2 => 200_000,
+        }
+    }
+
+    /// What one payment adds to the calldata of a batch, in bytes.
+    pub const fn calldata_per_payment(self) -> u64 {
+        match self {
+            Self::Eip3009 => CALLDATA_PER_PAYMENT,
+            Self::Permit2 => 768,
+        }
+    }
+
+    /// The method with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Eip3009, Self::Permit2].into_iter().find(|method| method.name() == name)
+    }
+}
+
+impl ToJson for TransferMethod {
+    fn write_json(&self, to: &mut String) {
+        self.name().write_json(to);
+    }
+
+    /// Terms of EIP-3009 are written as they were before there was another.
+    fn is_absent(&self) -> bool {
+        *self == Self::Eip3009
+    }
+}
+
+impl FromJson for TransferMethod {
+    fn from_json(value: &Value) -> Option<Self> {
+        Self::named(value.as_str()?)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+}
 
 /// What a payment must be: our own requirements for a resource, with the
 /// token's domain separator computed once.

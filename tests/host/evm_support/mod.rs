@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 
 /// What a payer signed besides whom to pay how much.
 pub fn eip3009(payment: &VerifiedPayment) -> &Eip3009 {
-    let Transfer::Eip3009(transfer) = payment.transfer();
-    transfer
+    match payment.transfer() {
+        Transfer::Eip3009(transfer) => transfer,
+        Transfer::Permit2(_) => panic!("by Permit2"),
+    }
 }
 
 pub const NOW: u64 = 1_700_000_000;

@@ -2,6 +2,7 @@
 
 mod contracts;
 mod node;
+mod permit2;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -30,6 +31,7 @@ pub struct Transfer {
     pub nonce: [u8; 32],
     /// In atomic units.
     pub amount: u128,
+    pub by_permit2: bool,
     pub transaction: String,
 }
 
@@ -64,11 +66,18 @@ enum Failure {
     Burns,
 }
 
+/// What a call returns and which transfers it makes.
+type Ran = Result<(Vec<u8>, Vec<Transfer>), Failure>;
+
 /// What calls change.
 #[derive(Clone, Default)]
 struct State {
     used: HashSet<(Address, [u8; 32])>,
+    /// The nonces that Permit2 has seen.
+    bits: HashSet<(Address, [u8; 32])>,
     spent: HashMap<Address, u128>,
+    /// What Permit2 has moved.
+    lent: HashMap<Address, u128>,
 }
 
 /// What a node does with an override of the block's time.
@@ -83,6 +92,8 @@ pub enum Overrides {
 pub struct Chain {
     pub overrides: Overrides,
     pub has_multicall: bool,
+    /// Where x402's contract for Permit2 is, if it is.
+    pub proxy: Option<Address>,
     pub has_sync: bool,
     pub relayer: Address,
     /// What the relayer has, in wei.
@@ -97,6 +108,8 @@ pub struct Chain {
     pub forgets: usize,
     /// What some payers have instead.
     pub balances: HashMap<Address, u128>,
+    /// What some payers let Permit2 move, in place of everything.
+    pub allowances: HashMap<Address, u128>,
     /// The payers with code.
     pub codes: HashMap<Address, Code>,
     /// Whether `eth_call` takes creation code.
@@ -112,6 +125,8 @@ pub struct Chain {
     state: State,
     receipts: HashMap<String, Mined>,
     logs: Vec<(u64, Value)>,
+    /// The calldata of what is in blocks.
+    inputs: HashMap<String, Vec<u8>>,
     /// By how much blocks' times are behind, in seconds.
     pub clock_lag: u64,
 }
@@ -121,6 +136,7 @@ impl Chain {
         Self {
             overrides: Overrides::Takes,
             has_multicall,
+            proxy: Some(permit2::EXACT_PROXY),
             has_sync,
             relayer,
             relayer_balance: 10_u128.pow(18),
@@ -129,6 +145,7 @@ impl Chain {
             receipt_delay: 0,
             forgets: 0,
             balances: HashMap::new(),
+            allowances: HashMap::new(),
             codes: HashMap::new(),
             runs_creation: true,
             poisoned: HashSet::new(),
@@ -139,6 +156,7 @@ impl Chain {
             state: State::default(),
             receipts: HashMap::new(),
             logs: vec![],
+            inputs: HashMap::new(),
             clock_lag: 0,
         }
     }
@@ -177,9 +195,13 @@ impl Chain {
     }
 
     pub fn transfers_of(&self, payment: &Payment) -> Vec<Transfer> {
-        let authorization = payment.authorization.as_ref().unwrap();
+        let it = payment.evm();
+        let (nonce, by_permit2) = match it.transfer() {
+            edge402::evm::Transfer::Eip3009(it) => (*it.nonce(), false),
+            edge402::evm::Transfer::Permit2(it) => (it.nonce().to_be_bytes(), true),
+        };
         let is_its = |transfer: &&Transfer| {
-            transfer.from == authorization.from && transfer.nonce == authorization.nonce
+            (transfer.from, transfer.nonce, transfer.by_permit2) == (it.from(), nonce, by_permit2)
         };
         self.transfers.iter().filter(is_its).cloned().collect()
     }
@@ -203,7 +225,6 @@ impl Chain {
         self.state.used.insert((authorization.from, authorization.nonce));
     }
 
-    /// Somebody else broadcasts a payment; it lands in a block of its own.
     /// The payer cancels a payment's authorization, and no log tells.
     pub fn payer_cancels_in_silence(&mut self, payment: &Payment) {
         let it = payment.evm();
@@ -226,22 +247,41 @@ impl Chain {
             "transactionHash": hash,
             "blockNumber": quantity(block.into()),
         });
+        self.note_transaction(&hash, it.from(), block, vec![], vec![log], now_ms);
+    }
+
+    /// A good transaction of somebody's, and its logs.
+    fn note_transaction(
+        &mut self,
+        hash: &str,
+        from: Address,
+        block: u64,
+        input: Vec<u8>,
+        logs: Vec<Value>,
+        now_ms: u64,
+    ) {
         let receipt = json!({
             "status": "0x1",
             "transactionHash": hash,
-            "from": it.from(),
+            "from": from,
             "blockNumber": quantity(block.into()),
             "gasUsed": "0x9c40",
             "effectiveGasPrice": "0x1",
-            "logs": [log],
+            "logs": logs,
         });
-        self.logs.push((block, log));
-        self.receipts.insert(hash, Mined { receipt, seen_at: now_ms });
+        self.logs.extend(logs.into_iter().map(|log| (block, log)));
+        self.inputs.insert(hash.into(), input);
+        self.receipts.insert(hash.into(), Mined { receipt, seen_at: now_ms });
     }
 
+    /// Somebody else broadcasts a payment; it lands in a block of its own.
     pub fn stranger_sends(&mut self, payment: &Payment, now_ms: u64) -> String {
+        self.stranger_calls(payment.evm().call(), now_ms)
+    }
+
+    /// Somebody else makes a call, in a block of its own.
+    pub fn stranger_calls(&mut self, Call { to, data }: Call, now_ms: u64) -> String {
         self.blocks.push(now_ms / 1_000 - self.clock_lag);
-        let Call { to, data } = payment.evm().call();
         let hash = encode_hex(&keccak256(&[&data[..], b"stranger"].concat()));
         let transaction = Transaction {
             chain_id: CHAIN,

@@ -3,7 +3,11 @@
 use edge402::amount::AtomicAmount;
 use edge402::encoding::encode_hex;
 use edge402::evm::eip712::{self, Domain};
-use edge402::evm::{Address, Authorization, Call, Fees, RelayerKey, Transaction};
+use edge402::evm::transfer::permit2::EXACT_PROXY;
+use edge402::evm::{
+    Address, Authorization, Call, Fees, Permit2Authorization, RelayerKey, Transaction,
+    TransferMethod,
+};
 use edge402::payment::Terms;
 use edge402::protocol::ChainId;
 use edge402::settlement::{ClaimRequest, SettleRequest};
@@ -11,6 +15,7 @@ use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
 use super::{AMOUNT, CHAIN, REDELIVER, time};
+use crate::permit2_support;
 
 pub fn relayer() -> RelayerKey {
     format!("0x{}", "11".repeat(32)).parse().unwrap()
@@ -39,6 +44,20 @@ pub fn domain() -> Domain {
 
 pub fn pay_to() -> Address {
     "0x209693Bc6afc0C5328bA36FaF03C514EF312287C".parse().unwrap()
+}
+
+/// What a payer signs for Permit2.
+pub fn permit2_of(payer_number: u8, number: u8, end: u64) -> Permit2Authorization {
+    Permit2Authorization {
+        token: domain().verifying_contract,
+        amount: AtomicAmount(AMOUNT).into(),
+        from: payer(payer_number).address(),
+        spender: EXACT_PROXY,
+        nonce: u64::from(number).into(),
+        deadline: end.into(),
+        to: pay_to(),
+        valid_after: 0_u64.into(),
+    }
 }
 
 /// A payment that a buyer has signed.
@@ -102,6 +121,16 @@ impl Payment {
         });
         let terms = edge402::evm::Terms::new(domain(), to, amount, 100_000);
         Self::from_parts(ChainId::Evm(CHAIN), Terms::Evm(terms), &payload, Some(authorization))
+    }
+
+    /// One by Permit2 of the usual amount, whose nonce is its number's.
+    pub fn by_permit2(payer_number: u8, number: u8, valid_for: u64) -> Self {
+        let end = time::START_MS / 1_000 + valid_for;
+        let terms = edge402::evm::Terms::new(domain(), pay_to(), AtomicAmount(AMOUNT), 100_000);
+        let terms = terms.by(TransferMethod::Permit2);
+        let it = permit2_of(payer_number, number, end);
+        let payload = permit2_support::signed_by(&payer(payer_number), CHAIN, &it);
+        Self::from_parts(ChainId::Evm(CHAIN), Terms::Evm(terms), &payload, None)
     }
 
     pub fn from_parts(

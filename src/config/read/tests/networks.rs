@@ -68,12 +68,48 @@ fn fees_are_bounded_where_the_seller_says_nothing() {
 }
 
 #[test]
+fn any_token_can_be_moved_by_permit2() {
+    let offers = |changes: Value| {
+        let mut good = good();
+        let networks = good["NETWORKS"].as_object_mut().unwrap();
+        networks[BASE].as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let config = config(&good);
+        let offer = config.routes[0].offers.iter().find(|it| it.v2.network.to_string() == BASE);
+        let offer = offer.unwrap();
+        (offer.v2.to_value()["extra"].clone(), offer.v1.is_some())
+    };
+    // What is known of a token is told: a client may sign its own permit.
+    assert_eq!(offers(json!({})), (json!({ "name": "USDC", "version": "2" }), true));
+    let eip3009 = offers(json!({ "asset_transfer_method": "eip3009" }));
+    assert_eq!(eip3009, (json!({ "name": "USDC", "version": "2" }), true));
+    let usdc = offers(json!({ "asset_transfer_method": "permit2" }));
+    let expected = json!({ "name": "USDC", "version": "2", "assetTransferMethod": "permit2" });
+    // v1 knows no methods.
+    assert_eq!(usdc, (expected, false));
+    let plain = json!({
+        "asset": "0x5425890298aed601595a70AB815c96711a31Bc65",
+        "decimals": 6,
+        "asset_transfer_method": "permit2",
+    });
+    assert_eq!(offers(plain), (json!({ "assetTransferMethod": "permit2" }), false));
+
+    for (network, value) in [(BASE, "permit3"), (BASE, ""), (DEVNET, "permit2")] {
+        let key = format!("/NETWORKS/{network}/asset_transfer_method");
+        let bad = with(&[(&key, json!(value)), ("/ROUTES/1/networks", json!(null))]);
+        let expected = [format!("NETWORKS.\"{network}\".asset_transfer_method")];
+        assert_eq!(keys(&bad), expected, "{value:?}");
+    }
+}
+
+#[test]
 fn a_batch_is_bounded_by_number_gas_and_calldata() {
     for (limits, expected) in [
         (json!({}), 40),
         (json!({ "batch_max": 7 }), 7),
         (json!({ "batch_gas": 300_000 }), 2),
         (json!({ "batch_gas": 180_000, "batch_max": 9 }), 1),
+        (json!({ "batch_gas": 660_000, "asset_transfer_method": "permit2" }), 3),
+        (json!({ "batch_calldata": 7_748, "asset_transfer_method": "permit2" }), 10),
         (json!({ "batch_calldata": 5_188 }), 10),
         (json!({ "batch_calldata": 131_072, "batch_gas": 100_000_000, "batch_max": 100 }), 100),
     ] {

@@ -4,10 +4,16 @@ use std::sync::LazyLock;
 
 use super::{PERMIT2, Permit2Authorization};
 use crate::evm::Uint256;
+use crate::evm::eip712::digest;
 use crate::evm::keccak::{keccak256, keccak256_words};
 
+/// The digest that a payer signs on a chain.
+pub fn permit_digest(chain_id: u64, it: &Permit2Authorization) -> [u8; 32] {
+    digest(&domain_separator(chain_id), &permit_hash(it))
+}
+
 /// EIP-712's `domainSeparator` of Permit2, which names no version.
-pub(super) fn domain_separator(chain_id: u64) -> [u8; 32] {
+fn domain_separator(chain_id: u64) -> [u8; 32] {
     keccak256_words(&[
         *DOMAIN_TYPE_HASH,
         keccak256(b"Permit2"),
@@ -18,7 +24,7 @@ pub(super) fn domain_separator(chain_id: u64) -> [u8; 32] {
 
 /// EIP-712's `hashStruct` of a `PermitWitnessTransferFrom` with x402's witness
 /// for exact amounts.
-pub fn permit_hash(it: &Permit2Authorization) -> [u8; 32] {
+fn permit_hash(it: &Permit2Authorization) -> [u8; 32] {
     let permitted =
         keccak256_words(&[*PERMITTED_TYPE_HASH, it.token.to_word(), it.amount.to_be_bytes()]);
     let witness =

@@ -30,15 +30,16 @@ impl Chain {
                 let moved = edge402::evm::keccak256(b"Transfer(address,address,uint256)");
                 let from = encode_hex(&transfer.from.to_word());
                 let token = domain().verifying_contract;
-                let log = json!({
-                    "address": token,
-                    "topics": [encode_hex(&used), from, encode_hex(&transfer.nonce)],
-                    "data": "0x",
-                    "transactionHash": hash,
-                    "blockNumber": quantity(block.into()),
-                });
-                self.logs.push((block, log.clone()));
-                logs.push(log);
+                // Permit2 says nothing.
+                if !transfer.by_permit2 {
+                    logs.push(json!({
+                        "address": token,
+                        "topics": [encode_hex(&used), from, encode_hex(&transfer.nonce)],
+                        "data": "0x",
+                        "transactionHash": hash,
+                        "blockNumber": quantity(block.into()),
+                    }));
+                }
                 logs.push(json!({
                     "address": token,
                     "topics": [encode_hex(&moved), from, encode_hex(&transfer.to.to_word())],
@@ -49,6 +50,8 @@ impl Chain {
                 self.transfers.push(transfer);
             }
         }
+        self.logs.extend(logs.iter().map(|log| (block, log.clone())));
+        self.inputs.insert(hash.clone(), transaction.data.clone());
         let receipt = json!({
             "status": if succeeded { "0x1" } else { "0x0" },
             "transactionHash": hash,
@@ -70,7 +73,7 @@ impl Chain {
         data: &[u8],
         time: u64,
         is_real: bool,
-    ) -> Result<(Vec<u8>, Vec<Transfer>), Failure> {
+    ) -> Ran {
         if to == MULTICALL3 && self.has_multicall {
             let mut results = vec![];
             let mut transfers = vec![];
@@ -86,6 +89,9 @@ impl Chain {
             }
             return Ok((write_results(&results), transfers));
         }
+        if let Some(done) = self.run_permit2(state, to, data, time, is_real) {
+            return done;
+        }
         if to != domain().verifying_contract {
             // No code: it does nothing, with success.
             return Ok((vec![], vec![]));
@@ -96,6 +102,7 @@ impl Chain {
                 let is_used = state.used.contains(&(from, word_at(data, 1)));
                 Ok((word_of(is_used.into()).to_vec(), vec![]))
             }
+            [0xdd, 0x62, 0xed, 0x3e] => Ok((word_of(self.allowance(state, from)).to_vec(), vec![])),
             [0x70, 0xa0, 0x82, 0x31] => Ok((word_of(self.balance(state, from)).to_vec(), vec![])),
             [0xe3, 0xee, 0x16, 0x0e] => {
                 let value = number_at(data, 2);
@@ -116,7 +123,14 @@ impl Chain {
                 let to = address_at(data, 1);
                 Ok((
                     vec![],
-                    vec![Transfer { from, to, nonce, amount: value, transaction: String::new() }],
+                    vec![Transfer {
+                        from,
+                        to,
+                        nonce,
+                        amount: value,
+                        by_permit2: false,
+                        transaction: String::new(),
+                    }],
                 ))
             }
             _ => Err(Failure::Reverts),

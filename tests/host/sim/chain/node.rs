@@ -76,6 +76,10 @@ impl Chain {
                 self.take(&bytes(&params[0]))?.into()
             }
             "eth_getTransactionReceipt" => self.receipt(params[0].as_str().unwrap(), now_ms),
+            "eth_getTransactionByHash" => match self.inputs.get(params[0].as_str().unwrap()) {
+                Some(input) => json!({ "hash": params[0], "input": encode_hex(input) }),
+                None => Value::Null,
+            },
             "eth_getLogs" => {
                 let from = number(&params[0]["fromBlock"]);
                 let topics = &params[0]["topics"];

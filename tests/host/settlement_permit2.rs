@@ -1,0 +1,240 @@
+//! Payments by Permit2 in a Settler: group commit with those by EIP-3009, and
+//! what proves them although no log names them.
+
+use std::rc::Rc;
+
+use edge402::evm::{self, MULTICALL3};
+use edge402::protocol::Reason;
+
+use crate::sim::payment::permit2_of;
+use crate::sim::time::START_MS;
+use crate::sim::{AMOUNT, Answer, Handle, Payment, Setup, World, payer};
+
+fn world() -> Rc<World> {
+    World::new(&Setup::default())
+}
+
+fn payment(number: u8) -> Payment {
+    Payment::by_permit2(number, number, 600)
+}
+
+fn take_all(world: &Rc<World>, buyers: &[Handle<Answer>]) -> Vec<Answer> {
+    buyers.iter().map(|buyer| world.take(buyer)).collect()
+}
+
+/// A purchase, and the moment at which its transaction is in the pool.
+fn start_until_sent(world: &Rc<World>, payment: &Payment) -> Handle<Answer> {
+    let buyer = world.start_buy(payment, "a");
+    world.run_for(300);
+    assert_eq!(world.chain.borrow().pool.len(), 1);
+    buyer
+}
+
+/// The transaction that was delivered for.
+fn delivered(answer: &Answer) -> &str {
+    let Answer::Delivered(settlement) = answer else { panic!("{answer:?}") };
+    &settlement.transaction
+}
+
+#[test]
+fn payments_of_both_methods_share_a_transaction() {
+    let world = world();
+    let payments: Vec<_> = (1..=8)
+        .map(
+            |number| {
+                if number % 2 == 0 { Payment::new(number, number, 600) } else { payment(number) }
+            },
+        )
+        .collect();
+    let buyers: Vec<_> = payments.iter().map(|it| world.start_buy(it, "a")).collect();
+    let answers = take_all(&world, &buyers);
+    assert!(answers.iter().all(Answer::is_delivery), "{answers:?}");
+    let chain = world.chain.borrow();
+    // The first goes at once, or all wait for the same look at the chain.
+    assert!(chain.count() <= 2, "{:?}", chain.shares());
+    for payment in &payments {
+        assert_eq!(chain.transfers_of(payment).len(), 1);
+    }
+    assert_eq!(chain.transfers.len(), 8);
+}
+
+#[test]
+fn what_no_log_tells_apart_shares_no_transaction() {
+    let world = world();
+    // One payer, one price: four times by Permit2, once by EIP-3009.
+    let mut payments: Vec<_> = (1..=4).map(|number| Payment::by_permit2(1, number, 600)).collect();
+    payments.push(Payment::new(1, 5, 600));
+    payments.extend((2..=6).map(payment));
+    let buyers: Vec<_> = payments.iter().map(|it| world.start_buy(it, "a")).collect();
+    let answers = take_all(&world, &buyers);
+    assert!(answers.iter().all(Answer::is_delivery), "{answers:?}");
+    let chain = world.chain.borrow();
+    assert_eq!(chain.transfers.len(), payments.len());
+    for pooled in &chain.mined {
+        let of_payer = |it: &&crate::sim::chain::Transfer| {
+            it.transaction == pooled.hash && it.from == payer(1).address()
+        };
+        assert!(chain.transfers.iter().filter(of_payer).count() <= 1, "{}", pooled.hash);
+    }
+}
+
+#[test]
+fn each_lack_has_its_code_and_costs_no_gas() {
+    let refused = |change: &dyn Fn(&World), reason: Reason| {
+        let world = world();
+        change(&world);
+        assert_eq!(world.buy_now(&payment(1), "a"), Answer::Refused(reason));
+        let chain = world.chain.borrow();
+        assert_eq!((chain.count(), chain.pool.len()), (0, 0));
+    };
+    let account = payer(1).address();
+    refused(
+        &|world| {
+            world.chain.borrow_mut().allowances.insert(account, AMOUNT - 1);
+        },
+        Reason::Permit2AllowanceRequired,
+    );
+    refused(
+        &|world| {
+            world.chain.borrow_mut().balances.insert(account, AMOUNT - 1);
+        },
+        Reason::Permit2InsufficientBalance,
+    );
+    refused(&|world| world.chain.borrow_mut().proxy = None, Reason::Permit2ProxyNotDeployed);
+    refused(
+        &|world| world.chain.borrow_mut().uses_bit(&permit2_of(1, 1, 0)),
+        Reason::Permit2InvalidNonce,
+    );
+}
+
+#[test]
+fn an_allowance_pays_for_what_it_covers_and_not_twice() {
+    let world = world();
+    world.chain.borrow_mut().allowances.insert(payer(1).address(), 2 * AMOUNT);
+    let payments: Vec<_> = (1..=3).map(|number| Payment::by_permit2(1, number, 600)).collect();
+    let buyers: Vec<_> = payments.iter().map(|it| world.start_buy(it, "a")).collect();
+    let answers = take_all(&world, &buyers);
+    let sold = answers.iter().filter(|it| it.is_delivery()).count();
+    assert_eq!(sold, 2, "{answers:?}");
+    assert!(answers.contains(&Answer::Refused(Reason::Permit2AllowanceRequired)), "{answers:?}");
+    // What is in the air is counted against it: nothing failed on chain.
+    assert_eq!(world.chain.borrow().failed(), 0);
+}
+
+#[test]
+fn an_allowance_that_is_withdrawn_before_the_block_costs_the_goods() {
+    let world = world();
+    let buyer = start_until_sent(&world, &payment(1));
+    world.chain.borrow_mut().allowances.insert(payer(1).address(), 0);
+    let answer = world.take(&buyer);
+    assert_eq!(answer, Answer::Refused(Reason::InvalidTransactionState));
+    let chain = world.chain.borrow();
+    assert_eq!((chain.transfers.len(), chain.failed()), (0, 1));
+    drop(chain);
+    assert_eq!(world.buy_now(&payment(1), "a"), Answer::Refused(Reason::Permit2AllowanceRequired));
+    assert!(world.deliveries.borrow().is_empty());
+}
+
+#[test]
+fn a_batch_with_one_withdrawn_allowance_serves_the_others() {
+    let world = world();
+    let payments: Vec<_> = (1..=4).map(payment).collect();
+    let buyers: Vec<_> = payments.iter().map(|it| world.start_buy(it, "a")).collect();
+    world.run_for(300);
+    assert!(!world.chain.borrow().pool.is_empty());
+    world.chain.borrow_mut().allowances.insert(payer(2).address(), 0);
+    let answers = take_all(&world, &buyers);
+    for (number, answer) in (1..=4).zip(&answers) {
+        assert_eq!(answer.is_delivery(), number != 2, "{number}: {answer:?}");
+    }
+    assert_eq!(world.chain.borrow().transfers.len(), 3);
+}
+
+#[test]
+fn whoever_sends_our_payment_first_has_paid_for_it() {
+    for in_a_batch in [false, true] {
+        let world = world();
+        let payment = payment(1);
+        let buyer = start_until_sent(&world, &payment);
+        // Another transfer of the same look, which is for nothing of ours.
+        let other = Payment::by_permit2(1, 77, 600);
+        world.chain.borrow_mut().stranger_sends(&other, world.clock.now_ms());
+        let it = payment.evm();
+        let call = if in_a_batch { evm::batch_call(&[&it], MULTICALL3) } else { it.call() };
+        let hash = world.chain.borrow_mut().stranger_calls(call, world.clock.now_ms());
+        let answer = world.take(&buyer);
+        assert_eq!(delivered(&answer), hash);
+    }
+}
+
+#[test]
+fn a_transfer_of_the_same_look_pays_for_nothing_else() {
+    // The payer uses the nonce up by other means, and pays once for two.
+    let world = world();
+    let (first, second) = (Payment::by_permit2(1, 1, 60), Payment::by_permit2(1, 2, 60));
+    let buyer = start_until_sent(&world, &first);
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().uses_bit(&permit2_of(1, 1, 0));
+    let both = evm::batch_call(&[&first.evm(), &second.evm()], MULTICALL3);
+    world.chain.borrow_mut().stranger_calls(both, now);
+    assert_eq!(world.chain.borrow().transfers_of(&second).len(), 1);
+    let answer = world.take(&buyer);
+    assert!(!answer.is_delivery(), "{answer:?}");
+    world.run_for(1_200_000);
+    assert!(!world.buy_now(&first, "a").is_delivery());
+    assert!(world.deliveries.borrow().is_empty());
+}
+
+#[test]
+fn a_nonce_that_was_taken_back_ends_the_payment_at_once() {
+    let world = world();
+    let buyer = start_until_sent(&world, &payment(1));
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().invalidates(&permit2_of(1, 1, 0), now);
+    assert_eq!(world.take(&buyer), Answer::Refused(Reason::InvalidTransactionState));
+    let again = world.buy_now(&payment(1), "a");
+    assert_eq!(again, Answer::Refused(Reason::Permit2InvalidNonce));
+    assert!(world.deliveries.borrow().is_empty());
+}
+
+#[test]
+fn a_nonce_used_by_another_spender_pays_nobody() {
+    let world = world();
+    let short = Payment::by_permit2(1, 1, 60);
+    let buyer = start_until_sent(&world, &short);
+    world.chain.borrow_mut().uses_bit(&permit2_of(1, 1, 0));
+    // No log says who: it stays open, until nobody can say any more.
+    let answer = world.take(&buyer);
+    assert!(matches!(answer, Answer::Pending(_)), "{answer:?}");
+    world.run_for(1_200_000);
+    assert!(!world.buy_now(&short, "a").is_delivery());
+    assert!(world.deliveries.borrow().is_empty());
+    assert_eq!(world.chain.borrow().transfers.len(), 0);
+}
+
+#[test]
+fn a_crash_between_sending_and_the_block_loses_nothing() {
+    let world = world();
+    let payment = payment(1);
+    let buyer = start_until_sent(&world, &payment);
+    world.crash();
+    world.run_for(60_000);
+    drop(buyer);
+    let answer = world.buy_now(&payment, "a");
+    assert!(answer.is_delivery(), "{answer:?}");
+    assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
+    assert_eq!(world.chain.borrow().count(), 1);
+}
+
+#[test]
+fn one_that_is_new_waits_for_a_block_that_takes_it() {
+    let world = world();
+    let mut it = permit2_of(1, 1, START_MS / 1_000 + 600);
+    it.valid_after = (START_MS / 1_000 + 3).into();
+    let usual = Payment::by_permit2(1, 1, 600);
+    let payload = crate::permit2_support::signed_by(&payer(1), crate::sim::CHAIN, &it);
+    let payment = Payment::from_parts(usual.network, usual.terms, &payload, None);
+    let answer = world.buy_now(&payment, "a");
+    assert!(answer.is_delivery(), "{answer:?}");
+    assert_eq!(world.chain.borrow().failed(), 0);
+}

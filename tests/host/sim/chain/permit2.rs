@@ -1,0 +1,110 @@
+//! What Permit2 and x402's contract in front of it do.
+
+use edge402::evm::Permit2Authorization;
+pub use edge402::evm::transfer::permit2::{EXACT_PROXY, PERMIT2};
+
+use super::*;
+
+/// Where `settle`'s words stand: token, amount, nonce, deadline, owner, to,
+/// validAfter.
+const WORDS: [usize; 7] = [0, 1, 2, 3, 4, 5, 6];
+
+impl Chain {
+    /// What a call to one of the two returns; `None` if it is to another.
+    pub(super) fn run_permit2(
+        &self,
+        state: &mut State,
+        to: Address,
+        data: &[u8],
+        time: u64,
+        is_real: bool,
+    ) -> Option<Ran> {
+        if to == PERMIT2 {
+            let (owner, word) = (address_at(data, 0), word_at(data, 1));
+            return Some(Ok((bitmap(state, owner, &word[1..]).to_vec(), vec![])));
+        }
+        if Some(to) != self.proxy {
+            return None;
+        }
+        Some(match data[..4] {
+            [0x6a, 0xfd, 0xd8, 0x50] => Ok((PERMIT2.to_word().to_vec(), vec![])),
+            [0x13, 0xcd, 0x3b, 0x53] => self.settle(state, data, time, is_real),
+            _ => Err(Failure::Reverts),
+        })
+    }
+
+    fn settle(&self, state: &mut State, data: &[u8], time: u64, is_real: bool) -> Ran {
+        let [_, amount, nonce, deadline, owner, to, valid_after] = WORDS;
+        let (from, to) = (address_at(data, owner), address_at(data, to));
+        let (amount, nonce) = (number_at(data, amount), word_at(data, nonce));
+        match self.codes.get(&from) {
+            Some(Code::Spoils) => return Err(Failure::Burns),
+            Some(Code::Burns) if is_real => return Err(Failure::Burns),
+            _ => {}
+        }
+        let allowed = self.allowance(state, from);
+        let is_good = u128::from(time) >= number_at(data, valid_after)
+            && u128::from(time) <= number_at(data, deadline)
+            && self.balance(state, from) >= amount
+            && allowed >= amount
+            && !(is_real && self.poisoned.contains(&nonce));
+        if !is_good || !state.bits.insert((from, nonce)) {
+            return Err(Failure::Reverts);
+        }
+        *state.spent.entry(from).or_default() += amount;
+        *state.lent.entry(from).or_default() += amount;
+        let transfer =
+            Transfer { from, to, nonce, amount, by_permit2: true, transaction: String::new() };
+        Ok((vec![], vec![transfer]))
+    }
+
+    /// What a payer still lets Permit2 have.
+    pub(super) fn allowance(&self, state: &State, owner: Address) -> u128 {
+        let first = self.allowances.get(&owner).copied().unwrap_or(u128::MAX);
+        first.saturating_sub(state.lent.get(&owner).copied().unwrap_or(0))
+    }
+
+    /// A payer takes a nonce back, or uses it for something else: no log tells.
+    pub fn uses_bit(&mut self, it: &Permit2Authorization) {
+        self.state.bits.insert((it.from, it.nonce.to_be_bytes()));
+    }
+
+    /// A payer takes a nonce back at Permit2, in a block of its own.
+    pub fn invalidates(&mut self, it: &Permit2Authorization, now_ms: u64) {
+        self.blocks.push(now_ms / 1_000 - self.clock_lag);
+        self.uses_bit(it);
+        let nonce = it.nonce.to_be_bytes();
+        let mut word = [0; 32];
+        word[1..].copy_from_slice(&nonce[..31]);
+        let mask = bit(nonce[31]);
+        let event = keccak256(b"UnorderedNonceInvalidation(address,uint256,uint256)");
+        let hash = encode_hex(&keccak256(&[&nonce[..], b"invalidates"].concat()));
+        let block = self.height();
+        let log = json!({
+            "address": PERMIT2,
+            "topics": [encode_hex(&event), encode_hex(&it.from.to_word())],
+            "data": encode_hex(&[word, mask].concat()),
+            "transactionHash": hash,
+            "blockNumber": quantity(block.into()),
+        });
+        self.note_transaction(&hash, it.from, block, vec![], vec![log], now_ms);
+    }
+}
+
+/// The bit of a nonce in its word.
+fn bit(place: u8) -> [u8; 32] {
+    let mut word = [0; 32];
+    word[31 - usize::from(place / 8)] = 1 << (place % 8);
+    word
+}
+
+/// The bits that are set of those nonces that begin so.
+fn bitmap(state: &State, owner: Address, start: &[u8]) -> [u8; 32] {
+    let used = state.bits.iter().filter(|(of, nonce)| *of == owner && nonce[..31] == start[..]);
+    used.fold([0; 32], |mut word, (_, nonce)| {
+        for (to, from) in word.iter_mut().zip(bit(nonce[31])) {
+            *to |= from;
+        }
+        word
+    })
+}
