@@ -1,1 +1,95 @@
-export async function main() { throw new Error('not yet'); }
+/** `edge402 check`: what is wrong with a shop, before a buyer finds it. */
+import { dirname, resolve } from 'node:path';
+import { Mistake, readArguments } from '../dev/cli.mjs';
+import { checkChains } from './check/chains.mjs';
+import { checkConfig } from './check/config.mjs';
+import { fault, noteOf } from './check/findings.mjs';
+import { checkKeys } from './check/keys.mjs';
+import { checkSite } from './check/site.mjs';
+import { CONFIG_FILE, SECRETS_FILE, bindingsOf, readConfig, readSecrets, report } from './reader.mjs';
+
+const USAGE = `Usage: edge402 check [options]
+
+Reads wrangler.toml and .dev.vars as the Worker does, looks at the folder that is
+sold, and asks the chains. Ends with 0 if nothing keeps the shop from selling, with
+1 if something does.
+
+  --live <url>      looks at the deployed shop as well, as a buyer and a crawler would
+  --offline         asks no chain
+  --env <name>      for an environment of wrangler.toml
+  --config <file>   default ${CONFIG_FILE}
+  --secrets <file>  default ${SECRETS_FILE} beside it
+  --json            the findings as JSON`;
+
+const OPTIONS = {
+  live: { type: 'string' },
+  offline: { type: 'boolean', default: false },
+  env: { type: 'string' },
+  config: { type: 'string', default: CONFIG_FILE },
+  secrets: { type: 'string' },
+  json: { type: 'boolean', default: false },
+};
+
+export async function main(args) {
+  const { values } = readArguments(USAGE, { options: OPTIONS, args });
+  if (values.live !== undefined && !URL.canParse(values.live)) throw new Mistake(`--live ${values.live} is no URL\n\n${USAGE}`);
+  const result = await check(values);
+  if (values.json) console.log(JSON.stringify(result.findings, null, 2));
+  else show(result);
+  if (result.findings.some(({ kind }) => kind === 'fault')) process.exitCode = 1;
+}
+
+/**
+ * Checks a folder.
+ *
+ * @param {{ config?: string, env?: string, secrets?: string, offline?: boolean, live?: string }} options
+ * @returns {Promise<{ findings: import('./check/findings.mjs').Finding[], lines: string[], report: any, config: any }>}
+ */
+export async function check({ config: file = CONFIG_FILE, env, secrets: secretsFile, offline = false, live }) {
+  const path = resolve(file);
+  const folder = dirname(path);
+  const config = readConfig(path, env);
+  const secrets = secretsOf(folder, secretsFile, env);
+  const { vars: variables = {} } = config;
+  const read = await report({ variables, secrets: secrets.values, bindings: bindingsOf(config) });
+  const site = await checkSite(config, folder);
+  const chains = offline ? { findings: [], lines: [] } : await checkChains(read);
+  const shop = live === undefined ? { findings: [], lines: [] } : await (await import('./check/live.mjs')).checkLive(live, { config, report: read, files: site.files });
+  const findings = [
+    ...read.faults.map(({ key, problem }) => fault(key, problem)),
+    ...checkConfig(config, folder, read, secrets),
+    ...checkKeys(read),
+    ...read.notes.map(noteOf),
+    ...site.findings,
+    ...chains.findings,
+    ...shop.findings,
+  ];
+  return { findings, lines: [...soldLines(read), ...chains.lines, ...shop.lines], report: read, config };
+}
+
+function secretsOf(folder, given, env) {
+  const path = resolve(folder, given ?? (env === undefined ? SECRETS_FILE : `${SECRETS_FILE}.${env}`));
+  const values = readSecrets(path);
+  // As wrangler: the plain file counts where the environment has none.
+  if (given === undefined && env !== undefined && Object.keys(values).length === 0) return secretsOf(folder, SECRETS_FILE, undefined);
+  return { path, values };
+}
+
+function soldLines({ routes, networks }) {
+  const titleOf = (id) => networks.find((it) => it.id === id)?.title ?? id;
+  return routes.map(({ path, isPrefix, price, networks: ids, challengeBytes }) =>
+    `${path}${isPrefix ? '*' : ''} for ${price} on ${[...new Set(ids)].map(titleOf).join(', ')} (a challenge of ${challengeBytes} bytes)`);
+}
+
+function show({ findings, lines }) {
+  for (const line of lines) console.log(line);
+  if (lines.length > 0) console.log('');
+  const ordered = [...findings].sort((a, b) => Number(a.kind === 'warning') - Number(b.kind === 'warning'));
+  for (const { kind, key, problem } of ordered) console.log(`${kind === 'fault' ? '✘' : '!'} ${key}: ${problem}`);
+  const count = (kind, what) => {
+    const number = findings.filter((it) => it.kind === kind).length;
+    return `${number} ${what}${number === 1 ? '' : 's'}`;
+  };
+  console.log(`${findings.length > 0 ? '\n' : ''}${count('fault', 'fault')}, ${count('warning', 'warning')}${findings.some(({ kind }) => kind === 'fault') ? '' : ': nothing known keeps this from selling'}`);
+}
+

@@ -19,11 +19,11 @@ const NOT_INHERITED = ['vars', 'durable_objects', 'kv_namespaces', 'services', '
 /**
  * What a configuration comes to; see `report` in `src/check.rs`.
  *
- * @param {{ variables?: Record<string, any>, secrets?: Record<string, string>, bindings?: string[] }} settings
+ * @param {{ variables?: Record<string, any>, secrets?: Record<string, string>, bindings?: string[], requests?: [string, string][] }} settings
  */
-export async function report({ variables = {}, secrets = {}, bindings = [] }) {
+export async function report({ variables = {}, secrets = {}, bindings = [], requests = [] }) {
   const { report: read } = await import(READER);
-  return JSON.parse(read(JSON.stringify({ variables, secrets, bindings })));
+  return JSON.parse(read(JSON.stringify({ variables, secrets, bindings, requests })));
 }
 
 /** The configuration that `wrangler` would take in a folder: its name, or undefined. */

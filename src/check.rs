@@ -8,10 +8,11 @@ use std::cell::RefCell;
 
 use serde_json::{Value, json};
 
-use crate::config::{self, Config, Network, Route, Settings, Sources, Token};
+use crate::config::{self, Config, Method, Network, PatternSet, Route, Settings, Sources, Token};
 use crate::evm::MULTICALL3;
 use crate::gate::{ChallengeTemplate, Hints};
 use crate::json;
+use crate::path::CanonicalPath;
 use crate::payment::PayTo;
 use crate::protocol::ChainId;
 use crate::protocol::chain_id::KNOWN_NETWORKS;
@@ -24,14 +25,16 @@ const EXAMPLE_HOST: &str = "https://shop.example.workers.dev";
 
 /// Reads a configuration and answers all that is known of it, both as JSON.
 ///
-/// The input has three members: `variables` and `secrets`, name → value, and
-/// `bindings`, a list of names. The answer has:
+/// The input has `variables` and `secrets`, name → value, `bindings`, a list of
+/// names, and may have `requests`, pairs of method and path. The answer has:
 ///
 /// - `faults`, each with `key` and `problem`: what the Worker would log
 /// - `notes`: what is no fault and may surprise
 /// - `names`: the `variables`, `secrets` and `bindings` that were looked for
 /// - `networks`: those that can be read, with what the chain must say of them
 /// - `routes`: what is sold, if there is no fault
+/// - `sold`: for each of `requests` the number of its route, `null` if it is
+///   free, `"refused"` if its path can be read in two ways
 /// - `known`: the networks that need no `asset`
 pub fn report(input: &str, fold: fn(&str) -> String) -> String {
     let input = json::parse(input).unwrap_or_default();
@@ -83,6 +86,7 @@ pub fn report(input: &str, fold: fn(&str) -> String) -> String {
             "solana": texts(&parts.signers.fee_payers),
         },
         "routes": routes,
+        "sold": sold(&input, loaded.patterns.as_ref()),
         "known": known(),
         "multicall3": MULTICALL3.to_string(),
     })
@@ -114,6 +118,24 @@ fn route(route: &Route, config: &Config) -> Value {
         "networks": networks,
         "challengeBytes": challenge.header.len(),
     })
+}
+
+/// Which route sells each of the requests that are asked about.
+fn sold(input: &Value, patterns: Option<&PatternSet>) -> Vec<Value> {
+    let requests = input.get("requests").and_then(Value::as_array);
+    let found = |request: &Value| {
+        let text = |at: usize| request.get(at).and_then(Value::as_str).unwrap_or_default();
+        let (Ok(method), Ok(path)) = (text(0).parse::<Method>(), CanonicalPath::parse(text(1)))
+        else {
+            return json!("refused");
+        };
+        match patterns.map(|it| it.find(&path, &method)) {
+            Some(Ok(found)) => json!(found.route),
+            Some(Err(_)) => json!("refused"),
+            None => Value::Null,
+        }
+    };
+    requests.map(|list| list.iter().map(found).collect()).unwrap_or_default()
 }
 
 /// A network, and what must be found on it.
@@ -238,6 +260,24 @@ mod tests {
             report["faults"].as_array().unwrap().iter().map(|it| &it["key"]).collect();
         assert_eq!(keys, ["REPLAY", "ASSETS", "ROUTES[0].price"]);
         assert_eq!(report["networks"][0]["id"], "eip155:84532");
+    }
+
+    #[test]
+    fn requests_are_matched_as_the_gate_matches_them() {
+        let mut input = good();
+        input["variables"]["ROUTES"] = json!([
+            { "pattern": "/premium/*", "price": "$0.01" },
+            { "pattern": "/report", "price": "$0.02", "methods": ["POST"] },
+        ]);
+        input["requests"] = json!([
+            ["GET", "/premium/a.html"],
+            ["GET", "/PREMIUM"],
+            ["GET", "/report.html"],
+            ["POST", "/report.html"],
+            ["GET", "/"],
+            ["GET", "/a%2Fb"],
+        ]);
+        assert_eq!(read(&input)["sold"], json!([0, 0, null, 1, null, "refused"]));
     }
 
     #[test]

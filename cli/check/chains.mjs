@@ -1,0 +1,57 @@
+/** What the chains say of a configuration: nodes, balances, tokens, recipients. */
+import { askNode } from './nodes.mjs';
+import { checkEvm, questionsOfEvm } from './evm.mjs';
+import { fault, warning } from './findings.mjs';
+import { checkSolana, questionsOfSolana } from './solana.mjs';
+
+const KINDS = {
+  eip155: { questions: questionsOfEvm, check: checkEvm },
+  solana: { questions: questionsOfSolana, check: checkSolana },
+};
+const FACILITATOR_TIMEOUT_MS = 8_000;
+
+/**
+ * Asks every node of every network.
+ *
+ * @param {any} report see `src/check.rs`
+ * @returns {Promise<{ findings: import('./findings.mjs').Finding[], lines: string[] }>} `lines`: what is good to know, for people
+ */
+export async function checkChains({ networks, multicall3 }) {
+  const all = await Promise.all(networks.map((network) => checkNetwork(network, multicall3)));
+  return { findings: all.flatMap(({ findings }) => findings), lines: all.flatMap(({ lines }) => lines) };
+}
+
+async function checkNetwork(network, multicall3) {
+  const { id, title, rpc, chainCheck, namespace } = network;
+  const key = (name) => `NETWORKS.${JSON.stringify(id)}.${name}`;
+  const findings = (await Promise.all([network.facilitator, network.fallback].map((url, index) => checkFacilitator(url, id, key(index === 0 ? 'facilitator' : 'fallback_facilitator'))))).flat();
+  if (rpc.length === 0) return { findings, lines: [`${title} (${id}): settled by ${new URL(network.facilitator).host}`] };
+  const { questions, check } = KINDS[namespace];
+  const asked = questions(network, multicall3);
+  const answers = await Promise.all(rpc.map((url) => askNode(url, chainCheck, asked.map(([, method, params]) => [method, params]))));
+  const good = answers.find(({ results }) => results !== undefined);
+  findings.push(...answers.flatMap((answer) => checkNode(answer, network, key('rpc'), good !== undefined)));
+  if (!good) return { findings, lines: [`${title} (${id}): no node can be asked`] };
+  const known = Object.fromEntries(asked.map(([name], index) => [name, { result: good.results[index], error: good.errors[index] }]));
+  const checked = check(network, known, key);
+  return { findings: [...findings, ...checked.findings], lines: [`${title} (${id}), by ${good.host}`, ...checked.lines.map((line) => `  ${line}`)] };
+}
+
+function checkNode({ host, failure, otherChain, takesBatches }, { chainCheck, title }, key, others) {
+  if (otherChain !== undefined) return [fault(key, `${host} serves another chain, ${otherChain.slice(0, 44)}; ${title} is ${chainCheck.expected}: take it out`)];
+  if (failure !== undefined) return [others ? warning(key, `${host} ${failure}; the others are asked meanwhile`) : fault(key, `${host} ${failure}, and no other node can be asked: nothing can be sold`)];
+  return takesBatches ? [] : [warning(key, `${host} takes no batches, so that each sale takes some tenths of a second longer; another node may`)];
+}
+
+async function checkFacilitator(url, id, key) {
+  if (url === null) return [];
+  const { host } = new URL(url);
+  try {
+    const response = await fetch(`${url.replace(/\/$/, '')}/supported`, { signal: AbortSignal.timeout(FACILITATOR_TIMEOUT_MS) });
+    const { kinds } = await response.json();
+    if (!Array.isArray(kinds)) throw new Error(`answers ${response.status} without a list of kinds`);
+    return [];
+  } catch (error) {
+    return [fault(key, `${host} can't be asked what it supports: ${error.cause?.message ?? error.message}`)];
+  }
+}
