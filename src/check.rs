@@ -154,7 +154,7 @@ fn network(network: &Network) -> Value {
         "namespace": id.namespace(),
         "rpc": network.rpc,
         "chainCheck": { "method": check.method, "expected": expected },
-        "tokens": [token(&network.token, network.pay_to)],
+        "tokens": network.tokens().map(|it| token(it, network.pay_to)).collect::<Vec<_>>(),
         "payTo": network.pay_to.map(|it| it.to_string()),
         "signers": if signs_itself { network.signers() } else { vec![] },
         "signerTitle": id.signer_title(),

@@ -33,7 +33,9 @@ async function checkNetwork(network, multicall3) {
   findings.push(...answers.flatMap((answer) => checkNode(answer, network, key('rpc'), good !== undefined)));
   if (!good) return { findings, lines: [`${title} (${id}): no node can be asked`] };
   const known = Object.fromEntries(asked.map(([name], index) => [name, { result: good.results[index], error: good.errors[index] }]));
-  const checked = check(network, known, key);
+  // The first token is the network's own; the others have tables of their own.
+  const keyOfToken = (index) => (name) => key(index === 0 ? name : `tokens[${index - 1}].${name}`);
+  const checked = check(network, known, key, keyOfToken);
   return { findings: [...findings, ...checked.findings], lines: [`${title} (${id}), by ${good.host}`, ...checked.lines.map((line) => `  ${line}`)] };
 }
 

@@ -38,7 +38,7 @@ export function questionsOfEvm({ signers, tokens, payTo }, multicall3) {
 }
 
 /** @param {Record<string, { result?: any, error: string }>} said */
-export function checkEvm(network, said, key) {
+export function checkEvm(network, said, key, keyOfToken) {
   const findings = [];
   const lines = [];
   const age = Date.now() / 1_000 - Number(said.block.result?.timestamp ?? NaN);
@@ -49,7 +49,8 @@ export function checkEvm(network, said, key) {
     findings.push(...more);
     lines.push(line);
   }
-  for (const token of network.tokens) findings.push(...checkToken(network, token, said, key));
+  network.tokens.forEach((token, index) => findings.push(...checkToken(network, token, said, keyOfToken(index))));
+  for (const { asset } of network.tokens) findings.push(...checkRecipient(network, asset, said, key('pay_to')));
   return { findings, lines };
 }
 
@@ -67,7 +68,7 @@ function checkBalance({ signerSecret, signerTitle, coin, title, lowBalance }, ad
   return { findings: [], line };
 }
 
-function checkToken({ id, title, payTo }, { asset, decimals, onChain }, said, key) {
+function checkToken({ title }, { asset, decimals, onChain }, said, key) {
   const answer = (name) => said[`${name} ${asset}`]?.result;
   if (isEmpty(answer('code'))) return [fault(key('asset'), `there is no contract at ${asset} on ${title}`)];
   const found = [];
@@ -80,9 +81,14 @@ function checkToken({ id, title, payTo }, { asset, decimals, onChain }, said, ke
   const counted = answer('decimals');
   if (counted !== undefined && !isEmpty(counted) && Number(counted) !== decimals) found.push(fault(key('decimals'), `is ${decimals}, and the token has ${Number(counted)}: prices would be wrong`));
   if (answer('state') === undefined || isEmpty(answer('state'))) found.push(fault(key('asset'), `${asset} knows no authorizationState: it is no EIP-3009 token, and can't be taken`));
-  const blacklisted = answer('blacklisted');
-  if (blacklisted !== undefined && !isEmpty(blacklisted) && BigInt(blacklisted) === 1n) found.push(fault(key('pay_to'), `the token on ${id} pays nothing to ${payTo}: its issuer has blocked it`));
   return found;
+}
+
+/** Issuers can block accounts. */
+function checkRecipient({ title, payTo }, asset, said, key) {
+  const answer = said[`blacklisted ${asset}`]?.result;
+  if (isEmpty(answer) || BigInt(answer) !== 1n) return [];
+  return [fault(key, `the issuer of ${asset} on ${title} has blocked ${payTo}, which can't be paid; put another address`)];
 }
 
 const isEmpty = (hex) => hex === undefined || hex === null || hex === '0x';

@@ -27,7 +27,7 @@ export function questionsOfSolana({ signers, tokens, payTo }) {
 }
 
 /** @param {Record<string, { result?: any, error: string }>} said */
-export function checkSolana(network, said, key) {
+export function checkSolana(network, said, key, keyOfToken) {
   const { payTo, title } = network;
   const lines = [];
   const findings = [];
@@ -42,7 +42,7 @@ export function checkSolana(network, said, key) {
     const owner = addressAt(bytesOf(recipient), OWNER_AT);
     findings.push(fault(key('pay_to'), `${payTo} is a token account; put the wallet that owns it${owner ? `: ${owner}` : ''}`));
   }
-  for (const token of network.tokens) findings.push(...checkToken(token, said, { payTo, title, key, isTokenAccount }));
+  network.tokens.forEach((token, index) => findings.push(...checkToken(token, said, { payTo, title, key: keyOfToken(index), keyOfPayTo: key('pay_to'), isTokenAccount })));
   return { findings, lines };
 }
 
@@ -58,7 +58,7 @@ function checkBalance({ signerSecret, signerTitle, coin, title, lowBalance }, ad
   return { findings: [], line };
 }
 
-function checkToken({ asset, symbol, decimals, onChain }, said, { payTo, title, key, isTokenAccount }) {
+function checkToken({ asset, symbol, decimals, onChain }, said, { payTo, title, key, keyOfPayTo, isTokenAccount }) {
   const mint = said[`mint ${asset}`].result?.value;
   if (mint === undefined) return [warning(key('asset'), `is not known: ${said[`mint ${asset}`].error}`)];
   const program = mint && TOKEN_PROGRAMS[mint.owner];
@@ -69,7 +69,7 @@ function checkToken({ asset, symbol, decimals, onChain }, said, { payTo, title, 
   if (counted !== undefined && counted !== decimals) found.push(fault(key('decimals'), `is ${decimals}, and the mint has ${counted}: prices would be wrong`));
   const account = said[`account ${asset}`];
   if (account && !account.result?.value && !isTokenAccount) {
-    found.push(fault(key('pay_to'), `${payTo} has no token account for ${symbol}, and a payment makes none: send it any amount of ${symbol} once, or spl-token create-account ${asset} --owner ${payTo} (the account is ${onChain.payToAccount})`));
+    found.push(fault(keyOfPayTo, `${payTo} has no token account for ${symbol}, and a payment makes none: send it any amount of ${symbol} once, or spl-token create-account ${asset} --owner ${payTo} (the account is ${onChain.payToAccount})`));
   }
   return found;
 }

@@ -11,7 +11,7 @@ import { PUBLISHED } from '../../cli/check/keys.mjs';
 import { KINDS, addressesOf } from '../../cli/new-keys.mjs';
 import { evmAccount, evmRelayers, solanaFeePayers, solanaSeller } from '../../dev/accounts.mjs';
 import { startRpcProxy, wrongChain } from '../../dev/rpc-proxy.mjs';
-import { ataOf, createAta, fundSol } from '../../dev/solana/setup.mjs';
+import { TOKEN_2022_MINT, ataOf, createAta, fundSol } from '../../dev/solana/setup.mjs';
 import { freePort } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
 import { EVM_PAY_TO, SOLANA_PAY_TO, edge402 } from './support.mjs';
@@ -120,7 +120,7 @@ const BROKEN = {
   '32 bytes for a keypair': [({ secrets: own }) => (own.SOLANA_FEE_PAYER_KEYS = SOLANA_PAY_TO), 'fault', 'SOLANA_FEE_PAYER_KEYS', /put all 64 bytes/],
   'access without a secret': [({ route, secrets: own }) => { route.access = '1h'; delete own.GRANT_SECRET; }, 'fault', 'GRANT_SECRET', /is needed for access/],
   'a network that routes don’t have': [({ route }) => (route.networks = ['eip155:1']), 'fault', 'ROUTES[0].networks', /eip155:1/],
-  'a challenge too large for clients': [({ route }) => Object.assign(route, { description: 'ü'.repeat(250), tags: ['x'.repeat(32), 'y'.repeat(32), 'z'.repeat(32)], icon_url: `https://shop.example/${'i'.repeat(1_500)}` }), 'fault', 'ROUTES[0]', /clients can't take .*shorten the description/],
+  'a challenge too large for clients': [({ route }) => Object.assign(route, { description: 'ü'.repeat(250), tags: ['x'.repeat(32), 'y'.repeat(32), 'z'.repeat(32)], icon_url: `https://shop.example/${'i'.repeat(1_500)}` }), 'fault', 'ROUTES[0].icon_url', /clients can't take.*shorten it/],
   'no Durable Object': [({ config }) => delete config.durable_objects, 'fault', 'SETTLER', /binding that wrangler\.toml must have/],
   'no KV namespace': [({ config }) => delete config.kv_namespaces, 'fault', 'REPLAY', /binding that wrangler\.toml must have/],
   // What Cloudflare alone sees.
@@ -167,6 +167,8 @@ const BROKEN = {
   'a token account for a wallet': [async ({ solana }) => (solana.pay_to = await ataOf(SOLANA_PAY_TO)), 'fault', `NETWORKS."${DEVNET}".pay_to`, new RegExp(`put the wallet that owns it: ${SOLANA_PAY_TO}`)],
   'no contract at the token': [({ evm }) => Object.assign(evm, { asset: EVM_PAY_TO, name: 'Coin', version: '1', decimals: 6 }), 'fault', `NETWORKS."${BASE}".asset`, /there is no contract/],
   'a contract that is no EIP-3009 token': [({ evm }) => Object.assign(evm, { asset: '0xcA11bde05977b3631167028862bE2a173976CA11', name: 'Coin', version: '1', decimals: 6 }), 'fault', `NETWORKS."${BASE}".asset`, /no EIP-3009 token/],
+  'no contract at the second token': [({ evm }) => (evm.tokens = [{ asset: EVM_PAY_TO, name: 'Coin', version: '1', decimals: 6 }]), 'fault', `NETWORKS."${BASE}".tokens[0].asset`, /there is no contract/],
+  'no account for the second token': [({ solana }) => (solana.tokens = [{ asset: TOKEN_2022_MINT, symbol: 'T22', decimals: 6, token_program: 'token-2022' }]), 'fault', `NETWORKS."${DEVNET}".pay_to`, /has no token account for T22/],
   'no mint at the token': [({ solana }) => Object.assign(solana, { asset: NO_ACCOUNT, decimals: 6 }), 'fault', `NETWORKS."${DEVNET}".asset`, /is no mint/],
   'the other token program': [({ solana }) => (solana.token_program = 'token-2022'), 'fault', `NETWORKS."${DEVNET}".token_program`, /must be "spl-token"/],
 };
