@@ -123,6 +123,14 @@ impl Asset {
         !matches!(self, Self::Evm(_, evm::TransferMethod::Permit2))
     }
 
+    /// Its address in 32 bytes, on EVM with zeros before it.
+    pub fn key(&self) -> [u8; 32] {
+        match self {
+            Self::Evm(domain, _) => domain.verifying_contract.to_word(),
+            Self::Solana { mint, .. } => mint.0,
+        }
+    }
+
     /// Whether a text is the token's address, in any spelling.
     pub fn is_at(&self, text: &str) -> bool {
         match self {

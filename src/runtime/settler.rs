@@ -15,6 +15,7 @@ use super::app::App;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
 use super::{clock, js};
+use crate::amount::AtomicAmount;
 use crate::config::{Config, Facilitator, Network};
 use crate::evm::RelayerKey;
 use crate::facilitator_client;
@@ -26,7 +27,7 @@ use crate::settlement::remote::RemoteLane;
 use crate::settlement::settler::LaneParts;
 use crate::settlement::signer::Signer;
 use crate::settlement::solana::{Seller, SolanaLane};
-use crate::settlement::{self, Host, Lane, Limits, Store as _, StoreError};
+use crate::settlement::{self, Host, Lane, Limits, PerToken, Store as _, StoreError};
 use crate::time::UnixSeconds;
 
 /// The one place that can settle the payments of one relayer on one network.
@@ -175,10 +176,7 @@ fn lanes_of<'a>(
                 lanes
             }))
         }
-        Asset::Solana { mint, token_program, .. } => {
-            let (mint, token_program) = (*mint, *token_program);
-            let pay_to = network.pay_to.and_then(PayTo::as_solana);
-            let seller = pay_to.map(|pay_to| Seller { pay_to, mint, token_program });
+        Asset::Solana { .. } => {
             let own = config.fee_payers.iter().find(|own| own.pubkey().to_string() == key);
             let fee_payer = key.parse().map_err(|_| format!("{name} is no name of a fee payer"))?;
             Ok(Box::new(move |parts| {
@@ -187,13 +185,24 @@ fn lanes_of<'a>(
                     Some(key) => SolanaLane::new(parts, nodes, key, limits),
                     None => SolanaLane::without_key(parts, nodes, fee_payer, limits),
                 };
-                if let Some(seller) = seller {
+                for seller in sellers_on(network) {
                     lane.look_after(seller);
                 }
                 vec![lane]
             }))
         }
     }
+}
+
+/// Who is paid on a Solana network: the seller, in each of its tokens.
+fn sellers_on(network: &Network) -> impl Iterator<Item = Seller> {
+    let pay_to = network.pay_to.and_then(PayTo::as_solana);
+    network.tokens().filter_map(move |token| match &token.asset {
+        Asset::Solana { mint, token_program, .. } => {
+            Some(Seller { pay_to: pay_to?, mint: *mint, token_program: *token_program })
+        }
+        Asset::Evm(_) => None,
+    })
 }
 
 /// The lane of a network's facilitator. The seller's own nodes, if there are
@@ -217,11 +226,19 @@ fn limits(config: &Config, network: &Network) -> Limits {
         daily_spend: network.daily_spend,
         low_balance: network.low_balance,
         max_tip: network.max_tip,
-        quorum_above: network.token.quorum_above,
+        quorum_above: PerToken::new(
+            network.tokens().map(|token| (token.asset.key(), token.quorum_above)),
+            // A token that is taken no more: what is under way in it is believed of
+            // two nodes, if anything is.
+            network.tokens().any(|token| token.quorum_above.is_some()).then_some(AtomicAmount(0)),
+        ),
         accounts: accounts
             .filter_map(|account| Some((account.name.clone(), account.daily_spend_on(network.id)?)))
             .collect(),
-        coin_price: network.token.coin_price,
+        coin_price: PerToken::new(
+            network.tokens().map(|token| (token.asset.key(), token.coin_price)),
+            None,
+        ),
         failed_gas: Some(network.failed_gas),
     }
 }

@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use super::Host;
+use super::per_token::TokenKey;
 use super::shared::Shared;
 use crate::table::Table;
 
@@ -20,11 +21,19 @@ const ENDED_MAX: usize = 1_024;
 pub(super) struct Commitment {
     /// Who pays.
     pub payer: String,
-    /// How much of the token, in atomic units.
+    /// In which token.
+    pub token: TokenKey,
+    /// How much, in atomic units.
     pub amount: u128,
     /// What sending it may cost the key, in wei or lamports; 0 where that is
     /// counted by transactions.
     pub cost: u128,
+}
+
+impl Commitment {
+    fn is_of(&self, payer: &str, token: &TokenKey) -> bool {
+        self.payer == payer && self.token == *token
+    }
 }
 
 /// The payments under way, by their identities.
@@ -68,10 +77,10 @@ impl<H: Host> Shared<H> {
         live.values().filter(|it| it.payer == payer).count()
     }
 
-    /// How much of the token a payer has under way, in atomic units.
-    pub(super) fn committed_by(&self, payer: &str) -> u128 {
+    /// How much of a token a payer has under way, in atomic units.
+    pub(super) fn committed_by(&self, payer: &str, token: &TokenKey) -> u128 {
         let live = self.guards.commitments.live.borrow();
-        sum(live.values().filter(|it| it.payer == payer).map(|it| it.amount))
+        sum(live.values().filter(|it| it.is_of(payer, token)).map(|it| it.amount))
     }
 
     /// What all payments under way may cost the key, in wei or lamports.
@@ -84,11 +93,11 @@ impl<H: Host> Shared<H> {
         self.guards.commitments.ends.get()
     }
 
-    /// How much of what a payer had under way ended since a moment, in atomic
-    /// units. A balance that was asked for at that moment may be from before.
-    pub(super) fn ended_since(&self, moment: u64, payer: &str) -> u128 {
+    /// How much of a token that a payer had under way ended since a moment, in
+    /// atomic units. A balance that was asked for at that moment may be from before.
+    pub(super) fn ended_since(&self, moment: u64, payer: &str, token: &TokenKey) -> u128 {
         let ended = self.guards.commitments.ended.borrow();
-        let later = ended.iter().filter(|(number, it)| *number >= moment && it.payer == payer);
+        let later = ended.iter().filter(|(number, it)| *number >= moment && it.is_of(payer, token));
         sum(later.map(|(_, it)| it.amount))
     }
 }
@@ -104,7 +113,8 @@ mod tests {
     #[test]
     fn what_ended_counts_for_whoever_asked_before() {
         let commitments = Commitments::default();
-        let of = |payer: &str, amount| Commitment { payer: payer.into(), amount, cost: 7 };
+        let token = [1; 32];
+        let of = |payer: &str, amount| Commitment { payer: payer.into(), token, amount, cost: 7 };
         commitments.begin("x", of("a", 1));
         commitments.begin("y", of("a", 2));
         commitments.end("x");

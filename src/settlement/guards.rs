@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::commitments::Commitments;
+use super::per_token::PerToken;
 use super::shared::Shared;
 use super::{Host, SettleRequest, State, Store, StoreError};
 use crate::amount::AtomicAmount;
@@ -21,14 +22,14 @@ pub struct Limits {
     /// EVM: the most that a block's builder is offered, in wei per gas.
     pub max_tip: Option<u128>,
     /// The amount above which two nodes must agree that it was paid.
-    pub quorum_above: Option<AtomicAmount>,
+    pub quorum_above: PerToken<AtomicAmount>,
     /// The most that may be spent on fees in a day for each account that has a
     /// limit, in wei or lamports.
     pub accounts: Vec<(String, u128)>,
     /// What one coin of the chain (10^18 wei, 10^9 lamports) is worth, in
     /// atomic units of the token: a payment whose fee may exceed its price is
-    /// not sent. `None`: sent whatever the fee is.
-    pub coin_price: Option<u128>,
+    /// not sent. Without it one is sent whatever the fee is.
+    pub coin_price: PerToken<u128>,
     /// The most gas that failed transactions of payers with code may use in an
     /// hour; `None`: no limit.
     pub failed_gas: Option<u64>,

@@ -21,6 +21,7 @@
 //! | [`remote`] | having them settled by somebody else's facilitator |
 //! | [`guards`] | what keeps strangers from spending a relayer's money |
 //! | `commitments` | what payments under way commit their payers and the key to |
+//! | `per_token` | bounds that are another number for each token |
 //! | [`health`] | how a Settler is doing |
 //! | [`relayer`] | which Settler a payment goes to |
 //! | [`others`] | what those say that it went to before the signers were changed |
@@ -38,6 +39,7 @@ pub mod journal;
 pub mod lane;
 pub mod messages;
 pub mod others;
+mod per_token;
 pub mod record;
 pub mod relayer;
 pub mod remote;
@@ -59,6 +61,7 @@ pub use messages::{
     ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
     Verdict, Wanted,
 };
+pub use per_token::{PerToken, TokenKey};
 pub use record::{PaymentRecord, Settlement, State};
 pub use settler::Settler;
 pub use store::{Store, StoreError};

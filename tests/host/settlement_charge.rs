@@ -113,7 +113,7 @@ fn what_was_pending_is_a_success_for_the_first_that_asks_again() {
 #[test]
 fn to_verify_a_payment_that_costs_more_than_it_pays_says_so() {
     let mut setup = Setup::default();
-    setup.limits.coin_price = Some(10_u128.pow(9));
+    setup.limits.coin_price = Some(10_u128.pow(9)).into();
     let world = World::new(&setup);
     assert_eq!(verify(&world, &payment(1), FACILITATOR), Verdict::FeeExceedsPrice);
     assert_eq!(world.tables.payments(), 0);

@@ -471,7 +471,7 @@ fn a_payment_is_not_sent_for_more_than_its_price() {
     for (coin_price, is_sold) in
         [(None, true), (Some(10_000_000), true), (Some(10_u128.pow(9)), false)]
     {
-        setup.limits.coin_price = coin_price;
+        setup.limits.coin_price = coin_price.into();
         let world = World::new(&setup);
         let answer = world.buy_now(&Payment::new(1, 1, 600), "a");
         assert_eq!(answer.is_delivery(), is_sold, "{coin_price:?}: {answer:?}");

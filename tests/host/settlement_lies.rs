@@ -163,7 +163,7 @@ fn tell(story: &Story) -> Result<(), TestCaseError> {
         has_sync: story.has_sync,
         ..Setup::default()
     };
-    setup.limits.quorum_above = story.quorum.then_some(AtomicAmount(1));
+    setup.limits.quorum_above = story.quorum.then_some(AtomicAmount(1)).into();
     let world = World::new(&setup);
     let payments = payments();
     let lies_end = Rc::new(Cell::new(false));

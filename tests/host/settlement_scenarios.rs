@@ -589,7 +589,7 @@ fn a_holder_who_outlives_a_crash_keeps_the_claim() {
 #[test]
 fn a_receipt_without_a_quorum_is_asked_for_now_and_then() {
     let mut setup = Setup { urls: 2, ..Setup::default() };
-    setup.limits.quorum_above = Some(edge402::amount::AtomicAmount(1));
+    setup.limits.quorum_above = Some(edge402::amount::AtomicAmount(1)).into();
     let world = World::new(&setup);
     let payment = payment(1);
     *world.hook.borrow_mut() = Some(Box::new(|url, method, _| {

@@ -133,7 +133,7 @@ fn a_payment_whose_fee_exceeds_its_price_is_not_sent() {
     for (coin_price, expected) in
         [(1_000_000_000, None), (1_001_000_000, Some(Answer::Unavailable)), (999_999_999, None)]
     {
-        let limits = Limits { coin_price: Some(coin_price), ..Limits::default() };
+        let limits = Limits { coin_price: Some(coin_price).into(), ..Limits::default() };
         let (world, cluster) = cluster_with(limits);
         let answer = world.buy_now(&payment(1), "a");
         assert!(expected.as_ref().is_none_or(|it| *it == answer), "{coin_price}");
@@ -149,7 +149,7 @@ fn a_payment_whose_fee_exceeds_its_price_is_not_sent() {
     }
     let mut dear = draft();
     dear.instructions[1] = price(4_000_000);
-    let limits = Limits { coin_price: Some(200_000_000), ..Limits::default() };
+    let limits = Limits { coin_price: Some(200_000_000).into(), ..Limits::default() };
     let (world, cluster) = cluster_with(limits);
     let answer = world.buy_now(&payment_of(&dear), "a");
     assert_eq!(answer, Answer::Refused(Reason::SvmComputePriceTooHigh));

@@ -23,7 +23,7 @@ fn world_of(limits: Limits, nodes: usize, lie: Lie) -> (Rc<World>, Rc<RefCell<Cl
 }
 
 fn quorum(above: u128) -> Limits {
-    Limits { quorum_above: Some(AtomicAmount(above)), ..Limits::default() }
+    Limits { quorum_above: Some(AtomicAmount(above)).into(), ..Limits::default() }
 }
 
 /// The statuses that say this of every signature.

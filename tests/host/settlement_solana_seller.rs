@@ -4,10 +4,14 @@
 use std::rc::Rc;
 
 use crate::sim::{Answer, World};
-use crate::solana_cluster::{Cluster, GENESIS, cluster, payment, token_account};
-use crate::solana_support::{SYSTEM, TOKEN, TOKEN_2022, USDC, ata, pay_to, payer};
+use crate::solana_cluster::{
+    Cluster, GENESIS, cluster, cluster_for, payment, seller, token_account,
+};
+use crate::solana_support::{SYSTEM, TOKEN, TOKEN_2022, USDC, ata, key, pay_to, payer};
 use edge402::protocol::Reason;
-use edge402::settlement::Health;
+use edge402::settlement::solana::Seller;
+use edge402::settlement::{Health, Limits};
+use edge402::solana::{TokenProgram, associated_token_address};
 
 fn lines_with(world: &World, text: &str) -> usize {
     world.log.borrow().iter().filter(|line| line.contains(text)).count()
@@ -89,4 +93,32 @@ fn a_seller_who_lacks_nothing_takes_no_blame() {
     cluster.borrow_mut().accounts.insert(payer().to_string(), Some((SYSTEM.into(), vec![])));
     assert_eq!(world.buy_now(&payment(2), "a"), Answer::Refused(Reason::InsufficientFunds));
     assert_eq!(world.log.borrow().len(), 0, "{:?}", world.log.borrow());
+}
+
+#[test]
+fn of_several_tokens_each_is_looked_after() {
+    let mint = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v";
+    let second = Seller { mint: key(mint), token_program: TokenProgram::Token2022, ..seller() };
+    let ata = associated_token_address(&pay_to(), &key(mint), &key(TOKEN_2022)).unwrap();
+    let limits = Limits { batch_max: 1, ..Limits::default() };
+    let (world, cluster) = cluster_for(limits, 1, vec![seller(), second]);
+    {
+        let accounts = &mut cluster.borrow_mut().accounts;
+        accounts.insert(mint.to_owned(), Some((TOKEN_2022.to_owned(), vec![0; 82])));
+        accounts.insert(ata.to_string(), None);
+    }
+    let expected = format!(
+        "NETWORKS.\"solana:{GENESIS}\".pay_to: {} has no token account for {mint}",
+        pay_to()
+    );
+    let is_told = || health(&world).problems.iter().any(|it| it.starts_with(&expected));
+    assert!(is_told());
+    // That it can be paid in the other one says nothing of this.
+    assert!(world.buy_now(&payment(1), "a").is_delivery());
+    assert!(is_told());
+    let mut data = token_account(pay_to(), 0);
+    data[..32].copy_from_slice(&key(mint).0);
+    cluster.borrow_mut().accounts.insert(ata.to_string(), Some((TOKEN_2022.to_owned(), data)));
+    world.run_for(61_000);
+    assert!(!is_told());
 }

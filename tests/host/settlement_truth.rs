@@ -36,7 +36,7 @@ fn honest(world: &World, method: &str, params: &Value) -> Value {
 /// Two nodes, and any amount is above `quorum_above`.
 fn with_a_quorum() -> Rc<World> {
     let mut setup = Setup { urls: 2, ..Setup::default() };
-    setup.limits.quorum_above = Some(AtomicAmount(1));
+    setup.limits.quorum_above = Some(AtomicAmount(1)).into();
     World::new(&setup)
 }
 
@@ -384,7 +384,7 @@ fn a_block_number_too_high_hides_no_use() {
 #[test]
 fn a_dear_payment_holds_up_no_cheap_one() {
     let mut setup = Setup { urls: 2, block_ms: 500, ..Setup::default() };
-    setup.limits.quorum_above = Some(AtomicAmount(50_000));
+    setup.limits.quorum_above = Some(AtomicAmount(50_000)).into();
     let world = World::new(&setup);
     // Both are seen by the same preview, and the second node is silent.
     let silent = "https://node1.test/";

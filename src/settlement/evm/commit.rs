@@ -6,7 +6,7 @@ use super::preview::Preview;
 use super::queue::done;
 use super::{EvmLane, InAir, Waiting, calls_of, commitment};
 use crate::encoding::encode_hex;
-use crate::evm::Transaction;
+use crate::evm::{self, Transaction};
 use crate::settlement::journal::{Attempts, EvmEntry, EvmSent};
 use crate::settlement::shared::WAKE_SECONDS;
 use crate::settlement::{Host, Outcome, Store, StoreError};
@@ -20,7 +20,7 @@ impl<H: Host> EvmLane<H> {
     pub(super) fn worth_their_fee(&self, batch: Vec<Waiting>, cost: u128) -> Vec<Waiting> {
         let mut worth = vec![];
         for waiting in batch {
-            if self.exceeds_price(cost, waiting.payment.value().0) {
+            if self.exceeds_price(cost, &waiting.payment) {
                 let request = &waiting.job.request;
                 let freed = self.shared.release(&request.payment, request.ticket);
                 let _ = waiting.done.send(done(freed.map(|()| Outcome::Unavailable)));
@@ -31,9 +31,10 @@ impl<H: Host> EvmLane<H> {
         worth
     }
 
-    /// Whether a fee, in wei, is more than a payment, in atomic units.
-    pub(super) fn exceeds_price(&self, cost: u128, amount: u128) -> bool {
-        let Some(price) = self.limits.coin_price else { return false };
+    /// Whether a fee, in wei, is more than a payment.
+    pub(super) fn exceeds_price(&self, cost: u128, payment: &evm::VerifiedPayment) -> bool {
+        let price = self.limits.coin_price.of(&payment.asset().to_word());
+        let (Some(price), amount) = (price, payment.value().0) else { return false };
         let exceeds = cost.saturating_mul(price) / COIN > amount;
         if exceeds {
             self.log(&format!(

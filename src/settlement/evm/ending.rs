@@ -148,7 +148,7 @@ impl<H: Host> EvmLane<H> {
         attempts: &Attempts,
         payment: &evm::VerifiedPayment,
     ) -> Resolution {
-        let (nodes, quorum) = (&self.nodes, self.limits.quorum_above);
+        let (nodes, quorum) = (&self.nodes, &self.limits.quorum_above);
         let (now, used) = (self.shared.host.now(), payment.reasons().used);
         let judge = |found: UsedBy| {
             let paid = found.resolution_of(attempts, &self.relayers);

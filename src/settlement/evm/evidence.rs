@@ -12,6 +12,7 @@ use crate::encoding::encode_hex;
 use crate::evm::{self, Address, BlockTag, Clue, Receipt, json_rpc};
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
 use crate::settlement::journal::Attempts;
+use crate::settlement::per_token::PerToken;
 use crate::settlement::shared::Resolution;
 use crate::time::UnixSeconds;
 
@@ -27,9 +28,12 @@ const MOST_CALLDATA: usize = 128 * 1024;
 /// Whether one of these payments is worth more than one node's word.
 pub(in crate::settlement) fn needs_quorum(
     payments: &[&evm::VerifiedPayment],
-    quorum_above: Option<AtomicAmount>,
+    quorum_above: &PerToken<AtomicAmount>,
 ) -> bool {
-    quorum_above.is_some_and(|limit| payments.iter().any(|payment| payment.value() > limit))
+    payments.iter().any(|payment| {
+        let limit = quorum_above.of(&payment.asset().to_word());
+        limit.is_some_and(|limit| payment.value() > limit)
+    })
 }
 
 /// A transaction that is in a block, by as many nodes as its payments are
@@ -71,7 +75,7 @@ pub(in crate::settlement) async fn confirm<T: Transport>(
     nodes: &Nodes<T>,
     receipt: &Receipt,
     payments: &[&evm::VerifiedPayment],
-    quorum_above: Option<AtomicAmount>,
+    quorum_above: &PerToken<AtomicAmount>,
 ) -> Option<Confirmed> {
     if !needs_quorum(payments, quorum_above) {
         return Some(Confirmed(receipt.clone()));
@@ -146,7 +150,7 @@ pub(in crate::settlement) async fn find_use<T: Transport>(
     nodes: &Nodes<T>,
     payment: &evm::VerifiedPayment,
     from_block: u64,
-    quorum_above: Option<AtomicAmount>,
+    quorum_above: &PerToken<AtomicAmount>,
 ) -> Result<Option<UsedBy>, Unknown> {
     let quorum = needs_quorum(&[payment], quorum_above);
     let call = Call::new("eth_getLogs", payment.trace(from_block));
@@ -222,7 +226,7 @@ async fn use_in<T: Transport>(
 pub(in crate::settlement) async fn find_earlier_use<T: Transport>(
     nodes: &Nodes<T>,
     payment: &evm::VerifiedPayment,
-    quorum_above: Option<AtomicAmount>,
+    quorum_above: &PerToken<AtomicAmount>,
 ) -> Result<Option<UsedBy>, Unknown> {
     let latest = Call::new("eth_blockNumber", json!([]));
     let latest = ask_agreed(nodes, &latest, false, json_rpc::parse_u64).await.ok_or(Unknown)?;
@@ -238,7 +242,7 @@ pub(in crate::settlement) async fn authorization_state<T: Transport>(
     nodes: &Nodes<T>,
     from: Address,
     payment: &evm::VerifiedPayment,
-    quorum_above: Option<AtomicAmount>,
+    quorum_above: &PerToken<AtomicAmount>,
 ) -> Option<bool> {
     let answers = nodes.ask_each(&authorization_call(from, payment)).await;
     let read = answers

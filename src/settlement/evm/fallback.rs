@@ -18,7 +18,7 @@ impl<H: Host> EvmLane<H> {
             ChainId::Evm(self.chain_id),
             facilitator,
             Rc::clone(&self.nodes),
-            self.limits.quorum_above,
+            self.limits.quorum_above.clone(),
         )
     }
 

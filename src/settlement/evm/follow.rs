@@ -233,7 +233,7 @@ impl<H: Host> EvmLane<H> {
     ) -> Result<bool, StoreError> {
         let orders = self.shared.orders_of(&entry.payments)?;
         let payments: Vec<_> = orders.iter().filter_map(|(_, order)| order.as_evm()).collect();
-        let confirmed = confirm(&self.nodes, receipt, &payments, self.limits.quorum_above).await;
+        let confirmed = confirm(&self.nodes, receipt, &payments, &self.limits.quorum_above).await;
         let Some(confirmed) = confirmed else {
             return Ok(false);
         };

@@ -302,7 +302,12 @@ fn cost_of_each(fees: Fees, gas: u64, payments: usize) -> u128 {
 /// What a payment commits its payer to while it is in the air. Its fee is
 /// counted by transactions.
 fn commitment(payment: &evm::VerifiedPayment) -> Commitment {
-    Commitment { payer: payment.payer(), amount: payment.value().0, cost: 0 }
+    Commitment {
+        payer: payment.payer(),
+        token: payment.asset().to_word(),
+        amount: payment.value().0,
+        cost: 0,
+    }
 }
 
 /// The call that settles these payments: plain for one, Multicall3 for more.

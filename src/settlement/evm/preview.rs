@@ -195,7 +195,7 @@ impl<H: Host> EvmLane<H> {
                 Verdict::Valid
             }
             Some(None) if gas > most => Verdict::Invalid(payment.reasons().fails),
-            Some(None) if self.exceeds_price(preview.fees.worst_cost(gas), payment.value().0) => {
+            Some(None) if self.exceeds_price(preview.fees.worst_cost(gas), payment) => {
                 Verdict::FeeExceedsPrice
             }
             Some(None)

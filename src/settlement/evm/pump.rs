@@ -156,7 +156,7 @@ impl<H: Host> EvmLane<H> {
         // What waits for a second node's word shares with nothing that doesn't.
         let (dear, cheap): (Vec<_>, Vec<_>) = batch
             .into_iter()
-            .partition(|it| needs_quorum(&[&it.payment], self.limits.quorum_above));
+            .partition(|it| needs_quorum(&[&it.payment], &self.limits.quorum_above));
         // Neither do payments that no log could tell apart.
         let mut groups = told_apart(cheap).into_iter().chain(told_apart(dear));
         let first = groups.next();
@@ -305,10 +305,10 @@ impl<H: Host> EvmLane<H> {
         balance: Option<evm::Uint256>,
         moment: u64,
     ) -> bool {
-        let payer = payment.payer();
-        let in_air = self.shared.committed_by(&payer);
+        let (payer, token) = (payment.payer(), payment.asset().to_word());
+        let in_air = self.shared.committed_by(&payer, &token);
         let needed = in_air
-            .saturating_add(self.shared.ended_since(moment, &payer))
+            .saturating_add(self.shared.ended_since(moment, &payer, &token))
             .saturating_add(payment.value().0);
         balance.is_none_or(|balance| balance < evm::Uint256::from(needed))
     }

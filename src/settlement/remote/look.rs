@@ -86,7 +86,7 @@ impl<H: Host> RemoteLane<H> {
         // Later looks begin where this one did.
         entry.sent.looked_from = Some(looked_from);
         self.shared.store.submit(&entry.row(), &[])?;
-        let quorum = self.quorum_above;
+        let quorum = &self.quorum_above;
         // What it was used for counts from the second of the writing on. No
         // transaction is our own here, so there are no senders to leave out.
         let resolution_of = |found: UsedBy| found.resolution_since(entry.written_at, &[]);

@@ -19,6 +19,7 @@ use look::Observation;
 use super::host::within;
 use super::journal::{FacilitatorEntry, FacilitatorSent, TxId, name_at_facilitator};
 use super::lane::Job;
+use super::per_token::PerToken;
 use super::shared::{LaneParts, Resolution, Shared, WAKE_SECONDS};
 use super::{Host, Outcome, State, Store, StoreError};
 use crate::amount::AtomicAmount;
@@ -64,7 +65,7 @@ pub struct RemoteLane<H: Host> {
     /// The seller's own nodes, to ask what became of a payment. EVM only.
     nodes: Option<Rc<Nodes<H::Transport>>>,
     /// The amount above which two of them must agree.
-    quorum_above: Option<AtomicAmount>,
+    quorum_above: PerToken<AtomicAmount>,
     /// Whether the facilitator is to see a payment before it is settled: nobody
     /// has shown it any since the claim.
     verifies: bool,
@@ -92,7 +93,7 @@ impl<H: Host> RemoteLane<H> {
         network: ChainId,
         facilitator: Facilitator,
         nodes: Rc<Nodes<H::Transport>>,
-        quorum_above: Option<AtomicAmount>,
+        quorum_above: PerToken<AtomicAmount>,
     ) -> Rc<Self> {
         let lane = Self::over(shared, network, facilitator, Some(nodes));
         Rc::new(Self { quorum_above, verifies: true, ..lane })
@@ -111,7 +112,7 @@ impl<H: Host> RemoteLane<H> {
             network,
             facilitator,
             nodes,
-            quorum_above: None,
+            quorum_above: PerToken::default(),
             verifies: false,
             in_air: RefCell::default(),
             resumed: RefCell::default(),

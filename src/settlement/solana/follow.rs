@@ -54,11 +54,12 @@ impl<H: Host> SolanaLane<H> {
     /// Sends what is in the journal and watches it until the cluster has
     /// spoken.
     pub(super) fn start(self: &Rc<Self>, entry: SolanaEntry) {
-        let (mut transfer, mut needs_quorum) = (0, self.limits.quorum_above.is_some());
+        // What can't be read again is believed of two nodes, if of any.
+        let (mut transfer, mut needs_quorum) = (0, self.limits.quorum_above.is_any());
         for (_, payment) in self.shared.orders_of(&entry.payments).unwrap_or_default() {
             if let VerifiedPayment::Solana(payment) = payment {
                 transfer = payment.transfer_at();
-                let limit = self.limits.quorum_above;
+                let limit = self.limits.quorum_above.of(&payment.mint().0);
                 needs_quorum = limit.is_some_and(|limit| payment.amount() > limit);
             }
         }

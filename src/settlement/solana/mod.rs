@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use self::preview::{Preview, Refusal};
+use self::seller::Fault;
 pub use self::seller::Seller;
 use self::watch::Watch;
 use super::commitments::Commitment;
@@ -67,7 +68,7 @@ pub struct SolanaLane<H: Host> {
     landed: RefCell<Vec<Landed>>,
     watch: Watch,
     /// Who is paid for what the routes sell.
-    seller: RefCell<Option<Seller>>,
+    sellers: RefCell<Vec<(Seller, Option<Fault>)>>,
     reports: RefCell<Table<String, UnixSeconds>>,
 }
 
@@ -119,7 +120,7 @@ impl<H: Host> SolanaLane<H> {
             simulating: RefCell::default(),
             landed: RefCell::default(),
             watch: Watch::default(),
-            seller: RefCell::default(),
+            sellers: RefCell::default(),
             reports: RefCell::default(),
         })
     }
@@ -248,7 +249,7 @@ impl<H: Host> SolanaLane<H> {
     /// can name a lower price for the compute units, or the seller sells below
     /// what a signature costs.
     fn exceeds_price(&self, payment: &solana::VerifiedPayment) -> Option<Refusal> {
-        let price = self.limits.coin_price?;
+        let price = self.limits.coin_price.of(&payment.mint().0)?;
         let exceeds = |lamports: u128| lamports.saturating_mul(price) / COIN > payment.amount().0;
         if exceeds(FEE_LAMPORTS) {
             return Some(Refusal::Ours(format!(
@@ -281,7 +282,7 @@ impl<H: Host> SolanaLane<H> {
     /// may be under way.
     fn is_covered(&self, payment: &solana::VerifiedPayment, balance: Option<Balance>) -> bool {
         let source = payment.source();
-        let committed = self.shared.committed_by(&source.to_string());
+        let committed = self.shared.committed_by(&source.to_string(), &payment.mint().0);
         let Some(Balance { amount, slot }) = balance else { return committed == 0 };
         let now = self.shared.host.now();
         let mut landed = self.landed.borrow_mut();
@@ -358,6 +359,7 @@ struct Balance {
 fn commitment(payment: &solana::VerifiedPayment) -> Commitment {
     Commitment {
         payer: payment.source().to_string(),
+        token: payment.mint().0,
         amount: payment.amount().0,
         cost: payment.fee_lamports().into(),
     }

@@ -21,6 +21,7 @@ pub struct Seller {
 
 /// What keeps a seller from being paid, and which key of the configuration it
 /// is about.
+#[derive(Clone)]
 pub(super) struct Fault(pub Obstacle, pub String);
 
 impl Seller {
@@ -82,16 +83,17 @@ impl Seller {
 const OBSTACLES: [Obstacle; 3] = [Obstacle::PayTo, Obstacle::TokenProgram, Obstacle::Asset];
 
 impl<H: Host> SolanaLane<H> {
-    /// Has the health of this lane tell whether the seller can be paid.
+    /// Has the health of this lane tell whether a seller can be paid, besides
+    /// those that it tells of already: one for each token.
     pub fn look_after(&self, seller: Seller) {
-        *self.seller.borrow_mut() = Some(seller);
+        self.sellers.borrow_mut().push((seller, None));
     }
 
-    /// Looks at the fee payer's balance, and whether the seller can be paid.
+    /// Looks at the fee payer's balance, and whether the sellers can be paid.
     pub(in crate::settlement) async fn look_at_balance(&self) {
-        let seller = *self.seller.borrow();
+        let sellers: Vec<Seller> = self.sellers.borrow().iter().map(|(it, _)| *it).collect();
         let mut asked = vec![self.fee_payer];
-        asked.extend(seller.and_then(|seller| seller.accounts()).into_iter().flatten());
+        asked.extend(sellers.iter().filter_map(Seller::accounts).flatten());
         let params = rpc::get_multiple_accounts_params(&asked);
         let call = Call::new("getMultipleAccounts", params);
         let reply: Reply = match self.nodes.ask_once(&call, READ_TIMEOUT).await {
@@ -102,26 +104,24 @@ impl<H: Host> SolanaLane<H> {
             return self.shared.note_blindness(&Unavailable::default());
         };
         self.note_balance(accounts.lamports(0));
-        if let Some(seller) = seller {
-            let fault = seller.fault([accounts.get(1), accounts.get(2), accounts.get(3)]);
-            self.note_seller(fault.as_ref());
+        let known = sellers.iter().filter(|seller| seller.accounts().is_some());
+        for (n, seller) in known.enumerate() {
+            let of_seller = [1, 2, 3].map(|at| accounts.get(3 * n + at));
+            self.note_terms(seller, seller.fault(of_seller).as_ref());
         }
     }
 
-    /// Takes note of what keeps the seller from being paid, or that nothing
-    /// does.
-    fn note_seller(&self, fault: Option<&Fault>) {
-        for obstacle in OBSTACLES {
-            let text = fault.filter(|it| it.0 == obstacle).map(|it| it.1.clone());
-            self.shared.note_obstacle(obstacle, text);
-        }
-    }
-
-    /// The same for terms of a payment: the health tells it only where those
-    /// are the seller's own.
+    /// Takes note of what keeps a seller from being paid, or that nothing does.
+    /// The health tells it only where it is one of those to look after: the
+    /// terms of a payment may be those of somebody else's server.
     pub(super) fn note_terms(&self, seller: &Seller, fault: Option<&Fault>) {
-        if *self.seller.borrow() == Some(*seller) {
-            self.note_seller(fault);
+        let mut sellers = self.sellers.borrow_mut();
+        let Some((_, known)) = sellers.iter_mut().find(|(it, _)| it == seller) else { return };
+        *known = fault.cloned();
+        for obstacle in OBSTACLES {
+            let mut faults = sellers.iter().filter_map(|(_, fault)| fault.as_ref());
+            let text = faults.find(|it| it.0 == obstacle).map(|it| it.1.clone());
+            self.shared.note_obstacle(obstacle, text);
         }
     }
 }

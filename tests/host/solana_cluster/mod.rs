@@ -265,6 +265,21 @@ pub fn cluster_with(limits: Limits) -> (Rc<World>, Rc<RefCell<Cluster>>) {
 
 /// A cluster of so many nodes: `https://node0.test/` and so on.
 pub fn cluster_of(limits: Limits, nodes: usize) -> (Rc<World>, Rc<RefCell<Cluster>>) {
+    cluster_for(limits, nodes, vec![seller()])
+}
+
+/// Who is paid in USDC.
+pub fn seller() -> Seller {
+    let mint = key(solana_support::USDC);
+    Seller { pay_to: pay_to(), mint, token_program: TokenProgram::Spl }
+}
+
+/// The same for these sellers.
+pub fn cluster_for(
+    limits: Limits,
+    nodes: usize,
+    sellers: Vec<Seller>,
+) -> (Rc<World>, Rc<RefCell<Cluster>>) {
     // The other chain stands idle.
     let idle = Chain::new(false, false, relayer().address());
     let world = World::with_lane(
@@ -275,9 +290,9 @@ pub fn cluster_of(limits: Limits, nodes: usize) -> (Rc<World>, Rc<RefCell<Cluste
             let urls = (0..nodes).map(|n| format!("https://node{n}.test/")).collect();
             let nodes = Nodes::new(host.transport(), urls, check);
             let lane = SolanaLane::new(parts, nodes, fee_payer(), limits.clone());
-            let token_program = TokenProgram::Spl;
-            let mint = key(solana_support::USDC);
-            lane.look_after(Seller { pay_to: pay_to(), mint, token_program });
+            for seller in &sellers {
+                lane.look_after(*seller);
+            }
             vec![lane]
         }),
     );
