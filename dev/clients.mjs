@@ -34,6 +34,7 @@ const NO_LIMIT = 1_000_000_000_000n;
  * @property {any} solana account of `solanaBuyer`
  * @property {string} solanaUrl RPC of the local cluster
  * @property {string} [network] CAIP-2 or v1 name; default: the first that is offered
+ * @property {string} [asset] address of a token; default: the first that is offered on the network. Not for Faremeter's
  * @property {(offers: any[], chosen: any) => void} [onOffer] told before anything is paid
  * @property {typeof fetch} [fetch] default: the global one
  */
@@ -44,8 +45,8 @@ const NO_LIMIT = 1_000_000_000_000n;
  * @param {Buyer} buyer
  * @returns {typeof fetch}
  */
-export function x402Fetch({ evm, solana, solanaUrl, network, onOffer, fetch = globalThis.fetch }) {
-  const client = new x402Client((_version, offers) => choose(offers, network, onOffer))
+export function x402Fetch({ evm, solana, solanaUrl, network, asset, onOffer, fetch = globalThis.fetch }) {
+  const client = new x402Client((_version, offers) => choose(offers, { network, asset }, onOffer))
     .register('eip155:*', new ExactEvmScheme(evm))
     .register('solana:*', new ExactSvmScheme(solana.signer, { rpcUrl: solanaUrl }))
     .registerV1('base-sepolia', new ExactEvmSchemeV1(evm))
@@ -60,8 +61,8 @@ export function x402Fetch({ evm, solana, solanaUrl, network, onOffer, fetch = gl
  * @param {Buyer} buyer
  * @returns {typeof fetch}
  */
-export function x402FetchV1({ evm, solana, solanaUrl, network, onOffer, fetch = globalThis.fetch }) {
-  const select = (offers) => choose(offers, network, onOffer);
+export function x402FetchV1({ evm, solana, solanaUrl, network, asset, onOffer, fetch = globalThis.fetch }) {
+  const select = (offers) => choose(offers, { network, asset }, onOffer);
   return wrapV1(fetch, { evm, svm: solana.signer }, NO_LIMIT, select, { svmConfig: { rpcUrl: solanaUrl } });
 }
 
@@ -82,11 +83,12 @@ export async function faremeterFetch({ evm, solana, solanaUrl, network, fetch = 
   return wrapFaremeter(fetch, { handlers: wanted, retryCount: 0, returnPaymentFailure: true });
 }
 
-function choose(offers, network, onOffer) {
-  const chosen = network === undefined ? offers[0] : offers.find((offer) => caip2(offer.network) === caip2(network));
+function choose(offers, { network, asset }, onOffer) {
+  const isWanted = (offer) => (network === undefined || caip2(offer.network) === caip2(network)) && (asset === undefined || offer.asset === asset);
+  const chosen = offers.find(isWanted);
   if (!chosen) {
     const offered = offers.map((offer) => offer.network).join(', ');
-    throw new Error(`the seller does not take ${network}; offered: ${offered}`);
+    throw new Error(`the seller does not take ${asset ?? 'any token'} on ${network}; offered: ${offered}`);
   }
   onOffer?.(offers, chosen);
   return chosen;

@@ -48,6 +48,8 @@ const TRANSFER = parseAbiItem('event Transfer(address indexed from, address inde
  * @property {any[]} abi of the test USDC
  * @property {() => string} log
  * @property {() => Promise<void>} stop
+ * @property {(address: string, name: string) => Promise<any>} addToken puts the code of the test USDC at one more
+ *   address, under another EIP-712 name: `mintUsdc`, `usdcBalance`, `authorizationState` and `transferLogs` of that
  * @property {(to: string, amount: bigint) => Promise<void>} mintUsdc amount in atomic units
  * @property {(owner: string) => Promise<bigint>} usdcBalance
  * @property {(authorizer: string, nonce: string) => Promise<boolean>} authorizationState true: used or canceled
@@ -71,7 +73,11 @@ export async function startAnvil({ chainId = 84532, token = {}, blockTime, port 
     await client.mine({ blocks: 1 });
     await client.setCode({ address: usdc, bytecode: runtimeCode });
     await client.setCode({ address: MULTICALL3_ADDRESS, bytecode: await multicall3Code(client) });
-    return { url, port: listening, chainId, pid: process.pid, client, abi, log: process.log, stop: process.stop, ...helpers(client, usdc) };
+    const addToken = async (address, tokenName) => {
+      await client.setCode({ address, bytecode: compileTestUsdc(tokenName).runtimeCode });
+      return helpers(client, address);
+    };
+    return { url, port: listening, chainId, pid: process.pid, client, abi, log: process.log, stop: process.stop, addToken, ...helpers(client, usdc) };
   } catch (error) {
     await process.kill();
     throw error;

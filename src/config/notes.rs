@@ -13,13 +13,15 @@ impl Config {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = vec![];
         for network in &self.networks {
-            let asset = network.token.asset.address();
-            if network.id.known().is_none_or(|known| known.usdc != asset) {
-                notes.push(format!(
-                    "NETWORKS.\"{}\".asset: {asset} is in no default client's table of tokens; \
-                     buyers must set up theirs to pay with it",
-                    network.id
-                ));
+            for token in network.tokens() {
+                let asset = token.asset.address();
+                if network.id.known().is_none_or(|known| known.usdc != asset) {
+                    notes.push(format!(
+                        "NETWORKS.\"{}\".asset: {asset} is in no default client's table of \
+                         tokens; buyers must set up theirs to pay with it",
+                        network.id
+                    ));
+                }
             }
         }
         for network in &self.networks {

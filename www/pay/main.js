@@ -83,7 +83,7 @@ function drawChoice() {
   parts.push(make('h2', {}, text('wallets')));
   if (able.length > 0) parts.push(make('ul', { className: 'wallets' }, ...able.map((wallet) => make('li', {}, walletButton(wallet)))));
   else if (isSearching) parts.push(make('p', { className: 'soft' }, text('searching')));
-  else parts.push(make('p', {}, isPhone ? text('no_wallet_here') : wallets.length > 0 ? text('wrong_family', { networks: data.offers.map(({ title }) => title).join(', ') }) : text('no_wallet')));
+  else parts.push(make('p', {}, isPhone ? text('no_wallet_here') : wallets.length > 0 ? text('wrong_family', { networks: [...new Set(data.offers.map(({ title }) => title))].join(', ') }) : text('no_wallet')));
   parts.push(phone(!isSearching && able.length === 0));
   choice.replaceChildren(...parts);
   if (focused) choice.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
@@ -93,6 +93,9 @@ function testNote() {
   const isOffered = data.offers.every(({ network }) => chainOf(network).test);
   return make('p', { className: 'note' }, isOffered ? `${text('test')} ` : '', link(FAUCET, text('faucet')));
 }
+
+/** An offer's network, and what it costs there if that is not all the same. */
+const nameOf = (it) => (data.offers.filter(({ network }) => network === it.network).length > 1 ? `${it.title}, ${amountOf(it)}` : it.title);
 
 function networks() {
   const current = wanted ?? offerFor(wallets.find(offerFor) ?? {}) ?? data.offers[0];
@@ -104,8 +107,8 @@ function networks() {
         drawChoice();
       };
       const radio = make('input', { type: 'radio', name: 'network', checked: it === current, onchange: choose });
-      radio.dataset.key = it.network;
-      return make('label', {}, radio, ` ${it.title}`);
+      radio.dataset.key = `${it.network}/${it.asset}`;
+      return make('label', {}, radio, ` ${nameOf(it)}`);
     }),
   );
 }
