@@ -223,11 +223,12 @@ impl Requirements {
                 _ => bad,
             })
         };
-        let own = read_in(network.map(|network| &network.token))?;
-        let others: Vec<_> = network.iter().flat_map(|network| network.tokens().skip(1)).collect();
+        let tokens = network.iter().flat_map(|network| network.tokens());
+        let tokens: Vec<_> = tokens.filter(|token| token.asset.is_for_v1()).collect();
+        let own = read_in(tokens.first().copied())?;
         let payload = payment.get("payload").unwrap_or(&Value::Null);
-        if !others.is_empty() && !own.terms.may_be_for(payload) {
-            for token in others {
+        if tokens.len() > 1 && !own.terms.may_be_for(payload) {
+            for token in tokens.iter().skip(1) {
                 let other = read_in(Some(token))?;
                 if other.terms.may_be_for(payload) {
                     return Ok(other);

@@ -201,7 +201,7 @@ fn sellers_on(network: &Network) -> impl Iterator<Item = Seller> {
         Asset::Solana { mint, token_program, .. } => {
             Some(Seller { pay_to: pay_to?, mint: *mint, token_program: *token_program })
         }
-        Asset::Evm(_) => None,
+        Asset::Evm(..) => None,
     })
 }
 

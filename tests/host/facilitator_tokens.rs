@@ -14,13 +14,17 @@ use crate::facilitator_orders::{EVM, PAY_TO, settings};
 
 const USDC: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
 const EURC: &str = "0x808456652fdb597867f38412077A9182bf77359F";
+/// By Permit2, which v1 does not know.
+const USDT: &str = "0xaf88d065e77c8cC2239327C5EDb3A432268e5831";
 const DAI: &str = "0x50c5725949A6F0c72E6C4a641F24049A917DB0Cb";
 
 fn config() -> Config {
     let settings = settings();
     let mut networks = settings.networks.clone().unwrap();
-    networks[EVM]["tokens"] =
-        json!([{ "asset": EURC, "name": "EURC", "version": "2", "decimals": 6 }]);
+    networks[EVM]["tokens"] = json!([
+        { "asset": USDT, "symbol": "USDT", "decimals": 18, "asset_transfer_method": "permit2" },
+        { "asset": EURC, "name": "EURC", "version": "2", "decimals": 6 },
+    ]);
     config::read(&Settings { networks: Some(networks), ..settings }).config.unwrap()
 }
 
