@@ -9,13 +9,14 @@ import { Mistake, command, readArguments } from '../cli.mjs';
 import { isMain } from '../util.mjs';
 import { check } from './parts/check.mjs';
 import { crowd } from './parts/crowd.mjs';
+import { page } from './parts/page.mjs';
 import { payment } from './parts/payment.mjs';
 import { size } from './parts/size.mjs';
 import { challenge, free } from './parts/speed.mjs';
 import { score, table } from './table.mjs';
 
-const PARTS = { size, check, free, 402: challenge, payment, crowd };
-const ORDER = ['size', 'check', 'free', '402', 'payment', 'crowd'];
+const PARTS = { size, page, check, free, 402: challenge, payment, crowd };
+const ORDER = ['size', 'page', 'check', 'free', '402', 'payment', 'crowd'];
 
 const USAGE = `Usage: npm run bench -- [options]
 
