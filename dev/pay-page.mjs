@@ -1,6 +1,6 @@
 /**
- * `npm run page`: the pay page's parts in `www/pay`, made into the one file that
- * the Worker holds, and the policy that lets a browser run nothing else.
+ * `npm run page`: the pay page's sources in `www/pay`, made into the parts that
+ * the Worker holds, and the policies that let a browser run nothing else.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -17,10 +17,21 @@ const MADE = join(ROOT, 'src/gate/page');
 export function makePage() {
   const script = bundle('main.js');
   const style = bundle('style.css');
-  const page = readFileSync(join(SOURCE, 'index.html'), 'utf8')
-    .replace('<style></style>', () => `<style>${style}</style>`)
-    .replace('<script></script>', () => `<script>${script}</script>`);
-  return { 'page.html': page, 'policy.txt': policyOf(script, style) };
+  const read = (name) => readFileSync(join(SOURCE, name), 'utf8').trimEnd();
+  return {
+    'page.html': `${read('index.html')}\n`,
+    'style.html': `<style>${style}</style>`,
+    'pay.html': read('pay.html').replace('<script></script>', () => `<script>${script}</script>`),
+    'program.html': read('program.html'),
+    'policy.txt': policyOf(script, style),
+    'template-policy.txt': policyOf(script, style, "'self' "),
+  };
+}
+
+/** The parts as one page; what differs from route to route is still to be filled in. */
+export function wholePage() {
+  const made = makePage();
+  return made['page.html'].replace(/{{(style|pay|program)}}/g, (_, name) => made[`${name}.html`]);
 }
 
 /** Names of the files that are not what the sources make. */
@@ -57,20 +68,21 @@ function bundle(name) {
   return text;
 }
 
-function policyOf(script, style) {
+/** @param {string} own whose files a page may load besides: nobody's, or those of the shop's own host */
+function policyOf(script, style, own = '') {
   const hash = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
   return [
-    "default-src 'none'", `script-src ${hash(script)}`, `style-src ${hash(style)}`, "img-src 'self' data:", "connect-src 'self'",
-    "form-action 'none'", "base-uri 'none'", "frame-ancestors 'none'",
+    "default-src 'none'", `script-src ${own}${hash(script)}`, `style-src ${own}${hash(style)}`, "img-src 'self' data:",
+    ...(own ? [`font-src ${own.trim()}`] : []),
+    "connect-src 'self'", "form-action 'none'", "base-uri 'none'", "frame-ancestors 'none'",
   ].join('; ');
 }
 
 async function main() {
   readArguments('Usage: npm run page');
   const stale = writePage();
-  const { 'page.html': page } = makePage();
   console.log(stale.length > 0 ? `written: ${stale.join(', ')}` : 'up to date');
-  console.log(`${gzipSync(page, { level: 9 }).length} bytes compressed, without texts`);
+  console.log(`${gzipSync(wholePage(), { level: 9 }).length} bytes compressed, without texts`);
 }
 
 if (isMain(import.meta.url)) await command(main);

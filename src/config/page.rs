@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::fields::{Fields, Report};
+use crate::path::CanonicalPath;
 
-const KNOWN: &[&str] = &["name", "logo", "accent", "home", "terms", "support"];
+const KNOWN: &[&str] = &["name", "logo", "accent", "home", "terms", "support", "template"];
 
 /// The longest name, in characters.
 const MAX_NAME: usize = 64;
@@ -27,6 +28,8 @@ pub struct PayPage {
     pub terms: String,
     /// Where buyers get help.
     pub support: String,
+    /// The path at the origin of a page of the seller's own.
+    pub template: Option<CanonicalPath>,
 }
 
 impl PayPage {
@@ -50,6 +53,7 @@ impl PayPage {
             "must be a path such as \"/logo.svg\", or a data:image/ URL of at most 8192 bytes";
         let link = "must be a URL that begins with https://, or a path";
         let support = "must be a URL that begins with https:// or mailto:, or a path";
+        let template = checked("template", is_file, "must be a path such as \"/pay.html\"");
         Self {
             name,
             logo: checked("logo", |it| is_path(it) || it.starts_with("data:image/"), logo),
@@ -57,6 +61,7 @@ impl PayPage {
             home: checked("home", is_link, link),
             terms: checked("terms", is_link, link),
             support: checked("support", |it| is_link(it) || it.starts_with("mailto:"), support),
+            template: CanonicalPath::parse(&template).ok(),
         }
     }
 }
@@ -64,6 +69,13 @@ impl PayPage {
 /// A path on the shop's own host.
 fn is_path(text: &str) -> bool {
     text.starts_with('/') && !text.starts_with("//") && !text.starts_with("/\\")
+}
+
+/// A path without a query, which can be read in one way only.
+fn is_file(text: &str) -> bool {
+    is_path(text)
+        && !text.contains(['?', '#'])
+        && CanonicalPath::parse(text).is_ok_and(|path| path.as_str() == text)
 }
 
 fn is_link(text: &str) -> bool {
@@ -102,6 +114,7 @@ mod tests {
             json!({ "logo": "data:image/svg+xml,%3Csvg/%3E", "home": "/", "terms": "/terms" }),
             json!({ "home": "https://shop.example/", "support": "mailto:help@shop.example" }),
             json!({ "support": "https://shop.example/help?x=1" }),
+            json!({ "template": "/pay.html" }),
         ] {
             assert_eq!(faults_of(&page), [""; 0], "{page}");
         }
@@ -126,6 +139,11 @@ mod tests {
             ("terms", json!("mailto:x@shop.example")),
             ("support", json!("http://shop.example/")),
             ("support", json!("/with space")),
+            ("template", json!("pay.html")),
+            ("template", json!("https://elsewhere.example/pay.html")),
+            ("template", json!("/pay.html?x")),
+            ("template", json!("/a/../pay.html")),
+            ("template", json!("//elsewhere.example/pay.html")),
         ] {
             let mut page = json!({});
             page[member] = wrong.clone();

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::page::{self, Language};
+use super::page::{self, Language, Layout};
 use crate::config::{Config, Method, Route};
 use crate::encoding::encode_base64;
 use crate::protocol::{ChainId, Reason};
@@ -146,7 +146,19 @@ impl ChallengeTemplate {
         reason: Option<Reason>,
         language: Language,
     ) -> String {
-        self.page.fill(url, method, reason, language)
+        self.write_page_in(&Layout::default(), url, method, reason, language)
+    }
+
+    /// The same in the seller's own layout.
+    pub fn write_page_in(
+        &self,
+        layout: &Layout,
+        url: &str,
+        method: &Method,
+        reason: Option<Reason>,
+        language: Language,
+    ) -> String {
+        self.page.fill(layout, url, method, reason, language)
     }
 }
 

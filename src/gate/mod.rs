@@ -30,7 +30,7 @@ pub use challenge::{Challenge, ChallengeTemplate, Hints};
 pub use delivery_cookie::Collection;
 use door::Asked;
 pub use door::{form_names_method, must_look_into_form};
-pub use page::{Language, PAGE_POLICY};
+pub use page::{InvalidLayout, Language, Layout, MAX_LAYOUT, PAGE_POLICY, TEMPLATE_POLICY};
 
 /// The head of a request. Headers are asked for one by one, because each
 /// question crosses from WebAssembly to the host.

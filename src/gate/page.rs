@@ -1,5 +1,6 @@
 //! The page that a browser gets with a 402.
 
+mod layout;
 mod words;
 
 use std::time::Duration;
@@ -11,15 +12,22 @@ use words::Words;
 use crate::config::{Config, Method, Route};
 use crate::protocol::Reason;
 
+pub use layout::{InvalidLayout, Layout, MAX_LAYOUT};
 pub use words::Language;
 
-/// The page, with its gaps, as `dev/pay-page.mjs` makes it of `www/pay`.
-/// Compiled in, so that it is there when the origin is not.
-const PAGE: &str = include_str!("page/page.html");
+/// What pays, with its script; how a program pays; how it all looks. Made by
+/// `dev/pay-page.mjs`, as the page itself is.
+const PAY: &str = include_str!("page/pay.html");
+const PROGRAM: &str = include_str!("page/program.html");
+const STYLE: &str = include_str!("page/style.html");
 
 /// The page's `Content-Security-Policy`: its own script and style, by their
 /// hashes, and nothing else. `dev/pay-page.mjs` writes it beside the page.
 pub const PAGE_POLICY: &str = include_str!("page/policy.txt");
+
+/// The same for a page of the seller's own, which may load scripts, styles and
+/// fonts of the shop's host as well.
+pub const TEMPLATE_POLICY: &str = include_str!("page/template-policy.txt");
 
 /// How a program pays on EVM chains: what it imports, how it gets its key, and
 /// what it pays with.
@@ -140,6 +148,7 @@ impl PageTemplate {
     /// Fills the gaps in one pass: what is filled in is not looked at again.
     pub(super) fn fill(
         &self,
+        layout: &Layout,
         url: &str,
         method: &Method,
         reason: Option<Reason>,
@@ -148,9 +157,11 @@ impl PageTemplate {
         let words = language.words();
         // Whoever asks by HEAD wants to know what a GET costs.
         let method = if method.is_safe() { "GET" } else { method.as_str() };
-        let mut page = String::with_capacity(PAGE.len() + language.json().len() + 4_096);
+        let parts = [layout.text(), PAY, PROGRAM, STYLE, language.json()];
+        let mut page =
+            String::with_capacity(parts.iter().map(|it| it.len()).sum::<usize>() + 4_096);
         let filling = Filling { page: self, url, method, reason, language, words: &words };
-        fill(PAGE, "{{", "}}", &mut page, &mut |gap, page| filling.push(gap, page));
+        filling.write(layout.text(), &mut page);
         page
     }
 }
@@ -166,6 +177,11 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
+    /// Writes a part of the page.
+    fn write(&self, part: &str, to: &mut String) {
+        fill(part, "{{", "}}", to, &mut |gap, to| self.push(gap, to));
+    }
+
     /// Writes what belongs into a gap.
     fn push(&self, gap: &str, to: &mut String) {
         let page = self.page;
@@ -177,6 +193,9 @@ impl Filling<'_> {
             "price" => to.push_str(&page.price),
             "buys" if page.access.is_some() => self.push_text("access", to),
             "buys" => self.push_text("single", to),
+            "style" => to.push_str(STYLE),
+            "pay" => self.write(PAY, to),
+            "program" => self.write(PROGRAM, to),
             "networks" => to.push_str(&page.networks),
             "code" => to.push_str(&page.code),
             "url" => to.push_str(&escape(self.url)),
@@ -205,6 +224,7 @@ impl Filling<'_> {
                 to.push_str(page.data.strip_prefix('{').unwrap_or_default());
             }
             "texts" => to.push_str(self.language.json()),
+            "lang" | "total" => self.push_text(gap, to),
             _ => self.push_text(gap.strip_prefix("t:").unwrap_or_default(), to),
         }
     }

@@ -15,7 +15,7 @@ use super::{clock, fold, js, respond};
 use crate::config::{self, Loaded, Network, Settings, Sources};
 use crate::facilitator_client::RemoteFacts;
 use crate::gate::challenge::BlockhashHint;
-use crate::gate::{ChallengeTemplate, PAGE_POLICY};
+use crate::gate::{ChallengeTemplate, Layout, PAGE_POLICY};
 use crate::json;
 use crate::protocol::ChainId;
 use crate::rpc::{Nodes, Transport};
@@ -42,12 +42,24 @@ pub(super) struct App {
     challenge_headers: [OnceCell<Headers>; 2],
     /// Recent blockhashes, and when they were asked for, in milliseconds.
     pub blockhashes: RefCell<Table<ChainId, CachedHint>>,
+    /// The seller's own page for people to pay on.
+    pub layout: RefCell<CachedLayout>,
 }
 
 /// A blockhash that was asked for.
 #[derive(Clone, Default)]
 pub(super) struct CachedHint {
     pub hint: Option<BlockhashHint>,
+    /// When it came, or failed to come.
+    pub at_ms: u64,
+    /// Since when somebody has been asking for a newer one; 0 for nobody.
+    pub asking_since_ms: u64,
+}
+
+/// A page of the seller's own that was asked for.
+#[derive(Clone, Default)]
+pub(super) struct CachedLayout {
+    pub layout: Option<Rc<Layout>>,
     /// When it came, or failed to come.
     pub at_ms: u64,
     /// Since when somebody has been asking for a newer one; 0 for nobody.
@@ -69,6 +81,7 @@ impl App {
         APP.with_borrow_mut(|app| {
             if let Some(former) = app {
                 renewed.blockhashes.swap(&former.blockhashes);
+                renewed.layout.swap(&former.layout);
             }
             Rc::clone(app.insert(Rc::new(renewed)))
         })
@@ -89,6 +102,7 @@ impl App {
             challenges,
             challenge_headers: Default::default(),
             blockhashes: RefCell::default(),
+            layout: RefCell::default(),
         };
         app.report_faults();
         app

@@ -3,16 +3,16 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use worker::Context;
 use worker::web_sys::{Headers, Response};
+use worker::{Context, Env};
 
 use super::app::{App, CachedHint};
 use super::head::RequestHead;
-use super::{clock, js, respond};
+use super::{clock, js, layout, respond};
 use crate::config::Network;
 use crate::gate::accept::wants_page;
 use crate::gate::challenge::BlockhashHint;
-use crate::gate::{Head as _, Hints, Language, Refusal, Sale};
+use crate::gate::{Head as _, Hints, Language, Refusal, Sale, TEMPLATE_POLICY};
 use crate::protocol::payment::PAYMENT_REQUIRED_HEADER;
 use crate::protocol::{ChainId, Reason, SettlementResponse, Version};
 use crate::rpc::Call;
@@ -37,6 +37,7 @@ pub(super) type ReceiptHeader = (Version, SettlementResponse);
 /// The 402 answer to a request without a payment, or with a bad one.
 pub(super) async fn answer(
     app: &Rc<App>,
+    env: &Env,
     head: &RequestHead,
     sale: &Sale<'_>,
     refusal: Option<Refusal>,
@@ -47,12 +48,13 @@ pub(super) async fn answer(
         Some((version, offer.failure(version, reason, None, None)))
     });
     let reason = refusal.map(|refusal| refusal.reason);
-    payment_required(app, head, sale, reason, receipt, context).await
+    payment_required(app, env, head, sale, reason, receipt, context).await
 }
 
 /// The 402 answer, with the receipt of a payment that failed.
 pub(super) async fn payment_required(
     app: &Rc<App>,
+    env: &Env,
     head: &RequestHead,
     sale: &Sale<'_>,
     reason: Option<Reason>,
@@ -73,7 +75,13 @@ pub(super) async fn payment_required(
     }
     if wants_page {
         let language = Language::of(head.header("Accept-Language").as_deref());
-        let page = template.write_page(&sale.url, &sale.method, reason, language);
+        let page = match layout::of_seller(app, env, head, context).await {
+            Some(layout) => {
+                headers.set("Content-Security-Policy", TEMPLATE_POLICY)?;
+                template.write_page_in(&layout, &sale.url, &sale.method, reason, language)
+            }
+            None => template.write_page(&sale.url, &sale.method, reason, language),
+        };
         return respond::respond(402, &headers, Some(&page));
     }
     respond::respond(402, &headers, Some(&challenge.body))

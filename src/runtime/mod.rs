@@ -13,6 +13,7 @@ mod fold;
 mod head;
 mod health;
 mod js;
+mod layout;
 mod origin;
 mod purchase;
 mod remote;
@@ -65,7 +66,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
             respond::closed()
         }
         Decision::PaymentRequired(sale, refusal) => {
-            challenge::answer(&app, &head, &sale, refusal, &context).await
+            challenge::answer(&app, &env, &head, &sale, refusal, &context).await
         }
         Decision::Granted(sale) => origin::grant(&app.loaded, &env, &request, &head, &sale).await,
         Decision::Collect(sale, collection) => {

@@ -111,6 +111,25 @@ pub(super) async fn ask(
     keep_redirect(origin, &parts, response)
 }
 
+/// Asks the origin for something of the gate's own, at the host of a request.
+pub(super) async fn ask_itself(
+    loaded: &Loaded,
+    env: &Env,
+    parts: &UrlParts<'_>,
+    path: &CanonicalPath,
+    init: &RequestInit,
+) -> worker::Result<Response> {
+    let Some(origin) = &loaded.origin else { return Err("ORIGIN is not known".into()) };
+    let url = target(origin, &UrlParts { query: "", ..*parts }, path);
+    let request = Request::new_with_str_and_init(&url, init)?;
+    match origin {
+        Origin::Url(_) => name_gate(loaded, parts, &request.headers())?,
+        Origin::Zone => request.headers().append(MARKS, &loaded.mark)?,
+        Origin::Assets | Origin::Service | Origin::None => {}
+    }
+    send(origin, env, None, &request).await
+}
+
 /// Whether a client sends what stays here. One that pays for what is free
 /// keeps its payment, and its grants.
 fn holds_ours(head: &RequestHead) -> bool {

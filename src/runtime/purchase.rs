@@ -118,7 +118,7 @@ pub(super) async fn collect(
     let offer = sale.route.offers.get(collection.offer);
     // A cookie says nothing of a body, and browsers send none with a GET.
     let Some(offer) = offer.filter(|_| request.body().is_none()) else {
-        return payment_required(app, head, &sale, None, None, context).await;
+        return payment_required(app, env, head, &sale, None, None, context).await;
     };
     let is_part = head.method() == "HEAD" || head.header("Range").is_some();
     let wanted = if is_part { Wanted::Part } else { Wanted::Whole };

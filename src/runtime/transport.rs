@@ -119,7 +119,7 @@ impl Drop for EndOnDrop {
 }
 
 /// Makes a request, from now on within its time.
-async fn within<T>(
+pub(super) async fn within<T>(
     timeout: Duration,
     exchange: impl AsyncFnOnce(&AbortSignal) -> Result<T, JsValue>,
 ) -> Result<T, TransportError> {
@@ -178,7 +178,10 @@ async fn fetch(
 }
 
 /// The body of an answer, unless it is longer than this or no text.
-async fn read_bounded(response: &Response, max: usize) -> Result<Option<String>, JsValue> {
+pub(super) async fn read_bounded(
+    response: &Response,
+    max: usize,
+) -> Result<Option<String>, JsValue> {
     let length = response.headers().get("Content-Length")?;
     if length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length <= max) {
         return Ok(JsFuture::from(response.text()?).await?.as_string());

@@ -1,31 +1,16 @@
 /** What becomes of a payment once it is signed: whatever happens, it is charged once at most, and signed once. */
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { waitFor } from '../../dev/util.mjs';
-import { startWorld } from '../../dev/world.mjs';
-import { encode, EVM_NETWORK, ledger, offerOf, PAGE_PRICE, SOLANA_NETWORK, unchanged } from '../e2e/support.mjs';
-import { alertOf, assertClean, choose, evmWallet, GOODS, open, solanaWallet, startBrowser } from './support.mjs';
+import { encode, EVM_NETWORK, offerOf, SOLANA_NETWORK, unchanged } from '../e2e/support.mjs';
+import { alertOf, arrived, assertClean, choose, open, signaturesOf, useShop } from './support.mjs';
 
-let world;
-let browser;
-let shop;
-before(async () => {
-  world = await startWorld();
-  browser = await startBrowser();
-  shop = `${world.url}/premium/`;
-});
-after(async () => {
-  await browser?.close();
-  await world?.stop();
-});
-
-const wallet = (options) => evmWallet(world, world.accounts.evm.buyers[0], options);
-const signatures = ({ calls }) => calls.filter((method) => method === 'eth_signTypedData_v4').length;
+const shop = useShop();
 
 /** Has answers to payments written by `answer(route, number)`, numbered from 1; undefined lets one through. */
 async function onPayment(page, answer) {
   let number = 0;
-  await page.route('**/*', (route) => {
+  await page.context().route('**/*', (route) => {
     if (!route.request().headers()['payment-signature']) return route.fallback();
     number += 1;
     return answer(route, number) ?? route.fallback();
@@ -36,16 +21,15 @@ const challenge = (reason, more = {}) => ({ status: 402, headers: { 'payment-res
 
 /** Buys while answers to payments are as `answer` writes them; one price is charged, for one signature. */
 async function chargedOnce(answer, act = async () => {}) {
-  const start = await ledger(world);
-  const own = wallet();
-  const opened = await open(shop, { wallets: [own] });
+  const own = shop.evm();
+  const opened = await open(shop.page, { wallets: [own] });
   await onPayment(opened.page, answer);
-  await choose(opened.page);
-  await act(opened.page, opened);
-  await opened.page.getByText(GOODS).first().waitFor();
-  const end = await ledger(world);
-  assert.equal(end.evmSeller - start.evmSeller, PAGE_PRICE);
-  assert.equal(signatures(own), 1);
+  await shop.charged(async () => {
+    await choose(opened.page);
+    await act(opened.page);
+    await arrived(opened.page);
+  });
+  assert.equal(signaturesOf(own), 1);
   assertClean(opened);
   await opened.close();
 }
@@ -74,22 +58,42 @@ describe('a signed payment', () => {
       (page) => page.getByText('Base Sepolia has not confirmed the payment yet').waitFor(),
     ));
 
-  test('is sent when the page comes back, after it was closed between signature and answer', () => {
-    let isBack = false;
-    return chargedOnce(
-      (route) => (isBack ? undefined : route.fulfill({ status: 503 })),
-      async (page) => {
+  const resumes = {
+    'when the page is loaded again': async (page) => { await page.reload(); },
+    'by a new tab, after the first was closed': async (page) => {
+      const next = await page.context().newPage();
+      await page.close();
+      await next.goto(shop.page);
+      return next;
+    },
+    'by a tab that was open before, in place of a second signature': async (page, other) => {
+      await choose(other);
+      return other;
+    },
+  };
+  for (const [how, act] of Object.entries(resumes)) {
+    test(`without an answer is sent again ${how}`, async () => {
+      let isUp = false;
+      const own = shop.evm();
+      const { page, context, close } = await open(shop.page, { wallets: [own] });
+      const other = await context.newPage();
+      await other.goto(shop.page);
+      await onPayment(page, (route) => (isUp ? undefined : route.fulfill({ status: 503 })));
+      await shop.charged(async () => {
+        await choose(page);
         await page.getByText('The shop can’t answer now').waitFor();
-        isBack = true;
-        await page.reload();
-      },
-    );
-  });
+        isUp = true;
+        await arrived((await act(page, other)) ?? page);
+      });
+      assert.equal(signaturesOf(own), 1);
+      await close();
+    });
+  }
 
   test('offers nothing to sign while it may still land, not even on reload', async () => {
-    const own = wallet();
-    await unchanged(world, async () => {
-      const opened = await open(shop, { wallets: [own] });
+    const own = shop.evm();
+    await unchanged(shop.world, async () => {
+      const opened = await open(shop.page, { wallets: [own] });
       await onPayment(opened.page, (route) => route.fulfill({ status: 503 }));
       await choose(opened.page);
       await opened.page.getByText('The shop can’t answer now').waitFor();
@@ -99,28 +103,28 @@ describe('a signed payment', () => {
       assert.equal(await opened.page.getByRole('button').count(), 0);
       await opened.close();
     });
-    assert.equal(signatures(own), 1);
+    assert.equal(signaturesOf(own), 1);
   });
 
   test('whose time is over is not sent by itself; the buyer may ask', async () => {
-    const own = wallet();
-    const start = await ledger(world);
-    const opened = await open(shop, { wallets: [own] });
+    const own = shop.evm();
+    const opened = await open(shop.page, { wallets: [own] });
     let isDown = true;
     await onPayment(opened.page, (route) => (isDown ? route.fulfill({ status: 503 }) : undefined));
     await choose(opened.page);
     await opened.page.getByText('The shop can’t answer now').waitFor();
     await opened.page.evaluate(() => {
-      const [key, value] = Object.entries(sessionStorage)[0];
-      sessionStorage.setItem(key, JSON.stringify({ ...JSON.parse(value), ends: 0 }));
+      const [[key, value]] = Object.entries(localStorage);
+      localStorage.setItem(key, JSON.stringify({ ...JSON.parse(value), ends: 0 }));
     });
     await opened.page.reload();
     assert.match(await alertOf(opened.page), /couldn’t learn whether the payment was made/);
     isDown = false;
-    await opened.page.getByRole('button', { name: 'Ask again' }).click();
-    await opened.page.getByText(GOODS).first().waitFor();
-    assert.equal((await ledger(world)).evmSeller - start.evmSeller, PAGE_PRICE);
-    assert.equal(signatures(own), 1);
+    await shop.charged(async () => {
+      await opened.page.getByRole('button', { name: 'Ask again' }).click();
+      await arrived(opened.page);
+    });
+    assert.equal(signaturesOf(own), 1);
     await opened.close();
   });
 
@@ -135,12 +139,12 @@ describe('a signed payment', () => {
   };
   for (const [reason, words] of Object.entries(refusals)) {
     test(`that is refused for ${reason} is given up, and the buyer told what to do`, () =>
-      unchanged(world, async () => {
-        const opened = await open(shop, { wallets: [wallet()] });
+      unchanged(shop.world, async () => {
+        const opened = await open(shop.page, { wallets: [shop.evm()] });
         await onPayment(opened.page, (route) => route.fulfill(challenge(reason)));
         await choose(opened.page);
         assert.match(await alertOf(opened.page), words);
-        assert.equal(await opened.page.evaluate(() => sessionStorage.length), 0);
+        assert.equal(await opened.page.evaluate(() => localStorage.length), 0);
         await opened.page.getByRole('button', { name: /^Test Wallet/ }).waitFor();
         assertClean(opened);
         await opened.close();
@@ -148,7 +152,7 @@ describe('a signed payment', () => {
   }
 
   test('for which the shop could not deliver, and did not charge', async () => {
-    const opened = await open(shop, { wallets: [wallet()] });
+    const opened = await open(shop.page, { wallets: [shop.evm()] });
     await onPayment(opened.page, (route) => route.fulfill({ status: 404 }));
     await choose(opened.page);
     assert.match(await alertOf(opened.page), /couldn’t deliver \(404\). Nothing was charged/);
@@ -167,25 +171,25 @@ describe('a signed payment', () => {
 
 describe('the terms are asked for anew', () => {
   test('a price that has changed is shown, and signed only when the buyer asks again', async () => {
-    const dear = await world.startWorker({ vars: { ROUTES: [{ pattern: '/premium/*', price: '$0.03' }] } });
-    const own = wallet();
-    const opened = await open(shop, { wallets: [own] });
-    await opened.page.route('**/*', (route) => route.continue({ url: route.request().url().replace(world.url, dear.url) }));
-    await unchanged(world, async () => {
+    const dear = await shop.world.startWorker({ vars: { ROUTES: [{ pattern: '/premium/*', price: '$0.03' }] } });
+    const own = shop.evm();
+    const opened = await open(shop.page, { wallets: [own] });
+    await opened.page.route('**/*', (route) => route.continue({ url: route.request().url().replace(shop.url, dear.url) }));
+    await unchanged(shop.world, async () => {
       await choose(opened.page);
       assert.match(await alertOf(opened.page), /changed from 0.01 USDC to 0.03 USDC. Nothing was charged/);
-      assert.equal(signatures(own), 0);
+      assert.equal(signaturesOf(own), 0);
     });
-    const start = await ledger(world);
     await opened.page.getByText('0.03 USDC on Base Sepolia').first().waitFor();
-    await choose(opened.page);
-    await opened.page.getByText(GOODS).first().waitFor();
-    assert.equal((await ledger(world)).evmSeller - start.evmSeller, 30_000n);
+    await shop.charged(async () => {
+      await choose(opened.page);
+      await arrived(opened.page);
+    }, { price: 30_000n });
     await opened.close();
   });
 
   test('a network that is no longer there, and a shop that is closed or away', async () => {
-    const opened = await open(shop, { wallets: [wallet()] });
+    const opened = await open(shop.page, { wallets: [shop.evm()] });
     const head = { accepts: [], x402Version: 2 };
     const cases = [
       [(route) => route.fulfill({ status: 402, headers: { 'payment-required': encode(head) } }), /no longer takes payments on Base Sepolia/],
@@ -203,82 +207,89 @@ describe('the terms are asked for anew', () => {
 
   test('a clock that is off does no harm', async () => {
     for (const hours of [-2, 2]) {
-      const start = await ledger(world);
-      const opened = await open(shop, {
-        wallets: [wallet()],
+      const opened = await open(shop.page, {
+        wallets: [shop.evm()],
         before: (context) => context.addInitScript((ms) => {
           const { now } = Date;
           Date.now = () => now() + ms;
         }, hours * 3_600_000),
       });
-      await choose(opened.page);
-      await opened.page.getByText(GOODS).first().waitFor();
-      assert.equal((await ledger(world)).evmSeller - start.evmSeller, PAGE_PRICE, `${hours} hours`);
+      await shop.charged(async () => {
+        await choose(opened.page);
+        await arrived(opened.page);
+      });
       await opened.close();
     }
   });
 
   test('a blockhash that is too old by the time it is signed is refused, and the next try works', async () => {
     let tries = 0;
-    const own = solanaWallet(world.accounts.solana.buyers[0], {
+    const own = shop.solana({
       answer(method) {
         if (method !== 'signTransaction') return;
         tries += 1;
-        if (tries === 1) world.solana.skipSlots(200);
+        if (tries === 1) shop.world.solana.skipSlots(200);
       },
     });
-    const opened = await open(shop, { wallets: [own] });
-    const start = await ledger(world);
-    await choose(opened.page, 'Sol Wallet');
-    assert.match(await alertOf(opened.page), /Nothing was charged/);
-    assert.equal((await ledger(world)).solanaSeller, start.solanaSeller);
+    const opened = await open(shop.page, { wallets: [own] });
+    await unchanged(shop.world, async () => {
+      await choose(opened.page, 'Sol Wallet');
+      assert.match(await alertOf(opened.page), /Nothing was charged/);
+    });
     // Until the gate knows a newer one.
     await waitFor(async () => {
-      const { extra } = await offerOf(shop, SOLANA_NETWORK);
-      return world.solana.chain.isBlockhashValid(extra.recentBlockhash, 'confirmed');
+      const { extra } = await offerOf(shop.page, SOLANA_NETWORK);
+      return shop.world.solana.chain.isBlockhashValid(extra.recentBlockhash, 'confirmed');
     }, { what: 'a fresh blockhash' });
-    await choose(opened.page, 'Sol Wallet');
-    await opened.page.getByText(GOODS).first().waitFor();
-    assert.equal((await ledger(world)).solanaSeller - start.solanaSeller, PAGE_PRICE);
+    await shop.charged(async () => {
+      await choose(opened.page, 'Sol Wallet');
+      await arrived(opened.page);
+    }, { chain: 'solana' });
     await opened.close();
   });
 
   test('what costs nothing any more is opened', async () => {
-    const opened = await open(shop, { wallets: [wallet()] });
-    await opened.page.route('**/*', (route) => route.continue({ url: `${world.url}/about.html` }));
+    const opened = await open(shop.page, { wallets: [shop.evm()] });
+    await opened.page.route('**/*', (route) => route.continue({ url: `${shop.url}/about.html` }));
     await choose(opened.page);
     await opened.page.getByRole('heading', { name: 'How paying works' }).waitFor();
     await opened.close();
   });
 });
 
-describe('an answer that is not the gate\'s', () => {
-  test('ends no payment after one that was lost', async () => {
-    const words = [];
-    await chargedOnce(
-      (route, number) => {
-        if (number === 1) return route.fetch().then(() => route.abort('connectionreset'));
-        return number === 2 ? route.fulfill({ status: 403, body: 'blocked' }) : undefined;
-      },
-      async (page) => {
-        const again = page.getByRole('button', { name: 'Ask again' });
-        await again.waitFor();
-        words.push(await alertOf(page));
-        await again.click();
-      },
-    );
-    assert.match(words[0], /couldn.t learn whether the payment was made/);
-  });
+/** The answer to a payment leaves it open: the buyer may ask again, no receipt is kept, and the payment is. */
+const unsold = (answer) => unchanged(shop.world, async () => {
+  const opened = await open(shop.page, { wallets: [shop.evm()] });
+  await onPayment(opened.page, answer);
+  await choose(opened.page);
+  await opened.page.getByRole('button', { name: 'Ask again' }).waitFor();
+  assert.deepEqual(await opened.page.evaluate(() => Object.keys(localStorage)), [`edge402 payment ${shop.page}`]);
+  await opened.close();
+});
+
+describe('an answer that is not the gate’s', () => {
+  const others = { 'is 403': { status: 403, body: 'blocked' }, 'is 200 without a receipt': { status: 200, body: 'log in first' }, 'is 402 without a reason': { status: 402, body: 'pay for the wireless' } };
+  for (const [what, other] of Object.entries(others)) {
+    test(`ends no payment after one that was lost: it ${what}`, async () => {
+      const words = [];
+      await chargedOnce(
+        (route, number) => {
+          if (number === 1) return route.fetch().then(() => route.abort('connectionreset'));
+          return number === 2 ? route.fulfill(other) : undefined;
+        },
+        async (page) => {
+          const again = page.getByRole('button', { name: 'Ask again' });
+          await again.waitFor();
+          words.push(await alertOf(page));
+          await again.click();
+        },
+      );
+      assert.match(words[0], /couldn.t learn whether the payment was made/);
+    });
+  }
 
   test('is no sale if it is a redirect', async () => {
-    const start = await ledger(world);
-    const opened = await open(shop, { wallets: [wallet()] });
-    await onPayment(opened.page, (route) => route.fulfill({ status: 302, headers: { location: '/premium/index.html' } }));
-    await choose(opened.page);
-    await opened.page.getByRole('button', { name: 'Ask again' }).waitFor();
-    assert.equal(await opened.page.evaluate(() => localStorage.length), 0);
-    assert.deepEqual(await ledger(world), start);
-    await opened.close();
+    await unsold((route) => route.fulfill({ status: 302, headers: { location: '/premium/index.html' } }));
   });
 });
 
@@ -312,20 +323,20 @@ describe('what is sold at another address', () => {
 
   test('is believed of the gate only, and of this shop only', async () => {
     for (const answer of [soldAt('/premium/index.html', {}), soldAt('https://elsewhere.example/'), soldAt('https://[')]) {
-      const start = await ledger(world);
-      const opened = await open(shop, { wallets: [wallet()] });
+      const opened = await open(shop.page, { wallets: [shop.evm()] });
       await onPayment(opened.page, (route) => route.fulfill(answer));
-      await choose(opened.page);
-      assert.equal(await alertOf(opened.page), 'The shop couldn’t deliver (409). Nothing was charged.');
-      assert.equal(opened.page.url(), shop);
-      assert.deepEqual(await ledger(world), start);
+      await unchanged(shop.world, async () => {
+        await choose(opened.page);
+        assert.equal(await alertOf(opened.page), 'The shop couldn’t deliver (409). Nothing was charged.');
+      });
+      assert.equal(opened.page.url(), shop.page);
       assertClean(opened);
       await opened.close();
     }
   });
 
   test('is given up where addresses lead in a circle', async () => {
-    const opened = await open(shop, { wallets: [wallet()] });
+    const opened = await open(shop.page, { wallets: [shop.evm()] });
     let asked = 0;
     await onPayment(opened.page, (route, number) => {
       asked = number;
@@ -339,13 +350,5 @@ describe('what is sold at another address', () => {
 });
 
 test('an answer without a receipt is no sale, and a refusal without a reason no refusal', async () => {
-  for (const answer of [{ status: 200, body: 'log in first' }, { status: 402, body: 'not enough credit' }]) {
-    const opened = await open(shop, { wallets: [wallet()] });
-    await onPayment(opened.page, (route) => route.fulfill(answer));
-    await choose(opened.page);
-    await opened.page.getByRole('button', { name: 'Ask again' }).waitFor();
-    assert.equal(await opened.page.evaluate(() => localStorage.length), 0);
-    assert.equal(await opened.page.evaluate(() => sessionStorage.length), 1);
-    await opened.close();
-  }
+  for (const answer of [{ status: 200, body: 'log in first' }, { status: 402, body: 'not enough credit' }]) await unsold((route) => route.fulfill(answer));
 });

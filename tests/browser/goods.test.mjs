@@ -1,32 +1,16 @@
 /** What was bought arrives as what it is: the browser itself opens it, by the cookie that the payment brought. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
-import { startWorld } from '../../dev/world.mjs';
-import { startSite } from '../e2e/site.mjs';
-import { ledger, PAGE_PRICE } from '../e2e/support.mjs';
-import { assertClean, choose, evmWallet, open, startBrowser } from './support.mjs';
+import { assertClean, choose, open, signaturesOf, useShop } from './support.mjs';
 
 const LARGE_BYTES = 20 * 1_024 * 1_024;
 
-let world;
-let browser;
-let site;
-let shop;
-before(async () => {
-  site = await startSite();
-  world = await startWorld({ worker: { vars: { ORIGIN: site.url, ROUTES: [{ pattern: '/sold/*', price: '$0.01' }, { pattern: '/open/*', price: '$0.01', access: '1h' }] } } });
-  browser = await startBrowser();
-  shop = world.url;
+const shop = useShop({
+  site: true,
+  worker: (site) => ({ vars: { ORIGIN: site.url, ROUTES: [{ pattern: '/sold/*', price: '$0.01' }, { pattern: '/open/*', price: '$0.01', access: '1h' }] } }),
 });
-after(async () => {
-  await browser?.close();
-  await world?.stop();
-  await site?.stop();
-});
-
-const wallet = () => evmWallet(world, world.accounts.evm.buyers[0]);
 
 /** Serves bytes, and parts of them to whoever asks for a range. */
 function serving(type, bytes, headers = {}) {
@@ -80,14 +64,14 @@ const PDF = Buffer.from('%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2
 
 /** Buys `path` and answers the page once `arrived(page)` is through; one price is charged, for one signature. */
 async function buy(path, handler, arrived, settings = {}) {
-  site.on(path.split('#')[0], handler);
-  const own = wallet();
-  const start = await ledger(world);
-  const opened = await open(`${shop}${path}`, { wallets: [own], ...settings });
-  await choose(opened.page);
-  const result = await arrived(opened.page, opened);
-  assert.equal((await ledger(world)).evmSeller - start.evmSeller, PAGE_PRICE);
-  assert.equal(own.calls.filter((method) => method === 'eth_signTypedData_v4').length, 1);
+  shop.site.on(path.split('#')[0], handler);
+  const own = shop.evm();
+  const opened = await open(`${shop.url}${path}`, { wallets: [own], ...settings });
+  const result = await shop.charged(async () => {
+    await choose(opened.page);
+    return arrived(opened.page, opened);
+  });
+  assert.equal(signaturesOf(own), 1);
   return { ...opened, result };
 }
 
@@ -115,7 +99,7 @@ describe('the browser opens', () => {
 
   test('a PDF', async () => {
     const { page, close } = await buy('/sold/paper.pdf', serving('application/pdf', PDF), (it) => Promise.race([typeOf('application/pdf')(it), it.waitForEvent('download')]));
-    assert.equal(page.url(), `${shop}/sold/paper.pdf`);
+    assert.equal(page.url(), `${shop.url}/sold/paper.pdf`);
     await close();
   });
 
@@ -154,15 +138,15 @@ describe('what was bought', () => {
   test('stays over refresh, back and forward, and with a fragment', async () => {
     const opened = await buy('/sold/again#part', serving('text/html', Buffer.from(HTML)), isAlive);
     const { page } = opened;
-    assert.equal(page.url(), `${shop}/sold/again#part`);
+    assert.equal(page.url(), `${shop.url}/sold/again#part`);
     await page.reload();
     await isAlive(page);
-    await page.goto(`${shop}/free`);
+    await page.goto(`${shop.url}/free`);
     await page.goBack();
     await isAlive(page);
     await page.goForward();
-    assert.equal(page.url(), `${shop}/free`);
-    await page.goto(`${shop}/sold/again`);
+    assert.equal(page.url(), `${shop.url}/free`);
+    await page.goto(`${shop.url}/sold/again`);
     await isAlive(page);
     await opened.close();
   });
@@ -198,33 +182,41 @@ describe('what was bought', () => {
 
   test('opens nothing else', async () => {
     const opened = await buy('/sold/one', serving('text/html', Buffer.from(HTML)), isAlive);
-    const cookies = (await opened.context.cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
-    assert.notEqual(cookies, '');
-    const status = async (path, init = {}) => (await fetch(`${shop}${path}`, { ...init, headers: { cookie: cookies } })).status;
+    const [cookie, ...others] = await opened.context.cookies();
+    assert.deepEqual(others, []);
+    assert.ok(cookie.httpOnly && cookie.secure && cookie.path === '/sold/one');
+    const status = async (path, { value = cookie.value, ...init } = {}) => (await fetch(new URL(path, shop.url), { ...init, headers: { cookie: `${cookie.name}=${value}` } })).status;
     assert.equal(await status('/sold/one'), 200);
-    for (const [path, init] of [['/sold/two'], ['/sold/one?x'], ['/sold/one', { method: 'POST' }]]) assert.equal(await status(path, init), 402, path);
-    const [cookie] = await opened.context.cookies();
-    assert.ok(cookie.httpOnly && cookie.secure);
+    const letter = cookie.value.at(-1) === 'A' ? 'B' : 'A';
+    const stolen = {
+      'for another page': ['/sold/two'],
+      'for another query': ['/sold/one?x'],
+      'by another method': ['/sold/one', { method: 'POST' }],
+      'at another host': [shop.url.replace('127.0.0.1', 'localhost') + '/sold/one'],
+      'forged at its end': ['/sold/one', { value: cookie.value.slice(0, -1) + letter }],
+      'forged at its beginning': ['/sold/one', { value: `1${cookie.value}` }],
+    };
+    for (const [how, [path, init]] of Object.entries(stolen)) assert.equal(await status(path, init), 402, how);
     await opened.close();
   });
 
   test('opens its route for a while, where that is what is sold', async () => {
-    site.on('/open/two', serving('text/html', Buffer.from(HTML.replace('goods', 'two'))));
+    shop.site.on('/open/two', serving('text/html', Buffer.from(HTML.replace('goods', 'two'))));
     const opened = await buy('/open/one', serving('text/html', Buffer.from(HTML)), isAlive);
-    await opened.page.goto(`${shop}/open/two`);
+    await opened.page.goto(`${shop.url}/open/two`);
     await isAlive(opened.page);
     await opened.close();
   });
 });
 
 test('what the site has moved to an address that is sold is bought there, and charged once', async () => {
-  site.on('/sold/old', (_, response) => response.writeHead(301, { location: '/sold/new' }).end());
-  site.on('/sold/new', (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><h1>found</h1>'));
-  const start = await ledger(world);
-  const opened = await open(`${shop}/sold/old`, { wallets: [wallet()] });
-  await choose(opened.page);
-  await opened.page.getByRole('heading', { name: 'found' }).waitFor();
-  assert.equal(opened.page.url(), `${shop}/sold/new`);
-  assert.equal((await ledger(world)).evmSeller - start.evmSeller, PAGE_PRICE);
+  shop.site.on('/sold/old', (_, response) => response.writeHead(301, { location: '/sold/new' }).end());
+  shop.site.on('/sold/new', (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><h1>found</h1>'));
+  const opened = await open(`${shop.url}/sold/old`, { wallets: [shop.evm()] });
+  await shop.charged(async () => {
+    await choose(opened.page);
+    await opened.page.getByRole('heading', { name: 'found' }).waitFor();
+  });
+  assert.equal(opened.page.url(), `${shop.url}/sold/new`);
   await opened.close();
 });

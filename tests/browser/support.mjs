@@ -2,16 +2,19 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, sign } from 'node:crypto';
 import { join } from 'node:path';
+import { after, before } from 'node:test';
 import { SignTypedDataVersion, signTypedData } from '@metamask/eth-sig-util';
 import { compileTransactionMessage, decompileTransactionMessage, getCompiledTransactionMessageDecoder, getCompiledTransactionMessageEncoder, getTransactionDecoder } from '@solana/kit';
 import { buildSync } from 'esbuild';
 import { startChromium } from '../../dev/chromium.mjs';
 import { ROOT } from '../../dev/util.mjs';
-import { base58Bytes } from '../e2e/support.mjs';
+import { startWorld } from '../../dev/world.mjs';
+import { startSite } from '../e2e/site.mjs';
+import { base58Bytes, ledger, PAGE_PRICE } from '../e2e/support.mjs';
 
 export const ICON = 'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path fill="teal" d="M0 0h1v1H0z"/></svg>';
-/** What the demo shop's first page begins with. */
-export const GOODS = 'Reserved for future use';
+/** Stands in the demo shop's first article, and nowhere on the pay page. */
+export const GOODS = 'The thirty-cent floor';
 export const DEVNET = 'solana:devnet';
 
 /** An error as wallets throw it. */
@@ -96,6 +99,69 @@ export async function startBrowser() {
   browser = await startChromium();
   return browser;
 }
+
+/**
+ * What the tests of one file share: a world, Chromium, and a site behind the
+ * gate if they want one of their own.
+ *
+ * @param {object} [options]
+ * @param {boolean} [options.site]
+ * @param {(site: any) => object | false} [options.worker] for `startWorld`
+ */
+export function useShop({ site = false, worker = () => ({}) } = {}) {
+  const shop = {
+    evm: (options) => evmWallet(shop.world, shop.world.accounts.evm.buyers[0], options),
+    solana: (options) => solanaWallet(shop.world.accounts.solana.buyers[0], options),
+    /** One wallet of each kind. */
+    both: () => [shop.evm(), shop.solana()],
+    /** Asserts that a piece of work moves one price to the seller on one chain, and nothing on the other. */
+    async charged(work, { price = PAGE_PRICE, chain = 'evm' } = {}) {
+      const start = await ledger(shop.world);
+      const value = await work();
+      const end = await ledger(shop.world);
+      const came = { evm: end.evmSeller - start.evmSeller, solana: end.solanaSeller - start.solanaSeller };
+      assert.deepEqual(came, { evm: 0n, solana: 0n, [chain]: price });
+      return value;
+    },
+  };
+  before(async () => {
+    if (site) shop.site = await startSite();
+    shop.world = await startWorld({ worker: worker(shop.site) });
+    shop.url = shop.world.url;
+    /** What the demo shop sells first. */
+    shop.page = `${shop.url}/premium/`;
+    await startBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    await shop.world?.stop();
+    await shop.site?.stop();
+  });
+  return shop;
+}
+
+/** Lets pages of a host that is nobody's, and is no loopback address, come from a shop. */
+export function servedAs(host, url) {
+  return (context) => context.route(`${host}/**`, async (route) => {
+    const response = await route.fetch({ url: route.request().url().replace(host, url) });
+    return route.fulfill({ response });
+  });
+}
+
+/** A browser that keeps no cookies. */
+export const withoutCookies = (context) => context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'cookieEnabled', { get: () => false }));
+
+/** How often a wallet was asked to sign a payment. */
+export const signaturesOf = ({ calls }) => calls.filter((method) => method === 'eth_signTypedData_v4' || method === 'signTransaction').length;
+
+/** What takes over one method of a wallet. */
+export const answering = (method, answer) => ({ answer: (asked, params, wallet) => (asked === method ? answer(params, wallet) : undefined) });
+
+/** A wallet's answer that never comes. */
+export const never = () => new Promise(() => {});
+
+/** The end of a purchase in the demo shop: its first article is there. */
+export const arrived = (page) => page.getByText(GOODS).first().waitFor();
 
 /**
  * Opens a page with these wallets in it.

@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import jsQR from 'jsqr';
-import { makePage, stalePageFiles } from '../../dev/pay-page.mjs';
+import * as viemChains from 'viem/chains';
+import { makePage, stalePageFiles, wholePage } from '../../dev/pay-page.mjs';
 import { ROOT } from '../../dev/util.mjs';
+import { chainOf } from '../../www/pay/chains.js';
 import { qrRows } from '../../www/pay/qr.js';
 
 const MAX_BYTES = 24 * 1_024;
@@ -21,7 +23,7 @@ test('what the Worker holds is what the sources make: else run npm run page', ()
 });
 
 test(`the page is at most ${MAX_BYTES} bytes, compressed, in every language`, (t) => {
-  const page = makePage()['page.html'];
+  const page = wholePage();
   for (const file of languages) {
     const { length } = gzipSync(page.replace('{{texts}}', readFileSync(join(SOURCE, 'texts', file), 'utf8')), { level: 9 });
     t.diagnostic(`${file}: ${length} bytes`);
@@ -29,12 +31,15 @@ test(`the page is at most ${MAX_BYTES} bytes, compressed, in every language`, (t
   }
 });
 
-test('the policy names the one script and the one style of the page', () => {
-  const { 'page.html': page, 'policy.txt': policy } = makePage();
+test('the policies name the one script and the one style of the page', () => {
+  const { 'policy.txt': ours, 'template-policy.txt': sellers } = makePage();
+  const page = wholePage();
   const contents = [...page.matchAll(/<(script|style)>([\s\S]*?)<\/\1>/g)];
   assert.equal(contents.length, 2);
   for (const [, tag, text] of contents) {
-    assert.ok(policy.includes(`${tag}-src 'sha256-${createHash('sha256').update(text).digest('base64')}'`), tag);
+    const hash = `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+    assert.ok(ours.includes(`${tag}-src ${hash}`), tag);
+    assert.ok(sellers.includes(`${tag}-src 'self' ${hash}`), tag);
   }
   assert.ok(!/ style=| on\w+=/.test(page), 'nothing that the policy would hold back');
 });
@@ -59,6 +64,24 @@ test('a text that nothing uses is no text, and one that is used is there', () =>
   for (const name of Object.keys(english)) assert.match(used, new RegExp(`['":]${name.replace(/^r_/, '')}['"}]`), name);
   for (const [, name] of used.matchAll(/\btext\('(\w+)'/g)) assert.ok(name in english, name);
   for (const [, name] of used.matchAll(/new Stop\('(\w+)'/g)) assert.ok(name in english, name);
+});
+
+/** Open nodes that viem doesn't name: the documents of PublicNode, and chainid.network since Polygon's own node for Amoy was to close (2026). */
+const OTHER_NODES = { 'eip155:1': 'https://ethereum-rpc.publicnode.com', 'eip155:80002': 'https://polygon-amoy.drpc.org' };
+
+test('every EVM chain that is known is named to wallets as viem names it', () => {
+  const source = readFileSync(join(ROOT, 'src/protocol/chain_id.rs'), 'utf8');
+  const known = [...new Set([...source.matchAll(/"(eip155:\d+)"/g)].map(([, id]) => id))].filter((id) => chainOf(id).title);
+  assert.ok(known.length >= 11, known.join(' '));
+  for (const id of known) {
+    const { rpc, explorer, coin, test: isTest } = chainOf(id);
+    const chain = Object.values(viemChains).find((it) => `eip155:${it.id}` === id && Boolean(it.testnet) === isTest);
+    const explorers = Object.values(chain.blockExplorers).map(({ url }) => url);
+    assert.ok(explorers.includes(explorer), `${id}: ${explorer}`);
+    const nodes = [...chain.rpcUrls.default.http.map((url) => url.replace(/\/$/, '')), OTHER_NODES[id]];
+    assert.ok(nodes.includes(rpc), `${id}: ${rpc}`);
+    assert.deepEqual([coin.symbol, coin.decimals], [chain.nativeCurrency.symbol, chain.nativeCurrency.decimals], id);
+  }
 });
 
 test('a QR code of any version says what it was made of', () => {

@@ -279,6 +279,9 @@ fn what_does_not_fit_is_left_out_of_the_header() {
         assert_eq!(all.len(), evm + 1);
         let (header, body) = offered(&loaded);
         assert_eq!(header, all[..fit], "{evm} networks and {description} bytes");
+        // The page's script looks there for what it offers.
+        let page = template(&loaded, 0).write_page(URL, &get(), None, Language::of(None));
+        assert_eq!(page.matches("\"shown\":").count(), fit);
         // Ethereum has no name in v1.
         let in_v1 = all.iter().filter(|id| *id != "eip155:1" && *id != "eip155:42161");
         assert_eq!(body.len(), in_v1.count());

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::gate_support::{DEVNET, PAY_TO, config, settings};
 use edge402::config::{self, Method};
-use edge402::gate::{ChallengeTemplate, Language, PAGE_POLICY};
+use edge402::gate::{ChallengeTemplate, Language, Layout, PAGE_POLICY, TEMPLATE_POLICY};
 use edge402::protocol::Reason;
 use serde_json::{Value, json};
 
@@ -30,14 +30,12 @@ fn page_like(look: Option<Value>, routes: Value, method: &str, reason: Option<Re
 
 /// A page without its scripts, its style and what it tells its script.
 fn visible(page: &str) -> String {
-    let mut rest = page;
-    let mut seen = String::new();
-    for (open, close) in [("<style>", "</style>"), ("<script", "</body>")] {
-        let (before, after) = rest.split_once(open).unwrap();
-        seen.push_str(before);
-        rest = after.split_once(close).unwrap().1;
+    let mut seen = page.to_owned();
+    for (open, close) in [("<style>", "</style>"), ("<script", "</script>")] {
+        while let Some((before, after)) = seen.split_once(open) {
+            seen = format!("{before}{}", after.split_once(close).unwrap().1);
+        }
     }
-    seen.push_str(rest);
     seen
 }
 
@@ -227,4 +225,50 @@ fn the_page_looks_as_the_seller_says() {
     assert_eq!(json_in(&page, "data")["accent"], "#0a7f3f");
     let plain = self::page(route(&json!({})), "GET", None);
     assert!(!visible(&plain).contains("<img") && !plain.contains(">Terms</a>"));
+}
+
+/// What the seller's own file makes of a route whose description is hostile.
+fn in_layout(file: &str) -> String {
+    let hostile = json!({ "description": "</script><b>\"'{{pay}}", "service_name": "Tom & Sons" });
+    let settings = settings("assets", route(&hostile));
+    let loaded = config::read(&settings);
+    let config = config(&loaded);
+    let Ok(get) = "GET".parse();
+    let template = ChallengeTemplate::new(&config.routes[0], config);
+    let layout = Layout::parse(file.into()).unwrap();
+    let url = format!("{URL}?<{{{{data}}}}");
+    template.write_page_in(&layout, &url, &get, Some(Reason::InsufficientFunds), Language::of(None))
+}
+
+#[test]
+fn a_layout_of_the_sellers_is_filled_once_with_what_is_safe_there() {
+    let file = "<p title=\"{{what}}\">{{lang}}|{{seller}}|{{price}}|{{url}}|{{total}}</p>\n\
+                <script type=\"application/json\" id=\"data\">{{data}}</script>{{error}}";
+    let page = in_layout(file);
+    let first = "<p title=\"&lt;/script&gt;&lt;b&gt;&quot;&#39;{{pay}}\">en|Tom &amp; Sons|$0.01|\
+                 https://shop.example/premium/page?&lt;{{data}}|\
+                 No network fee: the shop pays it.</p>";
+    assert_eq!(page.lines().next(), Some(first));
+    let data = json_in(&page, "data");
+    assert_eq!(data["method"], "GET");
+    assert_eq!(data["offers"][0]["shown"], "0.01");
+    assert!(page.ends_with(
+        "<p class=\"error\" role=\"alert\">The payment was not taken: insufficient_funds</p>\n"
+    ));
+}
+
+#[test]
+fn what_pays_in_a_layout_is_what_pays_on_our_own_page() {
+    let ours = page(route(&json!({})), "GET", None);
+    let (_, pay) = ours.split_once("<section id=\"pay\">").unwrap();
+    let (_, script) = pay.split_once("<script>").unwrap();
+    let (script, _) = script.split_once("</script>").unwrap();
+    let own = in_layout("{{style}}{{pay}}{{program}}");
+    assert_eq!(own.matches(&format!("<script>{script}</script>")).count(), 1);
+    assert!(own.contains("<section id=\"pay\">") && own.contains("<details id=\"program\">"));
+    let hashes = |policy: &str| policy.matches("'sha256-").count();
+    assert_eq!((hashes(PAGE_POLICY), hashes(TEMPLATE_POLICY)), (2, 2));
+    for hash in PAGE_POLICY.split(['\'', ' ', ';']).filter(|it| it.starts_with("sha256-")) {
+        assert!(TEMPLATE_POLICY.contains(hash), "{hash}");
+    }
 }

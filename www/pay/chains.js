@@ -7,15 +7,15 @@ const evm = (title, rpc, explorer, money = ETHER, test = false) => ({ title, rpc
 const SOLANA = 'solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp';
 const DEVNET = 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1';
 
-/** By CAIP-2 name. */
+/** By CAIP-2 name. The nodes and explorers are those of viem's chain definitions and of chainid.network (ethereum-lists/chains). */
 const CHAINS = {
   'eip155:1': evm('Ethereum', 'https://ethereum-rpc.publicnode.com', 'https://etherscan.io'),
   'eip155:8453': evm('Base', 'https://mainnet.base.org', 'https://basescan.org'),
   'eip155:84532': evm('Base Sepolia', 'https://sepolia.base.org', 'https://sepolia.basescan.org', ETHER, true),
   'eip155:43114': evm('Avalanche', 'https://api.avax.network/ext/bc/C/rpc', 'https://snowtrace.io', ['Avalanche', 'AVAX']),
   'eip155:43113': evm('Avalanche Fuji', 'https://api.avax-test.network/ext/bc/C/rpc', 'https://testnet.snowtrace.io', ['Avalanche', 'AVAX'], true),
-  'eip155:137': evm('Polygon', 'https://polygon-rpc.com', 'https://polygonscan.com', ['POL', 'POL']),
-  'eip155:80002': evm('Polygon Amoy', 'https://rpc-amoy.polygon.technology', 'https://amoy.polygonscan.com', ['POL', 'POL'], true),
+  'eip155:137': evm('Polygon', 'https://polygon.drpc.org', 'https://polygonscan.com', ['POL', 'POL']),
+  'eip155:80002': evm('Polygon Amoy', 'https://polygon-amoy.drpc.org', 'https://amoy.polygonscan.com', ['POL', 'POL'], true),
   'eip155:42161': evm('Arbitrum One', 'https://arb1.arbitrum.io/rpc', 'https://arbiscan.io'),
   'eip155:1329': evm('Sei', 'https://evm-rpc.sei-apis.com', 'https://seiscan.io', ['Sei', 'SEI']),
   'eip155:42220': evm('Celo', 'https://forno.celo.org', 'https://celoscan.io', ['Celo', 'CELO']),

@@ -6,7 +6,7 @@ import { amountOf, button, data, language, link, make, paint, Stop, text } from 
 import { isPhone, phone } from './phone.js';
 import { canReload, send } from './send.js';
 import { payBySolana } from './solana.js';
-import { payment as kept, receipt as receipts } from './store.js';
+import { opened, payment as kept, receipt as receipts } from './store.js';
 import { findWallets, paysOn } from './wallets.js';
 
 /** A page that comes back so soon was not opened by its cookie. */
@@ -34,13 +34,11 @@ const canPay = data.method === 'GET' && isSecureContext;
 
 function start() {
   place.replaceChildren(status, stop, result, choice);
-  const payment = kept.get();
-  if (payment && !payment.paid) return deliver(payment);
-  if (payment && Date.now() - payment.paid < NOT_OPENED_MS) {
-    payment.direct = true;
-    return deliver(payment);
-  }
-  kept.set();
+  const before = opened.get();
+  opened.set();
+  if (before && Date.now() - before.paid < NOT_OPENED_MS) return deliver({ ...before, direct: true });
+  const unsettled = kept.get();
+  if (unsettled) return deliver(unsettled);
   remember();
   return offer();
 }
@@ -124,6 +122,9 @@ function walletButton(wallet) {
 
 /** Has a wallet sign, and sends what it signed. */
 async function pay(wallet, shown) {
+  // Another tab may have signed meanwhile.
+  const unsettled = kept.get();
+  if (unsettled) return deliver(unsettled);
   const values = { wallet: wallet.name, network: shown.title, symbol: shown.symbol };
   let still;
   const say = (name, more) => {
@@ -239,7 +240,8 @@ async function paid(payment, answer, receipt) {
   const bought = { at: Date.now(), amount: amountOf(shown), title: shown.title, network: shown.network, transaction: receipt?.transaction };
   receipts.set(bought);
   const isOpened = !payment.direct && canReload() && answer.status === 204;
-  kept.set(isOpened ? { ...payment, paid: bought.at } : undefined);
+  if (isOpened) opened.set({ ...payment, paid: bought.at });
+  kept.set();
   choice.hidden = true;
   stop.hidden = true;
   status.textContent = '';

@@ -7,14 +7,22 @@ const enc = encodeURIComponent;
 
 /** Wallets whose own browsers open a page by a link, and on which kinds of chains they pay. */
 const LINKS = [
-  // Its path is not encoded: encoded, it opens an empty tab.
+  // docs.metamask.io, "Use deeplinks". The path is not encoded: encoded, it opens an empty tab.
   ['MetaMask', true, true, () => `https://link.metamask.io/dapp/${HERE.replace(/^https?:\/\//, '')}`],
+  // docs.phantom.com, "Browse".
   ['Phantom', true, true, () => `https://phantom.app/ul/browse/${enc(HERE)}?ref=${enc(location.origin)}`],
+  // docs.cdp.coinbase.com, "Mobile dapp integration".
   ['Base', true, false, () => `https://go.cb-w.com/dapp?cb_url=${enc(HERE)}`],
-  ['Trust Wallet', true, false, () => `https://link.trustwallet.com/open_url?coin_id=60&url=${enc(HERE)}`],
+  // developer.trustwallet.com, "Deep linking"; the chain is a coin of SLIP-44.
+  ['Trust Wallet', true, true, (hasEvm) => `https://link.trustwallet.com/open_url?coin_id=${hasEvm ? 60 : 501}&url=${enc(HERE)}`],
+  // web3.okx.com, "App universal link".
   ['OKX Wallet', true, true, () => `https://web3.okx.com/download?deeplink=${enc(`okx://wallet/dapp/url?dappUrl=${enc(HERE)}`)}`],
+  // docs.solflare.com, "Deeplinks", "Browse"; so does Solana's wallet-adapter.
   ['Solflare', false, true, () => `https://solflare.com/ul/v1/browse/${enc(HERE)}?ref=${enc(location.origin)}`],
 ];
+
+/** A phone that follows this address finds itself, and not this computer. */
+const isLocal = /^(localhost|127(\.\d+){3}|\[::1\])$|\.localhost$/.test(location.hostname);
 
 /** Whether the page is already where it would be sent to. */
 export const isPhone = matchMedia('(pointer: coarse)').matches;
@@ -23,7 +31,7 @@ let made;
 
 /** A part of the page that is folded, unless there is no other way to pay. */
 export function phone(isOpen) {
-  made ??= make('details', {}, make('summary', {}, text(isPhone ? 'links' : 'phone')), isPhone ? links() : scan());
+  made ??= make('details', {}, make('summary', {}, text(isPhone ? 'links' : 'phone')), isPhone ? links() : isLocal ? make('p', {}, text('local')) : scan());
   if (isOpen) made.open = true;
   return made;
 }
@@ -40,5 +48,5 @@ function links() {
   const hasEvm = networks.some(isEvm);
   const hasSolana = networks.some((network) => chainOf(network).standard);
   const able = LINKS.filter(([, evm, solana]) => (evm && hasEvm) || (solana && hasSolana));
-  return make('ul', { className: 'links' }, ...able.map(([name, , , url]) => make('li', {}, link(url(), name))));
+  return make('ul', { className: 'links' }, ...able.map(([name, , , url]) => make('li', {}, link(url(hasEvm), name))));
 }

@@ -1,7 +1,8 @@
 /** What outlives the page: a payment until its answer is final, and the receipts of this browser. */
 import { HERE } from './page.js';
 
-const KEY = `edge402 ${HERE}`;
+const keyOf = (url) => `edge402 payment ${url}`;
+const RECEIPT = `edge402 ${HERE}`;
 
 /** Storage that is full, forbidden or unreadable is no reason not to sell. */
 function attempt(work) {
@@ -12,8 +13,8 @@ function attempt(work) {
   }
 }
 
-const get = (storage) => attempt(() => JSON.parse(window[storage].getItem(KEY))) ?? undefined;
-const set = (storage, value) => attempt(() => (value ? window[storage].setItem(KEY, JSON.stringify(value)) : window[storage].removeItem(KEY)));
+const get = (storage, key) => attempt(() => JSON.parse(window[storage].getItem(key))) ?? undefined;
+const set = (storage, key, value) => attempt(() => (value ? window[storage].setItem(key, JSON.stringify(value)) : window[storage].removeItem(key)));
 
 /**
  * The payment that was signed here and has no final answer yet.
@@ -30,14 +31,18 @@ const set = (storage, value) => attempt(() => (value ? window[storage].setItem(K
  * @property {boolean} [direct] the browser could not open what was bought, so that the page shows it
  */
 export const payment = {
-  get: () => get('sessionStorage'),
-  set: (value) => set('sessionStorage', value),
+  /** In every tab of this browser, also after a tab was closed: what may still be charged is not signed a second time. */
+  get: () => get('localStorage', keyOf(HERE)),
+  set: (value) => set('localStorage', keyOf(HERE), value),
   /** Takes it along to another address of this shop. */
-  move: (value, url) => attempt(() => {
-    window.sessionStorage.setItem(`edge402 ${url}`, JSON.stringify(value));
-    window.sessionStorage.removeItem(KEY);
-  }),
+  move(value, url) {
+    set('localStorage', keyOf(url), value);
+    payment.set();
+  },
 };
 
+/** The payment for which this tab was told to open what was bought. */
+export const opened = { get: () => get('sessionStorage', RECEIPT), set: (value) => set('sessionStorage', RECEIPT, value) };
+
 /** What was bought here last: `{ at, amount, network, title, transaction }`. */
-export const receipt = { get: () => get('localStorage'), set: (value) => set('localStorage', value) };
+export const receipt = { get: () => get('localStorage', RECEIPT), set: (value) => set('localStorage', RECEIPT, value) };

@@ -11,7 +11,7 @@ use crate::gate::{Head as _, Sale};
 use crate::path::UrlParts;
 use crate::protocol::{Reason, Version};
 use crate::purchase::{self, End, Goods};
-use crate::runtime::challenge::payment_required;
+use crate::runtime::challenge::{ReceiptHeader, payment_required};
 use crate::runtime::{clock, js, origin, respond, stream};
 use crate::settlement::{Settlement, Wanted};
 
@@ -171,8 +171,7 @@ impl Sequence<'_> {
     ) -> worker::Result<Response> {
         let Some(PaidBy { purchase, .. }) = &self.paid_by else {
             // What the cookie was for can't be had any more.
-            let answer =
-                payment_required(self.app, self.head, self.sale, None, None, self.context).await?;
+            let answer = self.payment_required(None, None).await?;
             let path = UrlParts::of(self.head.url()).path;
             answer.headers().append("Set-Cookie", &self.sale.no_delivery_cookie(path))?;
             return Ok(answer);
@@ -181,6 +180,15 @@ impl Sequence<'_> {
         let payer = Some(purchase.payment.payer());
         let receipt = self.offer.failure(version, reason, payer, transaction);
         let receipt = Some((version, receipt));
-        payment_required(self.app, self.head, self.sale, Some(reason), receipt, self.context).await
+        self.payment_required(Some(reason), receipt).await
+    }
+
+    async fn payment_required(
+        &self,
+        reason: Option<Reason>,
+        receipt: Option<ReceiptHeader>,
+    ) -> worker::Result<Response> {
+        let Self { app, env, head, sale, context, .. } = *self;
+        payment_required(app, env, head, sale, reason, receipt, context).await
     }
 }
