@@ -55,6 +55,7 @@ mod settlement_solana_crowd;
 mod settlement_solana_lies;
 mod settlement_solana_seller;
 mod settlement_times;
+mod settlement_tokens;
 mod settlement_truth;
 mod signers;
 mod signers_orders;

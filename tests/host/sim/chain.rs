@@ -1,4 +1,4 @@
-//! An EVM chain with one token and one relayer, as a node shows it.
+//! An EVM chain with two tokens and one relayer, as a node shows it.
 
 mod contracts;
 mod node;
@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use crate::evm_support::eip3009;
 
-use super::{CHAIN, Payment, domain};
+use super::payment::is_token;
+use super::{CHAIN, Payment};
 use wire::*;
 pub use wire::{false_check, read_transaction};
 
@@ -26,6 +27,7 @@ const STRANGER: Address = Address::new([0x57; 20]);
 /// A transfer that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
+    pub token: Address,
     pub from: Address,
     pub to: Address,
     pub nonce: [u8; 32],
@@ -72,10 +74,12 @@ type Ran = Result<(Vec<u8>, Vec<Transfer>), Failure>;
 /// What calls change.
 #[derive(Clone, Default)]
 struct State {
-    used: HashSet<(Address, [u8; 32])>,
+    /// Of each token, whose nonces were used.
+    used: HashSet<(Address, Address, [u8; 32])>,
     /// The nonces that Permit2 has seen.
     bits: HashSet<(Address, [u8; 32])>,
-    spent: HashMap<Address, u128>,
+    /// Of each token, what payers have paid.
+    spent: HashMap<(Address, Address), u128>,
     /// What Permit2 has moved.
     lent: HashMap<Address, u128>,
 }
@@ -98,7 +102,7 @@ pub struct Chain {
     pub relayer: Address,
     /// What the relayer has, in wei.
     pub relayer_balance: u128,
-    /// What each payer had at first.
+    /// What each payer had of each token at first.
     pub token_balance: u128,
     /// Transactions that offer less stay in the pool.
     pub min_fee: u128,
@@ -201,7 +205,8 @@ impl Chain {
             edge402::evm::Transfer::Permit2(it) => (it.nonce().to_be_bytes(), true),
         };
         let is_its = |transfer: &&Transfer| {
-            (transfer.from, transfer.nonce, transfer.by_permit2) == (it.from(), nonce, by_permit2)
+            (transfer.token, transfer.from, transfer.nonce, transfer.by_permit2)
+                == (it.asset(), it.from(), nonce, by_permit2)
         };
         self.transfers.iter().filter(is_its).cloned().collect()
     }
@@ -222,24 +227,25 @@ impl Chain {
     /// A payer takes an authorization back.
     pub fn cancel(&mut self, payment: &Payment) {
         let authorization = payment.authorization.as_ref().unwrap();
-        self.state.used.insert((authorization.from, authorization.nonce));
+        let token = payment.evm().asset();
+        self.state.used.insert((token, authorization.from, authorization.nonce));
     }
 
     /// The payer cancels a payment's authorization, and no log tells.
     pub fn payer_cancels_in_silence(&mut self, payment: &Payment) {
         let it = payment.evm();
-        self.state.used.insert((it.from(), *eip3009(&it).nonce()));
+        self.state.used.insert((it.asset(), it.from(), *eip3009(&it).nonce()));
     }
 
     /// The payer cancels a payment's authorization, in a block of its own.
     pub fn payer_cancels(&mut self, payment: &Payment, now_ms: u64) {
         self.blocks.push(now_ms / 1_000 - self.clock_lag);
         let it = payment.evm();
-        self.state.used.insert((it.from(), *eip3009(&it).nonce()));
+        self.state.used.insert((it.asset(), it.from(), *eip3009(&it).nonce()));
         let name = edge402::evm::keccak256(b"AuthorizationCanceled(address,bytes32)");
         let hash = encode_hex(&keccak256(&[&eip3009(&it).nonce()[..], b"cancel"].concat()));
         let from = encode_hex(&it.from().to_word());
-        let (block, token) = (self.height(), domain().verifying_contract);
+        let (block, token) = (self.height(), it.asset());
         let log = json!({
             "address": token,
             "topics": [encode_hex(&name), from, encode_hex(eip3009(&it).nonce())],

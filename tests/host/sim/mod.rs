@@ -28,7 +28,7 @@ pub mod transport;
 pub use buyer::{Answer, Buyer, Kv, Origin, shows};
 use chain::Chain;
 pub use host::SimHost;
-pub use payment::{Payment, domain, foreign_raw, pay_to, payer, relayer};
+pub use payment::{Payment, domain, foreign_raw, other_domain, pay_to, payer, relayer};
 pub use setup::{Fault, Hook, LaneOf, Setup, Temper};
 use tables::{SimStore, Tables};
 use time::Clock;

@@ -42,6 +42,21 @@ pub fn domain() -> Domain {
     }
 }
 
+/// A second token of the chain.
+pub fn other_domain() -> Domain {
+    Domain {
+        name: "Other Dollar".into(),
+        version: "1".into(),
+        verifying_contract: "0xaf88d065e77c8cC2239327C5EDb3A432268e5831".parse().unwrap(),
+        ..domain()
+    }
+}
+
+/// Whether there is a token at an address.
+pub fn is_token(address: Address) -> bool {
+    [domain(), other_domain()].iter().any(|it| it.verifying_contract == address)
+}
+
 pub fn pay_to() -> Address {
     "0x209693Bc6afc0C5328bA36FaF03C514EF312287C".parse().unwrap()
 }
@@ -97,6 +112,23 @@ impl Payment {
         number: u8,
         valid: (u64, u64),
     ) -> Self {
+        Self::signed_for(domain(), amount, to, (payer_number, number), valid)
+    }
+
+    /// One in the second token, of so much, that is valid for ten minutes.
+    pub fn in_other_token(amount: AtomicAmount, payer_number: u8, number: u8) -> Self {
+        let start = time::START_MS / 1_000;
+        let valid = (start - 600, start + 600);
+        Self::signed_for(other_domain(), amount, pay_to(), (payer_number, number), valid)
+    }
+
+    fn signed_for(
+        domain: Domain,
+        amount: AtomicAmount,
+        to: Address,
+        (payer_number, number): (u8, u8),
+        valid: (u64, u64),
+    ) -> Self {
         let key = payer(payer_number);
         let authorization = Authorization {
             from: key.address(),
@@ -107,7 +139,7 @@ impl Payment {
             nonce: [number; 32],
         };
         let hash = eip712::transfer_with_authorization_hash(&authorization);
-        let signature = key.sign_digest(&eip712::digest(&domain().separator(), &hash));
+        let signature = key.sign_digest(&eip712::digest(&domain.separator(), &hash));
         let payload = json!({
             "signature": signature.to_string(),
             "authorization": {
@@ -119,7 +151,7 @@ impl Payment {
                 "nonce": encode_hex(&authorization.nonce),
             },
         });
-        let terms = edge402::evm::Terms::new(domain(), to, amount, 100_000);
+        let terms = edge402::evm::Terms::new(domain, to, amount, 100_000);
         Self::from_parts(ChainId::Evm(CHAIN), Terms::Evm(terms), &payload, Some(authorization))
     }
 

@@ -1,4 +1,4 @@
-//! What the contracts of a chain do: a token and Multicall3.
+//! What the contracts of a chain do: two tokens and Multicall3.
 
 use super::*;
 
@@ -29,7 +29,7 @@ impl Chain {
                 let used = edge402::evm::keccak256(b"AuthorizationUsed(address,bytes32)");
                 let moved = edge402::evm::keccak256(b"Transfer(address,address,uint256)");
                 let from = encode_hex(&transfer.from.to_word());
-                let token = domain().verifying_contract;
+                let token = transfer.token;
                 // Permit2 says nothing.
                 if !transfer.by_permit2 {
                     logs.push(json!({
@@ -92,18 +92,20 @@ impl Chain {
         if let Some(done) = self.run_permit2(state, to, data, time, is_real) {
             return done;
         }
-        if to != domain().verifying_contract {
+        if !is_token(to) {
             // No code: it does nothing, with success.
             return Ok((vec![], vec![]));
         }
-        let from = address_at(data, 0);
+        let (token, from) = (to, address_at(data, 0));
         match data[..4] {
             [0xe9, 0x4a, 0x01, 0x02] => {
-                let is_used = state.used.contains(&(from, word_at(data, 1)));
+                let is_used = state.used.contains(&(token, from, word_at(data, 1)));
                 Ok((word_of(is_used.into()).to_vec(), vec![]))
             }
             [0xdd, 0x62, 0xed, 0x3e] => Ok((word_of(self.allowance(state, from)).to_vec(), vec![])),
-            [0x70, 0xa0, 0x82, 0x31] => Ok((word_of(self.balance(state, from)).to_vec(), vec![])),
+            [0x70, 0xa0, 0x82, 0x31] => {
+                Ok((word_of(self.balance(state, token, from)).to_vec(), vec![]))
+            }
             [0xe3, 0xee, 0x16, 0x0e] => {
                 let value = number_at(data, 2);
                 let nonce = word_at(data, 5);
@@ -114,16 +116,17 @@ impl Chain {
                 }
                 let is_good = u128::from(time) > number_at(data, 3)
                     && u128::from(time) < number_at(data, 4)
-                    && self.balance(state, from) >= value
+                    && self.balance(state, token, from) >= value
                     && !(is_real && self.poisoned.contains(&nonce));
-                if !is_good || !state.used.insert((from, nonce)) {
+                if !is_good || !state.used.insert((token, from, nonce)) {
                     return Err(Failure::Reverts);
                 }
-                *state.spent.entry(from).or_default() += value;
+                *state.spent.entry((token, from)).or_default() += value;
                 let to = address_at(data, 1);
                 Ok((
                     vec![],
                     vec![Transfer {
+                        token,
                         from,
                         to,
                         nonce,
@@ -172,8 +175,8 @@ impl Chain {
         vec![]
     }
 
-    pub(super) fn balance(&self, state: &State, account: Address) -> u128 {
+    pub(super) fn balance(&self, state: &State, token: Address, account: Address) -> u128 {
         let first = self.balances.get(&account).copied().unwrap_or(self.token_balance);
-        first.saturating_sub(state.spent.get(&account).copied().unwrap_or(0))
+        first.saturating_sub(state.spent.get(&(token, account)).copied().unwrap_or(0))
     }
 }

@@ -86,6 +86,7 @@ impl Chain {
                 let found = self.logs.iter().filter(|(block, log)| {
                     let hash = log["transactionHash"].as_str().unwrap();
                     u128::from(*block) >= from
+                        && is_at(&log["address"], &params[0]["address"])
                         && are_these(&log["topics"], topics)
                         && self.receipt(hash, now_ms) != Value::Null
                 });

@@ -34,9 +34,10 @@ impl Chain {
     }
 
     fn settle(&self, state: &mut State, data: &[u8], time: u64, is_real: bool) -> Ran {
-        let [_, amount, nonce, deadline, owner, to, valid_after] = WORDS;
+        let [token, amount, nonce, deadline, owner, to, valid_after] = WORDS;
         let (from, to) = (address_at(data, owner), address_at(data, to));
-        let (amount, nonce) = (number_at(data, amount), word_at(data, nonce));
+        let (token, amount) = (address_at(data, token), number_at(data, amount));
+        let nonce = word_at(data, nonce);
         match self.codes.get(&from) {
             Some(Code::Spoils) => return Err(Failure::Burns),
             Some(Code::Burns) if is_real => return Err(Failure::Burns),
@@ -45,16 +46,23 @@ impl Chain {
         let allowed = self.allowance(state, from);
         let is_good = u128::from(time) >= number_at(data, valid_after)
             && u128::from(time) <= number_at(data, deadline)
-            && self.balance(state, from) >= amount
+            && self.balance(state, token, from) >= amount
             && allowed >= amount
             && !(is_real && self.poisoned.contains(&nonce));
         if !is_good || !state.bits.insert((from, nonce)) {
             return Err(Failure::Reverts);
         }
-        *state.spent.entry(from).or_default() += amount;
+        *state.spent.entry((token, from)).or_default() += amount;
         *state.lent.entry(from).or_default() += amount;
-        let transfer =
-            Transfer { from, to, nonce, amount, by_permit2: true, transaction: String::new() };
+        let transfer = Transfer {
+            token,
+            from,
+            to,
+            nonce,
+            amount,
+            by_permit2: true,
+            transaction: String::new(),
+        };
         Ok((vec![], vec![transfer]))
     }
 

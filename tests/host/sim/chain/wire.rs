@@ -100,7 +100,12 @@ pub fn write_results(results: &[(bool, Vec<u8>)]) -> Vec<u8> {
     data
 }
 
-/// Reads a signed EIP-1559 transaction and recovers who signed it.
+/// Whether a log is of this address, or of one in a list.
+pub fn is_at(address: &Value, wanted: &Value) -> bool {
+    let is_same = |it: &Value| address.as_str().unwrap().eq_ignore_ascii_case(it.as_str().unwrap());
+    wanted.as_array().map_or_else(|| is_same(wanted), |any| any.iter().any(is_same))
+}
+
 /// Whether a log has these topics; a list stands for any of its members.
 pub fn are_these(topics: &Value, wanted: &Value) -> bool {
     let (topics, wanted) = (topics.as_array().unwrap(), wanted.as_array().unwrap());
@@ -110,6 +115,7 @@ pub fn are_these(topics: &Value, wanted: &Value) -> bool {
     })
 }
 
+/// Reads a signed EIP-1559 transaction and recovers who signed it.
 pub fn read_transaction(raw: &[u8]) -> (Address, Transaction) {
     let (kind, list) = raw.split_first().unwrap();
     assert_eq!(*kind, 2);
