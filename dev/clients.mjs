@@ -24,7 +24,7 @@ export const NETWORK_NAMES = {
 export const caip2 = (network) => NETWORK_NAMES[network] ?? network;
 
 // The clients cap what they spend by default; whoever uses these asked for the purchase.
-const NO_LIMIT = 1_000_000_000_000n;
+const NO_LIMIT = 10n ** 30n;
 
 /**
  * What a paying client needs.
