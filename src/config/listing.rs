@@ -42,9 +42,19 @@ pub(super) fn read_listed(fields: &Fields<'_>, methods: Option<&[Method]>) -> Op
 }
 
 impl Route {
-    /// How many of its offers, from the first, the challenge's header has room
-    /// for. v1's body and the list of resources have all of them.
-    pub fn offers_in_header(&self) -> usize {
+    /// The offers that the challenge's header has room for: the first ones.
+    /// v1's body and the lists of resources have all of them.
+    pub fn in_header(&self) -> &[Offer] {
+        self.offers.get(..self.in_header).unwrap_or_default()
+    }
+
+    /// The offers that the header has no room for.
+    pub(super) fn left_out(&self) -> &[Offer] {
+        self.offers.get(self.in_header..).unwrap_or_default()
+    }
+
+    /// How many offers fit into the header, from the first.
+    pub(super) fn count_fitting(&self) -> usize {
         let mut size = self.resource_size();
         let fits = |offer: &&Offer| {
             let hint = if offer.network.id.names_fee_payer() { HINT_BYTES } else { 0 };

@@ -40,12 +40,12 @@ impl Config {
             }
         }
         for (number, route) in self.routes.iter().enumerate() {
-            let fit = route.offers_in_header();
-            let left_out: Vec<_> = route.offers.iter().skip(fit).map(Offer::in_words).collect();
+            let left_out: Vec<_> = route.left_out().iter().map(Offer::in_words).collect();
             if !left_out.is_empty() {
                 notes.push(format!(
                     "ROUTES[{number}].networks: clients take 3,000 bytes of a challenge's header, \
-                     which has room for {fit} of {} offers and leaves out {}; name the best first",
+                     which has room for {} of {} offers and leaves out {}; name the best first",
+                    route.in_header().len(),
                     route.offers.len(),
                     left_out.join(", ")
                 ));

@@ -198,13 +198,19 @@ impl<'a> RouteEntry<'a> {
             access,
             payment_identifier,
             offers,
+            in_header: 0,
         };
-        if route.offers_in_header() == 0 && !route.offers.is_empty() {
+        route.in_header = route.count_fitting();
+        let all = route.offers.len();
+        if route.in_header == 0 && all > 0 {
             report_too_long(fields, &route);
         }
         // What a facilitator says, or doesn't, is no fault of the seller's:
         // only after all has been checked is it left out.
         route.offers.retain(|offer| offer.network.is_on_offer());
+        if route.offers.len() < all {
+            route.in_header = route.count_fitting();
+        }
         Some(route)
     }
 }

@@ -42,6 +42,8 @@ pub struct Route {
     /// `networks`, or else by their names. None on a network of which too
     /// little is known yet; so there may be none at all.
     pub offers: Vec<Offer>,
+    /// How many of them the challenge's header has room for.
+    pub(super) in_header: usize,
 }
 
 /// Whether clients may or must name their payments (x402 extension

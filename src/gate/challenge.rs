@@ -78,9 +78,8 @@ impl ChallengeTemplate {
     /// The challenge of a route.
     pub fn new(route: &Route, config: &Config) -> Self {
         let v2: Vec<Value> = route
-            .offers
+            .in_header()
             .iter()
-            .take(route.offers_in_header())
             .map(|offer| with_hint(offer.v2.to_value(), offer.v2.network))
             .collect();
         let v1: Vec<Value> = route

@@ -84,7 +84,7 @@ impl PageTemplate {
         let mut offers = vec![];
         let (mut on_evm, mut on_solana) = (false, false);
         // What the header has no room for can't be paid here.
-        for offer in route.offers.iter().take(route.offers_in_header()) {
+        for offer in route.in_header() {
             let (network, token) = (&offer.network, &offer.token);
             if network.id.names_fee_payer() {
                 on_solana = true;

@@ -34,7 +34,7 @@ test('the second token of a network is chosen, signed and paid', async () => {
   const wallet = evmWallet(world, buyer);
   const opened = await open(shop, { wallets: [wallet] });
   const { page } = opened;
-  for (const line of ['0.01 USDC', '0.01 OTHER']) assert.equal(await page.getByRole('listitem').filter({ hasText: `Base Sepolia ${line}` }).count(), 1, line);
+  for (const line of ['0.01 USDC', '0.01 OTHER']) assert.equal(await page.locator('li', { hasText: `Base Sepolia ${line}` }).count(), 1, line);
   assert.ok(await page.getByLabel('Base Sepolia, 0.01 USDC').isChecked());
   await page.getByLabel('Base Sepolia, 0.01 OTHER').check();
   await page.getByText('0.01 OTHER on Base Sepolia').first().waitFor();
