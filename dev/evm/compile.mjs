@@ -1,10 +1,9 @@
-/** Compiles TestUSDC.sol, once per content of the file. */
+/** Compiles the local chains' contracts, once per content of a file. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { devPath } from '../util.mjs';
 
-const SOURCE = new URL('./TestUSDC.sol', import.meta.url);
 // Compiler settings belong to the cache key, like the source.
 const SETTINGS = {
   optimizer: { enabled: true, runs: 10_000 },
@@ -13,17 +12,37 @@ const SETTINGS = {
 };
 
 /**
+ * A contract of a file: its interface, and what `anvil_setCode` takes.
+ *
+ * @typedef {{ abi: any[], runtimeCode: `0x${string}` }} Contract
+ */
+
+/**
  * The test token.
  *
  * @param {string} [name] its EIP-712 name: USDC is "USDC" on some networks and "USD Coin" on others
- * @returns {{ abi: any[], runtimeCode: `0x${string}` }} what `anvil_setCode` takes
+ * @returns {Contract}
  */
 export function compileTestUsdc(name = 'USDC') {
-  const source = readFileSync(SOURCE, 'utf8').replace('name = "USDC"', `name = "${name}"`);
+  return compiled('TestUSDC.sol', (source) => source.replace('name = "USDC"', `name = "${name}"`)).TestUSDC;
+}
+
+/**
+ * Permit2, x402's contract in front of it, and a token that knows EIP-2612 and not EIP-3009.
+ *
+ * @returns {{ TestPermit2: Contract, TestExactPermit2Proxy: Contract, TestToken: Contract }}
+ */
+export function compileTestPermit2() {
+  return compiled('TestPermit2.sol');
+}
+
+/** The contracts of a file, by their names. */
+function compiled(file, edit = (source) => source) {
+  const source = edit(readFileSync(new URL(`./${file}`, import.meta.url), 'utf8'));
   const key = createHash('sha256').update(source).update(JSON.stringify(SETTINGS)).digest('hex').slice(0, 16);
-  const cached = devPath('solc', `TestUSDC-${key}.json`);
+  const cached = devPath('solc', `${file}-${key}.json`);
   if (existsSync(cached)) return JSON.parse(readFileSync(cached, 'utf8'));
-  const result = compile(source);
+  const result = compile(file, source);
   // Test files run side by side: written whole, then named.
   const partial = `${cached}.${process.pid}`;
   writeFileSync(partial, JSON.stringify(result));
@@ -31,13 +50,14 @@ export function compileTestUsdc(name = 'USDC') {
   return result;
 }
 
-function compile(source) {
+function compile(file, source) {
   // Loaded only when needed: the compiler takes a second to start.
   const solc = createRequire(import.meta.url)('solc');
-  const input = { language: 'Solidity', sources: { 'TestUSDC.sol': { content: source } }, settings: SETTINGS };
+  const input = { language: 'Solidity', sources: { [file]: { content: source } }, settings: SETTINGS };
   const output = JSON.parse(solc.compile(JSON.stringify(input)));
   const faults = (output.errors ?? []).filter((fault) => fault.severity === 'error');
   if (faults.length > 0) throw new Error(faults.map((fault) => fault.formattedMessage).join('\n'));
-  const { abi, evm } = output.contracts['TestUSDC.sol'].TestUSDC;
-  return { abi, runtimeCode: `0x${evm.deployedBytecode.object}` };
+  const contracts = Object.entries(output.contracts[file]).map(([name, { abi, evm }]) =>
+    [name, { abi, runtimeCode: `0x${evm.deployedBytecode.object}` }]);
+  return Object.fromEntries(contracts);
 }
