@@ -16,6 +16,7 @@ const TOKEN_ABI = parseAbi([
   'function allowance(address owner, address spender) view returns (uint256)',
   'function nonces(address owner) view returns (uint256)',
   'function approve(address spender, uint256 value) returns (bool)',
+  'function transfer(address to, uint256 value) returns (bool)',
   'function mint(address to, uint256 value)',
 ]);
 
@@ -29,6 +30,7 @@ const TOKEN_ABI = parseAbi([
  * @property {(to: string, amount: bigint) => Promise<void>} mint
  * @property {(account: any, amount?: bigint) => Promise<void>} approve lets Permit2 move that much; the account gets the
  *   gas for it, and no ether is left with it
+ * @property {(account: any, to: string, amount: bigint) => Promise<void>} send the same for a transfer
  * @property {(owner: string) => Promise<bigint>} balance
  * @property {(owner: string) => Promise<bigint>} allowance of Permit2
  */
@@ -41,14 +43,16 @@ export async function placePermit2({ client, fund }) {
     const data = encodeFunctionData({ abi: TOKEN_ABI, functionName, args });
     await client.waitForTransactionReceipt({ hash: await client.sendTransaction({ account, to: TOKEN_ADDRESS, data }) });
   };
+  const withGas = async (account, functionName, args) => {
+    await fund(account.address, parseEther('1'));
+    await send(account, functionName, args);
+    await fund(account.address, 0n);
+  };
   const [minter] = await client.getAddresses();
   return {
     mint: (to, amount) => send(minter, 'mint', [to, amount]),
-    async approve(account, amount = maxUint256) {
-      await fund(account.address, parseEther('1'));
-      await send(account, 'approve', [PERMIT2_ADDRESS, amount]);
-      await fund(account.address, 0n);
-    },
+    approve: (account, amount = maxUint256) => withGas(account, 'approve', [PERMIT2_ADDRESS, amount]),
+    send: (account, to, amount) => withGas(account, 'transfer', [to, amount]),
     balance: (owner) => read('balanceOf', [owner]),
     allowance: (owner) => read('allowance', [owner, PERMIT2_ADDRESS]),
   };

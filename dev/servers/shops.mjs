@@ -23,6 +23,7 @@ export const GOODS = 'These are the goods.\n';
  * @property {string} payTo
  * @property {string} asset
  * @property {bigint} amount atomic units of USDC
+ * @property {any} [price] of another token, as `@x402/hono` takes it
  */
 
 /**
@@ -36,7 +37,7 @@ export function startX402Hono({ facilitator, token, offers }) {
   const server = new x402ResourceServer(client)
     .register('eip155:*', new ExactEvmScheme())
     .register('solana:*', new ExactSvmScheme());
-  const accepts = offers.map(({ network, payTo, amount }) => ({ scheme: 'exact', network, payTo, price: dollars(amount) }));
+  const accepts = offers.map(({ network, payTo, amount, price = dollars(amount) }) => ({ scheme: 'exact', network, payTo, price }));
   return serveShop([paymentMiddleware({ '/goods/*': { accepts, description: 'The goods', mimeType: 'text/plain' } }, server)]);
 }
 

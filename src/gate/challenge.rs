@@ -16,6 +16,15 @@ pub const MAX_HEADER: usize = 3_000;
 /// What is said to a client that brings no payment.
 const NO_PAYMENT: &str = "Payment required: send PAYMENT-SIGNATURE (v2) or X-PAYMENT (v1)";
 
+/// The status of an answer that asks for a payment: 402, or where a buyer has
+/// to do something first, 412 (x402, exact on EVM, Permit2).
+pub const fn status(reason: Option<Reason>) -> u16 {
+    match reason {
+        Some(Reason::Permit2AllowanceRequired) => 412,
+        _ => 402,
+    }
+}
+
 /// A recent blockhash of each Solana network: it spares a client an RPC of its
 /// own. Where none is known the client asks its own node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

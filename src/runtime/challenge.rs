@@ -11,7 +11,7 @@ use super::head::RequestHead;
 use super::{clock, js, layout, respond};
 use crate::config::Network;
 use crate::gate::accept::wants_page;
-use crate::gate::challenge::BlockhashHint;
+use crate::gate::challenge::{BlockhashHint, status};
 use crate::gate::{Head as _, Hints, Language, Refusal, Sale, TEMPLATE_POLICY};
 use crate::protocol::payment::PAYMENT_REQUIRED_HEADER;
 use crate::protocol::{ChainId, Reason, SettlementResponse, Version};
@@ -82,9 +82,9 @@ pub(super) async fn payment_required(
             }
             None => template.write_page(&sale.url, &sale.method, reason, language),
         };
-        return respond::respond(402, &headers, Some(&page));
+        return respond::respond(status(reason), &headers, Some(&page));
     }
-    respond::respond(402, &headers, Some(&challenge.body))
+    respond::respond(status(reason), &headers, Some(&challenge.body))
 }
 
 /// Recent blockhashes of these networks, where they can be had soon.

@@ -5,7 +5,7 @@ use crate::gate_support::{
 };
 use edge402::config::{self, Loaded, Settings};
 use edge402::encoding::decode_base64;
-use edge402::gate::challenge::{BlockhashHint, MAX_HEADER};
+use edge402::gate::challenge::{BlockhashHint, MAX_HEADER, status};
 use edge402::gate::{ChallengeTemplate, Hints, Language};
 use edge402::protocol::Reason;
 use serde_json::{Value, json};
@@ -46,6 +46,13 @@ fn extra(hint: &Value) -> Value {
     });
     extra.as_object_mut().unwrap().extend(hint.as_object().unwrap().clone());
     extra
+}
+
+#[test]
+fn a_missing_allowance_is_a_condition_and_all_else_a_price() {
+    assert_eq!(status(None), 402);
+    assert_eq!(status(Some(Reason::Permit2AllowanceRequired)), 412);
+    assert_eq!(status(Some(Reason::Permit2InsufficientBalance)), 402);
 }
 
 #[test]
