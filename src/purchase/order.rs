@@ -64,6 +64,7 @@ impl Order {
             expires_at: purchase.payment.expires_at(now),
             proof,
             by_cookie: None,
+            by_other_site: false,
             // What can't be told from another order is not delivered again.
             redeliver_max: if it.body.is_unread() { 0 } else { route.redeliver_max },
             look_only: purchase.has_lapsed,
@@ -113,6 +114,7 @@ impl Order {
             expires_at: UnixSeconds(0),
             proof: Proof::default(),
             by_cookie: Some(wanted),
+            by_other_site: collection.by_other_site,
             redeliver_max: sale.route.redeliver_max_by_cookie,
             look_only: true,
             reserve_seconds: None,

@@ -158,6 +158,7 @@ impl<H: Host> Settler<H> {
             ticket: request.ticket,
             has_proof: request.shows(&record.proof),
             wanted: request.by_cookie,
+            by_other_site: request.by_other_site,
             redeliver_max: request.redeliver_max,
         };
         Ok(match record.delivery.ask(asking, &settlement, now) {

@@ -118,6 +118,8 @@ pub struct Asking {
     pub has_proof: bool,
     /// What it shows a delivery cookie for.
     pub wanted: Option<Wanted>,
+    /// Whether another site's page has the browser ask.
+    pub by_other_site: bool,
     /// How often the route delivers again.
     pub redeliver_max: u32,
 }
@@ -187,12 +189,15 @@ impl Delivery {
     /// False goods would give something away that was paid for once; a false
     /// nothing would keep from a buyer what was paid for.
     pub fn ask(&mut self, asking: Asking, settlement: &Settlement, now: UnixSeconds) -> Answer {
-        let Asking { ticket, has_proof, wanted, redeliver_max } = asking;
+        let Asking { ticket, has_proof, wanted, by_other_site, redeliver_max } = asking;
+        // Of each count other sites get the first half: the rest is for the buyer
+        // alone, and whoever claims to be one of them gains nothing.
+        let most = |max: u32| if by_other_site { max / 2 } else { max };
         if wanted == Some(Wanted::Part) {
             // A browser asks for as many of one film as it likes. They count by
             // themselves, and leave the delivery as it is.
             let parts = self.parts.unwrap_or_default();
-            if now >= settlement.redeliver_until || parts >= PARTS_MAX || redeliver_max == 0 {
+            if now >= settlement.redeliver_until || parts >= most(PARTS_MAX) || redeliver_max == 0 {
                 return Answer::Nothing;
             }
             self.parts = Some(parts + 1);
@@ -218,14 +223,14 @@ impl Delivery {
             } else {
                 (&mut self.unproven, UNPROVEN_MAX)
             };
-            if *count >= max || now >= self.collect_until.max(settlement.redeliver_until) {
+            if *count >= most(max) || now >= self.collect_until.max(settlement.redeliver_until) {
                 return Answer::Nothing;
             }
             *count += 1;
             self.state = underway(ticket, has_proof, now);
             return Answer::Goods { may_grant: has_proof };
         }
-        if has_proof && now < settlement.redeliver_until && self.again < redeliver_max {
+        if has_proof && now < settlement.redeliver_until && self.again < most(redeliver_max) {
             self.again += 1;
             return Answer::Goods { may_grant: true };
         }

@@ -39,6 +39,9 @@ pub struct ClaimRequest {
     /// What a delivery cookie is shown for, which proves that the buyer asks;
     /// `None` for a request that brings the payment.
     pub by_cookie: Option<Wanted>,
+    /// With a cookie: another site's page has the browser ask, as far as the
+    /// browser says.
+    pub by_other_site: bool,
     /// How often what was bought is delivered again.
     pub redeliver_max: u32,
     /// The payment can't be settled any more: say what it has bought, and bind
@@ -60,6 +63,7 @@ json_struct!(ClaimRequest {
     expires_at,
     proof = default,
     by_cookie,
+    by_other_site = default,
     redeliver_max = default,
     look_only,
     reserve_seconds,
@@ -240,6 +244,7 @@ impl SettleRequest {
             expires_at,
             proof: self.proof.clone(),
             by_cookie: None,
+            by_other_site: false,
             redeliver_max: self.redeliver_max,
             look_only: false,
             reserve_seconds: None,

@@ -327,3 +327,51 @@ fn strangers_do_not_take_the_places_of_a_cookie() {
     assert!(waits.borrow().is_none(), "{:?}", waits.borrow());
     drop(crowd);
 }
+
+#[test]
+fn another_sites_page_uses_up_half_of_the_loads_at_most() {
+    for (redeliver_max, others, own) in [(10, 6, 5), (3, 2, 2), (1, 1, 1)] {
+        let world = world();
+        let page = Buyer { redeliver_max, ..page(&world, 1) };
+        assert!(is_promise(&page.now()));
+        let browser = page.with_cookie(Whole);
+        let other = Buyer { by_other_site: true, ..browser.clone() };
+        assert_eq!(all_that_is_given(&other), others, "{redeliver_max}");
+        assert_eq!(delivery(&page).again, redeliver_max / 2);
+        assert_eq!(all_that_is_given(&browser), own, "{redeliver_max}");
+        assert_eq!(other.now(), DUPLICATE);
+        // What is used up already is nobody's.
+        let world = self::world();
+        let page = Buyer { redeliver_max, ..self::page(&world, 1) };
+        assert!(is_promise(&page.now()));
+        assert_eq!(all_that_is_given(&page.with_cookie(Whole)), others + own);
+        assert_eq!(Buyer { by_other_site: true, ..page.with_cookie(Whole) }.now(), DUPLICATE);
+    }
+}
+
+#[test]
+fn another_sites_page_leaves_the_buyer_what_was_not_delivered() {
+    let world = world();
+    let page = page(&world, 1);
+    assert!(is_promise(&page.now()));
+    let browser = page.with_cookie(Whole);
+    let other = Buyer { by_other_site: true, breaks: true, ..browser.clone() };
+    assert_eq!(all_that_is_given(&other), 5);
+    assert_eq!(delivery(&page).state, DeliveryState::NotDelivered);
+    assert_eq!(delivery(&page).proven, PROVEN_MAX / 2);
+    assert!(browser.now().is_delivery());
+    assert_eq!(delivery(&page).state, DeliveryState::Delivered { to_buyer: true });
+}
+
+#[test]
+fn another_sites_page_uses_up_half_of_the_ranges_at_most() {
+    let world = world();
+    let page = page(&world, 1);
+    assert!(is_promise(&page.now()));
+    let browser = page.with_cookie(Part);
+    let other = Buyer { by_other_site: true, ..browser.clone() };
+    let given = (0..PARTS_MAX).filter(|_| other.now().is_delivery()).count();
+    assert_eq!(given, usize::try_from(PARTS_MAX / 2).unwrap());
+    let given = (0..PARTS_MAX).filter(|_| browser.now().is_delivery()).count();
+    assert_eq!(given, usize::try_from(PARTS_MAX / 2).unwrap());
+}

@@ -96,6 +96,35 @@ fn a_cookie_opens_its_url_for_get_and_head() {
 }
 
 #[test]
+fn what_a_browser_says_of_who_has_it_ask_is_heard() {
+    let cookie = cookie(shop(), PAGE);
+    let asks = |site: Option<&str>| {
+        let request = Request::get(PAGE).with("Cookie", &cookie);
+        let request = match site {
+            Some(site) => request.with("Sec-Fetch-Site", site),
+            None => request,
+        };
+        match request.decide(shop()) {
+            Decision::Collect(_, collection) => collection.by_other_site,
+            other => panic!("{other:?}"),
+        }
+    };
+    for (site, is_another) in [
+        // The address bar, a bookmark, another program.
+        (Some("none"), false),
+        (Some("same-origin"), false),
+        // Browsers of before 2023, and programs.
+        (None, false),
+        (Some("same-site"), true),
+        (Some("cross-site"), true),
+        (Some("same-origin, cross-site"), true),
+        (Some("later"), true),
+    ] {
+        assert_eq!(asks(site), is_another, "{site:?}");
+    }
+}
+
+#[test]
 fn a_cookie_opens_nothing_else() {
     let cookie = cookie(shop(), PAGE);
     let (name, token) = cookie.split_once('=').unwrap();

@@ -170,10 +170,12 @@ impl Sequence<'_> {
         transaction: Option<String>,
     ) -> worker::Result<Response> {
         let Some(PaidBy { purchase, .. }) = &self.paid_by else {
-            // What the cookie was for can't be had any more.
             let answer = self.payment_required(None, None).await?;
-            let path = UrlParts::of(self.head.url()).path;
-            answer.headers().append("Set-Cookie", &self.sale.no_delivery_cookie(path))?;
+            if !self.claim.by_other_site {
+                // What the cookie was for can't be had any more.
+                let path = UrlParts::of(self.head.url()).path;
+                answer.headers().append("Set-Cookie", &self.sale.no_delivery_cookie(path))?;
+            }
             return Ok(answer);
         };
         let version = purchase.version;

@@ -13,6 +13,7 @@ fn request(resource: &str, ticket: u64) -> ClaimRequest {
         former: None,
         proof: Proof::default(),
         by_cookie: None,
+        by_other_site: false,
         redeliver_max: 0,
         look_only: false,
         reserve_seconds: None,

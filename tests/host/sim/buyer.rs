@@ -97,6 +97,8 @@ pub struct Buyer {
     pub prefers_minimal: bool,
     /// What a cookie is shown for, in place of the payment.
     pub by_cookie: Option<Wanted>,
+    /// Whether another site's page has the browser ask.
+    pub by_other_site: bool,
     pub facilitator: Option<(Facilitator, HowToSettle)>,
     /// The Settler that the purchase is at: another one than its own, by number.
     pub at: Cell<Option<usize>>,
@@ -124,6 +126,7 @@ impl Buyer {
             dies: false,
             prefers_minimal: false,
             by_cookie: None,
+            by_other_site: false,
             facilitator: None,
             at: Cell::default(),
             granted: Rc::default(),
@@ -173,6 +176,7 @@ impl Buyer {
         if let Some(wanted) = self.by_cookie {
             let claim = ClaimRequest {
                 by_cookie: Some(wanted),
+                by_other_site: self.by_other_site,
                 expires_at: UnixSeconds(0),
                 look_only: true,
                 ..order.claim

@@ -183,6 +183,7 @@ impl World {
             former: None,
             proof: shows("the buyer"),
             by_cookie: None,
+            by_other_site: false,
             redeliver_max: 1_000,
             look_only: false,
             reserve_seconds: None,
