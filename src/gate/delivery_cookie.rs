@@ -29,6 +29,10 @@ pub const PREFER: &str = "Prefer";
 /// What `Preference-Applied` says where it was heard.
 pub const RETURN_MINIMAL: &str = "return=minimal";
 
+/// The same of a preference of our own, named like the `redirect` of `fetch`:
+/// the client can't read a redirect, so where it leads is to be told otherwise.
+pub const REDIRECT_MANUAL: &str = "redirect=manual";
+
 /// What stands between the parts of a cookie.
 const SEPARATOR: char = '~';
 
@@ -66,7 +70,7 @@ impl Sale<'_> {
             && !self.route.redeliver.is_zero()
             && self.route.redeliver_max > 0
             && !config.delivery_keys.0.is_empty()
-            && head.header(PREFER).is_some_and(|prefer| asks_for_minimal(&prefer))
+            && asks_for(head, RETURN_MINIMAL)
     }
 
     /// The value of `Set-Cookie` for what was bought, if it is delivered until then. `path`: as the browser spells it.
@@ -182,9 +186,15 @@ fn is_by_other_site(head: &impl Head) -> bool {
     site.is_some_and(|site| !matches!(site.as_str(), "none" | "same-origin"))
 }
 
-/// Whether preferences (RFC 7240, section 2) ask for `return=minimal`. Of those
-/// with one name the first counts.
-fn asks_for_minimal(prefer: &str) -> bool {
+/// Whether a client prefers this, which is written as `name=value`.
+pub(super) fn asks_for(head: &impl Head, preference: &str) -> bool {
+    head.header(PREFER).is_some_and(|prefer| names(&prefer, preference))
+}
+
+/// Whether preferences (RFC 7240, section 2) hold this one. Of those with one
+/// name the first counts.
+fn names(prefer: &str, preference: &str) -> bool {
+    let (wanted, wanted_value) = preference.split_once('=').unwrap_or_default();
     let mut is_quoted = false;
     let preferences = prefer.split(move |c: char| {
         is_quoted ^= c == '"';
@@ -192,11 +202,11 @@ fn asks_for_minimal(prefer: &str) -> bool {
     });
     let mut values = preferences.filter_map(|preference| {
         let (name, value) = preference.split(';').next()?.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("return").then(|| value.trim())
+        name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim())
     });
     values.next().is_some_and(|value| {
         let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-        bare.unwrap_or(value).eq_ignore_ascii_case("minimal")
+        bare.unwrap_or(value).eq_ignore_ascii_case(wanted_value)
     })
 }
 
@@ -214,7 +224,8 @@ mod tests {
             "wait=10,return=minimal,return=representation",
             "foo=\"a, b\", return=minimal",
         ] {
-            assert!(asks_for_minimal(minimal), "{minimal}");
+            assert!(names(minimal, RETURN_MINIMAL), "{minimal}");
+            assert!(!names(minimal, REDIRECT_MANUAL), "{minimal}");
         }
         for other in [
             "",
@@ -228,8 +239,10 @@ mod tests {
             "foo; return=minimal",
             "xreturn=minimal",
         ] {
-            assert!(!asks_for_minimal(other), "{other}");
+            assert!(!names(other, RETURN_MINIMAL), "{other}");
         }
+        assert!(names("return=minimal, Redirect=\"manual\"", REDIRECT_MANUAL));
+        assert!(!names("redirect=follow", REDIRECT_MANUAL));
     }
 
     #[test]

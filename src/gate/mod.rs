@@ -28,6 +28,7 @@ use crate::time::UnixSeconds;
 pub use body::{BoundBody, MAX_BOUND_BODY};
 pub use challenge::{Challenge, ChallengeTemplate, Hints};
 pub use delivery_cookie::Collection;
+use delivery_cookie::{REDIRECT_MANUAL, asks_for};
 use door::Asked;
 pub use door::{form_names_method, must_look_into_form};
 pub use page::{InvalidLayout, Language, Layout, MAX_LAYOUT, PAGE_POLICY, TEMPLATE_POLICY};
@@ -114,6 +115,9 @@ pub struct Purchase<'a> {
     /// Whether the client would rather fetch the goods by a delivery cookie than
     /// have them in the answer.
     pub prefers_minimal: bool,
+    /// Whether the client can't read a redirect, and would rather be told in
+    /// another way where it leads.
+    pub prefers_manual: bool,
 }
 
 /// Decides what to do with a request.
@@ -178,6 +182,7 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
                 Ok(Chosen { offer, payment, payload, has_lapsed }) => {
                     Decision::Purchase(Box::new(Purchase {
                         prefers_minimal: sale.prefers_minimal(config, head),
+                        prefers_manual: asks_for(head, REDIRECT_MANUAL),
                         sale,
                         offer,
                         version,

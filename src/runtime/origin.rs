@@ -250,9 +250,13 @@ pub(super) fn private(response: &Response) -> worker::Result<Response> {
     Ok(answer)
 }
 
-/// A redirect of the origin's that leads to `location`, without its body,
-/// which nobody has paid for.
-pub(super) fn redirect(response: &Response, location: &str) -> worker::Result<Response> {
+/// A redirect of the origin's that leads to `location`, without its body, with
+/// this status.
+pub(super) fn redirect(
+    response: &Response,
+    location: &str,
+    status: u16,
+) -> worker::Result<Response> {
     if let Some(body) = response.body() {
         let _ = body.cancel();
     }
@@ -262,5 +266,5 @@ pub(super) fn redirect(response: &Response, location: &str) -> worker::Result<Re
     }
     headers.set("Location", location)?;
     respond::keep_private(&headers)?;
-    respond::respond(response.status(), &headers, None)
+    respond::respond(status, &headers, None)
 }

@@ -257,7 +257,8 @@ impl World for Sequence<'_> {
     async fn ask_origin(&self) -> Result<Response, String> {
         let loaded = &self.app.loaded;
         // What the gate has heard is not for the origin to hear.
-        let heard = [PREFER].get(usize::from(!self.prefers_minimal())..).unwrap_or_default();
+        let is_heard = self.prefers_minimal() || self.prefers_manual();
+        let heard = [PREFER].get(usize::from(!is_heard)..).unwrap_or_default();
         origin::ask(loaded, self.env, &self.request, self.head, &self.sale.path, heard)
             .await
             .map_err(|error| error.to_string())

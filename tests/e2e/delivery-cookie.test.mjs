@@ -285,6 +285,18 @@ test('what the origin has elsewhere is fetched there, if it costs the same', asy
   assert.deepEqual(deliveryCookies(await send(`${site}/before/dear`, dear.cookie)), []);
 });
 
+test('what another site leads a browser to leaves half to the buyer, and the cookie', async () => {
+  const url = `${site}/twice`;
+  const { cookie } = await buy(url);
+  const elsewhere = { ...cookie, 'sec-fetch-site': 'cross-site' };
+  await assertFilm(url, elsewhere);
+  // One more is left, and it is the buyer's.
+  const asked = await assertAsked(url, elsewhere);
+  assert.deepEqual(deliveryCookies(asked), []);
+  await assertFilm(url, { ...cookie, 'sec-fetch-site': 'same-origin' });
+  assert.match(deliveryCookies(await assertAsked(url, { ...cookie, 'sec-fetch-site': 'none' }))[0], /Max-Age=0/);
+});
+
 test('a redirect before the settlement is not charged, and the same payment is good there', async () => {
   const paid = { ...(await payment(world, `${site}/film/old`)), ...MINIMAL };
   const led = await unchanged(world, () => send(`${site}/film/old`, paid));

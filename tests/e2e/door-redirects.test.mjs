@@ -174,3 +174,49 @@ describe('redirects after the settlement', () => {
     assertPaid(await unchanged(world, () => send(`${site}/before/round`, headers)));
   });
 });
+
+describe('redirects for a client that can read none', () => {
+  const MANUAL = { prefer: 'redirect=manual' };
+  const ask = async (path, { status = 302, to, location = to }) => {
+    origin.on(path, answering(status, 'secret', { location: to }));
+    const headers = await payment(world, site + path);
+    const answer = await send(site + path, { ...headers, ...MANUAL });
+    assert.equal(answer.headers.get('preference-applied'), 'redirect=manual');
+    assert.equal(answer.headers.get('location'), location);
+    assert.match(answer.headers.get('access-control-expose-headers'), /\bLocation\b/);
+    assert.ok(!answer.text.includes('secret'));
+    return { answer, headers };
+  };
+
+  test('are a 409 where it is sold elsewhere, with the receipt if it was charged', async () => {
+    const free = await unchanged(world, () => ask('/premium/manual', { to: '/premium/there', location: `${site}/premium/there` }));
+    assert.equal(free.answer.status, 409);
+    assert.equal(free.answer.receipt, undefined);
+    assertPaid(await charged(() => send(free.answer.headers.get('location'), { ...free.headers, ...MANUAL })));
+    const { answer, headers } = await charged(() => ask('/before/manual', { to: '/before/there', location: `${site}/before/there` }));
+    assert.equal(answer.status, 409);
+    assert.equal(answer.receipt.success, true);
+    assertPaid(await unchanged(world, () => send(answer.headers.get('location'), { ...headers, ...MANUAL })));
+  });
+
+  for (const path of ['/premium/goods', '/before/goods']) {
+    test(`are a 200 with the receipt where they are the goods: ${path}`, async () => {
+      const to = `${files.url}/target?signature=1`;
+      const { answer, headers } = await charged(() => ask(path, { status: 307, to }));
+      assert.equal(answer.status, 200);
+      assert.equal(answer.receipt.success, true);
+      assert.equal(answer.text, '');
+      // Delivered by that.
+      const again = await unchanged(world, () => send(site + path, { ...headers, ...MANUAL, 'cf-connecting-ip': '198.51.100.9' }));
+      assertRefused(again, 'duplicate_settlement');
+    });
+  }
+
+  test('is no word to the origin, and to no other answer', async () => {
+    const url = `${site}/premium/plain`;
+    const answer = await charged(async () => send(url, { ...(await payment(world, url)), ...MANUAL }));
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers.get('preference-applied'), null);
+    assert.equal(answer.json.headers.prefer, undefined);
+  });
+});

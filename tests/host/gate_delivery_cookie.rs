@@ -330,6 +330,30 @@ fn a_preference_is_heard_where_what_is_bought_can_be_fetched() {
 }
 
 #[test]
+fn what_can_not_read_a_redirect_is_heard_everywhere() {
+    let payload = signed(|_| {});
+    for (method, target) in [("GET", "/never"), ("GET", "/premium/page"), ("POST", "/premium/page")]
+    {
+        for (prefer, expected) in [
+            (Some("redirect=manual"), true),
+            (Some("return=minimal, redirect=manual"), true),
+            (Some("return=minimal"), false),
+            (None, false),
+        ] {
+            let request = Request::new(method, target).paying(&v2(&payload));
+            let request = match prefer {
+                Some(prefer) => request.with("Prefer", prefer),
+                None => request,
+            };
+            match request.decide(shop()) {
+                Decision::Purchase(it) => assert_eq!(it.prefers_manual, expected, "{prefer:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn a_browser_loads_again_more_often_unless_the_route_says_how_often() {
     let routes = &config(shop()).routes;
     let counts: Vec<_> =

@@ -1,6 +1,6 @@
 /** The terms of a payment, asked for anew, and the payment as a header. */
 import { decode, encode, hex, randomBytes } from './bytes.js';
-import { HERE, Stop, text } from './page.js';
+import { HERE, reopen, Stop, text } from './page.js';
 
 /** Shows what can't be answered with a payment: it is free now, or was bought before. */
 const GONE_ON = new Promise(() => {});
@@ -20,7 +20,7 @@ export async function freshTerms(shown) {
     throw new Stop('no_answer');
   }
   if (answer.ok || answer.type === 'opaqueredirect') {
-    location.reload();
+    reopen();
     await GONE_ON;
   }
   const challenge = decode(answer.headers.get('PAYMENT-REQUIRED'));

@@ -2,9 +2,9 @@
 import { chainOf, explorerUrl, FAUCET, isEvm } from './chains.js';
 import { payByEvm } from './evm.js';
 import { show } from './goods.js';
-import { amountOf, button, data, language, link, make, paint, Stop, text } from './page.js';
+import { amountOf, button, data, language, link, make, paint, reopen, Stop, text } from './page.js';
 import { isPhone, phone } from './phone.js';
-import { canReload, send } from './send.js';
+import { canReload, leadsTo, send } from './send.js';
 import { payBySolana } from './solana.js';
 import { opened, payment as kept, receipt as receipts } from './store.js';
 import { findWallets, paysOn } from './wallets.js';
@@ -190,8 +190,8 @@ async function deliver(payment) {
   const { is, answer, receipt, reason } = outcome;
   if (is === 'paid') return paid(payment, answer, receipt);
   if (is === 'moved' && outcome.to && !(payment.moves >= MOVES_MAX)) {
-    // It has bought nothing here: it goes along.
-    kept.move({ ...payment, tried: false, moves: (payment.moves ?? 0) + 1 }, outcome.to.href);
+    // What it has bought, or can buy, is there: it goes along.
+    kept.move({ ...payment, tried: !!receipt?.success, moves: (payment.moves ?? 0) + 1 }, outcome.to.href);
     return location.assign(outcome.to);
   }
   busy(false);
@@ -203,14 +203,14 @@ async function deliver(payment) {
     if (payment.paid) return remember();
     return alert(text(reasonText(reason, payment.isContract), { ...values, reason }), transactionLink(shown.network, receipt?.transaction));
   }
-  if (is === 'moved' || (is === 'failed' && !receipt?.success)) {
+  if (is !== 'unknown' && !receipt?.success) {
     kept.set();
     offer();
     return alert(text('failed', { status: answer.status }));
   }
   choice.hidden = true;
   const again = button(text('ask_again'), () => deliver(payment), { className: 'main' });
-  if (is === 'failed') return alert(text('failed_paid', { status: answer.status }), again);
+  if (is !== 'unknown') return alert(text('failed_paid', { status: answer.status }), again);
   const giveUp = button(text('forget'), () => {
     kept.set();
     busy(false);
@@ -251,14 +251,17 @@ async function paid(payment, answer, receipt) {
   result.focus();
   if (isOpened) {
     // A download leaves this page where it is.
-    result.append(make('p', { role: 'status' }, text('opening')), button(text('open'), () => location.reload(), { className: 'main' }));
-    location.reload();
+    result.append(make('p', { role: 'status' }, text('opening')), button(text('open'), () => reopen(), { className: 'main' }));
+    reopen();
   } else if (answer.type === 'opaqueredirect') {
     result.append(make('p', {}, text('elsewhere')));
+  } else if (answer.headers.has('Preference-Applied')) {
+    const to = leadsTo(answer);
+    result.append(make('p', {}, text('elsewhere'), ' ', to && link(to.href, text('open'))));
   } else {
     result.append(...(await show(answer)));
     // By the grant that came with it.
-    if (data.access) result.append(button(text('open'), () => location.reload(), { className: 'main' }));
+    if (data.access) result.append(button(text('open'), () => reopen(), { className: 'main' }));
   }
 }
 

@@ -20,6 +20,12 @@ const texts = read('texts');
 /** The URL that is sold: what stands behind a # is not sent. */
 export const HERE = location.href.split('#')[0];
 
+/**
+ * Loads this address anew. A reload counts for some browsers as done by whoever led here, another site perhaps,
+ * for which the shop does less. Only a reload keeps what stands behind a #.
+ */
+export const reopen = () => (location.href === HERE ? location.replace(HERE) : location.reload());
+
 /** A text of the page's language, with its gaps filled. */
 export const text = (name, values = {}) => (texts[name] ?? '').replace(/{(\w+)}/g, (gap, key) => values[key] ?? gap);
 export const language = texts.lang;

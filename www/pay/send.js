@@ -16,7 +16,7 @@ export const canReload = () => navigator.cookieEnabled && data.again > 0;
  * @param {boolean} wasTried it was sent before, and nobody knows what became of that
  * @param {(name: string) => void} say
  * @returns {Promise<{ is: 'paid' | 'refused' | 'moved' | 'failed' | 'unknown', answer?: Response, receipt?: any }>}
- *   `moved`: it is sold at another address, and nothing was charged; `unknown`: whether it was made nobody has said
+ *   `moved`: it is sold at another address, and only with a receipt it was charged; `unknown`: whether it was made nobody has said
  */
 export async function send(payment, wasTried, say) {
   let isUnsure = wasTried;
@@ -33,8 +33,9 @@ export async function send(payment, wasTried, say) {
 }
 
 async function once({ header, direct, paid }) {
-  const headers = { 'PAYMENT-SIGNATURE': header, Accept: '*/*' };
-  if (canReload() && !direct) headers.Prefer = 'return=minimal';
+  // Where a redirect leads, and whether it was charged, could not be read here.
+  const prefer = canReload() && !direct ? 'return=minimal, redirect=manual' : 'redirect=manual';
+  const headers = { 'PAYMENT-SIGNATURE': header, Accept: '*/*', Prefer: prefer };
   let answer;
   try {
     answer = await fetch(HERE, { headers, cache: 'no-store', redirect: 'manual' });
@@ -44,9 +45,9 @@ async function once({ header, direct, paid }) {
   const receipt = decode(answer.headers.get('PAYMENT-RESPONSE'));
   // What brings no receipt is not the gate's.
   if (answer.ok) return { is: receipt?.success || paid ? 'paid' : 'unknown', answer, receipt };
-  // Where that leads, and whether it was charged, can't be seen from here.
+  // The gate has heard that none can be read: it is somebody else's.
   if (answer.type === 'opaqueredirect') return { is: paid ? 'paid' : 'unknown', answer };
-  if (answer.status === 409 && !receipt && answer.headers.has('Preference-Applied')) return { is: 'moved', answer, to: addressOf(answer) };
+  if (answer.status === 409 && answer.headers.has('Preference-Applied')) return { is: 'moved', answer, receipt, to: addressOf(answer) };
   if (answer.status === 402) {
     const reason = receipt?.errorReason ?? decode(answer.headers.get('PAYMENT-REQUIRED'))?.error ?? '';
     // A sentence says that no payment came: something has dropped it.
@@ -58,15 +59,21 @@ async function once({ header, direct, paid }) {
   return { is: 'failed', answer, receipt };
 }
 
-/** Where it is sold, if that is an address of this shop and another one than this. */
-function addressOf(answer) {
+/** Where an answer leads that says so, if a browser can go there. */
+export function leadsTo(answer) {
   try {
     const to = new URL(answer.headers.get('Location') ?? '', HERE);
-    to.hash = '';
-    return to.origin === location.origin && to.href !== HERE ? to : undefined;
+    return /^https?:$/.test(to.protocol) ? to : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Where it is sold, if that is an address of this shop and another one than this. */
+function addressOf(answer) {
+  const to = leadsTo(answer);
+  if (to) to.hash = '';
+  return to?.origin === location.origin && to.href !== HERE ? to : undefined;
 }
 
 const waitOf = (answer) => 1_000 * Math.min(Number(answer.headers.get('Retry-After')) || 0, 10) || undefined;

@@ -2,9 +2,9 @@
 
 use worker::web_sys::{Headers, Response};
 
-use super::{Follower, PaidBy, Sequence};
+use super::{Follower, PaidBy, Sequence, location};
 use crate::config::Offer;
-use crate::gate::delivery_cookie::{Bought, PREFER, RETURN_MINIMAL};
+use crate::gate::delivery_cookie::{Bought, PREFER, REDIRECT_MANUAL, RETURN_MINIMAL};
 use crate::gate::goods::Judgement;
 use crate::gate::grant::GRANT_HEADER;
 use crate::gate::{Head as _, Sale};
@@ -27,19 +27,11 @@ impl Sequence<'_> {
             // The claim was given up: where a redirect leads to something that
             // is sold, the same payment is good there.
             End::NotCharged(answer) => match self.judge(&answer) {
-                // A page can't read where a redirect leads.
-                Judgement::SoldElsewhere(location) if self.prefers_minimal() => {
-                    let moved = respond::error(
-                        409,
-                        "nothing was charged: it is sold at another address, where the same \
-                         payment is good",
-                    )?;
-                    moved.headers().set("Location", &location)?;
-                    // By this the page tells it from an answer of the origin's.
-                    moved.headers().set("Preference-Applied", RETURN_MINIMAL)?;
-                    Ok(moved)
+                Judgement::SoldElsewhere(location) => {
+                    let words = "nothing was charged: it is sold at another address, where the \
+                                 same payment is good";
+                    self.send_on(&answer, &location, words)
                 }
-                Judgement::SoldElsewhere(location) => origin::redirect(&answer, &location),
                 Judgement::Goods | Judgement::NotGoods => origin::private(&answer),
             },
             End::Refused { reason, transaction } => self.not_paid(reason, transaction).await,
@@ -70,17 +62,11 @@ impl Sequence<'_> {
 
     fn deliver(&self, goods: &Goods<Response>) -> worker::Result<Response> {
         let settlement = &goods.settlement;
-        let answer = if goods.is_followed {
-            let (answer, is_whole) = stream::watch(&goods.answer)?;
-            let (follower, claim) = (Follower(self.settlers.own()?.clone()), self.claim.clone());
-            self.context.wait_until(js::in_a_box(async move {
-                purchase::follow(&follower, &claim, is_whole).await;
-            }));
-            answer
-        } else if let Judgement::SoldElsewhere(location) = self.judge(&goods.answer) {
+        let answer = if let Judgement::SoldElsewhere(location) = self.judge(&goods.answer) {
             // It is paid for, and had there, or here if the payment is no good there.
-            let answer = origin::redirect(&goods.answer, &location)?;
-            let to = (answer.status(), Some(location.as_str()));
+            let words = "it was charged, and is to be had at another address by the same payment";
+            let answer = self.send_on(&goods.answer, &location, words)?;
+            let to = (goods.answer.status(), Some(location.as_str()));
             if self.claim.by_cookie == Some(Wanted::Whole)
                 && let Some((there, offer)) = self.sale.sale_at(&self.app.loaded, self.offer, to)
             {
@@ -93,7 +79,9 @@ impl Sequence<'_> {
             }
             answer
         } else {
-            origin::mutable(&goods.answer)?
+            let told_apart = self.told_apart(&goods.answer)?;
+            let answer = told_apart.as_ref().unwrap_or(&goods.answer);
+            if goods.is_followed { self.follow(answer)? } else { origin::mutable(answer)? }
         };
         let headers = answer.headers();
         self.put_receipt(&headers, settlement)?;
@@ -103,6 +91,42 @@ impl Sequence<'_> {
         respond::keep_private(&headers)?;
         respond::allow_origins(&headers)?;
         Ok(answer)
+    }
+
+    /// The same answer, seen to its end.
+    fn follow(&self, answer: &Response) -> worker::Result<Response> {
+        let (answer, is_whole) = stream::watch(answer)?;
+        let (follower, claim) = (Follower(self.settlers.own()?.clone()), self.claim.clone());
+        self.context.wait_until(js::in_a_box(async move {
+            purchase::follow(&follower, &claim, is_whole).await;
+        }));
+        Ok(answer)
+    }
+
+    /// Sends a client on to what is sold at this address; one that can't read a
+    /// redirect gets the words with it.
+    fn send_on(&self, answer: &Response, location: &str, words: &str) -> worker::Result<Response> {
+        let applied = match (self.prefers_minimal(), self.prefers_manual()) {
+            (true, _) => RETURN_MINIMAL,
+            (_, true) => REDIRECT_MANUAL,
+            _ => return origin::redirect(answer, location, answer.status()),
+        };
+        let moved = respond::error(409, words)?;
+        moved.headers().set("Location", location)?;
+        // By this a page tells it from an answer of the origin's.
+        moved.headers().set("Preference-Applied", applied)?;
+        Ok(moved)
+    }
+
+    /// Goods that are a redirect, for a client that can't read one: 200, and
+    /// where it leads is in `Location` still. There is no more to take.
+    fn told_apart(&self, answer: &Response) -> worker::Result<Option<Response>> {
+        let Some(location) = location(answer).filter(|_| self.prefers_manual()) else {
+            return Ok(None);
+        };
+        let answer = origin::redirect(answer, &location, 200)?;
+        answer.headers().set("Preference-Applied", REDIRECT_MANUAL)?;
+        Ok(Some(answer))
     }
 
     /// The answer to a client that fetches the goods by a cookie (RFC 7240,
@@ -140,6 +164,10 @@ impl Sequence<'_> {
 
     pub(super) fn prefers_minimal(&self) -> bool {
         self.paid_by.as_ref().is_some_and(|it| it.order.prefers_minimal)
+    }
+
+    pub(super) fn prefers_manual(&self) -> bool {
+        self.paid_by.as_ref().is_some_and(|it| it.purchase.prefers_manual)
     }
 
     /// In which version of the protocol the client speaks.

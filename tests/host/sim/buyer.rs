@@ -76,6 +76,7 @@ pub type HowToSettle = fn(&Payment, &ClaimRequest) -> SettleRequest;
 
 /// One request, and how the world treats it.
 #[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Buyer {
     pub world: Rc<World>,
     pub payment: Payment,
