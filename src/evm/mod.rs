@@ -46,8 +46,8 @@ pub use receipt::{Log, Receipt};
 pub use signature::{RelayerKey, Signature};
 pub use transaction::{Call, SignedTransaction, Transaction};
 pub use transfer::{
-    Authorization, Clue, Eip3009, ExactEvmPayload, Facts, Permit2, Permit2Authorization, Terms,
-    Transfer, TransferMethod, VerifiedPayment, authorization_transferred, check, paid, refusal,
-    transfer_happened, verify,
+    Authorization, Clue, Eip3009, ExactEvmPayload, Facts, NonceQuestion, Permit2,
+    Permit2Authorization, Terms, Transfer, TransferMethod, VerifiedPayment,
+    authorization_transferred, check, paid, refusal, transfer_happened, verify,
 };
 pub use uint::Uint256;

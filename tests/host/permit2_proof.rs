@@ -3,15 +3,25 @@
 
 use edge402::encoding::encode_hex;
 use edge402::evm::transfer::permit2::PERMIT2;
-use edge402::evm::{self, Clue, MULTICALL3, Receipt, Uint256, VerifiedPayment, keccak256};
+use edge402::evm::{
+    self, Clue, MULTICALL3, Permit2Authorization, Receipt, Uint256, VerifiedPayment, keccak256,
+};
 use serde_json::{Value, json};
 
-use crate::evm_support::{self, AMOUNT, eip3009};
+use crate::evm_support::{self, AMOUNT, NOW, eip3009};
 use crate::permit2_support::{check, other, permit2, signed};
 
 /// A payment by Permit2 with this nonce.
 fn payment(nonce: u64) -> VerifiedPayment {
-    check(&signed(|a| a.nonce = nonce.into())).unwrap()
+    payment_of(nonce, |_| {})
+}
+
+fn payment_of(nonce: u64, edit: impl FnOnce(&mut Permit2Authorization)) -> VerifiedPayment {
+    let payload = signed(|a| {
+        a.nonce = nonce.into();
+        edit(a);
+    });
+    check(&payload).unwrap()
 }
 
 /// A payment by EIP-3009 between the same two, of the same amount.
@@ -116,47 +126,53 @@ fn payments_that_no_log_tells_apart_are_known() {
 }
 
 #[test]
-fn anybodys_transaction_pays_if_its_calldata_names_the_payment() {
+fn calldata_names_a_payment_wherever_it_stands() {
     let (p, q) = (payment(1), payment(2));
-    let paid = receipt(&[moved(&p), settled()]);
-    let by =
-        |receipt: &Receipt, calldata: &[u8]| evm::authorization_transferred(receipt, &p, calldata);
-    assert!(by(&paid, &p.call().data), "sent as it is");
-    assert!(by(&paid, &batch(&[&p])), "copied from a batch");
     let wrapped = [&[0xde, 0xad, 0xbe][..], &p.call().data, &[0; 7]].concat();
-    assert!(by(&paid, &wrapped), "by some contract, at an odd place");
-    // The transfer is there, and was made for something else.
-    assert!(!by(&paid, &[]), "a plain transfer");
-    assert!(!by(&paid, &q.call().data), "another nonce");
-    assert!(!by(&paid, &p.call().data[..4 + 5 * 32]), "cut off");
-    assert!(!by(&receipt(&[settled()]), &p.call().data), "named, and failed");
-    let mut reverted = paid.clone();
-    reverted.succeeded = false;
-    assert!(!by(&reverted, &p.call().data));
+    for calldata in [p.call().data, batch(&[&p]), wrapped, batch(&[&p, &p])] {
+        let [only] = p.named_in(&calldata).try_into().unwrap();
+        assert_eq!(only.call, p.used_question());
+        assert_eq!(q.named_in(&calldata), []);
+    }
+    // Its own first; what was signed for another price or payee is another's.
+    let other = payment_of(3, |a| a.deadline = (NOW + 7).into());
+    let named = q.named_in(&batch(&[&p, &authorized(), &q, &other]));
+    let asked: Vec<_> = [&q, &p, &other].iter().map(|it| it.used_question()).collect();
+    assert_eq!(named.iter().map(|it| it.call.clone()).collect::<Vec<_>>(), asked);
+    for other in [&[][..], &p.call().data[..4 + 5 * 32]] {
+        assert_eq!(p.named_in(other), []);
+    }
 }
 
 #[test]
-fn one_transfer_pays_for_one_nonce() {
-    // A payer takes nonce 1 back, names both, and pays once.
+fn a_nonce_is_one_bit_of_its_word() {
+    let p = payment(0xf309);
+    let [question] = p.named_in(&p.call().data).try_into().unwrap();
+    for (bitmap, is_used) in [(0, false), (512, true), (u64::MAX - 512, false)] {
+        let word = Uint256::from(bitmap).to_be_bytes();
+        assert_eq!(question.read(&word), Some(is_used));
+        assert_eq!(p.read_used(&word), Some(is_used));
+    }
+    assert_eq!(question.read(&[0; 31]), None);
+}
+
+#[test]
+fn there_is_a_transfer_for_each_that_anybodys_transaction_used() {
     let (p, q, e) = (payment(1), payment(2), authorized());
-    let once = receipt(&[moved(&p), settled()]);
-    let named = batch(&[&p, &q]);
-    for it in [&p, &q] {
-        assert!(!evm::authorization_transferred(&once, it, &named));
-    }
-    let twice = receipt(&[moved(&p), settled(), moved(&q), settled()]);
-    for it in [&p, &q] {
-        assert!(evm::authorization_transferred(&twice, it, &named));
-    }
-    // The same nonce named twice is one payment.
-    assert!(evm::authorization_transferred(&once, &p, &batch(&[&p, &p])));
+    let paid = |logs: &[Value], used| evm::authorization_transferred(&receipt(logs), &p, used);
+    let once = [moved(&p), settled()];
+    let twice = [moved(&p), settled(), moved(&q), settled()];
+    assert!(paid(&once, 1) && paid(&twice, 1) && paid(&twice, 2));
+    // A payer took one of two back, and paid once.
+    assert!(!paid(&once, 2) && !paid(&twice, 3));
+    assert!(!paid(&[settled()], 1), "it paid nobody");
+    assert!(!paid(&[transfer(&p, AMOUNT + 1), settled()], 1));
     // A payment by EIP-3009 in the same transaction is not this one.
-    let authorized = receipt(&[used(&e), moved(&e), settled()]);
-    assert!(evm::authorization_transferred(&authorized, &e, &batch(&[&p, &e])));
-    assert!(!evm::authorization_transferred(&authorized, &p, &batch(&[&p, &e])));
-    let both = receipt(&[used(&e), moved(&e), moved(&p), settled()]);
-    assert!(evm::authorization_transferred(&both, &e, &batch(&[&p, &e])));
-    assert!(evm::authorization_transferred(&both, &p, &batch(&[&p, &e])));
+    assert!(!paid(&[used(&e), moved(&e), settled()], 1));
+    assert!(paid(&[used(&e), moved(&e), moved(&p), settled()], 1));
+    let mut reverted = receipt(&once);
+    reverted.succeeded = false;
+    assert!(!evm::authorization_transferred(&reverted, &p, 1));
 }
 
 #[test]

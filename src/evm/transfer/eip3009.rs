@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Authorization, CLOCK_SKEW_SECONDS, Clue, ExactEvmPayload, Facts, MIN_REMAINING_SECONDS, Method,
-    Reasons, Terms, Transfer, TransferMethod, VerifiedPayment, seconds,
+    NonceQuestion, Reasons, Terms, Transfer, TransferMethod, VerifiedPayment, seconds,
 };
 use crate::encoding::encode_hex;
 use crate::evm::eip712::{digest, transfer_with_authorization_hash};
@@ -194,8 +194,8 @@ impl Method for Eip3009 {
         Clue::Certain
     }
 
-    fn is_named_in(&self, _: &VerifiedPayment, _: &[u8]) -> bool {
-        true
+    fn named_in(&self, _: &VerifiedPayment, _: &[u8]) -> Vec<NonceQuestion> {
+        vec![]
     }
 
     fn is_told_by_logs(&self) -> bool {
@@ -209,7 +209,7 @@ impl Method for Eip3009 {
     /// payee and the value are the same in all of them.
     fn proof(&self, payment: &VerifiedPayment, logs: &[Log], taken: &[bool]) -> Option<usize> {
         if logs.iter().any(|log| is_used(log, payment.asset())) {
-            return self.proof_by_anyone(payment, logs, &[]);
+            return self.proof_by_anyone(payment, logs, 1);
         }
         let mut logs = logs.iter().zip(taken).enumerate();
         logs.find(|(_, (log, taken))| !**taken && payment.is_moved_by(log)).map(|(index, _)| index)
@@ -218,7 +218,7 @@ impl Method for Eip3009 {
     /// `AuthorizationUsed(from, nonce)` names the payment. EIP-3009's reference
     /// implementation emits it and then the `Transfer`, so the token's next
     /// `Transfer`, before its next `AuthorizationUsed`, must be the payment's.
-    fn proof_by_anyone(&self, payment: &VerifiedPayment, logs: &[Log], _: &[u8]) -> Option<usize> {
+    fn proof_by_anyone(&self, payment: &VerifiedPayment, logs: &[Log], _: usize) -> Option<usize> {
         let mut logs = logs.iter().enumerate();
         logs.find(|(_, log)| self.names(log, payment))?;
         let asset = payment.asset();

@@ -25,10 +25,27 @@ pub struct Reasons {
 pub enum Clue {
     /// Its transaction did.
     Certain,
-    /// Its transaction did if its calldata names the payment.
+    /// Its transaction may have, if its calldata names the payment.
     Calldata,
     /// Nothing.
     None,
+}
+
+/// The question whether one nonce was used: one bit of what a contract answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NonceQuestion {
+    /// The question.
+    pub call: Call,
+    pub(super) bit: u8,
+}
+
+impl NonceQuestion {
+    /// The answer; `None` if it can't be read.
+    pub fn read(&self, data: &[u8]) -> Option<bool> {
+        let word: [u8; 32] = data.try_into().ok()?;
+        let byte = word.get(usize::from(31 - self.bit / 8))?;
+        Some(byte >> (self.bit % 8) & 1 == 1)
+    }
 }
 
 /// What the rest of the gateway must know of a way to move a token.
@@ -61,19 +78,22 @@ pub(in crate::evm) trait Method {
     fn trace(&self, payment: &VerifiedPayment, from_block: u64) -> Value;
     /// What one of those logs says.
     fn clue(&self, payment: &VerifiedPayment, log: &Value) -> Clue;
-    /// Whether a transaction with this calldata may have made it.
-    fn is_named_in(&self, payment: &VerifiedPayment, calldata: &[u8]) -> bool;
+    /// Of which nonces a transaction with this calldata may have made payments
+    /// that no log tells from this one: its own is the first. None if its own is
+    /// not among them.
+    fn named_in(&self, payment: &VerifiedPayment, calldata: &[u8]) -> Vec<NonceQuestion>;
     /// Whether its own logs tell it from every other payment.
     fn is_told_by_logs(&self) -> bool;
     /// The log that proves it paid in a transaction of ours; those of other
     /// payments are `taken`.
     fn proof(&self, payment: &VerifiedPayment, logs: &[Log], taken: &[bool]) -> Option<usize>;
-    /// The log that proves it paid in a transaction of anybody's.
+    /// The log that proves it paid in a transaction of anybody's, by which so many
+    /// payments were used that no log tells from this one, it included.
     fn proof_by_anyone(
         &self,
         payment: &VerifiedPayment,
         logs: &[Log],
-        calldata: &[u8],
+        used: usize,
     ) -> Option<usize>;
 }
 

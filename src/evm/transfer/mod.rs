@@ -20,7 +20,7 @@ use crate::time::UnixSeconds;
 
 pub use eip3009::Eip3009;
 use method::Method;
-pub use method::{Clue, Facts, Reasons, refusal};
+pub use method::{Clue, Facts, NonceQuestion, Reasons, refusal};
 pub use payload::{Authorization, ExactEvmPayload};
 pub use permit2::{Permit2, Permit2Authorization, Permit2Payload};
 pub use proof::{authorization_transferred, paid, transfer_happened};
@@ -264,17 +264,19 @@ impl VerifiedPayment {
         self.method().clue(self, log)
     }
 
-    /// Whether a transaction with this calldata may have made it.
-    pub fn is_named_in(&self, calldata: &[u8]) -> bool {
-        self.method().is_named_in(self, calldata)
+    /// Of which nonces a transaction with this calldata may have made payments
+    /// that no log tells from this one: its own is the first. None if its own is
+    /// not among them.
+    pub fn named_in(&self, calldata: &[u8]) -> Vec<NonceQuestion> {
+        self.method().named_in(self, calldata)
     }
 
     fn proof(&self, logs: &[Log], taken: &[bool]) -> Option<usize> {
         self.method().proof(self, logs, taken)
     }
 
-    fn proof_by_anyone(&self, logs: &[Log], calldata: &[u8]) -> Option<usize> {
-        self.method().proof_by_anyone(self, logs, calldata)
+    fn proof_by_anyone(&self, logs: &[Log], used: usize) -> Option<usize> {
+        self.method().proof_by_anyone(self, logs, used)
     }
 
     /// Whether a log is of a transfer of just this much between these two.

@@ -17,8 +17,8 @@ mod wire;
 use serde_json::Value;
 
 use super::{
-    CLOCK_SKEW_SECONDS, Clue, Facts, MIN_REMAINING_SECONDS, Method, Reasons, Terms, Transfer,
-    TransferMethod, VerifiedPayment, seconds,
+    CLOCK_SKEW_SECONDS, Clue, Facts, MIN_REMAINING_SECONDS, Method, NonceQuestion, Reasons, Terms,
+    Transfer, TransferMethod, VerifiedPayment, seconds,
 };
 use crate::encoding::encode_hex;
 use crate::evm::{Address, Call, Log, Signature, Uint256, abi};
@@ -131,21 +131,8 @@ impl Permit2 {
         }
     }
 
-    /// The word of the payer's bitmap that the nonce is in, and its bit.
-    fn place(&self) -> (Uint256, u8) {
-        let [word @ .., bit] = self.nonce.to_be_bytes();
-        let mut shifted = [0; 32];
-        if let Some(low) = shifted.get_mut(1..) {
-            low.copy_from_slice(&word);
-        }
-        (Uint256::from_be_bytes(shifted), bit)
-    }
-
-    /// Whether a bitmap, or a mask of one, has the nonce's bit.
-    fn has_bit(&self, bitmap: Uint256) -> bool {
-        let (_, bit) = self.place();
-        let byte = usize::from(31 - bit / 8);
-        bitmap.to_be_bytes().get(byte).is_some_and(|byte| byte >> (bit % 8) & 1 == 1)
+    fn question(&self, payment: &VerifiedPayment) -> NonceQuestion {
+        calls::nonce_question(payment.from(), self.nonce)
     }
 }
 
@@ -201,7 +188,7 @@ impl Method for Permit2 {
             None
         };
         Facts {
-            nonce_used: number(0).map(|bitmap| self.has_bit(bitmap)),
+            nonce_used: answers.first().and_then(|it| self.read_used(it.as_deref()?)),
             balance: balance.zip(allowance).map(|(balance, allowance)| balance.min(allowance)),
             missing,
             simulated: false,
@@ -210,11 +197,11 @@ impl Method for Permit2 {
     }
 
     fn used_question(&self, payment: &VerifiedPayment) -> Call {
-        Call { to: PERMIT2, data: calls::nonce_bitmap(payment.from(), self.place().0) }
+        self.question(payment).call
     }
 
     fn read_used(&self, data: &[u8]) -> Option<bool> {
-        abi::decode_uint256(data).map(|bitmap| self.has_bit(bitmap))
+        calls::nonce_question(Address::ZERO, self.nonce).read(data)
     }
 
     fn trace(&self, payment: &VerifiedPayment, from_block: u64) -> Value {
@@ -225,8 +212,14 @@ impl Method for Permit2 {
         proof::clue(self, payment, log)
     }
 
-    fn is_named_in(&self, payment: &VerifiedPayment, calldata: &[u8]) -> bool {
-        calls::alike_nonces(payment, calldata).contains(&self.nonce)
+    fn named_in(&self, payment: &VerifiedPayment, calldata: &[u8]) -> Vec<NonceQuestion> {
+        let named = calls::alike_nonces(payment, calldata);
+        if !named.contains(&self.nonce) {
+            return vec![];
+        }
+        let others = named.into_iter().filter(|nonce| *nonce != self.nonce);
+        let nonces = std::iter::once(self.nonce).chain(others);
+        nonces.map(|nonce| calls::nonce_question(payment.from(), nonce)).collect()
     }
 
     fn is_told_by_logs(&self) -> bool {
@@ -242,8 +235,9 @@ impl Method for Permit2 {
         &self,
         payment: &VerifiedPayment,
         logs: &[Log],
-        calldata: &[u8],
+        used: usize,
     ) -> Option<usize> {
-        proof::by_anyone(self, payment, logs, calldata)
+        let made = proof::transfers(payment, logs);
+        made.first().copied().filter(|_| made.len() >= used)
     }
 }

@@ -34,12 +34,14 @@ pub fn paid(receipt: &Receipt, payments: &[&VerifiedPayment]) -> Vec<bool> {
 ///
 /// Only a log that names the payment and the `Transfer` that it led to prove
 /// that: in a transaction of a stranger's making, a transfer of the same value
-/// may be that of another payment. What was canceled has neither. Where no log
-/// names a payment, the transaction's calldata must.
+/// may be that of another payment. What was canceled has neither.
+///
+/// Where no log names a payment, there must be a transfer for each of those that
+/// the transaction may have made and that were `used` in its block.
 pub fn authorization_transferred(
     receipt: &Receipt,
     payment: &VerifiedPayment,
-    calldata: &[u8],
+    used: usize,
 ) -> bool {
-    receipt.succeeded && payment.proof_by_anyone(&receipt.logs, calldata).is_some()
+    receipt.succeeded && payment.proof_by_anyone(&receipt.logs, used).is_some()
 }

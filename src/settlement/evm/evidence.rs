@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
-use crate::evm::{self, Address, BlockTag, Clue, Receipt, json_rpc};
+use crate::evm::{self, Address, BlockTag, Clue, NonceQuestion, Receipt, json_rpc};
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
 use crate::settlement::journal::Attempts;
 use crate::settlement::per_token::PerToken;
@@ -21,6 +21,9 @@ const LOOK_BACK_BLOCKS: u64 = 500;
 
 /// Of how many transactions the calldata is read that may have used a payment.
 const MOST_CLUES: usize = 64;
+
+/// How many payments that no log tells apart one transaction may name.
+const MOST_NAMED: usize = 32;
 
 /// The longest calldata that is read, in bytes: what a transaction may hold.
 const MOST_CALLDATA: usize = 128 * 1024;
@@ -157,17 +160,48 @@ pub(in crate::settlement) async fn find_use<T: Transport>(
     let read = |logs: &Value| read_clues(payment, logs);
     let clues = ask_agreed(nodes, &call, quorum, read).await.ok_or(Unknown)?;
     for (is_certain, hash) in clues.iter().take(MOST_CLUES) {
+        if *is_certain {
+            let (receipt, sender) = receipt_of(nodes, hash, quorum).await?;
+            return use_in(nodes, payment, receipt, sender, 1, quorum).await.map(Some);
+        }
         let call = Call::new("eth_getTransactionByHash", json!([hash]));
-        let calldata = if *is_certain {
-            vec![]
-        } else {
-            ask_agreed(nodes, &call, quorum, read_calldata).await.ok_or(Unknown)?
-        };
-        if *is_certain || payment.is_named_in(&calldata) {
-            return use_in(nodes, payment, hash, &calldata, quorum).await.map(Some);
+        let calldata = ask_agreed(nodes, &call, quorum, read_calldata).await.ok_or(Unknown)?;
+        let named = payment.named_in(&calldata);
+        if named.is_empty() {
+            continue;
+        }
+        let (receipt, sender) = receipt_of(nodes, hash, quorum).await?;
+        if let Some(used) = used_in(nodes, &named, receipt.block_number, quorum).await {
+            return use_in(nodes, payment, receipt, sender, used, quorum).await.map(Some);
         }
     }
     if clues.len() > MOST_CLUES { Err(Unknown) } else { Ok(None) }
+}
+
+/// How many of these nonces were used in a block; `None` if the first was not,
+/// or no node tells: not all keep what was.
+async fn used_in<T: Transport>(
+    nodes: &Nodes<T>,
+    named: &[NonceQuestion],
+    block: u64,
+    quorum: bool,
+) -> Option<usize> {
+    let mut used = 0;
+    for (n, question) in named.iter().take(MOST_NAMED).enumerate() {
+        let read = |data: &Value| question.read(&json_rpc::parse_data(data, 32)?);
+        let at = |block: u64| {
+            let block = BlockTag::Number(block);
+            Call::new("eth_call", json_rpc::call_params(question.call.to, &question.call, block))
+        };
+        let after = ask_agreed(nodes, &at(block), quorum, read).await?;
+        let before = at(block.saturating_sub(1));
+        if after && !ask_agreed(nodes, &before, quorum, read).await? {
+            used += 1;
+        } else if n == 0 {
+            return None;
+        }
+    }
+    (named.len() <= MOST_NAMED).then_some(used)
 }
 
 /// The transactions of these logs that may have used a payment, each once, and
@@ -194,25 +228,34 @@ fn read_calldata(transaction: &Value) -> Option<Vec<u8>> {
     json_rpc::parse_data(input, MOST_CALLDATA)
 }
 
-/// What one transaction that used or canceled a payment did with it.
-async fn use_in<T: Transport>(
+/// A receipt, and who sent the transaction.
+async fn receipt_of<T: Transport>(
     nodes: &Nodes<T>,
-    payment: &evm::VerifiedPayment,
     hash: &str,
-    calldata: &[u8],
     quorum: bool,
-) -> Result<UsedBy, Unknown> {
+) -> Result<(Receipt, Option<Address>), Unknown> {
     let read = |result: &Value| {
         let sender = result.get("from").and_then(|from| from.as_str()?.parse().ok());
         Some((read_receipt(result, hash)?, sender))
     };
-    let receipt = ask_agreed(nodes, &receipt_call(hash), quorum, read).await;
-    let (receipt, sender): (_, Option<Address>) = receipt.ok_or(Unknown)?;
+    ask_agreed(nodes, &receipt_call(hash), quorum, read).await.ok_or(Unknown)
+}
+
+/// What one transaction that used or canceled a payment did with it. So many
+/// payments that no log tells from it were used by it.
+async fn use_in<T: Transport>(
+    nodes: &Nodes<T>,
+    payment: &evm::VerifiedPayment,
+    receipt: Receipt,
+    sender: Option<Address>,
+    used: usize,
+    quorum: bool,
+) -> Result<UsedBy, Unknown> {
     let number = json_rpc::quantity(receipt.block_number.into());
     let call = Call::new("eth_getBlockByNumber", json!([number, false]));
     let read = |block: &Value| json_rpc::parse_u64(block.get("timestamp")?);
     let time = UnixSeconds(ask_agreed(nodes, &call, quorum, read).await.ok_or(Unknown)?);
-    let pays = evm::authorization_transferred(&receipt, payment, calldata);
+    let pays = evm::authorization_transferred(&receipt, payment, used);
     let by = Confirmed(receipt);
     let resolution = pays.then(|| by.paid(payment));
     Ok(UsedBy { by, time, sender, resolution })

@@ -76,8 +76,8 @@ type Ran = Result<(Vec<u8>, Vec<Transfer>), Failure>;
 struct State {
     /// Of each token, whose nonces were used.
     used: HashSet<(Address, Address, [u8; 32])>,
-    /// The nonces that Permit2 has seen.
-    bits: HashSet<(Address, [u8; 32])>,
+    /// The nonces that Permit2 has seen, and in which block.
+    bits: HashMap<(Address, [u8; 32]), u64>,
     /// Of each token, what payers have paid.
     spent: HashMap<(Address, Address), u128>,
     /// What Permit2 has moved.

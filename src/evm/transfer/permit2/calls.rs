@@ -1,10 +1,10 @@
 //! Calldata of Permit2 and of x402's contract in front of it, and which
 //! payments calldata names.
 
-use super::Permit2Authorization;
+use super::{PERMIT2, Permit2Authorization};
 use crate::evm::abi::{call, length};
-use crate::evm::transfer::VerifiedPayment;
-use crate::evm::{Address, Signature, Uint256};
+use crate::evm::transfer::{NonceQuestion, VerifiedPayment};
+use crate::evm::{Address, Call, Signature, Uint256};
 
 // The first 4 bytes of the hashes of the signatures beside them; a test holds
 // the two together.
@@ -18,10 +18,22 @@ const PERMIT2_OF_PROXY: u32 = 0x6afd_d850;
 /// `settleWithPermit`: value, deadline, r, s, v.
 const PERMIT_WORDS: usize = 5;
 
-/// Calldata of `nonceBitmap(owner, wordPos)` of Permit2: 256 nonces, each a bit
-/// that is set once it was used.
-pub(super) fn nonce_bitmap(owner: Address, word: Uint256) -> Vec<u8> {
-    call(NONCE_BITMAP, &[owner.to_word(), word.to_be_bytes()])
+/// The question whether Permit2 has seen a nonce: a bit of the word that
+/// `nonceBitmap(owner, wordPos)` answers, 256 nonces at a time.
+pub(super) fn nonce_question(owner: Address, nonce: Uint256) -> NonceQuestion {
+    let [.., bit] = nonce.to_be_bytes();
+    let data = call(NONCE_BITMAP, &[owner.to_word(), word_of(nonce).to_be_bytes()]);
+    NonceQuestion { call: Call { to: PERMIT2, data }, bit }
+}
+
+/// The number of the word that a nonce is in: what is before its last byte.
+pub(super) fn word_of(nonce: Uint256) -> Uint256 {
+    let [start @ .., _] = nonce.to_be_bytes();
+    let mut word = [0; 32];
+    if let Some(low) = word.get_mut(1..) {
+        low.copy_from_slice(&start);
+    }
+    Uint256::from_be_bytes(word)
 }
 
 /// Calldata of `allowance(owner, spender)` (ERC-20): atomic units.
@@ -64,8 +76,8 @@ fn head(it: &Permit2Authorization) -> [[u8; 32]; 7] {
 /// that differ from this one in nothing that a log shows; each once.
 ///
 /// Whoever sends it may have wrapped the calls in others. So they are looked
-/// for at every byte: it is not what is there that must be right, but that
-/// none is left out, because each counts against the logs that there are.
+/// for at every byte. Some of what is found may be made up: what was not used in
+/// the transaction's block is left out afterwards.
 pub(super) fn alike_nonces(payment: &VerifiedPayment, calldata: &[u8]) -> Vec<Uint256> {
     let mut nonces = vec![];
     for (at, window) in calldata.windows(4).enumerate() {

@@ -6,12 +6,14 @@
 //!
 //! - In a transaction of our own there is one payment of that look at most
 //!   (`is_alike` in `super::super`): its log is that payment's.
-//! - In one of anybody's, the calldata says which payments it may have made.
+//! - In one of anybody's, the calldata says which payments it may have made, and
+//!   Permit2's bitmap before and after its block which of those were used then.
 //!   Only if there is a log for each of those, all were made.
 //!
 //! Where an `AuthorizationUsed` stands before a `Transfer`, that is an EIP-3009
 //! payment's. So whatever a payer puts into one transaction, no log counts for
-//! two payments.
+//! two payments; and what anybody else puts beside a payment can't hide it,
+//! because nobody else can use a payer's nonce without paying.
 
 use std::sync::LazyLock;
 
@@ -20,8 +22,9 @@ use serde_json::{Value, json};
 use super::{PERMIT2, Permit2, calls};
 use crate::encoding::encode_hex;
 use crate::evm::receipt::{AUTHORIZATION_USED, TRANSFER};
+use crate::evm::transfer::method::Method as _;
 use crate::evm::transfer::{Clue, VerifiedPayment};
-use crate::evm::{Log, Uint256, json_rpc, keccak256};
+use crate::evm::{Log, json_rpc, keccak256};
 
 /// `UnorderedNonceInvalidation(owner, word, mask)` of Permit2: its owner takes
 /// nonces back.
@@ -48,12 +51,13 @@ pub(super) fn clue(permit: &Permit2, payment: &VerifiedPayment, log: &Value) -> 
     if payment.is_moved_by(&log) {
         return Clue::Calldata;
     }
-    let (word, _) = permit.place();
+    let word = calls::word_of(permit.nonce);
+    let is_its = |mask: &[u8; 32]| permit.read_used(mask) == Some(true);
     let takes_back = log.address == PERMIT2
         && matches!(log.topics.as_slice(), [event, owner]
             if *event == *INVALIDATION && *owner == payment.from().to_word())
         && matches!(log.data.as_chunks::<32>(), ([of, mask], [])
-            if *of == word.to_be_bytes() && permit.has_bit(Uint256::from_be_bytes(*mask)));
+            if *of == word.to_be_bytes() && is_its(mask));
     if takes_back { Clue::Certain } else { Clue::None }
 }
 
@@ -73,21 +77,4 @@ pub(super) fn transfers(payment: &VerifiedPayment, logs: &[Log]) -> Vec<usize> {
         }
     }
     found
-}
-
-/// The log that proves the payment made by a transaction of anybody's.
-///
-/// The calldata is the sender's to choose, and payer and sender may be one. All
-/// that it can do is to name more payments than there are logs, and then none
-/// is proved: a false no there costs the payer who has made it so.
-pub(super) fn by_anyone(
-    permit: &Permit2,
-    payment: &VerifiedPayment,
-    logs: &[Log],
-    calldata: &[u8],
-) -> Option<usize> {
-    let named = calls::alike_nonces(payment, calldata);
-    let made = transfers(payment, logs);
-    let all_made = named.contains(&permit.nonce) && made.len() >= named.len();
-    made.first().copied().filter(|_| all_made)
 }

@@ -25,7 +25,11 @@ impl Chain {
             let time = asked.map_or(*chain.blocks.last().unwrap(), |it| {
                 u64::try_from(number(&it["time"])).unwrap()
             });
-            let run = chain.run(&mut chain.state.clone(), to, &data, time, false);
+            let mut state = chain.state.clone();
+            if params[1].as_str().is_some_and(|block| block.starts_with("0x")) {
+                state.bits.retain(|_, block| u128::from(*block) <= number(&params[1]));
+            }
+            let run = chain.run(&mut state, to, &data, time, false);
             run.map(|(returned, _)| (to, data, returned)).map_err(|failure| match failure {
                 Failure::Reverts => (3, "execution reverted".to_owned()),
                 Failure::Burns => (-32_000, "out of gas".to_owned()),

@@ -49,9 +49,10 @@ impl Chain {
             && self.balance(state, token, from) >= amount
             && allowed >= amount
             && !(is_real && self.poisoned.contains(&nonce));
-        if !is_good || !state.bits.insert((from, nonce)) {
+        if !is_good || state.bits.contains_key(&(from, nonce)) {
             return Err(Failure::Reverts);
         }
+        state.bits.insert((from, nonce), self.height());
         *state.spent.entry((token, from)).or_default() += amount;
         *state.lent.entry(from).or_default() += amount;
         let transfer = Transfer {
@@ -74,7 +75,7 @@ impl Chain {
 
     /// A payer takes a nonce back, or uses it for something else: no log tells.
     pub fn uses_bit(&mut self, it: &Permit2Authorization) {
-        self.state.bits.insert((it.from, it.nonce.to_be_bytes()));
+        self.state.bits.insert((it.from, it.nonce.to_be_bytes()), self.height());
     }
 
     /// A payer takes a nonce back at Permit2, in a block of its own.
@@ -108,7 +109,7 @@ fn bit(place: u8) -> [u8; 32] {
 
 /// The bits that are set of those nonces that begin so.
 fn bitmap(state: &State, owner: Address, start: &[u8]) -> [u8; 32] {
-    let used = state.bits.iter().filter(|(of, nonce)| *of == owner && nonce[..31] == start[..]);
+    let used = state.bits.keys().filter(|(of, nonce)| *of == owner && nonce[..31] == start[..]);
     used.fold([0; 32], |mut word, (_, nonce)| {
         for (to, from) in word.iter_mut().zip(bit(nonce[31])) {
             *to |= from;
