@@ -18,6 +18,7 @@
 //! | `shared` | what a Settler and its lanes share |
 //! | [`lane`] | what a way for payments is |
 //! | [`evm`], [`solana`] | getting payments onto a chain |
+//! | `evidence` | what counts as proof that a payment was made on EVM |
 //! | [`remote`] | having them settled by somebody else's facilitator |
 //! | [`guards`] | what keeps strangers from spending a relayer's money |
 //! | `commitments` | what payments under way commit their payers and the key to |
@@ -31,6 +32,7 @@
 mod claims;
 mod commitments;
 pub mod delivery;
+mod evidence;
 pub mod evm;
 pub mod guards;
 pub mod health;

@@ -35,7 +35,6 @@ const ONE_STRUCT = /^src\/settlement\/(evm|solana|remote)\//;
 const CIRCLES_LEFT = [
   ['src/settlement/delivery.rs', 'src/settlement/messages.rs', 'src/settlement/record.rs'],
   ['src/settlement/commitments.rs', 'src/settlement/guards.rs', 'src/settlement/health.rs', 'src/settlement/shared.rs'],
-  ['src/settlement/evm/', 'src/settlement/remote/'],
 ];
 
 /** Where kinds of chains and lanes are told apart, because it is what the file is for. */

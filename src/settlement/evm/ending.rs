@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
-use super::evidence::{Confirmed, UsedBy, authorization_state, find_earlier_use, find_use};
 use super::queue::done;
 use super::{EvmLane, Waiting};
 use crate::encoding::encode_hex;
 use crate::evm::{self, Receipt};
 use crate::protocol::Reason;
+use crate::settlement::evidence::{
+    Confirmed, UsedBy, authorization_state, find_earlier_use, find_use,
+};
 use crate::settlement::journal::{Attempts, EvmEntry};
 use crate::settlement::shared::Resolution;
 use crate::settlement::{Host, Outcome, Store, StoreError};

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::EvmLane;
 use super::ending::{UNCLEAR_SECONDS, ended_at};
-use super::evidence::{confirm, receipt_call};
 use super::nonces::is_parked;
 use super::preview::{fee_history, quantity};
 use super::send::SendResult;
 use crate::encoding::encode_hex;
 use crate::evm::{BlockTag, Fees, Receipt, json_rpc};
 use crate::rpc::{Call, Reply};
+use crate::settlement::evidence::{confirm, receipt_call};
 use crate::settlement::journal::EvmEntry;
 use crate::settlement::{Host, StoreError};
 use crate::time::UnixSeconds;

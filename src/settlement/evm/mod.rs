@@ -6,12 +6,11 @@
 //! before anything is sent, [`commit`] writes down what goes out, [`send`] sends,
 //! [`follow`] brings what was sent to its end, [`nonces`] keeps the relayer's
 //! nonces without a gap, [`ending`] says what became of the payments and
-//! [`evidence`] what proves it, [`fallback`] is for when no node can be reached.
+//! `evidence` beside this folder what proves it, [`fallback`] is for when no node can be reached.
 
 mod codes;
 mod commit;
 mod ending;
-pub(super) mod evidence;
 mod fallback;
 mod follow;
 mod nonces;

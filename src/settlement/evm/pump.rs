@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::evidence::needs_quorum;
 use super::preview::{Preview, Problem};
 use super::queue::{done, told_apart};
 use super::spoiled::LONE_IN_AIR_MAX;
 use super::{BLOCK_PAUSE, EvmLane, IN_AIR_MAX, Waiting, cost_of_each, most_gas, share_of};
 use crate::evm::{self, Address};
+use crate::settlement::evidence::needs_quorum;
 use crate::settlement::{Host, Outcome};
 use crate::time::UnixSeconds;
 

@@ -11,7 +11,7 @@ use crate::evm::json_rpc;
 use crate::facilitator_client::Settled;
 use crate::payment::VerifiedPayment;
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
-use crate::settlement::evm::evidence::{
+use crate::settlement::evidence::{
     UsedBy, authorization_call, authorization_state, find_earlier_use, find_use,
 };
 use crate::settlement::journal::FacilitatorEntry;

@@ -7,13 +7,13 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::journal::Attempts;
+use super::shared::Resolution;
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
 use crate::evm::{self, Address, BlockTag, Clue, NonceQuestion, Receipt, json_rpc};
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
-use crate::settlement::journal::Attempts;
 use crate::settlement::per_token::PerToken;
-use crate::settlement::shared::Resolution;
 use crate::time::UnixSeconds;
 
 /// How far back a use is looked for that is not where it should be, in blocks.
@@ -29,7 +29,7 @@ const MOST_NAMED: usize = 32;
 const MOST_CALLDATA: usize = 128 * 1024;
 
 /// Whether one of these payments is worth more than one node's word.
-pub(in crate::settlement) fn needs_quorum(
+pub(super) fn needs_quorum(
     payments: &[&evm::VerifiedPayment],
     quorum_above: &PerToken<AtomicAmount>,
 ) -> bool {
@@ -43,7 +43,7 @@ pub(in crate::settlement) fn needs_quorum(
 /// worth. [`confirm`] and [`find_use`] are the only makers, and what a chain
 /// says becomes a [`Resolution::Paid`] only by it. A facilitator's success needs none:
 /// where one is configured, its own word settles.
-pub(in crate::settlement) struct Confirmed(Receipt);
+pub(super) struct Confirmed(Receipt);
 
 impl Confirmed {
     /// The hash of the transaction.
@@ -74,7 +74,7 @@ impl Confirmed {
 
 /// Believes a receipt of our own transaction, if as many nodes as its payments
 /// are worth give the same one.
-pub(in crate::settlement) async fn confirm<T: Transport>(
+pub(super) async fn confirm<T: Transport>(
     nodes: &Nodes<T>,
     receipt: &Receipt,
     payments: &[&evm::VerifiedPayment],
@@ -89,7 +89,7 @@ pub(in crate::settlement) async fn confirm<T: Transport>(
 }
 
 /// The transaction that used or canceled a payment's authorization.
-pub(in crate::settlement) struct UsedBy {
+pub(super) struct UsedBy {
     /// The transaction.
     pub by: Confirmed,
     /// The time of its block.
@@ -134,7 +134,7 @@ impl UsedBy {
 
 /// The nodes did not answer, or don't agree.
 #[derive(Debug)]
-pub(in crate::settlement) struct Unknown;
+pub(super) struct Unknown;
 
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,7 +149,7 @@ impl std::error::Error for Unknown {}
 ///
 /// # Errors
 /// The nodes did not answer, or don't agree.
-pub(in crate::settlement) async fn find_use<T: Transport>(
+pub(super) async fn find_use<T: Transport>(
     nodes: &Nodes<T>,
     payment: &evm::VerifiedPayment,
     from_block: u64,
@@ -266,7 +266,7 @@ async fn use_in<T: Transport>(
 ///
 /// # Errors
 /// The nodes did not answer, or don't agree.
-pub(in crate::settlement) async fn find_earlier_use<T: Transport>(
+pub(super) async fn find_earlier_use<T: Transport>(
     nodes: &Nodes<T>,
     payment: &evm::VerifiedPayment,
     quorum_above: &PerToken<AtomicAmount>,
@@ -281,7 +281,7 @@ pub(in crate::settlement) async fn find_earlier_use<T: Transport>(
 ///
 /// That it is unused ends a payment as unpaid, so every node is asked, and one
 /// that says otherwise is believed.
-pub(in crate::settlement) async fn authorization_state<T: Transport>(
+pub(super) async fn authorization_state<T: Transport>(
     nodes: &Nodes<T>,
     from: Address,
     payment: &evm::VerifiedPayment,
@@ -297,10 +297,7 @@ pub(in crate::settlement) async fn authorization_state<T: Transport>(
 }
 
 /// Asks whether a payment's authorization is used or canceled.
-pub(in crate::settlement) fn authorization_call(
-    from: Address,
-    payment: &evm::VerifiedPayment,
-) -> Call {
+pub(super) fn authorization_call(from: Address, payment: &evm::VerifiedPayment) -> Call {
     let params = json_rpc::call_params(from, &payment.used_question(), BlockTag::Latest);
     Call::new("eth_call", params)
 }
