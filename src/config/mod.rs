@@ -4,6 +4,7 @@
 //! fault closes what is sold and leaves open what is free, so the patterns of
 //! the routes are kept apart from the rest of the configuration.
 
+mod by_use;
 mod coin;
 mod facilitator;
 mod fields;
@@ -28,6 +29,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use by_use::ByUse;
 pub use facilitator::{Account, Facilitator};
 pub use method::Method;
 pub use network::Network;

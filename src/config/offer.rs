@@ -10,7 +10,9 @@ use super::token::Token;
 use crate::amount::AtomicAmount;
 use crate::payment::{NoTerms, Terms, Wanted};
 use crate::protocol::PaymentRequirements;
-use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, PaymentRequirementsV1, UPFRONT};
+use crate::protocol::requirements::{
+    EXACT, FACILITATOR_ADDRESS, PAYMENT_FLOW, PaymentRequirementsV1, TRANSFER_METHOD, UPFRONT, UPTO,
+};
 use crate::solana::InvalidTerms;
 
 /// What a route costs on one network, in one of its tokens.
@@ -35,6 +37,8 @@ pub(super) struct About<'a> {
     pub mime_type: &'a str,
     /// Whether it is paid before it is made.
     pub is_upfront: bool,
+    /// Whether what is used of it is paid, and this much at most.
+    pub is_by_use: bool,
 }
 
 impl Offer {
@@ -62,6 +66,7 @@ impl Offer {
             amount,
             max_timeout_seconds,
             fee_payers: network.signers.known_fee_payers(),
+            relayers: about.is_by_use.then(|| network.signers.relayers.clone()),
             memo: None,
         };
         let terms = match token.asset.terms(wanted) {
@@ -75,7 +80,14 @@ impl Offer {
         };
         let mut extra = token.asset.extra(network.signers.fee_payers.first());
         let (asset, pay_to) = (token.asset.address(), pay_to.to_string());
-        let v1_name = network.v1_name.filter(|_| token.asset.is_for_v1());
+        if about.is_by_use {
+            // x402, upto on EVM: it moves by Permit2, and one relayer alone may
+            // settle it.
+            extra.insert(TRANSFER_METHOD.into(), json!("permit2"));
+            let relayer = network.signers.relayers.first().map(ToString::to_string);
+            extra.insert(FACILITATOR_ADDRESS.into(), json!(relayer));
+        }
+        let v1_name = network.v1_name.filter(|_| token.asset.is_for_v1() && !about.is_by_use);
         let v1 = v1_name.map(|name| PaymentRequirementsV1 {
             scheme: EXACT.into(),
             network: name.into(),
@@ -93,7 +105,7 @@ impl Offer {
             extra.insert(PAYMENT_FLOW.into(), json!(UPFRONT));
         }
         let v2 = PaymentRequirements {
-            scheme: EXACT.into(),
+            scheme: if about.is_by_use { UPTO } else { EXACT }.into(),
             network: network.id,
             amount,
             asset,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::by_use::{ByUse, read_by_use};
 use super::fields::{Fields, Report};
 use super::listing::{MAX_CHALLENGE_JSON, read_listed};
 use super::offer::About;
@@ -25,6 +26,10 @@ const MAX_DESCRIPTION: usize = 500;
 const KNOWN: &[&str] = &[
     "pattern",
     "price",
+    "scheme",
+    "meter",
+    "without_amount",
+    "unsettled_max",
     "description",
     "mime_type",
     "methods",
@@ -166,6 +171,7 @@ impl<'a> RouteEntry<'a> {
                 PaymentIdentifier::Off
             }
         };
+        let by_use = read_by_use(fields);
         let chosen = choose_tokens(fields, seller.networks);
         let (pattern, price) = (self.pattern?, price?);
         let mut offers = vec![];
@@ -181,9 +187,20 @@ impl<'a> RouteEntry<'a> {
                 description: &description,
                 mime_type: &mime_type,
                 is_upfront: settle == SettleWhen::Before,
+                is_by_use: by_use.is_some(),
             };
+            if let Some(problem) = by_use.as_ref().and_then(|_| ByUse::problem_on(&network)) {
+                fields.fault("scheme", problem);
+                continue;
+            }
             offers.extend(Offer::new((network, token), amount, &about, fields.faults()));
         }
+        // What is counted went out before it was settled.
+        let redeliver_max = if by_use.as_ref().is_some_and(|it| it.meter.is_some()) {
+            Some(0)
+        } else {
+            redeliver_max
+        };
         let mut route = Route {
             pattern,
             price,
@@ -197,6 +214,7 @@ impl<'a> RouteEntry<'a> {
             redeliver_max_by_cookie: redeliver_max.unwrap_or(DEFAULT_REDELIVER_MAX_BY_COOKIE),
             access,
             payment_identifier,
+            by_use,
             offers,
             in_header: 0,
         };

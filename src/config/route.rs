@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::by_use::ByUse;
 use super::method::Method;
 use super::offer::Offer;
 use super::pattern::Pattern;
@@ -38,6 +39,8 @@ pub struct Route {
     pub access: Option<Duration>,
     /// Whether clients may or must name their payments.
     pub payment_identifier: PaymentIdentifier,
+    /// How it is charged, if by use; then its price is the most.
+    pub by_use: Option<ByUse>,
     /// What it costs on each of its networks: in the order of the route's
     /// `networks`, or else by their names. None on a network of which too
     /// little is known yet; so there may be none at all.

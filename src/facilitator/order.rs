@@ -283,8 +283,14 @@ impl Requirements {
         for (member, ours) in token.asset.fixed_extra() {
             agrees(&extra, member, ours)?;
         }
-        let mut order =
-            Wanted { pay_to, amount, max_timeout_seconds: timeout, fee_payers: vec![], memo: None };
+        let mut order = Wanted {
+            pay_to,
+            amount,
+            max_timeout_seconds: timeout,
+            fee_payers: vec![],
+            relayers: None,
+            memo: None,
+        };
         if network.id.names_fee_payer() {
             order.fee_payers = fee_payers(network, &extra)?;
             order.memo = memo(&extra)?;

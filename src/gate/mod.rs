@@ -20,7 +20,7 @@ use crate::json;
 use crate::path::{CanonicalPath, UrlParts};
 use crate::payment::VerifiedPayment;
 use crate::protocol::payment::{Accepted, InvalidPayment};
-use crate::protocol::requirements::EXACT;
+use crate::protocol::requirements::FACILITATOR_ADDRESS;
 use crate::protocol::{PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Version};
 use crate::settlement::Settlement;
 use crate::time::UnixSeconds;
@@ -243,7 +243,7 @@ fn check(
     payment: PaymentPayload,
     now: UnixSeconds,
 ) -> Result<Chosen, (Reason, Option<usize>)> {
-    if payment.scheme != EXACT {
+    if !route.offers.iter().any(|offer| offer.v2.scheme == payment.scheme) {
         return Err((Reason::InvalidScheme, None));
     }
     let number = route.offer_for(&payment)?;
@@ -326,17 +326,19 @@ impl Offer {
     }
 
     /// Whether this is what a client says that it has accepted. The fee payer
-    /// that it was told of may be another one of ours by now.
+    /// or relayer that it was told of may be another one of ours by now.
     fn is_accepted(&self, accepted: &PaymentRequirements) -> bool {
         if accepted.same_terms(&self.v2) {
             return true;
         }
-        let Some(named) = accepted.extra.get(FEE_PAYER) else { return false };
-        named.as_str().is_some_and(|named| self.terms.is_fee_payer(named)) && {
-            let mut then = self.v2.clone();
-            then.extra.insert(FEE_PAYER.into(), named.clone());
-            accepted.same_terms(&then)
-        }
+        [FEE_PAYER, FACILITATOR_ADDRESS].into_iter().any(|member| {
+            let Some(named) = accepted.extra.get(member) else { return false };
+            named.as_str().is_some_and(|named| self.terms.is_signer(named)) && {
+                let mut then = self.v2.clone();
+                then.extra.insert(member.into(), named.clone());
+                accepted.same_terms(&then)
+            }
+        })
     }
 
     /// The network's name in a client's version of the protocol.

@@ -37,6 +37,11 @@ pub enum What {
 }
 
 impl Meter {
+    /// Whether it reads what the body says.
+    pub const fn reads_text(&self) -> bool {
+        matches!(self.what, What::Json(_))
+    }
+
     /// What so much costs, in atomic units of a dollar token with this many
     /// decimals, and no more than `most`. What is not a whole unit is not
     /// charged, as in the reference implementation.
@@ -46,6 +51,16 @@ impl Meter {
         // What can't be counted any more is more than anything.
         AtomicAmount(cost.unwrap_or(u128::MAX)).min(most)
     }
+}
+
+/// What is charged where nothing says how much was used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WithoutAmount {
+    /// All that the buyer has signed for.
+    Most,
+    /// Nothing.
+    #[default]
+    Nothing,
 }
 
 /// What was found in an answer so far.

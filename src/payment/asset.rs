@@ -48,6 +48,9 @@ pub struct Wanted {
     pub max_timeout_seconds: u64,
     /// Solana: who may pay the fees, first the one that buyers are told.
     pub fee_payers: Vec<Pubkey>,
+    /// EVM: who may settle what is paid by use, first the one that buyers are
+    /// told; `None` for an exact amount.
+    pub relayers: Option<Vec<evm::Address>>,
     /// Solana: the memo that the payment must carry.
     pub memo: Option<String>,
 }
@@ -192,12 +195,16 @@ impl Asset {
     /// # Errors
     /// No payment could be that.
     pub fn terms(&self, wanted: Wanted) -> Result<Terms, NoTerms> {
-        let Wanted { pay_to, amount, max_timeout_seconds, fee_payers, memo } = wanted;
+        let Wanted { pay_to, amount, max_timeout_seconds, fee_payers, relayers, memo } = wanted;
         match (self, pay_to) {
             (Self::Evm(domain, method), PayTo::Evm(pay_to)) => {
                 let domain = domain.clone();
                 let terms = evm::Terms::new(domain, pay_to, amount, max_timeout_seconds);
-                Ok(Terms::Evm(terms.by(*method)))
+                let terms = terms.by(*method);
+                Ok(Terms::Evm(match relayers {
+                    Some(relayers) => terms.by_use(relayers),
+                    None => terms,
+                }))
             }
             (Self::Solana { mint, token_program, decimals }, PayTo::Solana(pay_to)) => {
                 let parts = solana::TermsParts {

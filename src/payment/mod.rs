@@ -55,6 +55,20 @@ impl Checked {
         }
     }
 
+    /// The same payment, of which so much is charged, in atomic units.
+    ///
+    /// # Errors
+    /// [`Reason::UptoExceedsAmount`]: it is more than was signed for.
+    /// [`Reason::InvalidScheme`]: the payment is for an exact amount.
+    pub fn charged(self, amount: AtomicAmount) -> Result<Self, Reason> {
+        let (payment, has_lapsed) = self.into_parts();
+        let payment = match payment {
+            VerifiedPayment::Evm(payment) => VerifiedPayment::Evm(payment.charged(amount)?),
+            VerifiedPayment::Solana(_) => return Err(Reason::InvalidScheme),
+        };
+        Ok(if has_lapsed { Self::Lapsed(payment) } else { Self::Payable(payment) })
+    }
+
     /// The payment, and whether its time is over.
     pub fn into_parts(self) -> (VerifiedPayment, bool) {
         match self {
@@ -73,11 +87,14 @@ impl Terms {
         }
     }
 
-    /// Whether a text is the address of a fee payer of ours, on Solana.
-    pub fn is_fee_payer(&self, text: &str) -> bool {
+    /// Whether a text is the address of one of ours that a payment may name: of a
+    /// fee payer on Solana, of a relayer on EVM where it is paid by use.
+    pub fn is_signer(&self, text: &str) -> bool {
         match self {
             Self::Solana(terms) => text.parse().is_ok_and(|key| terms.is_fee_payer(&key)),
-            Self::Evm(_) => false,
+            Self::Evm(terms) => terms
+                .relayers()
+                .is_some_and(|all| text.parse().is_ok_and(|relayer| all.contains(&relayer))),
         }
     }
 
@@ -88,6 +105,23 @@ impl Terms {
         // These are looked at before any time is.
         let checked = self.check(payload, UnixSeconds(0));
         !matches!(checked, Err(Reason::EvmSignature | Reason::SvmMintMismatch))
+    }
+
+    /// The bytes of the token's address, by which a Settler tells tokens apart.
+    pub fn token_key(&self) -> [u8; 32] {
+        match self {
+            Self::Evm(terms) => terms.asset().to_word(),
+            Self::Solana(terms) => terms.parts().mint.0,
+        }
+    }
+
+    /// How much is to be paid, in atomic units: the most of it, where it is paid
+    /// by use.
+    pub fn amount(&self) -> AtomicAmount {
+        match self {
+            Self::Evm(terms) => terms.amount(),
+            Self::Solana(terms) => terms.parts().amount,
+        }
     }
 
     /// Checks all that can be checked without asking a chain.

@@ -42,7 +42,7 @@ reasons! {
     // What both chains share (x402 v2 specification, section 9).
     /// `x402Version` is neither 1 nor 2, or not that of the header it came in.
     InvalidX402Version = "invalid_x402_version",
-    /// The scheme is not `exact`.
+    /// The scheme is not the route's.
     InvalidScheme = "invalid_scheme",
     /// The network is none that this route takes.
     InvalidNetwork = "invalid_network",
@@ -106,6 +106,14 @@ reasons! {
     Permit2ProxyNotDeployed = "permit2_proxy_not_deployed",
     /// The chain says that the transfer would fail.
     Permit2SimulationFailed = "permit2_simulation_failed",
+
+    // upto on EVM.
+    /// More is to be settled than was signed for.
+    UptoExceedsAmount = "invalid_upto_evm_payload_settlement_exceeds_amount",
+    /// `witness.facilitator` is none of our relayers.
+    UptoFacilitatorMismatch = "upto_facilitator_mismatch",
+    /// The payer owes for what was delivered before.
+    UnpaidDebt = "upto_debt_unpaid",
 
     // exact on Solana.
     /// Not one whole transaction, or one with address lookup tables.

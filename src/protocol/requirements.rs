@@ -6,15 +6,18 @@ use super::ChainId;
 use crate::amount::AtomicAmount;
 use crate::json::whole_number;
 
-/// The only scheme there is here: the exact amount, no more and no less.
+/// The scheme of the exact amount, no more and no less.
 pub const EXACT: &str = "exact";
+
+/// The scheme of what was used, and of an amount at most.
+pub const UPTO: &str = "upto";
 
 /// `PaymentRequirements` of v2 ([x402 v2, 5.1]).
 ///
 /// [x402 v2, 5.1]: https://github.com/x402-foundation/x402/blob/main/specs/x402-specification-v2.md
 #[derive(Clone, Debug, PartialEq)]
 pub struct PaymentRequirements {
-    /// `exact`.
+    /// `exact` or `upto`.
     pub scheme: String,
     /// CAIP-2.
     pub network: ChainId,
@@ -64,6 +67,9 @@ const HINTS: &[&str] = &["recentBlockhash", "lastValidBlockHeight", "decimals", 
 
 /// The member of `extra` that names how a token is moved on EVM.
 pub const TRANSFER_METHOD: &str = "assetTransferMethod";
+
+/// The member of `extra` that names who settles what is paid by use.
+pub const FACILITATOR_ADDRESS: &str = "facilitatorAddress";
 
 /// The member of `extra` that names when a payment is settled ([payment flow]).
 ///

@@ -10,18 +10,18 @@ use crate::settlement::{ClaimRequest, DeliveryReport, Ending, RenewRequest};
 
 /// How soon a lease is renewed for the first time, in seconds; each time after
 /// that takes twice as long. Less than the lease that a claim begins with.
-const FIRST_BEAT: u64 = 20;
+pub(super) const FIRST_BEAT: u64 = 20;
 
 /// The longest time between two renewals, in seconds. Less than what is reserved
 /// at other Settlers lasts.
 const LAST_BEAT: u64 = 80;
 
 /// How much longer than until the next renewal a lease is, in seconds.
-const BEAT_MARGIN: u64 = 15;
+pub(super) const BEAT_MARGIN: u64 = 15;
 
 /// How long to wait before a report is made again that did not arrive, in
 /// seconds.
-const REPORT_AGAIN: [u64; 3] = [1, 4, 10];
+pub(super) const REPORT_AGAIN: [u64; 3] = [1, 4, 10];
 
 /// What keeps leases alive and reports how answers ended.
 #[allow(async_fn_in_trait)] // Workers have one thread: nothing needs to be Send.
@@ -72,6 +72,7 @@ pub(super) async fn renew_now(holder: &impl Holder, claim: &ClaimRequest) {
         payment: claim.payment.clone(),
         ticket: claim.ticket,
         seconds: FIRST_BEAT + BEAT_MARGIN,
+        used: None,
     };
     if let Err(error) = holder.renew(&request).await {
         holder.log(&format!("{}: renew: {error}", request.payment));
@@ -93,6 +94,7 @@ pub(super) async fn renewing<T>(
                 payment: claim.payment.clone(),
                 ticket: claim.ticket,
                 seconds: pause + BEAT_MARGIN,
+                used: None,
             };
             match holder.renew(&request).await {
                 Ok(true) => {}

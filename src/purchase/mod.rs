@@ -4,13 +4,16 @@
 //! The whole sequence is written against [`World`], so it runs on the host in
 //! tests as it runs in a Worker.
 
+pub mod by_use;
 mod claim;
 mod collect;
 mod holder;
 pub mod order;
+mod tariff;
 
 use futures_util::future::join;
 
+use crate::amount::AtomicAmount;
 use crate::config::SettleWhen;
 use crate::facilitator_client::Verdict;
 use crate::protocol::Reason;
@@ -18,15 +21,18 @@ use crate::settlement::journal::TxId;
 use crate::settlement::others::Settlers;
 use crate::settlement::replay::{Replay, ReplayRecord};
 use crate::settlement::{
-    ClaimReply, ClaimRequest, Ending, Outcome, Proof, ReleaseRequest, SettleRequest, Settlement,
+    ClaimReply, ClaimRequest, Ending, HoldReply, Outcome, Proof, ReleaseRequest, SettleRequest,
+    Settlement,
 };
 use crate::time::UnixSeconds;
 
+pub use by_use::Counted;
 use claim::keeping;
 pub use collect::{Part, collect, part_of};
 pub use holder::{Holder, follow};
 use holder::{renewing, report};
 pub use order::Order;
+pub use tariff::Tariff;
 
 /// What a purchase needs from the world around it.
 #[allow(async_fn_in_trait)] // Workers have one thread: nothing needs to be Send.
@@ -40,6 +46,8 @@ pub trait World: Holder + Settlers {
     fn stay_with_other(&self, number: usize);
     /// Has the Settler settle a claimed payment.
     async fn settle(&self, request: &SettleRequest) -> Result<Outcome, String>;
+    /// Has the Settler hold a claimed payment while its goods go out.
+    async fn hold(&self, request: &SettleRequest) -> Result<HoldReply, String>;
     /// Gives a claim up.
     async fn release(&self, request: &ReleaseRequest) -> Result<(), String>;
     /// What KV knows of a payment: nothing, if it can't be asked.
@@ -53,6 +61,9 @@ pub trait World: Holder + Settlers {
     async fn ask_origin(&self) -> Result<Self::Answer, String>;
     /// Whether an answer of the origin is what was ordered.
     fn is_goods(&self, answer: &Self::Answer) -> bool;
+    /// What an answer's head says of what is to be charged
+    /// (`Settlement-Overrides`).
+    fn overrides(&self, answer: &Self::Answer) -> Option<String>;
     /// How much of the goods an answer of the origin holds.
     fn part(&self, answer: &Self::Answer) -> Part;
     /// What the payment is bound to where an answer sends the client, if it is
@@ -67,6 +78,9 @@ pub trait World: Holder + Settlers {
 pub enum End<A> {
     /// It is paid for, and this is what the origin says.
     Deliver(Goods<A>),
+    /// It will be paid for by what is used of it: count it, and call
+    /// [`by_use::follow_counted`].
+    Counted(A, Box<Counted>),
     /// It is paid for, and the client would rather fetch it by a delivery cookie
     /// than have it in this answer.
     Promised(Settlement),
@@ -186,9 +200,12 @@ async fn buy<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answe
             );
         }
     }
+    if let Some(tariff) = order.tariff.as_ref().filter(|it| it.meter.is_some()) {
+        return by_use::sell_counted(world, order, tariff).await;
+    }
     match order.when {
         SettleWhen::After => settle_after_origin(world, order, is_buyer).await,
-        SettleWhen::Before => match settle(world, order, is_buyer).await {
+        SettleWhen::Before => match settle(world, order, None, is_buyer).await {
             Ok(settlement) => hand_over(world, order, settlement, is_buyer, true).await,
             Err(end) => end,
         },
@@ -211,7 +228,14 @@ async fn settle_after_origin<W: World>(world: &W, order: &Order, is_buyer: bool)
         release(world, &order.claim).await;
         return End::NotCharged(held);
     }
-    match settle(world, order, is_buyer).await {
+    let charge = order.tariff.as_ref().map(|tariff| {
+        let (charge, line) = tariff.told(world.overrides(&held).as_deref());
+        if let Some(line) = line {
+            world.log(&format!("{}: {line}", order.claim.payment));
+        }
+        charge
+    });
+    match settle(world, order, charge, is_buyer).await {
         Ok(settlement) if is_promised(world, order, &settlement, is_buyer) => {
             world.discard(held);
             promise(world, order, settlement, true).await
@@ -229,11 +253,13 @@ async fn settle_after_origin<W: World>(world: &W, order: &Order, is_buyer: bool)
 async fn settle<W: World>(
     world: &W,
     order: &Order,
+    charge: Option<AtomicAmount>,
     is_buyer: bool,
 ) -> Result<Settlement, End<W::Answer>> {
     // Once the Settler has the message, it goes on whatever becomes of this
     // request: the same payment collects what it has bought.
-    match keeping(world, &order.claim, world.settle(&order.settle)).await {
+    let request = SettleRequest { charge, ..order.settle.clone() };
+    match keeping(world, &order.claim, world.settle(&request)).await {
         Ok(Outcome::Settled(settlement)) => {
             let record = ReplayRecord {
                 resource: order.claim.resource.clone(),

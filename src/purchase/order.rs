@@ -4,12 +4,13 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
+use super::tariff::Tariff;
 use crate::config::{Offer, SettleWhen};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::gate::{BoundBody, Collection, Purchase, Sale};
 use crate::protocol::Reason;
-use crate::settlement::{ClaimRequest, Proof, SettleRequest, Wanted};
+use crate::settlement::{ClaimRequest, Metered, Proof, SettleRequest, Wanted};
 use crate::time::UnixSeconds;
 
 /// One order, as the Settler is asked for it.
@@ -28,6 +29,8 @@ pub struct Order {
     /// Whether the client would rather fetch the goods by a cookie than have
     /// them in this answer.
     pub prefers_minimal: bool,
+    /// How it is charged, if by use.
+    pub tariff: Option<Tariff>,
 }
 
 /// What a gate knows of a request besides the purchase itself.
@@ -71,6 +74,11 @@ impl Order {
             reserve_seconds: None,
             told: None,
         };
+        let by_use = route.by_use.as_ref();
+        let metered = by_use.filter(|by_use| by_use.meter.is_some()).map(|by_use| {
+            let (payer_max, route_max) = by_use.unsettled_max(offer);
+            Metered { route: route.pattern.as_str().to_owned(), payer_max, route_max }
+        });
         let settle = SettleRequest {
             payment: claim.payment.clone(),
             ticket: claim.ticket,
@@ -84,6 +92,8 @@ impl Order {
             once: false,
             account: None,
             remote: it.remote,
+            charge: None,
+            metered,
         };
         Self {
             claim,
@@ -93,6 +103,12 @@ impl Order {
             too_late: purchase.payment.too_late(),
             // A cookie says nothing of a body.
             prefers_minimal: purchase.prefers_minimal && it.body.is_none(),
+            tariff: route.by_use.as_ref().map(|by_use| Tariff {
+                most: offer.v2.amount,
+                decimals: offer.token.decimals,
+                meter: by_use.meter.clone(),
+                without_amount: by_use.without_amount,
+            }),
         }
     }
 

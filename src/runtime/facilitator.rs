@@ -187,6 +187,8 @@ impl Exchange<'_> {
             once,
             account: Some(self.account.name.clone()),
             remote: None,
+            charge: None,
+            metered: None,
         };
         Ok((settlers, request))
     }

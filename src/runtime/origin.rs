@@ -80,7 +80,7 @@ pub(super) async fn grant(
     head: &RequestHead,
     sale: &Sale<'_>,
 ) -> worker::Result<Response> {
-    match ask(loaded, env, request, head, &sale.path, &[]).await {
+    match ask(loaded, env, request, head, &sale.path, &[], false).await {
         Ok(answer) => private(&answer),
         Err(error) => {
             console_error!("origin: {}", error.to_string());
@@ -90,7 +90,8 @@ pub(super) async fn grant(
 }
 
 /// Asks the origin for a resource that is being paid for. The payment stays
-/// here, and so do conditions and these headers.
+/// here, and so do conditions and these headers. `is_plain`: what it says is
+/// read on its way, so it must not be compressed.
 pub(super) async fn ask(
     loaded: &Loaded,
     env: &Env,
@@ -98,10 +99,14 @@ pub(super) async fn ask(
     head: &RequestHead,
     path: &CanonicalPath,
     kept: &[&str],
+    is_plain: bool,
 ) -> worker::Result<Response> {
     let Some(origin) = &loaded.origin else { return Err("ORIGIN is not known".into()) };
     let parts = UrlParts::of(head.url());
     let request = without(&[CONDITIONS.as_slice(), kept].concat(), request)?;
+    if is_plain {
+        request.headers().set("Accept-Encoding", "identity")?;
+    }
     match origin {
         Origin::Url(_) => name_gate(loaded, &parts, &request.headers())?,
         Origin::Zone => request.headers().append(MARKS, &loaded.mark)?,

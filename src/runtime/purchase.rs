@@ -22,12 +22,16 @@ use crate::facilitator_client::Verdict;
 use crate::gate::delivery_cookie::PREFER;
 use crate::gate::goods::Judgement;
 use crate::gate::{BoundBody, Collection, Head as _, MAX_BOUND_BODY, Purchase, Sale};
+use crate::meter::Meter;
+use crate::meter::overrides::SETTLEMENT_OVERRIDES;
+use crate::purchase::by_use::CountHolder;
 use crate::purchase::order::Request as OrderRequest;
 use crate::purchase::{self, Holder, Order, Part, World, part_of};
 use crate::settlement::others::{Said, Settlers};
 use crate::settlement::replay::ReplayRecord;
 use crate::settlement::{
-    ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest, Wanted,
+    ClaimRequest, DeliveryReport, HoldReply, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
+    UseReport, Wanted,
 };
 use crate::time::UnixSeconds;
 
@@ -188,6 +192,12 @@ impl Holder for Follower {
     }
 }
 
+impl CountHolder for Follower {
+    async fn report_use(&self, report: &UseReport) -> Result<(), String> {
+        self.0.report_use(report).await.map_err(|error| error.to_string())
+    }
+}
+
 impl Holder for Sequence<'_> {
     async fn renew(&self, request: &RenewRequest) -> Result<bool, String> {
         self.settlers.own()?.renew(request).await.map_err(|error| error.to_string())
@@ -235,6 +245,10 @@ impl World for Sequence<'_> {
         self.settlers.own()?.settle(request).await.map_err(|error| error.to_string())
     }
 
+    async fn hold(&self, request: &SettleRequest) -> Result<HoldReply, String> {
+        self.settlers.own()?.hold(request).await.map_err(|error| error.to_string())
+    }
+
     async fn release(&self, request: &ReleaseRequest) -> Result<(), String> {
         self.settlers.own()?.release(request).await.map_err(|error| error.to_string())
     }
@@ -259,13 +273,19 @@ impl World for Sequence<'_> {
         // What the gate has heard is not for the origin to hear.
         let is_heard = self.prefers_minimal() || self.prefers_manual();
         let heard = [PREFER].get(usize::from(!is_heard)..).unwrap_or_default();
-        origin::ask(loaded, self.env, &self.request, self.head, &self.sale.path, heard)
+        let by_use = self.sale.route.by_use.as_ref();
+        let is_read = by_use.is_some_and(|it| it.meter.as_ref().is_some_and(Meter::reads_text));
+        origin::ask(loaded, self.env, &self.request, self.head, &self.sale.path, heard, is_read)
             .await
             .map_err(|error| error.to_string())
     }
 
     fn is_goods(&self, held: &Response) -> bool {
         self.judge(held) == Judgement::Goods
+    }
+
+    fn overrides(&self, answer: &Response) -> Option<String> {
+        answer.headers().get(SETTLEMENT_OVERRIDES).ok().flatten()
     }
 
     fn part(&self, answer: &Response) -> Part {

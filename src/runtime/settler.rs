@@ -61,6 +61,8 @@ impl DurableObject for Settler {
             Some("charge") => answer(settler.charge(read(&body)?).await),
             Some("verify") => answer(settler.verify(&read(&body)?).await),
             Some("health") => answer(Ok(settler.health().await)),
+            Some("hold") => answer(settler.hold(read(&body)?).await),
+            Some("use") => answer(settler.charge_used(&read(&body)?)),
             Some("renew") => answer(settler.renew(&read(&body)?)),
             Some("report") => answer(settler.report(&read(&body)?)),
             Some("release") => answer(settler.release(&read(&body)?)),

@@ -9,13 +9,14 @@ use worker::web_sys::{RequestInit, Response};
 
 use super::js;
 use crate::config::{Config, Network};
+use crate::evm;
 use crate::json::{self, FromJson, ToJson};
 use crate::payment::VerifiedPayment;
 use crate::settlement::others::{Said, Settlers};
 use crate::settlement::relayer::{facilitator_name, others_for, relayer_for, settler_name};
 use crate::settlement::{
-    ClaimReply, ClaimRequest, DeliveryReport, Health, Outcome, ReleaseRequest, RenewRequest,
-    SettleRequest, Verdict,
+    ClaimReply, ClaimRequest, DeliveryReport, Health, HoldReply, Outcome, ReleaseRequest,
+    RenewRequest, SettleRequest, UseReport, Verdict,
 };
 
 /// The Settler of one relayer on one network.
@@ -49,6 +50,16 @@ impl SettlerClient {
     /// Asks whether a payment could be settled.
     pub(super) async fn verify(&self, request: &SettleRequest) -> worker::Result<Verdict> {
         self.call("verify", request).await
+    }
+
+    /// Holds a claimed payment while its goods go out.
+    pub(super) async fn hold(&self, request: &SettleRequest) -> worker::Result<HoldReply> {
+        self.call("hold", request).await
+    }
+
+    /// Says how much was used of what a held payment pays for.
+    pub(super) async fn report_use(&self, report: &UseReport) -> worker::Result<()> {
+        self.call("use", report).await
     }
 
     /// Gives a claim up.
@@ -163,8 +174,11 @@ fn settler_of(network: &Network, payment: &VerifiedPayment) -> Option<String> {
     if network.facilitator.is_some() {
         return Some(facilitator_name(network.id, &payment.payer()));
     }
+    let relayer = payment.as_evm().and_then(evm::VerifiedPayment::relayer);
     let key = if let Some(fee_payer) = payment.fee_payer() {
         fee_payer.to_string()
+    } else if let Some(relayer) = relayer {
+        relayer.to_string()
     } else {
         relayer_for(&payment.as_evm()?.from(), &network.signers.relayers)?.to_string()
     };
@@ -178,7 +192,7 @@ fn settler_of(network: &Network, payment: &VerifiedPayment) -> Option<String> {
 fn others_of(config: &Config, network: &Network, payment: &VerifiedPayment) -> Vec<String> {
     let former = &config.former_signers.relayers;
     let Some(payment) = payment.as_evm() else { return vec![] };
-    if former.is_empty() || network.facilitator.is_some() {
+    if former.is_empty() || network.facilitator.is_some() || payment.relayer().is_some() {
         return vec![];
     }
     let others = others_for(&payment.from(), &network.signers.relayers, former);

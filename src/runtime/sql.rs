@@ -6,6 +6,7 @@
 use worker::{SqlStorage, SqlStorageValue, Storage, console_error};
 
 use crate::json::{self, FromJson, to_text};
+use crate::settlement::record;
 use crate::settlement::{Entry, PaymentRecord, Store, StoreError};
 use crate::time::UnixSeconds;
 
@@ -105,6 +106,15 @@ impl Store for SqlStore {
                 to_text(record).into(),
             ],
         )
+    }
+
+    fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError> {
+        let query = "SELECT record FROM payments WHERE keep_until = ?";
+        let rows = self.texts(query, vec![seconds(record::FOREVER)])?;
+        let records = rows.iter().filter_map(|record| {
+            read(record).map_err(|error| console_error!("payments: {}", error.to_string())).ok()
+        });
+        Ok(records.collect())
     }
 
     fn delete_payment(&self, id: &str) -> Result<(), StoreError> {

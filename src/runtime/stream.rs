@@ -1,11 +1,17 @@
 //! An answer's body, watched on its way without being touched.
 
 use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use js_sys::futures::JsFuture;
-use js_sys::{Array, Function, Promise, Reflect};
+use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
+use worker::Delay;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{ReadableStream, Response};
+
+use super::js;
 
 /// The same answer, and a future that tells whether its body was taken to its
 /// end. The runtime itself moves the bytes.
@@ -34,6 +40,61 @@ pub(super) fn watch(
         }
     };
     Ok((watched, is_whole))
+}
+
+/// The same answer, and a future that is done when its body has gone out, broken
+/// off, or taken longer than it may. Each piece is counted when it was taken,
+/// and passed on as soon as it comes.
+pub(super) fn count(
+    answer: &Response,
+    counted: Box<dyn Fn(&Uint8Array)>,
+    limit: Duration,
+) -> worker::Result<(Response, impl Future<Output = ()> + use<>)> {
+    let Some(body) = answer.body() else {
+        let same = Response::new_with_opt_readable_stream_and_init(None, answer.unchecked_ref())?;
+        return Ok((same, Either::Left(std::future::ready(()))));
+    };
+    let stream = stream_for(answer)?;
+    let of = |target: &JsValue, method: &str| -> Result<JsValue, JsValue> {
+        let make: Function = Reflect::get(target, &JsValue::from(method))?.dyn_into()?;
+        make.call0(target)
+    };
+    let reader = of(&body, "getReader")?;
+    let writer = of(&Reflect::get(&stream, &JsValue::from("writable"))?, "getWriter")?;
+    let readable: ReadableStream =
+        Reflect::get(&stream, &JsValue::from("readable"))?.unchecked_into();
+    let passed_on =
+        Response::new_with_opt_readable_stream_and_init(Some(&readable), answer.unchecked_ref())?;
+    let is_over = async move {
+        let pieces = pin!(pass_on(&reader, &writer, counted));
+        let why = match select(pieces, Delay::from(limit)).await {
+            // It need not be heard of that it is over.
+            Either::Left((Ok(()), _)) => return drop(js::call(&writer, "close", &[]).await),
+            Either::Left((Err(why), _)) => why,
+            Either::Right(_) => JsValue::from("the payment's time is over"),
+        };
+        // Neither end need hear of it: one of them may have left.
+        let _ = js::call(&writer, "abort", &[&why]).await;
+        let _ = js::call(&reader, "cancel", &[&why]).await;
+    };
+    Ok((passed_on, Either::Right(is_over)))
+}
+
+/// Passes a body on, piece by piece, no faster than it is taken.
+async fn pass_on(
+    reader: &JsValue,
+    writer: &JsValue,
+    counted: Box<dyn Fn(&Uint8Array)>,
+) -> Result<(), JsValue> {
+    loop {
+        let read = js::call(reader, "read", &[]).await?;
+        if Reflect::get(&read, &JsValue::from("done"))?.is_truthy() {
+            return Ok(());
+        }
+        let piece: Uint8Array = Reflect::get(&read, &JsValue::from("value"))?.dyn_into()?;
+        js::call(writer, "write", &[&piece]).await?;
+        counted(&piece);
+    }
 }
 
 /// A stream that passes on what is written to it, as fast as it is read. One of

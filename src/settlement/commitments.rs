@@ -71,6 +71,13 @@ impl<H: Host> Shared<H> {
         self.guards.commitments.begin(payment, commitment);
     }
 
+    /// How much of a token a payer has promised besides what is under way, in
+    /// atomic units.
+    pub(super) fn promised_by(&self, payer: &str, token: &TokenKey) -> u128 {
+        let live = self.guards.commitments.live.borrow();
+        self.unsettled.promised_by(payer, token, |payment| live.contains_key(payment))
+    }
+
     /// How many payments of a payer are under way.
     pub(super) fn under_way(&self, payer: &str) -> usize {
         let live = self.guards.commitments.live.borrow();

@@ -5,8 +5,10 @@
 
 use serde_json::Value;
 
+use super::hold::Metered;
 use super::journal::TxId;
 use super::{Ending, Proof, Settlement};
+use crate::amount::AtomicAmount;
 use crate::payment::Terms;
 use crate::protocol::{ChainId, Reason};
 use crate::time::UnixSeconds;
@@ -215,6 +217,10 @@ pub struct SettleRequest {
     /// What a facilitator is asked to settle it with, where the network has
     /// one.
     pub remote: Option<Value>,
+    /// How much of it is charged, if not all, in atomic units.
+    pub charge: Option<AtomicAmount>,
+    /// Its goods go out before it is settled: until then it is owed.
+    pub metered: Option<Metered>,
 }
 
 json_struct!(SettleRequest {
@@ -230,6 +236,8 @@ json_struct!(SettleRequest {
     once,
     account,
     remote,
+    charge,
+    metered,
 });
 
 impl SettleRequest {
@@ -352,9 +360,11 @@ pub struct RenewRequest {
     pub ticket: u64,
     /// For how long from now, in seconds.
     pub seconds: u64,
+    /// What was used so far of what is sold by use, in atomic units.
+    pub used: Option<AtomicAmount>,
 }
 
-json_struct!(RenewRequest { payment, ticket, seconds });
+json_struct!(RenewRequest { payment, ticket, seconds, used });
 
 /// Says how the answer to a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

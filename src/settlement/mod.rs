@@ -14,6 +14,9 @@
 //! | [`messages`] | what the gate asks of a Settler |
 //! | [`settler`] | who settles what |
 //! | `claims` | claims, and what is given out for what was settled |
+//! | [`hold`] | what the gate asks for what is sold by use |
+//! | [`metered`] | holding a payment for that, and settling what was used |
+//! | `unsettled` | what is at stake meanwhile |
 //! | `waiting` | requests that wait for one another |
 //! | `shared` | what a Settler and its lanes share |
 //! | [`lane`] | what a way for payments is |
@@ -36,10 +39,12 @@ mod evidence;
 pub mod evm;
 pub mod guards;
 pub mod health;
+pub mod hold;
 pub mod host;
 pub mod journal;
 pub mod lane;
 pub mod messages;
+pub mod metered;
 pub mod others;
 mod per_token;
 pub mod record;
@@ -51,11 +56,13 @@ mod shared;
 pub mod signer;
 pub mod solana;
 pub mod store;
+mod unsettled;
 mod waiting;
 
 pub use delivery::{Delivery, Ending, Proof};
 pub use guards::Limits;
 pub use health::Health;
+pub use hold::{HoldReply, Metered, UseReport};
 pub use host::Host;
 pub use journal::Entry;
 pub use lane::Lane;

@@ -4,6 +4,8 @@
 //! error: a payment stays `Submitted` until the chain has said what became of
 //! it, and nothing but the chain's word ends that.
 
+pub mod owed;
+
 use super::delivery::DeliveryState;
 use super::journal::{Attempts, TxId};
 use super::{ClaimRequest, Delivery, Proof, SettleRequest};
@@ -21,6 +23,9 @@ pub const LEASE_SECONDS: u64 = 30;
 /// For how long what was claimed and not settled is remembered at most, in
 /// seconds.
 const UNSENT_SECONDS: u64 = 3_600;
+
+/// Never forgotten by itself.
+pub const FOREVER: UnixSeconds = UnixSeconds(u64::MAX);
 
 /// The ticket of what nobody holds. No request has it.
 const NOBODY: u64 = 0;
@@ -88,6 +93,28 @@ pub enum State {
     },
     /// The seller has been paid.
     Settled(Settlement),
+    /// Its goods are going out, and what is used of them is counted.
+    Metered {
+        /// Who holds it.
+        ticket: u64,
+        /// Until when the gate that counts is taken to be alive.
+        lease_until: UnixSeconds,
+        /// What is to be settled, without the amount.
+        order: Box<Order>,
+        /// What the gate has last told to be used; nothing before the goods.
+        used: Option<AtomicAmount>,
+    },
+    /// Its goods went out, and it is still to be settled.
+    Owed {
+        /// Who held it.
+        ticket: u64,
+        /// What is to be settled.
+        order: Box<Order>,
+        /// Since when.
+        since: UnixSeconds,
+        /// When to try again.
+        again_at: UnixSeconds,
+    },
     /// The chain said no. Nothing was delivered, and the payment may be
     /// claimed again.
     Failed {
@@ -100,6 +127,8 @@ json_enum!(State {
     Claimed { ticket, lease_until },
     Submitted { transaction, order },
     Settled(settlement),
+    Metered { ticket, lease_until, order, used },
+    Owed { ticket, order, since, again_at },
     Failed { reason },
 });
 
@@ -239,13 +268,22 @@ impl PaymentRecord {
             State::Failed { .. } => Claim::Fresh,
             State::Claimed { lease_until, .. } if *lease_until <= now => Claim::Fresh,
             State::Claimed { ticket: NOBODY, .. } => return Claim::Reserved,
-            State::Claimed { .. } | State::Submitted { .. } if same => Claim::InFlight,
+            State::Claimed { .. }
+            | State::Submitted { .. }
+            | State::Metered { .. }
+            | State::Owed { .. }
+                if same =>
+            {
+                Claim::InFlight
+            }
             State::Settled(settlement) if same && self.delivery.is_open(settlement, now) => {
                 Claim::Settled(settlement.clone())
             }
-            State::Claimed { .. } | State::Submitted { .. } | State::Settled(_) => {
-                Claim::OtherResource
-            }
+            State::Claimed { .. }
+            | State::Submitted { .. }
+            | State::Settled(_)
+            | State::Metered { .. }
+            | State::Owed { .. } => Claim::OtherResource,
         };
         self.guarded(claim, same, proof)
     }
@@ -275,7 +313,10 @@ impl PaymentRecord {
 
     /// Whether this ticket holds the claim, and nothing was sent yet.
     pub fn is_held_by(&self, holder: u64) -> bool {
-        matches!(self.state, State::Claimed { ticket, .. } if ticket == holder)
+        matches!(
+            self.state,
+            State::Claimed { ticket, .. } | State::Owed { ticket, .. } if ticket == holder
+        )
     }
 
     /// The transaction that settled the payment, or is to, if it is known.
@@ -285,7 +326,10 @@ impl PaymentRecord {
             State::Submitted { transaction, .. } => {
                 TxId::named(&transaction).map(TxId::into_string)
             }
-            State::Claimed { .. } | State::Failed { .. } => None,
+            State::Claimed { .. }
+            | State::Failed { .. }
+            | State::Metered { .. }
+            | State::Owed { .. } => None,
         }
     }
 
@@ -303,7 +347,7 @@ impl PaymentRecord {
             State::Claimed { lease_until, .. } => {
                 self.expires_at.min(lease_until.plus(UNSENT_SECONDS)).max(*lease_until)
             }
-            State::Submitted { .. } => UnixSeconds(u64::MAX),
+            State::Submitted { .. } | State::Metered { .. } | State::Owed { .. } => FOREVER,
             State::Failed { .. } if self.was_sent => self.expires_at,
             State::Failed { .. } => self.expires_at.min(self.claimed_at.plus(UNSENT_SECONDS)),
         }

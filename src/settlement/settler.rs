@@ -5,11 +5,12 @@ use std::rc::Rc;
 use super::journal::{Entries, TxId};
 use super::lane::{Attempt, Job, Lane, Load};
 use super::record::Claim;
-use super::shared::{JOIN_LIMIT, Shared, WAKE_SECONDS, refused};
+use super::shared::{JOIN_LIMIT, Resolution, Shared, WAKE_SECONDS, refused};
 use super::{
     ClaimReply, DeliveryReport, Ending, Health, Host, Outcome, PaymentRecord, ReleaseRequest,
     RenewRequest, SettleRequest, State, Store, StoreError, Verdict,
 };
+use crate::amount::AtomicAmount;
 use crate::payment::{Checked, VerifiedPayment};
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
@@ -23,7 +24,7 @@ const RENEW_MAX_SECONDS: u64 = 300;
 pub struct Settler<H: Host> {
     pub(super) shared: Rc<Shared<H>>,
     /// The ways for its payments, in the order in which they are tried.
-    lanes: Vec<Rc<dyn Lane>>,
+    pub(super) lanes: Vec<Rc<dyn Lane>>,
 }
 
 impl<H: Host> Settler<H> {
@@ -48,7 +49,9 @@ impl<H: Host> Settler<H> {
         let shared = &self.shared;
         let Some(mut record) = shared.store.payment(&request.payment)? else { return Ok(false) };
         let until = shared.host.now().plus(request.seconds.min(RENEW_MAX_SECONDS));
+        let is_counting = record.keep_counting(request.ticket, until, request.used);
         match &mut record.state {
+            _ if is_counting => {}
             State::Claimed { ticket, lease_until } if *ticket == request.ticket => {
                 *lease_until = until;
                 shared.live.borrow_mut().insert(request.ticket);
@@ -195,6 +198,7 @@ impl<H: Host> Settler<H> {
     /// Gives a claim up. Does nothing if it isn't the asker's, or if anything
     /// was sent.
     pub fn release(&self, request: &ReleaseRequest) -> Result<(), StoreError> {
+        self.release_held(&request.payment, request.ticket)?;
         self.shared.release(&request.payment, request.ticket)
     }
 
@@ -208,6 +212,7 @@ impl<H: Host> Settler<H> {
         if !entries.is_empty() {
             shared.host.wake_in(WAKE_SECONDS);
         }
+        self.take_up_unsettled()?;
         let mut open = Entries::from(entries);
         for lane in &self.lanes {
             Rc::clone(lane).resume(&mut open);
@@ -252,6 +257,9 @@ impl<H: Host> Settler<H> {
         if shared.is_out_of_favour(&payment.payer()) {
             return shared.refuse(&request, Reason::TooManyFailures);
         }
+        if request.charge == Some(AtomicAmount(0)) {
+            return self.settle_nothing(&request, &payment);
+        }
         // Of a gate's order release 0.1.0 says so, too: there it is the gate
         // that knows what was delivered.
         let once = request.account.is_some() && request.once;
@@ -266,8 +274,26 @@ impl<H: Host> Settler<H> {
         }
     }
 
+    /// Settles a payment of which nothing is charged: nothing is sent.
+    fn settle_nothing(
+        &self,
+        request: &SettleRequest,
+        payment: &VerifiedPayment,
+    ) -> Result<Outcome, StoreError> {
+        let shared = &self.shared;
+        let (payer, amount) = (payment.payer(), AtomicAmount(0));
+        let _attending = shared.attend(request.ticket);
+        let nothing = Resolution::Paid { payer, amount, transaction: String::new() };
+        shared.settle_claim(request, &nothing)?;
+        let record = shared.store.payment(&request.payment)?;
+        Ok(match record.map(|record| record.state) {
+            Some(State::Settled(settlement)) => Outcome::Settled(settlement),
+            _ => Outcome::Unavailable,
+        })
+    }
+
     /// Tries one lane after the other.
-    async fn settle_by_lanes(&self, mut job: Job) -> Result<Outcome, StoreError> {
+    pub(super) async fn settle_by_lanes(&self, mut job: Job) -> Result<Outcome, StoreError> {
         let shared = &self.shared;
         if !self.lanes.iter().any(|lane| lane.takes(&job.payment)) {
             return shared.refuse(&job.request, Reason::InvalidNetwork);
@@ -293,7 +319,7 @@ impl<H: Host> Settler<H> {
 
 /// The payment that is to be settled, if it is the one that it is said to be.
 fn check(request: &SettleRequest, now: UnixSeconds) -> Result<Checked, Reason> {
-    let checked = request.terms.check(&request.payload, now)?;
+    let checked = request.check(now)?;
     let (Checked::Payable(payment) | Checked::Lapsed(payment)) = &checked;
     if payment.identity() == request.payment { Ok(checked) } else { Err(Reason::InvalidPayload) }
 }

@@ -14,12 +14,13 @@ use super::host::within;
 use super::journal::{Attempts, Sent, TxId};
 use super::lane::Job;
 use super::record::{LEASE_SECONDS, Order};
+use super::unsettled::Unsettled;
 use super::{
     Delivery, Entry, Host, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store,
     StoreError,
 };
 use crate::amount::AtomicAmount;
-use crate::payment::{self, VerifiedPayment};
+use crate::payment::{Checked, VerifiedPayment};
 use crate::protocol::Reason;
 use crate::table::{Set, Table};
 use crate::time::UnixSeconds;
@@ -48,6 +49,8 @@ pub(super) struct Shared<H: Host> {
     pub will_wake: Cell<bool>,
     pub guards: Guards,
     pub condition: Condition,
+    /// What is at stake.
+    pub(super) unsettled: Unsettled,
 }
 
 /// What a lane is made from.
@@ -65,13 +68,16 @@ impl<H: Host> Shared<H> {
             will_wake: Cell::new(false),
             guards: Guards::default(),
             condition: Condition::default(),
+            unsettled: Unsettled::default(),
         }
     }
 
-    /// Frees a claim that was never submitted, if this ticket holds it.
+    /// Frees a claim that was never submitted, if this ticket holds it. What is
+    /// owed stays so.
     pub(super) fn release(&self, payment: &str, ticket: u64) -> Result<(), StoreError> {
         if let Some(mut record) = self.store.payment(payment)?
             && record.is_held_by(ticket)
+            && record.unsettled().is_none()
         {
             if record.was_sent {
                 // Whose it is must not be forgotten.
@@ -94,7 +100,8 @@ impl<H: Host> Shared<H> {
         request: &SettleRequest,
         reason: Reason,
     ) -> Result<Outcome, StoreError> {
-        self.decide_claim(request, |record| record.state = State::Failed { reason })?;
+        let now = self.host.now();
+        self.decide_claim(request, |record| record.fail(reason, now))?;
         Ok(refused(reason))
     }
 
@@ -208,11 +215,15 @@ impl<H: Host> Shared<H> {
         let (payer, amount, transaction) = match resolution {
             Resolution::Paid { payer, amount, transaction } => (payer, amount, transaction),
             Resolution::NotPaid(reason) => {
-                record.state = State::Failed { reason: *reason };
+                record.fail(*reason, self.host.now());
                 return;
             }
             // It is what it was.
             Resolution::Unclear(_) => return,
+            Resolution::LeftBehind if request.metered.is_some() => {
+                record.fail(Reason::UnexpectedSettleError, self.host.now());
+                return;
+            }
             Resolution::LeftBehind => {
                 self.live.borrow_mut().insert(request.ticket);
                 let lease_until = self.host.now().plus(LEASE_SECONDS);
@@ -233,7 +244,8 @@ impl<H: Host> Shared<H> {
         });
         let holder = Some(request.ticket).filter(|it| self.holders.borrow().contains(it));
         let is_buyer = record.proof == request.proof || record.proof.is_shown_by(&request.proof);
-        record.delivery = Delivery::begin(holder, is_buyer, settled_at);
+        record.delivery = Delivery::after(request, Delivery::begin(holder, is_buyer, settled_at));
+        self.unsettled.end(&record.payment);
         if request.account.is_some() {
             // A server has its own time to be told.
             record.delivery.collect_until = UnixSeconds(0);
@@ -277,7 +289,9 @@ impl<H: Host> Shared<H> {
                     let limit = Duration::from_secs(deadline.since(now));
                     let _ = within(&self.host, limit, self.change_of(payment)).await;
                 }
-                Some(State::Claimed { .. }) | None => return Ok(Outcome::Unavailable),
+                Some(State::Claimed { .. } | State::Metered { .. } | State::Owed { .. }) | None => {
+                    return Ok(Outcome::Unavailable);
+                }
             }
         }
     }
@@ -337,7 +351,7 @@ impl<H: Host> Shared<H> {
             let Some(record) = self.store.payment(id)? else { continue };
             let State::Submitted { order, .. } = &record.state else { continue };
             let Order { request, verified_at } = &**order;
-            match payment::verify(&request.payload, &request.terms, *verified_at) {
+            match request.check(*verified_at).and_then(Checked::payable) {
                 Ok(payment) => orders.push((id.clone(), payment)),
                 Err(reason) => {
                     return Err(StoreError(format!("{id} can't be read again: {reason}")));

@@ -48,6 +48,10 @@ pub trait Store {
     /// lamports.
     fn set_account_spent_on(&self, account: &str, day: u64, amount: u128)
     -> Result<(), StoreError>;
+    /// The payments that are never forgotten by themselves
+    /// ([`FOREVER`](super::record::FOREVER)): those under way, and those that
+    /// are owed.
+    fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError>;
     /// Forgets every payment that need not be kept beyond `now`.
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError>;
 }

@@ -64,6 +64,7 @@ fn all_rows_are_read() {
                 State::Submitted { .. } => "submitted",
                 State::Settled(_) => "settled",
                 State::Failed { .. } => "failed",
+                State::Metered { .. } | State::Owed { .. } => panic!("not known then"),
             });
         }
         let entries = texts(&rows[kind]["journal"]);

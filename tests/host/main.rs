@@ -9,6 +9,7 @@
     reason = "helpers of tests are tests, too"
 )]
 
+mod by_use;
 mod config_report;
 mod delivery;
 mod delivery_cookie;

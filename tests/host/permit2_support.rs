@@ -32,6 +32,7 @@ pub fn authorization() -> Permit2Authorization {
         nonce: (0xf3_u64 << 8 | 9).into(),
         deadline: (NOW + TIMEOUT).into(),
         to: pay_to(),
+        facilitator: None,
         valid_after: 0_u64.into(),
     }
 }

@@ -9,6 +9,7 @@ use crate::path::Fold;
 use super::super::*;
 use super::*;
 
+mod by_use;
 mod networks;
 mod remote;
 mod reports;

@@ -99,7 +99,9 @@ enum Payload {
 fn read(payload: &Value, terms: &Terms) -> Result<Payload, Reason> {
     Ok(match terms.method() {
         TransferMethod::Eip3009 => Payload::Eip3009(ExactEvmPayload::read(payload)?),
-        TransferMethod::Permit2 => Payload::Permit2(Permit2Payload::read(payload)?),
+        TransferMethod::Permit2 => {
+            Payload::Permit2(Permit2Payload::read(payload, terms.relayers().is_some())?)
+        }
     })
 }
 
@@ -155,6 +157,36 @@ impl VerifiedPayment {
     /// How much, in atomic units.
     pub const fn value(&self) -> AtomicAmount {
         self.value
+    }
+
+    /// The same payment, of which so much is charged.
+    ///
+    /// # Errors
+    /// [`Reason::UptoExceedsAmount`]: it is more than was signed for.
+    /// [`Reason::InvalidScheme`]: the payment is for an exact amount.
+    pub fn charged(self, amount: AtomicAmount) -> Result<Self, Reason> {
+        match self.permitted() {
+            Some(permitted) if amount > permitted => Err(Reason::UptoExceedsAmount),
+            None if amount != self.value => Err(Reason::InvalidScheme),
+            _ => Ok(Self { value: amount, ..self }),
+        }
+    }
+
+    /// The most that may be charged of it, where it is paid by use.
+    fn permitted(&self) -> Option<AtomicAmount> {
+        match &self.transfer {
+            Transfer::Eip3009(_) => None,
+            Transfer::Permit2(method) => method.permitted(),
+        }
+    }
+
+    /// The relayer that alone may settle it, in a transaction of its own; `None`
+    /// if any may, together with others.
+    pub fn relayer(&self) -> Option<Address> {
+        match &self.transfer {
+            Transfer::Eip3009(_) => None,
+            Transfer::Permit2(method) => method.relayer(),
+        }
     }
 
     /// The transfer lands only in a block later than this.

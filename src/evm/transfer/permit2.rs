@@ -20,6 +20,7 @@ use super::{
     CLOCK_SKEW_SECONDS, Clue, Facts, MIN_REMAINING_SECONDS, Method, NonceQuestion, Reasons, Terms,
     Transfer, TransferMethod, VerifiedPayment, seconds,
 };
+use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
 use crate::evm::{Address, Call, Log, Signature, Uint256, abi};
 use crate::protocol::Reason;
@@ -42,6 +43,12 @@ pub const EXACT_PROXY: Address = Address::new([
     0xf9, 0xe2, 0x00, 0x01,
 ]);
 
+/// x402's contract for what is paid by use, on every chain.
+pub const UPTO_PROXY: Address = Address::new([
+    0x40, 0x20, 0xa4, 0xf3, 0xb7, 0xb9, 0x0c, 0xca, 0x42, 0x3b, 0x9f, 0xab, 0xcc, 0x0c, 0xe5, 0x7c,
+    0x6c, 0x24, 0x00, 0x02,
+]);
+
 /// What refuses a payment by Permit2.
 const REASONS: Reasons = Reasons {
     used: Reason::Permit2InvalidNonce,
@@ -59,6 +66,16 @@ pub struct Permit2 {
     deadline: Uint256,
     nonce: Uint256,
     signature: Signature,
+    by_use: Option<ByUse>,
+}
+
+/// What a payer signs for what is paid by use (x402, upto on EVM).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ByUse {
+    /// Who alone may settle it.
+    relayer: Address,
+    /// The most that may be charged.
+    permitted: AtomicAmount,
 }
 
 /// Checks what was signed against the terms, at a time.
@@ -70,16 +87,31 @@ pub(super) fn verify(
     let Permit2Payload { signature, authorization } = payload;
     let signature: Signature = signature.parse().map_err(|_| Reason::Permit2Signature)?;
     let signer = signature.recover(&permit_digest(terms.chain_id(), &authorization));
-    let Permit2Authorization { token, amount, from, spender, nonce, deadline, to, valid_after } =
-        authorization;
+    let proxy = authorization.proxy();
+    let Permit2Authorization {
+        token,
+        amount,
+        from,
+        spender,
+        nonce,
+        deadline,
+        to,
+        facilitator,
+        valid_after,
+    } = authorization;
     if from == Address::ZERO || signer != Some(from) {
         return Err(Reason::Permit2Signature);
     }
-    if spender != EXACT_PROXY {
+    if spender != proxy {
         return Err(Reason::Permit2Spender);
     }
     if to != terms.pay_to() {
         return Err(Reason::Permit2RecipientMismatch);
+    }
+    if let Some(facilitator) = facilitator
+        && !terms.relayers().is_some_and(|relayers| relayers.contains(&facilitator))
+    {
+        return Err(Reason::UptoFacilitatorMismatch);
     }
     if amount != terms.amount().into() {
         return Err(Reason::Permit2AmountMismatch);
@@ -103,8 +135,21 @@ pub(super) fn verify(
         // are good.
         valid_after: UnixSeconds(seconds(valid_after).0.saturating_sub(1)),
         expires_at: seconds(deadline).plus(1),
-        transfer: Transfer::Permit2(Permit2 { valid_after, deadline, nonce, signature }),
+        transfer: Transfer::Permit2(Permit2 {
+            valid_after,
+            deadline,
+            nonce,
+            signature,
+            by_use: facilitator.map(|relayer| ByUse { relayer, permitted: terms.amount() }),
+        }),
     })
+}
+
+impl Permit2Authorization {
+    /// x402's contract that it is for.
+    const fn proxy(&self) -> Address {
+        if self.facilitator.is_some() { UPTO_PROXY } else { EXACT_PROXY }
+    }
 }
 
 impl Permit2 {
@@ -118,15 +163,30 @@ impl Permit2 {
         &self.signature
     }
 
+    /// Who alone may settle it, where it is paid by use.
+    pub(super) fn relayer(&self) -> Option<Address> {
+        self.by_use.map(|it| it.relayer)
+    }
+
+    /// The most that may be charged, where it is paid by use.
+    pub(super) fn permitted(&self) -> Option<AtomicAmount> {
+        self.by_use.map(|it| it.permitted)
+    }
+
+    fn proxy(&self) -> Address {
+        if self.by_use.is_some() { UPTO_PROXY } else { EXACT_PROXY }
+    }
+
     fn authorization(&self, payment: &VerifiedPayment) -> Permit2Authorization {
         Permit2Authorization {
             token: payment.asset(),
-            amount: payment.value().into(),
+            amount: self.permitted().unwrap_or(payment.value()).into(),
             from: payment.from(),
-            spender: EXACT_PROXY,
+            spender: self.proxy(),
             nonce: self.nonce,
             deadline: self.deadline,
             to: payment.to(),
+            facilitator: self.relayer(),
             valid_after: self.valid_after,
         }
     }
@@ -156,7 +216,8 @@ impl Method for Permit2 {
     }
 
     fn call(&self, payment: &VerifiedPayment) -> Call {
-        Call { to: EXACT_PROXY, data: calls::settle(&self.authorization(payment), &self.signature) }
+        let data = calls::settle(&self.authorization(payment), payment.value(), &self.signature);
+        Call { to: self.proxy(), data }
     }
 
     fn questions(&self, payment: &VerifiedPayment) -> Vec<Call> {
@@ -165,7 +226,7 @@ impl Method for Permit2 {
             self.used_question(payment),
             Call { to: asset, data: abi::balance_of(payment.from()) },
             Call { to: asset, data: calls::allowance(payment.from(), PERMIT2) },
-            Call { to: EXACT_PROXY, data: calls::permit2_of_proxy() },
+            Call { to: self.proxy(), data: calls::permit2_of_proxy() },
         ]
     }
 

@@ -86,6 +86,8 @@ struct TermsFields {
     amount: AtomicAmount,
     max_timeout_seconds: u64,
     method: TransferMethod,
+    /// Where it is paid by use: who may settle it.
+    relayers: Option<Vec<Address>>,
 }
 
 json_struct!(TermsFields {
@@ -94,6 +96,7 @@ json_struct!(TermsFields {
     amount,
     max_timeout_seconds as "maxTimeoutSeconds",
     method as "assetTransferMethod",
+    relayers,
 });
 
 impl ToJson for Terms {
@@ -119,13 +122,26 @@ impl Terms {
         max_timeout_seconds: u64,
     ) -> Self {
         let method = TransferMethod::Eip3009;
-        TermsFields { domain, pay_to, amount, max_timeout_seconds, method }.into()
+        TermsFields { domain, pay_to, amount, max_timeout_seconds, method, relayers: None }.into()
     }
 
     /// The same terms, the token being moved by another method.
     #[must_use]
     pub fn by(self, method: TransferMethod) -> Self {
         Self { fields: TermsFields { method, ..self.fields }, ..self }
+    }
+
+    /// The same terms for what is paid by use (x402, upto on EVM): the amount is
+    /// the most, Permit2 moves the token, and one of these relayers has it done.
+    #[must_use]
+    pub fn by_use(self, relayers: Vec<Address>) -> Self {
+        let (method, relayers) = (TransferMethod::Permit2, Some(relayers));
+        Self { fields: TermsFields { method, relayers, ..self.fields }, ..self }
+    }
+
+    /// Who may settle it, where it is paid by use.
+    pub fn relayers(&self) -> Option<&[Address]> {
+        self.fields.relayers.as_deref()
     }
 
     /// How the token is moved.

@@ -1,5 +1,10 @@
 //! What the end of a purchase looks like over HTTP.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use js_sys::Uint8Array;
 use worker::web_sys::{Headers, Response};
 
 use super::{Follower, PaidBy, Sequence, location};
@@ -8,9 +13,11 @@ use crate::gate::delivery_cookie::{Bought, PREFER, REDIRECT_MANUAL, RETURN_MINIM
 use crate::gate::goods::Judgement;
 use crate::gate::grant::GRANT_HEADER;
 use crate::gate::{Head as _, Sale};
+use crate::meter::overrides::SETTLEMENT_OVERRIDES;
+use crate::meter::{Counter, Quantity, Reading};
 use crate::path::UrlParts;
 use crate::protocol::{Reason, Version};
-use crate::purchase::{self, End, Goods};
+use crate::purchase::{self, Counted, End, Goods, by_use};
 use crate::runtime::challenge::{ReceiptHeader, payment_required};
 use crate::runtime::{clock, js, origin, respond, stream};
 use crate::settlement::{Settlement, Wanted};
@@ -23,6 +30,7 @@ impl Sequence<'_> {
     pub(super) async fn told(&self, end: End<Response>) -> worker::Result<Response> {
         match end {
             End::Deliver(goods) => self.deliver(&goods),
+            End::Counted(answer, goods) => self.count(&answer, goods),
             End::Promised(settlement) => self.promise(&settlement),
             // The claim was given up: where a redirect leads to something that
             // is sold, the same payment is good there.
@@ -60,6 +68,32 @@ impl Sequence<'_> {
         }
     }
 
+    /// Passes on goods that are counted. What they come to is not known yet, so
+    /// there is no receipt: the same payment shown again is answered with it.
+    fn count(&self, answer: &Response, goods: Box<Counted>) -> worker::Result<Response> {
+        let Some(meter) = &goods.tariff.meter else { return respond::closed() };
+        let media_type = answer.headers().get("Content-Type")?.unwrap_or_default();
+        let counter = Rc::new(RefCell::new(Counter::new(&meter.what, &media_type)));
+        let (taken, has_body) = (Rc::clone(&counter), answer.body().is_some());
+        let limit = Duration::from_secs(goods.until.since(clock::now()));
+        let count = move |piece: &Uint8Array| taken.borrow_mut().take(&piece.to_vec());
+        let (answer, is_over) = stream::count(answer, Box::new(count), limit)?;
+        let follower = Follower(self.settlers.own()?.clone());
+        self.context.wait_until(js::in_a_box(async move {
+            let reading = || {
+                // Nothing is used by a look at the head.
+                let nothing = Reading::Used(Quantity::whole(0));
+                if has_body { counter.borrow().reading() } else { nothing }
+            };
+            by_use::follow_counted(&follower, &goods, reading, is_over).await;
+        }));
+        let headers = answer.headers();
+        headers.delete(SETTLEMENT_OVERRIDES)?;
+        respond::keep_private(&headers)?;
+        respond::allow_origins(&headers)?;
+        Ok(answer)
+    }
+
     fn deliver(&self, goods: &Goods<Response>) -> worker::Result<Response> {
         let settlement = &goods.settlement;
         let answer = if let Judgement::SoldElsewhere(location) = self.judge(&goods.answer) {
@@ -84,6 +118,7 @@ impl Sequence<'_> {
             if goods.is_followed { self.follow(answer)? } else { origin::mutable(answer)? }
         };
         let headers = answer.headers();
+        headers.delete(SETTLEMENT_OVERRIDES)?;
         self.put_receipt(&headers, settlement)?;
         if goods.may_grant {
             self.put_grant(&headers, settlement)?;

@@ -45,6 +45,22 @@ impl<H: Host> EvmLane<H> {
         exceeds
     }
 
+    /// Whether a balance doesn't pay for all that a payer has promised and has in
+    /// the air. What is held itself is among that.
+    pub(super) fn is_short_of_promised(
+        &self,
+        payment: &evm::VerifiedPayment,
+        balance: Option<evm::Uint256>,
+        moment: u64,
+    ) -> bool {
+        let (payer, token) = (payment.payer(), payment.asset().to_word());
+        let in_air = self.shared.committed_by(&payer, &token);
+        let needed = in_air
+            .saturating_add(self.shared.ended_since(moment, &payer, &token))
+            .saturating_add(self.shared.promised_by(&payer, &token));
+        balance.is_some_and(|balance| balance < evm::Uint256::from(needed))
+    }
+
     /// The payments whose accounts still have as much as each may cost, in wei,
     /// which is set aside.
     pub(super) fn within_their_limits(&self, batch: Vec<Waiting>, cost: u128) -> Vec<Waiting> {

@@ -225,7 +225,9 @@ impl<H: Host> EvmLane<H> {
             Some(State::Submitted { transaction, .. }) => {
                 Outcome::Pending { transaction: self.shared.latest_of(&transaction)? }
             }
-            Some(State::Claimed { .. }) | None => Outcome::Unavailable,
+            Some(State::Claimed { .. } | State::Metered { .. } | State::Owed { .. }) | None => {
+                Outcome::Unavailable
+            }
         })
     }
 

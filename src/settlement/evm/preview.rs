@@ -96,7 +96,8 @@ impl<H: Host> EvmLane<H> {
         &self,
         payments: &[&evm::VerifiedPayment],
     ) -> Result<Preview, Problem> {
-        let with_multicall = !self.lacks_multicall();
+        let by_one_relayer = payments.iter().any(|payment| payment.relayer().is_some());
+        let with_multicall = !self.lacks_multicall() && !by_one_relayer;
         let relayer = self.key.address();
         let (is_new, time) = self.time_for(payments);
         let mut calls = vec![
@@ -178,6 +179,7 @@ impl<H: Host> EvmLane<H> {
         request: &SettleRequest,
         payment: &evm::VerifiedPayment,
     ) -> Result<Verdict, StoreError> {
+        let moment = self.shared.moment();
         let preview = match self.preview(&[payment]).await {
             Ok(preview) => preview,
             Err(Problem::OneOfMany(_)) => return Ok(Verdict::Unknown),
@@ -189,10 +191,21 @@ impl<H: Host> EvmLane<H> {
         let most = most_gas([payment]);
         let gas = preview.gas.unwrap_or(most);
         let cost = cost_of_each(preview.fees, gas, 1);
-        Ok(match preview.facts.first().map(|facts| evm::refusal(facts, payment)) {
+        let facts = preview.facts.first();
+        Ok(match facts.map(|facts| evm::refusal(facts, payment)) {
             // It can be simulated in a later block only; the rest is good.
             Some(Some(reason)) if self.is_too_new(payment, &preview, Some(reason)) => {
                 Verdict::Valid
+            }
+            Some(None)
+                if request.metered.is_some()
+                    && self.is_short_of_promised(
+                        payment,
+                        facts.and_then(|it| it.balance),
+                        moment,
+                    ) =>
+            {
+                Verdict::Invalid(payment.reasons().unfunded)
             }
             Some(None) if gas > most => Verdict::Invalid(payment.reasons().fails),
             Some(None) if self.exceeds_price(preview.fees.worst_cost(gas), payment) => {

@@ -94,7 +94,7 @@ impl<H: Host> EvmLane<H> {
     }
 
     pub(super) fn enqueue(self: &Rc<Self>, waiting: Waiting) {
-        if self.is_loner(waiting.payment.from()) {
+        if self.goes_alone(&waiting.payment) {
             self.alone.borrow_mut().push(waiting);
         } else {
             self.queue.borrow_mut().push(waiting);
@@ -325,7 +325,7 @@ impl<H: Host> EvmLane<H> {
         let lane = Rc::clone(self);
         self.shared.host.spawn(async move {
             lane.shared.host.sleep(BLOCK_PAUSE).await;
-            if lane.is_loner(waiting.payment.from()) {
+            if lane.goes_alone(&waiting.payment) {
                 lane.alone.borrow_mut().push(waiting);
             } else {
                 lane.queue.borrow_mut().push(waiting);
@@ -338,7 +338,7 @@ impl<H: Host> EvmLane<H> {
     fn wait_for_money(self: &Rc<Self>, waiting: Waiting) {
         let payer = waiting.payment.from();
         self.short.borrow_mut().insert(payer);
-        if self.is_loner(payer) {
+        if self.goes_alone(&waiting.payment) {
             self.alone.borrow_mut().push(waiting);
             self.start_alone_pump();
         } else {

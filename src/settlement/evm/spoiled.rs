@@ -15,7 +15,7 @@ use super::preview::Preview;
 use super::queue::done;
 use super::{EvmLane, IN_AIR_MAX, Waiting};
 use crate::evm::{self, Address, Receipt, json_rpc};
-use crate::payment::{self, VerifiedPayment};
+use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::Reply;
 use crate::settlement::journal::EvmEntry;
@@ -34,6 +34,12 @@ const LONER_SECONDS: u64 = 3_600;
 const LONERS_MAX: usize = 4_096;
 
 impl<H: Host> EvmLane<H> {
+    /// Whether a payment shares a transaction with no other.
+    pub(super) fn goes_alone(&self, payment: &evm::VerifiedPayment) -> bool {
+        // One relayer alone may settle it: no contract of anybody's stands between.
+        payment.relayer().is_some() || self.is_loner(payment.from())
+    }
+
     /// Whether a payer is known to go alone.
     pub(super) fn is_loner(&self, payer: Address) -> bool {
         let now = self.shared.host.now();
@@ -265,7 +271,7 @@ impl<H: Host> EvmLane<H> {
                 return None;
             };
             let (request, verified_at) = (order.request, order.verified_at);
-            let payment = payment::verify(&request.payload, &request.terms, verified_at).ok()?;
+            let payment = request.check(verified_at).ok()?.payable().ok()?;
             let VerifiedPayment::Evm(evm) = payment.clone() else { return None };
             (transaction == entry.id)
                 .then_some((Job { request, payment, verified_at, until: verified_at }, evm))

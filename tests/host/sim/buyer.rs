@@ -1,15 +1,21 @@
 //! A gate's request, run by the core's own sequence, and what its buyer sees.
 
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
 
 use edge402::config::SettleWhen;
 use edge402::facilitator_client::Facilitator;
+use edge402::meter::Counter;
 use edge402::protocol::Reason;
-use edge402::purchase::{self, End, Goods, Order};
+use edge402::purchase::by_use::follow_counted;
+use edge402::purchase::{self, Counted, End, Goods, Order, Tariff};
 use edge402::settlement::journal::TxId;
-use edge402::settlement::{ClaimRequest, Proof, SettleRequest, Settlement, StoreError, Wanted};
+use edge402::settlement::{
+    ClaimRequest, Metered, Proof, SettleRequest, Settlement, StoreError, Wanted,
+};
 use edge402::time::UnixSeconds;
+use futures_util::future::select;
 
 use super::{Handle, Payment, World};
 
@@ -29,6 +35,8 @@ pub enum Answer {
     NotDelivered,
     /// It was charged, and is to be fetched by cookie.
     Promised(Settlement),
+    /// It goes out, and is counted.
+    Counted,
     /// The Settler died, or its disk failed.
     Broken,
 }
@@ -101,6 +109,12 @@ pub struct Buyer {
     /// Whether another site's page has the browser ask.
     pub by_other_site: bool,
     pub facilitator: Option<(Facilitator, HowToSettle)>,
+    /// How it is charged, if by use, and what the seller risks.
+    pub by_use: Option<(Tariff, Metered)>,
+    /// The origin's `Settlement-Overrides`.
+    pub overrides: Option<String>,
+    /// What is counted: one piece after the other, each after `stream_ms`.
+    pub pieces: Vec<&'static str>,
     /// The Settler that the purchase is at: another one than its own, by number.
     pub at: Cell<Option<usize>>,
     /// Whether the last answer had a grant.
@@ -129,6 +143,9 @@ impl Buyer {
             by_cookie: None,
             by_other_site: false,
             facilitator: None,
+            by_use: None,
+            overrides: None,
+            pieces: vec![],
             at: Cell::default(),
             granted: Rc::default(),
             said: Rc::default(),
@@ -147,7 +164,7 @@ impl Buyer {
         Self { by_cookie: Some(wanted), proof: Proof::default(), ..self.clone() }
     }
 
-    fn order(&self) -> Order {
+    pub fn order(&self) -> Order {
         let mut claim = self.world.claim_request(&self.payment, &self.resource);
         claim.former.clone_from(&self.former);
         claim.proof = self.proof.clone();
@@ -158,6 +175,10 @@ impl Buyer {
         };
         settle.proof = claim.proof.clone();
         settle.redeliver_seconds = self.redeliver_seconds;
+        settle.metered = self
+            .by_use
+            .as_ref()
+            .and_then(|(by_use, metered)| by_use.meter.is_some().then(|| metered.clone()));
         Order {
             claim,
             settle,
@@ -165,6 +186,7 @@ impl Buyer {
             has_facilitator: self.facilitator.is_some(),
             too_late: Reason::EvmValidBefore,
             prefers_minimal: self.prefers_minimal,
+            tariff: self.by_use.as_ref().map(|(tariff, _)| tariff.clone()),
         }
     }
 
@@ -193,6 +215,7 @@ impl Buyer {
         match end {
             End::Deliver(goods) => self.deliver(claim, goods),
             End::Promised(settlement) => Answer::Promised(settlement),
+            End::Counted(_, goods) => self.count(goods),
             End::NotCharged(_) | End::OriginDown(None) => Answer::Released,
             End::OriginDown(Some(_)) => Answer::NotDelivered,
             End::Refused { reason, .. } => Answer::Refused(reason),
@@ -231,6 +254,37 @@ impl Buyer {
             });
         }
         Answer::Delivered(settlement)
+    }
+
+    /// Sends the goods piece by piece. A gate that dies does so after the last.
+    fn count(self, goods: Box<Counted>) -> Answer {
+        let world = Rc::clone(&self.world);
+        let delivery = (self.payment.id.clone(), self.resource.clone(), String::new());
+        world.deliveries.borrow_mut().push(delivery);
+        let meter = goods.tariff.meter.as_ref().unwrap();
+        let counter = Rc::new(RefCell::new(Counter::new(&meter.what, "text/event-stream")));
+        let reading = Rc::clone(&counter);
+        world.clock.spawn(async move {
+            let is_over = async {
+                for piece in &self.pieces {
+                    self.world.clock.sleep(self.stream_ms).await;
+                    counter.borrow_mut().take(piece.as_bytes());
+                }
+                if self.dies {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let dead = async {
+                let pieces = u64::try_from(self.pieces.len()).unwrap();
+                self.world.clock.sleep(pieces * self.stream_ms + 1).await;
+                if !self.dies {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let follow = follow_counted(&self, &goods, move || reading.borrow().reading(), is_over);
+            select(pin!(follow), pin!(dead)).await;
+        });
+        Answer::Counted
     }
 
     /// The world around the Settler that the purchase is at.

@@ -3,7 +3,7 @@
 use edge402::amount::AtomicAmount;
 use edge402::encoding::encode_hex;
 use edge402::evm::eip712::{self, Domain};
-use edge402::evm::transfer::permit2::EXACT_PROXY;
+use edge402::evm::transfer::permit2::{EXACT_PROXY, UPTO_PROXY};
 use edge402::evm::{
     Address, Authorization, Call, Fees, Permit2Authorization, RelayerKey, Transaction,
     TransferMethod,
@@ -71,6 +71,7 @@ pub fn permit2_of(payer_number: u8, number: u8, end: u64) -> Permit2Authorizatio
         nonce: u64::from(number).into(),
         deadline: end.into(),
         to: pay_to(),
+        facilitator: None,
         valid_after: 0_u64.into(),
     }
 }
@@ -165,6 +166,21 @@ impl Payment {
         Self::from_parts(ChainId::Evm(CHAIN), Terms::Evm(terms), &payload, None)
     }
 
+    /// One for what is paid by use, of the usual amount at most.
+    pub fn by_use(payer_number: u8, number: u8, valid_for: u64) -> Self {
+        let end = time::START_MS / 1_000 + valid_for;
+        let terms = edge402::evm::Terms::new(domain(), pay_to(), AtomicAmount(AMOUNT), 100_000);
+        let relayer = relayer().address();
+        let it = Permit2Authorization {
+            spender: UPTO_PROXY,
+            facilitator: Some(relayer),
+            ..permit2_of(payer_number, number, end)
+        };
+        let payload = permit2_support::signed_by(&payer(payer_number), CHAIN, &it);
+        let terms = Terms::Evm(terms.by_use(vec![relayer]));
+        Self::from_parts(ChainId::Evm(CHAIN), terms, &payload, None)
+    }
+
     pub fn from_parts(
         network: ChainId,
         terms: Terms,
@@ -196,6 +212,8 @@ impl Payment {
             redeliver_max: claim.redeliver_max,
             once: false,
             remote: None,
+            charge: None,
+            metered: None,
             account: None,
         }
     }

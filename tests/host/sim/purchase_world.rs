@@ -4,12 +4,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use edge402::facilitator_client::Verdict;
+use edge402::purchase::by_use::CountHolder;
 use edge402::purchase::{self, Holder, Part};
 use edge402::settlement::others::Settlers;
 use edge402::settlement::replay::ReplayRecord;
 use edge402::settlement::{
-    ClaimReply, ClaimRequest, DeliveryReport, Host as _, Outcome, ReleaseRequest, RenewRequest,
-    SettleRequest,
+    ClaimReply, ClaimRequest, DeliveryReport, HoldReply, Host as _, Outcome, ReleaseRequest,
+    RenewRequest, SettleRequest, UseReport,
 };
 use edge402::time::UnixSeconds;
 
@@ -63,6 +64,14 @@ impl Settlers for Buyer {
     }
 }
 
+impl CountHolder for Buyer {
+    async fn report_use(&self, report: &UseReport) -> Result<(), String> {
+        let report = report.clone();
+        let reply = self.place().ask(|it| async move { it.charge_used(&report) }).await;
+        reply.and_then(Result::ok).ok_or_else(|| "broken".into())
+    }
+}
+
 impl purchase::World for Buyer {
     type Answer = Origin;
 
@@ -84,6 +93,17 @@ impl purchase::World for Buyer {
             _ => None,
         };
         Ok(outcome)
+    }
+
+    async fn hold(&self, request: &SettleRequest) -> Result<HoldReply, String> {
+        let request = request.clone();
+        let reply = self.place().ask(|it| async move { it.hold(request).await }).await;
+        let reply = self.heard(reply)?;
+        *self.said.borrow_mut() = match &reply {
+            HoldReply::Refused(reason) => Some(Answer::Refused(*reason)),
+            _ => None,
+        };
+        Ok(reply)
     }
 
     async fn release(&self, request: &ReleaseRequest) -> Result<(), String> {
@@ -127,6 +147,10 @@ impl purchase::World for Buyer {
             answer,
             Origin::Good | Origin::Rangeless | Origin::Changed(_) | Origin::Unversioned
         )
+    }
+
+    fn overrides(&self, _: &Origin) -> Option<String> {
+        self.overrides.clone()
     }
 
     fn part(&self, answer: &Origin) -> Part {

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use edge402::settlement::record::FOREVER;
 use edge402::settlement::{Entry, PaymentRecord, Store, StoreError};
 use edge402::time::UnixSeconds;
 
@@ -146,6 +147,14 @@ impl Store for SimStore {
         self.check()?;
         self.0.account_spent.borrow_mut().insert((account.into(), day), amount);
         Ok(())
+    }
+
+    fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError> {
+        self.check()?;
+        let payments = self.0.payments.borrow();
+        let records =
+            payments.values().map(|text| edge402::json::from_text::<PaymentRecord>(text).unwrap());
+        Ok(records.filter(|record| record.keep_until() == FOREVER).collect())
     }
 
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {

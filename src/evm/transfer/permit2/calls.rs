@@ -2,6 +2,7 @@
 //! payments calldata names.
 
 use super::{PERMIT2, Permit2Authorization};
+use crate::amount::AtomicAmount;
 use crate::evm::abi::{call, length};
 use crate::evm::transfer::{NonceQuestion, VerifiedPayment};
 use crate::evm::{Address, Call, Signature, Uint256};
@@ -10,6 +11,8 @@ use crate::evm::{Address, Call, Signature, Uint256};
 // the two together.
 const SETTLE: u32 = 0x13cd_3b53;
 const SETTLE_WITH_PERMIT: u32 = 0xfa34_0378;
+const SETTLE_BY_USE: u32 = 0xff11_e7b4;
+const SETTLE_BY_USE_WITH_PERMIT: u32 = 0x016c_1748;
 const NONCE_BITMAP: u32 = 0x4fe0_2b44;
 const ALLOWANCE: u32 = 0xdd62_ed3e;
 const PERMIT2_OF_PROXY: u32 = 0x6afd_d850;
@@ -46,11 +49,26 @@ pub(super) fn permit2_of_proxy() -> Vec<u8> {
     call(PERMIT2_OF_PROXY, &[])
 }
 
-/// Calldata of `settle` of x402's contract for exact amounts, v being 27 or 28.
-pub(super) fn settle(it: &Permit2Authorization, signature: &Signature) -> Vec<u8> {
-    let mut words = head(it).to_vec();
+/// Calldata of `settle` of x402's contract for exact amounts, or of that for what
+/// is paid by use, of which so much is charged; v being 27 or 28.
+pub(super) fn settle(
+    it: &Permit2Authorization,
+    charged: AtomicAmount,
+    signature: &Signature,
+) -> Vec<u8> {
+    let [token, permitted, nonce, deadline, owner, to, valid_after] = head(it);
+    let (selector, mut words) = match it.facilitator {
+        Some(facilitator) => {
+            let (charged, facilitator) =
+                (Uint256::from(charged).to_be_bytes(), facilitator.to_word());
+            let witness = [to, facilitator, valid_after];
+            let permit = [token, permitted, nonce, deadline, charged, owner];
+            (SETTLE_BY_USE, [&permit[..], &witness[..]].concat())
+        }
+        None => (SETTLE, head(it).to_vec()),
+    };
     words.push(length(32 * (words.len() + 1)));
-    let mut data = call(SETTLE, &words);
+    let mut data = call(selector, &words);
     let signature = signature.to_bytes();
     data.extend_from_slice(&length(signature.len()));
     data.extend_from_slice(&signature);
@@ -81,13 +99,23 @@ fn head(it: &Permit2Authorization) -> [[u8; 32]; 7] {
 pub(super) fn alike_nonces(payment: &VerifiedPayment, calldata: &[u8]) -> Vec<Uint256> {
     let mut nonces = vec![];
     for (at, window) in calldata.windows(4).enumerate() {
-        let skip = match u32::from_be_bytes(window.try_into().unwrap_or_default()) {
-            SETTLE => 4,
-            SETTLE_WITH_PERMIT => 4 + 32 * PERMIT_WORDS,
+        let (skip, is_by_use) = match u32::from_be_bytes(window.try_into().unwrap_or_default()) {
+            SETTLE => (4, false),
+            SETTLE_WITH_PERMIT => (4 + 32 * PERMIT_WORDS, false),
+            SETTLE_BY_USE => (4, true),
+            SETTLE_BY_USE_WITH_PERMIT => (4 + 32 * PERMIT_WORDS, true),
             _ => continue,
         };
         let words = calldata.get(at.saturating_add(skip)..).unwrap_or_default().as_chunks::<32>().0;
-        let [token, amount, nonce, _, owner, to, ..] = words else { continue };
+        let (token, amount, nonce, owner, to) = match words {
+            [token, _, nonce, _, amount, owner, to, ..] if is_by_use => {
+                (token, amount, nonce, owner, to)
+            }
+            [token, amount, nonce, _, owner, to, ..] if !is_by_use => {
+                (token, amount, nonce, owner, to)
+            }
+            _ => continue,
+        };
         let is_alike = *token == payment.asset().to_word()
             && *amount == Uint256::from(payment.value()).to_be_bytes()
             && *owner == payment.from().to_word()
@@ -113,6 +141,17 @@ mod tests {
                 SETTLE_WITH_PERMIT,
                 "settleWithPermit((uint256,uint256,bytes32,bytes32,uint8),\
                  ((address,uint256),uint256,uint256),address,(address,uint256),bytes)",
+            ),
+            (
+                SETTLE_BY_USE,
+                "settle(((address,uint256),uint256,uint256),uint256,address,\
+                 (address,address,uint256),bytes)",
+            ),
+            (
+                SETTLE_BY_USE_WITH_PERMIT,
+                "settleWithPermit((uint256,uint256,bytes32,bytes32,uint8),\
+                 ((address,uint256),uint256,uint256),uint256,address,\
+                 (address,address,uint256),bytes)",
             ),
             (NONCE_BITMAP, "nonceBitmap(address,uint256)"),
             (ALLOWANCE, "allowance(address,address)"),

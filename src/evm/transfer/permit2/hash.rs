@@ -22,15 +22,21 @@ fn domain_separator(chain_id: u64) -> [u8; 32] {
     ])
 }
 
-/// EIP-712's `hashStruct` of a `PermitWitnessTransferFrom` with x402's witness
-/// for exact amounts.
+/// EIP-712's `hashStruct` of a `PermitWitnessTransferFrom` with x402's witness,
+/// which names who may settle it where it is paid by use.
 fn permit_hash(it: &Permit2Authorization) -> [u8; 32] {
     let permitted =
         keccak256_words(&[*PERMITTED_TYPE_HASH, it.token.to_word(), it.amount.to_be_bytes()]);
-    let witness =
-        keccak256_words(&[*WITNESS_TYPE_HASH, it.to.to_word(), it.valid_after.to_be_bytes()]);
+    let (to, valid_after) = (it.to.to_word(), it.valid_after.to_be_bytes());
+    let (permit_type, witness) = match it.facilitator {
+        Some(facilitator) => (
+            *PERMIT_BY_USE_TYPE_HASH,
+            keccak256_words(&[*WITNESS_BY_USE_TYPE_HASH, to, facilitator.to_word(), valid_after]),
+        ),
+        None => (*PERMIT_TYPE_HASH, keccak256_words(&[*WITNESS_TYPE_HASH, to, valid_after])),
+    };
     keccak256_words(&[
-        *PERMIT_TYPE_HASH,
+        permit_type,
         permitted,
         it.spender.to_word(),
         it.nonce.to_be_bytes(),
@@ -48,6 +54,17 @@ static PERMITTED_TYPE_HASH: LazyLock<[u8; 32]> =
 
 static WITNESS_TYPE_HASH: LazyLock<[u8; 32]> =
     LazyLock::new(|| keccak256(b"Witness(address to,uint256 validAfter)"));
+
+static WITNESS_BY_USE_TYPE_HASH: LazyLock<[u8; 32]> =
+    LazyLock::new(|| keccak256(b"Witness(address to,address facilitator,uint256 validAfter)"));
+
+static PERMIT_BY_USE_TYPE_HASH: LazyLock<[u8; 32]> = LazyLock::new(|| {
+    keccak256(
+        b"PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,\
+          uint256 deadline,Witness witness)TokenPermissions(address token,uint256 amount)\
+          Witness(address to,address facilitator,uint256 validAfter)",
+    )
+});
 
 static PERMIT_TYPE_HASH: LazyLock<[u8; 32]> = LazyLock::new(|| {
     keccak256(

@@ -34,6 +34,8 @@ pub struct Permit2Authorization {
     pub deadline: Uint256,
     /// Who is paid: of the witness.
     pub to: Address,
+    /// Who alone may settle it: of the witness, where it is paid by use.
+    pub facilitator: Option<Address>,
     /// The transfer lands only in a block of this second or a later one: of the
     /// witness.
     pub valid_after: Uint256,
@@ -45,11 +47,11 @@ impl Permit2Payload {
     ///
     /// # Errors
     /// [`Reason::InvalidPayload`] for whatever can't be read.
-    pub fn read(payload: &Value) -> Result<Self, Reason> {
-        Self::try_read(payload).ok_or(Reason::InvalidPayload)
+    pub fn read(payload: &Value, is_by_use: bool) -> Result<Self, Reason> {
+        Self::try_read(payload, is_by_use).ok_or(Reason::InvalidPayload)
     }
 
-    fn try_read(payload: &Value) -> Option<Self> {
+    fn try_read(payload: &Value, is_by_use: bool) -> Option<Self> {
         let authorization = payload.get("permit2Authorization")?;
         let permitted = authorization.get("permitted")?;
         let witness = authorization.get("witness")?;
@@ -63,6 +65,7 @@ impl Permit2Payload {
                 nonce: number(authorization, "nonce")?,
                 deadline: number(authorization, "deadline")?,
                 to: address(witness, "to")?,
+                facilitator: if is_by_use { Some(address(witness, "facilitator")?) } else { None },
                 valid_after: number(witness, "validAfter")?,
             },
         })
@@ -72,6 +75,12 @@ impl Permit2Payload {
 impl Permit2Authorization {
     /// The payload that a client sends of it.
     pub fn payload(&self, signature: &str) -> Value {
+        let witness = match self.facilitator {
+            Some(facilitator) => json!({
+                "to": self.to, "facilitator": facilitator, "validAfter": self.valid_after,
+            }),
+            None => json!({ "to": self.to, "validAfter": self.valid_after }),
+        };
         json!({
             "signature": signature,
             "permit2Authorization": {
@@ -80,7 +89,7 @@ impl Permit2Authorization {
                 "spender": self.spender,
                 "nonce": self.nonce,
                 "deadline": self.deadline,
-                "witness": { "to": self.to, "validAfter": self.valid_after },
+                "witness": witness,
             },
         })
     }

@@ -1,13 +1,21 @@
 //! What Permit2 and x402's contract in front of it do.
 
 use edge402::evm::Permit2Authorization;
-pub use edge402::evm::transfer::permit2::{EXACT_PROXY, PERMIT2};
+pub use edge402::evm::transfer::permit2::{EXACT_PROXY, PERMIT2, UPTO_PROXY};
 
 use super::*;
 
-/// Where `settle`'s words stand: token, amount, nonce, deadline, owner, to,
-/// validAfter.
-const WORDS: [usize; 7] = [0, 1, 2, 3, 4, 5, 6];
+/// Where `settle`'s words stand behind the token: amount, nonce, deadline, owner, to, validAfter.
+const WORDS: [usize; 6] = [1, 2, 3, 4, 5, 6];
+
+/// The same where it is paid by use; the second word is the most, and the eighth
+/// who may call it.
+const WORDS_BY_USE: [usize; 6] = [4, 2, 3, 5, 6, 8];
+const MOST: usize = 1;
+const CALLER: usize = 7;
+
+/// `settle` of the contract for what is paid by use.
+pub(super) const SETTLE_BY_USE: [u8; 4] = [0xff, 0x11, 0xe7, 0xb4];
 
 impl Chain {
     /// What a call to one of the two returns; `None` if it is to another.
@@ -23,20 +31,40 @@ impl Chain {
             let (owner, word) = (address_at(data, 0), word_at(data, 1));
             return Some(Ok((bitmap(state, owner, &word[1..]).to_vec(), vec![])));
         }
-        if Some(to) != self.proxy {
+        if Some(to) != self.proxy && to != UPTO_PROXY {
             return None;
         }
         Some(match data[..4] {
             [0x6a, 0xfd, 0xd8, 0x50] => Ok((PERMIT2.to_word().to_vec(), vec![])),
-            [0x13, 0xcd, 0x3b, 0x53] => self.settle(state, data, time, is_real),
+            [0x13, 0xcd, 0x3b, 0x53] if to != UPTO_PROXY => {
+                self.settle(state, data, WORDS, time, is_real)
+            }
+            [0xff, 0x11, 0xe7, 0xb4] if to == UPTO_PROXY => {
+                let amount = number_at(data, WORDS_BY_USE[0]);
+                let is_allowed = address_at(data, CALLER) == self.relayer
+                    && amount > 0
+                    && amount <= number_at(data, MOST);
+                if is_allowed {
+                    self.settle(state, data, WORDS_BY_USE, time, is_real)
+                } else {
+                    Err(Failure::Reverts)
+                }
+            }
             _ => Err(Failure::Reverts),
         })
     }
 
-    fn settle(&self, state: &mut State, data: &[u8], time: u64, is_real: bool) -> Ran {
-        let [token, amount, nonce, deadline, owner, to, valid_after] = WORDS;
+    fn settle(
+        &self,
+        state: &mut State,
+        data: &[u8],
+        words: [usize; 6],
+        time: u64,
+        is_real: bool,
+    ) -> Ran {
+        let [amount, nonce, deadline, owner, to, valid_after] = words;
         let (from, to) = (address_at(data, owner), address_at(data, to));
-        let (token, amount) = (address_at(data, token), number_at(data, amount));
+        let (token, amount) = (address_at(data, 0), number_at(data, amount));
         let nonce = word_at(data, nonce);
         match self.codes.get(&from) {
             Some(Code::Spoils) => return Err(Failure::Burns),

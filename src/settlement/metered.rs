@@ -1,0 +1,310 @@
+//! What is sold by use: a payment is held before the goods go out, and settled
+//! when it is known how much was used.
+
+use std::rc::Rc;
+
+use super::hold::{HoldReply, UseReport};
+use super::lane::Job;
+use super::record::{Order, owed::DEBT_SECONDS};
+use super::shared::{JOIN_LIMIT, WAKE_SECONDS};
+use super::{
+    Host, Outcome, PaymentRecord, SettleRequest, Settler, State, Store, StoreError, Verdict,
+};
+use crate::amount::AtomicAmount;
+use crate::payment::{Checked, VerifiedPayment};
+use crate::protocol::Reason;
+use crate::time::UnixSeconds;
+
+/// How long a payment must still be good that is held, in seconds: goods go out
+/// and are settled in this time.
+pub const LEAST_SECONDS: u64 = 60;
+
+/// How long before a payment's end its goods must have gone out, in seconds, so
+/// that it can still be settled.
+pub const SETTLING_SECONDS: u64 = 45;
+
+/// The longest time until it is looked again at what is unsettled, in seconds.
+const LONGEST_SLEEP: u64 = 86_400;
+
+impl<H: Host> Settler<H> {
+    /// Holds a payment that the asker has claimed: it is good for the most that
+    /// may be charged, as far as anybody can know before that, and no more is at
+    /// stake than the seller allows.
+    ///
+    /// # Errors
+    /// The disk failed: nothing may be delivered.
+    pub async fn hold(&self, request: SettleRequest) -> Result<HoldReply, StoreError> {
+        let shared = &self.shared;
+        let now = shared.host.now();
+        let payment = match request.check(now).and_then(Checked::payable) {
+            Ok(payment) if payment.identity() == request.payment => payment,
+            Ok(_) => return self.refuse_hold(&request, Reason::InvalidPayload),
+            Err(reason) => return self.refuse_hold(&request, reason),
+        };
+        if payment.expires_at(now) < now.plus(LEAST_SECONDS) {
+            return self.refuse_hold(&request, payment.too_late());
+        }
+        let payer = payment.payer();
+        if shared.is_out_of_favour(&payer) {
+            return self.refuse_hold(&request, Reason::TooManyFailures);
+        }
+        // Nothing was sent or delivered: if the process dies here, the claim is
+        // free again after its lease.
+        self.collect_from(&payer).await?;
+        if !self.debts_of(&payer)?.is_empty() {
+            return self.refuse_hold(&request, Reason::UnpaidDebt);
+        }
+        // Counted before anything is asked, so that of two requests at once each
+        // knows of the other.
+        if !shared.unsettled.has_room(&payer, &request) {
+            shared.host.log(&format!(
+                "{}: {payer} has to wait: too much is unsettled (unsettled_max)",
+                request.network
+            ));
+            shared.release(&request.payment, request.ticket)?;
+            return Ok(HoldReply::TooMuch);
+        }
+        shared.unsettled.note(&payer, &request);
+        let reply = self.hold_good(&request, payment, now).await;
+        if !matches!(reply, Ok(HoldReply::Held)) {
+            shared.unsettled.end(&request.payment);
+        }
+        reply
+    }
+
+    /// Asks the chain about a payment, and holds it if that says yes.
+    async fn hold_good(
+        &self,
+        request: &SettleRequest,
+        payment: VerifiedPayment,
+        verified_at: UnixSeconds,
+    ) -> Result<HoldReply, StoreError> {
+        let shared = &self.shared;
+        let Some(lane) = self.lanes.iter().find(|lane| lane.takes(&payment)) else {
+            return self.refuse_hold(request, Reason::InvalidNetwork);
+        };
+        // As above.
+        match lane.verify(request, &payment).await? {
+            Verdict::Valid => {}
+            Verdict::Invalid(reason) => return self.refuse_hold(request, reason),
+            Verdict::Unknown | Verdict::LimitReached | Verdict::FeeExceedsPrice => {
+                shared.release(&request.payment, request.ticket)?;
+                return Ok(HoldReply::Unavailable);
+            }
+        }
+        let record = shared.store.payment(&request.payment)?;
+        let held = record.filter(|it| it.is_held_by(request.ticket));
+        let Some(mut record) = held.filter(|it| it.resource == request.resource) else {
+            return Ok(HoldReply::Unavailable);
+        };
+        record.hold(Order { request: request.clone(), verified_at }, shared.host.now());
+        shared.store.put_payment(&record)?;
+        shared.plan_to_wake();
+        Ok(HoldReply::Held)
+    }
+
+    fn refuse_hold(
+        &self,
+        request: &SettleRequest,
+        reason: Reason,
+    ) -> Result<HoldReply, StoreError> {
+        self.shared.release(&request.payment, request.ticket)?;
+        Ok(HoldReply::Refused(reason))
+    }
+
+    /// Writes down what was used of what a held payment pays for, and sees to
+    /// its settlement, for which nobody waits.
+    ///
+    /// # Errors
+    /// The disk failed: tell it again.
+    pub fn charge_used(&self, report: &UseReport) -> Result<(), StoreError> {
+        let record = self.shared.store.payment(&report.payment)?;
+        if let Some(record) = record
+            && matches!(record.state, State::Metered { ticket, .. } if ticket == report.ticket)
+        {
+            self.owe(record, Some(report.used))?;
+        }
+        Ok(())
+    }
+
+    /// From now on it is known how much is owed: what the gate has told, or if it
+    /// has died what it told last.
+    fn owe(&self, mut record: PaymentRecord, used: Option<AtomicAmount>) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let State::Metered { order, used: told, ticket, .. } = &record.state else {
+            return Ok(());
+        };
+        let Some(used) = used.max(*told) else {
+            // No goods went out.
+            return self.release_held(&record.payment, *ticket);
+        };
+        let payer = payer_of(order)?;
+        record.owe(used, &payer, shared.host.now());
+        // If the process dies after this, the next life finds it.
+        shared.store.put_payment(&record)?;
+        if let Some(order) = record.unsettled() {
+            shared.unsettled.note(&payer, &order.request);
+            self.start_settling(record.payment);
+        } else {
+            shared.unsettled.end(&record.payment);
+            shared.tell(&record.payment);
+        }
+        Ok(())
+    }
+
+    fn start_settling(&self, payment: String) {
+        let settler = self.again();
+        self.shared.host.spawn(async move {
+            if let Err(error) = settler.settle_owed(&payment).await {
+                settler.shared.host.log(&format!("{payment}: {error}"));
+            }
+        });
+    }
+
+    /// Tries to settle what is owed.
+    async fn settle_owed(&self, payment: &str) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let Some(record) = shared.store.payment(payment)? else { return Ok(()) };
+        let State::Owed { order, .. } = &record.state else { return Ok(()) };
+        let now = shared.host.now();
+        let request = order.request.clone();
+        let verified = match request.check(now).and_then(Checked::payable) {
+            Ok(verified) => verified,
+            Err(reason) => {
+                shared.host.log(&format!(
+                    "{payment}: {} atomic units are owed, and can't be settled any more: {reason}",
+                    request.at_stake()
+                ));
+                return self.put_off(payment, PaymentRecord::despair);
+            }
+        };
+        if !shared.unsettled.settling.borrow_mut().insert(payment.to_owned()) {
+            return Ok(());
+        }
+        let until = now.plus(JOIN_LIMIT.as_secs());
+        let job = Job { request, payment: verified, verified_at: now, until };
+        let outcome = self.settle_by_lanes(job).await;
+        shared.unsettled.settling.borrow_mut().remove(&payment.to_owned());
+        match outcome? {
+            Outcome::Settled(_) => shared.unsettled.end(payment),
+            Outcome::Pending { .. } => {}
+            Outcome::Failed { .. } | Outcome::Unavailable | Outcome::LimitReached => {
+                let now = shared.host.now();
+                self.put_off(payment, |record| record.fail(Reason::UnexpectedSettleError, now))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts off what is owed and could not be settled.
+    fn put_off(
+        &self,
+        payment: &str,
+        put_off: impl FnOnce(&mut PaymentRecord),
+    ) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        if let Some(mut record) = shared.store.payment(payment)?
+            && matches!(record.state, State::Owed { .. })
+        {
+            put_off(&mut record);
+            shared.store.put_payment(&record)?;
+            shared.tell(payment);
+        }
+        Ok(())
+    }
+
+    /// Tries to settle what a payer owes, whenever that was to be tried again.
+    async fn collect_from(&self, payer: &str) -> Result<(), StoreError> {
+        for debt in self.debts_of(payer)? {
+            self.settle_owed(&debt).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes up what is unsettled: what a gate held that has died, and what is
+    /// owed. Called when the object comes to life and by its alarm.
+    pub(super) fn take_up_unsettled(&self) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let now = shared.host.now();
+        let mut next = now.plus(LONGEST_SLEEP);
+        for record in shared.store.unsettled()? {
+            let Some(order) = record.unsettled() else { continue };
+            match payer_of(order) {
+                Ok(payer) => shared.unsettled.note(&payer, &order.request),
+                Err(error) => {
+                    shared.host.log(&format!("{}: {error}", record.payment));
+                    continue;
+                }
+            }
+            match &record.state {
+                State::Metered { lease_until, .. } if *lease_until <= now => {
+                    shared.host.log(&format!(
+                        "{}: its gate was not heard of again: what it told last is owed",
+                        record.payment
+                    ));
+                    self.owe(record, None)?;
+                }
+                State::Owed { since, .. } if since.plus(DEBT_SECONDS) <= now => {
+                    shared.store.delete_payment(&record.payment)?;
+                    shared.unsettled.end(&record.payment);
+                }
+                State::Owed { again_at, .. } if *again_at <= now => {
+                    self.start_settling(record.payment);
+                    next = now;
+                }
+                State::Metered { lease_until: due, .. } | State::Owed { again_at: due, .. } => {
+                    next = next.min(*due);
+                }
+                _ => {}
+            }
+        }
+        if !shared.unsettled.is_empty() {
+            shared.host.wake_in(next.since(now).max(WAKE_SECONDS));
+        }
+        Ok(())
+    }
+
+    /// The payments that a payer owes.
+    fn debts_of(&self, payer: &str) -> Result<Vec<String>, StoreError> {
+        let mut debts = self.shared.unsettled.of(payer);
+        let mut error = None;
+        debts.retain(|id| match self.shared.store.payment(id) {
+            Ok(record) => record.is_some_and(|it| matches!(it.state, State::Owed { .. })),
+            Err(failed) => {
+                error = Some(failed);
+                false
+            }
+        });
+        error.map_or(Ok(debts), Err)
+    }
+
+    /// Frees a payment that is held, before any goods went out.
+    pub(super) fn release_held(&self, payment: &str, holder: u64) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        if let Some(mut record) = shared.store.payment(payment)?
+            && matches!(record.state, State::Metered { ticket, used: None, .. } if ticket == holder)
+        {
+            if record.was_sent {
+                // Whose it is must not be forgotten.
+                record.give_up(shared.host.now());
+                shared.store.put_payment(&record)?;
+            } else {
+                shared.store.delete_payment(payment)?;
+            }
+            shared.unsettled.end(payment);
+            shared.tell(payment);
+        }
+        Ok(())
+    }
+
+    fn again(&self) -> Self {
+        Self { shared: Rc::clone(&self.shared), lanes: self.lanes.clone() }
+    }
+}
+
+/// Who pays by an order.
+fn payer_of(order: &Order) -> Result<String, StoreError> {
+    let checked = order.request.check(order.verified_at);
+    let payment = checked.map_err(|reason| StoreError(format!("can't be read again: {reason}")))?;
+    Ok(payment.into_parts().0.payer())
+}

@@ -1,0 +1,149 @@
+//! A payment whose goods go out before it is settled: `Claimed → Metered → Owed`,
+//! and from there on as any other. What the chain refuses stays owed.
+
+use super::{LEASE_SECONDS, Order, PaymentRecord, State};
+use crate::amount::AtomicAmount;
+use crate::payment::Checked;
+use crate::protocol::Reason;
+use crate::settlement::delivery::DeliveryState;
+use crate::settlement::{Delivery, SettleRequest, Settlement};
+use crate::time::UnixSeconds;
+
+/// For how long a debt is remembered that nobody pays, in seconds.
+pub const DEBT_SECONDS: u64 = 30 * 86_400;
+
+/// How soon what is owed is tried again, in seconds; after that the time that it
+/// is owed doubles each time.
+const AGAIN_SECONDS: u64 = 15;
+
+/// The longest time until it is tried again, in seconds: a small part of a day,
+/// and of what a signature may last.
+const AGAIN_MAX_SECONDS: u64 = 900;
+
+impl PaymentRecord {
+    /// Holds a claimed payment while its goods go out.
+    pub fn hold(&mut self, order: Order, now: UnixSeconds) {
+        self.state = State::Metered {
+            ticket: order.request.ticket,
+            lease_until: now.plus(LEASE_SECONDS),
+            order: Box::new(order),
+            used: None,
+        };
+    }
+
+    /// Notes that the gate lives that counts, and what it has told to be used so
+    /// far: whether this ticket holds the payment.
+    pub fn keep_counting(
+        &mut self,
+        holder: u64,
+        until: UnixSeconds,
+        told: Option<AtomicAmount>,
+    ) -> bool {
+        match &mut self.state {
+            State::Metered { ticket, lease_until, used, .. } if *ticket == holder => {
+                *lease_until = until;
+                // Nothing is used less.
+                *used = told.max(*used);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What is to be settled now that it is known how much: no more than the
+    /// payer has signed for. Nothing that was used is a settlement of nothing.
+    pub fn owe(&mut self, used: AtomicAmount, payer: &str, now: UnixSeconds) {
+        let State::Metered { ticket, order, .. } = &self.state else { return };
+        let mut order = order.clone();
+        let charge = used.min(order.request.most());
+        order.request.charge = Some(charge);
+        if charge.0 == 0 {
+            return self.settle_nothing(payer, now);
+        }
+        self.state = State::Owed { ticket: *ticket, order, since: now, again_at: now };
+    }
+
+    /// Settles a payment of which nothing is charged: no transaction is sent.
+    pub fn settle_nothing(&mut self, payer: &str, now: UnixSeconds) {
+        self.state = State::Settled(Settlement {
+            transaction: String::new(),
+            payer: payer.to_owned(),
+            amount: AtomicAmount(0),
+            settled_at: now,
+            redeliver_until: now,
+        });
+        self.delivery = Delivery::of_goods_that_went_out();
+    }
+
+    /// Notes that it can't be settled now. Of what was delivered already, it
+    /// stays owed.
+    pub fn fail(&mut self, reason: Reason, now: UnixSeconds) {
+        let (order, since) = match &self.state {
+            State::Owed { order, since, .. } => (order.clone(), *since),
+            State::Submitted { order, .. } if order.request.metered.is_some() => {
+                (order.clone(), order.verified_at)
+            }
+            _ => {
+                self.state = State::Failed { reason };
+                return;
+            }
+        };
+        let pause = now.since(since).clamp(AGAIN_SECONDS, AGAIN_MAX_SECONDS);
+        let ticket = order.request.ticket;
+        self.state = State::Owed { ticket, order, since, again_at: now.plus(pause) };
+    }
+
+    /// Notes that what is owed can't be settled by this any more. It is
+    /// remembered for as long as any other debt.
+    pub fn despair(&mut self) {
+        if let State::Owed { since, again_at, .. } = &mut self.state {
+            *again_at = since.plus(DEBT_SECONDS);
+        }
+    }
+
+    /// The order of what was, or is being, delivered before it is settled.
+    pub fn unsettled(&self) -> Option<&Order> {
+        match &self.state {
+            State::Metered { order, .. } | State::Owed { order, .. } => Some(order),
+            State::Submitted { order, .. } if order.request.metered.is_some() => Some(order),
+            _ => None,
+        }
+    }
+}
+
+impl SettleRequest {
+    /// The payment that is to be settled, as it was at a time, with what is to be
+    /// charged of it.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check(&self, now: UnixSeconds) -> Result<Checked, Reason> {
+        let checked = self.terms.check(&self.payload, now)?;
+        match self.charge {
+            Some(charge) => checked.charged(charge),
+            None => Ok(checked),
+        }
+    }
+
+    /// The most that can be charged, in atomic units.
+    pub fn most(&self) -> AtomicAmount {
+        self.terms.amount()
+    }
+
+    /// How much the payer may owe at most by this, in atomic units.
+    pub fn at_stake(&self) -> AtomicAmount {
+        self.charge.unwrap_or_else(|| self.most())
+    }
+}
+
+impl Delivery {
+    /// That of what went out before it was paid for, and won't again.
+    fn of_goods_that_went_out() -> Self {
+        Self { state: DeliveryState::Delivered { to_buyer: true }, ..Self::default() }
+    }
+
+    /// The same for an order of this kind.
+    pub(in crate::settlement) fn after(request: &SettleRequest, begun: Self) -> Self {
+        if request.metered.is_some() { Self::of_goods_that_went_out() } else { begun }
+    }
+}

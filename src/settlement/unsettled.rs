@@ -1,0 +1,91 @@
+//! What payers have had, or are getting, and have not paid for yet.
+//!
+//! Between the first byte of what is sold by use and its settlement the payer
+//! could empty the account. So what is at stake is counted from before the first
+//! byte: by payer, and by route. It lives in memory, and is made again from the
+//! tables when the object comes to life.
+
+use std::cell::RefCell;
+
+use super::{SettleRequest, TokenKey};
+use crate::table::{Set, Table};
+
+/// What is at stake, by the payments' identities.
+#[derive(Default)]
+pub(super) struct Unsettled {
+    stakes: RefCell<Table<String, Stake>>,
+    /// What is owed and is being settled at this moment.
+    pub(super) settling: RefCell<Set<String>>,
+}
+
+/// What one payment leaves at stake.
+#[derive(Clone, Debug)]
+struct Stake {
+    payer: String,
+    route: String,
+    token: TokenKey,
+    /// In atomic units of the token.
+    amount: u128,
+}
+
+impl Unsettled {
+    /// Counts a payer's payment as unsettled.
+    pub(super) fn note(&self, payer: &str, request: &SettleRequest) {
+        let Some(metered) = &request.metered else { return };
+        let stake = Stake {
+            payer: payer.to_owned(),
+            route: metered.route.clone(),
+            token: request.terms.token_key(),
+            amount: request.at_stake().0,
+        };
+        self.stakes.borrow_mut().insert(request.payment.clone(), stake);
+    }
+
+    /// Counts a payment as unsettled no more.
+    pub(super) fn end(&self, payment: &str) {
+        self.stakes.borrow_mut().remove(payment);
+    }
+
+    /// Whether a payer's payment can be held besides what is unsettled.
+    pub(super) fn has_room(&self, payer: &str, request: &SettleRequest) -> bool {
+        let Some(it) = &request.metered else { return false };
+        let (amount, token) = (request.at_stake(), request.terms.token_key());
+        let stakes = self.stakes.borrow();
+        let on_route =
+            stakes.values().filter(|stake| stake.route == it.route && stake.token == token);
+        let (mut of_payer, mut of_all) = (amount.0, amount.0);
+        for stake in on_route {
+            of_all = of_all.saturating_add(stake.amount);
+            if stake.payer == payer {
+                of_payer = of_payer.saturating_add(stake.amount);
+            }
+        }
+        of_payer <= it.payer_max.0 && of_all <= it.route_max.0
+    }
+
+    /// How much of a token a payer has promised by what is not under way on the
+    /// chain, in atomic units.
+    pub(super) fn promised_by(
+        &self,
+        payer: &str,
+        token: &TokenKey,
+        is_under_way: impl Fn(&str) -> bool,
+    ) -> u128 {
+        let stakes = self.stakes.borrow();
+        let own = stakes
+            .iter()
+            .filter(|(id, it)| it.payer == payer && it.token == *token && !is_under_way(id));
+        own.fold(0, |sum, (_, stake)| sum.saturating_add(stake.amount))
+    }
+
+    /// A payer's payments.
+    pub(super) fn of(&self, payer: &str) -> Vec<String> {
+        let stakes = self.stakes.borrow();
+        stakes.iter().filter(|(_, it)| it.payer == payer).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Whether nothing is unsettled.
+    pub(super) fn is_empty(&self) -> bool {
+        self.stakes.borrow().is_empty()
+    }
+}

@@ -1,0 +1,391 @@
+//! What is sold by use: held, counted on its way, and settled when it has gone
+//! out; on the simulated chain.
+
+use std::rc::Rc;
+
+use crate::sim::{AMOUNT, Answer, Buyer, Origin, Payment, Setup, World, payer};
+use edge402::amount::AtomicAmount;
+use edge402::meter::{Meter, What, WithoutAmount};
+use edge402::protocol::Reason;
+use edge402::purchase::Tariff;
+use edge402::settlement::{Metered, Settlement, State};
+
+/// Long enough for every transaction to land or to be given up.
+const A_WHILE: u64 = 120_000;
+
+fn world() -> Rc<World> {
+    World::new(&Setup::default())
+}
+
+fn payment(payer: u8, number: u8) -> Payment {
+    Payment::by_use(payer, number, 900)
+}
+
+/// Ten atomic units for each token, four payments unsettled of one payer and six
+/// of all.
+fn by_tokens() -> (Tariff, Metered) {
+    let most = AtomicAmount(AMOUNT);
+    let meter = Meter {
+        what: What::Json("usage.tokens".parse().unwrap()),
+        per: 1_000,
+        price: "$0.01".parse().unwrap(),
+    };
+    let tariff =
+        Tariff { most, decimals: 6, meter: Some(meter), without_amount: WithoutAmount::Nothing };
+    let (payer_max, route_max) = (AtomicAmount(4 * AMOUNT), AtomicAmount(6 * AMOUNT));
+    (tariff, Metered { route: "/model".into(), payer_max, route_max })
+}
+
+fn buyer(world: &Rc<World>, payment: &Payment, pieces: &[&'static str]) -> Buyer {
+    Buyer {
+        by_use: Some(by_tokens()),
+        pieces: pieces.to_vec(),
+        stream_ms: 1_000,
+        redeliver_max: 0,
+        redeliver_seconds: 0,
+        ..Buyer::new(world, payment, "/model")
+    }
+}
+
+const SOME: &str = "data: {\"usage\":{\"tokens\":123}}\n\n";
+const ALL: &str = "data: {\"usage\":{\"tokens\":1000}}\n\n";
+const WORDS: &str = "data: {\"text\":\"word\"}\n\n";
+
+fn state(world: &World, payment: &Payment) -> State {
+    world.tables.record(&payment.id).unwrap().state
+}
+
+fn settlement(world: &World, payment: &Payment) -> Settlement {
+    match state(world, payment) {
+        State::Settled(settlement) => settlement,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a payment has moved on chain.
+fn moved(world: &World, payment: &Payment) -> Vec<u128> {
+    world.chain.borrow().transfers_of(payment).iter().map(|it| it.amount).collect()
+}
+
+#[test]
+fn goods_go_out_before_they_are_settled_and_are_settled_once() {
+    let world = world();
+    let payment = payment(1, 1);
+    let buyer = buyer(&world, &payment, &[WORDS, WORDS, ALL]);
+    assert_eq!(buyer.now(), Answer::Counted);
+    assert!(matches!(state(&world, &payment), State::Metered { used: Some(AtomicAmount(0)), .. }));
+    assert_eq!(moved(&world, &payment), []);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &payment), [AMOUNT]);
+    let settled = settlement(&world, &payment);
+    assert_eq!(settled.amount, AtomicAmount(AMOUNT));
+    assert_eq!(settled.payer, payer(1).address().to_string());
+    // Shown again it buys nothing, whoever shows it, and wherever.
+    assert_eq!(buyer.now(), Answer::Refused(Reason::DuplicateSettlement));
+    assert_eq!(buyer.observer().now(), Answer::Refused(Reason::DuplicateSettlement));
+    let elsewhere = Buyer { resource: "/other".into(), ..buyer };
+    assert_eq!(elsewhere.now(), Answer::Refused(Reason::DuplicateSettlement));
+    assert_eq!(world.asked.get(), 1);
+    assert!(world.tables.entries().is_empty());
+}
+
+#[test]
+fn what_was_used_is_charged_and_no_more() {
+    for (pieces, charged) in [
+        (vec![WORDS, SOME, WORDS], 1_230),
+        // Of two amounts the last one.
+        (vec![SOME, ALL], AMOUNT),
+        (vec![ALL, SOME], 1_230),
+        // Never more than the most.
+        (vec!["data: {\"usage\":{\"tokens\":1001}}\n\n"], AMOUNT),
+        (vec!["data: {\"usage\":{\"tokens\":1e30}}\n\n"], AMOUNT),
+        (vec!["data: {\"usage\":{\"tokens\":1.5}}\n\n"], 15),
+    ] {
+        let world = world();
+        let payment = payment(1, 1);
+        assert_eq!(buyer(&world, &payment, &pieces).now(), Answer::Counted);
+        world.run_for(A_WHILE);
+        assert_eq!(moved(&world, &payment), [charged], "{pieces:?}");
+        assert_eq!(settlement(&world, &payment).amount, AtomicAmount(charged));
+    }
+}
+
+#[test]
+fn nothing_used_settles_nothing() {
+    let wrong = [
+        vec!["data: {\"usage\":{\"tokens\":0}}\n\n"],
+        vec![WORDS, WORDS],
+        vec!["<html>"],
+        vec!["data: {\"usage\":{\"tokens\":-5}}\n\n"],
+        vec!["data: {\"usage\":{\"tokens\":\"many\"}}\n\n"],
+        vec![],
+    ];
+    for pieces in wrong {
+        let world = world();
+        let payment = payment(1, 1);
+        let first = buyer(&world, &payment, &pieces);
+        assert_eq!(first.now(), Answer::Counted);
+        world.run_for(A_WHILE);
+        let settled = settlement(&world, &payment);
+        assert_eq!((settled.transaction.as_str(), settled.amount.0), ("", 0), "{pieces:?}");
+        assert_eq!(world.chain.borrow().count(), 0);
+        // It has bought what it has bought all the same.
+        assert_eq!(first.now(), Answer::Refused(Reason::DuplicateSettlement));
+        // And nothing is at stake any more.
+        let free = buyer(&world, &self::payment(1, 2), &[ALL]);
+        assert_eq!(free.now(), Answer::Counted);
+    }
+}
+
+#[test]
+fn without_an_amount_the_most_is_charged_if_the_seller_says_so() {
+    let world = world();
+    for (number, pieces) in [(1, vec![WORDS]), (2, vec!["no events"]), (3, vec![])] {
+        let payment = payment(1, number);
+        let mut buyer = buyer(&world, &payment, &pieces);
+        buyer.by_use.as_mut().unwrap().0.without_amount = WithoutAmount::Most;
+        assert_eq!(buyer.now(), Answer::Counted);
+        world.run_for(A_WHILE);
+        assert_eq!(moved(&world, &payment), [AMOUNT], "{pieces:?}");
+    }
+}
+
+/// Sold by what the origin says.
+fn told(world: &Rc<World>, payment: &Payment, overrides: Option<&str>) -> Buyer {
+    let (tariff, metered) = by_tokens();
+    Buyer {
+        by_use: Some((Tariff { meter: None, ..tariff }, metered)),
+        overrides: overrides.map(str::to_owned),
+        ..Buyer::new(world, payment, "/told")
+    }
+}
+
+#[test]
+fn an_origin_tells_what_is_charged_before_its_answer_goes_out() {
+    for (overrides, charged) in [
+        (Some("{\"amount\":\"1234\"}"), 1_234),
+        (Some("{\"amount\":\"33.33%\"}"), 3_333),
+        (Some("{\"amount\":\"$0.0042\"}"), 4_200),
+        (Some("{\"amount\":\"100%\"}"), AMOUNT),
+        // More than the most is the most.
+        (Some("{\"amount\":\"10001\"}"), AMOUNT),
+    ] {
+        let world = world();
+        let payment = payment(1, 1);
+        let buyer = told(&world, &payment, overrides);
+        let Answer::Delivered(settled) = buyer.now() else { panic!("{overrides:?}") };
+        assert_eq!(settled.amount, AtomicAmount(charged));
+        assert_eq!(moved(&world, &payment), [charged]);
+        // As any other purchase it is delivered again, and charged once.
+        let Answer::Delivered(again) = buyer.now() else { panic!("{overrides:?}") };
+        assert_eq!(again, settled);
+        assert_eq!(moved(&world, &payment), [charged]);
+    }
+}
+
+#[test]
+fn where_the_origin_tells_nothing_nothing_is_charged_or_the_most() {
+    let unclear =
+        [None, Some("{\"amount\":\"-1\"}"), Some("much"), Some("{}"), Some("{\"amount\":\"0\"}")];
+    for (number, overrides) in unclear.into_iter().enumerate() {
+        let world = world();
+        let payment = payment(1, u8::try_from(number).unwrap());
+        let buyer = told(&world, &payment, overrides);
+        let Answer::Delivered(settled) = buyer.now() else { panic!("{overrides:?}") };
+        assert_eq!((settled.transaction.as_str(), settled.amount.0), ("", 0));
+        assert_eq!(world.chain.borrow().count(), 0);
+        let said = world.log.borrow().iter().any(|line| line.contains("nothing is charged"));
+        assert_eq!(said, overrides != Some("{\"amount\":\"0\"}"), "{overrides:?}");
+        // It is bought: again for the same, and for nothing else.
+        assert!(matches!(buyer.now(), Answer::Delivered(_)));
+        let other = Buyer { resource: "/b".into(), ..buyer };
+        assert_eq!(other.now(), Answer::Refused(Reason::DuplicateSettlement));
+    }
+    let world = world();
+    let payment = payment(1, 1);
+    let mut buyer = told(&world, &payment, None);
+    buyer.by_use.as_mut().unwrap().0.without_amount = WithoutAmount::Most;
+    assert!(buyer.now().is_delivery());
+    assert_eq!(moved(&world, &payment), [AMOUNT]);
+}
+
+#[test]
+fn each_is_settled_alone_by_the_relayer_that_it_names() {
+    let world = world();
+    let payments: Vec<_> = (0..6).map(|n| payment(n, n)).collect();
+    let buyers: Vec<_> =
+        payments.iter().map(|it| told(&world, it, Some("{\"amount\":\"50%\"}")).start()).collect();
+    for buyer in &buyers {
+        assert!(world.take(buyer).is_delivery());
+    }
+    assert_eq!(world.chain.borrow().shares(), [1; 6]);
+    for payment in &payments {
+        assert_eq!(moved(&world, payment), [AMOUNT / 2]);
+    }
+}
+
+#[test]
+fn while_it_goes_out_the_same_payment_buys_nothing() {
+    let world = world();
+    let payment = payment(1, 1);
+    let first = buyer(&world, &payment, &[WORDS, WORDS, ALL]);
+    assert_eq!(first.now(), Answer::Counted);
+    let elsewhere = Buyer { resource: "/other".into(), ..first.clone() };
+    assert_eq!(elsewhere.now(), Answer::Refused(Reason::DuplicateSettlement));
+    // One that asks for the same waits for what becomes of it.
+    assert_eq!(first.now(), Answer::Refused(Reason::DuplicateSettlement));
+    assert_eq!(world.asked.get(), 1);
+    assert_eq!(moved(&world, &payment), [AMOUNT]);
+}
+
+#[test]
+fn what_is_not_delivered_is_not_charged() {
+    for origin in [Origin::Error, Origin::Down] {
+        let world = world();
+        let payment = payment(1, 1);
+        let first = buyer(&world, &payment, &[ALL]);
+        assert_eq!(Buyer { origin, ..first.clone() }.now(), Answer::Released);
+        assert!(world.tables.record(&payment.id).is_none());
+        // And is good for another try.
+        assert_eq!(first.now(), Answer::Counted);
+        world.run_for(A_WHILE);
+        assert_eq!(moved(&world, &payment), [AMOUNT]);
+    }
+}
+
+#[test]
+fn a_gate_that_dies_has_what_it_told_last_charged() {
+    let world = world();
+    let payment = payment(1, 1);
+    let mut pieces = vec![WORDS, ALL];
+    // Its lease is renewed once after that.
+    pieces.extend([WORDS; 25]);
+    let dying = Buyer { dies: true, ..buyer(&world, &payment, &pieces) };
+    assert_eq!(dying.now(), Answer::Counted);
+    world.run_for(27_000);
+    assert!(matches!(
+        state(&world, &payment),
+        State::Metered { used: Some(AtomicAmount(AMOUNT)), .. }
+    ));
+    assert_eq!(moved(&world, &payment), []);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &payment), [AMOUNT]);
+}
+
+#[test]
+fn a_gate_that_dies_before_the_goods_leaves_the_payment_free() {
+    let world = world();
+    let payment = payment(1, 1);
+    let buyer = buyer(&world, &payment, &[ALL]);
+    let order = buyer.order();
+    let claim = world.claim(&order.claim);
+    assert!(claim.is_claimed());
+    let asker = Rc::clone(&world);
+    let held = world.wait(async move {
+        asker.ask(|it| async move { it.hold(order.settle).await }).await.unwrap().unwrap()
+    });
+    assert_eq!(held, edge402::settlement::HoldReply::Held);
+    world.run_for(A_WHILE);
+    assert!(world.tables.record(&payment.id).is_none());
+    assert_eq!(buyer.now(), Answer::Counted);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &payment), [AMOUNT]);
+}
+
+#[test]
+fn no_more_is_at_stake_than_the_seller_allows() {
+    let world = world();
+    let pieces = [WORDS, WORDS, WORDS, ALL];
+    // Five at once of one payer: four go out.
+    let handles: Vec<_> = (0..5).map(|n| buyer(&world, &payment(1, n), &pieces).start()).collect();
+    let answers: Vec<_> = handles.iter().map(|it| world.take(it)).collect();
+    let count = |wanted: &Answer| answers.iter().filter(|it| *it == wanted).count();
+    assert_eq!((count(&Answer::Counted), count(&Answer::Unavailable)), (4, 1), "{answers:?}");
+    // Six of all together.
+    let others: Vec<_> = (2..6)
+        .map(|n| buyer(&world, &payment(n, 10 + n), &pieces).start())
+        .map(|it| world.take(&it))
+        .collect();
+    assert_eq!(others.iter().filter(|it| **it == Answer::Counted).count(), 2, "{others:?}");
+    world.run_for(A_WHILE);
+    // When those are settled there is room again.
+    assert_eq!(buyer(&world, &payment(1, 20), &pieces).now(), Answer::Counted);
+}
+
+#[test]
+fn what_is_held_counts_against_the_balance() {
+    let world = world();
+    world.chain.borrow_mut().token_balance = 2 * AMOUNT;
+    let handles: Vec<_> =
+        (0..3).map(|n| buyer(&world, &payment(1, n), &[WORDS, ALL]).start()).collect();
+    let answers: Vec<_> = handles.iter().map(|it| world.take(it)).collect();
+    let refused = Answer::Refused(Reason::Permit2InsufficientBalance);
+    assert_eq!(answers.iter().filter(|it| **it == Answer::Counted).count(), 2, "{answers:?}");
+    assert_eq!(answers.iter().filter(|it| **it == refused).count(), 1, "{answers:?}");
+    world.run_for(A_WHILE);
+    assert_eq!(world.chain.borrow().transfers.len(), 2);
+}
+
+#[test]
+fn a_payer_in_debt_is_refused_until_the_debt_is_paid() {
+    let world = world();
+    let (first, second, third) = (payment(1, 1), payment(1, 2), payment(1, 3));
+    let account = payer(1).address();
+    assert_eq!(buyer(&world, &first, &[WORDS, ALL]).now(), Answer::Counted);
+    // Between the first byte and the settlement the account is emptied.
+    world.chain.borrow_mut().balances.insert(account, 0);
+    world.run_for(20_000);
+    assert!(matches!(state(&world, &first), State::Owed { .. }));
+    let owing = Answer::Refused(Reason::UnpaidDebt);
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), owing);
+    assert_eq!(world.asked.get(), 1);
+    // Somebody else is not.
+    assert_eq!(buyer(&world, &payment(2, 9), &[ALL]).now(), Answer::Counted);
+    // A restart forgets nothing.
+    world.crash();
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), owing);
+    // When there is money again, the debt comes first.
+    world.chain.borrow_mut().balances.insert(account, 2 * AMOUNT);
+    assert_eq!(buyer(&world, &third, &[ALL]).now(), Answer::Counted);
+    assert_eq!(moved(&world, &first), [AMOUNT]);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &third), [AMOUNT]);
+    assert_eq!(moved(&world, &second), []);
+}
+
+#[test]
+fn what_is_owed_is_tried_again_by_itself() {
+    let world = world();
+    let first = payment(1, 1);
+    let account = payer(1).address();
+    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+    world.chain.borrow_mut().balances.insert(account, 0);
+    world.run_for(20_000);
+    assert!(matches!(state(&world, &first), State::Owed { .. }));
+    world.crash();
+    world.chain.borrow_mut().balances.insert(account, AMOUNT);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &first), [AMOUNT]);
+    assert_eq!(settlement(&world, &first).amount, AtomicAmount(AMOUNT));
+}
+
+#[test]
+fn a_debt_that_nobody_pays_is_kept_for_thirty_days() {
+    let world = World::new(&Setup { block_ms: 20_000, ..Setup::default() });
+    let (first, second) = (payment(1, 1), Payment::by_use(1, 2, 40 * 86_400));
+    let account = payer(1).address();
+    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+    world.chain.borrow_mut().balances.insert(account, 0);
+    // What was signed has ended, so that it can't be paid any more.
+    world.run_for(1_000_000);
+    world.chain.borrow_mut().balances.insert(account, 9 * AMOUNT);
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
+    world.run_for(29 * 86_400_000);
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
+    let told = world.log.borrow().iter().filter(|line| line.contains("are owed")).count();
+    assert!(told <= 4, "{told} lines");
+    world.run_for(86_400_000);
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Counted);
+    world.run_for(A_WHILE);
+    assert_eq!((moved(&world, &first), moved(&world, &second)), (vec![], vec![AMOUNT]));
+}
