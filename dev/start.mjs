@@ -12,13 +12,16 @@ import { startWorld } from './world.mjs';
 import { findWorld, forgetWorld, noteWorld } from './world-file.mjs';
 
 const PORT = 8402;
+/** Where people expect the local chains, and what a wallet was told of them the last time. */
+const CHAIN_PORTS = { evm: 8545, solana: 8899 };
 
 const USAGE = `Usage: npm start -- [options]
 
   without options     the demo shop
   --site <folder>     sells a folder of static files: yours, for test money
   --sell <pattern>    with --site: what is sold of it, default "/*"
-  --price <price>     with --site: for how much, default "$0.01"
+  --price <price>     with --site: for how much, default '$0.01'; in single quotes,
+                      because shells read $0 as a name
   --config <file>     sells what a wrangler.toml says, for test money: its ROUTES
                       and ORIGIN count, its NETWORKS are the local chains
   --port <n>          default ${PORT}, or another one if that is taken`;
@@ -40,11 +43,11 @@ async function main() {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => end(0));
   const open = findWorld();
   // Two shops would share one folder, and each would take the other's keys for its own.
-  if (open) throw new Mistake(`The shop is open already: ${open.url} (process ${open.pid}). Close it first.`);
+  if (open) throw new Mistake(`The shop is open already: ${open.url} (process ${open.pid}). Close it first: Ctrl-C in its terminal, or \`kill ${open.pid}\`.`);
   try {
     await step('Build tools', ensureTools);
     await step('Worker built', () => build({ quiet: false }));
-    const world = await step('Local chains, with test money', () => startWorld({ engine: 'wrangler', worker: false, solana: { slotMs: 400 } }));
+    const world = await step('Local chains, with test money', startChains);
     stops.push(world.stop);
     const port = await portOf(values);
     await step('Worker in workerd', startShop(world, { ...shop.worker, port }));
@@ -57,10 +60,20 @@ async function main() {
   }
 }
 
+async function startChains() {
+  const evm = { port: await usual(CHAIN_PORTS.evm) };
+  const solana = { slotMs: 400, port: await usual(CHAIN_PORTS.solana) };
+  return startWorld({ engine: 'wrangler', worker: false, evm, solana });
+}
+
+/** A port that is always the same, so that a wallet is told only once; 0 for any if it is taken. */
+const usual = async (port) => ((await isFree(port)) ? port : 0);
+
 /** What the Worker is started with, and a path that it sells. */
 function shopOf({ site, config, sell, price }) {
   if (site !== undefined && config !== undefined) throw new Mistake(`--site and --config exclude each other\n\n${USAGE}`);
   if (site === undefined && (sell ?? price) !== undefined) throw new Mistake(`--sell and --price go with --site\n\n${USAGE}`);
+  if (price !== undefined && !/^\$\d/.test(price)) throw new Mistake(`--price ${price} is no price like '$0.01'. In single quotes: a shell reads $0 as a name`);
   if (site !== undefined) return siteShop(resolve(site), sell ?? '/*', price ?? '$0.01');
   return configShop(config === undefined ? DEMO_CONFIG : resolve(config));
 }
@@ -117,7 +130,8 @@ function startShop(world, options) {
   };
 }
 
-function welcome({ url, evm, solana }, example) {
+function welcome({ url, evm, solana, accounts }, example) {
+  const [evmKey, solanaKey] = [accounts.evm.buyers[0].privateKey, accounts.solana.buyers[0].secretBase58];
   return `
 The shop is open:  ${url}
 
@@ -130,7 +144,15 @@ Look at it in a browser, or buy something in another terminal:
   npm run pay -- ${url}${example}
   npm run pay -- ${url}${example} --network solana-devnet
 
-Ctrl-C closes the shop.`;
+To buy in the browser, give your wallet a test account. Everybody knows its key,
+and its money is worth something on this machine alone:
+
+  MetaMask         add a network, or change the RPC URL of Base Sepolia:
+                   RPC URL ${evm.url}, chain ID ${evm.chainId}, currency ETH
+                   import the account ${evmKey}
+  on Solana        import the account ${solanaKey}
+
+Ctrl-C closes the shop. So does \`kill ${process.pid}\`; to end npm alone would leave it open.`;
 }
 
 async function end(code) {

@@ -6,6 +6,7 @@ import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import { parse as parseToml } from 'smol-toml';
 import { ROOT } from '../../dev/util.mjs';
+import { NOT_RUN, READ_BY_USERS, run, snippets } from './snippets.mjs';
 
 const README_LINES = 180;
 const documents = execFileSync('git', ['ls-files', '*.md'], { cwd: ROOT, encoding: 'utf8' }).trim().split('\n');
@@ -44,6 +45,15 @@ for (const path of documents) {
       for (const [, name] of line.matchAll(/npm run ([\w-]+)/g)) assert.ok(name in scripts, line);
       for (const [, file] of line.matchAll(/node (dev\/[\w./-]+)/g)) assert.ok(existsSync(join(ROOT, file)), line);
     }
+  });
+}
+
+for (const path of READ_BY_USERS) {
+  test(`${path}: every snippet is run by a test, or says why not`, () => {
+    const known = [...run(), ...NOT_RUN].filter(([document]) => document === path).map(([, begins]) => begins);
+    const found = snippets(path);
+    for (const text of found) assert.equal(known.filter((begins) => text.startsWith(begins)).length, 1, text);
+    for (const begins of known) assert.equal(found.filter((text) => text.startsWith(begins)).length, 1, begins);
   });
 }
 

@@ -55,6 +55,7 @@ test('npm start names what it can’t sell', () => {
     assertPlain(runCommand('start', ['--config', join(folder, 'none.toml')]), /There is no file/);
     assertPlain(runCommand('start', ['--site', join(folder, 'none')]), /There is no folder/);
     assertPlain(runCommand('start', ['--price', '$1']), /--sell and --price go with --site/);
+    assertPlain(runCommand('start', ['--site', folder, '--price', 'bash.01']), /--price bash\.01 is no price like '\$0\.01'\. In single quotes/);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -115,7 +116,7 @@ describe('npm start -- --site', { skip: findWorld() ? 'a shop is open on this ma
   });
 
   test('a second one says that the first is open, and which process it is', () => {
-    assertPlain(runCommand('start', []), new RegExp(`open already: http://127\\.0\\.0\\.1:${port} \\(process ${shop.pid}\\)`));
+    assertPlain(runCommand('start', []), new RegExp(`open already: http://127\\.0\\.0\\.1:${port} \\(process ${shop.pid}\\).*\`kill ${shop.pid}\``));
   });
 
   test('SIGKILL leaves nothing behind: no chain, no Worker, no port', async () => {

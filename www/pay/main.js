@@ -87,9 +87,12 @@ function drawChoice() {
   if (focused) choice.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
 }
 
+/** The chains behind a shop on one's own machine are most often there, too, where no faucet's money arrives. */
+const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(location.hostname);
+
 function testNote() {
   const isOffered = data.offers.every(({ network }) => chainOf(network).test);
-  return make('p', { className: 'note' }, isOffered ? `${text('test')} ` : '', link(FAUCET, text('faucet')));
+  return make('p', { className: 'note' }, isOffered ? `${text('test')} ` : '', isLocal ? '' : link(FAUCET, text('faucet')));
 }
 
 /** An offer's network, and what it costs there if that is not all the same. */

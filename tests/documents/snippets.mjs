@@ -1,0 +1,60 @@
+/** The snippets of README.md and docs/: each is run by `tests/e2e/snippets*.test.mjs`, or stands here with the reason why not. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from '../../dev/util.mjs';
+
+const ACCOUNT = 'needs an account at Cloudflare';
+const TESTS = 'is this suite, or the benchmark';
+
+/** What no test runs: `[document, how it begins, why]`. */
+export const NOT_RUN = [
+  ['README.md', 'npm ci\n', 'installs what the tests run with'],
+  ['README.md', 'npx wrangler login', ACCOUNT],
+  ['README.md', 'npx wrangler kv namespace create REPLAY', ACCOUNT],
+  ['README.md', 'npx wrangler secret put EVM_RELAYER_KEYS', ACCOUNT],
+  ['README.md', 'npx wrangler secret put SOLANA_FEE_PAYER_KEYS', ACCOUNT],
+  ['README.md', 'npx wrangler secret put RPC_URLS', ACCOUNT],
+  ['README.md', 'npx wrangler tail', ACCOUNT],
+  ['README.md', 'npm ci && npm test', TESTS],
+  ['README.md', 'node dev/test.mjs host', TESTS],
+  ['README.md', 'node dev/test.mjs e2e gate', TESTS],
+  ['README.md', 'node dev/test.mjs browser', TESTS],
+  ['README.md', 'npm run bench', TESTS],
+  ['docs/facilitator.md', 'npx wrangler secret put FACILITATOR_TOKENS', ACCOUNT],
+  ['docs/remote-facilitator.md', 'npx wrangler secret put FACILITATOR_HEADERS', ACCOUNT],
+];
+
+/** The documents that sellers and buyers read. */
+export const READ_BY_USERS = execFileSync('git', ['ls-files', 'README.md', 'docs/*.md'], { cwd: ROOT, encoding: 'utf8' }).trim().split('\n');
+
+/** The code blocks of a document: their language, and what stands in them. */
+export function blocks(path) {
+  const found = readFileSync(join(ROOT, path), 'utf8').matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm);
+  return [...found].map(([, language, text]) => ({ language, text }));
+}
+
+/** The snippets of a document: the commands of its shell blocks, and its other blocks. */
+export function snippets(path) {
+  return blocks(path).flatMap(({ language, text }) => (language === 'sh' ? commands(text) : [text]));
+}
+
+/** The commands of a shell block, each with the text that it reads. */
+const commands = (text) => text.match(/^.*<<'(\w+)'\n[\s\S]*?\n\1\n|^.+\n/gm);
+
+/** The one snippet of a document that begins so. */
+export function snippet(path, begins) {
+  const found = snippets(path).filter((text) => text.startsWith(begins));
+  if (found.length !== 1) throw new Error(`${path} has ${found.length} snippets that begin with ${JSON.stringify(begins)}`);
+  return found[0];
+}
+
+/** What the tests run: `[document, how it begins]`, as their sources say it. */
+export function run() {
+  const folder = join(ROOT, 'tests/e2e');
+  const files = readdirSync(folder).filter((name) => /^snippets.*\.test\.mjs$/.test(name));
+  const sources = files.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n');
+  return [...sources.matchAll(/\bsnippet\('([^']+)', (?:'([^'\n]+)'|"([^"\n]+)")\)/g)].map(([, path, single, double]) => [path, unescaped(single ?? double)]);
+}
+
+const unescaped = (text) => text.replaceAll('\\n', '\n');
