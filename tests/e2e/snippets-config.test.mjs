@@ -71,6 +71,16 @@ describe('README.md, step 2', () => {
   });
 });
 
+test('docs/configuration.md, several tokens', async () => {
+  const text = snippet('docs/configuration.md', '[[vars.NETWORKS."eip155:8453".tokens]]').replaceAll('eip155:8453', EVM_NETWORK);
+  const { NETWORKS, ROUTES } = parse(text).vars;
+  Object.assign(NETWORKS[EVM_NETWORK], { rpc: [world.evm.url], pay_to: world.accounts.evm.seller.address });
+  const { url } = await world.startWorker({ vars: { NETWORKS, ROUTES } });
+  const { accepts } = decode((await fetch(url + PAGE)).headers.get('payment-required'));
+  assert.deepEqual(accepts.map(({ network, amount, extra }) => [network, amount, extra.name]), [[EVM_NETWORK, '10000', 'USDC'], [EVM_NETWORK, '10000', 'EURC']]);
+  await buy(url + PAGE);
+});
+
 describe('docs/configuration.md, origins', () => {
   const started = async (text, more = {}) => {
     const { vars, ...bindings } = toml(text);

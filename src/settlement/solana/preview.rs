@@ -41,10 +41,8 @@ impl<H: Host> SolanaLane<H> {
         };
         let params =
             if payment.shows_fee_payer() { rpc::watching(params, &self.fee_payer) } else { params };
-        let seller = match &request.terms {
-            Terms::Solana(terms) => Some(Seller::of(terms)),
-            Terms::Evm(_) => None,
-        };
+        let seller =
+            if let Terms::Solana(terms) = &request.terms { Some(Seller::of(terms)) } else { None };
         let mut asked = vec![self.fee_payer, *payment.source()];
         asked.extend(seller.and_then(|seller| seller.accounts()).into_iter().flatten());
         let calls = [
