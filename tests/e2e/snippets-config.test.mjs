@@ -81,6 +81,14 @@ test('docs/configuration.md, several tokens', async () => {
   await buy(url + PAGE);
 });
 
+test('docs/configuration.md, Permit2', async () => {
+  const text = snippet('docs/configuration.md', '[vars.NETWORKS."eip155:8453"]').replaceAll('eip155:8453', EVM_NETWORK);
+  const { NETWORKS } = toml(text.replace('https://mainnet.base.org', world.evm.url)).vars;
+  const { url } = await world.startWorker({ vars: { NETWORKS } });
+  const { accepts: [offer] } = decode((await fetch(url + PAGE)).headers.get('payment-required'));
+  assert.deepEqual([offer.amount, offer.asset, offer.extra.assetTransferMethod], ['10000000000000000', NETWORKS[EVM_NETWORK].asset, 'permit2']);
+});
+
 describe('docs/configuration.md, origins', () => {
   const started = async (text, more = {}) => {
     const { vars, ...bindings } = toml(text);
