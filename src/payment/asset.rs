@@ -123,7 +123,10 @@ impl Asset {
     /// Whether a client that speaks v1 can pay in it: v1 names no methods, and
     /// means EIP-3009.
     pub const fn is_for_v1(&self) -> bool {
-        !matches!(self, Self::Evm(_, evm::TransferMethod::Permit2))
+        match self {
+            Self::Evm(_, method) => matches!(method, evm::TransferMethod::Eip3009),
+            Self::Solana { .. } => true,
+        }
     }
 
     /// Its address in 32 bytes, on EVM with zeros before it.

@@ -89,6 +89,20 @@ test('docs/configuration.md, Permit2', async () => {
   assert.deepEqual([offer.amount, offer.asset, offer.extra.assetTransferMethod], ['10000000000000000', NETWORKS[EVM_NETWORK].asset, 'permit2']);
 });
 
+test('docs/configuration.md, a page of your own', async () => {
+  const page = snippet('docs/configuration.md', '<!doctype html>');
+  const site = await serve(({ url }) => (new URL(url).pathname === '/till.html' ? new Response(page, { headers: { 'content-type': 'text/html' } }) : new Response('the goods')));
+  try {
+    const { url, log } = await world.startWorker({ vars: { ORIGIN: site.url, PAGE: { name: 'Tuppence', template: '/till.html' } } });
+    const shown = await (await fetch(url + PAGE, { headers: { accept: 'text/html', 'sec-fetch-dest': 'document' } })).text();
+    assert.ok(shown.includes('<h1>Premium pages</h1>') && shown.includes('<strong>$0.01</strong> from Tuppence'), `${shown.slice(0, 500)}\n${log()}`);
+    assert.doesNotMatch(shown, /\{\{/);
+    assert.equal(await buy(url + PAGE), 'the goods');
+  } finally {
+    await site.stop();
+  }
+});
+
 describe('docs/configuration.md, origins', () => {
   const started = async (text, more = {}) => {
     const { vars, ...bindings } = toml(text);
