@@ -5,8 +5,7 @@
 //! delivered again only to a client that shows something of the claim's that no
 //! chain shows.
 
-use super::record::LEASE_SECONDS;
-use super::{Settlement, Wanted};
+use super::types::{Ending, LEASE_SECONDS, Settlement, Wanted};
 use crate::time::UnixSeconds;
 use crate::{json_enum, json_struct};
 
@@ -28,26 +27,6 @@ pub const PROVEN_MAX: u32 = 10;
 /// long film or a large document stops in its middle; too many, and a cookie
 /// that is handed around serves more than its buyer.
 pub const PARTS_MAX: u32 = 1_000;
-
-/// What a request showed besides its payment, and that is on no chain.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proof {
-    /// The client's own name for the payment.
-    pub identifier: Option<String>,
-    /// A hash of the address it came from.
-    pub client: Option<String>,
-}
-
-json_struct!(Proof { identifier, client });
-
-impl Proof {
-    /// Whether a request that shows `shown` is by the one that claimed with
-    /// this: one thing in common is enough.
-    pub fn is_shown_by(&self, shown: &Self) -> bool {
-        let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
-        same(&self.identifier, &shown.identifier) || same(&self.client, &shown.client)
-    }
-}
 
 /// How far the delivery of a settled payment has come. What release 0.1.0 wrote
 /// has none, and reads as not delivered yet.
@@ -137,21 +116,6 @@ pub enum Answer {
     /// Nothing.
     Nothing,
 }
-
-/// How an answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// It was taken to its end.
-    Whole,
-    /// It broke off.
-    Broken,
-    /// No goods were in it: the origin failed, or answered with an error.
-    Nothing,
-    /// No goods were in it, but the cookie that fetches them.
-    Promised,
-}
-
-json_enum!(Ending { Whole, Broken, Nothing, Promised });
 
 impl Delivery {
     /// A delivery that begins with the settlement: to the claim's own request,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::hold::Metered;
 use super::journal::TxId;
-use super::{Ending, Proof, Settlement};
+use super::types::{Ending, Proof, Settlement, Wanted};
 use crate::amount::AtomicAmount;
 use crate::payment::Terms;
 use crate::protocol::{ChainId, Reason};
@@ -71,22 +71,6 @@ json_struct!(ClaimRequest {
     reserve_seconds,
     told,
 });
-
-/// How much of what was bought is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// All of it.
-    Whole,
-    /// A range of it, or its head.
-    Part,
-    /// The range that the origin has answered with, which is of this version.
-    PartOf {
-        /// Some bits of a hash of what tells versions apart.
-        version: u64,
-    },
-}
-
-json_enum!(Wanted { Whole, Part, PartOf { version } });
 
 /// How often a server is told of the settlement that it has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`types`] | words that these have in common |
 //! | [`record`] | the life of one payment, as a pure state machine |
 //! | [`delivery`] | who gets what was paid for, as another |
 //! | [`journal`] | what is sent, as it is written down before |
@@ -56,10 +57,11 @@ mod shared;
 pub mod signer;
 pub mod solana;
 pub mod store;
+pub mod types;
 mod unsettled;
 mod waiting;
 
-pub use delivery::{Delivery, Ending, Proof};
+pub use delivery::Delivery;
 pub use guards::Limits;
 pub use health::Health;
 pub use hold::{HoldReply, Metered, UseReport};
@@ -68,9 +70,10 @@ pub use journal::Entry;
 pub use lane::Lane;
 pub use messages::{
     ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
-    Verdict, Wanted,
+    Verdict,
 };
 pub use per_token::{PerToken, TokenKey};
-pub use record::{PaymentRecord, Settlement, State};
+pub use record::{PaymentRecord, State};
 pub use settler::Settler;
 pub use store::{Store, StoreError};
+pub use types::{Ending, Proof, Settlement, Wanted};

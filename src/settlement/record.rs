@@ -6,19 +6,14 @@
 
 pub mod owed;
 
-use super::delivery::DeliveryState;
+use super::delivery::{Delivery, DeliveryState};
 use super::journal::{Attempts, TxId};
-use super::{ClaimRequest, Delivery, Proof, SettleRequest};
+use super::messages::{ClaimRequest, SettleRequest};
+use super::types::{LEASE_SECONDS, Proof, Settlement};
 use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 use crate::{json_enum, json_struct};
-
-/// For how long a claim is its holder's alone, in seconds.
-///
-/// Too short, and a slow origin is asked twice for one resource. Too long, and
-/// a buyer whose request died waits that long before the payment can be used.
-pub const LEASE_SECONDS: u64 = 30;
 
 /// For how long what was claimed and not settled is remembered at most, in
 /// seconds.
@@ -142,23 +137,6 @@ pub struct Order {
 }
 
 json_struct!(Order { request, verified_at });
-
-/// A payment that the chain has confirmed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settlement {
-    /// The transaction's hash or signature.
-    pub transaction: String,
-    /// Who paid.
-    pub payer: String,
-    /// What was paid, in atomic units.
-    pub amount: AtomicAmount,
-    /// When the chain's word came.
-    pub settled_at: UnixSeconds,
-    /// Until when the resource may be delivered again.
-    pub redeliver_until: UnixSeconds,
-}
-
-json_struct!(Settlement { transaction, payer, amount, settled_at, redeliver_until });
 
 /// What a claim comes to, given what is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use super::health::Condition;
 use super::host::within;
 use super::journal::{Attempts, Sent, TxId};
 use super::lane::Job;
-use super::record::{LEASE_SECONDS, Order};
+use super::record::Order;
+use super::types::LEASE_SECONDS;
 use super::unsettled::Unsettled;
 use super::{
     Delivery, Entry, Host, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store,

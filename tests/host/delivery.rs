@@ -5,7 +5,7 @@ use std::rc::Rc;
 use edge402::config::SettleWhen;
 use edge402::protocol::Reason;
 use edge402::settlement::delivery::{COLLECT_SECONDS, DeliveryState, PROVEN_MAX, UNPROVEN_MAX};
-use edge402::settlement::record::LEASE_SECONDS;
+use edge402::settlement::types::LEASE_SECONDS;
 use edge402::settlement::{ClaimReply, ClaimRequest, DeliveryReport, Ending, Proof, State};
 
 use crate::sim::{Answer, Buyer, Kv, Origin, Payment, REDELIVER, Setup, World, shows};

@@ -7,7 +7,7 @@ use edge402::config::SettleWhen;
 use edge402::protocol::Reason;
 use edge402::settlement::Wanted::{Part, Whole};
 use edge402::settlement::delivery::{COLLECT_SECONDS, DeliveryState, PARTS_MAX, PROVEN_MAX};
-use edge402::settlement::record::LEASE_SECONDS;
+use edge402::settlement::types::LEASE_SECONDS;
 use edge402::settlement::{Delivery, Proof};
 
 use crate::sim::{Answer, Buyer, Kv, Origin, Payment, REDELIVER, Setup, World};

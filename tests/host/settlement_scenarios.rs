@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::sim::chain::read_transaction;
 use crate::sim::{AMOUNT, Answer, Fault, Payment, REDELIVER, Setup, World, foreign_raw, payer};
 use edge402::protocol::Reason;
-use edge402::settlement::record::LEASE_SECONDS;
+use edge402::settlement::types::LEASE_SECONDS;
 use edge402::settlement::{ClaimReply, DeliveryReport, Ending, Outcome, State};
 
 /// Long enough for every transaction to land or to be given up.

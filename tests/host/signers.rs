@@ -5,7 +5,7 @@ use std::rc::Rc;
 use edge402::config::SettleWhen;
 use edge402::protocol::Reason;
 use edge402::settlement::messages::RESERVE_SECONDS;
-use edge402::settlement::record::LEASE_SECONDS;
+use edge402::settlement::types::LEASE_SECONDS;
 use edge402::settlement::{ClaimReply, ClaimRequest, Proof, State};
 
 use crate::sim::{Answer, Buyer, Kv, Origin, Payment, Setup, World, shows};

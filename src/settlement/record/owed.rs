@@ -1,11 +1,12 @@
 //! A payment whose goods go out before it is settled: `Claimed → Metered → Owed`,
 //! and from there on as any other. What the chain refuses stays owed.
 
-use super::{LEASE_SECONDS, Order, PaymentRecord, State};
+use super::{Order, PaymentRecord, State};
 use crate::amount::AtomicAmount;
 use crate::payment::Checked;
 use crate::protocol::Reason;
 use crate::settlement::delivery::DeliveryState;
+use crate::settlement::types::LEASE_SECONDS;
 use crate::settlement::{Delivery, SettleRequest, Settlement};
 use crate::time::UnixSeconds;
 

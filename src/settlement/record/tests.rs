@@ -1,5 +1,6 @@
 use super::*;
 
+use crate::amount::AtomicAmount;
 use crate::settlement::Ending;
 
 const NOW: UnixSeconds = UnixSeconds(1_000);
