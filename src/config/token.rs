@@ -55,13 +55,22 @@ impl Token {
             }
             units
         };
-        let coin_price = units_of("coin_price", bounds.coin_price).map(|units| units.0);
+        let coin_price = match bounds.coin_price {
+            CoinPrice::Known(price) => price.in_units(decimals),
+            CoinPrice::Set(price) => units_of("coin_price", price),
+        };
         let quorum_above = units_of("quorum_above", bounds.quorum_above);
         let asset = match id {
             ChainId::Evm(chain_id) => read_evm(fields, chain_id, &described),
             ChainId::Solana(_) => read_solana(fields, &described),
         };
-        Some(Self { asset: asset?, decimals, symbol: described.symbol, coin_price, quorum_above })
+        Some(Self {
+            asset: asset?,
+            decimals,
+            symbol: described.symbol,
+            coin_price: coin_price.map(|units| units.0),
+            quorum_above,
+        })
     }
 }
 
@@ -85,10 +94,9 @@ pub(super) fn read_tokens(
     id: ChainId,
     has_quorum: bool,
 ) -> Option<(Rc<Token>, Vec<Rc<Token>>)> {
-    let known = Bounds {
-        coin_price: coin_of(id).and_then(|coin| coin.price.parse().ok()),
-        quorum_above: None,
-    };
+    let known = coin_of(id).and_then(|coin| coin.price.parse().ok());
+    let coin_price = known.map_or(CoinPrice::Set(None), CoinPrice::Known);
+    let known = Bounds { coin_price, quorum_above: None };
     let bounds = Bounds::read(fields, known, has_quorum);
     let own = Token::read(fields, id, bounds);
     let mut others: Vec<Rc<Token>> = vec![];
@@ -118,8 +126,18 @@ pub(super) fn read_tokens(
 /// of its tokens that says nothing.
 #[derive(Clone, Copy)]
 struct Bounds {
-    coin_price: Option<Price>,
+    coin_price: CoinPrice,
     quorum_above: Option<Price>,
+}
+
+/// What one coin of the chain is worth.
+#[derive(Clone, Copy)]
+enum CoinPrice {
+    /// As far as is known without the seller: a token that is too coarse for it
+    /// goes without.
+    Known(Price),
+    /// As the seller says, who may turn it off.
+    Set(Option<Price>),
 }
 
 impl Bounds {
@@ -134,11 +152,11 @@ impl Bounds {
         };
         let coin_price = match fields.text("coin_price") {
             None => outer.coin_price,
-            Some("off") => None,
+            Some("off") => CoinPrice::Set(None),
             Some(text) => {
                 let problem =
                     "must be what one coin of the chain is worth, such as \"$2500\", or \"off\"";
-                price("coin_price", text, problem)
+                CoinPrice::Set(price("coin_price", text, problem))
             }
         };
         let Some(text) = fields.text("quorum_above") else { return Self { coin_price, ..outer } };

@@ -139,6 +139,21 @@ fn bounds_in_dollars_hold_for_each_token_at_its_decimals() {
 }
 
 #[test]
+fn a_known_coin_price_that_is_finer_than_a_token_is_no_fault() {
+    let token = json!({ "asset": USDT, "name": "T", "version": "1", "decimals": 2 });
+    let mut coarse = with(&[("/ROUTES/1/networks", json!(null)), ("/ROUTES/1/price", json!("$1"))]);
+    let mut network = coarse["NETWORKS"][BASE].take();
+    network.as_object_mut().unwrap().extend(token.as_object().unwrap().clone());
+    coarse["NETWORKS"] = json!({ "eip155:143": network });
+    set(&mut coarse, "/SOLANA_FEE_PAYER_KEYS", &json!(null));
+    assert_eq!(config(&coarse).networks[0].token.coin_price, None);
+    set(&mut coarse, "/NETWORKS/eip155:143/coin_price", &json!("$0.005"));
+    let [(key, problem)] = faults(&coarse).try_into().unwrap();
+    assert_eq!(key, "NETWORKS.\"eip155:143\".coin_price");
+    assert_eq!(problem, "is finer than the 2 decimals of the token");
+}
+
+#[test]
 fn faults_of_tokens_have_their_keys() {
     let key = |rest: &str| format!("NETWORKS.\"{BASE}\".tokens{rest}");
     let token = json!({ "asset": EURC, "name": "EURC", "version": "2", "decimals": 6 });
