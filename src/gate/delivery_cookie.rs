@@ -51,7 +51,7 @@ pub struct Bought<'a> {
 /// What a genuine cookie was made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collection {
-    /// The number of the route's offer on the network it was paid on.
+    /// The number of the route's offer that was paid.
     pub offer: usize,
     /// The name of the Settler that settled the payment.
     pub settler: String,
@@ -73,7 +73,8 @@ impl Sale<'_> {
             && asks_for(head, RETURN_MINIMAL)
     }
 
-    /// The value of `Set-Cookie` for what was bought, if it is delivered until then. `path`: as the browser spells it.
+    /// The value of `Set-Cookie` for what was bought, if it is delivered until
+    /// then. `path`: as the browser spells it.
     pub fn delivery_cookie(
         &self,
         keys: &GrantKeys,

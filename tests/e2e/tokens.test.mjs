@@ -129,6 +129,27 @@ test('what was signed for one token buys nothing as another', async () => {
   });
 });
 
+test('what the header has no room for is in the body and in the log, and can be bought', async () => {
+  const { evm, accounts } = world;
+  const many = Array.from({ length: 9 }, (_, n) => ({ asset: `0x${String(n + 1).repeat(40)}`, name: `Dollar ${n}`, version: '1', decimals: 6 }));
+  const last = { asset: OTHER, name: 'Other Dollar', version: '2', decimals: 18 };
+  const NETWORKS = { [EVM_NETWORK]: { rpc: [evm.url], pay_to: accounts.evm.seller.address, tokens: [...many, last] } };
+  const worker = await world.startWorker({ vars: { NETWORKS } });
+  const { headers, challenge, json } = await send(worker.url + PAGE);
+  assert.ok(headers.get('payment-required').length <= 3_000, `${headers.get('payment-required').length} bytes`);
+  const order = [USDC_ADDRESS, ...many.map(({ asset }) => asset), OTHER].map((asset) => asset.toLowerCase());
+  const assets = ({ accepts }) => accepts.map(({ asset }) => asset.toLowerCase());
+  assert.deepEqual(assets(challenge), order.slice(0, challenge.accepts.length));
+  assert.ok(challenge.accepts.length < order.length - 1, 'there is no room for the last ones');
+  assert.deepEqual(assets(json), order);
+  const { maxAmountRequired: amount, ...offer } = json.accepts.at(-1);
+  const payload = await evmPayload(accounts.evm.buyers[0], { ...offer, network: EVM_NETWORK, amount });
+  const token = TOKENS.find(({ asset }) => asset === OTHER);
+  await moves(token, async () => assertPaid(await send(worker.url + PAGE, paymentHeader(1, { ...offer, network: EVM_NETWORK }, payload)), 1));
+  const lines = worker.log().split('\n').filter((line) => /ROUTES\[0\]\.networks: .* leaves out .*eip155:84532\/Other Dollar/.test(line));
+  assert.equal(lines.length, 1, worker.log());
+});
+
 test('a delivery cookie fetches what was bought in the second token', async () => {
   const { challenge } = await send(world.url + PAGE);
   const dear = challenge.accepts.find(({ asset }) => asset === OTHER);

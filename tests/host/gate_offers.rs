@@ -115,6 +115,8 @@ fn purchase<'a>(loaded: &'a Loaded, payment: &Value) -> Box<Purchase<'a>> {
 #[test]
 fn each_offer_is_bought_by_the_payment_that_accepts_it() {
     let shop = shop();
+    let route = &config(&shop).routes[0];
+    assert_eq!((route.offers.len(), route.in_header().len()), (6, 5), "one is left out");
     for (symbol, offer) in OFFERS {
         let payment = accepting(&shop, offer, &payload_of(symbol));
         let bought = purchase(&shop, &payment);
