@@ -13,11 +13,12 @@ impl Config {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = vec![];
         for network in &self.networks {
-            for token in network.tokens() {
+            for (n, token) in network.tokens().enumerate() {
+                let table = n.checked_sub(1).map_or(String::new(), |n| format!("tokens[{n}]."));
                 let asset = token.asset.address();
                 if network.id.known().is_none_or(|known| known.usdc != asset) {
                     notes.push(format!(
-                        "NETWORKS.\"{}\".asset: {asset} is in no default client's table of \
+                        "NETWORKS.\"{}\".{table}asset: {asset} is in no default client's table of \
                          tokens; buyers must set up theirs to pay with it",
                         network.id
                     ));

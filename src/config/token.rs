@@ -98,6 +98,7 @@ pub(super) fn read_tokens(
     let coin_price = known.map_or(CoinPrice::Set(None), CoinPrice::Known);
     let known = Bounds { coin_price, quorum_above: None };
     let bounds = Bounds::read(fields, known, has_quorum);
+    let is_remote = fields.has("facilitator");
     let own = Token::read(fields, id, bounds);
     let mut others: Vec<Rc<Token>> = vec![];
     for (n, entry) in fields.list("tokens").iter().enumerate() {
@@ -105,6 +106,11 @@ pub(super) fn read_tokens(
         let fields = Fields::new(key, entry, KNOWN, fields.faults());
         if fields.needed("asset", "the token's address").is_none() {
             continue;
+        }
+        if is_remote {
+            for name in ["coin_price", "quorum_above"].into_iter().filter(|name| fields.has(name)) {
+                fields.fault(name, "has no effect with facilitator");
+            }
         }
         let bounds = Bounds::read(&fields, bounds, has_quorum);
         let Some(token) = Token::read(&fields, id, bounds) else { continue };

@@ -194,6 +194,31 @@ fn faults_of_tokens_have_their_keys() {
 }
 
 #[test]
+fn a_facilitators_tokens_have_no_bounds_of_ours() {
+    let token = json!({ "asset": EURC, "name": "EURC", "version": "2", "decimals": 6,
+        "coin_price": "off", "quorum_above": "$1" });
+    let bad = with(&[
+        (TOKENS, json!([token])),
+        ("/NETWORKS/eip155:84532/rpc", json!(null)),
+        ("/NETWORKS/eip155:84532/facilitator", json!("https://facilitator.example")),
+        ("/ROUTES/1/networks", json!(null)),
+    ]);
+    let key = |name: &str| format!("NETWORKS.\"{BASE}\".tokens[0].{name}");
+    assert_eq!(keys(&bad), [key("coin_price"), key("quorum_above")]);
+}
+
+#[test]
+fn notes_name_the_table_of_a_token() {
+    let notes = config(&tokens()).notes().join("\n");
+    for part in
+        ["\".tokens[0].asset: 0x8084", "\".tokens[1].asset: 0xaf88", "\".tokens[0].asset: EPj"]
+    {
+        assert!(notes.contains(part), "{part}: {notes}");
+    }
+    assert!(!notes.contains("\".asset: "), "{notes}");
+}
+
+#[test]
 fn faults_of_what_a_route_names_have_their_keys() {
     let networks = "ROUTES[0].networks";
     let twice = [BASE.to_owned(), format!("{BASE}/USDC")];
