@@ -23,6 +23,7 @@ mod route;
 mod service;
 mod settings;
 mod signers;
+mod smart_wallets;
 mod token;
 
 use std::fmt;
@@ -41,6 +42,7 @@ pub use route::{PaymentIdentifier, Route, SettleWhen};
 pub use service::Service;
 pub use settings::{Settings, Sources};
 pub use signers::{FormerSigners, Signers};
+pub use smart_wallets::SmartWallets;
 pub use token::Token;
 
 use crate::evm::RelayerKey;

@@ -8,10 +8,11 @@ use super::coin::{UNKNOWN_DAILY_SPEND, coin_of};
 use super::fields::{Fields, Report, is_http_url};
 use super::remote::{Headers, read_facilitators};
 use super::signers::Signers;
+use super::smart_wallets::SmartWallets;
 use super::token::{Token, read_pay_to, read_tokens};
 use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS};
 use crate::amount::parse_decimal;
-use crate::evm::{CALLDATA_PER_BATCH, GAS_PER_TRANSACTION};
+use crate::evm::{self, CALLDATA_PER_BATCH, GAS_PER_TRANSACTION};
 use crate::facilitator_client::{Facilitator, RemoteFacts};
 use crate::payment::PayTo;
 use crate::protocol::ChainId;
@@ -44,6 +45,8 @@ pub struct Network {
     /// The most gas that failed payments of accounts with code may use in an
     /// hour, on an EVM chain.
     pub failed_gas: u64,
+    /// EVM: which smart wallets may pay, if any.
+    pub smart_wallets: Option<SmartWallets>,
     /// EVM: the most that a block's builder is offered, in wei per gas.
     pub max_tip: Option<u128>,
     /// The network's own token, which a route means that names none.
@@ -75,6 +78,7 @@ const KNOWN: &[&str] = &[
     "low_balance",
     "coin_price",
     "failed_gas",
+    "smart_wallets",
     "max_tip",
     "quorum_above",
     "facilitator",
@@ -122,6 +126,12 @@ impl Network {
         relayers.chain(fee_payers.iter().map(ToString::to_string)).collect()
     }
 
+    /// The factories that may deploy a wallet with its payment; `None` if no smart
+    /// wallet may pay.
+    pub fn wallet_factories(&self) -> Option<Vec<evm::Address>> {
+        self.smart_wallets.as_ref().map(|it| it.factories.clone())
+    }
+
     /// The question that tells whether a node serves this chain.
     pub fn chain_check(&self) -> ChainCheck {
         match self.id {
@@ -160,6 +170,7 @@ impl Network {
             .or(coin_of(id).map(|coin| coin.daily_spend))
             .or(id.known().is_none().then_some(UNKNOWN_DAILY_SPEND));
         let daily_spend = read_coins(&fields, "daily_spend", daily_spend, id);
+        let smart_wallets = SmartWallets::read(&fields, id);
         let failed_gas = fields.number("failed_gas", 0..=1_000_000_000);
         let low_balance = read_coins(&fields, "low_balance", fields.text("low_balance"), id);
         let max_tip = read_max_tip(&fields, id);
@@ -185,6 +196,7 @@ impl Network {
             daily_spend,
             low_balance,
             failed_gas: failed_gas.unwrap_or(DEFAULT_FAILED_GAS),
+            smart_wallets,
             max_tip,
             token,
             others,

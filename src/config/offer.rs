@@ -68,6 +68,7 @@ impl Offer {
             fee_payers: network.signers.known_fee_payers(),
             relayers: about.is_by_use.then(|| network.signers.relayers.clone()),
             memo: None,
+            smart_wallets: network.wallet_factories(),
         };
         let terms = match token.asset.terms(wanted) {
             Ok(terms) => terms,

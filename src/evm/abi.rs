@@ -6,6 +6,13 @@ use super::{Address, Authorization, Signature, Uint256};
 /// The most text that is taken from a revert, in bytes.
 pub const MAX_REVERT_TEXT: usize = 256;
 
+/// Multicall3, at the one address it has on nearly every EVM chain.
+/// Source: <https://github.com/mds1/multicall3>.
+pub const MULTICALL3: Address = Address::new([
+    0xca, 0x11, 0xbd, 0xe0, 0x59, 0x77, 0xb3, 0x63, 0x11, 0x67, 0x02, 0x88, 0x62, 0xbe, 0x2a, 0x17,
+    0x39, 0x76, 0xca, 0x11,
+]);
+
 /// One call of Multicall3's `aggregate3`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call3 {
@@ -49,6 +56,61 @@ pub fn transfer_with_authorization(
     )
 }
 
+/// Calldata of `transferWithAuthorization`, the overload with the signature as
+/// bytes (USDC since its version 2.2): whatever the payer's contract takes.
+pub fn transfer_with_authorization_bytes(
+    authorization: &Authorization,
+    signature: &[u8],
+) -> Vec<u8> {
+    let mut data = call(
+        TRANSFER_WITH_AUTHORIZATION_BYTES,
+        &[
+            authorization.from.to_word(),
+            authorization.to.to_word(),
+            authorization.value.to_be_bytes(),
+            authorization.valid_after.to_be_bytes(),
+            authorization.valid_before.to_be_bytes(),
+            authorization.nonce,
+            number(7 * 32),
+        ],
+    );
+    push_bytes(&mut data, signature);
+    data
+}
+
+/// Calldata of `isValidSignature(hash, signature)` (ERC-1271).
+pub fn is_valid_signature(hash: &[u8; 32], signature: &[u8]) -> Vec<u8> {
+    let mut data = call(IS_VALID_SIGNATURE, &[*hash, number(2 * 32)]);
+    push_bytes(&mut data, signature);
+    data
+}
+
+/// Whether a contract's answer to [`is_valid_signature`] is yes, as tokens read
+/// it: the first word is the function's own selector, padded.
+pub fn decode_is_valid_signature(data: &[u8]) -> bool {
+    let mut yes = [0; 32];
+    let (selector, _) = yes.split_at_mut(4);
+    selector.copy_from_slice(&IS_VALID_SIGNATURE.to_be_bytes());
+    data.starts_with(&yes)
+}
+
+/// Reads `abi.encode(address, bytes, bytes)`. Takes only the layout that
+/// Solidity writes, to the last byte; `None` for everything else.
+pub fn decode_address_and_two_bytes(data: &[u8]) -> Option<(Address, Vec<u8>, Vec<u8>)> {
+    let mut reader = Reader(data);
+    let address = reader.address()?;
+    let (first, second) = (reader.size()?, reader.size()?);
+    if first != 3 * 32 {
+        return None;
+    }
+    let one = reader.bytes()?;
+    if second != data.len() - reader.0.len() {
+        return None;
+    }
+    let two = reader.bytes()?;
+    reader.0.is_empty().then_some((address, one, two))
+}
+
 /// Calldata of `authorizationState(authorizer, nonce)` (EIP-3009): true once
 /// the nonce was used or canceled.
 pub fn authorization_state(authorizer: Address, nonce: &[u8; 32]) -> Vec<u8> {
@@ -73,9 +135,7 @@ pub fn aggregate3(calls: &[Call3]) -> Vec<u8> {
         data.extend_from_slice(&call.target.to_word());
         data.extend_from_slice(&number(u64::from(call.allow_failure)));
         data.extend_from_slice(&number(0x60));
-        data.extend_from_slice(&length(call.call_data.len()));
-        data.extend_from_slice(&call.call_data);
-        data.resize(data.len() + padded(call.call_data.len()) - call.call_data.len(), 0);
+        push_bytes(&mut data, &call.call_data);
     }
     data
 }
@@ -145,6 +205,8 @@ pub fn decode_error_string(data: &[u8]) -> Option<String> {
 // The first 4 bytes of the hashes of the signatures beside them; a test holds
 // the two together.
 const TRANSFER_WITH_AUTHORIZATION: u32 = 0xe3ee_160e;
+const TRANSFER_WITH_AUTHORIZATION_BYTES: u32 = 0xcf09_2995;
+const IS_VALID_SIGNATURE: u32 = 0x1626_ba7e;
 const AUTHORIZATION_STATE: u32 = 0xe94a_0102;
 const BALANCE_OF: u32 = 0x70a0_8231;
 const AGGREGATE3: u32 = 0x82ad_56cb;
@@ -156,6 +218,13 @@ pub(super) fn call(selector: u32, words: &[[u8; 32]]) -> Vec<u8> {
     data.extend_from_slice(&selector.to_be_bytes());
     data.extend_from_slice(words.as_flattened());
     data
+}
+
+/// Writes bytes behind what is there: their length, and they with their padding.
+fn push_bytes(data: &mut Vec<u8>, bytes: &[u8]) {
+    data.extend_from_slice(&length(bytes.len()));
+    data.extend_from_slice(bytes);
+    data.resize(data.len() + padded(bytes.len()) - bytes.len(), 0);
 }
 
 fn number(value: u64) -> [u8; 32] {
@@ -184,6 +253,12 @@ impl Reader<'_> {
 
     fn size(&mut self) -> Option<usize> {
         u64::try_from(self.word()?).ok()?.try_into().ok()
+    }
+
+    fn address(&mut self) -> Option<Address> {
+        let word = self.word()?.to_be_bytes();
+        let (padding, address) = word.split_last_chunk::<20>().map(|(it, at)| (it, *at))?;
+        padding.iter().all(|byte| *byte == 0).then_some(Address::new(address))
     }
 
     fn bool(&mut self) -> Option<bool> {
@@ -218,6 +293,11 @@ mod tests {
                 TRANSFER_WITH_AUTHORIZATION,
                 "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)",
             ),
+            (
+                TRANSFER_WITH_AUTHORIZATION_BYTES,
+                "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)",
+            ),
+            (IS_VALID_SIGNATURE, "isValidSignature(bytes32,bytes)"),
             (AUTHORIZATION_STATE, "authorizationState(address,bytes32)"),
             (BALANCE_OF, "balanceOf(address)"),
             (AGGREGATE3, "aggregate3((address,bool,bytes)[])"),

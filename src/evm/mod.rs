@@ -32,6 +32,7 @@ pub mod transaction;
 pub mod transfer;
 pub mod uint;
 
+pub use abi::MULTICALL3;
 pub use address::Address;
 pub use code_sizes::{code_sizes_code, read_code_sizes};
 pub use eip712::Domain;
@@ -39,15 +40,15 @@ pub use fees::{Fees, TipLimits};
 pub use json_rpc::BlockTag;
 pub use keccak::keccak256;
 pub use multicall::{
-    CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
-    batch_call, batch_estimate_call, check_call, read_check, revert_reason,
+    CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, batch_call,
+    batch_estimate_call, check_call, read_check, revert_reason,
 };
 pub use receipt::{Log, Receipt};
 pub use signature::{RelayerKey, Signature};
 pub use transaction::{Call, SignedTransaction, Transaction};
 pub use transfer::{
     Authorization, Clue, Eip3009, ExactEvmPayload, Facts, NonceQuestion, Permit2,
-    Permit2Authorization, Terms, Transfer, TransferMethod, VerifiedPayment,
-    authorization_transferred, check, paid, refusal, transfer_happened, verify,
+    Permit2Authorization, Signed, Terms, Transfer, TransferMethod, VerifiedPayment,
+    WalletSignature, authorization_transferred, check, paid, refusal, transfer_happened, verify,
 };
 pub use uint::Uint256;

@@ -3,13 +3,6 @@
 use super::abi::{self, Call3};
 use super::{Address, Call, Facts, VerifiedPayment};
 
-/// Multicall3, at the one address it has on nearly every EVM chain.
-/// Source: <https://github.com/mds1/multicall3>.
-pub const MULTICALL3: Address = Address::new([
-    0xca, 0x11, 0xbd, 0xe0, 0x59, 0x77, 0xb3, 0x63, 0x11, 0x67, 0x02, 0x88, 0x62, 0xbe, 0x2a, 0x17,
-    0x39, 0x76, 0xca, 0x11,
-]);
-
 /// The most gas that one payment is given, and a transaction around payments:
 /// well above what the known tokens need (65,000 alone).
 pub const GAS_PER_PAYMENT: u64 = 120_000;

@@ -8,7 +8,7 @@ use super::fields::{BadRequest, Fields, read_body};
 use crate::config::{Account, Config, Network, Token};
 use crate::encoding::{decode_base64, encode_hex};
 use crate::evm::keccak256;
-use crate::json::{to_text, whole_number};
+use crate::json::whole_number;
 use crate::payment::{PayTo, Terms, VerifiedPayment, Wanted};
 use crate::protocol::payment::MAX_PAYMENT_BYTES;
 use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, UPFRONT};
@@ -108,7 +108,7 @@ impl Order {
     /// these terms, on this account; with an idempotency key, the one that the
     /// server calls so.
     pub fn resource(&self, account: &Account, key: Option<&str>) -> String {
-        let terms = to_text(&self.terms);
+        let terms = self.terms.agreed_text();
         // None of the parts but the last can hold a line break.
         let key = key.unwrap_or_default();
         let bound = format!("facilitator\n{}\n{key}\n{terms}", account.name);
@@ -290,6 +290,7 @@ impl Requirements {
             fee_payers: vec![],
             relayers: None,
             memo: None,
+            smart_wallets: network.wallet_factories(),
         };
         if network.id.names_fee_payer() {
             order.fee_payers = fee_payers(network, &extra)?;

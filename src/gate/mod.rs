@@ -16,7 +16,6 @@ use serde_json::Value;
 use crate::config::{Config, Loaded, Method, Network, Offer, PaymentIdentifier, Route};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
-use crate::json;
 use crate::path::{CanonicalPath, UrlParts};
 use crate::payment::VerifiedPayment;
 use crate::protocol::payment::{Accepted, InvalidPayment};
@@ -308,7 +307,7 @@ impl Sale<'_> {
     /// The same as release 0.1.0 wrote it: over all terms, and for some methods
     /// without the body.
     pub fn former_binding(&self, offer: &Offer, body: &BoundBody) -> String {
-        let terms = json::to_text(&offer.terms);
+        let terms = offer.terms.agreed_text();
         let body = if self.method.is_safe() { String::new() } else { body.former() };
         // None of the parts but the last can hold a line break.
         let bound = format!("{}\n{}\n{body}\n{terms}", self.method, self.url);

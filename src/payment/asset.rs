@@ -53,6 +53,9 @@ pub struct Wanted {
     pub relayers: Option<Vec<evm::Address>>,
     /// Solana: the memo that the payment must carry.
     pub memo: Option<String>,
+    /// EVM: the factories that may deploy a wallet with its payment; `None` if no
+    /// smart wallet may pay.
+    pub smart_wallets: Option<Vec<evm::Address>>,
 }
 
 /// Why no terms come of what a seller wants.
@@ -198,12 +201,20 @@ impl Asset {
     /// # Errors
     /// No payment could be that.
     pub fn terms(&self, wanted: Wanted) -> Result<Terms, NoTerms> {
-        let Wanted { pay_to, amount, max_timeout_seconds, fee_payers, relayers, memo } = wanted;
+        let Wanted {
+            pay_to,
+            amount,
+            max_timeout_seconds,
+            fee_payers,
+            relayers,
+            memo,
+            smart_wallets,
+        } = wanted;
         match (self, pay_to) {
             (Self::Evm(domain, method), PayTo::Evm(pay_to)) => {
                 let domain = domain.clone();
                 let terms = evm::Terms::new(domain, pay_to, amount, max_timeout_seconds);
-                let terms = terms.by(*method);
+                let terms = terms.by(*method).with_smart_wallets(smart_wallets);
                 Ok(Terms::Evm(match relayers {
                     Some(relayers) => terms.by_use(relayers),
                     None => terms,

@@ -6,6 +6,7 @@ mod on_chain;
 use serde_json::Value;
 
 use crate::amount::AtomicAmount;
+use crate::json;
 use crate::json_enum;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
@@ -14,7 +15,7 @@ use crate::{evm, solana};
 pub use asset::{Asset, NoTerms, PayTo, Wanted};
 
 /// What a payment must be, on one network.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Terms {
     /// A token transfer on an EVM chain.
     Evm(evm::Terms),
@@ -102,8 +103,9 @@ impl Terms {
     /// is wrong with it: on EVM the signature is the payer's for its domain, on
     /// Solana the transaction moves its mint. What can't be read may be in any.
     pub fn may_be_for(&self, payload: &Value) -> bool {
-        // These are looked at before any time is.
-        let checked = self.check(payload, UnixSeconds(0));
+        // These are looked at before any time is. Of a signature that a contract
+        // judges nobody here can tell what it is for.
+        let checked = self.without_wallets().check(payload, UnixSeconds(0));
         !matches!(checked, Err(Reason::EvmSignature | Reason::SvmMintMismatch))
     }
 
@@ -121,6 +123,25 @@ impl Terms {
         match self {
             Self::Evm(terms) => terms.amount(),
             Self::Solana(terms) => terms.parts().amount,
+        }
+    }
+
+    /// The terms as JSON, as far as a buyer agrees to them: what purchases are
+    /// bound to. Which wallets may pay is the seller's own affair.
+    pub fn agreed_text(&self) -> String {
+        json::to_text(&self.without_wallets())
+    }
+
+    /// Whether signatures are taken that only a contract can judge.
+    pub fn takes_wallets(&self) -> bool {
+        matches!(self, Self::Evm(terms) if terms.smart_wallets().is_some())
+    }
+
+    /// The same terms, with payments by key alone.
+    fn without_wallets(&self) -> Self {
+        match self {
+            Self::Evm(terms) => Self::Evm(terms.clone().with_smart_wallets(None)),
+            terms @ Self::Solana(_) => terms.clone(),
         }
     }
 
@@ -194,6 +215,12 @@ impl VerifiedPayment {
             Self::Solana(payment) => Some(payment),
             Self::Evm(_) => None,
         }
+    }
+
+    /// By what the signature is known again, if only the chain can judge it:
+    /// nobody has shown yet that the payer has signed.
+    pub fn signature_to_prove(&self) -> Option<String> {
+        Some(self.as_evm()?.wallet_signature()?.hash())
     }
 
     /// Who pays the fees, on Solana.

@@ -66,8 +66,11 @@ reasons! {
     TooManyFailures = "too_many_failed_settlements",
 
     // exact on EVM (EIP-3009).
-    /// Not 65 bytes, high s, a wrong v, or not signed by `from`.
+    /// Not 65 bytes, high s, a wrong v, or not signed by `from`; where smart
+    /// wallets may pay, nor taken by the contract at `from`.
     EvmSignature = "invalid_exact_evm_payload_signature",
+    /// The wallet is to be deployed by a factory that is not on the list.
+    Erc6492Factory = "eip6492_factory_not_allowed",
     /// `to` is not payTo.
     EvmRecipientMismatch = "invalid_exact_evm_payload_recipient_mismatch",
     /// `validBefore` is too near, past, or beyond `maxTimeoutSeconds`.

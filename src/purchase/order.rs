@@ -59,7 +59,7 @@ impl Order {
             identifier: purchase.identifier.as_ref().map(|name| format!("{payer}/{name}")),
             client: it.address.and_then(|address| client_of(&payment, address)),
         };
-        let claim = ClaimRequest {
+        let mut claim = ClaimRequest {
             payment,
             resource: purchase.sale.binding(offer, &it.body),
             former: Some(purchase.sale.former_binding(offer, &it.body)),
@@ -73,6 +73,8 @@ impl Order {
             look_only: purchase.has_lapsed,
             reserve_seconds: None,
             told: None,
+            to_prove: None,
+            asker: None,
         };
         let by_use = route.by_use.as_ref();
         let metered = by_use.filter(|by_use| by_use.meter.is_some()).map(|by_use| {
@@ -95,6 +97,10 @@ impl Order {
             charge: None,
             metered,
         };
+        if purchase.payment.signature_to_prove().is_some() {
+            claim.to_prove = Some(Box::new(settle.clone()));
+            claim.asker = it.address.and_then(asker_of);
+        }
         Self {
             claim,
             settle,
@@ -135,6 +141,8 @@ impl Order {
             look_only: true,
             reserve_seconds: None,
             told: None,
+            to_prove: None,
+            asker: None,
         }
     }
 
@@ -149,19 +157,30 @@ impl Order {
 /// address that proves nothing.
 const WORKERS: [u16; 3] = [0x2a06, 0x98c0, 0x3600];
 
-/// By what a client is known again: a hash of its IPv4 address or of the first
-/// 64 bits of its IPv6 address, which are one household's. The payment is in
-/// it, so that nobody's purchases can be told to be one person's.
+/// By what a client is known again: a hash of the place that it asks from. The
+/// payment is in it, so that nobody's purchases can be told to be one person's.
 fn client_of(payment: &str, address: &str) -> Option<String> {
-    let place = match address.trim().parse::<IpAddr>().ok()?.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) if address.segments().starts_with(&WORKERS) => return None,
+    let place = place_of(address)?;
+    Some(encode_hex(&keccak256(format!("edge402 client 1\n{payment}\n{place}").as_bytes())))
+}
+
+/// Who asks, as long as that is counted: nobody keeps it.
+fn asker_of(address: &str) -> Option<String> {
+    let place = place_of(address)?;
+    Some(encode_hex(&keccak256(format!("edge402 asker 1\n{place}").as_bytes())))
+}
+
+/// The IPv4 address, or the first 64 bits of the IPv6 address, which are one
+/// household's.
+fn place_of(address: &str) -> Option<String> {
+    match address.trim().parse::<IpAddr>().ok()?.to_canonical() {
+        IpAddr::V4(address) => Some(address.to_string()),
+        IpAddr::V6(address) if address.segments().starts_with(&WORKERS) => None,
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}/64")
+            Some(format!("{a:x}:{b:x}:{c:x}:{d:x}/64"))
         }
-    };
-    Some(encode_hex(&keccak256(format!("edge402 client 1\n{payment}\n{place}").as_bytes())))
+    }
 }
 
 #[cfg(test)]

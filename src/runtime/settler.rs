@@ -242,6 +242,7 @@ fn limits(config: &Config, network: &Network) -> Limits {
             None,
         ),
         failed_gas: Some(network.failed_gas),
+        wallet_gas: network.smart_wallets.as_ref().map(|it| it.gas),
     }
 }
 

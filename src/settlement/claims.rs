@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::admission::{Admission, Unproven};
 use super::delivery::{Answer, Asking};
 use super::host::within;
 use super::messages::{RESERVE_SECONDS, Told};
@@ -30,6 +31,11 @@ impl<H: Host> Settler<H> {
     pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, StoreError> {
         let shared = &self.shared;
         let deadline = shared.host.now().plus(JOIN_LIMIT.as_secs());
+        let unproven = match Unproven::of(request, shared.host.now()) {
+            Ok(unproven) => unproven,
+            Err(reason) => return Ok(ClaimReply::Refused(reason)),
+        };
+        let mut is_proven = unproven.is_none();
         loop {
             let now = shared.host.now();
             if self.is_name_taken(request)? {
@@ -38,7 +44,19 @@ impl<H: Host> Settler<H> {
             let known = shared.store.payment(&request.payment)?;
             let is_live = |ticket| shared.live.borrow().contains(&ticket);
             let is_crowded = shared.is_crowded(request, known.as_ref());
-            match PaymentRecord::claim(known.as_ref(), request, now, is_live) {
+            let claim = PaymentRecord::claim(known.as_ref(), request, now, is_live);
+            if let Some(unproven) = unproven.as_ref().filter(|_| !is_proven) {
+                match self.admit(unproven, request, known.as_ref(), &claim).await? {
+                    Admission::AsKnown => {}
+                    // Somebody else may have claimed it meanwhile.
+                    Admission::Proven => {
+                        is_proven = true;
+                        continue;
+                    }
+                    Admission::Refused(reply) => return Ok(reply),
+                }
+            }
+            match claim {
                 // Everybody has seen it. Whose it is the other Settler can't know.
                 Claim::Unproven if request.reserve_seconds.is_some() => {
                     return Ok(ClaimReply::Refused(Reason::DuplicateSettlement));
@@ -55,17 +73,9 @@ impl<H: Host> Settler<H> {
                 }
                 Claim::Reserved => return Ok(ClaimReply::Busy),
                 claim @ (Claim::Fresh | Claim::Unproven) => {
-                    shared.plan_to_wake();
                     // Read, decided and written without an await: nothing
                     // else runs in between.
-                    let record = PaymentRecord::claimed(known.as_ref(), request, now);
-                    shared.store.put_payment(&record)?;
-                    // Only who claims gives names: whoever looks on could else
-                    // take those of others, and fill the table.
-                    if let Some(name) = &request.proof.identifier {
-                        shared.store.name_payment(name, &request.payment)?;
-                    }
-                    shared.live.borrow_mut().insert(request.ticket);
+                    self.write_claim(request, known.as_ref(), unproven.as_ref(), now)?;
                     let is_unproven = claim == Claim::Unproven && request.told.is_none();
                     return Ok(if is_unproven { ClaimReply::Unproven } else { ClaimReply::Fresh });
                 }
@@ -118,6 +128,28 @@ impl<H: Host> Settler<H> {
                 }
             }
         }
+    }
+
+    /// Writes down that a payment is the asker's.
+    fn write_claim(
+        &self,
+        request: &ClaimRequest,
+        known: Option<&PaymentRecord>,
+        proved: Option<&Unproven<'_>>,
+        now: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        shared.plan_to_wake();
+        let mut record = PaymentRecord::claimed(known, request, now);
+        record.signature = proved.map(|it| it.signature().to_owned());
+        shared.store.put_payment(&record)?;
+        // Only who claims gives names: whoever looks on could else take those
+        // of others, and fill the table.
+        if let Some(name) = &request.proof.identifier {
+            shared.store.name_payment(name, &request.payment)?;
+        }
+        shared.live.borrow_mut().insert(request.ticket);
+        Ok(())
     }
 
     /// Whether a client's name for its payment is that of another one.

@@ -33,6 +33,9 @@ pub struct Limits {
     /// The most gas that failed transactions of payers with code may use in an
     /// hour; `None`: no limit.
     pub failed_gas: Option<u64>,
+    /// The most gas that the transaction of a smart wallet's payment is given;
+    /// `None`: as much as any other's.
+    pub wallet_gas: Option<u64>,
 }
 
 /// How many payments of one payer may fail on chain, after the simulation went

@@ -55,6 +55,11 @@ pub struct ClaimRequest {
     /// Who asks is told of the settlement, and delivers by itself; `None` for a
     /// gate, which is given the delivery.
     pub told: Option<Told>,
+    /// What the claim is for, where it may be that only the chain can say whether
+    /// its payer has signed it: that is asked before anything is bound or told.
+    pub to_prove: Option<Box<SettleRequest>>,
+    /// Names who asks for that, if it is known: a hash of the address.
+    pub asker: Option<String>,
 }
 
 json_struct!(ClaimRequest {
@@ -70,6 +75,8 @@ json_struct!(ClaimRequest {
     look_only,
     reserve_seconds,
     told,
+    to_prove,
+    asker,
 });
 
 /// How often a server is told of the settlement that it has asked for.
@@ -173,7 +180,7 @@ impl ClaimReply {
 }
 
 /// Asks for a claimed payment to be settled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettleRequest {
     /// The payment's identity.
     pub payment: String,
@@ -241,6 +248,8 @@ impl SettleRequest {
             look_only: false,
             reserve_seconds: None,
             told: self.account.as_ref().map(|_| if self.once { Told::Once } else { Told::Always }),
+            to_prove: self.terms.takes_wallets().then(|| Box::new(self.clone())),
+            asker: None,
         }
     }
 }

@@ -298,7 +298,11 @@ impl<H: Host> Settler<H> {
     }
 
     fn again(&self) -> Self {
-        Self { shared: Rc::clone(&self.shared), lanes: self.lanes.clone() }
+        Self {
+            shared: Rc::clone(&self.shared),
+            lanes: self.lanes.clone(),
+            proving: Rc::clone(&self.proving),
+        }
     }
 }
 

@@ -18,6 +18,8 @@
 //! | [`hold`] | what the gate asks for what is sold by use |
 //! | [`metered`] | holding a payment for that, and settling what was used |
 //! | `unsettled` | what is at stake meanwhile |
+//! | `admission` | signatures that only the chain can judge |
+//! | `proving` | how many of those are before the nodes |
 //! | `waiting` | requests that wait for one another |
 //! | `shared` | what a Settler and its lanes share |
 //! | [`lane`] | what a way for payments is |
@@ -33,6 +35,7 @@
 //! | [`signer`] | who signs for a lane |
 //! | [`replay`] | what every edge remembers of a settled payment |
 
+mod admission;
 mod claims;
 mod commitments;
 pub mod delivery;
@@ -48,6 +51,7 @@ pub mod messages;
 pub mod metered;
 pub mod others;
 mod per_token;
+mod proving;
 pub mod record;
 pub mod relayer;
 pub mod remote;

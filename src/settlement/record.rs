@@ -43,6 +43,9 @@ pub struct PaymentRecord {
     pub state: State,
     /// What the request showed that claimed it.
     pub proof: Proof,
+    /// Where only the chain can judge the signature: by what the one is known
+    /// again that the chain called good before this was claimed.
+    pub signature: Option<String>,
     /// Whether a transaction that carried it has ended without it. Then anybody
     /// may have seen it, and the proof above is that of the claim it was sent for.
     pub was_sent: bool,
@@ -62,6 +65,7 @@ json_struct!(PaymentRecord {
     claimed_at,
     state,
     proof = default,
+    signature,
     was_sent = default,
     moved = default,
     attempts,
@@ -175,6 +179,7 @@ impl PaymentRecord {
             claimed_at: before.map_or(now, |known| known.claimed_at),
             state: State::Claimed { ticket: request.ticket, lease_until: now.plus(LEASE_SECONDS) },
             proof: buyer.map_or(&request.proof, |known| &known.proof).clone(),
+            signature: None,
             was_sent: public.is_some(),
             moved: vec![],
             // What was sent for one thing pays for no other.

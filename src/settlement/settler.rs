@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::journal::{Entries, TxId};
 use super::lane::{Attempt, Job, Lane, Load};
+use super::proving::Proving;
 use super::record::Claim;
 use super::shared::{JOIN_LIMIT, Resolution, Shared, WAKE_SECONDS, refused};
 use super::{
@@ -25,6 +26,7 @@ pub struct Settler<H: Host> {
     pub(super) shared: Rc<Shared<H>>,
     /// The ways for its payments, in the order in which they are tried.
     pub(super) lanes: Vec<Rc<dyn Lane>>,
+    pub(super) proving: Rc<Proving>,
 }
 
 impl<H: Host> Settler<H> {
@@ -37,7 +39,7 @@ impl<H: Host> Settler<H> {
     ) -> Self {
         let shared = Rc::new(Shared::new(host, store));
         let lanes = lanes(LaneParts(Rc::clone(&shared)));
-        Self { shared, lanes }
+        Self { shared, lanes, proving: Rc::default() }
     }
 
     /// Keeps a claim or the lease of an answer for a gate that is alive;
@@ -140,6 +142,8 @@ impl<H: Host> Settler<H> {
             Err(reason) => return Ok(refused(reason)),
         };
         let mut claim = request.claim(payment.expires_at(now));
+        // Nothing has to be proved that was found to be signed by a key.
+        claim.to_prove = claim.to_prove.filter(|_| payment.signature_to_prove().is_some());
         claim.look_only = has_lapsed;
         match self.claim(&claim).await? {
             // Nothing was sent: if the process dies here, the claim is free
@@ -164,13 +168,18 @@ impl<H: Host> Settler<H> {
     pub async fn verify(&self, request: &SettleRequest) -> Result<Verdict, StoreError> {
         let shared = &self.shared;
         let now = shared.host.now();
-        let verified = match check(request, now) {
-            Ok(checked) => checked.payable(),
+        let (payment, has_lapsed) = match check(request, now) {
+            Ok(checked) => checked.into_parts(),
             Err(reason) => return Ok(Verdict::Invalid(reason)),
         };
         if let Some(known) = shared.store.payment(&request.payment)? {
             let same = known.resource == request.resource;
+            let signature = payment.signature_to_prove();
+            let is_unproven = signature.is_some() && signature != known.signature;
             match (known.standing(same, &request.proof, now), known.state) {
+                (Claim::Settled(_), _) | (_, State::Submitted { .. }) if is_unproven => {
+                    return Ok(Verdict::Invalid(Reason::DuplicateSettlement));
+                }
                 (Claim::OtherResource, _) => {
                     return Ok(Verdict::Invalid(Reason::DuplicateSettlement));
                 }
@@ -182,10 +191,9 @@ impl<H: Host> Settler<H> {
                 (Claim::Fresh | Claim::Unproven | Claim::InFlight | Claim::Reserved, _) => {}
             }
         }
-        let payment = match verified {
-            Ok(payment) => payment,
-            Err(reason) => return Ok(Verdict::Invalid(reason)),
-        };
+        if has_lapsed {
+            return Ok(Verdict::Invalid(Reason::EvmValidBefore));
+        }
         if shared.is_out_of_favour(&payment.payer()) {
             return Ok(Verdict::Invalid(Reason::TooManyFailures));
         }

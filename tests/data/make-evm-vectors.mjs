@@ -20,6 +20,7 @@ import {
   parseAbi,
   parseSignature,
   parseTransaction,
+  serializeErc6492Signature,
   serializeTransaction,
   stringToHex,
 } from 'viem';
@@ -36,6 +37,8 @@ const MULTICALL3 = '0xcA11bde05977b3631167028862bE2a173976CA11';
 
 const abi = parseAbi([
   'function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, uint8 v, bytes32 r, bytes32 s)',
+  'function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature)',
+  'function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)',
   'function authorizationState(address authorizer, bytes32 nonce) view returns (bool)',
   'function balanceOf(address account) view returns (uint256)',
 ]);
@@ -401,6 +404,44 @@ function addresses() {
   });
 }
 
+/** Bytes of any length, from a name. */
+const bytesOf = (name, length) =>
+  `0x${Array.from({ length: Math.ceil(length / 32) }, (_, i) => hash(`${name} ${i}`).slice(2)).join('')}`.slice(0, 2 + 2 * length);
+
+// Signatures that a contract judges, bare and with what deploys it.
+async function wallets() {
+  const domain = DOMAINS[2];
+  const payTo = address('the seller');
+  const payments = [];
+  for (const [length, deployed] of [[1, null], [64, null], [65, null], [66, null], [700, null], [65, 0], [700, 132], [224, 1]]) {
+    const { authorization, digest } = await authorize(domain, `of a wallet ${length} ${deployed}`, {
+      to: payTo, value: 10000n, validAfter: 1699999400n, validBefore: 1700000060n,
+    });
+    const inner = bytesOf(`signature of ${length} bytes`, length);
+    const factory = address('a factory');
+    const data = deployed === null ? null : bytesOf('its calldata', deployed);
+    const { from, to, value, validAfter, validBefore, nonce } = authorization;
+    const transfer = encodeFunctionData({
+      abi, functionName: 'transferWithAuthorization', args: [from, to, value, validAfter, validBefore, nonce, inner],
+    });
+    const target = domain.verifyingContract;
+    payments.push({
+      authorization,
+      digest,
+      signature: data === null ? inner : serializeErc6492Signature({ address: factory, data, signature: inner }),
+      inner,
+      isValid: encodeFunctionData({ abi, functionName: 'isValidSignature', args: [digest, inner] }),
+      to: data === null ? target : MULTICALL3,
+      call: data === null ? transfer : aggregate3([
+        { target: factory, allowFailure: true, callData: data },
+        { target, allowFailure: false, callData: transfer },
+      ]),
+      factoryData: data,
+    });
+  }
+  return { domain, payTo, now: 1700000000n, factory: address('a factory'), payments };
+}
+
 function write(name, value) {
   // Numbers are decimal strings, as they are on the wire.
   const text = JSON.stringify(
@@ -417,4 +458,5 @@ write('typed-data', await typedData());
 write('calls', await calls());
 write('permit2', await permit2());
 write('results', results());
+write('wallets', await wallets());
 write('transactions', await transactions());

@@ -8,7 +8,7 @@ use crate::evm_support::{
 use edge402::amount::AtomicAmount;
 use edge402::evm::eip712::Domain;
 use edge402::evm::transfer::MIN_REMAINING_SECONDS;
-use edge402::evm::{Address, Authorization, Signature, Terms, Uint256, verify};
+use edge402::evm::{Address, Authorization, Signature, Signed, Terms, Uint256, verify};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ fn valid_payment_is_verified() {
     assert_eq!(payment.asset(), domain().verifying_contract);
     assert_eq!(payment.chain_id(), 84_532);
     assert_eq!(payment.network().to_string(), "eip155:84532");
-    assert_eq!(*eip3009(&payment).signature(), sign(&authorization(), &domain()));
+    assert_eq!(*eip3009(&payment).signed(), Signed::ByKey(sign(&authorization(), &domain())));
     assert_eq!(
         payment.identity(),
         format!(

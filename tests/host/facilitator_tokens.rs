@@ -25,6 +25,8 @@ fn config() -> Config {
         { "asset": USDT, "symbol": "USDT", "decimals": 18, "asset_transfer_method": "permit2" },
         { "asset": EURC, "name": "EURC", "version": "2", "decimals": 6 },
     ]);
+    // What is not signed by a key, the chain alone could tell apart.
+    networks[EVM]["smart_wallets"] = json!(false);
     config::read(&Settings { networks: Some(networks), ..settings }).config.unwrap()
 }
 

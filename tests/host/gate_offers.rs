@@ -39,6 +39,8 @@ fn shop_of(networks: &Value) -> Loaded {
     known[DEVNET]["tokens"] = json!([
         { "asset": MINT, "decimals": 2, "symbol": "USDX", "token_program": "token-2022" },
     ]);
+    // What is not signed by a key, the chain alone could tell apart.
+    known[BASE]["smart_wallets"] = json!(false);
     config::read(&settings)
 }
 

@@ -254,9 +254,11 @@ fn a_refusal_names_the_offer_and_the_first_check_that_failed() {
     for (payload, code) in [
         (json!(null), "invalid_payload"),
         (edited(|p| p["signature"] = json!("0x")), "invalid_exact_evm_payload_signature"),
+        // That nobody has signed it only the chain can say: there may be a
+        // contract that takes the signature.
         (
             edited(|p| p["authorization"]["value"] = json!("1")),
-            "invalid_exact_evm_payload_signature",
+            "invalid_exact_evm_payload_authorization_value_mismatch",
         ),
         (signed(|a| a.to = other.parse().unwrap()), "invalid_exact_evm_payload_recipient_mismatch"),
         (

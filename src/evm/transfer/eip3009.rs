@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::{
     Authorization, CLOCK_SKEW_SECONDS, Clue, ExactEvmPayload, Facts, MIN_REMAINING_SECONDS, Method,
-    NonceQuestion, Reasons, Terms, Transfer, TransferMethod, VerifiedPayment, seconds,
+    NonceQuestion, Reasons, Terms, Transfer, TransferMethod, VerifiedPayment, WalletSignature,
+    seconds,
 };
 use crate::encoding::encode_hex;
 use crate::evm::eip712::{digest, transfer_with_authorization_hash};
@@ -26,7 +27,21 @@ const REASONS: Reasons = Reasons {
 pub struct Eip3009 {
     valid_before: Uint256,
     nonce: [u8; 32],
-    signature: Signature,
+    signed: Signed,
+}
+
+/// Who can say whether the payer has signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signed {
+    /// Anybody: it is a signature by the key of `from`.
+    ByKey(Signature),
+    /// The chain alone: the contract at `from` takes it, or not.
+    ByWallet {
+        /// What is handed to the contract.
+        signature: WalletSignature,
+        /// What it is to have signed (EIP-712).
+        digest: [u8; 32],
+    },
 }
 
 /// Checks an authorization against the terms, at a time.
@@ -36,7 +51,7 @@ pub(super) fn verify(
     now: crate::time::UnixSeconds,
 ) -> Result<VerifiedPayment, Reason> {
     let ExactEvmPayload { signature, authorization } = payload;
-    let signature = signature_of(&signature, &authorization, terms)?;
+    let signed = signed_by(&signature, &authorization, terms)?;
     let Authorization { from, to, value, valid_after, valid_before, nonce } = authorization;
     if to != terms.pay_to() {
         return Err(Reason::EvmRecipientMismatch);
@@ -61,23 +76,26 @@ pub(super) fn verify(
         value: terms.amount(),
         valid_after,
         expires_at: seconds(valid_before),
-        transfer: Transfer::Eip3009(Eip3009 { valid_before, nonce, signature }),
+        transfer: Transfer::Eip3009(Eip3009 { valid_before, nonce, signed }),
     })
 }
 
-/// The signature, if it is well-formed and `from`'s, and `from` is someone.
-fn signature_of(
-    text: &str,
-    authorization: &Authorization,
-    terms: &Terms,
-) -> Result<Signature, Reason> {
-    let signature: Signature = text.parse().map_err(|_| Reason::EvmSignature)?;
-    let hash = transfer_with_authorization_hash(authorization);
-    let signer = signature.recover(&digest(&terms.domain_separator, &hash));
-    if authorization.from == Address::ZERO || signer != Some(authorization.from) {
+/// The signature, if it is `from`'s, or may be, and `from` is someone. What is
+/// not by the key of `from` only its contract can judge, where wallets may pay.
+fn signed_by(text: &str, authorization: &Authorization, terms: &Terms) -> Result<Signed, Reason> {
+    if authorization.from == Address::ZERO {
         return Err(Reason::EvmSignature);
     }
-    Ok(signature)
+    let hash = transfer_with_authorization_hash(authorization);
+    let digest = digest(&terms.domain_separator, &hash);
+    if let Ok(signature) = text.parse::<Signature>()
+        && signature.recover(&digest) == Some(authorization.from)
+    {
+        return Ok(Signed::ByKey(signature));
+    }
+    let factories = terms.smart_wallets().ok_or(Reason::EvmSignature)?;
+    let signature = WalletSignature::read(text, factories)?;
+    Ok(Signed::ByWallet { signature, digest })
 }
 
 impl Eip3009 {
@@ -93,8 +111,14 @@ impl Eip3009 {
     }
 
     /// The payer's signature.
-    pub const fn signature(&self) -> &Signature {
-        &self.signature
+    pub const fn signed(&self) -> &Signed {
+        &self.signed
+    }
+
+    fn is_valid_question(&self, payment: &VerifiedPayment) -> Option<Call> {
+        let Signed::ByWallet { signature, digest } = &self.signed else { return None };
+        let data = abi::is_valid_signature(digest, signature.bytes());
+        Some(Call { to: payment.from(), data })
     }
 
     fn names(&self, log: &Log, payment: &VerifiedPayment) -> bool {
@@ -120,7 +144,10 @@ impl Method for Eip3009 {
 
     fn payload(&self, payment: &VerifiedPayment) -> Value {
         json!({
-            "signature": self.signature.to_string(),
+            "signature": match &self.signed {
+                Signed::ByKey(signature) => signature.to_string(),
+                Signed::ByWallet { signature, .. } => signature.text(),
+            },
             "authorization": {
                 "from": payment.from().to_string(),
                 "to": payment.to().to_string(),
@@ -141,27 +168,52 @@ impl Method for Eip3009 {
             valid_before: self.valid_before,
             nonce: self.nonce,
         };
-        Call {
-            to: payment.asset(),
-            data: abi::transfer_with_authorization(&authorization, &self.signature),
+        let to = payment.asset();
+        match &self.signed {
+            Signed::ByKey(signature) => {
+                Call { to, data: abi::transfer_with_authorization(&authorization, signature) }
+            }
+            Signed::ByWallet { signature, .. } => {
+                let bytes = signature.bytes();
+                let data = abi::transfer_with_authorization_bytes(&authorization, bytes);
+                signature.with_deployment(Call { to, data })
+            }
         }
     }
 
+    /// What deploys a wallet comes before the question to it.
     fn questions(&self, payment: &VerifiedPayment) -> Vec<Call> {
         let balance = Call { to: payment.asset(), data: abi::balance_of(payment.from()) };
-        vec![self.used_question(payment), balance]
+        let mut questions = vec![self.used_question(payment), balance];
+        if let Signed::ByWallet { signature, .. } = &self.signed {
+            questions.extend(signature.deployment().cloned());
+        }
+        questions.extend(self.is_valid_question(payment));
+        questions
     }
 
     fn question_count(&self) -> usize {
-        2
+        match &self.signed {
+            Signed::ByKey(_) => 2,
+            Signed::ByWallet { signature, .. } => 3 + usize::from(signature.deployment().is_some()),
+        }
+    }
+
+    fn wallet_signature(&self) -> Option<&WalletSignature> {
+        match &self.signed {
+            Signed::ByKey(_) => None,
+            Signed::ByWallet { signature, .. } => Some(signature),
+        }
     }
 
     fn facts(&self, _: &VerifiedPayment, answers: &[Option<Vec<u8>>]) -> Facts {
         let of = |at: usize| answers.get(at)?.as_deref();
+        let is_signed = matches!(self.signed, Signed::ByKey(_))
+            || of(self.question_count() - 1).is_some_and(abi::decode_is_valid_signature);
         Facts {
             nonce_used: of(0).and_then(abi::decode_bool),
             balance: of(1).and_then(abi::decode_uint256),
-            missing: None,
+            missing: (!is_signed).then_some(Reason::EvmSignature),
             simulated: false,
             revert_reason: None,
         }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::VerifiedPayment;
+use super::{VerifiedPayment, WalletSignature};
 use crate::evm::{Call, Log, Uint256};
 use crate::protocol::Reason;
 
@@ -67,6 +67,10 @@ pub(in crate::evm) trait Method {
     fn questions(&self, payment: &VerifiedPayment) -> Vec<Call>;
     /// How many questions there are.
     fn question_count(&self) -> usize;
+    /// The signature, if only the payer's contract can judge it.
+    fn wallet_signature(&self) -> Option<&WalletSignature> {
+        None
+    }
     /// What the answers say; of each that failed, `None`.
     fn facts(&self, payment: &VerifiedPayment, answers: &[Option<Vec<u8>>]) -> Facts;
     /// The question whether it was used or canceled.
@@ -104,7 +108,8 @@ pub struct Facts {
     pub nonce_used: Option<bool>,
     /// What the payer can pay, in atomic units. `None` if the token does not say.
     pub balance: Option<Uint256>,
-    /// What the method lacks, besides money.
+    /// What the method lacks, besides money: a signature that the payer's
+    /// contract takes, for one.
     pub missing: Option<Reason>,
     /// Whether the transfer, simulated, went through.
     pub simulated: bool,

@@ -10,6 +10,7 @@ pub mod payload;
 pub mod permit2;
 mod proof;
 mod terms;
+mod wallet;
 
 use serde_json::Value;
 
@@ -18,13 +19,14 @@ use crate::evm::{Address, Call, Log, Uint256};
 use crate::protocol::{ChainId, Reason};
 use crate::time::UnixSeconds;
 
-pub use eip3009::Eip3009;
+pub use eip3009::{Eip3009, Signed};
 use method::Method;
 pub use method::{Clue, Facts, NonceQuestion, Reasons, refusal};
 pub use payload::{Authorization, ExactEvmPayload};
 pub use permit2::{Permit2, Permit2Authorization, Permit2Payload};
 pub use proof::{authorization_transferred, paid, transfer_happened};
 pub use terms::{Terms, TransferMethod};
+pub use wallet::{MAX_SIGNATURE_BYTES, WalletSignature};
 
 /// How long an authorization must still be valid, in seconds: a transaction
 /// needs to get into a block before `validBefore` (x402, exact on EVM).
@@ -38,7 +40,8 @@ pub const MIN_REMAINING_SECONDS: u64 = 6;
 pub const CLOCK_SKEW_SECONDS: u64 = 5;
 
 /// A payment that passed every local check of its terms. [`verify`] and
-/// [`check`] are the only makers.
+/// [`check`] are the only makers. Whether it is signed only the chain knows
+/// where it has a [`VerifiedPayment::wallet_signature`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedPayment {
     chain_id: u64,
@@ -273,6 +276,12 @@ impl VerifiedPayment {
             Err(reason) => (false, reason),
         };
         Facts { simulated, revert_reason, ..facts }
+    }
+
+    /// The signature, if only the payer's contract can judge it: nobody has
+    /// shown yet that the payer has signed.
+    pub fn wallet_signature(&self) -> Option<&WalletSignature> {
+        self.method().wallet_signature()
     }
 
     /// The question whether it was used or canceled.

@@ -88,6 +88,9 @@ struct TermsFields {
     method: TransferMethod,
     /// Where it is paid by use: who may settle it.
     relayers: Option<Vec<Address>>,
+    /// Whether signatures that only a contract can judge are taken, and which
+    /// factories may deploy one.
+    smart_wallets: Option<Vec<Address>>,
 }
 
 json_struct!(TermsFields {
@@ -97,6 +100,7 @@ json_struct!(TermsFields {
     max_timeout_seconds as "maxTimeoutSeconds",
     method as "assetTransferMethod",
     relayers,
+    smart_wallets as "smartWallets",
 });
 
 impl ToJson for Terms {
@@ -121,8 +125,16 @@ impl Terms {
         amount: AtomicAmount,
         max_timeout_seconds: u64,
     ) -> Self {
-        let method = TransferMethod::Eip3009;
-        TermsFields { domain, pay_to, amount, max_timeout_seconds, method, relayers: None }.into()
+        TermsFields {
+            domain,
+            pay_to,
+            amount,
+            max_timeout_seconds,
+            method: TransferMethod::Eip3009,
+            relayers: None,
+            smart_wallets: None,
+        }
+        .into()
     }
 
     /// The same terms, the token being moved by another method.
@@ -147,6 +159,20 @@ impl Terms {
     /// How the token is moved.
     pub const fn method(&self) -> TransferMethod {
         self.fields.method
+    }
+
+    /// The same, whether or not smart wallets may pay: contracts that judge
+    /// their own signatures (ERC-1271), those not yet deployed (ERC-6492) only
+    /// by these factories. Buyers are not told, and payments are not bound to it.
+    #[must_use]
+    pub fn with_smart_wallets(mut self, factories: Option<Vec<Address>>) -> Self {
+        self.fields.smart_wallets = factories;
+        self
+    }
+
+    /// The factories that may deploy a wallet; `None` if no smart wallet may pay.
+    pub fn smart_wallets(&self) -> Option<&[Address]> {
+        self.fields.smart_wallets.as_deref()
     }
 
     /// The token's EIP-712 domain.

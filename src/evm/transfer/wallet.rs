@@ -65,7 +65,7 @@ impl WalletSignature {
     }
 
     /// By what it is known again, whatever is around it.
-    pub(super) fn hash(&self) -> String {
+    pub fn hash(&self) -> String {
         encode_hex(&keccak256(&self.inner))
     }
 
@@ -79,11 +79,11 @@ impl WalletSignature {
     /// factory is called by a contract that owns nothing.
     pub(super) fn with_deployment(&self, transfer: Call) -> Call {
         let Some(deployment) = self.deployment.clone() else { return transfer };
-        let call3 =
+        let part =
             |it: Call, allow_failure| Call3 { target: it.to, allow_failure, call_data: it.data };
         // It may have been deployed meanwhile.
-        let calls = [call3(deployment, true), call3(transfer, false)];
-        Call { to: MULTICALL3, data: abi::aggregate3(&calls) }
+        let parts = [part(deployment, true), part(transfer, false)];
+        Call { to: MULTICALL3, data: abi::aggregate3(&parts) }
     }
 }
 

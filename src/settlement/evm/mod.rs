@@ -6,7 +6,8 @@
 //! before anything is sent, [`commit`] writes down what goes out, [`send`] sends,
 //! [`follow`] brings what was sent to its end, [`nonces`] keeps the relayer's
 //! nonces without a gap, [`ending`] says what became of the payments and
-//! `evidence` beside this folder what proves it, [`fallback`] is for when no node can be reached.
+//! `evidence` beside this folder what proves it, [`wallets`] is about payments of smart
+//! wallets, [`fallback`] is for when no node can be reached.
 
 mod codes;
 mod commit;
@@ -19,6 +20,7 @@ mod pump;
 mod queue;
 mod send;
 mod spoiled;
+mod wallets;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

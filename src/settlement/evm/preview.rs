@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{EvmLane, cost_of_each, most_gas};
+use super::{EvmLane, cost_of_each};
 use crate::evm::{
     self, BlockTag, Call as EvmCall, Facts, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
     TipLimits, json_rpc,
@@ -166,6 +166,7 @@ impl<H: Host> EvmLane<H> {
         let fees = self.read_market(history).ok_or_else(|| Problem::without("fees", history))?;
         let block = latest_block(history).ok_or_else(|| Problem::without("block", history))?;
         self.note_need(fees);
+        self.note_undeployed(payments);
         let all_good = facts.iter().zip(payments).all(|(f, p)| evm::refusal(f, p).is_none());
         let gas = quantity(estimate).filter(|_| all_good);
         let least = least_gas(payments.len());
@@ -188,7 +189,7 @@ impl<H: Host> EvmLane<H> {
                 return Ok(Verdict::Unknown);
             }
         };
-        let most = most_gas([payment]);
+        let most = self.most_gas(&[payment]);
         let gas = preview.gas.unwrap_or(most);
         let cost = cost_of_each(preview.fees, gas, 1);
         let facts = preview.facts.first();

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::preview::{Preview, Problem};
 use super::queue::{done, told_apart};
 use super::spoiled::LONE_IN_AIR_MAX;
-use super::{BLOCK_PAUSE, EvmLane, IN_AIR_MAX, Waiting, cost_of_each, most_gas, share_of};
+use super::{BLOCK_PAUSE, EvmLane, IN_AIR_MAX, Waiting, cost_of_each, share_of};
 use crate::evm::{self, Address};
 use crate::settlement::evidence::needs_quorum;
 use crate::settlement::{Host, Outcome};
@@ -208,7 +208,7 @@ impl<H: Host> EvmLane<H> {
             }
         };
         let has_code = preview.has_code.take();
-        let most = most_gas(payments);
+        let most = self.most_gas(&payments);
         let is_greedy = preview.gas.is_some_and(|gas| gas > most);
         let mut is_loner = false;
         let batch = match (batch.as_slice(), has_code) {
@@ -218,7 +218,7 @@ impl<H: Host> EvmLane<H> {
                 if has_code {
                     self.note_loner(payer);
                 }
-                is_loner = has_code || self.is_loner(payer);
+                is_loner = has_code || self.goes_alone(&only.payment);
                 batch
             }
             // Nobody shares blindly, or where there is nothing to share.
@@ -349,8 +349,8 @@ impl<H: Host> EvmLane<H> {
     /// Writes a transaction of these payments down and sends it, as far as the
     /// limits allow. Until the journal is written there is no await.
     fn send_off(self: &Rc<Self>, good: Vec<Waiting>, preview: &Preview, is_loner: bool) {
-        let most = most_gas(good.iter().map(|waiting| &waiting.payment));
-        let gas = preview.gas.unwrap_or(most);
+        let payments: Vec<_> = good.iter().map(|waiting| &waiting.payment).collect();
+        let gas = preview.gas.unwrap_or(self.most_gas(&payments));
         let fee = preview.fees.worst_cost(gas);
         let share = share_of(fee, good.len());
         let good = self.worth_their_fee(good, share);

@@ -34,12 +34,6 @@ const LONER_SECONDS: u64 = 3_600;
 const LONERS_MAX: usize = 4_096;
 
 impl<H: Host> EvmLane<H> {
-    /// Whether a payment shares a transaction with no other.
-    pub(super) fn goes_alone(&self, payment: &evm::VerifiedPayment) -> bool {
-        // One relayer alone may settle it: no contract of anybody's stands between.
-        payment.relayer().is_some() || self.is_loner(payment.from())
-    }
-
     /// Whether a payer is known to go alone.
     pub(super) fn is_loner(&self, payer: Address) -> bool {
         let now = self.shared.host.now();

@@ -19,6 +19,8 @@ fn request(resource: &str, ticket: u64) -> ClaimRequest {
         look_only: false,
         reserve_seconds: None,
         told: None,
+        to_prove: None,
+        asker: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::RemoteLane;
+use crate::facilitator_client;
 use crate::payment::VerifiedPayment;
 use crate::protocol::{ChainId, Reason};
 use crate::settlement::journal::Entries;
@@ -14,13 +15,29 @@ impl<H: Host> Lane for RemoteLane<H> {
         matches!(self.network, ChainId::Evm(_)) == payment.as_evm().is_some()
     }
 
-    /// Only the gate asks that, and it asks the facilitator by itself.
+    /// Only a claim asks that, for a payment that nobody here can check: else
+    /// the gate asks the facilitator by itself.
     fn verify<'a>(
         &'a self,
-        _: &'a SettleRequest,
+        request: &'a SettleRequest,
         _: &'a VerifiedPayment,
     ) -> Task<'a, Result<Verdict, StoreError>> {
-        Box::pin(async { Ok(Verdict::Invalid(Reason::InvalidNetwork)) })
+        Box::pin(async {
+            let Some(body) = &request.remote else {
+                return Ok(Verdict::Invalid(Reason::InvalidNetwork));
+            };
+            Ok(match self.facilitator.verify(&self.http, &body.to_string()).await {
+                facilitator_client::Verdict::Valid => Verdict::Valid,
+                facilitator_client::Verdict::Invalid { reason, code } => {
+                    self.log(&format!("{}: verify: {code}", request.payment));
+                    Verdict::Invalid(reason)
+                }
+                facilitator_client::Verdict::NoAnswer(why) => {
+                    self.log(&format!("verify: {why}"));
+                    Verdict::Unknown
+                }
+            })
+        })
     }
 
     fn settle(self: Rc<Self>, job: Job) -> Task<'static, Result<Attempt, StoreError>> {

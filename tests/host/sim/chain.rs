@@ -58,6 +58,17 @@ pub enum Code {
     Burns,
     /// Burns all gas always.
     Spoils,
+    /// Approves in simulations, and of nothing on chain.
+    Changes,
+}
+
+/// What a factory of wallets does when it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factory {
+    Deploys,
+    Reverts,
+    /// Deploys in simulations, and burns all gas on chain.
+    Burns,
 }
 
 /// How a call fails.
@@ -82,6 +93,7 @@ struct State {
     spent: HashMap<(Address, Address), u128>,
     /// What Permit2 has moved.
     lent: HashMap<Address, u128>,
+    deployed: HashSet<Address>,
 }
 
 /// What a node does with an override of the block's time.
@@ -116,6 +128,12 @@ pub struct Chain {
     pub allowances: HashMap<Address, u128>,
     /// The payers with code.
     pub codes: HashMap<Address, Code>,
+    /// What each smart wallet takes for a signature.
+    pub wallets: HashMap<Address, Vec<u8>>,
+    /// Who deploys wallets that have no code yet.
+    pub factories: HashMap<Address, Factory>,
+    /// How often a node has simulated something.
+    pub simulations: std::cell::Cell<usize>,
     /// Whether `eth_call` takes creation code.
     pub runs_creation: bool,
     /// Payers' nonces that revert on chain although simulations go well.
@@ -151,6 +169,9 @@ impl Chain {
             balances: HashMap::new(),
             allowances: HashMap::new(),
             codes: HashMap::new(),
+            wallets: HashMap::new(),
+            factories: HashMap::new(),
+            simulations: std::cell::Cell::default(),
             runs_creation: true,
             poisoned: HashSet::new(),
             pool: BTreeMap::new(),

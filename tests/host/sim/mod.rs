@@ -28,8 +28,8 @@ pub mod transport;
 pub use buyer::{Answer, Buyer, Kv, Origin, shows};
 use chain::Chain;
 pub use host::SimHost;
-pub use payment::{Payment, domain, foreign_raw, other_domain, pay_to, payer, relayer};
-pub use setup::{Fault, Hook, LaneOf, Setup, Temper};
+pub use payment::*;
+pub use setup::{Fault, Handle, Hook, LaneOf, Setup, Temper};
 use tables::{SimStore, Tables};
 use time::Clock;
 pub use transport::{Asked, SimTransport, Web};
@@ -175,7 +175,7 @@ impl World {
     }
 
     pub fn claim_request(&self, payment: &Payment, resource: &str) -> ClaimRequest {
-        ClaimRequest {
+        payment.to_prove(ClaimRequest {
             payment: payment.id.clone(),
             resource: resource.into(),
             ticket: self.ticket(),
@@ -188,7 +188,9 @@ impl World {
             look_only: false,
             reserve_seconds: None,
             told: None,
-        }
+            to_prove: None,
+            asker: None,
+        })
     }
 
     /// Runs until a future is done, a minute at most.
@@ -344,5 +346,3 @@ impl World {
         }
     }
 }
-
-pub type Handle<T> = Rc<RefCell<Option<T>>>;

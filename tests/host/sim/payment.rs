@@ -8,7 +8,7 @@ use edge402::evm::{
     Address, Authorization, Call, Fees, Permit2Authorization, RelayerKey, Transaction,
     TransferMethod,
 };
-use edge402::payment::Terms;
+use edge402::payment::{Terms, VerifiedPayment};
 use edge402::protocol::ChainId;
 use edge402::settlement::{ClaimRequest, SettleRequest};
 use edge402::time::UnixSeconds;
@@ -76,6 +76,40 @@ pub fn permit2_of(payer_number: u8, number: u8, end: u64) -> Permit2Authorizatio
     }
 }
 
+/// The factory that may deploy wallets.
+pub fn factory() -> Address {
+    Address::new([0xfa; 20])
+}
+
+/// A signature with what deploys its wallet: `abi.encode(factory, wallet,
+/// signature) ‖ 0x6492…`.
+pub fn with_deployment(factory: Address, wallet: Address, signature: &[u8]) -> Vec<u8> {
+    let word = |number: usize| {
+        let mut word = [0; 32];
+        word[24..].copy_from_slice(&(number as u64).to_be_bytes());
+        word
+    };
+    let head = [factory.to_word(), word(96), word(160), word(32), wallet.to_word()].concat();
+    let mut whole = [&head[..], &word(signature.len()), signature].concat();
+    whole.resize(192 + signature.len().next_multiple_of(32), 0);
+    whole.extend([0x64, 0x92].repeat(16));
+    whole
+}
+
+fn payload_of(authorization: &Authorization, signature: &str) -> Value {
+    json!({
+        "signature": signature,
+        "authorization": {
+            "from": authorization.from,
+            "to": authorization.to,
+            "value": authorization.value,
+            "validAfter": authorization.valid_after,
+            "validBefore": authorization.valid_before,
+            "nonce": encode_hex(&authorization.nonce),
+        },
+    })
+}
+
 /// A payment that a buyer has signed.
 #[derive(Clone, Debug)]
 pub struct Payment {
@@ -141,17 +175,7 @@ impl Payment {
         };
         let hash = eip712::transfer_with_authorization_hash(&authorization);
         let signature = key.sign_digest(&eip712::digest(&domain.separator(), &hash));
-        let payload = json!({
-            "signature": signature.to_string(),
-            "authorization": {
-                "from": authorization.from,
-                "to": authorization.to,
-                "value": authorization.value,
-                "validAfter": authorization.valid_after,
-                "validBefore": authorization.valid_before,
-                "nonce": encode_hex(&authorization.nonce),
-            },
-        });
+        let payload = payload_of(&authorization, &signature.to_string());
         let terms = edge402::evm::Terms::new(domain, to, amount, 100_000);
         Self::from_parts(ChainId::Evm(CHAIN), Terms::Evm(terms), &payload, Some(authorization))
     }
@@ -179,6 +203,33 @@ impl Payment {
         let payload = permit2_support::signed_by(&payer(payer_number), CHAIN, &it);
         let terms = Terms::Evm(terms.by_use(vec![relayer]));
         Self::from_parts(ChainId::Evm(CHAIN), terms, &payload, None)
+    }
+
+    /// A smart wallet's payment, with these bytes for its signature.
+    pub fn of_wallet(wallet: Address, number: u8, signature: &[u8]) -> Self {
+        let start = time::START_MS / 1_000;
+        Self::of_wallet_within(wallet, number, signature, (start - 600, start + 600))
+    }
+
+    /// One that is valid between two times, in Unix seconds.
+    pub fn of_wallet_within(
+        wallet: Address,
+        number: u8,
+        signature: &[u8],
+        valid: (u64, u64),
+    ) -> Self {
+        let authorization = Authorization {
+            from: wallet,
+            to: pay_to(),
+            value: AtomicAmount(AMOUNT).into(),
+            valid_after: valid.0.into(),
+            valid_before: valid.1.into(),
+            nonce: [number; 32],
+        };
+        let payload = payload_of(&authorization, &encode_hex(signature));
+        let terms = edge402::evm::Terms::new(domain(), pay_to(), AtomicAmount(AMOUNT), 100_000)
+            .with_smart_wallets(Some(vec![factory()]));
+        Self::from_parts(ChainId::Evm(CHAIN), Terms::Evm(terms), &payload, Some(authorization))
     }
 
     pub fn from_parts(
@@ -218,11 +269,22 @@ impl Payment {
         }
     }
 
-    pub fn evm(&self) -> edge402::evm::VerifiedPayment {
+    pub fn verified(&self) -> VerifiedPayment {
         let start = UnixSeconds(time::START_MS / 1_000);
-        match edge402::payment::verify(&self.payload, &self.terms, start).unwrap() {
-            edge402::payment::VerifiedPayment::Evm(payment) => payment,
-            edge402::payment::VerifiedPayment::Solana(_) => panic!("not on EVM"),
+        edge402::payment::verify(&self.payload, &self.terms, start).unwrap()
+    }
+
+    /// Its claim, with what has to be proved, if anything has.
+    pub fn to_prove(&self, mut claim: ClaimRequest) -> ClaimRequest {
+        let needs_proof = self.verified().signature_to_prove().is_some();
+        claim.to_prove = needs_proof.then(|| Box::new(self.settle_request(&claim)));
+        claim
+    }
+
+    pub fn evm(&self) -> edge402::evm::VerifiedPayment {
+        match self.verified() {
+            VerifiedPayment::Evm(payment) => payment,
+            VerifiedPayment::Solana(_) => panic!("not on EVM"),
         }
     }
 }

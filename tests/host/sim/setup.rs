@@ -1,5 +1,6 @@
 //! What a world is like, and what happens to its messages.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use edge402::rpc::{PostAnswer, TransportError};
@@ -62,3 +63,6 @@ impl Default for Setup {
 
 /// What makes the lanes of each life.
 pub type LaneOf = Box<dyn Fn(&SimHost, LaneParts<SimHost>) -> Vec<Rc<dyn Lane>>>;
+
+/// What becomes of something that was started, when it is done.
+pub type Handle<T> = Rc<RefCell<Option<T>>>;

@@ -97,7 +97,22 @@ impl Chain {
         if let Some(done) = self.run_permit2(state, to, data, time, is_real) {
             return done;
         }
+        match self.factories.get(&to) {
+            Some(Factory::Reverts) => return Err(Failure::Reverts),
+            Some(Factory::Burns) if is_real => return Err(Failure::Burns),
+            Some(_) => {
+                state.deployed.insert(Address::new(data[12..32].try_into().unwrap()));
+                return Ok((vec![], vec![]));
+            }
+            None => {}
+        }
         if !is_token(to) {
+            let is_asked = data.starts_with(&[0x16, 0x26, 0xba, 0x7e]);
+            if is_asked && self.takes(state, to, bytes_at(data, 1), is_real)? {
+                let mut yes = word_of(0);
+                yes[..4].copy_from_slice(&data[..4]);
+                return Ok((yes.to_vec(), vec![]));
+            }
             // No code: it does nothing, with success.
             return Ok((vec![], vec![]));
         }
@@ -111,7 +126,11 @@ impl Chain {
             [0x70, 0xa0, 0x82, 0x31] => {
                 Ok((word_of(self.balance(state, token, from)).to_vec(), vec![]))
             }
-            [0xe3, 0xee, 0x16, 0x0e] => {
+            [0xe3, 0xee, 0x16, 0x0e] | [0xcf, 0x09, 0x29, 0x95] => {
+                let is_wallets = data[0] == 0xcf;
+                if is_wallets && !self.takes(state, from, bytes_at(data, 6), is_real)? {
+                    return Err(Failure::Reverts);
+                }
                 let value = number_at(data, 2);
                 let nonce = word_at(data, 5);
                 match self.codes.get(&from) {
@@ -145,6 +164,28 @@ impl Chain {
         }
     }
 
+    /// Whether a smart wallet takes a signature; nobody's does, where it isn't
+    /// deployed.
+    fn takes(
+        &self,
+        state: &State,
+        wallet: Address,
+        signature: &[u8],
+        is_real: bool,
+    ) -> Result<bool, Failure> {
+        let code = self.codes.get(&wallet);
+        if code.is_none() && !state.deployed.contains(&wallet) {
+            return Ok(false);
+        }
+        match code {
+            Some(Code::Spoils) => return Err(Failure::Burns),
+            Some(Code::Burns) if is_real => return Err(Failure::Burns),
+            Some(Code::Changes) if is_real => return Ok(false),
+            _ => {}
+        }
+        Ok(self.wallets.get(&wallet).is_some_and(|it| it == signature))
+    }
+
     /// Runs creation code and returns what it returns.
     pub(super) fn create(&self, code: &[u8]) -> Vec<u8> {
         let (mut stack, mut memory) = (vec![], vec![0_u8; 24_576]);
@@ -162,7 +203,8 @@ impl Chain {
                 }
                 0x3b => {
                     let account = Address::new(stack.pop().unwrap()[12..].try_into().unwrap());
-                    let has_code = self.codes.contains_key(&account);
+                    let has_code =
+                        self.codes.contains_key(&account) || self.state.deployed.contains(&account);
                     stack.push(word_of(if has_code { 23 } else { 0 }));
                 }
                 0x52 => {

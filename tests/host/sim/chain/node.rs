@@ -17,6 +17,7 @@ impl Chain {
         now_ms: u64,
     ) -> Result<Value, (i64, String)> {
         let simulated = |chain: &Self| {
+            chain.simulations.set(chain.simulations.get() + 1);
             let call = &params[0];
             let to = call["to"].as_str().unwrap().parse().unwrap();
             let data = bytes(&call["data"]);

@@ -62,6 +62,13 @@ pub fn address_at(data: &[u8], index: usize) -> Address {
     Address::new(word_at(data, index)[12..].try_into().unwrap())
 }
 
+/// What bytes are, whose place a word of the calldata names.
+pub fn bytes_at(data: &[u8], index: usize) -> &[u8] {
+    let data = &data[4..];
+    let at = size(data, 32 * index);
+    &data[at + 32..][..size(data, at)]
+}
+
 pub fn size(data: &[u8], at: usize) -> usize {
     let word: [u8; 16] = data[at + 16..][..16].try_into().unwrap();
     u128::from_be_bytes(word).try_into().unwrap()

@@ -1,0 +1,77 @@
+//! How many signatures are before the nodes that only the chain can judge, and
+//! how many came to nothing.
+
+use std::cell::{Cell, RefCell};
+
+use crate::table::Table;
+use crate::time::UnixSeconds;
+
+/// How many signatures are before the nodes at once. Each takes a connection, of
+/// which there are six for all that a Settler does.
+pub(super) const RUNNING_MAX: usize = 3;
+
+/// How many may wait for that, and for how many tenths of a second.
+pub(super) const WAITING_MAX: usize = 32;
+pub(super) const WAITING_TENTHS: u32 = 50;
+
+/// How many payments that come to nothing are looked at in a minute: from one
+/// address or account, and from all.
+///
+/// Too few, and a wallet that has no money keeps others of its network waiting.
+/// Too many, and strangers use up the seller's nodes.
+const FAILED_BY_ONE: u32 = 10;
+const FAILED_BY_ALL: u32 = 120;
+
+/// What is known of those who ask, for a minute.
+#[derive(Default)]
+pub(super) struct Proving {
+    pub(super) running: Cell<usize>,
+    pub(super) waiting: Cell<usize>,
+    /// A minute, counted from 1970.
+    minute: Cell<u64>,
+    /// How many came to nothing in that, by who asked.
+    failed: RefCell<Table<String, u32>>,
+}
+
+impl Proving {
+    /// Whether so many came to nothing in this minute that no more of an asker's
+    /// are looked at.
+    pub(super) fn is_throttled(&self, asker: &str, now: UnixSeconds) -> bool {
+        self.begin_minute(now);
+        let failed = self.failed.borrow();
+        // Of those of whom nothing is known there may be many.
+        let most = if asker.is_empty() { FAILED_BY_ALL } else { FAILED_BY_ONE };
+        failed.get(asker).is_some_and(|count| *count >= most)
+            || failed.values().fold(0, |sum: u32, count| sum.saturating_add(*count))
+                >= FAILED_BY_ALL
+    }
+
+    pub(super) fn note_failure(&self, asker: &str, now: UnixSeconds) {
+        self.begin_minute(now);
+        let mut failed = self.failed.borrow_mut();
+        let count = failed.get_or_insert_with(asker.to_owned(), || 0);
+        *count = count.saturating_add(1);
+    }
+
+    fn begin_minute(&self, now: UnixSeconds) {
+        if self.minute.replace(now.0 / 60) != now.0 / 60 {
+            self.failed.borrow_mut().clear();
+        }
+    }
+}
+
+/// A place among a number of them, until it is dropped.
+pub(super) struct Place<'a>(&'a Cell<usize>);
+
+impl<'a> Place<'a> {
+    pub(super) fn of(count: &'a Cell<usize>) -> Self {
+        count.set(count.get().saturating_add(1));
+        Self(count)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
