@@ -1,6 +1,7 @@
 /** Keys that sign and pay fees, made here and never sent anywhere. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { getBase58Decoder } from '@solana/kit';
+import { createKeyPairSignerFromBytes, getBase58Decoder, getBase58Encoder } from '@solana/kit';
+import { Mistake } from '../dev/cli.mjs';
 import { report } from './reader.mjs';
 
 const base58 = (bytes) => getBase58Decoder().decode(bytes);
@@ -34,4 +35,26 @@ export async function addressesOf(kind, keys) {
   const { secret } = KINDS[kind];
   const { signers, faults } = await report({ secrets: { [secret]: keys } });
   return { addresses: signers[kind], problems: faults.filter(({ key }) => key === secret).map(({ problem }) => problem) };
+}
+
+/**
+ * The account of a Solana keypair: base58 of 64 bytes, or the JSON array that solana-keygen writes.
+ *
+ * @returns {Promise<{ address: string, signer: import('@solana/kit').KeyPairSigner }>}
+ */
+export async function solanaSigner(text, name) {
+  const bytes = keypairBytes(text.trim());
+  if (bytes?.length !== 64) throw new Mistake(`${name} must be a keypair: base58 of 64 bytes, or what solana-keygen wrote`);
+  const signer = await createKeyPairSignerFromBytes(Uint8Array.from(bytes)).catch(() => {
+    throw new Mistake(`${name} doesn't fit together: the second 32 bytes must be the public key of the first 32`);
+  });
+  return { address: signer.address, signer };
+}
+
+function keypairBytes(text) {
+  try {
+    return text.startsWith('[') ? JSON.parse(text) : getBase58Encoder().encode(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -5,14 +5,21 @@ import { build as bundle } from 'esbuild';
 import { build } from './build.mjs';
 import { buildCheckModule } from './check-module.mjs';
 import { command, readArguments } from './cli.mjs';
+import { compileTestUsdc } from './evm/compile.mjs';
 import { writeNotices } from './notices.mjs';
 import { ROOT, devPath, isMain, run, step } from './util.mjs';
 
 /** What is packed as it is. */
-const COPIED = ['build/index.js', 'build/index_bg.wasm', 'build/check/check.js', 'build/check/check_bg.wasm', 'docs', 'LICENSE-APACHE', 'LICENSE-MIT', 'CHANGELOG.md'];
+const COPIED = ['dev/watchdog.mjs', 'dev/evm/TestUSDC.sol', 'build/index.js', 'build/index_bg.wasm', 'build/check/check.js', 'build/check/check_bg.wasm', 'docs', 'LICENSE-APACHE', 'LICENSE-MIT', 'CHANGELOG.md'];
 
 /** What isn't bundled, because it holds programs for one kind of machine: `edge402 dev` gets it when it is needed. */
 const EXTERNAL = ['litesvm', '@foundry-rs/anvil', 'miniflare', 'wrangler', 'solc'];
+
+/** What they are, and how large with all they need, for `edge402 dev` to say. */
+const PROGRAMS = {
+  '@foundry-rs/anvil': { megabytes: 43, what: 'an EVM chain' },
+  litesvm: { megabytes: 46, what: 'a Solana cluster' },
+};
 
 /**
  * Makes the package.
@@ -27,6 +34,8 @@ export async function makePackage() {
   await step('Reader of the configuration', () => buildCheckModule({ quiet: true }));
   await step('Commands', () => bundleCommands(folder));
   for (const path of COPIED) cpSync(join(ROOT, path), join(folder, path), { recursive: true });
+  compileTestUsdc();
+  cpSync(devPath('solc'), join(folder, 'dev/evm/compiled'), { recursive: true });
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`);
   cpSync(join(ROOT, 'cli/README.md'), join(folder, 'README.md'));
   mkdirSync(join(folder, 'bin'));
@@ -49,6 +58,7 @@ function manifest() {
     engines,
     bin: { edge402: 'bin/edge402' },
     peerDependencies: { wrangler: `^${devDependencies.wrangler}` },
+    devPrograms: Object.fromEntries(Object.entries(PROGRAMS).map(([program, about]) => [program, { version: devDependencies[program], ...about }])),
   };
 }
 

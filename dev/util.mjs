@@ -2,7 +2,7 @@
  * What every part of the local world uses: paths, ports, waiting, processes.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,10 +14,10 @@ export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** The built Worker: the module that wrangler takes as `main`. */
 export const WORKER_MAIN = join(ROOT, 'build/index.js');
 
-/** Where local worlds keep their files; ignored by git. */
-export const DEV_DIR = join(ROOT, '.dev');
+/** Where local worlds keep their files: in the repository, or in the folder of a seller who has the package. Ignored by git. */
+export const DEV_DIR = existsSync(join(ROOT, 'Cargo.toml')) ? join(ROOT, '.dev') : join(process.cwd(), '.edge402');
 
-/** A path below `.dev/`, whose folder exists afterwards. */
+/** A path below `DEV_DIR`, whose folder exists afterwards. */
 export function devPath(...parts) {
   const path = join(DEV_DIR, ...parts);
   mkdirSync(dirname(path), { recursive: true });

@@ -30,5 +30,5 @@ function isAlive(pid) {
     if (error.code !== 'EPERM') return false;
   }
   const command = commandOf(pid);
-  return command === '' || command.includes('start.mjs');
+  return command === '' || /start\.mjs|edge402/.test(command);
 }

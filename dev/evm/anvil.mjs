@@ -1,10 +1,11 @@
 /** A local EVM chain: anvil with test USDC and Multicall3 where the real ones are. */
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import {
   createTestClient, defineChain, encodeAbiParameters, getAddress, http, keccak256, numberToHex, parseAbi, parseAbiItem,
   parseEther, publicActions, walletActions,
 } from 'viem';
+// Not among what viem offers to others.
+import { multicall3Bytecode } from '../../node_modules/viem/_esm/constants/contracts.js';
 import { finalError, startProcess, waitFor } from '../util.mjs';
 import { compileTestUsdc } from './compile.mjs';
 
@@ -165,9 +166,6 @@ function listeningPort(process) {
 
 /** viem carries Multicall3's creation code; running it as a call answers the code to place. */
 async function multicall3Code(client) {
-  const viem = createRequire(import.meta.url).resolve('viem');
-  const path = join(viem, '../../_cjs/constants/contracts.js');
-  const { multicall3Bytecode } = createRequire(import.meta.url)(path);
   const { data } = await client.call({ data: multicall3Bytecode });
   return data;
 }

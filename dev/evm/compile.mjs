@@ -2,7 +2,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { devPath } from '../util.mjs';
+import { join } from 'node:path';
+import { ROOT, devPath } from '../util.mjs';
+
+const SOURCES = join(ROOT, 'dev/evm');
+/** In the package: what was compiled when it was made. It has no compiler. */
+const COMPILED = join(SOURCES, 'compiled');
 
 // Compiler settings belong to the cache key, like the source.
 const SETTINGS = {
@@ -38,10 +43,12 @@ export function compileTestPermit2() {
 
 /** The contracts of a file, by their names. */
 function compiled(file, edit = (source) => source) {
-  const source = edit(readFileSync(new URL(`./${file}`, import.meta.url), 'utf8'));
+  const source = edit(readFileSync(join(SOURCES, file), 'utf8'));
   const key = createHash('sha256').update(source).update(JSON.stringify(SETTINGS)).digest('hex').slice(0, 16);
-  const cached = devPath('solc', `${file}-${key}.json`);
-  if (existsSync(cached)) return JSON.parse(readFileSync(cached, 'utf8'));
+  const name = `${file}-${key}.json`;
+  const cached = devPath('solc', name);
+  const made = [join(COMPILED, name), cached].find(existsSync);
+  if (made) return JSON.parse(readFileSync(made, 'utf8'));
   const result = compile(file, source);
   // Test files run side by side: written whole, then named.
   const partial = `${cached}.${process.pid}`;

@@ -1,0 +1,155 @@
+/** One purchase, told to a person as it goes: the offers, the price, what moved, what came. */
+import { writeFileSync } from 'node:fs';
+import { Mistake } from './cli.mjs';
+import { uiAmount } from './solana/parsed.mjs';
+import { ataOf } from './solana/setup.mjs';
+
+const SHOWN_LINES = 12;
+/** USDC's, and what a token is taken to have where nobody says otherwise. */
+const DECIMALS = 6;
+const BALANCE_OF = '0x70a08231';
+const NODE_TIMEOUT_MS = 10_000;
+
+/** What the codes mean that buyers meet most. */
+const REASONS = {
+  insufficient_funds: 'the buyer has less than the price, or has signed for more at once',
+  duplicate_settlement: 'this payment has bought something already',
+  settlement_pending: 'the chain has not answered yet: the same payment may be sent again',
+  invalid_exact_evm_payload_signature: 'the signature is not the buyer’s, or not for this token',
+  invalid_exact_svm_transaction_simulation_failed: 'the cluster would refuse the transaction',
+};
+
+/**
+ * Buys what a URL sells.
+ *
+ * @param {object} order
+ * @param {string} order.url
+ * @param {(how: { fetch: typeof fetch, onOffer: (offers: any[], offer: any) => void }) => typeof fetch} order.client
+ * @param {1 | 2} [order.version] of the protocol
+ * @param {{ evm?: string, solana?: string }} order.buyer addresses
+ * @param {(network: string) => string} order.idOf the CAIP-2 name of a network
+ * @param {(id: string) => string | undefined} order.nodeOf where to ask for balances
+ * @param {(offer: any, price: { text: string, dollars: number }) => void} [order.approve] throws if it is too dear
+ * @param {(challenge: any) => void} [order.onChallenge] told what is asked for, before anything is chosen
+ * @param {string} [order.out] where to write what was bought
+ * @returns {Promise<boolean>} whether the answer was good
+ */
+export async function purchase(order) {
+  const state = { offer: null, before: null };
+  const pay = order.client({
+    fetch: async (input, init) => {
+      await state.before;
+      const response = await reach(input, init);
+      if (response.status === 402 && !state.offer) order.onChallenge?.(await challengeOf(response.clone()));
+      return response;
+    },
+    onOffer(offers, offer) {
+      showOffers(offers, offer, order.version ?? 2);
+      order.approve?.(offer, { text: price(offer), dollars: Number(amountOf(offer)) / 10 ** decimalsOf(offer) });
+      Object.assign(state, { offer, before: balances(order, offer) });
+    },
+  });
+  const response = await pay(order.url, { headers: { accept: '*/*' } });
+  const body = Buffer.from(await response.arrayBuffer());
+  console.log(`\nAnswer       ${response.status} ${response.statusText}`);
+  if (!state.offer) console.log('             nothing had to be paid');
+  const receipt = readReceipt(response);
+  if (receipt) showReceipt(receipt);
+  if (state.offer) showBalances(await state.before, await balances(order, state.offer), state.offer);
+  showBody(response, body, order.out);
+  return response.ok;
+}
+
+async function reach(input, init) {
+  try {
+    return await fetch(input, init);
+  } catch (error) {
+    throw new Mistake(`${input.url ?? input} can't be reached: ${error.cause?.message ?? error.message}`);
+  }
+}
+
+/** What a 402 asks for, in version 2, or else in version 1. */
+async function challengeOf(response) {
+  const header = response.headers.get('payment-required');
+  const body = await response.json().catch(() => null);
+  return { v1: body, v2: header && JSON.parse(Buffer.from(header, 'base64').toString()) };
+}
+
+const amountOf = (offer) => BigInt(offer.amount ?? offer.maxAmountRequired);
+const decimalsOf = (offer) => offer.extra?.decimals ?? DECIMALS;
+
+/** An amount in dollars: sellers set prices in them, and take one token for one. */
+const words = (amount, offer) => `$${uiAmount(amount, decimalsOf(offer)).uiAmountString}`;
+
+const price = (offer) => words(amountOf(offer), offer);
+
+function showOffers(offers, offer, version) {
+  console.log(`Protocol     x402 version ${version}`);
+  for (const item of offers) {
+    console.log(`${item === offers[0] ? 'Offered' : '       '}      ${price(item)} on ${item.network} to ${item.payTo}`);
+  }
+  console.log(`Paying       ${price(offer)} on ${offer.network}`);
+}
+
+/** What buyer and seller have of the token that is paid in, in atomic units; `undefined` where no node says. */
+async function balances({ buyer, idOf, nodeOf }, offer) {
+  const id = idOf(offer.network);
+  const node = nodeOf(id);
+  const read = async (owner) => (node && owner ? balanceOf(node, id, owner, offer).catch(() => undefined) : undefined);
+  const own = id.startsWith('eip155:') ? buyer.evm : buyer.solana;
+  return { buyer: await read(own), seller: await read(offer.payTo) };
+}
+
+async function balanceOf(node, id, owner, { asset, extra }) {
+  if (id.startsWith('eip155:')) {
+    const data = `${BALANCE_OF}${owner.slice(2).toLowerCase().padStart(64, '0')}`;
+    return BigInt(await ask(node, 'eth_call', [{ to: asset, data }, 'latest']));
+  }
+  const account = await ataOf(owner, asset, extra?.tokenProgram);
+  const { value } = await ask(node, 'getTokenAccountBalance', [account, { commitment: 'processed' }]).catch(() => ({ value: { amount: 0 } }));
+  return BigInt(value.amount);
+}
+
+async function ask(node, method, params) {
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
+  const response = await fetch(node, { method: 'POST', headers: { 'content-type': 'application/json' }, body, signal: AbortSignal.timeout(NODE_TIMEOUT_MS) });
+  const { result, error } = await response.json();
+  if (error) throw new Error(error.message);
+  return result;
+}
+
+function readReceipt(response) {
+  const header = response.headers.get('payment-response') ?? response.headers.get('x-payment-response');
+  return header && JSON.parse(Buffer.from(header, 'base64').toString());
+}
+
+function showReceipt({ success, transaction, network, payer, errorReason }) {
+  const why = REASONS[errorReason];
+  console.log(`Settled      ${success ? 'yes' : `no: ${errorReason}${why ? `, ${why}` : ''}`}`);
+  if (transaction) console.log(`Transaction  ${transaction}\n             on ${network}, paid by ${payer}`);
+}
+
+function showBalances(before, after, offer) {
+  for (const who of ['buyer', 'seller']) {
+    const title = who === 'buyer' ? 'Buyer ' : 'Seller';
+    if (before[who] === undefined || after[who] === undefined) {
+      console.log(`${title}       balance unknown: no node of the network says`);
+      continue;
+    }
+    const difference = after[who] - before[who];
+    const change = difference === 0n ? 'unchanged' : `${difference > 0n ? '+' : '-'}${words(difference < 0n ? -difference : difference, offer)}`;
+    console.log(`${title}       ${words(before[who], offer)} → ${words(after[who], offer)} (${change})`);
+  }
+}
+
+function showBody(response, body, out) {
+  const type = response.headers.get('content-type') ?? 'no content type';
+  console.log(`Got          ${body.length} bytes, ${type}`);
+  if (out) {
+    writeFileSync(out, body);
+    console.log(`             written to ${out}`);
+  } else if (/^(text\/|application\/(json|xml|javascript))/.test(type)) {
+    const lines = body.toString().split('\n');
+    console.log(`\n${lines.slice(0, SHOWN_LINES).join('\n')}${lines.length > SHOWN_LINES ? '\n…' : ''}`);
+  }
+}

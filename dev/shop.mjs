@@ -1,0 +1,140 @@
+/** A shop on this machine, with both chains behind it: what `npm start` and `edge402 dev` open. */
+import { existsSync, readFileSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
+import { parse } from 'smol-toml';
+import { Mistake } from './cli.mjs';
+import { holderOf, isFree } from './ports.mjs';
+import { freePort, step } from './util.mjs';
+import { startWorld } from './world.mjs';
+import { findWorld, forgetWorld, noteWorld } from './world-file.mjs';
+
+const PORT = 8402;
+/** Where people expect the local chains, and what a wallet was told of them the last time. */
+const CHAIN_PORTS = { evm: 8545, solana: 8899 };
+
+const stops = [];
+let stopping = false;
+
+/**
+ * Opens a shop and keeps it open until a signal comes.
+ *
+ * @param {{ worker: object, example: string }} shop of `siteShop` or `configShop`
+ * @param {object} options
+ * @param {string} [options.port] default: 8402, or another one if that is taken
+ * @param {() => Promise<void>} options.prepare what must be there before the chains start
+ * @param {string} options.buy the command that buys, to which a URL and options can be added
+ */
+export async function openShop(shop, { port: asked, prepare, buy }) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => end(0));
+  const open = findWorld();
+  // Two shops would share one folder, and each would take the other's keys for its own.
+  if (open) throw new Mistake(`The shop is open already: ${open.url} (process ${open.pid}). Close it first: Ctrl-C in its terminal, or \`kill ${open.pid}\`.`);
+  try {
+    await prepare();
+    const world = await step('Local chains, with test money', startChains);
+    stops.push(world.stop);
+    const port = await portOf(asked);
+    await step('Worker in workerd', startShop(world, { ...shop.worker, port }));
+    noteWorld(world);
+    stops.push(forgetWorld);
+    console.log(welcome(world, shop.example, buy));
+  } catch (error) {
+    console.error(`\n${error.message}`);
+    await end(1);
+  }
+}
+
+async function startChains() {
+  const evm = { port: await usual(CHAIN_PORTS.evm) };
+  const solana = { slotMs: 400, port: await usual(CHAIN_PORTS.solana) };
+  return startWorld({ engine: 'wrangler', worker: false, evm, solana });
+}
+
+/** A port that is always the same, so that a wallet is told only once; 0 for any if it is taken. */
+const usual = async (port) => ((await isFree(port)) ? port : 0);
+
+/** A folder of files, of which a pattern is sold. */
+export function siteShop(folder, pattern, price) {
+  if (!existsSync(folder)) throw new Mistake(`There is no folder ${folder}`);
+  return { worker: { assets: folder, vars: { ROUTES: [{ pattern, price }] } }, example: pathOf(pattern) };
+}
+
+/** What a wrangler.toml sells, on the local chains. */
+export function configShop(configFile) {
+  const { vars = {}, assets } = readConfig(configFile);
+  const name = relative(process.cwd(), configFile);
+  const { ORIGIN: origin, ROUTES: routes = [] } = vars;
+  if (['zone', 'service'].includes(origin)) {
+    throw new Mistake(`${name}: ORIGIN = "${origin}" is there on Cloudflare only. To try it here, put the URL of the site: ORIGIN = "https://…"`);
+  }
+  if (origin === 'assets' && !existsSync(resolve(configFile, '..', assets?.directory ?? ''))) {
+    throw new Mistake(`${name}: [assets] directory = "${assets?.directory}" is no folder`);
+  }
+  // The local chains play other networks than the file may name.
+  const sold = routes.map(({ networks: _networks, ...route }) => route);
+  const worker = { configFile, vars: { ROUTES: sold, FACILITATOR: undefined } };
+  return { worker, example: pathOf(sold[0]?.pattern ?? '/') };
+}
+
+function readConfig(configFile) {
+  try {
+    return parse(readFileSync(configFile, 'utf8'));
+  } catch (error) {
+    throw new Mistake(error.code === 'ENOENT' ? `There is no file ${configFile}` : `${configFile} can't be read: ${error.message}`);
+  }
+}
+
+/** A path that a pattern covers. */
+const pathOf = (pattern) => pattern.replace(/\*$/, '');
+
+async function portOf(asked) {
+  const port = Number(asked ?? PORT);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Mistake(`--port ${asked} is no port`);
+  if (await isFree(port)) return port;
+  const holder = holderOf(port);
+  const by = holder ? `process ${holder.pid} (${holder.command.slice(0, 100)})` : 'another process';
+  if (asked) throw new Mistake(`Port ${port} is taken by ${by}.`);
+  const other = await freePort();
+  console.log(`  Port ${port} is taken by ${by}: the shop opens at ${other}.`);
+  return other;
+}
+
+function startShop(world, options) {
+  return async () => {
+    world.worker = await world.startWorker({ name: 'shop', ...options });
+    world.url = world.worker.url;
+    world.worker.exited?.then(() => !stopping && end(1));
+  };
+}
+
+function welcome({ url, evm, solana, accounts }, example, buy) {
+  const [evmKey, solanaKey] = [accounts.evm.buyers[0].privateKey, accounts.solana.buyers[0].secretBase58];
+  return `
+The shop is open:  ${url}
+
+  base-sepolia     ${evm.url}  (anvil)
+  solana-devnet    ${solana.url}  (litesvm)
+
+Look at it in a browser, or buy something in another terminal:
+
+  curl -i ${url}${example}
+  ${buy} ${url}${example}
+  ${buy} ${url}${example} --network solana-devnet
+
+To buy in the browser, give your wallet a test account. Everybody knows its key,
+and its money is worth something on this machine alone:
+
+  MetaMask         add a network, or change the RPC URL of Base Sepolia:
+                   RPC URL ${evm.url}, chain ID ${evm.chainId}, currency ETH
+                   import the account ${evmKey}
+  on Solana        import the account ${solanaKey}
+
+Ctrl-C closes the shop. So does \`kill ${process.pid}\`; to end npm alone would leave it open.`;
+}
+
+async function end(code) {
+  if (stopping) return;
+  stopping = true;
+  for (const stop of stops.reverse()) await stop();
+  process.exit(code);
+}
