@@ -23,6 +23,7 @@ export const caip2 = (network, names = NETWORK_NAMES) => names[network] ?? netwo
  * @property {any} [solana] account of `solanaBuyer`
  * @property {string | ((cluster: string) => string)} [solanaUrl] RPC of the cluster
  * @property {string} [network] CAIP-2 or v1 name; default: the first that is offered
+ * @property {string} [asset] address of a token; default: the first that is offered on the network. Not for Faremeter's
  * @property {Record<string, string>} [names] v1 name → CAIP-2 of the networks that are paid on; default: the local ones
  * @property {(offers: any[], chosen: any) => void} [onOffer] told before anything is paid; may throw
  * @property {typeof fetch} [fetch] default: the global one
@@ -34,8 +35,8 @@ export const caip2 = (network, names = NETWORK_NAMES) => names[network] ?? netwo
  * @param {Buyer} buyer
  * @returns {typeof fetch}
  */
-export function x402Fetch({ evm, solana, solanaUrl, network, names = NETWORK_NAMES, onOffer, fetch = globalThis.fetch }) {
-  const client = new x402Client((_version, offers) => choose(offers, network, onOffer, names));
+export function x402Fetch({ evm, solana, solanaUrl, network, asset, names = NETWORK_NAMES, onOffer, fetch = globalThis.fetch }) {
+  const client = new x402Client((_version, offers) => choose(offers, { network, asset, onOffer, names }));
   const ofKind = (kind) => Object.entries(names).filter(([, id]) => id.startsWith(kind));
   if (evm) {
     client.register('eip155:*', new ExactEvmScheme(evm));
@@ -52,12 +53,13 @@ export function x402Fetch({ evm, solana, solanaUrl, network, names = NETWORK_NAM
   return wrapFetchWithPayment(fetch, client.setSpendControls(false));
 }
 
-/** The offer that is paid: the first, or the first on a network. */
-export function choose(offers, network, onOffer, names) {
-  const chosen = network === undefined ? offers[0] : offers.find((offer) => caip2(offer.network, names) === caip2(network, names));
+/** The offer that is paid: the first, or the first on a network or in a token. */
+export function choose(offers, { network, asset, onOffer, names }) {
+  const isOn = (offer) => network === undefined || caip2(offer.network, names) === caip2(network, names);
+  const chosen = offers.find((offer) => isOn(offer) && (asset === undefined || offer.asset === asset));
   if (!chosen) {
     const offered = offers.map((offer) => offer.network).join(', ');
-    throw new Error(`the seller does not take ${network}; offered: ${offered}`);
+    throw new Error(`the seller does not take ${asset ?? 'any token'} on ${network}; offered: ${offered}`);
   }
   onOffer?.(offers, chosen);
   return chosen;

@@ -35,21 +35,35 @@ const REASONS = {
  * @returns {Promise<boolean>} whether the answer was good
  */
 export async function purchase(order) {
-  const state = { offer: null, before: null };
+  const state = { offer: null, before: null, mistake: null };
+  // The clients put errors of others into words of their own.
+  const own = (work) => {
+    try {
+      return work();
+    } catch (error) {
+      state.mistake = error;
+      throw error;
+    }
+  };
   const pay = order.client({
     fetch: async (input, init) => {
       await state.before;
       const response = await reach(input, init);
-      if (response.status === 402 && !state.offer) order.onChallenge?.(await challengeOf(response.clone()));
+      if (response.status === 402 && !state.offer) {
+        const challenge = await challengeOf(response.clone());
+        own(() => order.onChallenge?.(challenge));
+      }
       return response;
     },
     onOffer(offers, offer) {
       showOffers(offers, offer, order.version ?? 2);
-      order.approve?.(offer, { text: price(offer), dollars: Number(amountOf(offer)) / 10 ** decimalsOf(offer) });
+      own(() => order.approve?.(offer, { text: price(offer), dollars: Number(amountOf(offer)) / 10 ** decimalsOf(offer) }));
       Object.assign(state, { offer, before: balances(order, offer) });
     },
   });
-  const response = await pay(order.url, { headers: { accept: '*/*' } });
+  const response = await pay(order.url, { headers: { accept: '*/*' } }).catch((error) => {
+    throw state.mistake ?? error;
+  });
   const body = Buffer.from(await response.arrayBuffer());
   console.log(`\nAnswer       ${response.status} ${response.statusText}`);
   if (!state.offer) console.log('             nothing had to be paid');
