@@ -81,7 +81,8 @@ function soldLines({ routes, networks }) {
     `${path}${isPrefix ? '*' : ''} for ${price} on ${[...new Set(ids)].map(titleOf).join(', ')} (a challenge of ${challengeBytes} bytes)`);
 }
 
-function show({ findings, lines }) {
+/** Tells a person what was found. */
+export function show({ findings, lines }) {
   for (const line of lines) console.log(line);
   if (lines.length > 0) console.log('');
   const ordered = [...findings].sort((a, b) => Number(a.kind === 'warning') - Number(b.kind === 'warning'));

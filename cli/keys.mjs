@@ -1,1 +1,97 @@
-export async function main() { throw new Error('not yet'); }
+/** `edge402 keys`: the keys that pay the fees: makes, shows, converts and stores them. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { Mistake, readArguments } from '../dev/cli.mjs';
+import { KINDS, addressesOf, grantSecret } from './new-keys.mjs';
+import { convert } from './other-keys.mjs';
+import { SECRETS_FILE, readSecrets, report } from './reader.mjs';
+import { wrangler } from './wrangler.mjs';
+
+const USAGE = `Usage: edge402 keys [options]
+
+Shows the accounts whose keys are in ${SECRETS_FILE}: send each a little of its chain's coin.
+
+  --new <evm|solana>    makes a key and adds it to ${SECRETS_FILE}
+  --store               stores the secrets of ${SECRETS_FILE} in the Worker, by wrangler
+  --convert <file>      a key as another tool wrote it, as edge402 takes it: a private key,
+                        solana-keygen's id.json, a base58 keypair, a seed phrase, or an
+                        Ethereum keystore (its password in KEY_PASSWORD). "-" reads it
+                        from the standard input
+  --env <name>          with --store: an environment of wrangler.toml
+  --secrets <file>      default ${SECRETS_FILE}`;
+
+const OPTIONS = {
+  new: { type: 'string' },
+  store: { type: 'boolean', default: false },
+  convert: { type: 'string' },
+  env: { type: 'string' },
+  secrets: { type: 'string', default: SECRETS_FILE },
+};
+
+/** What people call the kinds of chains. */
+const NAMES = { evm: 'eip155', solana: 'solana' };
+
+export async function main(args) {
+  const { values } = readArguments(USAGE, { options: OPTIONS, args });
+  const { new: kind, store, convert: file, secrets } = values;
+  if ([kind, store || undefined, file].filter((it) => it !== undefined).length > 1) throw new Mistake(`--new, --store and --convert exclude each other\n\n${USAGE}`);
+  if (file !== undefined) return showConverted(file);
+  if (kind !== undefined) await add(kind, secrets);
+  else if (!existsSync(secrets)) throw new Mistake(`There is no file ${secrets}. \`edge402 init\` writes one, and \`edge402 keys --new evm\` begins one.`);
+  if (store) return storeAll(secrets, values.env);
+  await showAccounts(secrets);
+}
+
+async function showAccounts(path) {
+  const secrets = readSecrets(path);
+  for (const [kind, { secret, role }] of Object.entries(KINDS)) {
+    if (!secrets[secret]) continue;
+    const { addresses, problems } = await addressesOf(kind, secrets[secret]);
+    for (const address of addresses) console.log(`${secret.padEnd(22)} ${role} ${address}`);
+    for (const problem of problems) console.log(`${secret.padEnd(22)} ${problem}`);
+    if (problems.length > 0) process.exitCode = 1;
+  }
+  if (secrets.GRANT_SECRET) console.log('GRANT_SECRET           signs access grants and delivery cookies');
+  console.log('\nWhat each holds, and whether that is enough: npx edge402 check');
+}
+
+/** Adds a key behind those that are there; nothing of the file is changed besides. */
+async function add(name, path) {
+  const kind = NAMES[name];
+  if (!kind) throw new Mistake(`--new ${name}: must be evm or solana`);
+  const { secret, make } = KINDS[kind];
+  const key = make();
+  const before = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const held = readSecrets(path);
+  const line = (keys) => `${secret}='${keys}'`;
+  const pattern = new RegExp(`^\\s*(?:export\\s+)?${secret}\\s*=.*$`, 'm');
+  let text = pattern.test(before) ? before.replace(pattern, () => line([held[secret], key].filter(Boolean).join(','))) : `${before}${before && !before.endsWith('\n') ? '\n' : ''}${line(key)}\n`;
+  if (!('GRANT_SECRET' in held)) text += `GRANT_SECRET='${grantSecret()}'\n`;
+  writeFileSync(path, text, { mode: 0o600 });
+  const { addresses } = await addressesOf(kind, key);
+  console.log(`new in ${path}: ${addresses[0]}\n`);
+}
+
+async function storeAll(path, env) {
+  const { names } = await report({});
+  const secrets = Object.entries(readSecrets(path)).filter(([name, value]) => names.secrets.includes(name) && value !== '');
+  if (secrets.length === 0) throw new Mistake(`${path} holds none of ${names.secrets.join(', ')}.`);
+  const code = await wrangler(['secret', 'bulk', ...(env === undefined ? [] : ['--env', env])], { input: JSON.stringify(Object.fromEntries(secrets)) });
+  if (code !== 0) throw new Error(`wrangler secret bulk ended with ${code}. Is the Worker deployed, and are you logged in (npx wrangler login)?`);
+  console.log(`stored: ${secrets.map(([name]) => name).join(', ')}`);
+}
+
+async function showConverted(file) {
+  const text = readText(file);
+  const { kind, key } = await convert(text);
+  const { addresses } = await addressesOf(kind, key);
+  console.log(`${KINDS[kind].secret}='${key}'`);
+  console.error(`the ${KINDS[kind].role} ${addresses[0]}. The line holds its key: keep it secret`);
+}
+
+function readText(file) {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8').trim();
+  } catch (error) {
+    throw new Mistake(`${file} can't be read: ${error.message}`);
+  }
+}

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::config::{self, Config, Method, Network, PatternSet, Route, Settings, Sources, Token};
 use crate::evm::MULTICALL3;
+use crate::evm::transfer::permit2::{EXACT_PROXY, PERMIT2};
 use crate::gate::{ChallengeTemplate, Hints};
 use crate::json;
 use crate::path::CanonicalPath;
@@ -36,6 +37,7 @@ const EXAMPLE_HOST: &str = "https://shop.example.workers.dev";
 /// - `sold`: for each of `requests` the number of its route, `null` if it is
 ///   free, `"refused"` if its path can be read in two ways
 /// - `known`: the networks that need no `asset`
+/// - `contracts`: the addresses at which payments need others' code on EVM
 pub fn report(input: &str, fold: fn(&str) -> String) -> String {
     let input = json::parse(input).unwrap_or_default();
     let names = Names::default();
@@ -88,7 +90,11 @@ pub fn report(input: &str, fold: fn(&str) -> String) -> String {
         "routes": routes,
         "sold": sold(&input, loaded.patterns.as_ref()),
         "known": known(),
-        "multicall3": MULTICALL3.to_string(),
+        "contracts": {
+            "multicall3": MULTICALL3.to_string(),
+            "permit2": PERMIT2.to_string(),
+            "exactProxy": EXACT_PROXY.to_string(),
+        },
     })
     .to_string()
 }

@@ -16,18 +16,18 @@ const FACILITATOR_TIMEOUT_MS = 8_000;
  * @param {any} report see `src/check.rs`
  * @returns {Promise<{ findings: import('./findings.mjs').Finding[], lines: string[] }>} `lines`: what is good to know, for people
  */
-export async function checkChains({ networks, multicall3 }) {
-  const all = await Promise.all(networks.map((network) => checkNetwork(network, multicall3)));
+export async function checkChains({ networks, contracts }) {
+  const all = await Promise.all(networks.map((network) => checkNetwork(network, contracts)));
   return { findings: all.flatMap(({ findings }) => findings), lines: all.flatMap(({ lines }) => lines) };
 }
 
-async function checkNetwork(network, multicall3) {
+async function checkNetwork(network, contracts) {
   const { id, title, rpc, chainCheck, namespace } = network;
   const key = (name) => `NETWORKS.${JSON.stringify(id)}.${name}`;
   const findings = (await Promise.all([network.facilitator, network.fallback].map((url, index) => checkFacilitator(url, id, key(index === 0 ? 'facilitator' : 'fallback_facilitator'))))).flat();
   if (rpc.length === 0) return { findings, lines: [`${title} (${id}): settled by ${new URL(network.facilitator).host}`] };
   const { questions, check } = KINDS[namespace];
-  const asked = questions(network, multicall3);
+  const asked = questions(network, contracts);
   const answers = await Promise.all(rpc.map((url) => askNode(url, chainCheck, asked.map(([, method, params]) => [method, params]))));
   const good = answers.find(({ results }) => results !== undefined);
   findings.push(...answers.flatMap((answer) => checkNode(answer, network, key('rpc'), good !== undefined)));

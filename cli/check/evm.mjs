@@ -15,15 +15,20 @@ const DECIMALS = '0x313ce567';
 const IS_BLACKLISTED = '0xfe575a87';
 const AUTHORIZATION_STATE = '0xe94a0102';
 
+/** What payments by Permit2 go through. */
+const CONTRACTS = { permit2: 'Permit2', exactProxy: 'x402’s contract in front of it' };
+
 const word = (hex) => hex.replace(/^0x/, '').toLowerCase().padStart(64, '0');
 
 /** @returns {[string, string, any[]][]} name, method and parameters */
-export function questionsOfEvm({ signers, tokens, payTo }, multicall3) {
+export function questionsOfEvm({ signers, tokens, payTo }, { multicall3, permit2, exactProxy }) {
   const call = (to, data) => ['eth_call', [{ to, data }, 'latest']];
   return [
     ['block', 'eth_getBlockByNumber', ['latest', false]],
     ['gasPrice', 'eth_gasPrice', []],
     ['multicall', 'eth_getCode', [multicall3, 'latest']],
+    ['permit2', 'eth_getCode', [permit2, 'latest']],
+    ['exactProxy', 'eth_getCode', [exactProxy, 'latest']],
     ...signers.map((address) => [`balance ${address}`, 'eth_getBalance', [address, 'latest']]),
     ...tokens.flatMap(({ asset }) => [
       [`code ${asset}`, 'eth_getCode', [asset, 'latest']],
@@ -80,7 +85,12 @@ function checkToken({ title }, { asset, decimals, onChain }, said, key) {
   }
   const counted = answer('decimals');
   if (counted !== undefined && !isEmpty(counted) && Number(counted) !== decimals) found.push(fault(key('decimals'), `is ${decimals}, and the token has ${Number(counted)}: prices would be wrong`));
-  if (answer('state') === undefined || isEmpty(answer('state'))) found.push(fault(key('asset'), `${asset} knows no authorizationState: it is no EIP-3009 token, and can't be taken`));
+  if (onChain.transferMethod === 'permit2') {
+    const missing = ['permit2', 'exactProxy'].filter((name) => isEmpty(said[name].result));
+    if (missing.length > 0) found.push(fault(key('asset_transfer_method'), `needs ${missing.map((name) => CONTRACTS[name]).join(' and ')}, which ${title} does not have: take a token that knows EIP-3009`));
+  } else if (isEmpty(answer('state'))) {
+    found.push(fault(key('asset'), `${asset} knows no authorizationState, so it is no EIP-3009 token: take another, or asset_transfer_method = "permit2"`));
+  }
   return found;
 }
 

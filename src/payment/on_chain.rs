@@ -7,16 +7,19 @@ use crate::encoding::encode_hex;
 use crate::solana::address::associated_token_address;
 
 impl Asset {
-    /// What must be found on the chain: on EVM `domainSeparator` (32 bytes in
-    /// hex), on Solana `tokenProgram`, the mint's owner, and `payToAccount`, the
+    /// What must be found on the chain: on EVM `transferMethod`, and
+    /// `domainSeparator` (32 bytes in hex) if the token is known to have one; on
+    /// Solana `tokenProgram`, the mint's owner, and `payToAccount`, the
     /// recipient's associated token account.
     pub fn on_chain(&self, pay_to: Option<PayTo>) -> Map<String, Value> {
         let mut facts = Map::new();
         match self {
-            // A token that Permit2 moves need have no domain.
-            Self::Evm(domain, _) if domain.name.is_empty() => {}
-            Self::Evm(domain, _) => {
-                facts.insert("domainSeparator".into(), json!(encode_hex(&domain.separator())));
+            Self::Evm(domain, method) => {
+                facts.insert("transferMethod".into(), json!(method.name()));
+                // A token that Permit2 moves need have no domain.
+                if !domain.name.is_empty() {
+                    facts.insert("domainSeparator".into(), json!(encode_hex(&domain.separator())));
+                }
             }
             Self::Solana { mint, token_program, .. } => {
                 let program = token_program.id();

@@ -167,6 +167,7 @@ const BROKEN = {
   'a token account for a wallet': [async ({ solana }) => (solana.pay_to = await ataOf(SOLANA_PAY_TO)), 'fault', `NETWORKS."${DEVNET}".pay_to`, new RegExp(`put the wallet that owns it: ${SOLANA_PAY_TO}`)],
   'no contract at the token': [({ evm }) => Object.assign(evm, { asset: EVM_PAY_TO, name: 'Coin', version: '1', decimals: 6 }), 'fault', `NETWORKS."${BASE}".asset`, /there is no contract/],
   'a contract that is no EIP-3009 token': [({ evm }) => Object.assign(evm, { asset: '0xcA11bde05977b3631167028862bE2a173976CA11', name: 'Coin', version: '1', decimals: 6 }), 'fault', `NETWORKS."${BASE}".asset`, /no EIP-3009 token/],
+  'Permit2 where it is not': [({ evm }) => (evm.asset_transfer_method = 'permit2'), 'fault', `NETWORKS."${BASE}".asset_transfer_method`, /needs Permit2 and .*take a token that knows EIP-3009/],
   'no contract at the second token': [({ evm }) => (evm.tokens = [{ asset: EVM_PAY_TO, name: 'Coin', version: '1', decimals: 6 }]), 'fault', `NETWORKS."${BASE}".tokens[0].asset`, /there is no contract/],
   'no account for the second token': [({ solana }) => (solana.tokens = [{ asset: TOKEN_2022_MINT, symbol: 'T22', decimals: 6, token_program: 'token-2022' }]), 'fault', `NETWORKS."${DEVNET}".pay_to`, /has no token account for T22/],
   'no mint at the token': [({ solana }) => Object.assign(solana, { asset: NO_ACCOUNT, decimals: 6 }), 'fault', `NETWORKS."${DEVNET}".asset`, /is no mint/],

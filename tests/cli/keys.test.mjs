@@ -1,0 +1,162 @@
+/** `edge402 keys`: what it shows, makes, converts and hands to wrangler. */
+import assert from 'node:assert/strict';
+import { createCipheriv, randomBytes, scryptSync } from 'node:crypto';
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { keccak256 } from 'viem';
+import { solanaAccount } from '../../dev/accounts.mjs';
+import { readSecrets } from '../../cli/reader.mjs';
+import { edge402, folderOf } from './support.mjs';
+
+const KEY = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80';
+const ADDRESS = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266';
+const PHRASE = 'test test test test test test test test test test test junk';
+/** The example of the Web3 Secret Storage Definition, with PBKDF2. */
+const KEYSTORE = {
+  crypto: {
+    cipher: 'aes-128-ctr',
+    cipherparams: { iv: '6087dab2f9fdbbfaddc31a909735c1e6' },
+    ciphertext: '5318b4d5bcd28de64ee5559e671353e16f075ecae9f99c7a79a38af5f869aa46',
+    kdf: 'pbkdf2',
+    kdfparams: { c: 262144, dklen: 32, prf: 'hmac-sha256', salt: 'ae3cd4e7013836a3df6bd7241b12db061dbe2c6785853cce422d148a624ce0bd' },
+    mac: '517ead924a9d0dc3124507e3393d175ce3ff7c1e96529c6c555ce9e51205e9b2',
+  },
+  version: 3,
+};
+/** The same key as geth keeps it, with scrypt. */
+function byScrypt(password) {
+  const salt = randomBytes(32);
+  const iv = randomBytes(16);
+  const derived = scryptSync(password, salt, 32, { N: 4096, r: 8, p: 6 });
+  const cipher = createCipheriv('aes-128-ctr', derived.subarray(0, 16), iv);
+  const body = Buffer.concat([cipher.update(Buffer.from(KEYSTORE_KEY.slice(2), 'hex')), cipher.final()]);
+  return {
+    crypto: {
+      cipher: 'aes-128-ctr', cipherparams: { iv: iv.toString('hex') }, ciphertext: body.toString('hex'), kdf: 'scrypt',
+      kdfparams: { dklen: 32, n: 4096, p: 6, r: 8, salt: salt.toString('hex') }, mac: keccak256(Buffer.concat([derived.subarray(16, 32), body])).slice(2),
+    },
+    version: 3,
+  };
+}
+const KEYSTORE_KEY = '0x7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d';
+
+const convert = (folder, input, env) => edge402(folder, ['keys', '--convert', '-'], { input, env });
+
+test('it shows whose keys are there, and never the keys', async (t) => {
+  const folder = folderOf(t);
+  const { address, secretBase58 } = await solanaAccount('fee payer 0');
+  writeFileSync(join(folder, '.dev.vars'), `EVM_RELAYER_KEYS=${KEY.slice(2)}\nSOLANA_FEE_PAYER_KEYS='${secretBase58}'\n`);
+  const { status, stdout } = await edge402(folder, ['keys']);
+  assert.equal(status, 0);
+  assert.match(stdout, new RegExp(`EVM_RELAYER_KEYS +relayer ${ADDRESS}`));
+  assert.match(stdout, new RegExp(`SOLANA_FEE_PAYER_KEYS +fee payer ${address}`));
+  assert.ok(!stdout.includes(KEY.slice(2)) && !stdout.includes(secretBase58));
+});
+
+test('a key that can’t be read is named, and the status is 1', async (t) => {
+  const folder = folderOf(t);
+  writeFileSync(join(folder, '.dev.vars'), `EVM_RELAYER_KEYS='${PHRASE}'\n`);
+  const { status, stdout } = await edge402(folder, ['keys']);
+  assert.equal(status, 1);
+  assert.match(stdout, /EVM_RELAYER_KEYS +is a seed phrase; put the private key/);
+});
+
+test('a new key stands behind the old one, and nothing else is changed', async (t) => {
+  const folder = folderOf(t);
+  const path = join(folder, '.dev.vars');
+  writeFileSync(path, `# mine\nEVM_RELAYER_KEYS=${KEY}\nRPC_URLS='{"eip155:8453": ["https://node.example"]}'\n`);
+  const { status, stdout } = await edge402(folder, ['keys', '--new', 'evm']);
+  assert.equal(status, 0, stdout);
+  const { EVM_RELAYER_KEYS: keys, RPC_URLS: urls, GRANT_SECRET: grants } = readSecrets(path);
+  const [first, second, ...others] = keys.split(',');
+  assert.equal(first, KEY);
+  assert.match(second, /^0x[0-9a-f]{64}$/);
+  assert.deepEqual(others, []);
+  assert.equal(urls, '{"eip155:8453": ["https://node.example"]}');
+  assert.match(grants, /^[0-9a-f]{64}$/);
+  assert.match(readFileSync(path, 'utf8'), /^# mine\n/);
+  const [, made] = /new in \.dev\.vars: (0x\w{40})/.exec(stdout);
+  assert.match(stdout, new RegExp(`relayer ${made}`));
+});
+
+test('it begins a file that nobody else can read', async (t) => {
+  const folder = folderOf(t);
+  const { status } = await edge402(folder, ['keys', '--new', 'solana']);
+  assert.equal(status, 0);
+  assert.equal(statSync(join(folder, '.dev.vars')).mode & 0o777, 0o600);
+  assert.deepEqual(Object.keys(readSecrets(join(folder, '.dev.vars'))), ['SOLANA_FEE_PAYER_KEYS', 'GRANT_SECRET']);
+});
+
+test('keys of other tools become ours', async (t) => {
+  const folder = folderOf(t);
+  const { address, secretKey, secretBase58 } = await solanaAccount('anybody');
+  for (const [text, line, account, env] of [
+    [KEY, `EVM_RELAYER_KEYS='${KEY}'`, ADDRESS],
+    [KEY.slice(2), `EVM_RELAYER_KEYS='${KEY}'`, ADDRESS],
+    [PHRASE, `EVM_RELAYER_KEYS='${KEY}'`, ADDRESS],
+    [JSON.stringify([...secretKey]), `SOLANA_FEE_PAYER_KEYS='${JSON.stringify([...secretKey])}'`, address],
+    [secretBase58, `SOLANA_FEE_PAYER_KEYS='${secretBase58}'`, address],
+    [JSON.stringify(KEYSTORE), `EVM_RELAYER_KEYS='${KEYSTORE_KEY}'`, '0x008AeEda4D805471dF9b2A5B0f38A0C3bCBA786b', { KEY_PASSWORD: 'testpassword' }],
+    [JSON.stringify(byScrypt('p')), `EVM_RELAYER_KEYS='${KEYSTORE_KEY}'`, '0x008AeEda4D805471dF9b2A5B0f38A0C3bCBA786b', { KEY_PASSWORD: 'p' }],
+  ]) {
+    const { status, stdout, stderr } = await convert(folder, `${text}\n`, env);
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout.trim(), line);
+    assert.ok(stderr.includes(account), stderr);
+  }
+});
+
+test('what is no key is refused in words that hold nothing of it', async (t) => {
+  const folder = folderOf(t);
+  for (const [text, words, env] of [
+    [ADDRESS, /is an address; put the account's private key/],
+    ['zebra '.repeat(12), /seed phrase, and its words or their order/],
+    [JSON.stringify(KEYSTORE), /put its password into KEY_PASSWORD/],
+    [JSON.stringify(KEYSTORE), /is not the password of that keystore/, { KEY_PASSWORD: 'wrong' }],
+    ['{"a": 1}', /neither what solana-keygen writes/],
+    ['hunter2-secret', /That is no key that is known here/],
+  ]) {
+    const { status, stdout, stderr } = await convert(folder, text, env);
+    assert.equal(status, 2, text);
+    assert.match(stderr, words);
+    assert.equal(stdout, '');
+    assert.ok(!stderr.includes('hunter2'));
+  }
+});
+
+/** A wrangler that notes what it is told. */
+function fakeWrangler(folder) {
+  const program = join(folder, 'node_modules/wrangler/bin/wrangler.js');
+  mkdirSync(join(folder, 'node_modules/wrangler/bin'), { recursive: true });
+  writeFileSync(join(folder, 'node_modules/wrangler/package.json'), '{"name":"wrangler"}');
+  writeFileSync(program, `const fs = require('fs'); fs.writeFileSync('told.json', JSON.stringify({ args: process.argv.slice(2), input: process.argv.includes('bulk') ? fs.readFileSync(0, 'utf8') : '' }));`);
+  chmodSync(program, 0o755);
+  return () => JSON.parse(readFileSync(join(folder, 'told.json'), 'utf8'));
+}
+
+test('secrets go to wrangler by its standard input, and only secrets', async (t) => {
+  const folder = folderOf(t);
+  const told = fakeWrangler(folder);
+  writeFileSync(join(folder, '.dev.vars'), `EVM_RELAYER_KEYS=${KEY}\nRPC_URLS='{"eip155:8453": ["https://node.example"]}'\nOTHER=1\n`);
+  const { status, stdout, stderr } = await edge402(folder, ['keys', '--store', '--env', 'live']);
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(told().args, ['secret', 'bulk', '--env', 'live']);
+  assert.deepEqual(JSON.parse(told().input), { EVM_RELAYER_KEYS: KEY, RPC_URLS: '{"eip155:8453": ["https://node.example"]}' });
+  assert.match(stdout, /stored: EVM_RELAYER_KEYS, RPC_URLS/);
+  assert.ok(!stdout.includes(KEY.slice(2)));
+});
+
+test('a shop with a fault is not deployed, unless it is forced', async (t) => {
+  const folder = folderOf(t);
+  const told = fakeWrangler(folder);
+  writeFileSync(join(folder, 'wrangler.toml'), 'name = "shop"\n');
+  const refused = await edge402(folder, ['deploy', '--offline']);
+  assert.equal(refused.status, 2);
+  assert.match(refused.stdout, /^✘ ORIGIN: /m);
+  assert.match(refused.stderr, /Nothing was deployed/);
+  assert.throws(told);
+  const forced = await edge402(folder, ['deploy', '--offline', '--force', '--dry-run']);
+  assert.equal(forced.status, 0, forced.stderr);
+  assert.deepEqual(told().args, ['deploy', '--config', 'wrangler.toml', '--dry-run']);
+});
