@@ -95,7 +95,7 @@ impl<H: Host> Settler<H> {
     /// `None` if so; else what the asker is told. Nothing is written: if the
     /// process dies here, nothing has happened.
     async fn prove(&self, it: &Unproven<'_>) -> Result<Option<ClaimReply>, StoreError> {
-        if self.shared.is_out_of_favour(&it.payment.payer()) {
+        if self.shared.throttle.is_throttled(&it.payment.payer(), self.shared.host.now()) {
             return Ok(Some(ClaimReply::Refused(Reason::TooManyFailures)));
         }
         let Some(_place) = self.place_for(it.asker).await else {

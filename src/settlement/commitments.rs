@@ -8,9 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use super::Host;
 use super::per_token::TokenKey;
-use super::shared::Shared;
 use crate::table::Table;
 
 /// How many ended commitments are remembered for previews that began before.
@@ -46,7 +44,7 @@ pub(super) struct Commitments {
 }
 
 impl Commitments {
-    /// Counts a payment as under way.
+    /// Counts a payment as under way, until its end.
     pub(super) fn begin(&self, payment: &str, commitment: Commitment) {
         self.live.borrow_mut().insert(payment.to_owned(), commitment);
     }
@@ -62,48 +60,38 @@ impl Commitments {
             ended.pop_front();
         }
     }
-}
 
-#[allow(dead_code, reason = "the lanes come to use all of it")]
-impl<H: Host> Shared<H> {
-    /// Counts a payment as under way, until [`Shared::let_go`].
-    pub(super) fn commit(&self, payment: &str, commitment: Commitment) {
-        self.guards.commitments.begin(payment, commitment);
-    }
-
-    /// How much of a token a payer has promised besides what is under way, in
-    /// atomic units.
-    pub(super) fn promised_by(&self, payer: &str, token: &TokenKey) -> u128 {
-        let live = self.guards.commitments.live.borrow();
-        self.unsettled.promised_by(payer, token, |payment| live.contains_key(payment))
+    /// Whether a payment is under way.
+    pub(super) fn holds(&self, payment: &str) -> bool {
+        self.live.borrow().contains_key(payment)
     }
 
     /// How many payments of a payer are under way.
     pub(super) fn under_way(&self, payer: &str) -> usize {
-        let live = self.guards.commitments.live.borrow();
+        let live = self.live.borrow();
         live.values().filter(|it| it.payer == payer).count()
     }
 
     /// How much of a token a payer has under way, in atomic units.
     pub(super) fn committed_by(&self, payer: &str, token: &TokenKey) -> u128 {
-        let live = self.guards.commitments.live.borrow();
+        let live = self.live.borrow();
         sum(live.values().filter(|it| it.is_of(payer, token)).map(|it| it.amount))
     }
 
     /// What all payments under way may cost the key, in wei or lamports.
     pub(super) fn committed_cost(&self) -> u128 {
-        sum(self.guards.commitments.live.borrow().values().map(|it| it.cost))
+        sum(self.live.borrow().values().map(|it| it.cost))
     }
 
-    /// A moment, for [`Shared::ended_since`]: take it before asking a node.
+    /// A moment, for [`Commitments::ended_since`]: take it before asking a node.
     pub(super) fn moment(&self) -> u64 {
-        self.guards.commitments.ends.get()
+        self.ends.get()
     }
 
     /// How much of a token that a payer had under way ended since a moment, in
     /// atomic units. A balance that was asked for at that moment may be from before.
     pub(super) fn ended_since(&self, moment: u64, payer: &str, token: &TokenKey) -> u128 {
-        let ended = self.guards.commitments.ended.borrow();
+        let ended = self.ended.borrow();
         let later = ended.iter().filter(|(number, it)| *number >= moment && it.is_of(payer, token));
         sum(later.map(|(_, it)| it.amount))
     }

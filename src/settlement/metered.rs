@@ -45,7 +45,7 @@ impl<H: Host> Settler<H> {
             return self.refuse_hold(&request, payment.too_late());
         }
         let payer = payment.payer();
-        if shared.is_out_of_favour(&payer) {
+        if shared.throttle.is_throttled(&payer, shared.host.now()) {
             return self.refuse_hold(&request, Reason::TooManyFailures);
         }
         // Nothing was sent or delivered: if the process dies here, the claim is

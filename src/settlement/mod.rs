@@ -26,9 +26,11 @@
 //! | [`evm`], [`solana`] | getting payments onto a chain |
 //! | `evidence` | what counts as proof that a payment was made on EVM |
 //! | [`remote`] | having them settled by somebody else's facilitator |
-//! | [`guards`] | what keeps strangers from spending a relayer's money |
+//! | [`budget`] | what may be spent on fees, and what is set aside of it |
+//! | `throttle` | payers whose payments fail on chain |
 //! | `commitments` | what payments under way commit their payers and the key to |
 //! | `per_token` | bounds that are another number for each token |
+//! | `condition` | what a Settler remembers of its own condition |
 //! | [`health`] | how a Settler is doing |
 //! | [`relayer`] | which Settler a payment goes to |
 //! | [`others`] | what those say that it went to before the signers were changed |
@@ -36,12 +38,13 @@
 //! | [`replay`] | what every edge remembers of a settled payment |
 
 mod admission;
+pub mod budget;
 mod claims;
 mod commitments;
+mod condition;
 pub mod delivery;
 mod evidence;
 pub mod evm;
-pub mod guards;
 pub mod health;
 pub mod hold;
 pub mod host;
@@ -61,12 +64,13 @@ mod shared;
 pub mod signer;
 pub mod solana;
 pub mod store;
+mod throttle;
 pub mod types;
 mod unsettled;
 mod waiting;
 
+pub use budget::Limits;
 pub use delivery::Delivery;
-pub use guards::Limits;
 pub use health::Health;
 pub use hold::{HoldReply, Metered, UseReport};
 pub use host::Host;

@@ -194,7 +194,7 @@ impl<H: Host> Settler<H> {
         if has_lapsed {
             return Ok(Verdict::Invalid(Reason::EvmValidBefore));
         }
-        if shared.is_out_of_favour(&payment.payer()) {
+        if shared.throttle.is_throttled(&payment.payer(), shared.host.now()) {
             return Ok(Verdict::Invalid(Reason::TooManyFailures));
         }
         match self.lanes.iter().find(|lane| lane.takes(&payment)) {
@@ -262,7 +262,7 @@ impl<H: Host> Settler<H> {
         verified_at: UnixSeconds,
     ) -> Result<Outcome, StoreError> {
         let shared = &self.shared;
-        if shared.is_out_of_favour(&payment.payer()) {
+        if shared.throttle.is_throttled(&payment.payer(), shared.host.now()) {
             return shared.refuse(&request, Reason::TooManyFailures);
         }
         if request.charge == Some(AtomicAmount(0)) {

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
+use super::commitments::Commitments;
+use super::condition::Condition;
 use super::delivery::DeliveryState;
-use super::guards::Guards;
-use super::health::Condition;
 use super::host::within;
 use super::journal::{Attempts, Sent, TxId};
 use super::lane::Job;
 use super::record::Order;
+use super::throttle::Throttle;
 use super::types::LEASE_SECONDS;
 use super::unsettled::Unsettled;
 use super::{
@@ -48,7 +49,11 @@ pub(super) struct Shared<H: Host> {
     pub(super) holders: RefCell<Set<u64>>,
     /// Whether the alarm was set since it last rang.
     pub will_wake: Cell<bool>,
-    pub guards: Guards,
+    /// The payments that are on their way on an account with a limit: which
+    /// account, and what they may cost, in wei or lamports.
+    pub(super) held: RefCell<Table<String, (String, u128)>>,
+    pub commitments: Commitments,
+    pub throttle: Throttle,
     pub condition: Condition,
     /// What is at stake.
     pub(super) unsettled: Unsettled,
@@ -67,7 +72,9 @@ impl<H: Host> Shared<H> {
             live: RefCell::default(),
             holders: RefCell::default(),
             will_wake: Cell::new(false),
-            guards: Guards::default(),
+            held: RefCell::default(),
+            commitments: Commitments::default(),
+            throttle: Throttle::default(),
             condition: Condition::default(),
             unsettled: Unsettled::default(),
         }
@@ -88,7 +95,7 @@ impl<H: Host> Shared<H> {
                 self.store.delete_payment(payment)?;
             }
             self.live.borrow_mut().remove(&ticket);
-            self.let_go(payment);
+            self.release_hold(payment);
             self.tell(payment);
         }
         Ok(())
@@ -127,7 +134,7 @@ impl<H: Host> Shared<H> {
             decide(&mut record);
             self.store.put_payment(&record)?;
             self.live.borrow_mut().remove(&request.ticket);
-            self.let_go(&request.payment);
+            self.release_hold(&request.payment);
             self.tell(&request.payment);
             return Ok(true);
         }
@@ -180,7 +187,7 @@ impl<H: Host> Shared<H> {
             let is_clear = !matches!(resolution, Resolution::Unclear(_));
             // Where the fees are noted, nothing more is spent on what is left.
             if is_clear || is_judged {
-                self.let_go(payment);
+                self.release_hold(payment);
             }
             if is_clear {
                 self.tell(payment);

@@ -54,10 +54,12 @@ impl<H: Host> EvmLane<H> {
         moment: u64,
     ) -> bool {
         let (payer, token) = (payment.payer(), payment.asset().to_word());
-        let in_air = self.shared.committed_by(&payer, &token);
-        let needed = in_air
-            .saturating_add(self.shared.ended_since(moment, &payer, &token))
-            .saturating_add(self.shared.promised_by(&payer, &token));
+        let (commitments, unsettled) = (&self.shared.commitments, &self.shared.unsettled);
+        let promised = unsettled.promised_by(&payer, &token, |it| commitments.holds(it));
+        let needed = commitments
+            .committed_by(&payer, &token)
+            .saturating_add(commitments.ended_since(moment, &payer, &token))
+            .saturating_add(promised);
         balance.is_some_and(|balance| balance < evm::Uint256::from(needed))
     }
 
@@ -158,7 +160,7 @@ impl<H: Host> EvmLane<H> {
             .collect();
         self.shared.store.submit(&entry.row(), &records)?;
         for (payment, commitment) in commitments {
-            self.shared.commit(&payment, commitment);
+            self.shared.commitments.begin(&payment, commitment);
         }
         self.note_signed(nonce.saturating_add(1));
         self.shared.host.wake_in(WAKE_SECONDS);

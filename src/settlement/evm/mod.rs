@@ -31,8 +31,8 @@ use futures_channel::oneshot;
 use pump::Pump;
 use queue::{Queue, Waiting, done};
 
+use super::budget::share_of;
 use super::commitments::Commitment;
-use super::guards::share_of;
 use super::host::within;
 use super::journal::{Entries, EvmEntry};
 use super::lane::{Attempt, Job, Lane, Load, Task};
@@ -202,7 +202,7 @@ impl<H: Host> EvmLane<H> {
             if !entry.sent.judged {
                 self.shared.hold_again(&entry.payments, flight.worst_cost);
                 for (job, payment) in &jobs {
-                    self.shared.commit(&job.request.payment, commitment(payment));
+                    self.shared.commitments.begin(&job.request.payment, commitment(payment));
                 }
             }
             self.in_air.borrow_mut().insert(entry.id.clone(), flight);

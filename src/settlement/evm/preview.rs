@@ -180,7 +180,7 @@ impl<H: Host> EvmLane<H> {
         request: &SettleRequest,
         payment: &evm::VerifiedPayment,
     ) -> Result<Verdict, StoreError> {
-        let moment = self.shared.moment();
+        let moment = self.shared.commitments.moment();
         let preview = match self.preview(&[payment]).await {
             Ok(preview) => preview,
             Err(Problem::OneOfMany(_)) => return Ok(Verdict::Unknown),

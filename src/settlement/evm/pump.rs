@@ -83,7 +83,7 @@ impl<H: Host> EvmLane<H> {
         let payer = payment.from();
         let of_payer = self.queue.borrow().len_of(payer)
             + self.alone.borrow().len_of(payer)
-            + self.shared.under_way(&payment.payer());
+            + self.shared.commitments.under_way(&payment.payer());
         self.waiting() >= QUEUE_MAX || of_payer >= PAYER_MAX
     }
 
@@ -177,7 +177,7 @@ impl<H: Host> EvmLane<H> {
 
     /// How many more payments of a payer may be in the air, of so many at most.
     fn room_of(&self, payer: Address, most: usize) -> usize {
-        let in_air = self.shared.under_way(&payer.to_string());
+        let in_air = self.shared.commitments.under_way(&payer.to_string());
         if in_air > 0 && self.short.borrow().contains(&payer) {
             return 0;
         }
@@ -191,7 +191,7 @@ impl<H: Host> EvmLane<H> {
         if batch.is_empty() {
             return;
         }
-        let moment = self.shared.moment();
+        let moment = self.shared.commitments.moment();
         let payments: Vec<_> = batch.iter().map(|waiting| &waiting.payment).collect();
         // Nothing was written or sent: if the process dies here, the claims are
         // free again after their leases.
@@ -306,9 +306,9 @@ impl<H: Host> EvmLane<H> {
         moment: u64,
     ) -> bool {
         let (payer, token) = (payment.payer(), payment.asset().to_word());
-        let in_air = self.shared.committed_by(&payer, &token);
+        let in_air = self.shared.commitments.committed_by(&payer, &token);
         let needed = in_air
-            .saturating_add(self.shared.ended_since(moment, &payer, &token))
+            .saturating_add(self.shared.commitments.ended_since(moment, &payer, &token))
             .saturating_add(payment.value().0);
         balance.is_none_or(|balance| balance < evm::Uint256::from(needed))
     }
@@ -376,7 +376,7 @@ impl<H: Host> EvmLane<H> {
             }
             Err(error) => {
                 for waiting in good {
-                    self.shared.let_go(&waiting.job.request.payment);
+                    self.shared.release_hold(&waiting.job.request.payment);
                     let _ = waiting.done.send(Err(error.clone()));
                 }
             }

@@ -146,7 +146,7 @@ impl<H: Host> EvmLane<H> {
         let hour = self.shared.host.now().0 / 3_600;
         let (of, count) = self.spoiled.get();
         self.spoiled.set((hour, if of == hour { count.saturating_add(1) } else { 1 }));
-        self.shared.note_failed_gas(receipt.gas_used);
+        self.shared.throttle.note_failed_gas(receipt.gas_used, self.shared.host.now());
         self.log(&format!(
             "{} failed as a whole: {} gas ({} wei) for {} payments, which go out again",
             entry.sent.hash,
@@ -212,12 +212,12 @@ impl<H: Host> EvmLane<H> {
         let Some(receipt) = receipt.filter(|it| is_own && !it.succeeded) else { return };
         let has_burnt = receipt.gas_used.saturating_mul(10) >= entry.sent.gas.saturating_mul(9);
         if has_burnt {
-            self.shared.note_burnt(&payment.payer());
+            self.shared.throttle.note_burnt(&payment.payer(), self.shared.host.now());
         } else {
-            self.shared.note_failure(&payment.payer());
+            self.shared.throttle.note_failure(&payment.payer(), self.shared.host.now());
         }
         self.note_loner(payment.from());
-        self.shared.note_failed_gas(receipt.gas_used);
+        self.shared.throttle.note_failed_gas(receipt.gas_used, self.shared.host.now());
         self.log(&format!(
             "{} failed: a payment of {} behaved in its simulation and not on chain; {} gas ({} \
              wei), {} gas this hour",
@@ -225,7 +225,7 @@ impl<H: Host> EvmLane<H> {
             payment.payer(),
             receipt.gas_used,
             receipt.cost(),
-            self.shared.failed_gas()
+            self.shared.throttle.failed_gas(self.shared.host.now())
         ));
     }
 
@@ -234,7 +234,12 @@ impl<H: Host> EvmLane<H> {
     pub(super) fn burns_too_much(&self, gas: u64) -> bool {
         let Some(limit) = self.limits.failed_gas else { return false };
         let in_air: u64 = self.in_air.borrow().values().map(|flight| flight.lone_gas).sum();
-        let most = self.shared.failed_gas().saturating_add(in_air).saturating_add(gas);
+        let most = self
+            .shared
+            .throttle
+            .failed_gas(self.shared.host.now())
+            .saturating_add(in_air)
+            .saturating_add(gas);
         if most > limit {
             self.log(&format!(
                 "payments that go alone wait: failed ones may use {limit} gas an hour \
@@ -246,7 +251,7 @@ impl<H: Host> EvmLane<H> {
 
     /// Whether failed payments have burnt what they may in this hour.
     pub(super) fn is_burnt_out(&self) -> bool {
-        let burnt = self.shared.failed_gas();
+        let burnt = self.shared.throttle.failed_gas(self.shared.host.now());
         burnt > 0 && self.limits.failed_gas.is_some_and(|limit| burnt >= limit)
     }
 

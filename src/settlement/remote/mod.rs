@@ -319,7 +319,7 @@ impl<H: Host> RemoteLane<H> {
         };
         if let Resolution::NotPaid(reason) = &resolution {
             self.log(&format!("{id} of {}: {reason}", payment.payer()));
-            self.shared.note_failure(&payment.payer());
+            self.shared.throttle.note_failure(&payment.payer(), self.shared.host.now());
         }
         self.close(entry, id, resolution)?;
         Ok(true)

@@ -320,7 +320,7 @@ impl<H: Host> SolanaLane<H> {
             if end != Err(Reason::SvmSimulationFailed) {
                 self.shared.note_spent(transfer.fee_lamports().into(), &entry.payments)?;
                 if end.is_err() {
-                    self.shared.note_failure(&payment.payer());
+                    self.shared.throttle.note_failure(&payment.payer(), self.shared.host.now());
                 }
             }
             if let Ok(slot) = end {

@@ -202,9 +202,9 @@ impl<H: Host> SolanaLane<H> {
                 last_valid_height: height.saturating_add(BLOCKHASH_BLOCKS),
             },
         };
-        shared.commit(&request.payment, commitment(payment));
+        shared.commitments.begin(&request.payment, commitment(payment));
         if let Err(error) = shared.store.submit(&entry.row(), &[record]) {
-            shared.let_go(&request.payment);
+            shared.release_hold(&request.payment);
             return Err(error);
         }
         shared.host.wake_in(WAKE_SECONDS);
@@ -241,7 +241,8 @@ impl<H: Host> SolanaLane<H> {
     /// under way.
     fn is_over_budget(&self, payment: &solana::VerifiedPayment) -> bool {
         let Some(limit) = self.limits.daily_spend else { return false };
-        let spent = self.shared.spent_today().saturating_add(self.shared.committed_cost());
+        let spent =
+            self.shared.spent_today().saturating_add(self.shared.commitments.committed_cost());
         spent.saturating_add(payment.fee_lamports().into()) > limit
     }
 
@@ -269,7 +270,7 @@ impl<H: Host> SolanaLane<H> {
         let mut simulating = self.simulating.borrow_mut();
         let total = self.watch.len() + simulating.values().sum::<usize>();
         let of_source = simulating.get(&source).copied().unwrap_or(0);
-        let under_way = self.shared.under_way(&source.to_string()) + of_source;
+        let under_way = self.shared.commitments.under_way(&source.to_string()) + of_source;
         if total >= UNDER_WAY_MAX || under_way >= UNDER_WAY_PER_SOURCE {
             return None;
         }
@@ -282,7 +283,8 @@ impl<H: Host> SolanaLane<H> {
     /// may be under way.
     fn is_covered(&self, payment: &solana::VerifiedPayment, balance: Option<Balance>) -> bool {
         let source = payment.source();
-        let committed = self.shared.committed_by(&source.to_string(), &payment.mint().0);
+        let committed =
+            self.shared.commitments.committed_by(&source.to_string(), &payment.mint().0);
         let Some(Balance { amount, slot }) = balance else { return committed == 0 };
         let now = self.shared.host.now();
         let mut landed = self.landed.borrow_mut();
@@ -338,7 +340,7 @@ impl<H: Host> SolanaLane<H> {
             for (id, payment) in &orders {
                 let VerifiedPayment::Solana(payment) = payment else { continue };
                 fees += u128::from(payment.fee_lamports());
-                self.shared.commit(id, commitment(payment));
+                self.shared.commitments.begin(id, commitment(payment));
             }
             self.shared.hold_again(&entry.payments, fees);
             self.start(entry);

@@ -103,7 +103,8 @@ impl<H: Host> SolanaLane<H> {
         let (Some(before), Some(after)) = (before, after) else {
             return Err(ours("the node does not tell what the fee payer will hold"));
         };
-        let fees = self.shared.committed_cost().saturating_add(payment.fee_lamports().into());
+        let fees =
+            self.shared.commitments.committed_cost().saturating_add(payment.fee_lamports().into());
         if u128::from(after).saturating_add(fees) < u128::from(before) {
             return Err(Refusal::Payer(Reason::SvmFeePayerTransferringFunds));
         }

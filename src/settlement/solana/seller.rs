@@ -4,7 +4,7 @@ use super::SolanaLane;
 use super::preview::Accounts;
 use crate::rpc::{Call, READ_TIMEOUT, Reply, Unavailable};
 use crate::settlement::Host;
-use crate::settlement::health::Obstacle;
+use crate::settlement::condition::Obstacle;
 use crate::solana::rpc::{self, Account};
 use crate::solana::{Pubkey, Terms, TokenProgram, associated_token_address};
 

@@ -1,14 +1,10 @@
-//! What keeps strangers from spending a relayer's money.
+//! What may be spent on fees: by a key in a day, and by each account of a
+//! facilitator's.
 
-use std::cell::{Cell, RefCell};
-
-use super::commitments::Commitments;
 use super::per_token::PerToken;
 use super::shared::Shared;
 use super::{Host, SettleRequest, State, Store, StoreError};
 use crate::amount::AtomicAmount;
-use crate::table::Table;
-use crate::time::UnixSeconds;
 
 /// What a relayer may do on one network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,25 +32,6 @@ pub struct Limits {
     /// The most gas that the transaction of a smart wallet's payment is given;
     /// `None`: as much as any other's.
     pub wallet_gas: Option<u64>,
-}
-
-/// How many payments of one payer may fail on chain, after the simulation went
-/// well, before the payer is refused for a while.
-const FAILURES_MAX: u32 = 3;
-
-/// For how long a failure counts, in seconds.
-const FAILURE_SECONDS: u64 = 3_600;
-
-/// What the guards remember while their Settler lives.
-#[derive(Default)]
-pub(super) struct Guards {
-    failures: RefCell<Table<String, (u32, UnixSeconds)>>,
-    /// The payments that are on their way on an account with a limit: which
-    /// account, and what they may cost, in wei or lamports.
-    held: RefCell<Table<String, (String, u128)>>,
-    pub(super) commitments: Commitments,
-    /// An hour, counted from 1970, and the gas that failed payments used in it.
-    failed_gas: Cell<(u64, u64)>,
 }
 
 impl<H: Host> Shared<H> {
@@ -94,7 +71,7 @@ impl<H: Host> Shared<H> {
         let Some((_, limit)) = limits.accounts.iter().find(|(name, _)| name == account) else {
             return Ok(true);
         };
-        let held = self.guards.held.borrow();
+        let held = self.held.borrow();
         let others =
             held.iter().filter(|(id, (name, _))| name == account && **id != request.payment);
         let in_air: u128 = others.map(|(_, (_, cost))| cost).sum();
@@ -113,7 +90,7 @@ impl<H: Host> Shared<H> {
         let fits = self.has_room(request, cost, limits)?;
         match &request.account {
             Some(account) if fits => {
-                let mut held = self.guards.held.borrow_mut();
+                let mut held = self.held.borrow_mut();
                 held.insert(request.payment.clone(), (account.clone(), cost));
             }
             Some(account) => {
@@ -134,59 +111,15 @@ impl<H: Host> Shared<H> {
                 && let State::Submitted { order, .. } = record.state
                 && let Some(account) = order.request.account
             {
-                self.guards.held.borrow_mut().insert(payment.clone(), (account, share));
+                self.held.borrow_mut().insert(payment.clone(), (account, share));
             }
         }
     }
 
     /// Sets nothing aside for a payment any more: it is not under way.
-    pub(super) fn let_go(&self, payment: &str) {
-        self.guards.held.borrow_mut().remove(payment);
-        self.guards.commitments.end(payment);
-    }
-
-    /// Takes note of gas that a failed transaction used.
-    pub(super) fn note_failed_gas(&self, gas: u64) {
-        let before = self.failed_gas();
-        self.guards.failed_gas.set((self.hour(), before.saturating_add(gas)));
-    }
-
-    /// How much gas failed transactions used in this hour.
-    pub(super) fn failed_gas(&self) -> u64 {
-        let (hour, gas) = self.guards.failed_gas.get();
-        if hour == self.hour() { gas } else { 0 }
-    }
-
-    fn hour(&self) -> u64 {
-        self.host.now().0 / FAILURE_SECONDS
-    }
-
-    /// Takes note of a payment that failed on chain by its own fault.
-    pub(super) fn note_failure(&self, payer: &str) {
-        self.note_failures(payer, 1);
-    }
-
-    /// Takes note of a payment that burnt the gas it was given: one is enough.
-    pub(super) fn note_burnt(&self, payer: &str) {
-        self.note_failures(payer, FAILURES_MAX);
-    }
-
-    fn note_failures(&self, payer: &str, more: u32) {
-        let now = self.host.now();
-        let mut failures = self.guards.failures.borrow_mut();
-        failures.retain(|_, (_, at)| now.since(*at) < FAILURE_SECONDS);
-        let (count, at) = failures.get_or_insert_with(payer.to_owned(), || (0, now));
-        *count = count.saturating_add(more);
-        *at = now;
-    }
-
-    /// Whether too many of a payer's payments have failed lately.
-    pub(super) fn is_out_of_favour(&self, payer: &str) -> bool {
-        let now = self.host.now();
-        let failures = self.guards.failures.borrow();
-        failures
-            .get(payer)
-            .is_some_and(|(count, at)| *count >= FAILURES_MAX && now.since(*at) < FAILURE_SECONDS)
+    pub(super) fn release_hold(&self, payment: &str) {
+        self.held.borrow_mut().remove(payment);
+        self.commitments.end(payment);
     }
 
     fn today(&self) -> u64 {

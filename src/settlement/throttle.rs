@@ -1,0 +1,98 @@
+//! What keeps payers whose payments fail on chain from spending a relayer's
+//! money. In memory: a restart forgives.
+
+use std::cell::{Cell, RefCell};
+
+use crate::table::Table;
+use crate::time::UnixSeconds;
+
+/// How many payments of one payer may fail on chain, after the simulation went
+/// well, before the payer is refused for a while.
+const FAILURES_MAX: u32 = 3;
+
+/// For how long a failure counts, in seconds.
+const FAILURE_SECONDS: u64 = 3_600;
+
+/// What failed lately.
+#[derive(Default)]
+pub(super) struct Throttle {
+    /// How many payments of a payer have failed, and when the last one did.
+    failures: RefCell<Table<String, (u32, UnixSeconds)>>,
+    /// An hour, counted from 1970, and the gas that failed payments used in it.
+    failed_gas: Cell<(u64, u64)>,
+}
+
+impl Throttle {
+    /// Takes note of gas that a failed transaction used.
+    pub(super) fn note_failed_gas(&self, gas: u64, now: UnixSeconds) {
+        let before = self.failed_gas(now);
+        self.failed_gas.set((hour(now), before.saturating_add(gas)));
+    }
+
+    /// How much gas failed transactions used in this hour.
+    pub(super) fn failed_gas(&self, now: UnixSeconds) -> u64 {
+        let (then, gas) = self.failed_gas.get();
+        if then == hour(now) { gas } else { 0 }
+    }
+
+    /// Takes note of a payment that failed on chain by its own fault.
+    pub(super) fn note_failure(&self, payer: &str, now: UnixSeconds) {
+        self.note_failures(payer, 1, now);
+    }
+
+    /// Takes note of a payment that burnt the gas it was given: one is enough.
+    pub(super) fn note_burnt(&self, payer: &str, now: UnixSeconds) {
+        self.note_failures(payer, FAILURES_MAX, now);
+    }
+
+    fn note_failures(&self, payer: &str, more: u32, now: UnixSeconds) {
+        let mut failures = self.failures.borrow_mut();
+        failures.retain(|_, (_, at)| now.since(*at) < FAILURE_SECONDS);
+        let (count, at) = failures.get_or_insert_with(payer.to_owned(), || (0, now));
+        *count = count.saturating_add(more);
+        *at = now;
+    }
+
+    /// Whether too many of a payer's payments have failed lately.
+    pub(super) fn is_throttled(&self, payer: &str, now: UnixSeconds) -> bool {
+        let failures = self.failures.borrow();
+        failures
+            .get(payer)
+            .is_some_and(|(count, at)| *count >= FAILURES_MAX && now.since(*at) < FAILURE_SECONDS)
+    }
+}
+
+fn hour(now: UnixSeconds) -> u64 {
+    now.0 / FAILURE_SECONDS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixSeconds = UnixSeconds(36_000);
+
+    #[test]
+    fn three_failures_within_an_hour_are_too_many() {
+        let throttle = Throttle::default();
+        for seconds in [0, 1_800] {
+            throttle.note_failure("a", NOW.plus(seconds));
+            assert!(!throttle.is_throttled("a", NOW.plus(seconds)));
+        }
+        throttle.note_failure("a", NOW.plus(3_000));
+        assert!(throttle.is_throttled("a", NOW.plus(3_000 + 3_599)));
+        assert!(!throttle.is_throttled("a", NOW.plus(3_000 + 3_600)));
+        assert!(!throttle.is_throttled("b", NOW.plus(3_000)));
+        throttle.note_burnt("b", NOW);
+        assert!(throttle.is_throttled("b", NOW));
+    }
+
+    #[test]
+    fn gas_is_counted_by_the_hour() {
+        let throttle = Throttle::default();
+        throttle.note_failed_gas(5, NOW);
+        throttle.note_failed_gas(7, NOW.plus(3_599));
+        assert_eq!(throttle.failed_gas(NOW.plus(3_599)), 12);
+        assert_eq!(throttle.failed_gas(NOW.plus(3_600)), 0);
+    }
+}
