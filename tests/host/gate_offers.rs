@@ -29,6 +29,10 @@ const MINT: &str = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v";
 /// USDC, Euro Coin and a dollar of 18 decimals on Base Sepolia, USDC and a
 /// dollar of Token-2022 on Solana.
 fn shop_of(networks: &Value) -> Loaded {
+    shop_with(networks, |_| {})
+}
+
+fn shop_with(networks: &Value, change: impl Fn(&mut Value)) -> Loaded {
     let routes = json!([{ "pattern": "/premium/*", "price": "$0.01", "networks": networks }]);
     let mut settings = settings("assets", routes);
     let known = settings.networks.as_mut().unwrap();
@@ -41,6 +45,7 @@ fn shop_of(networks: &Value) -> Loaded {
     ]);
     // What is not signed by a key, the chain alone could tell apart.
     known[BASE]["smart_wallets"] = json!(false);
+    change(known);
     config::read(&settings)
 }
 
@@ -144,6 +149,18 @@ fn a_payment_of_version_1_buys_by_the_offer_whose_token_it_moves() {
     let other = shop_of(&json!([format!("{BASE}/USDT"), format!("{BASE}/EURC")]));
     assert_eq!(purchase(&other, &in_v1("EURC")).offer, 1);
     assert_eq!(purchase(&other, &in_v1("USDT")).offer, 0);
+}
+
+/// What a key has not signed for one token, a contract may approve of.
+#[test]
+fn a_keys_signature_says_more_than_that_a_contract_may_have_made_it() {
+    let shop = shop_with(&json!(null), |networks| networks[BASE]["smart_wallets"] = json!(true));
+    for (symbol, offer) in OFFERS {
+        assert_eq!(purchase(&shop, &in_v1(symbol)).offer, offer, "{symbol}");
+    }
+    let mut by_contract = in_v1("EURC");
+    by_contract["payload"]["signature"] = json!(format!("0x{}", "ab".repeat(100)));
+    assert_eq!(purchase(&shop, &by_contract).offer, named("USDC"));
 }
 
 #[test]
