@@ -7,7 +7,7 @@ import { publicNodes } from './networks.mjs';
 import { CONFIG_FILE, SECRETS_FILE, configFileIn } from './reader.mjs';
 
 /** What must not be published: keys, and what tools leave behind. */
-const IGNORED = ['node_modules/', '.dev.vars', '.dev.vars.*', '.edge402/', '.wrangler/'];
+const IGNORED = ['node_modules/', '.dev.vars', '.dev.vars.*', '!.dev.vars.example', '.edge402/', '.wrangler/'];
 
 const own = () => JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 

@@ -5,7 +5,8 @@ import { appendFileSync, existsSync, readFileSync, readdirSync, statSync, writeF
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { freePort, startProcess, waitFor } from '../../dev/util.mjs';
-import { EVM_PAY_TO, PATH_WITHOUT_RUST, folderOf, install, lend, runIn } from './support.mjs';
+import { snippet } from '../documents/snippets.mjs';
+import { PATH_WITHOUT_RUST, folderOf, install, lend, runIn } from './support.mjs';
 
 const MIB = 1 << 20;
 const LARGEST_INSTALLATION = 60 * MIB;
@@ -14,6 +15,9 @@ const sizeOf = (folder) => readdirSync(folder, { recursive: true }).map((name) =
 
 const pathOf = (folder, name) => join(folder, 'node_modules', name);
 const env = { PATH: PATH_WITHOUT_RUST };
+
+/** Runs a line of a document; npx finds what is installed there. */
+const shell = (folder, line) => runIn(folder, 'bash', ['-c', line], { env });
 
 /** Runs the installed command. */
 const edge402 = (folder, ...args) => runIn(folder, pathOf(folder, '.bin/edge402'), args, { env });
@@ -55,7 +59,7 @@ test('from the tarball to a bought page, without Rust', async (t) => {
   install(folder);
   lend(folder, ['wrangler', 'miniflare', 'litesvm', '@foundry-rs']);
   step('installed');
-  const shop = await edge402(folder, 'init', '--sell', '/premium/*', '--price', '$0.01', '--origin', './site', '--network', 'base-sepolia', '--pay-to', EVM_PAY_TO);
+  const shop = await shell(folder, snippet('docs/cli.md', 'npx edge402 init '));
   assert.equal(shop.status, 0, shop.stderr);
   step('init');
 
@@ -67,7 +71,8 @@ test('from the tarball to a bought page, without Rust', async (t) => {
   step('wrangler deploy --dry-run');
 
   const port = await freePort();
-  const open = startProcess(pathOf(folder, '.bin/edge402'), ['dev', '--port', String(port)], { cwd: folder, env: { ...process.env, ...env } });
+  const dev = snippet('docs/cli.md', 'npx edge402 dev').split('#')[0].trim();
+  const open = startProcess('bash', ['-c', `${dev} --port ${port}`], { cwd: folder, env: { ...process.env, ...env } });
   t.after(() => open.stop());
   await waitFor(() => open.log().includes('The shop is open') || !open.alive(), { timeout: 120_000, what: 'the shop to open' });
   const url = `http://127.0.0.1:${port}`;
@@ -77,7 +82,8 @@ test('from the tarball to a bought page, without Rust', async (t) => {
   assert.equal((await fetch(`${url}/`)).status, 200);
   assert.equal((await fetch(`${url}/premium/`)).status, 402);
   for (const network of ['base-sepolia', 'solana-devnet']) {
-    const bought = await edge402(folder, 'buy', `${url}/premium/`, '--network', network);
+    const buy = snippet('docs/cli.md', 'npx edge402 buy http').trim().replace('http://127.0.0.1:8402', url);
+    const bought = await shell(folder, `${buy} --network ${network}`);
     assert.equal(bought.status, 0, bought.stdout + bought.stderr);
     assert.match(bought.stdout, /Settled +yes/);
     assert.match(bought.stdout, /Seller .*\(\+\$0\.01\)/);
@@ -91,10 +97,11 @@ test('from the tarball to a bought page, without Rust', async (t) => {
   // The same folder against a chain that runs: first the relayer has nothing.
   const [, node] = /base-sepolia +(\S+)/.exec(open.log());
   appendFileSync(join(folder, '.dev.vars'), `RPC_URLS='${JSON.stringify({ 'eip155:84532': [node] })}'\n`);
-  const poor = await edge402(folder, 'check');
+  const poor = await shell(folder, snippet('docs/cli.md', 'npx edge402 check\n'));
   assert.equal(poor.status, 1, poor.stdout);
   const [, relayer] = /✘ EVM_RELAYER_KEYS: relayer (0x\w{40}) has 0 ETH on Base Sepolia/.exec(poor.stdout);
   await fetch(node, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'anvil_setBalance', params: [relayer, '0xde0b6b3a7640000'] }) });
+  assert.equal((await shell(folder, snippet('docs/cli.md', 'npx edge402 check --offline --json'))).stdout.trim(), '[]');
   const good = await edge402(folder, 'check');
   assert.equal(good.status, 0, good.stdout);
   assert.match(good.stdout, /0 faults, 0 warnings/);

@@ -1,11 +1,11 @@
-/** The snippets of README.md and docs/: each is run by `tests/e2e/snippets*.test.mjs`, or stands here with the reason why not. */
+/** The snippets of README.md and docs/: each is run by `tests/e2e/snippets*.test.mjs` or `tests/cli`, or stands here with the reason why not. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../dev/util.mjs';
 
 const ACCOUNT = 'needs an account at Cloudflare';
-const TESTS = 'is this suite, or the benchmark';
+const TARBALL = 'is what `install` does in the tests of the package';
 
 /** What no test runs: `[document, how it begins, why]`. */
 export const NOT_RUN = [
@@ -16,11 +16,12 @@ export const NOT_RUN = [
   ['README.md', 'npx wrangler secret put SOLANA_FEE_PAYER_KEYS', ACCOUNT],
   ['README.md', 'npx wrangler secret put RPC_URLS', ACCOUNT],
   ['README.md', 'npx wrangler tail', ACCOUNT],
-  ['README.md', 'npm ci && npm test', TESTS],
-  ['README.md', 'node dev/test.mjs host', TESTS],
-  ['README.md', 'node dev/test.mjs e2e gate', TESTS],
-  ['README.md', 'node dev/test.mjs browser', TESTS],
-  ['README.md', 'npm run bench', TESTS],
+  ['docs/cli.md', 'npm install ./edge402', TARBALL],
+  ['docs/cli.md', 'npx wrangler login', ACCOUNT],
+  ['docs/cli.md', 'npx edge402 deploy', ACCOUNT],
+  ['docs/cli.md', 'npx edge402 keys --store', ACCOUNT],
+  ['docs/cli.md', 'npx edge402 check --live', ACCOUNT],
+  ['docs/cli.md', 'BUYER_KEY=0x… npx edge402 buy', 'needs money of a real network'],
   ['docs/facilitator.md', 'npx wrangler secret put FACILITATOR_TOKENS', ACCOUNT],
   ['docs/remote-facilitator.md', 'npx wrangler secret put FACILITATOR_HEADERS', ACCOUNT],
 ];
@@ -51,9 +52,9 @@ export function snippet(path, begins) {
 
 /** What the tests run: `[document, how it begins]`, as their sources say it. */
 export function run() {
-  const folder = join(ROOT, 'tests/e2e');
-  const files = readdirSync(folder).filter((name) => /^snippets.*\.test\.mjs$/.test(name));
-  const sources = files.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n');
+  const inFolder = (folder, pattern) => readdirSync(join(ROOT, folder)).filter((name) => pattern.test(name)).map((name) => join(ROOT, folder, name));
+  const files = [...inFolder('tests/e2e', /^snippets.*\.test\.mjs$/), ...inFolder('tests/cli', /\.test\.mjs$/)];
+  const sources = files.map((path) => readFileSync(path, 'utf8')).join('\n');
   return [...sources.matchAll(/\bsnippet\('([^']+)', (?:'([^'\n]+)'|"([^"\n]+)")\)/g)].map(([, path, single, double]) => [path, unescaped(single ?? double)]);
 }
 

@@ -1,0 +1,83 @@
+/** `edge402 check --live`: a deployed shop as a buyer and a crawler meet it. */
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { after, before, test } from 'node:test';
+import { checkLive } from '../../cli/check/live.mjs';
+import { checkSite } from '../../cli/check/site.mjs';
+import { report } from '../../cli/reader.mjs';
+import { ROOT, freePort, listen } from '../../dev/util.mjs';
+import { EVM_NETWORK, SOLANA_NETWORK, startWorld } from '../../dev/world.mjs';
+import { EVM_PAY_TO, edge402, folderOf } from './support.mjs';
+
+const ROUTES = [{ pattern: '/premium/*', price: '$0.01', listed: true }, { pattern: '/data/almanac.json', price: '$0.005' }];
+
+let world;
+
+before(async () => {
+  world = await startWorld({ worker: { vars: { ROUTES } } });
+});
+after(() => world?.stop());
+
+/** What is found of a shop, if wrangler.toml says this. */
+async function findingsOf(url, change = () => {}) {
+  const { evm: { seller, relayers }, solana: { seller: solanaSeller, feePayers } } = world.accounts;
+  const vars = {
+    ORIGIN: 'assets',
+    ROUTES: structuredClone(ROUTES),
+    NETWORKS: { [EVM_NETWORK]: { rpc: [world.evm.url], pay_to: seller.address }, [SOLANA_NETWORK]: { rpc: [world.solana.url], pay_to: solanaSeller.address } },
+  };
+  change(vars);
+  const config = { vars, assets: { directory: './www' } };
+  const secrets = { EVM_RELAYER_KEYS: relayers[0].privateKey, SOLANA_FEE_PAYER_KEYS: feePayers[0].secretBase58, GRANT_SECRET: '8f'.repeat(32) };
+  const read = await report({ variables: vars, secrets, bindings: ['SETTLER', 'REPLAY', 'ASSETS'] });
+  assert.deepEqual(read.faults, []);
+  const { files } = await checkSite(config, ROOT);
+  assert.ok(files.some(({ route }) => route === 0));
+  const { findings } = await checkLive(url, { config, report: read, files });
+  return findings;
+}
+
+test('nothing is said of a shop that sells what wrangler.toml says', async () => {
+  assert.deepEqual(await findingsOf(world.url), []);
+});
+
+for (const [what, change, key, words] of [
+  ['a price', (vars) => (vars.ROUTES[0].price = '$0.02'), 'deployed ROUTES[0]', /asks for 10000 atomic units on eip155:84532, and wrangler\.toml says \$0\.02: deploy again/],
+  ['who is paid', (vars) => (vars.NETWORKS[EVM_NETWORK].pay_to = EVM_PAY_TO), 'deployed ROUTES[0]', new RegExp(`wrangler\\.toml says ${EVM_PAY_TO}: deploy again`)],
+  ['a network', (vars) => delete vars.NETWORKS[SOLANA_NETWORK], 'deployed ROUTES[0]', /is offered in 4zMMC9\w+, and wrangler\.toml does not say so/],
+  ['a route', (vars) => vars.ROUTES.push({ pattern: '/', price: '$0.01' }), 'deployed ROUTES[2]', /GET \/ answers 200 without a payment/],
+  ['what is listed', (vars) => (vars.ROUTES[1].listed = true), 'deployed', /\/data\/almanac\.json is listed in wrangler\.toml, and crawlers don't find it/],
+]) {
+  test(`a deployment that is older is found by ${what}`, async () => {
+    const findings = await findingsOf(world.url, change);
+    assert.ok(findings.some((it) => it.key === key && words.test(it.problem)), JSON.stringify(findings, null, 2));
+  });
+}
+
+test('a shop that can’t sell says why', async () => {
+  const poor = await world.startWorker({ vars: { ROUTES }, secrets: { EVM_RELAYER_KEYS: `0x${'46'.repeat(32)}` } });
+  const findings = await findingsOf(poor.url);
+  assert.ok(findings.some(({ kind, key, problem }) => kind === 'fault' && key === `deployed NETWORKS."${EVM_NETWORK}"` && /has 0 ETH on Base Sepolia/.test(problem)), JSON.stringify(findings, null, 2));
+});
+
+test('files before the Worker are found, because they come for nothing', async () => {
+  const open = await world.startWorker({ vars: { ROUTES }, bindings: { assets: { run_worker_first: false } } });
+  const findings = await findingsOf(open.url);
+  assert.ok(findings.some(({ key, problem }) => key === 'deployed' && /\/premium\/\S+ answers 200 without a payment, and is sold/.test(problem)), JSON.stringify(findings, null, 2));
+});
+
+test('what is no shop, and what is not there, is said', async () => {
+  const server = createServer((_request, response) => response.writeHead(200).end('hello'));
+  const port = await listen(server);
+  const elsewhere = await findingsOf(`http://127.0.0.1:${port}`);
+  await new Promise((done) => server.close(done));
+  assert.match(elsewhere[0].problem, /answers 200 at \/\.edge402\/health, as no shop of edge402 does/);
+  const nowhere = await findingsOf(`http://127.0.0.1:${await freePort()}`);
+  assert.match(nowhere[0].problem, /can't be reached/);
+});
+
+test('a URL that is none is refused', async (t) => {
+  const { status, stderr } = await edge402(folderOf(t), ['check', '--live', 'shop']);
+  assert.equal(status, 2);
+  assert.match(stderr, /--live shop is no URL/);
+});
