@@ -12,6 +12,7 @@ import { KINDS, addressesOf } from '../../cli/new-keys.mjs';
 import { evmAccount, evmRelayers, solanaFeePayers, solanaSeller } from '../../dev/accounts.mjs';
 import { startRpcProxy, wrongChain } from '../../dev/rpc-proxy.mjs';
 import { TOKEN_2022_MINT, ataOf, createAta, fundSol } from '../../dev/solana/setup.mjs';
+import { startTemperedNode } from '../../dev/tempered-node.mjs';
 import { freePort } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
 import { EVM_PAY_TO, SOLANA_PAY_TO, edge402 } from './support.mjs';
@@ -162,7 +163,6 @@ const BROKEN = {
   'a node that is down': [async ({ evm }) => (evm.rpc = [`http://127.0.0.1:${await freePort()}`]), 'fault', `NETWORKS."${BASE}".rpc`, /refuses connections, and no other node can be asked/],
   'one node of two that is down': [async ({ evm }) => evm.rpc.push(`http://127.0.0.1:${await freePort()}`), 'warning', `NETWORKS."${BASE}".rpc`, /refuses connections; the others are asked/],
   'a node of another kind of chain': [({ solana }) => (solana.rpc = [world.evm.url]), 'fault', `NETWORKS."${DEVNET}".rpc`, /does not say which chain it serves/],
-  'a site in place of a node': [({ evm }) => (evm.rpc = ['http://127.0.0.1:1/']), 'fault', `NETWORKS."${BASE}".rpc`, /./],
   'a wallet without a token account': [({ solana }) => (solana.pay_to = NO_ACCOUNT), 'fault', `NETWORKS."${DEVNET}".pay_to`, /has no token account for USDC.*send it any amount of USDC once/],
   'a token account for a wallet': [async ({ solana }) => (solana.pay_to = await ataOf(SOLANA_PAY_TO)), 'fault', `NETWORKS."${DEVNET}".pay_to`, new RegExp(`put the wallet that owns it: ${SOLANA_PAY_TO}`)],
   'no contract at the token': [({ evm }) => Object.assign(evm, { asset: EVM_PAY_TO, name: 'Coin', version: '1', decimals: 6 }), 'fault', `NETWORKS."${BASE}".asset`, /there is no contract/],
@@ -194,6 +194,24 @@ describe('each fault is found', () => {
       await proxy.stop();
     }
   });
+
+  for (const [what, temper, kind, words] of [
+    ['that takes no batches', (_methods, message) => (Array.isArray(message) ? { body: { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'no batches' } } } : undefined), 'warning', /takes no batches/],
+    ['that is a web site', () => ({ body: '<!doctype html>' }), 'fault', /and no other node can be asked/],
+    ['at its rate limit', () => ({ status: 429, body: { error: { code: 429, message: 'slow down' } } }), 'fault', /does not say which chain it serves: slow down/],
+  ]) {
+    test(`a node ${what}`, async () => {
+      const node = await startTemperedNode(world.evm.url);
+      node.temper = temper;
+      try {
+        const findings = await findingsOf(({ evm }) => (evm.rpc = [node.url]));
+        assert.deepEqual(findings.map((it) => [it.kind, it.key]), [[kind, `NETWORKS."${BASE}".rpc`]], JSON.stringify(findings));
+        assert.match(findings[0].problem, words);
+      } finally {
+        await node.stop();
+      }
+    });
+  }
 
   test('the accounts that everybody knows are those of the tools and of the local world', async () => {
     const known = [...Array.from({ length: 10 }, (_, index) => evmAccount(index)), ...evmRelayers(2), ...await solanaFeePayers(2), await solanaSeller()];

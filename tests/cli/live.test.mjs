@@ -63,7 +63,9 @@ test('a shop that can’t sell says why', async () => {
 test('files before the Worker are found, because they come for nothing', async () => {
   const open = await world.startWorker({ vars: { ROUTES }, bindings: { assets: { run_worker_first: false } } });
   const findings = await findingsOf(open.url);
-  assert.ok(findings.some(({ key, problem }) => key === 'deployed' && /\/premium\/\S+ answers 200 without a payment, and is sold/.test(problem)), JSON.stringify(findings, null, 2));
+  const found = (key, words) => assert.ok(findings.some((it) => it.key === key && words.test(it.problem)), JSON.stringify(findings, null, 2));
+  found('deployed ROUTES[0]', /GET \/premium\/ answers 200 without a payment/);
+  found('deployed', /\/data\/almanac\.json answers 200 without a payment, and is sold/);
 });
 
 test('what is no shop, and what is not there, is said', async () => {
