@@ -25,6 +25,5 @@ test('wrangler would deploy it, and what is missing is the seller’s own', asyn
   assert.equal(status, 0, stderr);
   assert.match(stdout, /env\.SETTLER/);
   const { findings } = await check({ config: join(folder, 'wrangler.toml'), offline: true });
-  assert.deepEqual(findings.map(({ kind, key }) => [kind, key]), [['fault', 'NETWORKS."eip155:84532".pay_to'], ['fault', 'EVM_RELAYER_KEYS']].slice(0, findings.length));
-  assert.ok(findings.length > 0);
+  assert.deepEqual(findings.map(({ kind, key }) => [kind, key]), [['fault', 'NETWORKS."eip155:84532".pay_to']]);
 });
