@@ -6,7 +6,7 @@
  */
 import { build } from '../build.mjs';
 import { Mistake, command, readArguments } from '../cli.mjs';
-import { isMain } from '../util.mjs';
+import { isMain, WORKER_MAIN } from '../util.mjs';
 import { check } from './parts/check.mjs';
 import { crowd } from './parts/crowd.mjs';
 import { page } from './parts/page.mjs';

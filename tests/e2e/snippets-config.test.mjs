@@ -103,6 +103,14 @@ test('docs/configuration.md, a page of your own', async () => {
   }
 });
 
+test('docs/configuration.md, sell by use', async () => {
+  const { ROUTES } = parse(snippet('docs/configuration.md', '[[vars.ROUTES]]\npattern = "/v1/chat/completions"')).vars;
+  const { url } = await world.startWorker({ vars: { ROUTES } });
+  const asked = async (path, method) => decode((await fetch(url + path, { method })).headers.get('payment-required')).accepts.map(({ scheme, amount }) => [scheme, amount]);
+  assert.deepEqual(await asked('/v1/chat/completions', 'POST'), [['upto', '250000']]);
+  assert.deepEqual(await asked('/files/a.bin', 'GET'), [['upto', '2000000']]);
+});
+
 describe('docs/configuration.md, origins', () => {
   const started = async (text, more = {}) => {
     const { vars, ...bindings } = toml(text);

@@ -60,16 +60,23 @@ fn without(mut object: Value, members: &[&str]) -> Value {
 
 /// The shop and the facilitator of the examples.
 fn shop() -> Loaded {
-    let route = json!({
+    shop_with(&json!({}), &json!({}))
+}
+
+/// The same, with more to say of its route and of its network.
+fn shop_with(more: &Value, of_network: &Value) -> Loaded {
+    let mut route = json!({
         "pattern": "/premium-data", "price": "$0.01", "listed": true,
         "description": "Access to premium market data", "mime_type": "application/json",
     });
+    let mut network = json!({
+        "rpc": ["https://node.example"], "pay_to": PAY_TO, "max_timeout_seconds": 60,
+    });
+    for (table, more) in [(&mut route, more), (&mut network, of_network)] {
+        table.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    }
     let mut settings = settings("assets", json!([route]));
-    settings.networks = Some(json!({
-        "eip155:84532": {
-            "rpc": ["https://node.example"], "pay_to": PAY_TO, "max_timeout_seconds": 60,
-        },
-    }));
+    settings.networks = Some(json!({ "eip155:84532": network }));
     settings.facilitator = Some(json!({
         "path": "/facilitator", "clients": [{ "name": "one", "pay_to": [PAY_TO] }],
     }));
@@ -99,26 +106,29 @@ fn challenge(error: &Value) -> (Value, Value) {
 
 /// What the gate does with a payment header.
 fn asked(name: &str, value: &str) -> String {
-    let shop = shop();
-    let mut request = Request::get("/premium-data").with(name, value);
-    request.url = URL.into();
-    outcome(&decide(&shop, &request, NOW))
+    asked_at(&shop(), name, value)
 }
 
-/// The payment that a payload is, on the terms of the examples.
+fn asked_at(shop: &Loaded, name: &str, value: &str) -> String {
+    let mut request = Request::get("/premium-data").with(name, value);
+    request.url = URL.into();
+    outcome(&decide(shop, &request, NOW))
+}
+
+/// The terms of the examples.
+fn terms() -> evm::Terms {
+    let domain = evm::Domain {
+        name: "USDC".into(),
+        version: "2".into(),
+        chain_id: 84_532,
+        verifying_contract: "0x036CbD53842c5426634e7929541eC2318f3dCF7e".parse().unwrap(),
+    };
+    evm::Terms::new(domain, PAY_TO.parse().unwrap(), AtomicAmount(10_000), 60)
+}
+
+/// The payment that a payload is.
 fn checked(payload: &Value) -> Result<evm::VerifiedPayment, Reason> {
-    let terms = evm::Terms::new(
-        evm::Domain {
-            name: "USDC".into(),
-            version: "2".into(),
-            chain_id: 84_532,
-            verifying_contract: "0x036CbD53842c5426634e7929541eC2318f3dCF7e".parse().unwrap(),
-        },
-        PAY_TO.parse().unwrap(),
-        AtomicAmount(10_000),
-        60,
-    );
-    evm::verify(payload, &terms, NOW)
+    evm::verify(payload, &terms(), NOW)
 }
 
 /// An order at the facilitator.
@@ -379,6 +389,45 @@ fn a_client_may_name_eip3009() {
     let example = example("exact-evm", "1. EIP-3009, PaymentPayload");
     let payment = Request::get("").paying(&example).headers.remove(0).1;
     assert_eq!(asked("PAYMENT-SIGNATURE", &payment), "purchase 0 V2 eip155:84532");
+}
+
+/// exact on EVM, 2: the example is read whole, and its signature is another
+/// payment's.
+#[test]
+fn permit2_is_offered_and_read() {
+    let example = example("exact-evm", "2. Permit2, PaymentPayload");
+    let shop = shop_with(&json!({}), &json!({ "asset_transfer_method": "permit2" }));
+    assert_eq!(sold(&shop).routes[0].offers[0].v2.to_value(), example["accepted"]);
+    let payment = Request::get("").paying(&example).headers.remove(0).1;
+    let refused = "402 0 V2 invalid_permit2_signature";
+    assert_eq!(asked_at(&shop, "PAYMENT-SIGNATURE", &payment), refused);
+}
+
+/// upto on EVM: what is offered, but for the example's address, which is none.
+#[test]
+fn upto_is_offered_and_answered() {
+    let theirs = example("upto-evm", "PaymentRequired")["accepts"][0].clone();
+    let by_use = json!({ "scheme": "upto", "price": "$5" });
+    let shop = shop_with(&by_use, &json!({ "max_timeout_seconds": 300 }));
+    let mut ours = sold(&shop).routes[0].offers[0].v2.to_value();
+    assert_eq!(ours["extra"]["facilitatorAddress"], sold(&shop).relayers[0].address().to_string());
+    ours["extra"]["facilitatorAddress"] = theirs["extra"]["facilitatorAddress"].clone();
+    // The scheme has one method; clients of `exact` know it by name.
+    let method = ours["extra"].as_object_mut().unwrap().remove("assetTransferMethod");
+    assert_eq!(method, Some(json!("permit2")));
+    assert_eq!(ours, theirs);
+
+    // Neither the example's facilitator nor its nonce is one.
+    let terms = terms().by_use(vec![PAY_TO.parse().unwrap()]);
+    let mut payload = example("upto-evm", "PaymentPayload")["payload"].clone();
+    let refused = |payload: &Value| evm::verify(payload, &terms, NOW).unwrap_err();
+    assert_eq!(refused(&payload), Reason::InvalidPayload);
+    payload["permit2Authorization"]["witness"]["facilitator"] = json!(PAY_TO);
+    payload["permit2Authorization"]["nonce"] = json!("1");
+    assert_eq!(refused(&payload), Reason::Permit2Signature);
+
+    let theirs = example("upto-evm", "SettlementResponse");
+    assert_eq!(to_value(&SettlementResponse::from_json(&theirs).unwrap()), theirs);
 }
 
 /// exact on EVM, 3: a delegation is another method than the one that we ask for.
