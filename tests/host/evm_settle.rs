@@ -267,3 +267,20 @@ fn log_filter_names_payer_and_nonce() {
     assert_eq!(params[0]["data"], encode_hex(&call.data));
     assert_eq!(params[1], "pending");
 }
+
+#[test]
+fn answers_that_are_too_few_say_nothing() {
+    let payment = payment(1, 1);
+    let unused = Ok(vec![0; 32]);
+    let rich = Ok(vec![0xff; 32]);
+    let all = vec![unused, rich, Ok(vec![])];
+    assert_eq!(evm::refusal(&payment.read_preview(all.clone()), &payment), None);
+    for count in 0..all.len() {
+        // The last of them would pass for the simulation's.
+        let facts = payment.read_preview(all[..count].to_vec());
+        assert!(!facts.simulated, "{count}");
+        assert_eq!(facts.balance, None, "{count}");
+    }
+    let more = [&all[..], &all[..1]].concat();
+    assert!(!payment.read_preview(more).simulated);
+}

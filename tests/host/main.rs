@@ -41,6 +41,7 @@ mod permit2_rules;
 mod permit2_support;
 mod remote_support;
 mod settlement_charge;
+mod settlement_checks;
 mod settlement_crowd;
 mod settlement_fallback;
 mod settlement_health;

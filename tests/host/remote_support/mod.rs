@@ -177,9 +177,10 @@ pub fn facilitator() -> Facilitator {
     }
 }
 
-fn nodes(host: &SimHost) -> Nodes<<SimHost as Host>::Transport> {
+fn nodes(host: &SimHost, urls: usize) -> Nodes<<SimHost as Host>::Transport> {
     let check = ChainCheck { method: "eth_chainId", expect: Expected::ChainId(CHAIN) };
-    Nodes::new(host.transport(), vec!["https://node.test/".into()], check)
+    let urls = (0..urls).map(|number| format!("https://node{number}.test/")).collect();
+    Nodes::new(host.transport(), urls, check)
 }
 
 /// A network that a facilitator settles, with nodes to ask or without.
@@ -188,7 +189,7 @@ pub fn world(with_nodes: bool) -> (Rc<World>, Rc<SimFacilitator>) {
     let world = World::with_lane(
         chain,
         Box::new(move |host, parts| {
-            let nodes = with_nodes.then(|| nodes(host));
+            let nodes = with_nodes.then(|| nodes(host, 1));
             vec![RemoteLane::new(parts, ChainId::Evm(CHAIN), facilitator(), nodes)]
         }),
     );
@@ -198,13 +199,19 @@ pub fn world(with_nodes: bool) -> (Rc<World>, Rc<SimFacilitator>) {
 
 /// A network of our own with a facilitator to fall back on.
 pub fn world_with_fallback() -> (Rc<World>, Rc<SimFacilitator>) {
+    world_with_fallback_of(&Setup::default())
+}
+
+/// The same with these nodes and limits.
+pub fn world_with_fallback_of(setup: &Setup) -> (Rc<World>, Rc<SimFacilitator>) {
+    let (limits, urls) = (setup.limits.clone(), setup.urls);
     let chain = Chain::new(true, false, relayer().address());
     let world = World::with_lane(
         chain,
-        Box::new(|host, parts| {
-            let limits = Setup::default().limits;
+        Box::new(move |host, parts| {
+            let (nodes, limits) = (nodes(host, urls), limits.clone());
             let relayers = vec![relayer().address()];
-            let lane = EvmLane::new(parts, nodes(host), CHAIN, relayer(), relayers, limits);
+            let lane = EvmLane::new(parts, nodes, CHAIN, relayer(), relayers, limits);
             let fallback = lane.fallback_to(facilitator());
             vec![lane, fallback]
         }),
