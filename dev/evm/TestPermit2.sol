@@ -204,6 +204,52 @@ contract TestExactPermit2Proxy {
     }
 }
 
+/// @title x402's contract for what is paid by use, for local chains.
+/// @dev On every chain at 0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002.
+contract TestUptoPermit2Proxy {
+    TestPermit2 public constant PERMIT2 = TestPermit2(0x000000000022D473030F116dDEE9F6B43aC78BA3);
+    string public constant WITNESS_TYPE_STRING =
+        "Witness witness)TokenPermissions(address token,uint256 amount)Witness(address to,address facilitator,uint256 validAfter)";
+    bytes32 public constant WITNESS_TYPEHASH = keccak256("Witness(address to,address facilitator,uint256 validAfter)");
+
+    struct Witness {
+        address to;
+        address facilitator;
+        uint256 validAfter;
+    }
+
+    event Settled();
+
+    error AmountExceedsPermitted();
+    error InvalidDestination();
+    error InvalidOwner();
+    error PaymentTooEarly();
+    error UnauthorizedFacilitator();
+
+    function settle(
+        PermitTransferFrom calldata permit,
+        uint256 amount,
+        address owner,
+        Witness calldata witness,
+        bytes calldata signature
+    ) external {
+        if (msg.sender != witness.facilitator) revert UnauthorizedFacilitator();
+        if (amount > permit.permitted.amount) revert AmountExceedsPermitted();
+        if (owner == address(0)) revert InvalidOwner();
+        if (witness.to == address(0)) revert InvalidDestination();
+        if (block.timestamp < witness.validAfter) revert PaymentTooEarly();
+        PERMIT2.permitWitnessTransferFrom(
+            permit,
+            SignatureTransferDetails(witness.to, amount),
+            owner,
+            keccak256(abi.encode(WITNESS_TYPEHASH, witness)),
+            WITNESS_TYPE_STRING,
+            signature
+        );
+        emit Settled();
+    }
+}
+
 /// @title A token that knows ERC-20 and EIP-2612, and not EIP-3009. Anyone may mint.
 contract TestToken {
     string public constant name = "Test Dollar";

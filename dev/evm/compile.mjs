@@ -33,9 +33,9 @@ export function compileTestUsdc(name = 'USDC') {
 }
 
 /**
- * Permit2, x402's contract in front of it, and a token that knows EIP-2612 and not EIP-3009.
+ * Permit2, x402's contracts in front of it, and a token that knows EIP-2612 and not EIP-3009.
  *
- * @returns {{ TestPermit2: Contract, TestExactPermit2Proxy: Contract, TestToken: Contract }}
+ * @returns {{ TestPermit2: Contract, TestExactPermit2Proxy: Contract, TestUptoPermit2Proxy: Contract, TestToken: Contract }}
  */
 export function compileTestPermit2() {
   return compiled('TestPermit2.sol');

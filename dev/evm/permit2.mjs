@@ -1,5 +1,5 @@
-/** Permit2 on a local chain, x402's contract in front of it, and a token that knows no EIP-3009. */
-import { PERMIT2_ADDRESS, x402ExactPermit2ProxyAddress } from '@x402/evm';
+/** Permit2 on a local chain, x402's contracts in front of it, and a token that knows no EIP-3009. */
+import { PERMIT2_ADDRESS, x402ExactPermit2ProxyAddress, x402UptoPermit2ProxyAddress } from '@x402/evm';
 import { encodeFunctionData, getAddress, maxUint256, parseAbi, parseEther } from 'viem';
 import { compileTestPermit2 } from './compile.mjs';
 
@@ -35,8 +35,11 @@ const TOKEN_ABI = parseAbi([
  * @property {(owner: string) => Promise<bigint>} allowance of Permit2
  */
 export async function placePermit2({ client, fund }) {
-  const { TestPermit2, TestExactPermit2Proxy, TestToken } = compileTestPermit2();
-  const places = [[PERMIT2_ADDRESS, TestPermit2], [x402ExactPermit2ProxyAddress, TestExactPermit2Proxy], [TOKEN_ADDRESS, TestToken]];
+  const { TestPermit2, TestExactPermit2Proxy, TestUptoPermit2Proxy, TestToken } = compileTestPermit2();
+  const places = [
+    [PERMIT2_ADDRESS, TestPermit2], [x402ExactPermit2ProxyAddress, TestExactPermit2Proxy],
+    [x402UptoPermit2ProxyAddress, TestUptoPermit2Proxy], [TOKEN_ADDRESS, TestToken],
+  ];
   for (const [address, { runtimeCode }] of places) await client.setCode({ address, bytecode: runtimeCode });
   const read = (functionName, args) => client.readContract({ address: TOKEN_ADDRESS, abi: TOKEN_ABI, functionName, args });
   const send = async (account, functionName, args) => {

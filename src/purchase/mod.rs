@@ -92,6 +92,8 @@ pub enum End<A> {
         reason: Reason,
         /// The transaction, if there is one to name.
         transaction: Option<String>,
+        /// How much that paid, in atomic units, if anything did.
+        amount: Option<AtomicAmount>,
     },
     /// It was sent in this transaction, and the chain has not spoken.
     Pending(String),
@@ -142,15 +144,17 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
             release(world, claim).await;
             match replay {
                 Replay::Deliver(settlement) | Replay::Bought(settlement) => {
-                    spent(settlement.transaction)
+                    spent(settlement.transaction, Some(settlement.amount))
                 }
                 Replay::Refuse => refused(Reason::DuplicateSettlement),
             }
         }
         (None, Ok(ClaimReply::Fresh)) => buy(world, order, true).await,
         (None, Ok(ClaimReply::Unproven)) => buy(world, order, false).await,
-        (_, Ok(ClaimReply::Settled(settlement))) => spent(settlement.transaction),
-        (_, Ok(ClaimReply::Spent { transaction })) => spent(transaction),
+        (_, Ok(ClaimReply::Settled(settlement))) => {
+            spent(settlement.transaction, Some(settlement.amount))
+        }
+        (_, Ok(ClaimReply::Spent { transaction, amount })) => spent(transaction, amount),
         // Not the payment's fault: it may be sent again.
         (_, Ok(ClaimReply::Refused(Reason::UnexpectedSettleError))) => End::TryAgain(SEND_AGAIN),
         (_, Ok(ClaimReply::NOTHING_BOUGHT)) if claim.look_only => refused(order.too_late),
@@ -164,11 +168,12 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
 }
 
 fn refused<A>(reason: Reason) -> End<A> {
-    End::Refused { reason, transaction: None }
+    End::Refused { reason, transaction: None, amount: None }
 }
 
-fn spent<A>(transaction: String) -> End<A> {
-    End::Refused { reason: Reason::DuplicateSettlement, transaction: Some(transaction) }
+fn spent<A>(transaction: String, amount: Option<AtomicAmount>) -> End<A> {
+    let transaction = Some(transaction);
+    End::Refused { reason: Reason::DuplicateSettlement, transaction, amount }
 }
 
 fn pending<A>(transaction: Option<TxId>) -> End<A> {
@@ -282,7 +287,9 @@ async fn settle<W: World>(
             | Outcome::Unavailable
             | Outcome::LimitReached,
         ) => Err(End::TryAgain("this payment can't be settled right now; nothing was charged")),
-        Ok(Outcome::Failed { reason, transaction }) => Err(End::Refused { reason, transaction }),
+        Ok(Outcome::Failed { reason, transaction }) => {
+            Err(End::Refused { reason, transaction, amount: None })
+        }
         Ok(Outcome::Pending { transaction }) => Err(pending(transaction)),
         Err(error) => {
             // Whether it was sent is not known here; the Settler knows, and the

@@ -92,11 +92,9 @@ impl<H: Host> Settler<H> {
                     let _ = within(&shared.host, limit, shared.change_of(&request.payment)).await;
                 }
                 Claim::OtherResource => {
-                    let spent = known.filter(|known| known.is_for(request));
-                    return Ok(match spent.map(|known| known.state) {
-                        Some(State::Settled(settlement)) => {
-                            ClaimReply::Spent { transaction: settlement.transaction }
-                        }
+                    let own = known.filter(|known| known.is_for(request));
+                    return Ok(match own.map(|known| known.state) {
+                        Some(State::Settled(settlement)) => spent(settlement),
                         _ => ClaimReply::Refused(Reason::DuplicateSettlement),
                     });
                 }
@@ -179,7 +177,7 @@ impl<H: Host> Settler<H> {
                 let transaction = settlement.transaction;
                 return Ok(match shared.tell_once(&request.payment, request.ticket)? {
                     Some(Outcome::Settled(it)) => Given::Reply(ClaimReply::Settled(it)),
-                    Some(_) => Given::Reply(ClaimReply::Spent { transaction }),
+                    Some(_) => Given::Reply(ClaimReply::Spent { transaction, amount: None }),
                     None => Given::Wait(now.plus(1)),
                 });
             }
@@ -199,9 +197,12 @@ impl<H: Host> Settler<H> {
                 Given::Reply(ClaimReply::Deliver { settlement, may_grant })
             }
             Answer::Wait(until) => Given::Wait(until),
-            Answer::Nothing => {
-                Given::Reply(ClaimReply::Spent { transaction: settlement.transaction })
-            }
+            Answer::Nothing => Given::Reply(spent(settlement)),
         })
     }
+}
+
+/// What can't be had again, and was paid so.
+fn spent(Settlement { transaction, amount, .. }: Settlement) -> ClaimReply {
+    ClaimReply::Spent { transaction, amount: Some(amount) }
 }

@@ -141,6 +141,8 @@ pub enum ClaimReply {
     Spent {
         /// The transaction that paid for it.
         transaction: String,
+        /// How much it paid, in atomic units.
+        amount: Option<AtomicAmount>,
     },
     /// It has bought another resource, or settling it has just failed.
     Refused(Reason),
@@ -161,7 +163,7 @@ json_enum!(ClaimReply {
     Unproven,
     Deliver { settlement, may_grant },
     Settled(settlement),
-    Spent { transaction },
+    Spent { transaction, amount },
     Refused(reason),
     Pending { transaction },
     Busy,
@@ -320,7 +322,7 @@ impl From<ClaimReply> for Outcome {
             ClaimReply::Settled(settlement) | ClaimReply::Deliver { settlement, .. } => {
                 Self::Settled(settlement)
             }
-            ClaimReply::Spent { transaction } => {
+            ClaimReply::Spent { transaction, .. } => {
                 Self::Failed { reason: Reason::DuplicateSettlement, transaction: Some(transaction) }
             }
             ClaimReply::Refused(reason) => Self::Failed { reason, transaction: None },

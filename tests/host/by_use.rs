@@ -3,7 +3,10 @@
 
 use std::rc::Rc;
 
-use crate::sim::{AMOUNT, Answer, Buyer, Origin, Payment, Setup, World, payer};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::sim::{AMOUNT, Answer, Buyer, Fault, Origin, Payment, Setup, World, payer};
 use edge402::amount::AtomicAmount;
 use edge402::meter::{Meter, What, WithoutAmount};
 use edge402::protocol::Reason;
@@ -388,4 +391,73 @@ fn a_debt_that_nobody_pays_is_kept_for_thirty_days() {
     assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Counted);
     world.run_for(A_WHILE);
     assert_eq!((moved(&world, &first), moved(&world, &second)), (vec![], vec![AMOUNT]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// The Settler dies at any moments, messages get lost, gates die, and accounts
+    /// are emptied and filled again: nothing is settled twice, nothing above the
+    /// most, and in the end what was told is paid.
+    #[test]
+    fn whatever_dies_what_was_used_is_settled_once(
+        crashes in vec(0_u64..90_000, 0..4),
+        streams in vec((0_usize..6, 0_usize..4, any::<bool>()), 1..5),
+        is_emptied in any::<bool>(),
+        faults in vec(fault(), 0..12),
+    ) {
+        let world = world();
+        world.faults.borrow_mut().extend(faults);
+        let account = payer(1).address();
+        let mut sold = vec![];
+        for (n, (words, at, dies)) in streams.into_iter().enumerate() {
+            let payment = payment(1, u8::try_from(n).unwrap());
+            let mut pieces = vec![WORDS; words];
+            pieces.insert(at.min(words), SOME);
+            let buyer = Buyer { dies, stream_ms: 7_000, ..buyer(&world, &payment, &pieces) };
+            sold.push((payment, buyer.start(), dies));
+        }
+        let mut crashes = crashes;
+        crashes.sort_unstable();
+        let mut now = 0;
+        for at in crashes {
+            world.run_for(at - now);
+            now = at;
+            world.crash();
+            if is_emptied {
+                world.chain.borrow_mut().balances.insert(account, 0);
+            }
+        }
+        world.run_for(90_000);
+        world.chain.borrow_mut().balances.insert(account, 1_000 * AMOUNT);
+        // Whoever comes again wakes it, if no alarm does.
+        world.run_for(700_000);
+        for (payment, handle, dies) in sold {
+            let answer = handle.borrow_mut().take();
+            let moved = moved(&world, &payment);
+            let goes_out = answer == Some(Answer::Counted);
+            prop_assert!(moved.is_empty() || moved == [1_230], "{moved:?}");
+            prop_assert!(goes_out || moved.is_empty(), "{answer:?}: {moved:?}");
+            match world.tables.record(&payment.id).map(|record| record.state) {
+                Some(State::Settled(it)) if moved.is_empty() => {
+                    prop_assert_eq!((it.transaction.as_str(), it.amount.0), ("", 0));
+                }
+                Some(State::Settled(it)) => prop_assert_eq!(it.amount.0, 1_230),
+                // A gate that died before it was heard of delivered nothing.
+                state => prop_assert!(moved.is_empty() && (dies || !goes_out), "{state:?}"),
+            }
+        }
+        prop_assert!(world.tables.entries().is_empty());
+    }
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        3 => Just(Fault::None),
+        1 => Just(Fault::LostBefore),
+        1 => Just(Fault::LostAfter),
+        1 => Just(Fault::RateLimited),
+        1 => Just(Fault::ErrorBefore),
+        1 => Just(Fault::ErrorAfter),
+    ]
 }

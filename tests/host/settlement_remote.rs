@@ -1,7 +1,8 @@
 //! What becomes of payments that somebody else's facilitator settles.
 
 use crate::remote_support::{Does, KEY, payment, payment_to, settle_request, world};
-use crate::sim::{Answer, Fault, Payment, REDELIVER, World};
+use crate::sim::{AMOUNT, Answer, Fault, Payment, REDELIVER, World};
+use edge402::amount::AtomicAmount;
 use edge402::protocol::Reason;
 use edge402::settlement::{ClaimReply, DeliveryReport, Ending, Outcome, State};
 use serde_json::{Value, json};
@@ -587,7 +588,10 @@ fn an_order_that_was_delivered_is_not_delivered_again_where_nothing_is() {
     world.settler().report(&report).unwrap();
     let mut again = world.claim_request(&payment, "a");
     again.redeliver_max = 0;
-    assert_eq!(world.claim(&again), ClaimReply::Spent { transaction: "0x1".into() });
+    assert_eq!(
+        world.claim(&again),
+        ClaimReply::Spent { transaction: "0x1".into(), amount: Some(AtomicAmount(AMOUNT)) }
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ use js_sys::Uint8Array;
 use worker::web_sys::{Headers, Response};
 
 use super::{Follower, PaidBy, Sequence, location};
+use crate::amount::AtomicAmount;
 use crate::config::Offer;
 use crate::gate::delivery_cookie::{Bought, PREFER, REDIRECT_MANUAL, RETURN_MINIMAL};
 use crate::gate::goods::Judgement;
@@ -42,10 +43,12 @@ impl Sequence<'_> {
                 }
                 Judgement::Goods | Judgement::NotGoods => origin::private(&answer),
             },
-            End::Refused { reason, transaction } => self.not_paid(reason, transaction).await,
+            End::Refused { reason, transaction, amount } => {
+                self.not_paid(reason, transaction, amount).await
+            }
             End::Pending(transaction) => {
                 let reason = Reason::SettlementPending;
-                let answer = self.not_paid(reason, Some(transaction)).await?;
+                let answer = self.not_paid(reason, Some(transaction), None).await?;
                 answer.headers().set("Retry-After", RETRY_AFTER)?;
                 Ok(answer)
             }
@@ -231,6 +234,7 @@ impl Sequence<'_> {
         &self,
         reason: Reason,
         transaction: Option<String>,
+        amount: Option<AtomicAmount>,
     ) -> worker::Result<Response> {
         let Some(PaidBy { purchase, .. }) = &self.paid_by else {
             let answer = self.payment_required(None, None).await?;
@@ -243,7 +247,9 @@ impl Sequence<'_> {
         };
         let version = purchase.version;
         let payer = Some(purchase.payment.payer());
-        let receipt = self.offer.failure(version, reason, payer, transaction);
+        let mut receipt = self.offer.failure(version, reason, payer, transaction);
+        // Where the price doesn't say it, and no earlier receipt did.
+        receipt.amount = amount.filter(|_| self.sale.route.by_use.is_some());
         let receipt = Some((version, receipt));
         self.payment_required(Some(reason), receipt).await
     }
