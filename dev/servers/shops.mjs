@@ -29,16 +29,17 @@ export const GOODS = 'These are the goods.\n';
 /**
  * `@x402/hono`: version 2, all networks at every path.
  *
- * @param {{ facilitator: string, token?: string, offers: Offer[] }} options
+ * @param {{ facilitator: string, token?: string, offers: Offer[], extensions?: any }} options `extensions`: what the
+ *   challenge declares
  * @returns {Promise<import('./serve.mjs').Server>}
  */
-export function startX402Hono({ facilitator, token, offers }) {
+export function startX402Hono({ facilitator, token, offers, extensions }) {
   const client = new HTTPFacilitatorClient({ url: facilitator, createAuthHeaders: authHeaders(token) });
   const server = new x402ResourceServer(client)
     .register('eip155:*', new ExactEvmScheme())
     .register('solana:*', new ExactSvmScheme());
   const accepts = offers.map(({ network, payTo, amount, price = dollars(amount) }) => ({ scheme: 'exact', network, payTo, price }));
-  return serveShop([paymentMiddleware({ '/goods/*': { accepts, description: 'The goods', mimeType: 'text/plain' } }, server)]);
+  return serveShop([paymentMiddleware({ '/goods/*': { accepts, description: 'The goods', mimeType: 'text/plain', extensions } }, server)]);
 }
 
 /**

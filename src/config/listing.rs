@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::method::Method;
 use super::offer::Offer;
 use super::route::{PaymentIdentifier, Route};
-use crate::protocol::payment::{BAZAAR, PAYMENT_IDENTIFIER};
+use crate::protocol::payment::{BAZAAR, GAS_SPONSORING, PAYMENT_IDENTIFIER};
 
 /// What a route's part of the challenge header may take, in bytes of JSON: of
 /// the 2,250 that are 3,000 in base64, a shortened URL takes 210, the longest
@@ -39,6 +39,17 @@ pub(super) fn read_listed(fields: &Fields<'_>, methods: Option<&[Method]>) -> Op
         fields.fault("listed", problem);
     }
     method
+}
+
+/// What the challenge says of the extension `eip2612GasSponsoring`: the least
+/// that its specification asks for.
+fn gas_sponsoring() -> Value {
+    let members =
+        ["from", "asset", "spender", "amount", "nonce", "deadline", "signature", "version"];
+    json!({
+        "info": { "description": "EIP-2612 permits for Permit2 are settled here", "version": "1" },
+        "schema": { "type": "object", "required": members },
+    })
 }
 
 impl Route {
@@ -101,6 +112,9 @@ impl Route {
         }
         if let Some(method) = &self.listed {
             extensions.insert(BAZAAR.into(), self.bazaar(method));
+        }
+        if self.offers.iter().any(|offer| offer.token.eip2612) {
+            extensions.insert(GAS_SPONSORING.into(), gas_sponsoring());
         }
         extensions
     }

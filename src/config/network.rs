@@ -64,6 +64,7 @@ const KNOWN: &[&str] = &[
     "pay_to",
     "asset",
     "asset_transfer_method",
+    "eip2612",
     "name",
     "version",
     "decimals",

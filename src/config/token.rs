@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::coin::coin_of;
 use super::fields::Fields;
 use crate::amount::{AtomicAmount, Price};
+use crate::evm::TransferMethod;
 use crate::payment::{Asset, PayTo};
 use crate::protocol::ChainId;
 use crate::protocol::chain_id::USDC_DECIMALS;
@@ -19,6 +20,9 @@ pub struct Token {
     pub decimals: u8,
     /// What people call it.
     pub symbol: String,
+    /// Whether buyers may let Permit2 move it by a permit of the token's own
+    /// (EIP-2612), in the transaction that pays.
+    pub eip2612: bool,
     /// What one coin of the chain is worth, in atomic units: a payment whose
     /// fee may exceed its price is not sent.
     pub coin_price: Option<u128>,
@@ -64,10 +68,20 @@ impl Token {
             ChainId::Evm(chain_id) => read_evm(fields, chain_id, &described),
             ChainId::Solana(_) => read_solana(fields, &described),
         };
+        let eip2612 = fields.flag("eip2612");
+        let is_by_permit2 =
+            asset.as_ref().is_none_or(|it| it.transfer_method() == Some(TransferMethod::Permit2));
+        if eip2612 && !is_by_permit2 {
+            fields.fault("eip2612", "needs asset_transfer_method = \"permit2\"");
+        } else if eip2612 && asset.as_ref().is_some_and(|it| !it.has_domain()) {
+            fields.fault("eip2612", "needs name and version: the token's EIP-712 domain");
+        }
+        let (asset, symbol) = (asset?, described.symbol);
         Some(Self {
-            asset: asset?,
+            asset,
             decimals,
-            symbol: described.symbol,
+            symbol,
+            eip2612,
             coin_price: coin_price.map(|units| units.0),
             quorum_above,
         })
@@ -78,6 +92,7 @@ impl Token {
 const KNOWN: &[&str] = &[
     "asset",
     "asset_transfer_method",
+    "eip2612",
     "name",
     "version",
     "decimals",

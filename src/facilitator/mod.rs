@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Account, Config};
 use crate::path::CanonicalPath;
+use crate::protocol::payment::GAS_SPONSORING;
 use crate::protocol::requirements::EXACT;
 
 pub use fields::BadRequest;
@@ -85,6 +86,7 @@ impl Endpoint {
 pub fn supported(config: &Config, account: &Account) -> Value {
     let mut kinds = vec![];
     let mut signers = json!({});
+    let mut is_sponsored = false;
     for network in config.networks.iter().filter(|network| account.may_use(network)) {
         let signing = network.signers();
         let fee_payer = signing.first().filter(|_| network.id.names_fee_payer());
@@ -92,6 +94,7 @@ pub fn supported(config: &Config, account: &Account) -> Value {
         if let Some(signers) = signers.as_object_mut() {
             signers.insert(format!("{}:*", network.id.namespace()), json!(signing));
         }
+        is_sponsored |= network.tokens().any(|token| token.eip2612);
         let is_for_v1 = network.tokens().any(|token| token.asset.is_for_v1());
         let v1_name = network.v1_name.filter(|_| is_for_v1);
         let names = [(2, Some(network.id.to_string())), (1, v1_name.map(str::to_owned))];
@@ -104,7 +107,8 @@ pub fn supported(config: &Config, account: &Account) -> Value {
             kinds.push(kind);
         }
     }
-    json!({ "kinds": kinds, "extensions": [], "signers": signers })
+    let extensions: &[&str] = if is_sponsored { &[GAS_SPONSORING] } else { &[] };
+    json!({ "kinds": kinds, "extensions": extensions, "signers": signers })
 }
 
 #[cfg(test)]

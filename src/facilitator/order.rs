@@ -10,7 +10,7 @@ use crate::encoding::{decode_base64, encode_hex};
 use crate::evm::keccak256;
 use crate::json::whole_number;
 use crate::payment::{PayTo, Terms, VerifiedPayment, Wanted};
-use crate::protocol::payment::MAX_PAYMENT_BYTES;
+use crate::protocol::payment::{MAX_PAYMENT_BYTES, put_sponsoring};
 use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, UPFRONT};
 use crate::protocol::{ChainId, Reason, Version};
 use crate::solana;
@@ -71,7 +71,8 @@ impl Order {
         let Some(payload @ Value::Object(_)) = payment.get("payload") else {
             return Err(payment.bad("payload", "must be an object"));
         };
-        let payload = payload.clone();
+        let mut payload = payload.clone();
+        put_sponsoring(&mut payload, payment.get("extensions"));
         let requirements = if is_bare {
             Requirements::read_bare(config, account, version, &payment, paid_on)?
         } else {

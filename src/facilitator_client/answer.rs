@@ -125,9 +125,17 @@ fn final_reason(code: &str, has_transaction: bool) -> Option<Reason> {
         "invalid_exact_evm_transfer_event_mismatch" | "invalid_transaction_state" => None,
         _ => reason_of(code).or_else(|| {
             // The checks before anything is sent have such names.
-            let is_a_check = ["invalid_exact_", "insufficient_", "unsupported_", "invalid_payment"]
-                .iter()
-                .any(|prefix| code.starts_with(prefix));
+            let is_a_check = [
+                "invalid_exact_",
+                "insufficient_",
+                "unsupported_",
+                "invalid_payment",
+                "permit2_",
+                "invalid_permit2_",
+                "eip2612_",
+            ]
+            .iter()
+            .any(|prefix| code.starts_with(prefix));
             (is_a_check && !code.contains("transaction_failed")).then_some(Reason::InvalidPayload)
         }),
     }

@@ -12,7 +12,8 @@ use crate::protocol::{PaymentRequirements, Version};
 pub struct About {
     /// The members of the v2 `resource` besides its URL.
     pub resource: Map<String, Value>,
-    /// The extensions of the challenge. Of them only `bazaar` is passed on.
+    /// The extensions of the challenge. Of them only `bazaar` is passed on, and
+    /// of the client's only what it has signed besides its payment.
     pub extensions: Map<String, Value>,
 }
 
@@ -30,7 +31,7 @@ pub fn payment_body(
     about: About,
 ) -> Value {
     let url = url.split('?').next().unwrap_or_default();
-    let payload = payment.payload();
+    let (payload, signed) = (payment.payload(), payment.extensions());
     match (version, v1) {
         (Version::V1, Some(v1)) => {
             let mut terms = v1.clone();
@@ -56,10 +57,11 @@ pub fn payment_body(
                 "accepted": terms,
                 "payload": payload,
             });
-            if let (Some(payment), Some(bazaar)) =
-                (payment.as_object_mut(), extensions.remove(BAZAAR))
-            {
-                payment.insert("extensions".into(), json!({ BAZAAR: bazaar }));
+            let bazaar = extensions.remove(BAZAAR).map(|it| (BAZAAR.to_owned(), it));
+            let mut told: Map<_, _> = signed;
+            told.extend(bazaar);
+            if let Some(payment) = payment.as_object_mut().filter(|_| !told.is_empty()) {
+                payment.insert("extensions".into(), Value::Object(told));
             }
             json!({ "x402Version": 2, "paymentPayload": payment, "paymentRequirements": terms })
         }

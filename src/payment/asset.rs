@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Terms, VerifiedPayment};
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_base64;
+use crate::protocol::payment::GAS_SPONSORING;
 use crate::protocol::requirements::TRANSFER_METHOD;
 use crate::solana::terms::InvalidTerms;
 use crate::solana::{Pubkey, TokenProgram};
@@ -120,6 +121,14 @@ impl Asset {
         match self {
             Self::Evm(_, method) => Some(*method),
             Self::Solana { .. } => None,
+        }
+    }
+
+    /// Whether the token's EIP-712 domain is known, on EVM.
+    pub const fn has_domain(&self) -> bool {
+        match self {
+            Self::Evm(domain, _) => !domain.name.is_empty() && !domain.version.is_empty(),
+            Self::Solana { .. } => false,
         }
     }
 
@@ -239,6 +248,16 @@ impl Asset {
 }
 
 impl VerifiedPayment {
+    /// What the client has signed besides the payment, as the extensions in
+    /// which it was sent.
+    pub fn extensions(&self) -> Map<String, Value> {
+        let mut extensions = Map::new();
+        if let Some(info) = self.as_evm().and_then(evm::VerifiedPayment::sponsoring) {
+            extensions.insert(GAS_SPONSORING.into(), json!({ "info": info }));
+        }
+        extensions
+    }
+
     /// The payment as a client sends it, written anew from what was read:
     /// nothing is in it that was not checked.
     pub fn payload(&self) -> Value {

@@ -60,6 +60,11 @@ pub const PAYMENT_IDENTIFIER: &str = "payment-identifier";
 /// [bazaar]: https://github.com/x402-foundation/x402/blob/main/specs/extensions/bazaar.md
 pub const BAZAAR: &str = "bazaar";
 
+/// The extension by which a client signs, beside its payment by Permit2, the
+/// token's own permit for Permit2 (EIP-2612), and the member of a payload that
+/// holds what it signed.
+pub const GAS_SPONSORING: &str = "eip2612GasSponsoring";
+
 /// The largest payment that is read, in bytes of JSON: room for a Solana
 /// transaction (1,232 bytes), what was accepted, and extensions.
 pub const MAX_PAYMENT_BYTES: usize = 16 * 1024;
@@ -151,7 +156,7 @@ impl PaymentPayload {
         if read(&payment, "x402Version", as_u8)? != version.number() {
             return Err(InvalidPayment::WrongVersion);
         }
-        let payload = read(&payment, "payload", Some)?.clone();
+        let mut payload = read(&payment, "payload", Some)?.clone();
         let text_of = |object, name| read(object, name, Value::as_str).map(str::to_owned);
         Ok(match version {
             Version::V1 => Self {
@@ -165,6 +170,7 @@ impl PaymentPayload {
             Version::V2 => {
                 let accepted = read(&payment, "accepted", Some)?;
                 let identifier = read_identifier(&payment)?;
+                put_sponsoring(&mut payload, payment.get("extensions"));
                 Self {
                     version,
                     scheme: text_of(accepted, "scheme")?,
@@ -178,6 +184,20 @@ impl PaymentPayload {
                 }
             }
         })
+    }
+}
+
+/// Puts what a client signed besides its payment into the payload, where
+/// whoever checks the payment finds it. Whatever stood there by that name goes.
+/// An extension without a signature is none: the client copied what the
+/// challenge declares.
+pub fn put_sponsoring(payload: &mut Value, extensions: Option<&Value>) {
+    let Some(payload) = payload.as_object_mut() else { return };
+    payload.remove(GAS_SPONSORING);
+    let info = extensions.and_then(|it| it.get(GAS_SPONSORING)?.get("info"));
+    let is_signed = |info: &&Value| info.get("signature").is_some_and(|it| !it.is_null());
+    if let Some(info) = info.filter(is_signed) {
+        payload.insert(GAS_SPONSORING.into(), info.clone());
     }
 }
 

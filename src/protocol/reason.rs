@@ -109,6 +109,18 @@ reasons! {
     Permit2ProxyNotDeployed = "permit2_proxy_not_deployed",
     /// The chain says that the transfer would fail.
     Permit2SimulationFailed = "permit2_simulation_failed",
+    /// The token's own permit (EIP-2612) can't be read.
+    Eip2612Format = "invalid_eip2612_extension_format",
+    /// It is another account's.
+    Eip2612FromMismatch = "eip2612_from_mismatch",
+    /// It is another token's.
+    Eip2612AssetMismatch = "eip2612_asset_mismatch",
+    /// It is for another spender than Permit2.
+    Eip2612SpenderNotPermit2 = "eip2612_spender_not_permit2",
+    /// Its end is too near or past.
+    Eip2612DeadlineExpired = "eip2612_deadline_expired",
+    /// It is for another amount than the payment.
+    Permit2612AmountMismatch = "permit2_2612_amount_mismatch",
 
     // upto on EVM.
     /// More is to be settled than was signed for.

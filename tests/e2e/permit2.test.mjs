@@ -3,8 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { x402Client } from '@x402/core/client';
 import { ExactEvmScheme } from '@x402/evm/exact/client';
+import { declareEip2612GasSponsoringExtension } from '@x402/extensions';
 import { wrapFetchWithPayment } from '@x402/fetch';
-import { EXACT_PROXY_ADDRESS, PERMIT2_ADDRESS, placePermit2, TOKEN_ADDRESS } from '../../dev/evm/permit2.mjs';
+import { evmRelayers } from '../../dev/accounts.mjs';
+import { EXACT_PROXY_ADDRESS, PERMIT2_ADDRESS, placePermit2, TOKEN_ADDRESS, TOKEN_NAME, TOKEN_VERSION } from '../../dev/evm/permit2.mjs';
+import { startReferenceFacilitator } from '../../dev/servers/facilitators.mjs';
 import { startX402Hono, GOODS } from '../../dev/servers/shops.mjs';
 import { startWorld } from '../../dev/world.mjs';
 import { ask, assertInvalid, assertSettled, assertUnsettled, assertValid, DAILY_SPEND, PATH, tokenHashes } from './facilitator-support.mjs';
@@ -12,6 +15,7 @@ import { assertPaid, assertRefused, decode, EVM_NETWORK, nowSeconds, PAGE, PAGE_
 
 const TOKEN = 'a server';
 const FUNDS = 1_000_000n;
+const EXTRA = { assetTransferMethod: 'permit2', name: TOKEN_NAME, version: TOKEN_VERSION };
 const BUYERS = 6;
 
 let world;
@@ -28,7 +32,7 @@ before(async () => {
       NETWORKS: {
         [EVM_NETWORK]: {
           rpc: [world.evm.url], pay_to: seller,
-          tokens: [{ asset: TOKEN_ADDRESS, symbol: 'TUSD', decimals: 6, asset_transfer_method: 'permit2' }],
+          tokens: [{ asset: TOKEN_ADDRESS, symbol: 'TUSD', decimals: 6, name: TOKEN_NAME, version: TOKEN_VERSION, asset_transfer_method: 'permit2', eip2612: true }],
         },
       },
       FACILITATOR: { path: PATH, clients: [{ name: 'server', pay_to: [seller], daily_spend: { [EVM_NETWORK]: DAILY_SPEND[EVM_NETWORK] } }] },
@@ -39,10 +43,10 @@ before(async () => {
 });
 after(() => world?.stop());
 
-/** `@x402/fetch` as its documentation sets it up, with a buyer who takes this token. */
-function clientOf(account) {
+/** `@x402/fetch` as its documentation sets it up, with a buyer who takes this token; with a node it signs permits, too. */
+function clientOf(account, options) {
   const client = new x402Client((_version, offers) => offers.find(({ asset }) => asset === TOKEN_ADDRESS) ?? offers[0])
-    .register('eip155:*', new ExactEvmScheme(account))
+    .register('eip155:*', new ExactEvmScheme(account, options))
     .setSpendControls(false);
   return wrapFetchWithPayment(fetch, client);
 }
@@ -101,7 +105,8 @@ describe('at the gate', () => {
     const [usdc, tusd] = challenge.accepts;
     assert.deepEqual(usdc.extra, { name: 'USDC', version: '2' });
     assert.equal(tusd.asset, TOKEN_ADDRESS);
-    assert.deepEqual(tusd.extra, { assetTransferMethod: 'permit2' });
+    assert.deepEqual(tusd.extra, EXTRA);
+    assert.equal(challenge.extensions.eip2612GasSponsoring.info.version, '1');
     assert.deepEqual(json.accepts.map(({ asset }) => asset), [usdc.asset]);
   });
 
@@ -121,6 +126,18 @@ describe('at the gate', () => {
     assert.deepEqual([receipt.network, receipt.payer, receipt.amount], [EVM_NETWORK, buyer.address, String(PAGE_PRICE)]);
     const { to } = await world.evm.client.getTransaction({ hash: receipt.transaction });
     assert.equal(to, EXACT_PROXY_ADDRESS.toLowerCase());
+  });
+
+  test('a permit of the token goes along, and no transaction of the buyer is needed', async () => {
+    const buyer = world.accounts.evm.buyers[3];
+    const pay = clientOf(buyer, { rpcUrl: world.evm.url });
+    for (const _ of [1, 2]) {
+      const receipt = assertPaid(await paysOnce(buyer, async () => takeApart(await pay(world.url + PAGE))));
+      const { to, input } = await world.evm.client.getTransaction({ hash: receipt.transaction });
+      assert.deepEqual([to, input.slice(0, 10)], [EXACT_PROXY_ADDRESS.toLowerCase(), '0xfa340378'], 'settleWithPermit');
+    }
+    assert.equal(await token.allowance(buyer.address), 0n, 'what was allowed is spent');
+    assert.equal(await world.evm.client.getTransactionCount({ address: buyer.address }), 0);
   });
 
   test('an allowance below the price is none', async () => {
@@ -188,7 +205,7 @@ describe('through the facilitator', () => {
 
   const requirements = () => ({
     scheme: 'exact', network: EVM_NETWORK, asset: TOKEN_ADDRESS, amount: String(PAGE_PRICE), payTo: seller, maxTimeoutSeconds: 60,
-    extra: { assetTransferMethod: 'permit2' },
+    extra: EXTRA,
   });
 
   async function order(account, changes) {
@@ -215,6 +232,11 @@ describe('through the facilitator', () => {
     assertUnsettled(await asked('/settle', body), 'permit2_allowance_required');
   });
 
+  test('/supported says that permits of the token are taken', async () => {
+    const { json } = await asked('/supported');
+    assert.deepEqual(json.extensions, ['eip2612GasSponsoring']);
+  });
+
   test('the method is completed, and no other is taken', async () => {
     const { extra: _, ...open } = requirements();
     const { json } = await asked('/accepts', { x402Version: 2, resource: { url: 'https://shop.example/' }, accepts: [open] });
@@ -228,8 +250,11 @@ describe('through the facilitator', () => {
   test('@x402/hono sells through it', async () => {
     const [buyer] = world.accounts.evm.buyers;
     await token.approve(buyer);
-    const price = { asset: TOKEN_ADDRESS, amount: String(PAGE_PRICE), extra: { assetTransferMethod: 'permit2' } };
-    const shop = await startX402Hono({ facilitator: world.url + PATH, token: TOKEN, offers: [{ network: EVM_NETWORK, payTo: seller, price }] });
+    const price = { asset: TOKEN_ADDRESS, amount: String(PAGE_PRICE), extra: EXTRA };
+    const shop = await startX402Hono({
+      facilitator: world.url + PATH, token: TOKEN, offers: [{ network: EVM_NETWORK, payTo: seller, price }],
+      extensions: declareEip2612GasSponsoringExtension(),
+    });
     try {
       const answer = await paysOnce(buyer, () => clientOf(buyer)(`${shop.url}/goods/a`));
       assert.equal(answer.status, 200);
@@ -240,8 +265,41 @@ describe('through the facilitator', () => {
       const refused = await clientOf(poor)(`${shop.url}/goods/a`);
       assert.equal(refused.status, 412);
       assert.equal(decode(refused.headers.get('payment-required')).error, 'permit2_allowance_required');
+      const sponsored = await paysOnce(poor, () => clientOf(poor, { rpcUrl: world.evm.url })(`${shop.url}/goods/b`));
+      assert.equal(sponsored.status, 200);
     } finally {
       await shop.stop();
+    }
+  });
+});
+
+describe('with a facilitator of others', () => {
+  test('the reference settles what the gate takes, and gets the permit of the token with it', async () => {
+    const [relayer] = evmRelayers(3).slice(2);
+    await world.evm.fund(relayer.address);
+    const reference = await startReferenceFacilitator({
+      evm: { url: world.evm.url, relayer }, solana: { url: world.solana.url, feePayer: world.accounts.solana.feePayers[0] },
+    });
+    try {
+      const gate = await world.startWorker({
+        vars: {
+          NETWORKS: {
+            [EVM_NETWORK]: {
+              facilitator: reference.url, pay_to: seller,
+              asset: TOKEN_ADDRESS, symbol: 'TUSD', decimals: 6, name: TOKEN_NAME, version: TOKEN_VERSION, asset_transfer_method: 'permit2', eip2612: true,
+            },
+          },
+        },
+      });
+      const buyer = world.accounts.evm.buyers[4];
+      await token.approve(buyer, 0n);
+      assertNeedsAllowance(await takeApart(await clientOf(buyer)(gate.url + PAGE)));
+      const sponsored = clientOf(buyer, { rpcUrl: world.evm.url });
+      const { transaction } = assertPaid(await paysOnce(buyer, async () => takeApart(await sponsored(gate.url + PAGE))));
+      const { from } = await world.evm.client.getTransaction({ hash: transaction });
+      assert.equal(from, relayer.address.toLowerCase());
+    } finally {
+      await reference.stop();
     }
   });
 });

@@ -38,6 +38,7 @@ mod gate_support;
 mod meter;
 mod permit2_proof;
 mod permit2_rules;
+mod permit2_sponsoring;
 mod permit2_support;
 mod remote_support;
 mod settlement_charge;

@@ -3,8 +3,11 @@
 
 use std::rc::Rc;
 
+use edge402::evm::transfer::permit2::PERMIT2;
 use edge402::evm::{self, Call, MULTICALL3};
 use edge402::protocol::Reason;
+
+use serde_json::json;
 
 use crate::sim::payment::permit2_of;
 use crate::sim::time::START_MS;
@@ -105,6 +108,38 @@ fn each_lack_has_its_code_and_costs_no_gas() {
         &|world| world.chain.borrow_mut().uses_bit(&permit2_of(1, 1, 0)),
         Reason::Permit2InvalidNonce,
     );
+}
+
+/// The same payment, with a permit of the token's own beside it.
+fn sponsored(mut payment: Payment, seed: u8) -> Payment {
+    let it = &payment.payload["permit2Authorization"];
+    let signature = payer(1).sign_digest(&[seed; 32]).to_string();
+    payment.payload["eip2612GasSponsoring"] = json!({
+        "from": it["from"], "asset": it["permitted"]["token"], "spender": PERMIT2,
+        "amount": it["permitted"]["amount"], "nonce": "0", "deadline": it["deadline"],
+        "signature": signature, "version": "1",
+    });
+    payment
+}
+
+#[test]
+fn a_payment_brings_its_own_allowance() {
+    let world = world();
+    let account = payer(1).address();
+    world.chain.borrow_mut().allowances.insert(account, 0);
+    let plain = Answer::Refused(Reason::Permit2AllowanceRequired);
+    assert_eq!(world.buy_now(&Payment::by_permit2(1, 1, 600), "a"), plain);
+    let payment = sponsored(Payment::by_permit2(1, 2, 600), 1);
+    assert!(world.buy_now(&payment, "a").is_delivery());
+    assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
+    // The token has taken this permit, and what it allowed is spent.
+    assert_eq!(world.buy_now(&sponsored(Payment::by_permit2(1, 3, 600), 1), "a"), plain);
+    // Two at once wait for each other, and both are paid.
+    let payments: Vec<_> = (4..=5).map(|n| sponsored(Payment::by_permit2(1, n, 600), n)).collect();
+    let buyers: Vec<_> = payments.iter().map(|it| world.start_buy(it, "a")).collect();
+    let answers = take_all(&world, &buyers);
+    assert!(answers.iter().all(Answer::is_delivery), "{answers:?}");
+    assert_eq!(world.chain.borrow().failed(), 0);
 }
 
 #[test]

@@ -206,7 +206,7 @@ impl Method for Eip3009 {
         }
     }
 
-    fn facts(&self, _: &VerifiedPayment, answers: &[Option<Vec<u8>>]) -> Facts {
+    fn facts(&self, _: &VerifiedPayment, answers: &[Option<Vec<u8>>], _: bool) -> Facts {
         let of = |at: usize| answers.get(at)?.as_deref();
         let is_signed = matches!(self.signed, Signed::ByKey(_))
             || of(self.question_count() - 1).is_some_and(abi::decode_is_valid_signature);

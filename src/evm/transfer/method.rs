@@ -71,8 +71,14 @@ pub(in crate::evm) trait Method {
     fn wallet_signature(&self) -> Option<&WalletSignature> {
         None
     }
-    /// What the answers say; of each that failed, `None`.
-    fn facts(&self, payment: &VerifiedPayment, answers: &[Option<Vec<u8>>]) -> Facts;
+    /// What the answers say; of each that failed, `None`. `simulated`: whether the
+    /// call went through after them.
+    fn facts(
+        &self,
+        payment: &VerifiedPayment,
+        answers: &[Option<Vec<u8>>],
+        simulated: bool,
+    ) -> Facts;
     /// The question whether it was used or canceled.
     fn used_question(&self, payment: &VerifiedPayment) -> Call;
     /// The answer to it; `None` if it can't be read.

@@ -94,33 +94,35 @@ pub fn check(
 }
 
 /// What was sent for terms of each method.
-enum Payload {
+enum Payload<'a> {
     Eip3009(ExactEvmPayload),
-    Permit2(Permit2Payload),
+    /// With what stands beside it.
+    Permit2(Permit2Payload, &'a Value),
 }
 
-fn read(payload: &Value, terms: &Terms) -> Result<Payload, Reason> {
+fn read<'a>(payload: &'a Value, terms: &Terms) -> Result<Payload<'a>, Reason> {
     Ok(match terms.method() {
         TransferMethod::Eip3009 => Payload::Eip3009(ExactEvmPayload::read(payload)?),
         TransferMethod::Permit2 => {
-            Payload::Permit2(Permit2Payload::read(payload, terms.relayers().is_some())?)
+            let is_by_use = terms.relayers().is_some();
+            Payload::Permit2(Permit2Payload::read(payload, is_by_use)?, payload)
         }
     })
 }
 
-impl Payload {
+impl Payload<'_> {
     /// The end that was signed.
     fn end(&self) -> UnixSeconds {
         seconds(match self {
             Self::Eip3009(payload) => payload.authorization.valid_before,
-            Self::Permit2(payload) => payload.authorization.deadline,
+            Self::Permit2(payload, _) => payload.authorization.deadline,
         })
     }
 
     fn verify(self, terms: &Terms, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
         match self {
             Self::Eip3009(payload) => eip3009::verify(payload, terms, now),
-            Self::Permit2(payload) => permit2::verify(payload, terms, now),
+            Self::Permit2(payload, whole) => permit2::verify(payload, whole, terms, now),
         }
     }
 }
@@ -270,11 +272,11 @@ impl VerifiedPayment {
         answers.truncate(if answers.len() == self.preview_count() { answers.len() } else { 0 });
         let simulated = answers.pop().unwrap_or(Err(None));
         let answers: Vec<_> = answers.into_iter().map(Result::ok).collect();
-        let facts = self.method().facts(self, &answers);
         let (simulated, revert_reason) = match simulated {
             Ok(_) => (true, None),
             Err(reason) => (false, reason),
         };
+        let facts = self.method().facts(self, &answers, simulated);
         Facts { simulated, revert_reason, ..facts }
     }
 
@@ -282,6 +284,15 @@ impl VerifiedPayment {
     /// shown yet that the payer has signed.
     pub fn wallet_signature(&self) -> Option<&WalletSignature> {
         self.method().wallet_signature()
+    }
+
+    /// The token's own permit that the payer signed besides, as its extension's
+    /// `info`.
+    pub fn sponsoring(&self) -> Option<Value> {
+        match &self.transfer {
+            Transfer::Permit2(method) => method.sponsoring(self),
+            Transfer::Eip3009(_) => None,
+        }
     }
 
     /// The question whether it was used or canceled.

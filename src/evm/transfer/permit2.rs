@@ -6,19 +6,22 @@
 //! |---|---|
 //! | [`wire`] | the payment as clients send it |
 //! | [`hash`] | what a payer signs (EIP-712) |
+//! | [`approval`] | the token's own permit for Permit2, where a client sends it |
 //! | [`calls`] | calldata, and which payments calldata names |
 //! | [`proof`] | what logs say |
 
+mod approval;
 mod calls;
 mod hash;
 mod proof;
 mod wire;
 
+use approval::Approval;
 use serde_json::Value;
 
 use super::{
     CLOCK_SKEW_SECONDS, Clue, Facts, MIN_REMAINING_SECONDS, Method, NonceQuestion, Reasons, Terms,
-    Transfer, TransferMethod, VerifiedPayment, seconds,
+    Transfer, VerifiedPayment, seconds,
 };
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
@@ -57,6 +60,12 @@ const REASONS: Reasons = Reasons {
     fails: Reason::Permit2SimulationFailed,
 };
 
+/// The most gas that one payment is given: a bitmap, a signature, and the
+/// token's `transferFrom`, by three contracts.
+const GAS: u64 = 200_000;
+/// The same for the token's own permit before it.
+const GAS_OF_APPROVAL: u64 = 80_000;
+
 /// What was signed, besides who pays whom how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit2 {
@@ -66,6 +75,8 @@ pub struct Permit2 {
     deadline: Uint256,
     nonce: Uint256,
     signature: Signature,
+    /// By which Permit2 is let move the token first.
+    approval: Option<Approval>,
     by_use: Option<ByUse>,
 }
 
@@ -81,12 +92,14 @@ struct ByUse {
 /// Checks what was signed against the terms, at a time.
 pub(super) fn verify(
     payload: Permit2Payload,
+    whole: &Value,
     terms: &Terms,
     now: UnixSeconds,
 ) -> Result<VerifiedPayment, Reason> {
     let Permit2Payload { signature, authorization } = payload;
     let signature: Signature = signature.parse().map_err(|_| Reason::Permit2Signature)?;
     let signer = signature.recover(&permit_digest(terms.chain_id(), &authorization));
+    let approval = Approval::read(whole, &authorization, now);
     let proxy = authorization.proxy();
     let Permit2Authorization {
         token,
@@ -140,6 +153,7 @@ pub(super) fn verify(
             deadline,
             nonce,
             signature,
+            approval: approval?,
             by_use: facilitator.map(|relayer| ByUse { relayer, permitted: terms.amount() }),
         }),
     })
@@ -161,6 +175,11 @@ impl Permit2 {
     /// The payer's signature.
     pub const fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    /// The token's own permit, as the `info` of x402's extension.
+    pub(super) fn sponsoring(&self, payment: &VerifiedPayment) -> Option<Value> {
+        self.approval.as_ref().map(|it| it.info(&self.authorization(payment)))
     }
 
     /// Who alone may settle it, where it is paid by use.
@@ -202,7 +221,7 @@ impl Method for Permit2 {
     }
 
     fn gas(&self) -> u64 {
-        TransferMethod::Permit2.gas_per_payment()
+        GAS + self.approval.as_ref().map_or(0, |_| GAS_OF_APPROVAL)
     }
 
     /// Permit2 keeps the nonces, for all tokens together.
@@ -216,7 +235,8 @@ impl Method for Permit2 {
     }
 
     fn call(&self, payment: &VerifiedPayment) -> Call {
-        let data = calls::settle(&self.authorization(payment), payment.value(), &self.signature);
+        let (authorization, approval) = (self.authorization(payment), self.approval.as_ref());
+        let data = calls::settle(&authorization, payment.value(), approval, &self.signature);
         Call { to: self.proxy(), data }
     }
 
@@ -235,10 +255,19 @@ impl Method for Permit2 {
     }
 
     /// An allowance below the amount is told apart from a balance below it;
-    /// beyond that, what a payer can pay is the lesser of the two.
-    fn facts(&self, payment: &VerifiedPayment, answers: &[Option<Vec<u8>>]) -> Facts {
+    /// beyond that, what a payer can pay is the lesser of the two. Where the
+    /// payment brings its allowance with it, the simulation tells if it is good.
+    fn facts(
+        &self,
+        payment: &VerifiedPayment,
+        answers: &[Option<Vec<u8>>],
+        simulated: bool,
+    ) -> Facts {
         let number = |at: usize| abi::decode_uint256(answers.get(at)?.as_deref()?);
         let (balance, allowance) = (number(1), number(2));
+        let brings_its_own = self.approval.is_some();
+        let allowance = allowance.filter(|_| !brings_its_own || !simulated);
+        let allowed = allowance.or(brings_its_own.then_some(Uint256::MAX));
         let proxys_permit2 = number(3).map(Uint256::to_be_bytes);
         // A call to an address without code succeeds, and does nothing.
         let missing = if proxys_permit2 != Some(PERMIT2.to_word()) {
@@ -250,7 +279,7 @@ impl Method for Permit2 {
         };
         Facts {
             nonce_used: answers.first().and_then(|it| self.read_used(it.as_deref()?)),
-            balance: balance.zip(allowance).map(|(balance, allowance)| balance.min(allowance)),
+            balance: balance.zip(allowed).map(|(balance, allowed)| balance.min(allowed)),
             missing,
             simulated: false,
             revert_reason: None,

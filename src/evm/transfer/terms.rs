@@ -31,8 +31,8 @@ impl TransferMethod {
     pub const fn gas_per_payment(self) -> u64 {
         match self {
             Self::Eip3009 => GAS_PER_PAYMENT,
-            // A bitmap, a signature, the token's `transferFrom`: three contracts.
-            Self::Permit2 => 200_000,
+            // With a permit of the token's own.
+            Self::Permit2 => 280_000,
         }
     }
 

@@ -310,7 +310,9 @@ impl<H: Host> EvmLane<H> {
         let needed = in_air
             .saturating_add(self.shared.commitments.ended_since(moment, &payer, &token))
             .saturating_add(payment.value().0);
-        balance.is_none_or(|balance| balance < evm::Uint256::from(needed))
+        // A permit that comes with its payment is for that payment alone.
+        let waits = payment.sponsoring().is_some() && needed > payment.value().0;
+        waits || balance.is_none_or(|balance| balance < evm::Uint256::from(needed))
     }
 
     /// How many transactions wait for a block: what is mined takes no place, be

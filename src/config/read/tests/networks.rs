@@ -93,6 +93,31 @@ fn any_token_can_be_moved_by_permit2() {
     });
     assert_eq!(offers(plain), (json!({ "assetTransferMethod": "permit2" }), false));
 
+    for (changes, is_good) in [
+        (json!({ "asset_transfer_method": "permit2" }), true),
+        (json!({}), false),
+        (json!({ "asset_transfer_method": "eip3009" }), false),
+        (
+            json!({
+                "asset": "0x5425890298aed601595a70AB815c96711a31Bc65",
+                "decimals": 6,
+                "asset_transfer_method": "permit2",
+            }),
+            false,
+        ),
+    ] {
+        let mut network = good()["NETWORKS"][BASE].clone();
+        network.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        network["eip2612"] = json!(true);
+        let key = format!("/NETWORKS/{BASE}");
+        let table = with(&[(&key, network), ("/ROUTES/1/networks", json!(null))]);
+        if is_good {
+            assert!(config(&table).networks.iter().any(|network| network.token.eip2612));
+        } else {
+            assert_eq!(keys(&table), [format!("NETWORKS.\"{BASE}\".eip2612")], "{changes}");
+        }
+    }
+
     for (network, value) in [(BASE, "permit3"), (BASE, ""), (DEVNET, "permit2")] {
         let key = format!("/NETWORKS/{network}/asset_transfer_method");
         let bad = with(&[(&key, json!(value)), ("/ROUTES/1/networks", json!(null))]);
@@ -108,7 +133,7 @@ fn a_batch_is_bounded_by_number_gas_and_calldata() {
         (json!({ "batch_max": 7 }), 7),
         (json!({ "batch_gas": 300_000 }), 2),
         (json!({ "batch_gas": 180_000, "batch_max": 9 }), 1),
-        (json!({ "batch_gas": 660_000, "asset_transfer_method": "permit2" }), 3),
+        (json!({ "batch_gas": 900_000, "asset_transfer_method": "permit2" }), 3),
         (json!({ "batch_calldata": 7_748, "asset_transfer_method": "permit2" }), 10),
         (json!({ "batch_calldata": 5_188 }), 10),
         (json!({ "batch_calldata": 131_072, "batch_gas": 100_000_000, "batch_max": 100 }), 100),

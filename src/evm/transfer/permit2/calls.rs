@@ -1,6 +1,7 @@
 //! Calldata of Permit2 and of x402's contract in front of it, and which
 //! payments calldata names.
 
+use super::approval::Approval;
 use super::{PERMIT2, Permit2Authorization};
 use crate::amount::AtomicAmount;
 use crate::evm::abi::{call, length};
@@ -50,23 +51,35 @@ pub(super) fn permit2_of_proxy() -> Vec<u8> {
 }
 
 /// Calldata of `settle` of x402's contract for exact amounts, or of that for what
-/// is paid by use, of which so much is charged; v being 27 or 28.
+/// is paid by use, of which so much is charged; v being 27 or 28. With a permit of
+/// the token's own it is that of `settleWithPermit`.
 pub(super) fn settle(
     it: &Permit2Authorization,
     charged: AtomicAmount,
+    approval: Option<&Approval>,
     signature: &Signature,
 ) -> Vec<u8> {
+    let mut words = approval.map_or_else(Vec::new, |approval| {
+        let Approval { deadline, signature, .. } = approval;
+        let v = Uint256::from(u64::from(signature.v())).to_be_bytes();
+        let amount = it.amount.to_be_bytes();
+        vec![amount, deadline.to_be_bytes(), *signature.r(), *signature.s(), v]
+    });
     let [token, permitted, nonce, deadline, owner, to, valid_after] = head(it);
-    let (selector, mut words) = match it.facilitator {
-        Some(facilitator) => {
-            let (charged, facilitator) =
-                (Uint256::from(charged).to_be_bytes(), facilitator.to_word());
-            let witness = [to, facilitator, valid_after];
-            let permit = [token, permitted, nonce, deadline, charged, owner];
-            (SETTLE_BY_USE, [&permit[..], &witness[..]].concat())
-        }
-        None => (SETTLE, head(it).to_vec()),
+    let selector = match (it.facilitator, approval) {
+        (Some(_), Some(_)) => SETTLE_BY_USE_WITH_PERMIT,
+        (Some(_), None) => SETTLE_BY_USE,
+        (None, Some(_)) => SETTLE_WITH_PERMIT,
+        (None, None) => SETTLE,
     };
+    match it.facilitator {
+        Some(facilitator) => {
+            let charged = Uint256::from(charged).to_be_bytes();
+            words.extend([token, permitted, nonce, deadline, charged, owner]);
+            words.extend([to, facilitator.to_word(), valid_after]);
+        }
+        None => words.extend(head(it)),
+    }
     words.push(length(32 * (words.len() + 1)));
     let mut data = call(selector, &words);
     let signature = signature.to_bytes();

@@ -50,6 +50,21 @@ impl Chain {
                     Err(Failure::Reverts)
                 }
             }
+            [0xfa, 0x34, 0x03, 0x78] => {
+                // The token takes each of its own permits once, in their order.
+                let (value, permitted) = (number_at(data, 0), number_at(data, 6));
+                let owner = address_at(data, 9);
+                if value != permitted {
+                    return Some(Err(Failure::Reverts));
+                }
+                let signature = [word_at(data, 2), word_at(data, 3)].concat();
+                if state.permits.insert((owner, signature)) {
+                    state.lent.remove(&owner);
+                    state.approved.insert(owner, value);
+                }
+                let rest = [&data[..4], &data[4 + 5 * 32..]].concat();
+                self.settle(state, &rest, WORDS, time, is_real)
+            }
             _ => Err(Failure::Reverts),
         })
     }
@@ -97,7 +112,8 @@ impl Chain {
 
     /// What a payer still lets Permit2 have.
     pub(super) fn allowance(&self, state: &State, owner: Address) -> u128 {
-        let first = self.allowances.get(&owner).copied().unwrap_or(u128::MAX);
+        let at_first = self.allowances.get(&owner).copied().unwrap_or(u128::MAX);
+        let first = state.approved.get(&owner).copied().unwrap_or(at_first);
         first.saturating_sub(state.lent.get(&owner).copied().unwrap_or(0))
     }
 
