@@ -76,7 +76,7 @@ pub struct Permit2 {
     nonce: Uint256,
     signature: Signature,
     /// By which Permit2 is let move the token first.
-    approval: Option<Approval>,
+    approval: Option<Box<Approval>>,
     by_use: Option<ByUse>,
 }
 
@@ -153,7 +153,7 @@ pub(super) fn verify(
             deadline,
             nonce,
             signature,
-            approval: approval?,
+            approval: approval?.map(Box::new),
             by_use: facilitator.map(|relayer| ByUse { relayer, permitted: terms.amount() }),
         }),
     })
@@ -235,7 +235,7 @@ impl Method for Permit2 {
     }
 
     fn call(&self, payment: &VerifiedPayment) -> Call {
-        let (authorization, approval) = (self.authorization(payment), self.approval.as_ref());
+        let (authorization, approval) = (self.authorization(payment), self.approval.as_deref());
         let data = calls::settle(&authorization, payment.value(), approval, &self.signature);
         Call { to: self.proxy(), data }
     }
