@@ -5,6 +5,7 @@ import { checkChains } from './check/chains.mjs';
 import { checkConfig } from './check/config.mjs';
 import { fault, noteOf } from './check/findings.mjs';
 import { checkKeys } from './check/keys.mjs';
+import { checkOrigin } from './check/origin.mjs';
 import { checkSite } from './check/site.mjs';
 import { CONFIG_FILE, SECRETS_FILE, bindingsOf, readConfig, readSecrets, report } from './reader.mjs';
 
@@ -61,6 +62,7 @@ export async function check({ config: file = CONFIG_FILE, env, secrets: secretsF
     ...checkKeys(read),
     ...read.notes.map(noteOf),
     ...site.findings,
+    ...offline ? [] : await checkOrigin(config, read),
     ...chains.findings,
     ...shop.findings,
   ];

@@ -32,7 +32,7 @@ export async function main(args) {
   await openShop(configShop(config), { port: values.port, buy: 'npx edge402 buy', prepare: async () => {} });
 }
 
-/** What plays the chains and the edge. `found`: a file of it, as it is looked for from the package. */
+/** Sees to it that what plays the chains is there. */
 async function ensurePrograms(folder, mayInstall) {
   const { devPrograms } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   // The repository has them all.
@@ -42,8 +42,10 @@ async function ensurePrograms(folder, mayInstall) {
   const packages = missing.map(([name, { version }]) => `${name}@${version}`);
   const command = `npm install --save-dev ${packages.join(' ')}`;
   if (!mayInstall) throw new Mistake(`edge402 dev needs more than this package has:\n${list}\n\n  ${command}`);
-  console.log(`Installing what plays the chains and the edge here, once:\n${list}\n  ${command}`);
+  console.log(`Installing what plays the chains here, once:\n${list}\n  ${command}`);
   execFileSync('npm', command.split(' ').slice(1).concat('--no-audit', '--no-fund'), { cwd: folder, stdio: 'inherit' });
+  const absent = missing.filter(([name]) => !isInstalled(name, folder));
+  if (absent.length > 0) throw new Mistake(`npm has not installed ${absent.map(([name]) => name).join(' and ')}: run the command above and see what it says.`);
 }
 
 function isInstalled(name, folder) {

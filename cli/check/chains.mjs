@@ -16,15 +16,16 @@ const FACILITATOR_TIMEOUT_MS = 8_000;
  * @param {any} report see `src/check.rs`
  * @returns {Promise<{ findings: import('./findings.mjs').Finding[], lines: string[] }>} `lines`: what is good to know, for people
  */
-export async function checkChains({ networks, contracts }) {
-  const all = await Promise.all(networks.map((network) => checkNetwork(network, contracts)));
+export async function checkChains({ networks, contracts, known }) {
+  const namesOf = (id) => [id, known.find((it) => it.id === id)?.v1Name];
+  const all = await Promise.all(networks.map((network) => checkNetwork(network, contracts, namesOf(network.id))));
   return { findings: all.flatMap(({ findings }) => findings), lines: all.flatMap(({ lines }) => lines) };
 }
 
-async function checkNetwork(network, contracts) {
+async function checkNetwork(network, contracts, names) {
   const { id, title, rpc, chainCheck, namespace } = network;
   const key = (name) => `NETWORKS.${JSON.stringify(id)}.${name}`;
-  const findings = (await Promise.all([network.facilitator, network.fallback].map((url, index) => checkFacilitator(url, id, key(index === 0 ? 'facilitator' : 'fallback_facilitator'))))).flat();
+  const findings = (await Promise.all([network.facilitator, network.fallback].map((url, index) => checkFacilitator(url, names, key(index === 0 ? 'facilitator' : 'fallback_facilitator'))))).flat();
   if (rpc.length === 0) return { findings, lines: [`${title} (${id}): settled by ${new URL(network.facilitator).host}`] };
   const { questions, check } = KINDS[namespace];
   const asked = questions(network, contracts);
@@ -45,14 +46,16 @@ function checkNode({ host, failure, otherChain, takesBatches }, { chainCheck, ti
   return takesBatches ? [] : [warning(key, `${host} takes no batches, so that each sale takes some tenths of a second longer; another node may`)];
 }
 
-async function checkFacilitator(url, id, key) {
+async function checkFacilitator(url, names, key) {
   if (url === null) return [];
   const { host } = new URL(url);
   try {
     const response = await fetch(`${url.replace(/\/$/, '')}/supported`, { signal: AbortSignal.timeout(FACILITATOR_TIMEOUT_MS) });
     const { kinds } = await response.json();
     if (!Array.isArray(kinds)) throw new Error(`answers ${response.status} without a list of kinds`);
-    return [];
+    if (kinds.some(({ network }) => names.includes(network))) return [];
+    const others = [...new Set(kinds.map(({ network }) => network))].join(', ');
+    return [fault(key, `${host} does not settle on ${names[0]}; it names ${others || 'no network'}`)];
   } catch (error) {
     return [fault(key, `${host} can't be asked what it supports: ${error.cause?.message ?? error.message}`)];
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -13,7 +14,7 @@ import { evmAccount, evmRelayers, solanaFeePayers, solanaSeller } from '../../de
 import { startRpcProxy, wrongChain } from '../../dev/rpc-proxy.mjs';
 import { TOKEN_2022_MINT, ataOf, createAta, fundSol } from '../../dev/solana/setup.mjs';
 import { startTemperedNode } from '../../dev/tempered-node.mjs';
-import { freePort } from '../../dev/util.mjs';
+import { freePort, listen } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
 import { EVM_PAY_TO, SOLANA_PAY_TO, edge402 } from './support.mjs';
 
@@ -212,6 +213,39 @@ describe('each fault is found', () => {
       }
     });
   }
+
+  const serving = async (answer, work) => {
+    const server = createServer((request, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(answer(request.url)));
+    const url = `http://127.0.0.1:${await listen(server)}`;
+    try {
+      return await work(url);
+    } finally {
+      await new Promise((done) => server.close(done));
+      server.closeAllConnections();
+    }
+  };
+
+  test('a facilitator for other networks, and none for one that is right', async () => {
+    const kinds = (network) => () => JSON.stringify({ kinds: [{ x402Version: 1, scheme: 'exact', network }] });
+    const withFacilitator = (url) => findingsOf((it) => {
+      onlyEvm(it);
+      it.evm.facilitator = url;
+      delete it.secrets.EVM_RELAYER_KEYS;
+    });
+    assert.deepEqual(await serving(kinds('base-sepolia'), withFacilitator), []);
+    const [found, ...others] = await serving(kinds('polygon'), withFacilitator);
+    assert.deepEqual([found.kind, found.key, others], ['fault', `NETWORKS."${BASE}".facilitator`, []]);
+    assert.match(found.problem, /does not settle on eip155:84532; it names polygon/);
+  });
+
+  test('an origin that gives to anybody what is sold', async () => {
+    const findings = await serving(() => 'goods', (url) => findingsOf((it) => {
+      asUrl(it);
+      it.vars.ORIGIN = `${url}/site`;
+    }));
+    const found = findings.filter(({ key, problem }) => key === 'ORIGIN' && /\/site\/premium\/ answers 200 to anybody/.test(problem));
+    assert.equal(found.length, 1, JSON.stringify(findings));
+  });
 
   test('the accounts that everybody knows are those of the tools and of the local world', async () => {
     const known = [...Array.from({ length: 10 }, (_, index) => evmAccount(index)), ...evmRelayers(2), ...await solanaFeePayers(2), await solanaSeller()];

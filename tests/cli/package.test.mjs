@@ -1,7 +1,7 @@
 /** The package: from the tarball, in an empty folder with Node alone, to a page that was paid for. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { freePort, startProcess, waitFor } from '../../dev/util.mjs';
@@ -48,6 +48,18 @@ test('dev says what it needs besides, by name, version and size', async (t) => {
   assert.match(stderr, /@foundry-rs\/anvil \d+\.\d+\.\d+, about \d+ MB: an EVM chain/);
   assert.match(stderr, /litesvm \d+\.\d+\.\d+, about \d+ MB: a Solana cluster/);
   assert.match(stderr, /npm install --save-dev @foundry-rs\/anvil@\S+ litesvm@/);
+});
+
+test('dev installs it, and says so if npm did not', async (t) => {
+  const folder = folderOf(t);
+  install(folder);
+  writeFileSync(join(folder, 'wrangler.toml'), '');
+  mkdirSync(join(folder, 'bin'));
+  writeFileSync(join(folder, 'bin/npm'), '#!/bin/sh\necho "npm $*"\n', { mode: 0o755 });
+  const { status, stdout, stderr } = await runIn(folder, pathOf(folder, '.bin/edge402'), ['dev'], { env: { PATH: `${join(folder, 'bin')}:${PATH_WITHOUT_RUST}` } });
+  assert.equal(status, 2);
+  assert.match(stdout, /^npm install --save-dev @foundry-rs\/anvil@\S+ litesvm@\S+ --no-audit --no-fund$/m);
+  assert.match(stderr, /npm has not installed @foundry-rs\/anvil and litesvm/);
 });
 
 test('from the tarball to a bought page, without Rust', async (t) => {
