@@ -35,9 +35,10 @@ pub(super) async fn claim<W: World>(world: &W, claim: &ClaimRequest) -> Result<C
         return claimed;
     }
     let is_claimed = claimed.as_ref().is_ok_and(ClaimReply::is_claimed);
+    let look = if is_claimed { to_keep(claim) } else { claim.to_other_signer(false) };
     // What they don't know they let nobody claim for a while. If the process
     // dies here, that ends by itself, and so does the claim.
-    let said = match ask_others(world, &claim.to_other_signer(is_claimed)).await {
+    let said = match ask_others(world, &look).await {
         Some((number, reply)) => {
             if is_claimed {
                 release(world, claim).await;
@@ -52,6 +53,12 @@ pub(super) async fn claim<W: World>(world: &W, claim: &ClaimRequest) -> Result<C
         renew_now(world, claim).await;
     }
     said
+}
+
+/// What the others are asked for a payment that is claimed: that nobody else may.
+/// A signature that only the chain can judge was proved before it was.
+fn to_keep(claim: &ClaimRequest) -> ClaimRequest {
+    ClaimRequest { to_prove: None, ..claim.to_other_signer(true) }
 }
 
 /// Waits for a future, and keeps a claim until it is done: at its own Settler,
@@ -74,7 +81,7 @@ impl<W: World> Holder for Keeper<'_, W> {
     async fn renew(&self, request: &RenewRequest) -> Result<bool, String> {
         let is_kept = self.world.renew(request).await?;
         if is_kept {
-            let look = self.claim.to_other_signer(true);
+            let look = to_keep(self.claim);
             let kept = pin!(ask_others(self.world, &look));
             // What they say now changes nothing: the claim is held.
             select(kept, pin!(self.world.sleep(KEEP_LIMIT))).await;

@@ -3,11 +3,13 @@
 use std::rc::Rc;
 
 use edge402::config::SettleWhen;
+use edge402::evm::Address;
 use edge402::protocol::Reason;
 use edge402::settlement::messages::RESERVE_SECONDS;
 use edge402::settlement::types::LEASE_SECONDS;
 use edge402::settlement::{ClaimReply, ClaimRequest, Proof, State};
 
+use crate::sim::chain::Code;
 use crate::sim::{Answer, Buyer, Kv, Origin, Payment, Setup, World, shows};
 
 const DUPLICATE: Answer = Answer::Refused(Reason::DuplicateSettlement);
@@ -252,6 +254,29 @@ fn others_keep_nothing_of_what_is_not_claimed() {
     let now = former.tables.record(&slow.payment.id).unwrap();
     assert_eq!(now.keep_until(), reserved.keep_until());
     assert!(world.take(&answer).is_delivery());
+}
+
+#[test]
+fn what_its_owner_has_proved_no_other_needs_to_prove() {
+    let mut setup = Setup { has_sync: true, ..Setup::default() };
+    setup.limits.wallet_gas = Some(300_000);
+    let world = World::new(&setup);
+    let wallet = Address::new([1; 20]);
+    world.chain.borrow_mut().codes.insert(wallet, Code::Honest);
+    world.chain.borrow_mut().wallets.insert(wallet, vec![0x51; 100]);
+    let former = world.replace_signer(true);
+    let nodes = Rc::clone(&former);
+    *former.hook.borrow_mut() = Some(Box::new(|_, _, _| Some(Err((-32_005, "limit exceeded")))));
+    let payment = |number| Payment::of_wallet(wallet, number, &[0x51; 100]);
+    let buyer = Buyer { redeliver_max: 3, ..Buyer::new(&world, &payment(1), "a") };
+    assert!(buyer.now().is_delivery());
+    assert!(nodes.tables.record(&buyer.payment.id).is_some(), "nobody else could claim it");
+    // What it has not proved leaves nothing with anybody.
+    let forged = Payment::of_wallet(wallet, 2, &[0xf0; 100]);
+    let forger = Buyer::new(&world, &forged, "a");
+    assert_eq!(forger.now(), Answer::Refused(Reason::EvmSignature));
+    assert!(nodes.tables.record(&forged.id).is_none());
+    assert!(world.tables.record(&forged.id).is_none());
 }
 
 #[test]
