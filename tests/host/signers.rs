@@ -273,8 +273,8 @@ fn what_its_owner_has_proved_no_other_needs_to_prove() {
     assert!(nodes.tables.record(&buyer.payment.id).is_some(), "nobody else could claim it");
     // What it has not proved leaves nothing with anybody.
     let forged = Payment::of_wallet(wallet, 2, &[0xf0; 100]);
-    let forger = Buyer::new(&world, &forged, "a");
-    assert_eq!(forger.now(), Answer::Refused(Reason::EvmSignature));
+    let thief = Buyer::new(&world, &forged, "a");
+    assert_eq!(thief.now(), Answer::Refused(Reason::EvmSignature));
     assert!(nodes.tables.record(&forged.id).is_none());
     assert!(world.tables.record(&forged.id).is_none());
 }
