@@ -41,6 +41,15 @@ export function compileTestPermit2() {
   return compiled('TestPermit2.sol');
 }
 
+/**
+ * Smart wallets, what deploys them, and what accounts delegate to.
+ *
+ * @returns {Record<'TestWalletFactory' | 'TestGreedyFactory' | 'TestDelegate' | 'TestStrictDelegate' | 'TestFickleWallet' | 'TestGreedyWallet', Contract>}
+ */
+export function compileTestWallets() {
+  return compiled('TestWallets.sol');
+}
+
 /** The contracts of a file, by their names. */
 function compiled(file, edit = (source) => source) {
   const source = edit(readFileSync(join(SOURCES, file), 'utf8'));

@@ -78,6 +78,20 @@ pub fn transfer_with_authorization_bytes(
     data
 }
 
+/// The same for an authorization that ended in 1970, and nobody's signature: a
+/// token that has the overload says that it is over.
+pub fn expired_transfer_with_bytes() -> Vec<u8> {
+    let authorization = Authorization {
+        from: MULTICALL3,
+        to: MULTICALL3,
+        value: Uint256::ZERO,
+        valid_after: Uint256::ZERO,
+        valid_before: Uint256::ZERO,
+        nonce: [0; 32],
+    };
+    transfer_with_authorization_bytes(&authorization, &[])
+}
+
 /// Calldata of `isValidSignature(hash, signature)` (ERC-1271).
 pub fn is_valid_signature(hash: &[u8; 32], signature: &[u8]) -> Vec<u8> {
     let mut data = call(IS_VALID_SIGNATURE, &[*hash, number(2 * 32)]);

@@ -99,7 +99,11 @@ impl<H: Host> Settler<H> {
             return Ok(Some(ClaimReply::Refused(Reason::TooManyFailures)));
         }
         let Some(_place) = self.place_for(it.asker).await else {
-            self.shared.host.log("too many payments of smart wallets to look at: asked to wait");
+            if self.proving.is_news(self.shared.host.now()) {
+                self.shared
+                    .host
+                    .log("too many payments of smart wallets to look at: some must wait");
+            }
             return Ok(Some(ClaimReply::Busy));
         };
         let mut verdict = Verdict::Invalid(Reason::InvalidNetwork);

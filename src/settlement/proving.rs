@@ -27,6 +27,8 @@ const FAILED_BY_ALL: u32 = 120;
 pub(super) struct Proving {
     pub(super) running: Cell<usize>,
     pub(super) waiting: Cell<usize>,
+    /// Whether the log has a line about it in this minute.
+    is_logged: Cell<bool>,
     /// A minute, counted from 1970.
     minute: Cell<u64>,
     /// How many came to nothing in that, by who asked.
@@ -53,9 +55,16 @@ impl Proving {
         *count = count.saturating_add(1);
     }
 
+    /// Whether the log has no line about it in this minute, and gets one now.
+    pub(super) fn is_news(&self, now: UnixSeconds) -> bool {
+        self.begin_minute(now);
+        !self.is_logged.replace(true)
+    }
+
     fn begin_minute(&self, now: UnixSeconds) {
         if self.minute.replace(now.0 / 60) != now.0 / 60 {
             self.failed.borrow_mut().clear();
+            self.is_logged.set(false);
         }
     }
 }

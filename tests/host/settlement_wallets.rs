@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use crate::remote_support::{self, Does};
 use crate::sim::chain::{Code, Factory};
 use crate::sim::{
     Answer, Buyer, Handle, Origin, Payment, Setup, World, factory, payer, shows, time,
@@ -10,7 +11,9 @@ use crate::sim::{
 };
 use edge402::evm::{Address, MULTICALL3};
 use edge402::protocol::Reason;
+use edge402::rpc::TransportError;
 use edge402::settlement::{ClaimReply, ClaimRequest, Proof, State};
+use serde_json::{Value, json};
 
 const SIGNED: [u8; 100] = [0x51; 100];
 const FORGED: [u8; 100] = [0xf0; 100];
@@ -352,4 +355,77 @@ fn one_nonce_buys_one_thing_whatever_signatures_its_wallet_takes() {
         assert!(delivered <= 1, "{at}: {answers:?}");
         assert_eq!(transfers_of(&world, &honest(1)), delivered, "{at}: {answers:?}");
     }
+}
+
+#[test]
+fn a_token_that_asks_no_contract_is_found_out_and_remembered() {
+    let world = world_with(Code::Honest);
+    world.chain.borrow_mut().has_bytes = false;
+    let failed = Answer::Refused(Reason::EvmSimulationFailed);
+    assert_eq!(world.buy_now(&honest(1), "a"), failed);
+    let says = |line: &String| line.contains("smart wallets can't pay in it");
+    assert_eq!(world.log.borrow().iter().filter(|it| says(it)).count(), 1);
+    let asked = world.chain.borrow().simulations.get();
+    assert_eq!(world.buy_now(&honest(2), "a"), failed);
+    assert_eq!(world.chain.borrow().simulations.get(), asked, "no node is asked again");
+    assert!(world.buy_now(&Payment::new(50, 50, 600), "a").is_delivery(), "a key's payment");
+    // It is upgraded.
+    world.chain.borrow_mut().has_bytes = true;
+    world.run_for(600_000);
+    let start = time::START_MS / 1_000;
+    let later = Payment::of_wallet_within(wallet(1), 3, &SIGNED, (start - 600, start + 3_600));
+    assert!(world.buy_now(&later, "a").is_delivery());
+}
+
+#[test]
+fn a_wallet_can_not_make_a_token_seem_to_lack_anything() {
+    let mut setup = Setup { has_sync: true, ..Setup::default() };
+    // The transfer is good, and dearer than it may be.
+    setup.limits.wallet_gas = Some(60_000);
+    let world = World::new(&setup);
+    deploy(&world, 1, Code::Honest);
+    for number in 1..4 {
+        assert_eq!(
+            world.buy_now(&honest(number), "a"),
+            Answer::Refused(Reason::EvmSimulationFailed)
+        );
+    }
+    assert!(!world.log.borrow().iter().any(|it| it.contains("can't pay in it")));
+}
+
+#[test]
+fn a_facilitator_judges_before_the_claim_and_gets_the_signature_as_it_came() {
+    for with_nodes in [false, true] {
+        let (world, facilitator) = remote_support::world(with_nodes);
+        deploy(&world, 1, Code::Honest);
+        let no = json!({ "isValid": false, "invalidReason": "invalid_exact_evm_signature" });
+        facilitator.verifies.borrow_mut().push_back(Does::Says(200, no));
+        assert_eq!(facilitator.buy_now(&forged(1), "a"), NO_SIGNATURE);
+        assert_eq!((world.asked.get(), world.tables.payments()), (0, 0));
+        facilitator.asked.borrow_mut().clear();
+        facilitator.payments.borrow_mut().clear();
+
+        let payment = undeployed(1);
+        assert!(facilitator.buy_now(&payment, "a").is_delivery());
+        let paths: Vec<_> = ["/verify", "/settle"].map(|it| facilitator.count(it)).into();
+        assert_eq!(paths, [2, 1], "before the claim, after it, and to settle");
+        for asked in facilitator.asked.borrow().iter() {
+            let body: Value = serde_json::from_str(asked.body.as_deref().unwrap()).unwrap();
+            let signature = &body["paymentPayload"]["payload"]["signature"];
+            assert_eq!(*signature, payment.payload["signature"]);
+        }
+        assert_eq!(transfers_of(&world, &payment), 1);
+        assert_eq!(facilitator.buy_now(&forged(1), "b"), DUPLICATE);
+    }
+}
+
+#[test]
+fn the_fallback_judges_while_the_nodes_are_silent() {
+    let (world, facilitator) = remote_support::world_with_fallback();
+    deploy(&world, 1, Code::Honest);
+    *world.temper.borrow_mut() = Some(Box::new(|_, _| Some(Err(TransportError::Unreachable))));
+    let no = json!({ "isValid": false, "invalidReason": "invalid_exact_evm_signature" });
+    facilitator.verifies.borrow_mut().push_back(Does::Says(200, no));
+    assert_eq!(facilitator.buy_now(&forged(1), "a"), NO_SIGNATURE);
+    assert_eq!(world.tables.payments(), 0);
 }

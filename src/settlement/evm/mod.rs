@@ -90,6 +90,8 @@ pub struct EvmLane<H: Host> {
     no_multicall_until: Cell<UnixSeconds>,
     /// Until when no node is asked to simulate in a block of another time.
     no_time_until: Cell<UnixSeconds>,
+    /// Tokens that smart wallets can't pay in, and until when that is believed.
+    no_wallets: RefCell<Table<Address, UnixSeconds>>,
     /// Until when no node is asked to run [`evm::code_sizes_code`].
     no_sizes_until: Cell<UnixSeconds>,
     /// How many nodes hold a transaction until its receipt.
@@ -155,6 +157,7 @@ impl<H: Host> EvmLane<H> {
             no_multicall_until: Cell::new(UnixSeconds(0)),
             sync_sends: Cell::new(0),
             no_time_until: Cell::new(UnixSeconds(0)),
+            no_wallets: RefCell::default(),
         })
     }
 
@@ -265,7 +268,7 @@ impl<H: Host> Lane for EvmLane<H> {
     ) -> Task<'a, Result<Verdict, StoreError>> {
         Box::pin(async move {
             match payment.as_evm() {
-                Some(payment) => self.verdict_on(request, payment).await,
+                Some(payment) => self.verdict_for(request, payment).await,
                 None => Ok(Verdict::Invalid(Reason::InvalidNetwork)),
             }
         })

@@ -303,7 +303,12 @@ impl<H: Host> EvmLane<H> {
         self.call("eth_estimateGas", &call, time)
     }
 
-    fn call(&self, method: &'static str, call: &EvmCall, time: Option<UnixSeconds>) -> Call {
+    pub(super) fn call(
+        &self,
+        method: &'static str,
+        call: &EvmCall,
+        time: Option<UnixSeconds>,
+    ) -> Call {
         let params = json_rpc::call_params(self.key.address(), call, BlockTag::Latest);
         Call::new(method, json_rpc::at_time(params, time))
     }

@@ -3,9 +3,15 @@
 //! They run a stranger's code on our gas, so each goes alone, whether or not its
 //! wallet has code yet, and is given so much gas at most.
 
+use serde_json::Value;
+
 use super::{EvmLane, most_gas};
-use crate::evm;
-use crate::settlement::Host;
+use crate::evm::{self, Address, abi};
+use crate::rpc::{ErrorKind, READ_TIMEOUT, RpcError};
+use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
+
+/// For how long a token's lack is believed, in seconds: tokens are upgraded.
+const LACK_SECONDS: u64 = 600;
 
 impl<H: Host> EvmLane<H> {
     /// Whether a payment shares a transaction with no other: its signature is for
@@ -32,4 +38,57 @@ impl<H: Host> EvmLane<H> {
             self.log("no Multicall3 on this chain: a wallet that is not deployed yet can't pay");
         }
     }
+
+    /// What the chain says of one payment. Where a signature is good and the
+    /// transfer would fail all the same, the token may be one that asks no
+    /// contract: that is found out, and believed for a while.
+    pub(super) async fn verdict_for(
+        &self,
+        request: &SettleRequest,
+        payment: &evm::VerifiedPayment,
+    ) -> Result<Verdict, StoreError> {
+        if payment.wallet_signature().is_none() {
+            return self.verdict_on(request, payment).await;
+        }
+        let fails = Verdict::Invalid(payment.reasons().fails);
+        let now = self.shared.host.now();
+        if self.no_wallets.borrow().get(&payment.asset()).is_some_and(|until| now < *until) {
+            return Ok(fails);
+        }
+        let verdict = self.verdict_on(request, payment).await?;
+        if verdict == fails {
+            self.look_for_wallets(payment.asset()).await;
+        }
+        Ok(verdict)
+    }
+
+    /// Asks whether a token has the transfer with a signature of any length, by
+    /// one that is long over: a token that has it says so, and one that has not
+    /// says nothing. No payer's contract has a word in it.
+    async fn look_for_wallets(&self, token: Address) {
+        let call = evm::Call { to: token, data: abi::expired_transfer_with_bytes() };
+        let asked = self.nodes.ask_again(&self.call("eth_call", &call, None), READ_TIMEOUT).await;
+        if let Ok(Err(error)) = asked
+            && says_nothing(&error)
+        {
+            let until = self.shared.host.now().plus(LACK_SECONDS);
+            self.no_wallets.borrow_mut().insert(token, until);
+            self.log(&format!(
+                "{token} has no transferWithAuthorization that takes a contract's signature (USDC \
+                 has since its version 2.2): smart wallets can't pay in it; set smart_wallets = \
+                 false in NETWORKS"
+            ));
+        }
+    }
+}
+
+/// Whether a call reverted without a word of why.
+fn says_nothing(error: &RpcError) -> bool {
+    let has_data = match &error.data {
+        None | Some(Value::Null) => false,
+        Some(Value::String(data)) => data.len() > 2,
+        Some(_) => true,
+    };
+    let (_, why) = error.message.split_once("reverted").unwrap_or(("", "unknown"));
+    error.kind("eth_call") == ErrorKind::Execution && !has_data && why.trim().is_empty()
 }

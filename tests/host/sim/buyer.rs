@@ -174,6 +174,7 @@ impl Buyer {
             None => self.payment.settle_request(&claim),
         };
         settle.proof = claim.proof.clone();
+        claim.to_prove = claim.to_prove.map(|_| Box::new(settle.clone()));
         settle.redeliver_seconds = self.redeliver_seconds;
         settle.metered = self
             .by_use

@@ -131,6 +131,8 @@ pub struct Chain {
     pub allowances: HashMap<Address, u128>,
     /// The payers with code.
     pub codes: HashMap<Address, Code>,
+    /// Whether the token has the transfer that takes a contract's signature.
+    pub has_bytes: bool,
     /// What each smart wallet takes for a signature.
     pub wallets: HashMap<Address, Vec<u8>>,
     /// Who deploys wallets that have no code yet.
@@ -172,6 +174,7 @@ impl Chain {
             balances: HashMap::new(),
             allowances: HashMap::new(),
             codes: HashMap::new(),
+            has_bytes: true,
             wallets: HashMap::new(),
             factories: HashMap::new(),
             simulations: std::cell::Cell::default(),

@@ -31,7 +31,12 @@ impl Chain {
                 state.bits.retain(|_, block| u128::from(*block) <= number(&params[1]));
             }
             let run = chain.run(&mut state, to, &data, time, false);
+            // What tells a token that has the overload with bytes.
+            let is_over = data.starts_with(&[0xcf, 0x09, 0x29, 0x95]) && number_at(&data, 4) == 0;
             run.map(|(returned, _)| (to, data, returned)).map_err(|failure| match failure {
+                Failure::Reverts if is_over && chain.has_bytes => {
+                    (3, "execution reverted: FiatTokenV2: authorization is expired".to_owned())
+                }
                 Failure::Reverts => (3, "execution reverted".to_owned()),
                 Failure::Burns => (-32_000, "out of gas".to_owned()),
             })
