@@ -11,6 +11,7 @@ use words::Words;
 
 use crate::config::{Config, Method, Route};
 use crate::protocol::Reason;
+use crate::protocol::requirements::EXACT;
 
 pub use layout::{InvalidLayout, Layout, MAX_LAYOUT};
 pub use words::Language;
@@ -99,6 +100,10 @@ impl PageTemplate {
             }
             for part in ["</span> <code>", &network.id.to_string(), "</code></li>"] {
                 networks.push_str(part);
+            }
+            // Wallets sign nothing else for the page.
+            if offer.v2.scheme != EXACT || !token.asset.is_for_v1() {
+                continue;
             }
             offers.push(json!({
                 "network": network.id.to_string(),

@@ -110,6 +110,22 @@ fn the_code_is_for_the_networks_that_are_offered() {
 }
 
 #[test]
+fn wallets_sign_for_the_page_what_it_knows() {
+    let token = json!({ "asset": PAY_TO, "symbol": "ANY", "decimals": 6, "asset_transfer_method": "permit2" });
+    let mut settings = settings("assets", route(&json!({ "networks": null })));
+    let networks = settings.networks.as_mut().unwrap();
+    networks["eip155:84532"]["tokens"] = json!([token]);
+    let loaded = config::read(&settings);
+    let config = config(&loaded);
+    let template = ChallengeTemplate::new(&config.routes[0], config);
+    let page = template.write_page(URL, &"GET".parse().unwrap(), None, Language::of(None));
+    assert!(visible(&page).contains(" ANY</span>"), "its price stands there for programs");
+    let offers = json_in(&page, "data")["offers"].clone();
+    assert_eq!(offers.as_array().unwrap().len(), 3);
+    assert!(offers.as_array().unwrap().iter().all(|offer| offer["symbol"] == "USDC"), "{offers}");
+}
+
+#[test]
 fn there_is_a_way_back_unless_the_start_page_is_sold() {
     let back = "<a href=\"/\">";
     assert!(page(route(&json!({})), "GET", None).contains(back));

@@ -30,7 +30,13 @@ let wanted;
 /** Ends the wait for a wallet. */
 let cancel;
 
-const canPay = data.method === 'GET' && isSecureContext;
+const canPay = data.method === 'GET' && isSecureContext && data.offers.length > 0;
+
+/** Why nothing can be paid here. */
+function whyNot() {
+  if (data.method !== 'GET') return 'not_get';
+  return isSecureContext ? 'programs_only' : 'insecure';
+}
 
 function start() {
   place.replaceChildren(status, stop, result, choice);
@@ -56,7 +62,7 @@ function offer() {
   choice.hidden = false;
   if (isOffering) return drawChoice();
   isOffering = true;
-  if (!canPay) return choice.replaceChildren(make('p', { className: 'error' }, text(data.method === 'GET' ? 'insecure' : 'not_get', data)));
+  if (!canPay) return choice.replaceChildren(make('p', { className: 'error' }, text(whyNot(), data)));
   findWallets((found) => {
     wallets = found;
     drawChoice();
