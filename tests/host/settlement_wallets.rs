@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::remote_support::{self, Does};
-use crate::sim::chain::{Code, Factory};
+use crate::sim::chain::{Code, Factory, Overload};
 use crate::sim::{
     Answer, Buyer, Handle, Origin, Payment, Setup, World, factory, payer, shows, time,
     with_deployment,
@@ -360,7 +360,7 @@ fn one_nonce_buys_one_thing_whatever_signatures_its_wallet_takes() {
 #[test]
 fn a_token_that_asks_no_contract_is_found_out_and_remembered() {
     let world = world_with(Code::Honest);
-    world.chain.borrow_mut().has_bytes = false;
+    world.chain.borrow_mut().overload = Overload::Without;
     let failed = Answer::Refused(Reason::EvmSimulationFailed);
     assert_eq!(world.buy_now(&honest(1), "a"), failed);
     let says = |line: &String| line.contains("smart wallets can't pay in it");
@@ -370,7 +370,7 @@ fn a_token_that_asks_no_contract_is_found_out_and_remembered() {
     assert_eq!(world.chain.borrow().simulations.get(), asked, "no node is asked again");
     assert!(world.buy_now(&Payment::new(50, 50, 600), "a").is_delivery(), "a key's payment");
     // It is upgraded.
-    world.chain.borrow_mut().has_bytes = true;
+    world.chain.borrow_mut().overload = Overload::WithBytes;
     world.run_for(600_000);
     let start = time::START_MS / 1_000;
     let later = Payment::of_wallet_within(wallet(1), 3, &SIGNED, (start - 600, start + 3_600));

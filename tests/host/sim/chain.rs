@@ -62,6 +62,13 @@ pub enum Code {
     Changes,
 }
 
+/// Whether a token has the transfer with a signature of any length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overload {
+    WithBytes,
+    Without,
+}
+
 /// What a factory of wallets does when it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Factory {
@@ -132,7 +139,7 @@ pub struct Chain {
     /// The payers with code.
     pub codes: HashMap<Address, Code>,
     /// Whether the token has the transfer that takes a contract's signature.
-    pub has_bytes: bool,
+    pub overload: Overload,
     /// What each smart wallet takes for a signature.
     pub wallets: HashMap<Address, Vec<u8>>,
     /// Who deploys wallets that have no code yet.
@@ -174,7 +181,7 @@ impl Chain {
             balances: HashMap::new(),
             allowances: HashMap::new(),
             codes: HashMap::new(),
-            has_bytes: true,
+            overload: Overload::WithBytes,
             wallets: HashMap::new(),
             factories: HashMap::new(),
             simulations: std::cell::Cell::default(),

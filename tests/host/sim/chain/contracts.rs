@@ -128,7 +128,7 @@ impl Chain {
             }
             [0xe3, 0xee, 0x16, 0x0e] | [0xcf, 0x09, 0x29, 0x95] => {
                 let is_wallets = data[0] == 0xcf;
-                let has_it = self.has_bytes || !is_wallets;
+                let has_it = self.overload == Overload::WithBytes || !is_wallets;
                 if !has_it || is_wallets && !self.takes(state, from, bytes_at(data, 6), is_real)? {
                     return Err(Failure::Reverts);
                 }

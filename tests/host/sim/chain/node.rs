@@ -34,7 +34,7 @@ impl Chain {
             // What tells a token that has the overload with bytes.
             let is_over = data.starts_with(&[0xcf, 0x09, 0x29, 0x95]) && number_at(&data, 4) == 0;
             run.map(|(returned, _)| (to, data, returned)).map_err(|failure| match failure {
-                Failure::Reverts if is_over && chain.has_bytes => {
+                Failure::Reverts if is_over && chain.overload == Overload::WithBytes => {
                     (3, "execution reverted: FiatTokenV2: authorization is expired".to_owned())
                 }
                 Failure::Reverts => (3, "execution reverted".to_owned()),
