@@ -15,13 +15,13 @@ digits), SOLANA_BUYER_KEY on Solana (base58 of 64 bytes, or what solana-keygen w
 At a shop that \`edge402 dev\` has opened it pays with test money, and needs no key.
 
   --network <name>  base, base-sepolia, solana, eip155:8453 …; default: what is offered first
-  --max <price>     the most that is paid, default "$1"
+  --max <dollars>   the most that is paid, default 1
   --rpc <url>       a node of the network; default: a public one
   --out <file>      where to write what was bought`;
 
 const OPTIONS = {
   network: { type: 'string' },
-  max: { type: 'string', default: '$1' },
+  max: { type: 'string', default: '1' },
   rpc: { type: 'string' },
   out: { type: 'string' },
 };
@@ -30,7 +30,7 @@ export async function main(args) {
   const { values, positionals: [url] } = readArguments(USAGE, { options: OPTIONS, arguments: [1, 1], args });
   if (!URL.canParse(url)) throw new Mistake(`${url} is not a URL\n\n${USAGE}`);
   const most = Number(values.max.replace(/^\$/, ''));
-  if (!(most > 0)) throw new Mistake(`--max ${values.max} is no price: write "$0.50"`);
+  if (!(most > 0)) throw new Mistake(`--max ${values.max} is no price: write 0.50`);
   const known = await knownNetworks();
   const names = Object.fromEntries(known.map(({ id, v1Name }) => [v1Name ?? id, id]));
   const local = localWorld(url);
@@ -45,7 +45,7 @@ export async function main(args) {
     idOf: (name) => caip2(name, names),
     nodeOf,
     approve(_offer, { text, dollars }) {
-      if (dollars > most) throw new Mistake(`That is ${text}, and no more than $${most} is paid: --max "${text}" allows it.`);
+      if (dollars > most) throw new Mistake(`That is ${text}, and no more than $${most} is paid: --max ${dollars} allows it.`);
     },
     onChallenge: ({ v1, v2 }) => requireKey((v2 ?? v1)?.accepts ?? [], people, (name) => caip2(name, names)),
   }).catch((error) => {

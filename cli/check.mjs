@@ -7,6 +7,7 @@ import { fault, noteOf } from './check/findings.mjs';
 import { checkKeys } from './check/keys.mjs';
 import { checkOrigin } from './check/origin.mjs';
 import { checkSite } from './check/site.mjs';
+import { KINDS, grantSecret } from './new-keys.mjs';
 import { CONFIG_FILE, SECRETS_FILE, bindingsOf, readConfig, readSecrets, report } from './reader.mjs';
 
 const USAGE = `Usage: edge402 check [options]
@@ -17,6 +18,7 @@ sold, and asks the chains. Ends with 0 if nothing keeps the shop from selling, w
 
   --live <url>      looks at the deployed shop as well, as a buyer and a crawler would
   --offline         asks no chain
+  --without-secrets takes the secrets for stored: for CI, where ${SECRETS_FILE} is not
   --env <name>      for an environment of wrangler.toml
   --config <file>   default ${CONFIG_FILE}
   --secrets <file>  default ${SECRETS_FILE} beside it
@@ -25,6 +27,7 @@ sold, and asks the chains. Ends with 0 if nothing keeps the shop from selling, w
 const OPTIONS = {
   live: { type: 'string' },
   offline: { type: 'boolean', default: false },
+  'without-secrets': { type: 'boolean', default: false },
   env: { type: 'string' },
   config: { type: 'string', default: CONFIG_FILE },
   secrets: { type: 'string' },
@@ -43,16 +46,17 @@ export async function main(args) {
 /**
  * Checks a folder.
  *
- * @param {{ config?: string, env?: string, secrets?: string, offline?: boolean, live?: string }} options
+ * @param {{ config?: string, env?: string, secrets?: string, offline?: boolean, 'without-secrets'?: boolean, live?: string }} options
  * @returns {Promise<{ findings: import('./check/findings.mjs').Finding[], lines: string[], report: any, config: any }>}
  */
-export async function check({ config: file = CONFIG_FILE, env, secrets: secretsFile, offline = false, live }) {
+export async function check({ config: file = CONFIG_FILE, env, secrets: secretsFile, offline = false, 'without-secrets': areStored = false, live }) {
   const path = resolve(file);
   const folder = dirname(path);
   const config = readConfig(path, env);
   const secrets = secretsOf(folder, secretsFile, env);
   const { vars: variables = {} } = config;
-  const read = await report({ variables, secrets: secrets.values, bindings: bindingsOf(config) });
+  const read = await report({ variables, secrets: areStored ? standIns(variables) : secrets.values, bindings: bindingsOf(config) });
+  if (areStored) forgetStandIns(read);
   const site = await checkSite(config, folder);
   const chains = offline ? { findings: [], lines: [] } : await checkChains(read);
   const shop = live === undefined ? { findings: [], lines: [] } : await (await import('./check/live.mjs')).checkLive(live, { config, report: read, files: site.files });
@@ -67,6 +71,23 @@ export async function check({ config: file = CONFIG_FILE, env, secrets: secretsF
     ...shop.findings,
   ];
   return { findings, lines: [...soldLines(read), ...chains.lines, ...shop.lines], report: read, config };
+}
+
+/** Stands for nodes that only the Worker knows. */
+const UNKNOWN_NODE = 'https://stored.invalid';
+
+/** Secrets that will do in place of those that are stored, whatever these are. */
+function standIns({ FACILITATOR: facilitator, NETWORKS: networks = {} }) {
+  const withoutNodes = Object.entries(networks).filter(([, it]) => it?.rpc === undefined && it?.facilitator === undefined);
+  const urls = Object.fromEntries(withoutNodes.map(([id]) => [id, [UNKNOWN_NODE]]));
+  const tokens = [facilitator?.clients ?? []].flat().map(({ name }) => `${name}:${grantSecret()}`);
+  const keys = Object.values(KINDS).map(({ secret, make }) => [secret, make()]);
+  return { ...Object.fromEntries(keys), GRANT_SECRET: grantSecret(), RPC_URLS: JSON.stringify(urls), ...(tokens.length > 0 ? { FACILITATOR_TOKENS: tokens.join(',') } : {}) };
+}
+
+function forgetStandIns(read) {
+  read.signers = {};
+  for (const network of read.networks) Object.assign(network, { signers: [], rpc: network.rpc.filter((url) => url !== UNKNOWN_NODE) });
 }
 
 function secretsOf(folder, given, env) {

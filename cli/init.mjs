@@ -19,8 +19,9 @@ there stays as it is.
                         URL of a site, "zone" (the server behind your Cloudflare
                         zone), or "service:<name>" (another Worker of yours)
   --host <host>         with --origin zone: the zone's host, example.com
-  --sell <pattern>      what is sold of it, "/premium/*"
-  --price <price>       for how much, "$0.01"
+  --sell <pattern>      what is sold of it, '/premium/*'
+  --price <price>       for how much, '$0.01': in single quotes, because shells read
+                        $0 as a name; 0.01 is the same
   --description <text>  what it is, for people and agents
   --network <name>      paid on: base-sepolia, base, solana-devnet …; may be repeated
   --pay-to <address>    who is paid: an EVM address, a Solana wallet, or both
@@ -127,7 +128,7 @@ async function refuseFaults(shop) {
   const config = parse(filesOf(shop)['wrangler.toml']);
   const secrets = Object.fromEntries(Object.values(KINDS).map(({ secret, make }) => [secret, make()]));
   const { faults } = await report({ variables: config.vars, secrets, bindings: bindingsOf(config) });
-  if (faults.length > 0) throw new Mistake(faults.map(({ key, problem }) => `${optionOf(key)}: ${problem}`).join('\n'));
+  if (faults.length > 0) throw new Mistake(faults.map(({ key, problem }) => `${optionOf(key)}: ${problem}${optionOf(key) === '--price' ? ', in single quotes; a shell reads $0 as a name' : ''}`).join('\n'));
 }
 
 /** The option that a key of the configuration comes from. */

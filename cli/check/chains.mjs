@@ -26,7 +26,7 @@ async function checkNetwork(network, contracts, names) {
   const { id, title, rpc, chainCheck, namespace } = network;
   const key = (name) => `NETWORKS.${JSON.stringify(id)}.${name}`;
   const findings = (await Promise.all([network.facilitator, network.fallback].map((url, index) => checkFacilitator(url, names, key(index === 0 ? 'facilitator' : 'fallback_facilitator'))))).flat();
-  if (rpc.length === 0) return { findings, lines: [`${title} (${id}): settled by ${new URL(network.facilitator).host}`] };
+  if (rpc.length === 0) return { findings, lines: [`${title} (${id}): ${network.facilitator === null ? 'its nodes are not known here' : `settled by ${new URL(network.facilitator).host}`}`] };
   const { questions, check } = KINDS[namespace];
   const asked = questions(network, contracts);
   const answers = await Promise.all(rpc.map((url) => askNode(url, chainCheck, asked.map(([, method, params]) => [method, params]))));

@@ -334,6 +334,21 @@ describe('the command', () => {
     assert.match(surprising.stdout, /^! ROUTES\[0\]\.price: /m);
   });
 
+  test('takes secrets for stored where it is told so, and looks at the rest', async () => {
+    const args = ['--without-secrets', '--secrets', 'none'];
+    const { status, stdout } = await inFolder(() => {}, args);
+    assert.equal(status, 0, stdout);
+    assert.doesNotMatch(stdout, /relayer 0x|fee payer /);
+    const keyed = await inFolder((config) => delete config.vars.NETWORKS[BASE].rpc, args);
+    assert.equal(keyed.status, 0, keyed.stdout);
+    assert.match(keyed.stdout, /Base Sepolia \(eip155:84532\): its nodes are not known here/);
+    const broken = await inFolder((config) => (config.vars.NETWORKS[DEVNET].pay_to = NO_ACCOUNT), args);
+    assert.equal(broken.status, 1);
+    assert.match(broken.stdout, /has no token account for USDC/);
+    const needing = await inFolder(() => {}, ['--secrets', 'none', '--offline']);
+    assert.match(needing.stdout, /^✘ EVM_RELAYER_KEYS: is needed/m);
+  });
+
   test('tells a program the same', async () => {
     const { stdout } = await inFolder((config) => delete config.migrations, ['--offline', '--json']);
     assert.deepEqual(JSON.parse(stdout).map(({ kind, key }) => [kind, key]), [['fault', 'migrations']]);

@@ -113,9 +113,10 @@ test('from the tarball to a bought page, without Rust', async (t) => {
   assert.equal(poor.status, 1, poor.stdout);
   const [, relayer] = /✘ EVM_RELAYER_KEYS: relayer (0x\w{40}) has 0 ETH on Base Sepolia/.exec(poor.stdout);
   await fetch(node, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'anvil_setBalance', params: [relayer, '0xde0b6b3a7640000'] }) });
-  assert.equal((await shell(folder, snippet('docs/cli.md', 'npx edge402 check --offline --json'))).stdout.trim(), '[]');
   const good = await edge402(folder, 'check');
   assert.equal(good.status, 0, good.stdout);
   assert.match(good.stdout, /0 faults, 0 warnings/);
+  const inCi = await shell(folder, `${snippet('docs/cli.md', 'npx edge402 check --without-secrets').trim()} --offline`);
+  assert.equal(inCi.status, 0, inCi.stdout);
   step('check: nothing to find');
 });
