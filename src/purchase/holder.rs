@@ -112,3 +112,80 @@ pub(super) async fn renewing<T>(
         Either::Right((never, _)) => never,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::future::{pending, poll_fn};
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// Answers renewals with these, the last one first, and then no more.
+    struct Answering {
+        replies: RefCell<Vec<Result<bool, String>>>,
+        slept: RefCell<Vec<u64>>,
+        asked_for: RefCell<Vec<u64>>,
+    }
+
+    impl Holder for Answering {
+        async fn renew(&self, request: &RenewRequest) -> Result<bool, String> {
+            self.asked_for.borrow_mut().push(request.seconds);
+            let reply = self.replies.borrow_mut().pop();
+            match reply {
+                Some(reply) => reply,
+                None => pending().await,
+            }
+        }
+
+        async fn report(&self, _: &DeliveryReport) -> Result<(), String> {
+            Ok(())
+        }
+
+        async fn sleep(&self, duration: Duration) {
+            self.slept.borrow_mut().push(duration.as_secs());
+        }
+
+        fn log(&self, _: &str) {}
+    }
+
+    /// After how many seconds each renewal came, and for how many it asked.
+    fn beats(replies: Vec<Result<bool, String>>) -> (Vec<u64>, Vec<u64>) {
+        let holder = Answering {
+            replies: RefCell::new(replies.into_iter().rev().collect()),
+            slept: RefCell::default(),
+            asked_for: RefCell::default(),
+        };
+        let polled = Cell::new(0);
+        let work = poll_fn(|_| {
+            polled.set(polled.get() + 1);
+            if polled.get() > 1 { Poll::Ready(()) } else { Poll::Pending }
+        });
+        let claim = r#"{"payment":"p","resource":"r","ticket":1,"expires_at":0,"look_only":false}"#;
+        let request: ClaimRequest = crate::json::from_text(claim).unwrap();
+        let mut whole = pin!(renewing(&holder, &request, work));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(whole.as_mut().poll(&mut context).is_pending());
+        assert!(whole.as_mut().poll(&mut context).is_ready());
+        (holder.slept.take(), holder.asked_for.take())
+    }
+
+    #[test]
+    fn a_lease_outlives_the_time_until_it_is_renewed_again() {
+        let (slept, asked_for) = beats(vec![Ok(true); 4]);
+        assert_eq!(slept, [20, 40, 80, 80, 80]);
+        assert_eq!(asked_for, [55, 95, 95, 95, 95]);
+    }
+
+    #[test]
+    fn a_renewal_that_is_lost_is_made_again_soon() {
+        let (slept, _) = beats(vec![Ok(true), Ok(true), Err("lost".into()), Ok(true)]);
+        assert_eq!(slept, [20, 40, 80, 20, 40]);
+    }
+
+    #[test]
+    fn what_is_somebody_elses_is_renewed_no_more() {
+        let (slept, asked_for) = beats(vec![Ok(true), Ok(false), Ok(true)]);
+        assert_eq!((slept.len(), asked_for.len()), (2, 2));
+    }
+}

@@ -332,6 +332,18 @@ fn after_a_step_back_a_payment_is_free_again_in_two_minutes() {
 }
 
 #[test]
+fn nothing_is_reserved_for_longer_than_two_minutes() {
+    let world = world();
+    let payment = Payment::new(1, 1, 600);
+    let look = world.claim_request(&payment, "a").to_other_signer(true);
+    let greedy = ClaimRequest { reserve_seconds: Some(100_000), ..look };
+    assert_eq!(world.claim(&greedy), ClaimReply::NOTHING_BOUGHT);
+    assert_eq!(world.claim(&world.claim_request(&payment, "a")), ClaimReply::Busy);
+    world.run_for(1_000 * RESERVE_SECONDS);
+    assert_eq!(world.claim(&world.claim_request(&payment, "a")), ClaimReply::Fresh);
+}
+
+#[test]
 fn what_was_asked_about_is_forgotten() {
     let world = world();
     let former = world.replace_signer(false);

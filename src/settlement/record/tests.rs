@@ -54,6 +54,27 @@ fn a_claim_does_not_survive_a_failure() {
 }
 
 #[test]
+fn what_is_public_stays_with_whoever_shows_the_proof_of_then() {
+    let shows = |name: &str, client: &str| Proof {
+        identifier: Some(name.into()),
+        client: Some(client.into()),
+    };
+    let asks = |proof: &Proof| ClaimRequest { proof: proof.clone(), ..request("a", 2) };
+    let first = PaymentRecord::claimed(None, &asks(&shows("n", "home")), NOW);
+    let public = PaymentRecord { was_sent: true, ..first.clone() };
+    let proof = |known: &PaymentRecord, shown: &Proof| {
+        PaymentRecord::claimed(Some(known), &asks(shown), NOW).proof
+    };
+    // Known by the name, it is known by its new address from now on.
+    let moved = shows("n", "away");
+    assert_eq!(proof(&public, &moved), moved);
+    let observer = shows("m", "elsewhere");
+    assert_eq!(proof(&public, &observer), first.proof);
+    // Nobody has seen it yet.
+    assert_eq!(proof(&first, &observer), observer);
+}
+
+#[test]
 fn what_a_restart_orphaned_is_free_for_the_same_resource_only() {
     let orphan = PaymentRecord::claimed(None, &request("a", 9), NOW);
     let claim = |resource: &str, redeliver_max| {
