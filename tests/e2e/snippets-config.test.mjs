@@ -105,7 +105,8 @@ test('docs/configuration.md, a page of your own', async () => {
 
 test('docs/configuration.md, sell by use', async () => {
   const { ROUTES } = parse(snippet('docs/configuration.md', '[[vars.ROUTES]]\npattern = "/v1/chat/completions"')).vars;
-  const { url } = await world.startWorker({ vars: { ROUTES } });
+  const NETWORKS = { [EVM_NETWORK]: { rpc: [world.evm.url], pay_to: world.accounts.evm.seller.address } };
+  const { url } = await world.startWorker({ vars: { NETWORKS, ROUTES } });
   const asked = async (path, method) => decode((await fetch(url + path, { method })).headers.get('payment-required')).accepts.map(({ scheme, amount, extra }) => [scheme, amount, extra.assetTransferMethod]);
   assert.deepEqual(await asked('/v1/chat/completions', 'POST'), [['upto', '250000', 'permit2']]);
   assert.deepEqual(await asked('/files/a.bin', 'GET'), [['upto', '2000000', 'permit2']]);
