@@ -120,6 +120,12 @@ impl Network {
         self.tokens().find(|token| token.is_called(text))
     }
 
+    /// Whether what is paid by use can be settled here: this Worker's own relayers
+    /// do it, on EVM.
+    pub fn settles_by_use(&self) -> bool {
+        self.facilitator.is_none() && !self.signers.relayers.is_empty()
+    }
+
     /// Who sends and pays for transactions here, as the chain writes addresses.
     pub fn signers(&self) -> Vec<String> {
         let Signers { relayers, fee_payers, .. } = &self.signers;

@@ -46,6 +46,9 @@ pub fn read_body(bytes: &[u8]) -> Result<Map<String, Value>, BadRequest> {
     }
 }
 
+/// Said of an amount that is none, or 0 where something must be paid.
+const NO_AMOUNT: &str = "must be a decimal text of atomic units above 0";
+
 impl<'a> Fields<'a> {
     /// The members of an object. What is wrong with one goes by this reason
     /// code.
@@ -70,10 +73,13 @@ impl<'a> Fields<'a> {
 
     /// An amount in atomic units, above 0, that is needed.
     pub fn amount(&self, name: &str) -> Result<AtomicAmount, BadRequest> {
-        let amount: Option<AtomicAmount> = self.text(name)?.parse().ok();
-        amount
-            .filter(|amount| amount.0 > 0)
-            .ok_or_else(|| self.bad(name, "must be a decimal text of atomic units above 0"))
+        let amount = self.amount_or_nothing(name)?;
+        if amount.0 > 0 { Ok(amount) } else { Err(self.bad(name, NO_AMOUNT)) }
+    }
+
+    /// An amount that may be 0.
+    pub fn amount_or_nothing(&self, name: &str) -> Result<AtomicAmount, BadRequest> {
+        self.text(name)?.parse().map_err(|_| self.bad(name, NO_AMOUNT))
     }
 
     /// A text that is needed.

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use crate::config::{Account, Config};
 use crate::path::CanonicalPath;
 use crate::protocol::payment::GAS_SPONSORING;
-use crate::protocol::requirements::EXACT;
+use crate::protocol::requirements::{EXACT, FACILITATOR_ADDRESS, UPTO};
 
 pub use fields::BadRequest;
 pub use order::Order;
@@ -105,6 +105,12 @@ pub fn supported(config: &Config, account: &Account) -> Value {
                 kind.insert("extra".into(), extra.clone());
             }
             kinds.push(kind);
+        }
+        if let Some(relayer) = signing.first().filter(|_| network.settles_by_use()) {
+            kinds.push(json!({
+                "x402Version": 2, "scheme": UPTO, "network": network.id.to_string(),
+                "extra": { FACILITATOR_ADDRESS: relayer },
+            }));
         }
     }
     let extensions: &[&str] = if is_sponsored { &[GAS_SPONSORING] } else { &[] };

@@ -5,13 +5,14 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::fields::{BadRequest, Fields, read_body};
+use crate::amount::AtomicAmount;
 use crate::config::{Account, Config, Network, Token};
 use crate::encoding::{decode_base64, encode_hex};
 use crate::evm::keccak256;
 use crate::json::whole_number;
 use crate::payment::{PayTo, Terms, VerifiedPayment, Wanted};
 use crate::protocol::payment::{MAX_PAYMENT_BYTES, put_sponsoring};
-use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, UPFRONT};
+use crate::protocol::requirements::{EXACT, PAYMENT_FLOW, TRANSFER_METHOD, UPFRONT, UPTO};
 use crate::protocol::{ChainId, Reason, Version};
 use crate::solana;
 use crate::time::UnixSeconds;
@@ -27,6 +28,8 @@ pub struct Order {
     pub network_name: String,
     /// What the payment must be.
     pub terms: Terms,
+    /// The scheme of the requirements.
+    wanted_scheme: &'static str,
     /// The payment, for its scheme.
     pub payload: Value,
     /// Whether the request was the payment itself, without requirements.
@@ -79,9 +82,34 @@ impl Order {
             let wanted = body.needed("paymentRequirements", Reason::InvalidPaymentRequirements)?;
             Requirements::read(config, account, version, &wanted)?
         };
-        let Requirements { network, network_name, terms } = requirements;
+        let Requirements { network, network_name, terms, scheme: wanted_scheme } = requirements;
         let paid_on = paid_on.map(|network| network.id);
-        Ok(Self { version, network, network_name, terms, payload, is_bare, scheme, paid_on })
+        Ok(Self {
+            version,
+            network,
+            network_name,
+            terms,
+            wanted_scheme,
+            payload,
+            is_bare,
+            scheme,
+            paid_on,
+        })
+    }
+
+    /// The same at `/settle`, and how much is charged of it: of what is paid by
+    /// use the requirements name what was used, and the payment the most (x402,
+    /// upto).
+    pub fn to_settle(self) -> (Self, Option<AtomicAmount>) {
+        if self.wanted_scheme != UPTO {
+            return (self, None);
+        }
+        let charge = self.terms.amount();
+        let most = self.payload.pointer("/permit2Authorization/permitted/amount");
+        let most = most.and_then(Value::as_str).and_then(|most| most.parse().ok());
+        // What can't be read is refused where the payment is checked.
+        let terms = self.terms.of_amount(most.unwrap_or(charge));
+        (Self { terms, ..self }, Some(charge))
     }
 
     /// Checks all of the payment that can be checked without asking a chain. One
@@ -91,7 +119,7 @@ impl Order {
     /// # Errors
     /// The first rule that it breaks.
     pub fn check(&self, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
-        if self.scheme != EXACT {
+        if self.scheme != self.wanted_scheme {
             return Err(Reason::InvalidScheme);
         }
         if self.paid_on != Some(self.network.id) {
@@ -183,6 +211,7 @@ struct Requirements {
     network: Rc<Network>,
     network_name: String,
     terms: Terms,
+    scheme: &'static str,
 }
 
 impl Requirements {
@@ -245,13 +274,18 @@ impl Requirements {
         version: Version,
         wanted: &Fields<'_>,
     ) -> Result<Self, BadRequest> {
-        if wanted.text("scheme")? != EXACT {
-            let bad = wanted.bad("scheme", "must be \"exact\"");
-            return Err(BadRequest { reason: Reason::InvalidScheme, ..bad });
-        }
+        let scheme = match wanted.text("scheme")? {
+            EXACT => EXACT,
+            UPTO if version == Version::V2 => UPTO,
+            _ => {
+                let bad = wanted.bad("scheme", "must be \"exact\", or in version 2 \"upto\"");
+                return Err(BadRequest { reason: Reason::InvalidScheme, ..bad });
+            }
+        };
         let network_name = wanted.text("network")?;
         let known = config.network_called(network_name).filter(|it| account.may_use(it));
-        let Some(network) = known else {
+        let is_settled = |it: &&Rc<Network>| scheme == EXACT || it.settles_by_use();
+        let Some(network) = known.filter(is_settled) else {
             let bad = wanted.bad("network", "is none of those in /supported");
             return Err(BadRequest { reason: Reason::InvalidNetwork, ..bad });
         };
@@ -259,7 +293,11 @@ impl Requirements {
             Version::V1 => "maxAmountRequired",
             Version::V2 => "amount",
         };
-        let amount = wanted.amount(name)?;
+        // Nothing may be used, and that is what is settled then.
+        let amount = match scheme {
+            UPTO => wanted.amount_or_nothing(name)?,
+            _ => wanted.amount(name)?,
+        };
         let timeout = read_timeout(wanted, 1)?;
         let nothing = Map::new();
         let extra =
@@ -282,14 +320,16 @@ impl Requirements {
         }
         let pay_to = pay_to(account, token, wanted)?;
         for (member, ours) in token.asset.fixed_extra() {
-            agrees(&extra, member, ours)?;
+            // What is paid by use moves by Permit2, whatever the token knows.
+            let is_by_use = scheme == UPTO && member == TRANSFER_METHOD;
+            agrees(&extra, member, if is_by_use { "permit2" } else { ours })?;
         }
         let mut order = Wanted {
             pay_to,
             amount,
             max_timeout_seconds: timeout,
             fee_payers: vec![],
-            relayers: None,
+            relayers: (scheme == UPTO).then(|| network.signers.relayers.clone()),
             memo: None,
             smart_wallets: network.wallet_factories(),
         };
@@ -299,7 +339,8 @@ impl Requirements {
         }
         let terms = token.asset.terms(order);
         let terms = terms.map_err(|_| wanted.bad(name, "must fit into 64 bits"))?;
-        Ok(Self { network: Rc::clone(network), network_name: network_name.to_owned(), terms })
+        let (network, network_name) = (Rc::clone(network), network_name.to_owned());
+        Ok(Self { network, network_name, terms, scheme })
     }
 }
 

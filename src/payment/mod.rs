@@ -117,6 +117,15 @@ impl Terms {
         }
     }
 
+    /// The same terms for another amount; on EVM.
+    #[must_use]
+    pub fn of_amount(self, amount: AtomicAmount) -> Self {
+        match self {
+            Self::Evm(terms) => Self::Evm(terms.of_amount(amount)),
+            Self::Solana(terms) => Self::Solana(terms),
+        }
+    }
+
     /// How much is to be paid, in atomic units: the most of it, where it is paid
     /// by use.
     pub fn amount(&self) -> AtomicAmount {

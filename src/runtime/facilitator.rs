@@ -131,12 +131,13 @@ impl Exchange<'_> {
             Ok(order) => order,
             Err(bad) => return Ok(bad_request(self.endpoint, &bad)),
         };
+        let is_bare = order.is_bare;
         let answer = if self.endpoint == Endpoint::Verify {
             self.verify(&order).await?
         } else {
-            self.settle(&order).await?
+            self.settle(order).await?
         };
-        Ok(if order.is_bare { with_older_names(self.endpoint, answer) } else { answer })
+        Ok(if is_bare { with_older_names(self.endpoint, answer) } else { answer })
     }
 
     async fn verify(&self, order: &Order) -> worker::Result<Answer> {
@@ -150,8 +151,10 @@ impl Exchange<'_> {
         Ok(verified(verdict, Some(payment.payer()), now))
     }
 
-    async fn settle(&self, order: &Order) -> worker::Result<Answer> {
+    async fn settle(&self, order: Order) -> worker::Result<Answer> {
         let now = clock::now();
+        let (order, charge) = order.to_settle();
+        let order = &order;
         let payment = match order.check(now) {
             Ok(payment) => payment,
             Err(reason) => {
@@ -160,6 +163,7 @@ impl Exchange<'_> {
             }
         };
         let (settlers, request) = self.request(order, &payment)?;
+        let request = SettleRequest { charge, ..request };
         let outcome = settle::settle(&settlers, &request, payment.expires_at(now)).await;
         Ok(settled(order, outcome, Some(&payment.payer()), now))
     }

@@ -47,7 +47,7 @@ describe('GET /supported', () => {
     const { status, json } = await unchanged(world, () => ask(url, '/supported', undefined, acme));
     assert.equal(status, 200);
     const kinds = json.kinds.map(({ x402Version, scheme, network }) => `${x402Version} ${scheme} ${network}`);
-    assert.deepEqual(kinds.sort(), [1, 2].flatMap((version) => Object.values(NAMES[version]).map((name) => `${version} exact ${name}`)).sort());
+    assert.deepEqual(kinds.sort(), [1, 2].flatMap((version) => Object.values(NAMES[version]).map((name) => `${version} exact ${name}`)).concat(`2 upto ${NAMES[2].evm}`).sort());
     const feePayers = world.accounts.solana.feePayers.map(({ address }) => address);
     const named = json.kinds.filter(({ network }) => network.startsWith('solana')).map(({ extra }) => extra.feePayer);
     assert.equal(new Set(named).size, 1);

@@ -171,7 +171,7 @@ fn what_is_wrong_is_named() {
         ("/paymentPayload/payload", json!("x"), "paymentPayload.payload"),
         ("/paymentRequirements", null.clone(), "paymentRequirements"),
         ("/paymentRequirements", json!(1), "paymentRequirements"),
-        ("/paymentRequirements/scheme", json!("upto"), "paymentRequirements.scheme"),
+        ("/paymentRequirements/scheme", json!("deferred"), "paymentRequirements.scheme"),
         ("/paymentRequirements/network", json!("eip155:1"), "paymentRequirements.network"),
         ("/paymentRequirements/amount", json!("0"), "paymentRequirements.amount"),
         ("/paymentRequirements/amount", json!("01"), "paymentRequirements.amount"),
@@ -334,7 +334,8 @@ fn each_account_has_its_own_networks_and_addresses() {
         let kinds = supported["kinds"].as_array().unwrap();
         kinds.iter().map(|kind| kind["network"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(kinds("Bearer one"), [EVM, "base-sepolia", SOLANA, "solana-devnet"]);
+    // What is paid by use is a kind of its own.
+    assert_eq!(kinds("Bearer one"), [EVM, "base-sepolia", EVM, SOLANA, "solana-devnet"]);
     assert_eq!(kinds("Bearer three"), [SOLANA, "solana-devnet"]);
 }
 

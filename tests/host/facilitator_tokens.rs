@@ -128,5 +128,5 @@ fn accepts_completes_each_token_with_its_own() {
     assert_eq!(found, [(USDC, "USDC"), (USDC, "USDC"), (EURC, "EURC"), (&lower, "EURC")]);
     // A kind of payment is a scheme on a network, whatever the token.
     let kinds = supported(&config, account)["kinds"].as_array().unwrap().len();
-    assert_eq!(kinds, 4);
+    assert_eq!(kinds, 5);
 }

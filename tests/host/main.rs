@@ -20,6 +20,7 @@ mod evm_support;
 mod evm_vectors;
 mod evm_verify;
 mod evm_wallets;
+mod facilitator_by_use;
 mod facilitator_faults;
 mod facilitator_orders;
 mod facilitator_tokens;

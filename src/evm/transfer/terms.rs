@@ -151,6 +151,12 @@ impl Terms {
         Self { fields: TermsFields { method, relayers, ..self.fields }, ..self }
     }
 
+    /// The same terms for another amount.
+    #[must_use]
+    pub fn of_amount(self, amount: AtomicAmount) -> Self {
+        Self { fields: TermsFields { amount, ..self.fields }, ..self }
+    }
+
     /// Who may settle it, where it is paid by use.
     pub fn relayers(&self) -> Option<&[Address]> {
         self.fields.relayers.as_deref()
