@@ -4,14 +4,14 @@ use edge402::amount::AtomicAmount;
 use edge402::evm::abi::{self, Call3};
 use edge402::evm::{
     self, Address, Call, Domain, ExactEvmPayload, Fees, Receipt, RelayerKey, Signature, Terms,
-    TipLimits, Transaction, Uint256,
+    TipLimits, Transaction, TransferMethod, Uint256,
 };
 use edge402::time::UnixSeconds;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::evm_support;
+use crate::{evm_support, permit2_support};
 
 fn terms(amount: u128, timeout: u64) -> Terms {
     let domain = Domain {
@@ -64,6 +64,9 @@ fn object(keys: &'static [&'static str]) -> impl Strategy<Value = Value> {
 }
 
 const AUTHORIZATION: &[&str] = &["from", "to", "value", "validAfter", "validBefore", "nonce"];
+const PERMIT: &[&str] = &["from", "spender", "nonce", "deadline", "permitted", "witness"];
+const APPROVAL: &[&str] =
+    &["from", "asset", "spender", "amount", "nonce", "deadline", "signature", "version"];
 const RECEIPT: &[&str] =
     &["status", "transactionHash", "blockNumber", "gasUsed", "effectiveGasPrice"];
 const LOG: &[&str] = &["address", "data", "topics"];
@@ -199,5 +202,51 @@ proptest! {
         let signed = Transaction::new(chain_id, nonce, fees, gas_limit, call).sign(&key);
         prop_assert_eq!(signed.raw[0], 2);
         prop_assert_eq!(signed.hash, evm::keccak256(&signed.raw));
+    }
+
+    #[test]
+    fn payloads_by_permit2(
+        signature in text(),
+        mut permit in object(PERMIT),
+        permitted in object(&["token", "amount"]),
+        witness in object(&["to", "validAfter"]),
+        approval in object(APPROVAL),
+        now in any::<u64>(),
+    ) {
+        let terms = terms(1, 60).by(TransferMethod::Permit2);
+        let check = |payload: &Value| {
+            let _ = evm::verify(payload, &terms, UnixSeconds(now));
+            let _ = evm::check(payload, &terms, UnixSeconds(now));
+        };
+        let whole = |permit: &Value| serde_json::json!({
+            "signature": signature, "permit2Authorization": permit,
+            "eip2612GasSponsoring": approval,
+        });
+        check(&whole(&permit));
+        permit["permitted"] = permitted;
+        permit["witness"] = witness;
+        check(&whole(&permit));
+        // Signed well, with anything beside it.
+        let mut signed = permit2_support::signed(|_| {});
+        signed["eip2612GasSponsoring"] = approval.clone();
+        let _ = evm::check(&signed, &permit2_support::terms(), UnixSeconds(now));
+    }
+
+    #[test]
+    fn what_is_said_of_a_payment_by_permit2(
+        noise in vec(any::<u8>(), 0..700),
+        at in 0_usize..400,
+        log in object(LOG),
+        answers in vec(vec(any::<u8>(), 0..40), 0..7),
+    ) {
+        let payment = permit2_support::check(&permit2_support::signed(|_| {})).unwrap();
+        let mut calldata = payment.call().data;
+        prop_assert!(payment.named_in(&[&noise[..], &calldata].concat()).len() == 1);
+        calldata.truncate(at);
+        let _ = payment.named_in(&[&noise[..], &calldata, &noise].concat());
+        let _ = payment.clue(&log);
+        let _ = payment.read_used(&noise);
+        let facts = payment.read_preview(answers.into_iter().map(Ok).collect());
+        let _ = evm::refusal(&facts, &payment);
     }
 }
