@@ -139,9 +139,8 @@ impl Delivery {
 
     /// Until when anybody can still get it.
     pub fn open_until(&self, settlement: &Settlement) -> UnixSeconds {
-        let spent = UnixSeconds(0);
         let is_due = self.state != DeliveryState::Delivered { to_buyer: true };
-        if is_due && settlement.redeliver_until != spent {
+        if is_due {
             settlement.redeliver_until.max(self.collect_until)
         } else {
             settlement.redeliver_until
@@ -229,8 +228,7 @@ impl Delivery {
         match (ending, own) {
             // Whatever else goes on: it was given out.
             (Ending::Whole, own) => {
-                let before = self.state == DeliveryState::Delivered { to_buyer: true };
-                self.state = DeliveryState::Delivered { to_buyer: before || own.unwrap_or(true) };
+                self.state = DeliveryState::Delivered { to_buyer: own.unwrap_or(true) };
             }
             (Ending::Broken, Some(_)) => self.state = DeliveryState::NotDelivered,
             (Ending::Nothing | Ending::Promised, Some(has_proof)) => {
