@@ -539,3 +539,20 @@ fn a_few_wait_for_one_payment_and_the_rest_hear_at_once_that_it_is_busy() {
     let all = watching.iter().chain(&retries);
     assert_eq!(all.filter(|it| world.take(it) == ClaimReply::Fresh).count(), 1);
 }
+
+#[test]
+fn what_is_collected_late_is_not_delivered_again_meanwhile() {
+    let world = world();
+    let first = Buyer { dies: true, ..buyer(&world, 1) };
+    assert!(first.now().is_delivery());
+    world.kv_does.set(Kv::Unread);
+    world.run_for(1_000 * (REDELIVER + LEASE_SECONDS));
+    let late = Buyer { dies: false, stream_ms: 50_000, ..first };
+    assert!(late.now().is_delivery());
+    world.run_for(1_000);
+    let asked = world.asked.get();
+    assert_eq!(late.now(), Answer::Busy, "the window is over, and it is underway");
+    world.run_for(30_000);
+    assert_eq!(late.now(), Answer::Refused(Reason::DuplicateSettlement));
+    assert_eq!(world.asked.get(), asked);
+}
