@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::config::{self, Config, Method, Network, PatternSet, Route, Settings, Sources, Token};
 use crate::evm::MULTICALL3;
-use crate::evm::transfer::permit2::{EXACT_PROXY, PERMIT2};
+use crate::evm::transfer::permit2::{EXACT_PROXY, PERMIT2, UPTO_PROXY};
 use crate::gate::{ChallengeTemplate, Hints};
 use crate::json;
 use crate::path::CanonicalPath;
@@ -18,6 +18,7 @@ use crate::payment::PayTo;
 use crate::protocol::ChainId;
 use crate::protocol::chain_id::KNOWN_NETWORKS;
 use crate::protocol::coin;
+use crate::protocol::requirements::UPTO;
 use crate::rpc::Expected;
 use crate::table::Table;
 
@@ -94,6 +95,7 @@ pub fn report(input: &str, fold: fn(&str) -> String) -> String {
             "multicall3": MULTICALL3.to_string(),
             "permit2": PERMIT2.to_string(),
             "exactProxy": EXACT_PROXY.to_string(),
+            "uptoProxy": UPTO_PROXY.to_string(),
         },
     })
     .to_string()
@@ -122,6 +124,7 @@ fn route(route: &Route, config: &Config) -> Value {
         "isPrefix": route.pattern.is_prefix(),
         "price": route.price.to_string(),
         "networks": networks,
+        "isByUse": route.offers.iter().any(|offer| offer.v2.scheme == UPTO),
         "challengeBytes": challenge.header.len(),
     })
 }

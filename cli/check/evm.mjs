@@ -16,12 +16,12 @@ const IS_BLACKLISTED = '0xfe575a87';
 const AUTHORIZATION_STATE = '0xe94a0102';
 
 /** What payments by Permit2 go through. */
-const CONTRACTS = { permit2: 'Permit2', exactProxy: 'x402’s contract in front of it' };
+const CONTRACTS = { permit2: 'Permit2', exactProxy: 'x402’s contract in front of it', uptoProxy: 'x402’s contract for what is sold by use' };
 
 const word = (hex) => hex.replace(/^0x/, '').toLowerCase().padStart(64, '0');
 
 /** @returns {[string, string, any[]][]} name, method and parameters */
-export function questionsOfEvm({ signers, tokens, payTo }, { multicall3, permit2, exactProxy }) {
+export function questionsOfEvm({ signers, tokens, payTo }, { multicall3, permit2, exactProxy, uptoProxy }) {
   const call = (to, data) => ['eth_call', [{ to, data }, 'latest']];
   return [
     ['block', 'eth_getBlockByNumber', ['latest', false]],
@@ -29,6 +29,7 @@ export function questionsOfEvm({ signers, tokens, payTo }, { multicall3, permit2
     ['multicall', 'eth_getCode', [multicall3, 'latest']],
     ['permit2', 'eth_getCode', [permit2, 'latest']],
     ['exactProxy', 'eth_getCode', [exactProxy, 'latest']],
+    ['uptoProxy', 'eth_getCode', [uptoProxy, 'latest']],
     ...signers.map((address) => [`balance ${address}`, 'eth_getBalance', [address, 'latest']]),
     ...tokens.flatMap(({ asset }) => [
       [`code ${asset}`, 'eth_getCode', [asset, 'latest']],
@@ -43,7 +44,7 @@ export function questionsOfEvm({ signers, tokens, payTo }, { multicall3, permit2
 }
 
 /** @param {Record<string, { result?: any, error: string }>} said */
-export function checkEvm(network, said, key, keyOfToken) {
+export function checkEvm(network, said, { key, keyOfToken, soldByUse }) {
   const findings = [];
   const lines = [];
   const age = Date.now() / 1_000 - Number(said.block.result?.timestamp ?? NaN);
@@ -56,7 +57,15 @@ export function checkEvm(network, said, key, keyOfToken) {
   }
   network.tokens.forEach((token, index) => findings.push(...checkToken(network, token, said, keyOfToken(index))));
   for (const { asset } of network.tokens) findings.push(...checkRecipient(network, asset, said, key('pay_to')));
+  const missing = missingOf(['permit2', 'uptoProxy'], said);
+  for (const number of missing ? soldByUse : []) findings.push(fault(`ROUTES[${number}].scheme`, `"upto" needs ${missing}, which ${network.title} does not have: leave ${network.id} out of the route's networks`));
   return { findings, lines };
+}
+
+/** Which contracts have no code, in words; `undefined` if none. */
+function missingOf(names, said) {
+  const missing = names.filter((name) => isEmpty(said[name].result));
+  return missing.length > 0 ? missing.map((name) => CONTRACTS[name]).join(' and ') : undefined;
 }
 
 function checkBalance({ signerSecret, signerTitle, coin, title, lowBalance }, address, said) {
@@ -86,8 +95,8 @@ function checkToken({ title }, { asset, decimals, onChain }, said, key) {
   const counted = answer('decimals');
   if (counted !== undefined && !isEmpty(counted) && Number(counted) !== decimals) found.push(fault(key('decimals'), `is ${decimals}, and the token has ${Number(counted)}: prices would be wrong`));
   if (onChain.transferMethod === 'permit2') {
-    const missing = ['permit2', 'exactProxy'].filter((name) => isEmpty(said[name].result));
-    if (missing.length > 0) found.push(fault(key('asset_transfer_method'), `needs ${missing.map((name) => CONTRACTS[name]).join(' and ')}, which ${title} does not have: take a token that knows EIP-3009`));
+    const missing = missingOf(['permit2', 'exactProxy'], said);
+    if (missing) found.push(fault(key('asset_transfer_method'), `needs ${missing}, which ${title} does not have: take a token that knows EIP-3009`));
   } else if (isEmpty(answer('state'))) {
     found.push(fault(key('asset'), `${asset} knows no authorizationState, so it is no EIP-3009 token: take another, or asset_transfer_method = "permit2"`));
   }

@@ -27,7 +27,7 @@ export function questionsOfSolana({ signers, tokens, payTo }) {
 }
 
 /** @param {Record<string, { result?: any, error: string }>} said */
-export function checkSolana(network, said, key, keyOfToken) {
+export function checkSolana(network, said, { key, keyOfToken }) {
   const { payTo, title } = network;
   const lines = [];
   const findings = [];

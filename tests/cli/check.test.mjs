@@ -10,6 +10,7 @@ import { stringify } from 'smol-toml';
 import { check } from '../../cli/check.mjs';
 import { PUBLISHED } from '../../cli/check/keys.mjs';
 import { KINDS, addressesOf } from '../../cli/new-keys.mjs';
+import { report } from '../../cli/reader.mjs';
 import { evmAccount, evmRelayers, solanaFeePayers, solanaSeller } from '../../dev/accounts.mjs';
 import { startRpcProxy, wrongChain } from '../../dev/rpc-proxy.mjs';
 import { TOKEN_2022_MINT, ataOf, createAta, fundSol } from '../../dev/solana/setup.mjs';
@@ -169,6 +170,7 @@ const BROKEN = {
   'no contract at the token': [({ evm }) => Object.assign(evm, { asset: EVM_PAY_TO, name: 'Coin', version: '1', decimals: 6 }), 'fault', `NETWORKS."${BASE}".asset`, /there is no contract/],
   'a contract that is no EIP-3009 token': [({ evm }) => Object.assign(evm, { asset: '0xcA11bde05977b3631167028862bE2a173976CA11', name: 'Coin', version: '1', decimals: 6 }), 'fault', `NETWORKS."${BASE}".asset`, /no EIP-3009 token/],
   'Permit2 where it is not': [({ evm }) => (evm.asset_transfer_method = 'permit2'), 'fault', `NETWORKS."${BASE}".asset_transfer_method`, /needs Permit2 and .*take a token that knows EIP-3009/],
+  'a sale by use where its contract is not': [({ route }) => Object.assign(route, { scheme: 'upto', networks: [BASE] }), 'fault', 'ROUTES[0].scheme', /needs Permit2 and x402’s contract for what is sold by use/],
   'no contract at the second token': [({ evm }) => (evm.tokens = [{ asset: EVM_PAY_TO, name: 'Coin', version: '1', decimals: 6 }]), 'fault', `NETWORKS."${BASE}".tokens[0].asset`, /there is no contract/],
   'no account for the second token': [({ solana }) => (solana.tokens = [{ asset: TOKEN_2022_MINT, symbol: 'T22', decimals: 6, token_program: 'token-2022' }]), 'fault', `NETWORKS."${DEVNET}".pay_to`, /has no token account for T22/],
   'no mint at the token': [({ solana }) => Object.assign(solana, { asset: NO_ACCOUNT, decimals: 6 }), 'fault', `NETWORKS."${DEVNET}".asset`, /is no mint/],
@@ -245,6 +247,17 @@ describe('each fault is found', () => {
     }));
     const found = findings.filter(({ key, problem }) => key === 'ORIGIN' && /\/site\/premium\/ answers 200 to anybody/.test(problem));
     assert.equal(found.length, 1, JSON.stringify(findings));
+  });
+
+  test('nothing of a sale by use where its contracts are', async () => {
+    const { contracts } = await report({});
+    const places = [contracts.permit2, contracts.uptoProxy];
+    for (const address of places) await world.evm.client.setCode({ address, bytecode: '0x00' });
+    try {
+      assert.deepEqual(await findingsOf(({ route }) => Object.assign(route, { scheme: 'upto', networks: [BASE] })), []);
+    } finally {
+      for (const address of places) await world.evm.client.setCode({ address, bytecode: '0x' });
+    }
   });
 
   test('the accounts that everybody knows are those of the tools and of the local world', async () => {
