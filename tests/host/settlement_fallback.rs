@@ -52,6 +52,17 @@ fn the_fallback_checks_before_it_writes_anything_down() {
 }
 
 #[test]
+fn what_names_a_relayer_of_ours_never_goes_to_the_fallback() {
+    let (world, facilitator) = world_with_fallback();
+    let payment = Payment::by_use(1, 1, 600);
+    cut_off(&world, None);
+    let outcome = world.take(&facilitator.settle_directly(&payment, "a"));
+    assert_eq!(outcome, Some(Outcome::Unavailable));
+    assert!(facilitator.asked.borrow().is_empty());
+    assert!(world.tables.record(&payment.id).is_none(), "it is good for another try");
+}
+
+#[test]
 fn what_may_be_in_a_pool_never_goes_to_the_fallback() {
     let (world, facilitator) = world_with_fallback();
     let payment = payment(1);

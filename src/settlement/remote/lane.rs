@@ -12,7 +12,9 @@ use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
 
 impl<H: Host> Lane for RemoteLane<H> {
     fn takes(&self, payment: &VerifiedPayment) -> bool {
-        matches!(self.network, ChainId::Evm(_)) == payment.as_evm().is_some()
+        // What names a relayer of ours nobody else can settle.
+        let is_ours = payment.as_evm().is_some_and(|payment| payment.relayer().is_some());
+        matches!(self.network, ChainId::Evm(_)) == payment.as_evm().is_some() && !is_ours
     }
 
     /// Only a claim asks that, for a payment that nobody here can check: else
