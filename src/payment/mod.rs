@@ -136,7 +136,7 @@ impl Terms {
     }
 
     /// The terms as JSON, as far as a buyer agrees to them: what purchases are
-    /// bound to. Which wallets may pay is the seller's own affair.
+    /// bound to. Which wallets may pay, and which keys settle, is the seller's own affair.
     pub fn agreed_text(&self) -> String {
         json::to_text(&self.without_wallets())
     }
@@ -146,10 +146,15 @@ impl Terms {
         matches!(self, Self::Evm(terms) if terms.smart_wallets().is_some())
     }
 
-    /// The same terms, with payments by key alone.
+    /// The same terms, with payments by key alone, whoever settles them.
     fn without_wallets(&self) -> Self {
         match self {
-            Self::Evm(terms) => Self::Evm(terms.clone().with_smart_wallets(None)),
+            Self::Evm(terms) => {
+                let agreed = terms.clone().with_smart_wallets(None);
+                // That it is paid by use, and not by which keys.
+                let is_by_use = agreed.relayers().is_some();
+                Self::Evm(if is_by_use { agreed.by_use(vec![]) } else { agreed })
+            }
             terms @ Self::Solana(_) => terms.clone(),
         }
     }

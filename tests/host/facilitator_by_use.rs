@@ -107,3 +107,18 @@ fn a_payment_names_its_scheme_and_one_of_our_relayers() {
     let order = Order::read(&config, account, body(AMOUNT).to_string().as_bytes()).unwrap();
     assert_eq!(order.check(now()).unwrap_err(), Reason::UptoFacilitatorMismatch);
 }
+
+#[test]
+fn an_order_is_the_same_after_a_change_of_the_keys() {
+    let resource = |keys: &str| {
+        let mut settings = settings();
+        settings.evm_relayer_keys = Some(keys.to_owned());
+        let config = config::read(&settings).config.unwrap();
+        let account = account_of(config.facilitator.as_ref().unwrap(), Some("Bearer one")).unwrap();
+        let order = Order::read(&config, account, body(AMOUNT).to_string().as_bytes()).unwrap();
+        let (order, _) = order.to_settle();
+        order.resource(account, Some("a key"))
+    };
+    let (one, two) = (format!("0x{}", "11".repeat(32)), format!("0x{}", "12".repeat(32)));
+    assert_eq!(resource(&one), resource(&format!("{two},{one}")));
+}
