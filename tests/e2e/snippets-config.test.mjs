@@ -93,9 +93,9 @@ test('docs/configuration.md, a page of your own', async () => {
   const page = snippet('docs/configuration.md', '<!doctype html>');
   const site = await serve(({ url }) => (new URL(url).pathname === '/till.html' ? new Response(page, { headers: { 'content-type': 'text/html' } }) : new Response('the goods')));
   try {
-    const { url, log } = await world.startWorker({ vars: { ORIGIN: site.url, PAGE: { name: 'Tuppence', template: '/till.html' } } });
+    const { url, log } = await world.startWorker({ vars: { ORIGIN: site.url, ROUTES: [{ pattern: '/premium/*', price: '$0.01', description: 'Tea' }], PAGE: { name: 'Tuppence', template: '/till.html' } } });
     const shown = await (await fetch(url + PAGE, { headers: { accept: 'text/html', 'sec-fetch-dest': 'document' } })).text();
-    assert.ok(shown.includes('<h1>Premium pages</h1>') && shown.includes('<strong>$0.01</strong> from Tuppence'), `${shown.slice(0, 500)}\n${log()}`);
+    assert.ok(shown.includes('<h1>Tea</h1>') && shown.includes('<strong>$0.01</strong> from Tuppence'), `${shown.slice(0, 500)}\n${log()}`);
     assert.doesNotMatch(shown, /\{\{/);
     assert.equal(await buy(url + PAGE), 'the goods');
   } finally {
