@@ -119,7 +119,7 @@ test('what was signed for one token buys nothing as another', async () => {
   const [usdc, , dear] = challenge.accepts;
   const [buyer] = world.accounts.evm.buyers;
   await moves(undefined, async () => {
-    const payload = await evmPayload(buyer, usdc);
+    const payload = await evmPayload(buyer, usdc, { authorization: { value: dear.amount } });
     assertRefused(await send(world.url + PAGE, paymentHeader(2, dear, payload)), 'invalid_exact_evm_payload_signature');
     // As many units of the dear token as the page costs in the other one.
     const cheap = await evmPayload(buyer, dear, { authorization: { value: usdc.amount } });
