@@ -1,11 +1,12 @@
 /** `npm run screenshots`: the pay page in each of its states, light, dark and on a phone, into `.dev/screenshots/`. */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { choose, evmWallet, open, solanaWallet, startBrowser, walletError } from '../tests/browser/support.mjs';
+import { answering, choose, evmWallet, never, open, servedAs, solanaWallet, startBrowser, walletError, withoutCookies } from '../tests/browser/support.mjs';
 import { build } from './build.mjs';
 import { command, readArguments } from './cli.mjs';
 import { DEV_DIR } from './util.mjs';
-import { startWorld } from './world.mjs';
+import { placePermit2, TOKEN_ADDRESS } from './evm/permit2.mjs';
+import { EVM_NETWORK, startWorld } from './world.mjs';
 
 const FOLDER = join(DEV_DIR, 'screenshots');
 const LOOKS = {
@@ -14,12 +15,12 @@ const LOOKS = {
   phone: { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 },
 };
 const OWN_LOOK = { name: 'Tuppence', logo: '/favicon.svg', accent: '#a3243d', home: '/', terms: '/about.html', support: 'mailto:help@tuppence.example' };
-const forever = () => new Promise(() => {});
+/** An address that phones can reach. */
+const PUBLIC = 'https://shop.example';
 
 /** By name: the wallets that are there, what is done, and what shows that it is done. */
 function states(world) {
   const [evm, solana] = [world.accounts.evm.buyers[0], world.accounts.solana.buyers[0]];
-  const answering = (method, answer) => ({ answer: (asked) => (asked === method ? answer() : undefined) });
   const refusing = (code, message) => answering('eth_signTypedData_v4', () => { throw walletError(code, message); });
   const alerts = (page) => page.getByRole('alert').waitFor();
   const press = async (page) => {
@@ -30,10 +31,11 @@ function states(world) {
   const one = (options) => [evmWallet(world, evm, options)];
   return {
     'ready': { wallets: both() },
-    'no-wallet': { act: (page) => page.getByText('No wallet was found').waitFor() },
-    'folds': { wallets: both(), act: (page) => page.evaluate(() => document.querySelectorAll('details').forEach((it) => { it.open = true; })) },
-    'connecting': { wallets: one(answering('eth_requestAccounts', forever)), act: async (page) => { await choose(page); await page.getByText('Connect this page').waitFor(); } },
-    'signing': { wallets: one(answering('eth_signTypedData_v4', forever)), act: async (page) => { await choose(page); await page.getByText('Confirm').waitFor(); } },
+    'no-wallet': { at: PUBLIC, act: (page) => page.getByText('No wallet was found').waitFor() },
+    'no-wallet-local': { act: (page) => page.getByText('No wallet was found').waitFor() },
+    'folds': { at: PUBLIC, wallets: both(), act: (page) => page.evaluate(() => document.querySelectorAll('details').forEach((it) => { it.open = true; })) },
+    'connecting': { wallets: one(answering('eth_requestAccounts', never)), act: async (page) => { await choose(page); await page.getByText('Connect this page').waitFor(); } },
+    'signing': { wallets: one(answering('eth_signTypedData_v4', never)), act: async (page) => { await choose(page); await page.getByText('Confirm').waitFor(); } },
     'declined': { wallets: one(refusing(4001)), act: press },
     'wallet-failed': { wallets: one(refusing(-32000, 'Ledger device: blind signing is not enabled')), act: press },
     'poor': { wallets: one(answering('eth_call', () => '0x270f')), act: press },
@@ -47,14 +49,26 @@ function states(world) {
       // Without cookies the page shows what was bought.
       await choose(page);
       await page.getByRole('heading', { name: 'Paid' }).waitFor();
-    }, before: (context) => context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'cookieEnabled', { get: () => false })) },
+    }, before: withoutCookies },
     'bought': { wallets: both(), before: (context, page) => context.addInitScript(() => {
       const receipt = { at: 1_790_000_000_000, amount: '0.01 USDC', title: 'Base Sepolia', network: 'eip155:84532', transaction: `0x${'ab'.repeat(32)}` };
       localStorage.setItem(`edge402 ${location.href}`, JSON.stringify(receipt));
     }) },
+    'approve': { look: 'permit2', wallets: one(), act: press },
     'own-look': { look: 'own', wallets: [...one(refusing(4001)), solanaWallet(solana, { name: 'Phantom', icon: undefined })], act: press },
     'no-script': { options: { javaScriptEnabled: false } },
   };
+}
+
+/** A shop that takes a token by Permit2 alone, of a buyer who has not allowed it yet. */
+async function permit2Shop(world) {
+  const { seller, buyers: [buyer] } = world.accounts.evm;
+  const token = await placePermit2(world.evm);
+  await token.mint(buyer.address, 1_000_000n);
+  await world.evm.fund(buyer.address);
+  const tokens = [{ asset: TOKEN_ADDRESS, symbol: 'TUSD', decimals: 6, asset_transfer_method: 'permit2' }];
+  const ROUTES = [{ pattern: '/premium/*', price: '$0.01', description: 'Premium pages', networks: [`${EVM_NETWORK}/TUSD`] }];
+  return world.startWorker({ vars: { ROUTES, NETWORKS: { [EVM_NETWORK]: { rpc: [world.evm.url], pay_to: seller.address, tokens } } } });
 }
 
 async function main() {
@@ -63,12 +77,14 @@ async function main() {
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
   const world = await startWorld();
-  const own = await world.startWorker({ vars: { PAGE: OWN_LOOK } });
+  const shops = { own: await world.startWorker({ vars: { PAGE: OWN_LOOK } }), permit2: await permit2Shop(world) };
   const browser = await startBrowser();
   try {
     for (const [look, options] of Object.entries(LOOKS)) {
       for (const [name, state] of Object.entries(states(world))) {
-        const { page, close } = await open(`${state.look ? own.url : world.url}${state.path ?? '/premium/'}`, { ...state, options: { ...options, ...state.options } });
+        const url = shops[state.look]?.url ?? world.url;
+        const before = state.at ? servedAs(state.at, url) : state.before;
+        const { page, close } = await open(`${state.at ?? url}${state.path ?? '/premium/'}`, { ...state, before, options: { ...options, ...state.options } });
         await (state.act ?? ((it) => it.waitForTimeout(800)))(page);
         await page.screenshot({ path: join(FOLDER, `${name}-${look}.png`), fullPage: true });
         await close();

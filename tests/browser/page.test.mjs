@@ -1,14 +1,12 @@
 /** The page itself: who can read and use it, what it lets in, and what it says without a wallet. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { ROOT } from '../../dev/util.mjs';
-import { encode, EVM_NETWORK, PAGE_PRICE } from '../e2e/support.mjs';
-import { answering, arrived, assertClean, choose, GOODS, never, open, servedAs, useShop, walletError, withoutCookies } from './support.mjs';
+import { PAGE_PRICE } from '../e2e/support.mjs';
+import { answering, arrived, assertClean, choose, faults, GOODS, never, open, useShop, withoutCookies } from './support.mjs';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const HOSTILE = 'Tea </script><script>window.hurt = 1</script><img src=x onerror="window.hurt = 2"> {{data}}';
 const languages = readdirSync(join(ROOT, 'www/pay/texts')).map((file) => JSON.parse(readFileSync(join(ROOT, 'www/pay/texts', file), 'utf8')));
 const ROUTES = [
@@ -20,75 +18,14 @@ const ROUTES = [
 
 const shop = useShop({ worker: () => ({ vars: { ROUTES } }) });
 
-
-/** What axe finds wrong with a page as it stands. */
-async function faults(page) {
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-}
-
 const unfold = (page) => page.evaluate(() => document.querySelectorAll('details').forEach((it) => { it.open = true; }));
 
 describe('everybody can use the page:', () => {
-  const signing = (answer) => () => [shop.evm(answering('eth_signTypedData_v4', answer))];
-  const pressed = (words) => async (page) => { await choose(page); await page.getByText(words).first().waitFor(); };
-  const paying = (answer) => (context) => context.route('**/*', (route) => (route.request().headers()['payment-signature'] ? answer(route) : route.fallback()));
-  const paidOnce = { wallets: () => [shop.evm()], path: '/data/almanac.json' };
-  const states = {
-    'wallets': { wallets: shop.both, act: (page) => page.getByRole('button', { name: /^Sol Wallet/ }).waitFor() },
-    'everything unfolded': { wallets: shop.both, act: unfold },
-    'no wallet': { act: (page) => page.getByText('No wallet was found').waitFor() },
-    'no wallet, at a public address': { host: 'https://shop.example', act: (page) => page.getByRole('img', { name: /QR/ }).waitFor() },
-    'no wallet, on a phone': { options: { hasTouch: true, isMobile: true }, act: (page) => page.getByRole('link', { name: 'Solflare' }).waitFor() },
-    'waiting for the wallet': { wallets: signing(never), act: pressed('Confirm') },
-    'declined': { wallets: signing(() => { throw walletError(4001); }), act: pressed('You declined') },
-    'the wallet failed': { wallets: signing(() => { throw walletError(-32000, 'x'.repeat(150)); }), act: pressed('blind signing') },
-    'refused, with its transaction': { wallets: () => [shop.evm()], before: paying((route) => route.fulfill({ status: 402, headers: { 'payment-response': encode({ success: false, errorReason: 'duplicate_settlement', transaction: `0x${'ab'.repeat(32)}`, network: EVM_NETWORK }) } })), act: pressed('See the transaction') },
-    'the shop is silent': { wallets: () => [shop.evm()], before: paying((route) => route.fulfill({ status: 503 })), act: pressed('Trying again') },
-    'nobody knows': { wallets: () => [shop.evm()], before: paying((route) => route.fulfill({ status: 200, body: 'log in' })), act: pressed('Give up this payment') },
-    'paid, not delivered': { wallets: () => [shop.evm()], before: paying((route) => route.fulfill({ status: 502, headers: { 'payment-response': encode({ success: true, transaction: '0x1', network: EVM_NETWORK }) } })), act: pressed('couldn’t deliver') },
-    'paid': { ...paidOnce, act: pressed('Save what you bought') },
-    'bought before': { ...paidOnce, act: async (page) => { await choose(page); await page.getByRole('heading', { name: 'Paid' }).waitFor(); await page.reload(); await page.getByText(/You bought this on/).waitFor(); } },
-    'no cookies': { wallets: shop.both, before: withoutCookies, act: (page) => page.getByText('Cookies are off').waitFor() },
-    'a payment was refused before the page': { before: (context) => context.setExtraHTTPHeaders({ 'payment-signature': encode({ x402Version: 2, accepted: { scheme: 'exact', network: 'eip155:1' }, payload: {} }) }), act: (page) => page.getByText('The payment was not taken').waitFor() },
-    'sold to programs only': { path: '/post', before: postAsGet, act: (page) => page.getByText('sold to programs only').waitFor() },
-  };
-  const looks = { light: {}, dark: { colorScheme: 'dark' }, narrow: { viewport: { width: 320, height: 640 }, reducedMotion: 'reduce' } };
-  for (const [name, { wallets = () => [], act, path = '/premium/', before, host, options }] of Object.entries(states)) {
-    for (const [look, ownOptions] of Object.entries(looks)) {
-      test(`${name}, ${look}: axe finds nothing, nothing is cut off`, async () => {
-        const served = host ? servedAs(host, shop.url) : before;
-        const opened = await open(`${host ?? shop.url}${path}`, { wallets: wallets(), options: { ...ownOptions, ...options }, before: served });
-        await act(opened.page);
-        assert.deepEqual(await faults(opened.page), []);
-        const { wide, seen } = await opened.page.evaluate(() => ({ wide: document.documentElement.scrollWidth, seen: innerWidth }));
-        assert.ok(wide <= seen, `${wide} of ${seen} pixels`);
-        assert.deepEqual(opened.seen.violations, []);
-        await opened.close();
-      });
-    }
-  }
-
-  /** A form that is sent by POST is answered with the page, too. */
-  async function postAsGet(context) {
-    await context.route('**/post', (route) => route.continue({ method: 'POST' }));
-  }
-
-  test('without JavaScript axe finds nothing', async () => {
-    // axe is a script itself: it looks at what the server wrote.
-    const body = await (await fetch(shop.page, { headers: { accept: 'text/html', 'sec-fetch-dest': 'document' } })).text();
-    const bare = body.replace(/<script[\s\S]*?<\/script>/g, '').replace(/<\/?noscript>/g, '');
-    const { page, close } = await open('about:blank');
-    await page.setContent(bare);
-    assert.deepEqual(await faults(page), []);
-    await close();
-  });
-
   test('nothing turns for those who want less motion', async () => {
     for (const [reducedMotion, running] of [['reduce', 0], ['no-preference', 1]]) {
-      const { page, close } = await open(shop.page, { wallets: signing(never)(), options: { reducedMotion } });
-      await pressed('Confirm')(page);
+      const { page, close } = await open(shop.page, { wallets: [shop.evm(answering('eth_signTypedData_v4', never))], options: { reducedMotion } });
+      await choose(page);
+      await page.getByText('Confirm').waitFor();
       assert.equal(await page.evaluate(() => document.getAnimations().length), running, reducedMotion);
       await close();
     }

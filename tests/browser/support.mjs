@@ -1,6 +1,8 @@
 /** Chromium on the pay page: wallets that sign in Node, and what a page is asked afterwards. */
 import assert from 'node:assert/strict';
 import { createPrivateKey, sign } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { SignTypedDataVersion, signTypedData } from '@metamask/eth-sig-util';
@@ -38,6 +40,7 @@ export function evmWallet(world, account, options = {}) {
       wallet.chainId = Number(chainId);
       return null;
     },
+    eth_sendTransaction: ([{ to, data }]) => world.evm.client.sendTransaction({ account, to, data }),
     // As MetaMask does it: an empty domain where there is no type for it, and another chain refused.
     eth_signTypedData_v4([from, text]) {
       const data = JSON.parse(text);
@@ -107,8 +110,9 @@ export async function startBrowser() {
  * @param {object} [options]
  * @param {boolean} [options.site]
  * @param {(site: any) => object | false} [options.worker] for `startWorld`
+ * @param {(shop: any) => Promise<void>} [options.prepare] what else is to be there. Not a second `before`: Node runs those at once
  */
-export function useShop({ site = false, worker = () => ({}) } = {}) {
+export function useShop({ site = false, worker = () => ({}), prepare = async () => {} } = {}) {
   const shop = {
     evm: (options) => evmWallet(shop.world, shop.world.accounts.evm.buyers[0], options),
     solana: (options) => solanaWallet(shop.world.accounts.solana.buyers[0], options),
@@ -131,6 +135,7 @@ export function useShop({ site = false, worker = () => ({}) } = {}) {
     /** What the demo shop sells first. */
     shop.page = `${shop.url}/premium/`;
     await startBrowser();
+    await prepare(shop);
   });
   after(async () => {
     await browser?.close();
@@ -201,4 +206,13 @@ export const choose = (page, name = 'Test Wallet') => page.getByRole('button', {
 /** Asserts that nothing was held back by the policy, and no script failed. */
 export function assertClean({ seen }) {
   assert.deepEqual(seen, { violations: [], errors: [] });
+}
+
+let axe;
+/** What axe finds wrong with a page as it stands. */
+export async function faults(page) {
+  axe ??= readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
 }

@@ -1,15 +1,13 @@
 /** A page of the seller's own: what it holds and may load, and what people see where it can't be had. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { ROOT } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
+import { snippet } from '../documents/snippets.mjs';
 import { answering, startSite } from '../e2e/site.mjs';
 import { ledger, PAGE_PRICE } from '../e2e/support.mjs';
 import { alertOf, assertClean, choose, evmWallet, open, startBrowser } from './support.mjs';
 
-const [, EXAMPLE] = /^```html\n([\s\S]*?)^```/m.exec(readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8'));
+const EXAMPLE = snippet('docs/configuration.md', '<!doctype html>');
 const HTML = { 'content-type': 'text/html; charset=utf-8' };
 const HOSTILE = 'Tea </script><script>window.hurt = 1</script><img src=x onerror="window.hurt = 2">';
 const BROWSER = { accept: 'text/html', 'sec-fetch-dest': 'document' };

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import jsQR from 'jsqr';
+import { concatHex, encodeAbiParameters } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { solanaAccount } from '../../dev/accounts.mjs';
 import { createAta } from '../../dev/solana/setup.mjs';
@@ -249,4 +250,28 @@ describe('an account that has handed itself to a contract (EIP-7702)', () => {
       }
     });
   }
+});
+
+describe('a smart wallet', () => {
+  /** Any call is answered with ERC-1271's yes. */
+  const yes = '0x631626ba7e60e01b60005260206000f3';
+  const signing = (signature) => answering('eth_signTypedData_v4', () => signature);
+  /** A signature of a wallet that is not there yet (ERC-6492): its factory, what deploys it, what it will take. */
+  const undeployed = (factory) => concatHex([
+    encodeAbiParameters([{ type: 'address' }, { type: 'bytes' }, { type: 'bytes' }], [factory, '0x', `0x${'ab'.repeat(65)}`]),
+    `0x${'6492'.repeat(16)}`,
+  ]);
+
+  test('pays by a signature of its own kind, of any length', async () => {
+    const address = '0x00000000000000000000000000000000005afe01';
+    await shop.world.evm.client.setCode({ address, bytecode: yes });
+    await shop.world.evm.mintUsdc(address, 1_000_000n);
+    await buys([evmWallet(shop.world, { address }, signing(`0x${'ab'.repeat(700)}`))]);
+  });
+
+  test('that a factory is to deploy which the seller doesn’t know is refused, with a sentence', async () => {
+    const address = '0x00000000000000000000000000000000005afe02';
+    await shop.world.evm.mintUsdc(address, 1_000_000n);
+    await saysTo([evmWallet(shop.world, { address }, signing(undeployed('0x000000000000000000000000000000000fac7021')))], /smart wallet whose signatures the shop can’t take\. Nothing was charged/);
+  });
 });
