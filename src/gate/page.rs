@@ -10,6 +10,7 @@ use serde_json::json;
 use words::Words;
 
 use crate::config::{Config, Method, Route};
+use crate::evm::TransferMethod;
 use crate::protocol::Reason;
 use crate::protocol::requirements::EXACT;
 
@@ -67,6 +68,11 @@ pub(super) struct PageTemplate {
     /// than one request.
     access: Option<(String, Duration)>,
     networks: String,
+    /// Whether there is nothing that a person can pay.
+    is_for_programs: bool,
+    /// Whether a token takes a transaction of the buyer's own before its first
+    /// payment.
+    takes_approval: bool,
     code: String,
     /// What the script knows of the route: members of a JSON object.
     data: String,
@@ -83,7 +89,7 @@ impl PageTemplate {
     pub(super) fn new(route: &Route, config: &Config) -> Self {
         let mut networks = String::new();
         let mut offers = vec![];
-        let (mut on_evm, mut on_solana) = (false, false);
+        let (mut on_evm, mut on_solana, mut takes_approval) = (false, false, false);
         // What the header has no room for can't be paid here.
         for offer in route.in_header() {
             let (network, token) = (&offer.network, &offer.token);
@@ -92,6 +98,9 @@ impl PageTemplate {
             } else {
                 on_evm = true;
             }
+            let is_by_use = offer.v2.scheme != EXACT;
+            let is_permit2 = token.asset.transfer_method() == Some(TransferMethod::Permit2);
+            takes_approval |= is_by_use || is_permit2 && !token.eip2612;
             let amount = offer.v2.amount.in_tokens(token.decimals);
             let title = escape(&network.title);
             let symbol = escape(&token.symbol);
@@ -101,8 +110,8 @@ impl PageTemplate {
             for part in ["</span> <code>", &network.id.to_string(), "</code></li>"] {
                 networks.push_str(part);
             }
-            // Wallets sign nothing else for the page.
-            if offer.v2.scheme != EXACT || !token.asset.is_for_v1() {
+            // People pay what is asked; by use only programs do.
+            if is_by_use {
                 continue;
             }
             offers.push(json!({
@@ -141,6 +150,8 @@ impl PageTemplate {
             price: escape(&route.price.to_string()),
             access: route.access.map(|time| (escape(route.pattern.as_str()), time)),
             networks,
+            is_for_programs: offers.is_empty(),
+            takes_approval,
             code: escape(&code(on_evm, on_solana)),
             data: for_script(&data.to_string()),
             logo,
@@ -209,7 +220,7 @@ impl Filling<'_> {
                 to.push_str(&escape(self.method));
                 to.push_str("&quot;, body }");
             }
-            "open" if self.method != "GET" => to.push_str(" open"),
+            "open" if self.method != "GET" || page.is_for_programs => to.push_str(" open"),
             "error" if self.reason.is_some() => {
                 to.push_str("<p class=\"error\" role=\"alert\">");
                 self.push_text("refused", to);
@@ -229,6 +240,8 @@ impl Filling<'_> {
                 to.push_str(page.data.strip_prefix('{').unwrap_or_default());
             }
             "texts" => to.push_str(self.language.json()),
+            // Of such a token's first payment it would not be true.
+            "total" if page.takes_approval => {}
             "lang" | "total" => self.push_text(gap, to),
             _ => self.push_text(gap.strip_prefix("t:").unwrap_or_default(), to),
         }

@@ -110,22 +110,6 @@ fn the_code_is_for_the_networks_that_are_offered() {
 }
 
 #[test]
-fn wallets_sign_for_the_page_what_it_knows() {
-    let token = json!({ "asset": PAY_TO, "symbol": "ANY", "decimals": 6, "asset_transfer_method": "permit2" });
-    let mut settings = settings("assets", route(&json!({ "networks": null })));
-    let networks = settings.networks.as_mut().unwrap();
-    networks["eip155:84532"]["tokens"] = json!([token]);
-    let loaded = config::read(&settings);
-    let config = config(&loaded);
-    let template = ChallengeTemplate::new(&config.routes[0], config);
-    let page = template.write_page(URL, &"GET".parse().unwrap(), None, Language::of(None));
-    assert!(visible(&page).contains(" ANY</span>"), "its price stands there for programs");
-    let offers = json_in(&page, "data")["offers"].clone();
-    assert_eq!(offers.as_array().unwrap().len(), 3);
-    assert!(offers.as_array().unwrap().iter().all(|offer| offer["symbol"] == "USDC"), "{offers}");
-}
-
-#[test]
 fn there_is_a_way_back_unless_the_start_page_is_sold() {
     let back = "<a href=\"/\">";
     assert!(page(route(&json!({})), "GET", None).contains(back));
@@ -287,4 +271,41 @@ fn what_pays_in_a_layout_is_what_pays_on_our_own_page() {
     for hash in PAGE_POLICY.split(['\'', ' ', ';']).filter(|it| it.starts_with("sha256-")) {
         assert!(TEMPLATE_POLICY.contains(hash), "{hash}");
     }
+}
+
+#[test]
+fn no_fee_is_promised_where_a_token_needs_an_approval() {
+    let ways = [("eip3009", false, true), ("permit2", false, false), ("permit2", true, true)];
+    for (method, eip2612, promises) in ways {
+        let mut settings = settings("assets", route(&json!({})));
+        settings.networks = Some(json!({ "eip155:8453": {
+            "rpc": ["https://rpc.example"], "pay_to": PAY_TO,
+            "asset": "0x60a3E35Cc302bFA44Cb288Bc5a4F316Fdb1adb42", "decimals": 6,
+            "name": "EURC", "version": "2", "asset_transfer_method": method, "eip2612": eip2612,
+        } }));
+        let loaded = config::read(&settings);
+        let config = config(&loaded);
+        let Ok(get) = "GET".parse();
+        let template = ChallengeTemplate::new(&config.routes[0], config);
+        let page = visible(&template.write_page(URL, &get, None, Language::of(None)));
+        assert_eq!(page.contains("No network fee"), promises, "{method} {eip2612}");
+    }
+}
+
+#[test]
+fn what_is_paid_by_use_is_offered_to_programs_alone() {
+    let mut settings = settings("assets", route(&json!({ "scheme": "upto" })));
+    settings.networks = Some(json!({ "eip155:8453": {
+        "rpc": ["https://rpc.example"], "pay_to": PAY_TO,
+        "asset": "0x60a3E35Cc302bFA44Cb288Bc5a4F316Fdb1adb42", "decimals": 6,
+        "name": "EURC", "version": "2", "asset_transfer_method": "permit2",
+    } }));
+    let loaded = config::read(&settings);
+    let config = config(&loaded);
+    let Ok(get) = "GET".parse();
+    let template = ChallengeTemplate::new(&config.routes[0], config);
+    let page = template.write_page(URL, &get, None, Language::of(None));
+    assert_eq!(json_in(&page, "data")["offers"], json!([]));
+    assert!(page.contains("<details id=\"program\" open>"));
+    assert!(visible(&page).contains("0.01 EURC"), "what it costs is said");
 }

@@ -1,8 +1,9 @@
-/** A payment by a wallet of an EVM chain: EIP-3009, signed as typed data. */
+/** A payment by a wallet of an EVM chain, signed as typed data: by EIP-3009, or by Permit2. */
 import { hex, randomBytes } from './bytes.js';
 import { freshTerms, inTokens, minutesOf } from './challenge.js';
 import { chainOf } from './chains.js';
 import { amountOf, pause, Stop } from './page.js';
+import { approve, lacksAllowance, permit2Payment, signPermit } from './permit2.js';
 
 const field = (name, type) => ({ name, type });
 const TYPES = {
@@ -15,44 +16,57 @@ const TYPES = {
 };
 /** How far in the past a payment becomes good: blocks are older than clocks. */
 const PAST_SECONDS = 600;
+/** The letters of a signature of 65 bytes: a key's own. */
+const KEY_SIGNATURE = 132;
 
 /**
  * Has a wallet sign a payment.
  *
  * @param {object} provider EIP-1193
  * @param {import('./page.js').Offer} shown
- * @param {{ say: (name: string, values?: object) => void, step: <T>(work: Promise<T>) => Promise<T> }} at
- * @returns {Promise<{ header: string, seconds: number, isContract: boolean }>} the payment, for how long it is good, and whether its account has code
+ * @param {{ say: (name: string, values?: object) => void, step: <T>(work: Promise<T>) => Promise<T>, agree: (fee: string) => Promise<void> }} at
+ * @returns {Promise<{ header: string, seconds: number, isSmart: boolean }>} the payment, for how long it is good, and whether a contract judges its signature
  */
-export async function payByEvm(provider, shown, { say, step }) {
+export async function payByEvm(provider, shown, { say, step, agree }) {
   const ask = (method, params) => step(Promise.resolve(provider.request(params ? { method, params } : { method })));
   say('connecting');
   let [from] = (await ask('eth_requestAccounts')) ?? [];
   say('asking');
-  const { offer, now, wrap } = await step(freshTerms(shown));
+  let { offer, now, isSponsored, wrap } = await step(freshTerms(shown));
   await useChain(ask, shown, say);
   const accounts = (await ask('eth_accounts')) ?? [];
   if (!accounts.includes(from)) from = accounts[0] ?? from;
   if (!/^0x[0-9a-f]{40}$/i.test(from)) throw new Stop('no_account');
   await checkBalance(ask, shown, from);
   const isContract = await hasCode(ask, from);
-
-  const authorization = {
-    from,
-    to: offer.payTo,
-    value: offer.amount,
-    validAfter: String(now - PAST_SECONDS),
-    validBefore: String(now + offer.maxTimeoutSeconds),
-    nonce: hex(randomBytes(32)),
-  };
-  const { name, version } = offer.extra;
-  const domain = { name, version, chainId: chainIdOf(shown), verifyingContract: offer.asset };
-  const typed = { types: TYPES, primaryType: 'TransferWithAuthorization', domain, message: authorization };
+  const isPermit2 = offer.extra.assetTransferMethod === 'permit2';
+  const isFirst = isPermit2 && await lacksAllowance(ask, shown, from);
+  // A permit is a key's to sign.
+  const isPermitted = isFirst && isSponsored && !isContract;
+  if (isFirst && !isPermitted) {
+    await approve({ ask, say, agree }, shown, from);
+    // Its block has taken its time.
+    ({ offer, now, wrap } = await step(freshTerms(shown)));
+  }
+  const times = [now - PAST_SECONDS, now + offer.maxTimeoutSeconds].map(String);
+  if (isPermitted) say('permitting', { amount: amountOf(shown) });
+  const permit = isPermitted ? await signPermit(ask, offer, from, chainIdOf(shown), times[1]) : {};
+  const { typed, payload } = (isPermit2 ? permit2Payment : eip3009Payment)(offer, from, chainIdOf(shown), times);
   say('signing', { amount: amountOf(shown), minutes: minutesOf(offer.maxTimeoutSeconds) });
   const signature = await ask('eth_signTypedData_v4', [from, JSON.stringify(typed)]);
-  // An account with code may have a longer one.
   if (!/^0x([0-9a-f]{2}){64,}$/i.test(signature)) throw new Stop('nonsense');
-  return { header: wrap({ signature, authorization }), seconds: offer.maxTimeoutSeconds, isContract };
+  // One that is longer is for a contract, which may not be there yet.
+  return { header: wrap(payload(signature), permit), seconds: offer.maxTimeoutSeconds, isSmart: isContract || signature.length > KEY_SIGNATURE };
+}
+
+/** What is signed, and the payload that a signature makes of it. */
+function eip3009Payment({ asset, amount, payTo, extra: { name, version } }, from, chainId, [validAfter, validBefore]) {
+  const authorization = { from, to: payTo, value: amount, validAfter, validBefore, nonce: hex(randomBytes(32)) };
+  const domain = { name, version, chainId, verifyingContract: asset };
+  return {
+    typed: { types: TYPES, primaryType: 'TransferWithAuthorization', domain, message: authorization },
+    payload: (signature) => ({ signature, authorization }),
+  };
 }
 
 const chainIdOf = ({ network }) => Number(network.split(':')[1]);

@@ -3,7 +3,7 @@ import { chainOf, explorerUrl, FAUCET, isEvm } from './chains.js';
 import { payByEvm } from './evm.js';
 import { show } from './goods.js';
 import { amountOf, button, data, language, link, make, paint, reopen, Stop, text } from './page.js';
-import { isPhone, phone } from './phone.js';
+import { isLocal, isPhone, phone } from './phone.js';
 import { canReload, leadsTo, send } from './send.js';
 import { payBySolana } from './solana.js';
 import { opened, payment as kept, receipt as receipts } from './store.js';
@@ -15,6 +15,8 @@ const NOT_OPENED_MS = 10_000;
 const MOVES_MAX = 4;
 /** After so long without an answer of the wallet, people are told where to look. */
 const STILL_MS = 15_000;
+/** What is being said while the wallet is to answer. */
+const OF_THE_WALLET = ['connecting', 'switching', 'approving', 'permitting', 'signing'];
 
 const place = document.getElementById('pay');
 const choice = make('div');
@@ -30,16 +32,10 @@ let wanted;
 /** Ends the wait for a wallet. */
 let cancel;
 
-const canPay = data.method === 'GET' && isSecureContext && data.offers.length > 0;
-
-/** Why nothing can be paid here. */
-function whyNot() {
-  if (data.method !== 'GET') return 'not_get';
-  return isSecureContext ? 'programs_only' : 'insecure';
-}
+const canPay = data.method === 'GET' && data.offers.length > 0 && isSecureContext;
 
 function start() {
-  place.replaceChildren(status, stop, result, choice);
+  place.replaceChildren(status, result, stop, choice);
   const before = opened.get();
   opened.set();
   if (before && Date.now() - before.paid < NOT_OPENED_MS) return deliver({ ...before, direct: true });
@@ -62,7 +58,7 @@ function offer() {
   choice.hidden = false;
   if (isOffering) return drawChoice();
   isOffering = true;
-  if (!canPay) return choice.replaceChildren(make('p', { className: 'error' }, text(whyNot(), data)));
+  if (!canPay) return choice.replaceChildren(make('p', { className: 'error' }, text(data.method !== 'GET' ? 'not_get' : data.offers.length > 0 ? 'insecure' : 'by_use', data)));
   findWallets((found) => {
     wallets = found;
     drawChoice();
@@ -94,8 +90,6 @@ function drawChoice() {
 }
 
 /** The chains behind a shop on one's own machine are most often there, too, where no faucet's money arrives. */
-const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(location.hostname);
-
 function testNote() {
   const isOffered = data.offers.every(({ network }) => chainOf(network).test);
   return make('p', { className: 'note' }, isOffered ? `${text('test')} ` : '', isLocal ? '' : link(FAUCET, text('faucet')));
@@ -139,22 +133,35 @@ async function pay(wallet, shown) {
   const say = (name, more) => {
     clearTimeout(still);
     status.textContent = text(name, { ...values, amount: amountOf(shown), ...more });
-    still = setTimeout(() => { status.textContent += ` ${text('still', values)}`; }, STILL_MS);
+    if (OF_THE_WALLET.includes(name)) still = setTimeout(() => { status.textContent += ` ${text('still', values)}`; }, STILL_MS);
   };
   const canceled = new Promise((_, fail) => { cancel = () => fail(new Stop('')); });
   // What a wallet says after the buyer gave it up is not listened to.
   const step = (work) => Promise.race([work, canceled]);
   busy(true);
   try {
-    const at = { say, step };
-    const { header, seconds, isContract } = await (isEvm(shown.network) ? payByEvm(wallet.evm, shown, at) : payBySolana(wallet.solana, shown, at));
+    const at = { say, step, agree: (fee) => step(agree({ ...values, fee })) };
+    const { header, seconds, isSmart } = await (isEvm(shown.network) ? payByEvm(wallet.evm, shown, at) : payBySolana(wallet.solana, shown, at));
     clearTimeout(still);
-    const payment = { header, isContract, offer: { ...shown }, wallet: wallet.name, ends: Date.now() + 1_000 * seconds };
+    const payment = { header, isSmart, offer: { ...shown }, wallet: wallet.name, ends: Date.now() + 1_000 * seconds };
     await deliver(payment);
   } catch (error) {
     clearTimeout(still);
     fail(error, { ...values, amount: amountOf(shown) });
   }
+}
+
+/** Says what a transaction of the buyer's own is for, and waits until they agree to it. */
+function agree(values) {
+  status.textContent = '';
+  return new Promise((done) => {
+    const allow = button(text('allow'), () => {
+      result.replaceChildren();
+      done();
+    }, { className: 'main' });
+    result.replaceChildren(make('p', { role: 'alert', className: 'note' }, text('approve', values)), allow);
+    allow.focus();
+  });
 }
 
 /** While a payment is under way nothing else can be started. */
@@ -210,7 +217,7 @@ async function deliver(payment) {
     offer();
     // Delivered, and the browser had it.
     if (payment.paid) return remember();
-    return alert(text(reasonText(reason, payment.isContract), { ...values, reason }), transactionLink(shown.network, receipt?.transaction));
+    return alert(text(reasonText(reason, payment.isSmart), { ...values, reason }), transactionLink(shown.network, receipt?.transaction));
   }
   if (is !== 'unknown' && !receipt?.success) {
     kept.set();
@@ -229,8 +236,10 @@ async function deliver(payment) {
 }
 
 const REASONS = [
-  [/insufficient_funds/, 'insufficient_funds'],
+  [/allowance/, 'allowance'],
+  [/insufficient/, 'insufficient_funds'],
   [/valid_before|expired/, 'expired'],
+  [/factory/, 'smart'],
   [/signature/, 'signature'],
   [/simulation/, 'simulation'],
   [/duplicate/, 'duplicate'],
@@ -239,9 +248,9 @@ const REASONS = [
   [/requirements|mismatch$/, 'terms'],
 ];
 
-function reasonText(reason, isContract) {
+function reasonText(reason, isSmart) {
   const known = REASONS.find(([pattern]) => pattern.test(reason))?.[1] ?? 'other';
-  return `r_${known === 'simulation' && isContract ? 'smart' : known}`;
+  return `r_${isSmart && ['simulation', 'signature'].includes(known) ? 'smart' : known}`;
 }
 
 async function paid(payment, answer, receipt) {

@@ -21,8 +21,8 @@ const LINKS = [
   ['Solflare', false, true, () => `https://solflare.com/ul/v1/browse/${enc(HERE)}?ref=${enc(location.origin)}`],
 ];
 
-/** A phone that follows this address finds itself, and not this computer. */
-const isLocal = /^(localhost|127(\.\d+){3}|\[::1\])$|\.localhost$/.test(location.hostname);
+/** Whether a phone that follows this address finds itself, and not this computer. */
+export const isLocal = /^(localhost|127(\.\d+){3}|\[::1\])$|\.localhost$/.test(location.hostname);
 
 /** Whether the page is already where it would be sent to. */
 export const isPhone = matchMedia('(pointer: coarse)').matches;

@@ -48,7 +48,8 @@ async function once({ header, direct, paid }) {
   // The gate has heard that none can be read: it is somebody else's.
   if (answer.type === 'opaqueredirect') return { is: paid ? 'paid' : 'unknown', answer };
   if (answer.status === 409 && answer.headers.has('Preference-Applied')) return { is: 'moved', answer, receipt, to: addressOf(answer) };
-  if (answer.status === 402) {
+  // 412: something is to be done before the payment.
+  if (answer.status === 402 || answer.status === 412) {
     const reason = receipt?.errorReason ?? decode(answer.headers.get('PAYMENT-REQUIRED'))?.error ?? '';
     // A sentence says that no payment came: something has dropped it.
     if (!/^\w+$/.test(reason)) return { is: 'unknown', answer };

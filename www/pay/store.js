@@ -23,7 +23,7 @@ const set = (storage, key, value) => attempt(() => (value ? window[storage].setI
  * @property {string} header
  * @property {import('./page.js').Offer} offer
  * @property {string} wallet its name
- * @property {boolean} [isContract] the account has code, so that the token asks it whether it signed
+ * @property {boolean} [isSmart] the account is a contract, or will be, so that the token asks it whether it signed
  * @property {number} ends until when it is worth trying by itself, in milliseconds
  * @property {boolean} [tried] it was sent before, and nobody knows what became of that
  * @property {number} [moves] from how many addresses it was taken to the next one
