@@ -73,7 +73,7 @@ describe('a token by Permit2', () => {
     await shop.world.evm.fund(buyer().address, 0n);
     const wallet = shop.evm();
     const opened = await open(sponsored, { wallets: [wallet] });
-    await opened.page.getByText('No network fee').waitFor();
+    await opened.page.locator('header').getByText('No network fee').waitFor();
     await earned(PAGE_PRICE, async () => {
       await choose(opened.page);
       await arrived(opened.page);
