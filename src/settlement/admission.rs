@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::proving::{Place, RUNNING_MAX, WAITING_MAX, WAITING_TENTHS};
+use super::proving::{Asker, Place, RUNNING_MAX, WAITING_MAX, WAITING_TENTHS};
 use super::record::Claim;
 use super::{
     ClaimReply, ClaimRequest, Host, PaymentRecord, SettleRequest, Settler, StoreError, Verdict,
@@ -24,7 +24,7 @@ pub(super) struct Unproven<'a> {
     payment: VerifiedPayment,
     /// By what its signature is known again.
     signature: String,
-    asker: &'a str,
+    asker: Asker<'a>,
 }
 
 impl<'a> Unproven<'a> {
@@ -39,8 +39,11 @@ impl<'a> Unproven<'a> {
             return Err(Reason::InvalidPayload);
         }
         let Some(signature) = payment.signature_to_prove() else { return Ok(None) };
-        let asker = order.account.as_ref().or(request.asker.as_ref());
-        let asker = asker.map(String::as_str).unwrap_or_default();
+        let asker = match (&order.account, &request.asker) {
+            (Some(account), _) => Asker::Client(account),
+            (None, Some(address)) => Asker::Address(address),
+            (None, None) => Asker::Unknown,
+        };
         Ok(Some(Self { order, payment, signature, asker }))
     }
 
@@ -104,7 +107,7 @@ impl<H: Host> Settler<H> {
                     .host
                     .log("too many payments of smart wallets to look at: some must wait");
             }
-            return Ok(Some(ClaimReply::Busy));
+            return Ok(Some(ClaimReply::Refused(Reason::UnexpectedSettleError)));
         };
         let mut verdict = Verdict::Invalid(Reason::InvalidNetwork);
         for lane in self.lanes.iter().filter(|lane| lane.takes(&it.payment)) {
@@ -127,7 +130,7 @@ impl<H: Host> Settler<H> {
 
     /// A place before the nodes, when there is one; `None` if there are too
     /// many before it.
-    async fn place_for(&self, asker: &str) -> Option<Place<'_>> {
+    async fn place_for(&self, asker: Asker<'_>) -> Option<Place<'_>> {
         let proving = &self.proving;
         if proving.waiting.get() >= WAITING_MAX {
             return None;

@@ -15,12 +15,43 @@ pub(super) const WAITING_MAX: usize = 32;
 pub(super) const WAITING_TENTHS: u32 = 50;
 
 /// How many payments that come to nothing are looked at in a minute: from one
-/// address or account, and from all.
+/// address, from one client of the facilitator, who asks for many buyers, and
+/// from all.
 ///
 /// Too few, and a wallet that has no money keeps others of its network waiting.
 /// Too many, and strangers use up the seller's nodes.
-const FAILED_BY_ONE: u32 = 10;
-const FAILED_BY_ALL: u32 = 120;
+const FAILED_BY_ADDRESS: u32 = 10;
+const FAILED_BY_CLIENT: u32 = 120;
+const FAILED_BY_ALL: u32 = 240;
+
+/// Who asks for a payment to be looked at.
+#[derive(Clone, Copy)]
+pub(super) enum Asker<'a> {
+    /// A client of the facilitator, by its account.
+    Client(&'a str),
+    /// A buyer, by a hash of the address.
+    Address(&'a str),
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Asker<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Client(name) | Self::Address(name) => name,
+            Self::Unknown => "",
+        }
+    }
+
+    const fn most(&self) -> u32 {
+        match self {
+            Self::Client(_) => FAILED_BY_CLIENT,
+            Self::Address(_) => FAILED_BY_ADDRESS,
+            // There may be many of them.
+            Self::Unknown => FAILED_BY_ALL,
+        }
+    }
+}
 
 /// What is known of those who ask, for a minute.
 #[derive(Default)]
@@ -38,20 +69,18 @@ pub(super) struct Proving {
 impl Proving {
     /// Whether so many came to nothing in this minute that no more of an asker's
     /// are looked at.
-    pub(super) fn is_throttled(&self, asker: &str, now: UnixSeconds) -> bool {
+    pub(super) fn is_throttled(&self, asker: Asker<'_>, now: UnixSeconds) -> bool {
         self.begin_minute(now);
         let failed = self.failed.borrow();
-        // Of those of whom nothing is known there may be many.
-        let most = if asker.is_empty() { FAILED_BY_ALL } else { FAILED_BY_ONE };
-        failed.get(asker).is_some_and(|count| *count >= most)
+        failed.get(asker.name()).is_some_and(|count| *count >= asker.most())
             || failed.values().fold(0, |sum: u32, count| sum.saturating_add(*count))
                 >= FAILED_BY_ALL
     }
 
-    pub(super) fn note_failure(&self, asker: &str, now: UnixSeconds) {
+    pub(super) fn note_failure(&self, asker: Asker<'_>, now: UnixSeconds) {
         self.begin_minute(now);
         let mut failed = self.failed.borrow_mut();
-        let count = failed.get_or_insert_with(asker.to_owned(), || 0);
+        let count = failed.get_or_insert_with(asker.name().to_owned(), || 0);
         *count = count.saturating_add(1);
     }
 

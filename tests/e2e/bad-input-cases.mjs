@@ -129,7 +129,8 @@ export const EVM_CASES = {
   'the domain of another token': badSignature((it) => it, { domain: { verifyingContract: '0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913' } }),
   'the domain of another name': badSignature((it) => it, { domain: { name: 'USD Coin' } }),
   'the domain of another version': badSignature((it) => it, { domain: { version: '1' } }),
-  'a value other than the signed one': badSignature((it) => it, { changes: { sent: { value: '10001' } } }),
+  // Whether a contract would take the signature is asked last, of the chain.
+  'a value other than the signed one': { ...badSignature((it) => it, { changes: { sent: { value: '10001' } } }), code: 'invalid_exact_evm_payload_authorization_value_mismatch' },
   'a nonce other than the signed one': badSignature((it) => it, { changes: { sent: { nonce: `0x${'22'.repeat(32)}` } } }),
 
   'another recipient': { code: 'invalid_exact_evm_payload_recipient_mismatch', changes: (_, { other }) => ({ authorization: { to: other.address } }) },

@@ -72,12 +72,14 @@ for (const version of [1, 2]) {
   }
 
   describe(`EVM payments, version ${version}`, () => {
-    for (const [what, { code, buyer, changes = {}, ...rest }] of Object.entries(EVM_CASES)) {
+    for (const [number, [what, { code, buyer, changes = {}, ...rest }]] of Object.entries(EVM_CASES).entries()) {
       test(what, async () => {
+        // Of one address few signatures are looked at that a contract might take.
+        const address = { 'cf-connecting-ip': `198.51.100.${number + 1}` };
         const offer = offers[EVM_NETWORK];
         const account = buyer ? privateKeyToAccount(buyer) : world.accounts.evm.buyers[0];
         const built = await evmPayload(account, offer, { ...rest, ...(typeof changes === 'function' ? changes(offer, strangers()) : changes) });
-        await refused(paymentHeader(version, offer, built), [402, code], what);
+        await refused({ ...paymentHeader(version, offer, built), ...address }, [402, code], what);
       });
     }
   });

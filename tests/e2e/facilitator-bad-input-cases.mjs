@@ -68,7 +68,7 @@ function memberRows(version, chain) {
     missing('paymentRequirements'),
     ...values('paymentRequirements', NOT_OBJECTS),
     missing('paymentRequirements.scheme'),
-    ...values('paymentRequirements.scheme', { ...NOT_TEXTS, 'unknown': 'upto', 'in capitals': 'EXACT' }),
+    ...values('paymentRequirements.scheme', { ...NOT_TEXTS, 'unknown': 'escrow', 'in capitals': 'EXACT' }),
     missing('paymentRequirements.network'),
     ...values('paymentRequirements.network', { ...NOT_TEXTS, 'empty': '', 'unknown': 'eip155:1', 'a name nobody knows': 'basement', 'in capitals': name.toUpperCase() }),
     missing(amount),
