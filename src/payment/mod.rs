@@ -141,6 +141,22 @@ impl Terms {
         json::to_text(&self.without_wallets())
     }
 
+    /// Seconds that a payment may take, as buyers are told.
+    pub const fn max_timeout_seconds(&self) -> Option<u64> {
+        match self {
+            Self::Evm(terms) => Some(terms.max_timeout_seconds()),
+            Self::Solana(_) => None,
+        }
+    }
+
+    /// Whether a payment that one relayer alone may settle names the one that
+    /// buyers are told of; true of any other.
+    pub fn is_for_first_relayer(&self, payment: &VerifiedPayment) -> bool {
+        let named = payment.as_evm().and_then(evm::VerifiedPayment::relayer);
+        let Self::Evm(terms) = self else { return true };
+        named.is_none() || named == terms.relayers().and_then(|all| all.first().copied())
+    }
+
     /// Whether signatures are taken that only a contract can judge.
     pub fn takes_wallets(&self) -> bool {
         matches!(self, Self::Evm(terms) if terms.smart_wallets().is_some())

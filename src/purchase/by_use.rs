@@ -79,7 +79,10 @@ pub(super) async fn sell_counted<W: World>(
         release(world, claim).await;
         return End::NotCharged(answer);
     }
-    let until = UnixSeconds(claim.expires_at.0.saturating_sub(SETTLING_SECONDS));
+    // However long the buyer has signed for: what is at stake is so meanwhile.
+    let longest = order.settle.terms.max_timeout_seconds().map(|it| world.now().plus(it));
+    let until = longest.map_or(claim.expires_at, |longest| claim.expires_at.min(longest));
+    let until = UnixSeconds(until.0.saturating_sub(SETTLING_SECONDS));
     let goods = Counted { claim: claim.clone(), tariff: tariff.clone(), until };
     End::Counted(answer, Box::new(goods))
 }

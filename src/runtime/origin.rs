@@ -106,6 +106,10 @@ pub(super) async fn ask(
     let request = without(&[CONDITIONS.as_slice(), kept].concat(), request)?;
     if is_plain {
         request.headers().set("Accept-Encoding", "identity")?;
+        // A part of it may lack what is counted, and a socket has no end.
+        for name in ["Range", "If-Range", "Upgrade"] {
+            request.headers().delete(name)?;
+        }
     }
     match origin {
         Origin::Url(_) => name_gate(loaded, &parts, &request.headers())?,

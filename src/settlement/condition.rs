@@ -61,6 +61,12 @@ impl Condition {
         self.looked_at.set(0);
     }
 
+    /// Whether the key has too little, as far as is known, for one payment.
+    pub(super) fn lacks_coin(&self) -> bool {
+        let (balance, need) = (self.balance.get(), self.need.get());
+        balance.zip(need).is_some_and(|(balance, (one, _))| balance < one)
+    }
+
     /// Takes the Settler's name, which says network and key.
     pub(super) fn set_name(&self, name: &str) {
         let _ = self.name.set(name.to_owned());

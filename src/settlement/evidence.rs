@@ -255,7 +255,10 @@ async fn use_in<T: Transport>(
     let call = Call::new("eth_getBlockByNumber", json!([number, false]));
     let read = |block: &Value| json_rpc::parse_u64(block.get("timestamp")?);
     let time = UnixSeconds(ask_agreed(nodes, &call, quorum, read).await.ok_or(Unknown)?);
-    let pays = evm::authorization_transferred(&receipt, payment, used);
+    // What one relayer alone may settle nobody else has, whatever else the
+    // calldata names.
+    let may_be = payment.relayer().is_none_or(|relayer| sender == Some(relayer));
+    let pays = may_be && evm::authorization_transferred(&receipt, payment, used);
     let by = Confirmed(receipt);
     let resolution = pays.then(|| by.paid(payment));
     Ok(UsedBy { by, time, sender, resolution })

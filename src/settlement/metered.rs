@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::hold::{HoldReply, UseReport};
 use super::lane::Job;
 use super::record::{Order, owed::DEBT_SECONDS};
-use super::shared::{JOIN_LIMIT, WAKE_SECONDS};
+use super::shared::{JOIN_LIMIT, Shared, WAKE_SECONDS};
 use super::{
     Host, Outcome, PaymentRecord, SettleRequest, Settler, State, Store, StoreError, Verdict,
 };
@@ -44,6 +44,10 @@ impl<H: Host> Settler<H> {
         if payment.expires_at(now) < now.plus(LEAST_SECONDS) {
             return self.refuse_hold(&request, payment.too_late());
         }
+        // What is at stake is counted by the first relayer alone.
+        if !request.terms.is_for_first_relayer(&payment) {
+            return self.refuse_hold(&request, Reason::UptoFacilitatorMismatch);
+        }
         let payer = payment.payer();
         if shared.throttle.is_throttled(&payer, shared.host.now()) {
             return self.refuse_hold(&request, Reason::TooManyFailures);
@@ -51,7 +55,7 @@ impl<H: Host> Settler<H> {
         // Nothing was sent or delivered: if the process dies here, the claim is
         // free again after its lease.
         self.collect_from(&payer).await?;
-        if !self.debts_of(&payer)?.is_empty() {
+        if !self.debts_of(&payer, is_overdue)?.is_empty() {
             return self.refuse_hold(&request, Reason::UnpaidDebt);
         }
         // Counted before anything is asked, so that of two requests at once each
@@ -91,6 +95,11 @@ impl<H: Host> Settler<H> {
                 shared.release(&request.payment, request.ticket)?;
                 return Ok(HoldReply::Unavailable);
             }
+        }
+        // Goods go out only if what they come to can be settled.
+        if shared.condition.lacks_coin() {
+            shared.release(&request.payment, request.ticket)?;
+            return Ok(HoldReply::Unavailable);
         }
         let record = shared.store.payment(&request.payment)?;
         let held = record.filter(|it| it.is_held_by(request.ticket));
@@ -134,7 +143,7 @@ impl<H: Host> Settler<H> {
         let State::Metered { order, used: told, ticket, .. } = &record.state else {
             return Ok(());
         };
-        let Some(used) = used.max(*told) else {
+        let Some(used) = used.or(*told) else {
             // No goods went out.
             return self.release_held(&record.payment, *ticket);
         };
@@ -178,6 +187,10 @@ impl<H: Host> Settler<H> {
                 return self.put_off(payment, PaymentRecord::despair);
             }
         };
+        // Each attempt costs gas that a payer's own code may burn.
+        if shared.throttle.is_throttled(&verified.payer(), now) {
+            return self.put_off(payment, |record| record.fail(Reason::UnexpectedSettleError, now));
+        }
         if !shared.unsettled.settling.borrow_mut().insert(payment.to_owned()) {
             return Ok(());
         }
@@ -215,7 +228,7 @@ impl<H: Host> Settler<H> {
 
     /// Tries to settle what a payer owes, whenever that was to be tried again.
     async fn collect_from(&self, payer: &str) -> Result<(), StoreError> {
-        for debt in self.debts_of(payer)? {
+        for debt in self.debts_of(payer, is_owed)? {
             self.settle_owed(&debt).await?;
         }
         Ok(())
@@ -264,12 +277,12 @@ impl<H: Host> Settler<H> {
         Ok(())
     }
 
-    /// The payments that a payer owes.
-    fn debts_of(&self, payer: &str) -> Result<Vec<String>, StoreError> {
+    /// The payments of a payer of which the state is such a one.
+    fn debts_of(&self, payer: &str, is: fn(&State) -> bool) -> Result<Vec<String>, StoreError> {
         let mut debts = self.shared.unsettled.of(payer);
         let mut error = None;
         debts.retain(|id| match self.shared.store.payment(id) {
-            Ok(record) => record.is_some_and(|it| matches!(it.state, State::Owed { .. })),
+            Ok(record) => record.is_some_and(|it| is(&it.state)),
             Err(failed) => {
                 error = Some(failed);
                 false
@@ -304,6 +317,33 @@ impl<H: Host> Settler<H> {
             proving: Rc::clone(&self.proving),
         }
     }
+}
+
+impl<H: Host> Shared<H> {
+    /// Charges nothing for what was used: that costs more than it brings.
+    pub(super) fn write_off(&self, payment: &str, payer: &str) -> Result<Outcome, StoreError> {
+        let Some(mut record) = self.store.payment(payment)? else {
+            return Ok(Outcome::Unavailable);
+        };
+        record.settle_nothing(payer, self.host.now());
+        self.store.put_payment(&record)?;
+        self.tell(payment);
+        Ok(match record.state {
+            State::Settled(settlement) => Outcome::Settled(settlement),
+            _ => Outcome::Unavailable,
+        })
+    }
+}
+
+/// Whether it is to be settled.
+const fn is_owed(state: &State) -> bool {
+    matches!(state, State::Owed { .. })
+}
+
+/// Whether that has failed. What was not tried yet, or is being tried for the
+/// first time, is nothing to blame a payer for.
+fn is_overdue(state: &State) -> bool {
+    matches!(state, State::Owed { since, again_at, .. } if again_at > since)
 }
 
 /// Who pays by an order.

@@ -52,6 +52,11 @@ pub const UPTO_PROXY: Address = Address::new([
     0x6c, 0x24, 0x00, 0x02,
 ]);
 
+/// How much sooner than the payment the token's own permit may end, in seconds,
+/// where the payment is by use: clients read the clock twice. Less than what is
+/// left for the settlement when goods have gone out.
+const APPROVAL_SLACK_SECONDS: u64 = 30;
+
 /// What refuses a payment by Permit2.
 const REASONS: Reasons = Reasons {
     used: Reason::Permit2InvalidNonce,
@@ -137,6 +142,13 @@ pub(super) fn verify(
     }
     if token != terms.asset() {
         return Err(Reason::Permit2TokenMismatch);
+    }
+    // What is paid by use is settled long after it was looked at.
+    if let Ok(Some(approval)) = &approval
+        && facilitator.is_some()
+        && seconds(approval.deadline).plus(APPROVAL_SLACK_SECONDS) < seconds(deadline)
+    {
+        return Err(Reason::Eip2612DeadlineExpired);
     }
     Ok(VerifiedPayment {
         chain_id: terms.chain_id(),

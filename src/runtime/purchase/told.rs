@@ -77,7 +77,7 @@ impl Sequence<'_> {
         let Some(meter) = &goods.tariff.meter else { return respond::closed() };
         let media_type = answer.headers().get("Content-Type")?.unwrap_or_default();
         let counter = Rc::new(RefCell::new(Counter::new(&meter.what, &media_type)));
-        let (taken, has_body) = (Rc::clone(&counter), answer.body().is_some());
+        let (taken, is_head) = (Rc::clone(&counter), self.head.method() == "HEAD");
         let limit = Duration::from_secs(goods.until.since(clock::now()));
         let count = move |piece: &Uint8Array| taken.borrow_mut().take(&piece.to_vec());
         let (answer, is_over) = stream::count(answer, Box::new(count), limit)?;
@@ -86,7 +86,7 @@ impl Sequence<'_> {
             let reading = || {
                 // Nothing is used by a look at the head.
                 let nothing = Reading::Used(Quantity::whole(0));
-                if has_body { counter.borrow().reading() } else { nothing }
+                if is_head { nothing } else { counter.borrow().reading() }
             };
             by_use::follow_counted(&follower, &goods, reading, is_over).await;
         }));

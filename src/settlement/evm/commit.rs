@@ -16,14 +16,20 @@ const COIN: u128 = 1_000_000_000_000_000_000;
 
 impl<H: Host> EvmLane<H> {
     /// The payments that are worth what each may cost, in wei. Fees may fall:
-    /// the others are free again.
+    /// the others are free again. What was used already and isn't worth it is
+    /// charged nothing: it would never be.
     pub(super) fn worth_their_fee(&self, batch: Vec<Waiting>, cost: u128) -> Vec<Waiting> {
         let mut worth = vec![];
         for waiting in batch {
             if self.exceeds_price(cost, &waiting.payment) {
                 let request = &waiting.job.request;
-                let freed = self.shared.release(&request.payment, request.ticket);
-                let _ = waiting.done.send(done(freed.map(|()| Outcome::Unavailable)));
+                let ended = if request.metered.is_some() {
+                    self.shared.write_off(&request.payment, &waiting.payment.payer())
+                } else {
+                    let freed = self.shared.release(&request.payment, request.ticket);
+                    freed.map(|()| Outcome::Unavailable)
+                };
+                let _ = waiting.done.send(done(ended));
             } else {
                 worth.push(waiting);
             }

@@ -43,8 +43,9 @@ impl PaymentRecord {
         match &mut self.state {
             State::Metered { ticket, lease_until, used, .. } if *ticket == holder => {
                 *lease_until = until;
-                // Nothing is used less.
-                *used = told.max(*used);
+                // The last word counts: before a number came, it may have been
+                // the most.
+                *used = told.or(*used);
                 true
             }
             _ => false,
