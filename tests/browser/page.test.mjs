@@ -105,7 +105,7 @@ describe('the page lets in nothing but itself:', () => {
 
   test('a faucet is named where its money could arrive', async () => {
     for (const [host, count] of [['127.0.0.1', 0], ['localhost', 0], ['shop.localhost', 1]]) {
-      const { page, close } = await open(shop.replace('127.0.0.1', host));
+      const { page, close } = await open(shop.page.replace('127.0.0.1', host));
       await page.getByText('this is play money').waitFor();
       assert.equal(await page.getByRole('link', { name: 'Get test USDC for free' }).count(), count, host);
       await close();

@@ -153,6 +153,20 @@ fn without_an_amount_the_most_is_charged_if_the_seller_says_so() {
     }
 }
 
+#[test]
+fn an_amount_that_comes_late_takes_the_place_of_the_most() {
+    // Before it came, the gate has told more than once that nothing was counted.
+    for stream_ms in [1_000, 50_000] {
+        let world = world();
+        let payment = payment(1, 1);
+        let mut buyer = Buyer { stream_ms, ..buyer(&world, &payment, &[WORDS, SOME]) };
+        buyer.by_use.as_mut().unwrap().0.without_amount = WithoutAmount::Most;
+        assert_eq!(buyer.now(), Answer::Counted);
+        world.run_for(A_WHILE);
+        assert_eq!(moved(&world, &payment), [1_230], "{stream_ms} ms");
+    }
+}
+
 /// Sold by what the origin says.
 fn told(world: &Rc<World>, payment: &Payment, overrides: Option<&str>) -> Buyer {
     let (tariff, metered) = by_tokens();
@@ -354,6 +368,41 @@ fn a_payer_in_debt_is_refused_until_the_debt_is_paid() {
     world.run_for(A_WHILE);
     assert_eq!(moved(&world, &third), [AMOUNT]);
     assert_eq!(moved(&world, &second), []);
+}
+
+#[test]
+fn what_is_not_worth_its_fee_is_written_off() {
+    // Twice 10^14 wei, the most that one transfer costs, are 4,000 units.
+    let mut setup = Setup::default();
+    setup.limits.coin_price = Some(20_000_000).into();
+    let world = World::new(&setup);
+    let (small, whole) = (payment(1, 1), payment(1, 2));
+    assert_eq!(
+        buyer(&world, &small, &["data: {\"usage\":{\"tokens\":5}}\n\n"]).now(),
+        Answer::Counted
+    );
+    world.run_for(A_WHILE);
+    assert_eq!(settlement(&world, &small).amount, AtomicAmount(0));
+    assert_eq!(moved(&world, &small), []);
+    assert!(world.log.borrow().iter().any(|line| line.contains("coin_price in NETWORKS")));
+    // Nobody owes that, and nothing of it is at stake.
+    assert_eq!(buyer(&world, &whole, &[ALL]).now(), Answer::Counted);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &whole), [AMOUNT]);
+}
+
+#[test]
+fn what_is_being_settled_is_no_debt() {
+    let world = world();
+    let (first, second) = (payment(1, 1), payment(1, 2));
+    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+    while matches!(state(&world, &first), State::Metered { .. }) {
+        world.run_for(1);
+    }
+    assert!(matches!(state(&world, &first), State::Owed { .. }), "not sent yet");
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Counted);
+    world.run_for(A_WHILE);
+    assert_eq!((moved(&world, &first), moved(&world, &second)), (vec![AMOUNT], vec![AMOUNT]));
 }
 
 #[test]

@@ -295,6 +295,11 @@ impl VerifiedPayment {
         }
     }
 
+    /// Whether a log names it wherever it is used or canceled.
+    pub fn is_told_by_logs(&self) -> bool {
+        self.method().is_told_by_logs()
+    }
+
     /// The question whether it was used or canceled.
     pub fn used_question(&self) -> Call {
         self.method().used_question(self)

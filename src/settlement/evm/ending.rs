@@ -82,14 +82,22 @@ impl<H: Host> EvmLane<H> {
         let record = self.shared.store.payment(id)?;
         let earlier = record.and_then(|record| record.attempts);
         let attempts = Attempts::with(earlier.as_ref(), entry.written_at, &entry.sent);
+        // A nonce that was lost to another transaction is our fault, and so is an
+        // empty one in place of a payment.
+        let is_empty = |it: &Receipt| entry.sent.empty.contains(&encode_hex(&it.transaction_hash));
+        let failed = landed.filter(|it| !is_empty(it));
         Ok(match self.paid_by_another(&attempts, payment).await {
             Resolution::NotPaid(_) => {
-                // A nonce that was lost to another transaction is our fault, and
-                // so is an empty one in place of a payment.
-                let is_empty =
-                    |it: &Receipt| entry.sent.empty.contains(&encode_hex(&it.transaction_hash));
-                self.note_lone_failure(entry, landed.filter(|it| !is_empty(it)), payment);
+                self.note_lone_failure(entry, failed, payment);
                 Resolution::NotPaid(Reason::InvalidTransactionState)
+            }
+            // No log says who has used it, which its payer may have brought
+            // about: the gas is burnt already.
+            unclear @ Resolution::Unclear(_)
+                if !payment.is_told_by_logs() && failed.is_some_and(|it| !it.succeeded) =>
+            {
+                self.note_lone_failure(entry, failed, payment);
+                unclear
             }
             Resolution::Paid { transaction, .. }
                 if !entry.sent.has_version(&transaction) && self.shared.is_on_account(id)? =>
