@@ -7,6 +7,7 @@ import { purchase } from '../dev/purchase.mjs';
 import { findWorld } from '../dev/world-file.mjs';
 import { solanaSigner } from './new-keys.mjs';
 import { findNetwork, knownNetworks, publicNodes } from './networks.mjs';
+import { decimalsBy, limit } from './price.mjs';
 
 const USAGE = `Usage: BUYER_KEY=0x… edge402 buy <url> [options]
 
@@ -15,13 +16,17 @@ digits), SOLANA_BUYER_KEY on Solana (base58 of 64 bytes, or what solana-keygen w
 At a shop that \`edge402 dev\` has opened it pays with test money, and needs no key.
 
   --network <name>  base, base-sepolia, solana, eip155:8453 …; default: what is offered first
-  --max <dollars>   the most that is paid, default 1
+  --max <dollars>   the most that is paid in USDC, default 1
+  --asset <address> the token that is paid in; default: what is offered first
+  --max-units <n>   the most of it in atomic units, for a token other than USDC
   --rpc <url>       a node of the network; default: a public one
   --out <file>      where to write what was bought`;
 
 const OPTIONS = {
   network: { type: 'string' },
   max: { type: 'string', default: '1' },
+  asset: { type: 'string' },
+  'max-units': { type: 'string' },
   rpc: { type: 'string' },
   out: { type: 'string' },
 };
@@ -31,27 +36,36 @@ export async function main(args) {
   if (!URL.canParse(url)) throw new Mistake(`${url} is not a URL\n\n${USAGE}`);
   const most = Number(values.max.replace(/^\$/, ''));
   if (!(most > 0)) throw new Mistake(`--max ${values.max} is no price: write 0.50`);
+  const { asset } = values;
+  const mostUnits = unitsOf(values['max-units'], asset);
   const known = await knownNetworks();
   const names = Object.fromEntries(known.map(({ id, v1Name }) => [v1Name ?? id, id]));
   const local = localWorld(url);
   const people = await buyer(local);
+  const idOf = (name) => caip2(name, names);
   const nodeOf = (id) => values.rpc ?? local?.[id.split(':')[0]] ?? publicNodes(id)[0];
   const network = values.network && (findNetwork(known, values.network)?.id ?? values.network);
   const wasGood = await purchase({
     url,
     out: values.out,
     buyer: { evm: people.evm?.address, solana: people.solana?.address },
-    client: (how) => x402Fetch({ ...people, solanaUrl: nodeOf, network, names, ...how }),
-    idOf: (name) => caip2(name, names),
+    client: (how) => x402Fetch({ ...people, solanaUrl: nodeOf, network, asset, names, ...how }),
+    idOf,
     nodeOf,
-    approve(_offer, { text, dollars }) {
-      if (dollars > most) throw new Mistake(`That is ${text}, and no more than $${most} is paid: --max ${dollars} allows it.`);
-    },
-    onChallenge: ({ v1, v2 }) => requireKey((v2 ?? v1)?.accepts ?? [], people, (name) => caip2(name, names)),
+    decimalsOf: decimalsBy(known, idOf, local !== undefined),
+    approve: limit({ most, asset, mostUnits }),
+    onChallenge: ({ v1, v2 }) => requireKey((v2 ?? v1)?.accepts ?? [], people, idOf),
   }).catch((error) => {
     throw error instanceof Mistake ? error : new Error(`The purchase failed: ${error.message}`);
   });
   if (!wasGood) process.exitCode = 1;
+}
+
+function unitsOf(text, asset) {
+  if (text === undefined) return undefined;
+  if (asset === undefined) throw new Mistake(`--max-units ${text} needs --asset: of which token?\n\n${USAGE}`);
+  if (!/^\d+$/.test(text)) throw new Mistake(`--max-units ${text} is no amount: write whole atomic units, such as 10000`);
+  return BigInt(text);
 }
 
 /** The nodes of the shop on this machine, if that is where the URL leads. */

@@ -53,10 +53,13 @@ export function x402Fetch({ evm, solana, solanaUrl, network, asset, names = NETW
   return wrapFetchWithPayment(fetch, client.setSpendControls(false));
 }
 
+/** Whether two addresses of tokens are one: in EVM addresses upper and lower case are only a checksum. */
+const isSame = (one, other) => one === other || (/^0x/i.test(other) && String(one).toLowerCase() === other.toLowerCase());
+
 /** The offer that is paid: the first, or the first on a network or in a token. */
 export function choose(offers, { network, asset, onOffer, names }) {
   const isOn = (offer) => network === undefined || caip2(offer.network, names) === caip2(network, names);
-  const chosen = offers.find((offer) => isOn(offer) && (asset === undefined || offer.asset === asset));
+  const chosen = offers.find((offer) => isOn(offer) && (asset === undefined || isSame(offer.asset, asset)));
   if (!chosen) {
     const offered = offers.map((offer) => offer.network).join(', ');
     throw new Error(`the seller does not take ${asset ?? 'any token'} on ${network}; offered: ${offered}`);

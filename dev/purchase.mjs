@@ -5,7 +5,7 @@ import { uiAmount } from './solana/parsed.mjs';
 import { ataOf } from './solana/setup.mjs';
 
 const SHOWN_LINES = 12;
-/** USDC's, and what a token is taken to have where nobody says otherwise. */
+/** USDC's, and those of each token of the local world. */
 const DECIMALS = 6;
 const BALANCE_OF = '0x70a08231';
 const NODE_TIMEOUT_MS = 10_000;
@@ -29,7 +29,9 @@ const REASONS = {
  * @param {{ evm?: string, solana?: string }} order.buyer addresses
  * @param {(network: string) => string} order.idOf the CAIP-2 name of a network
  * @param {(id: string) => string | undefined} order.nodeOf where to ask for balances
- * @param {(offer: any, price: { text: string, dollars: number }) => void} [order.approve] throws if it is too dear
+ * @param {(offer: any) => number | undefined} [order.decimalsOf] of an offer's token, `undefined` if they aren't known; never by what
+ *   the seller says. Default: 6
+ * @param {(offer: any, price: { text: string, units: bigint, dollars: number | undefined }) => void} [order.approve] throws if it is too dear
  * @param {(challenge: any) => void} [order.onChallenge] told what is asked for, before anything is chosen
  * @param {string} [order.out] where to write what was bought
  * @returns {Promise<boolean>} whether the answer was good
@@ -45,6 +47,8 @@ export async function purchase(order) {
       throw error;
     }
   };
+  const decimalsOf = order.decimalsOf ?? (() => DECIMALS);
+  const words = wordsBy(decimalsOf);
   const pay = order.client({
     fetch: async (input, init) => {
       await state.before;
@@ -56,8 +60,11 @@ export async function purchase(order) {
       return response;
     },
     onOffer(offers, offer) {
-      showOffers(offers, offer, order.version ?? 2);
-      own(() => order.approve?.(offer, { text: price(offer), dollars: Number(amountOf(offer)) / 10 ** decimalsOf(offer) }));
+      const units = amountOf(offer);
+      own(() => {
+        showOffers(offers, offer, order.version ?? 2, words);
+        order.approve?.(offer, { text: words(units, offer), units, dollars: dollars(units, decimalsOf(offer)) });
+      });
       Object.assign(state, { offer, before: balances(order, offer) });
     },
   });
@@ -69,7 +76,7 @@ export async function purchase(order) {
   if (!state.offer) console.log('             nothing had to be paid');
   const receipt = readReceipt(response);
   if (receipt) showReceipt(receipt);
-  if (state.offer) showBalances(await state.before, await balances(order, state.offer), state.offer);
+  if (state.offer) showBalances(await state.before, await balances(order, state.offer), (amount) => words(amount, state.offer));
   showBody(response, body, order.out);
   return response.ok;
 }
@@ -89,15 +96,19 @@ async function challengeOf(response) {
   return { v1: body, v2: header && JSON.parse(Buffer.from(header, 'base64').toString()) };
 }
 
-const amountOf = (offer) => BigInt(offer.amount ?? offer.maxAmountRequired);
-const decimalsOf = (offer) => offer.extra?.decimals ?? DECIMALS;
+/** The price in atomic units. An offer names it once, by the version's name: of two the client may sign for either. */
+export const amountOf = ({ amount, maxAmountRequired }) => [amount, maxAmountRequired].filter((it) => it !== undefined).map(BigInt).reduce((a, b) => (a > b ? a : b));
+
+const dollars = (units, decimals) => (decimals === undefined ? undefined : Number(units) / 10 ** decimals);
 
 /** An amount in dollars: sellers set prices in them, and take one token for one. */
-const words = (amount, offer) => `$${uiAmount(amount, decimalsOf(offer)).uiAmountString}`;
+const wordsBy = (decimalsOf) => (amount, offer) => {
+  const decimals = decimalsOf(offer);
+  return decimals === undefined ? `${amount} atomic units of ${offer.asset}` : `$${uiAmount(amount, decimals).uiAmountString}`;
+};
 
-const price = (offer) => words(amountOf(offer), offer);
-
-function showOffers(offers, offer, version) {
+function showOffers(offers, offer, version, words) {
+  const price = (item) => words(amountOf(item), item);
   console.log(`Protocol     x402 version ${version}`);
   for (const item of offers) {
     console.log(`${item === offers[0] ? 'Offered' : '       '}      ${price(item)} on ${item.network} to ${item.payTo}`);
@@ -143,7 +154,7 @@ function showReceipt({ success, transaction, network, payer, errorReason }) {
   if (transaction) console.log(`Transaction  ${transaction}\n             on ${network}, paid by ${payer}`);
 }
 
-function showBalances(before, after, offer) {
+function showBalances(before, after, words) {
   for (const who of ['buyer', 'seller']) {
     const title = who === 'buyer' ? 'Buyer ' : 'Seller';
     if (before[who] === undefined || after[who] === undefined) {
@@ -151,8 +162,8 @@ function showBalances(before, after, offer) {
       continue;
     }
     const difference = after[who] - before[who];
-    const change = difference === 0n ? 'unchanged' : `${difference > 0n ? '+' : '-'}${words(difference < 0n ? -difference : difference, offer)}`;
-    console.log(`${title}       ${words(before[who], offer)} → ${words(after[who], offer)} (${change})`);
+    const change = difference === 0n ? 'unchanged' : `${difference > 0n ? '+' : '-'}${words(difference < 0n ? -difference : difference)}`;
+    console.log(`${title}       ${words(before[who])} → ${words(after[who])} (${change})`);
   }
 }
 
