@@ -1,7 +1,8 @@
 /** What wrangler.toml says to Cloudflare, of which the Worker itself sees nothing. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { SECRETS_FILE } from '../reader.mjs';
 import { fault, nearest, warning } from './findings.mjs';
 
 const SETTLER = 'Settler';
@@ -21,7 +22,7 @@ export function checkConfig(config, folder, { names }, secrets) {
     ...worker(config, folder),
     ...replay(config),
     ...settler(config),
-    ...assets(config, folder),
+    ...assets(config, folder, secrets.path),
     ...routes(config),
     ...origin(config),
     ...variables(config, names),
@@ -60,7 +61,7 @@ function settler({ durable_objects: { bindings } = {}, migrations }) {
   return found;
 }
 
-function assets({ assets: table, vars }, folder) {
+function assets({ assets: table, vars }, folder, secretsPath) {
   if (table === undefined) return [];
   const found = [];
   if (table.run_worker_first !== true) found.push(fault('assets.run_worker_first', 'must be true: without it Cloudflare gives away each file that exists before the Worker runs'));
@@ -68,13 +69,35 @@ function assets({ assets: table, vars }, folder) {
   const path = resolve(folder, directory ?? '');
   if (typeof directory !== 'string') found.push(fault('assets.directory', 'is needed: the folder with your site'));
   else if (!existsSync(path) || !statSync(path).isDirectory()) found.push(fault('assets.directory', `${JSON.stringify(directory)} is no folder`));
-  else if (!relative(path, folder).startsWith('..') && !existsSync(join(path, '.assetsignore'))) {
-    found.push(fault('assets.directory', `${JSON.stringify(directory)} holds wrangler.toml and the keys beside it, and would publish them: put your site into a folder of its own`));
+  else {
+    const published = [join(folder, SECRETS_FILE), resolve(folder, secretsPath)].filter((file) => isIn(path, file) && !isIgnored(path, file));
+    if (published.length > 0) {
+      const names = [...new Set(published.map((file) => relative(path, file)))].join(' and ');
+      found.push(fault('assets.directory', `${JSON.stringify(directory)} is where the keys lie, and would publish them: put your site into a folder of its own, or ${names} into its .assetsignore`));
+    }
   }
   if (vars?.ORIGIN === 'assets' && table.not_found_handling === 'single-page-application') {
     found.push(warning('assets.not_found_handling', 'answers 200 for a path that is not there, so that buyers are charged for it; take "404-page"'));
   }
   return found;
+}
+
+const isIn = (folder, file) => !relative(folder, file).split(sep).includes('..');
+
+/**
+ * Whether a folder's `.assetsignore` keeps a file of keys from being published. Of
+ * itself wrangler leaves out `/.assetsignore`, `/_redirects` and `/_headers` alone.
+ * Only lines that cover it for certain count: the path, its name, a beginning of
+ * either with `*`; and any `!` line may take it in again.
+ */
+function isIgnored(folder, file) {
+  const list = join(folder, '.assetsignore');
+  if (!existsSync(list)) return false;
+  const lines = readFileSync(list, 'utf8').split(/\r?\n/).map((line) => line.trim());
+  if (lines.some((line) => line.startsWith('!'))) return false;
+  const path = relative(folder, file).split(sep).join('/');
+  const covers = (line, text) => line === text || (/^[^*?[\]\\]*\*$/.test(line) && text.startsWith(line.slice(0, -1)) && !text.slice(line.length - 1).includes('/'));
+  return lines.some((line) => line !== '' && (line.includes('/') ? covers(line.replace(/^\//, ''), path) : covers(line, basename(path))));
 }
 
 /** Where the Worker can be reached. */
