@@ -1,5 +1,5 @@
 /** `edge402 keys`: the keys that pay the fees: makes, shows, converts and stores them. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Mistake, readArguments } from '../dev/cli.mjs';
 import { KINDS, addressesOf, grantSecret } from './new-keys.mjs';
 import { convert } from './other-keys.mjs';
@@ -63,12 +63,39 @@ async function add(name, path) {
   const before = existsSync(path) ? readFileSync(path, 'utf8') : '';
   const held = readSecrets(path);
   const line = (keys) => `${secret}='${keys}'`;
-  const pattern = new RegExp(`^\\s*(?:export\\s+)?${secret}\\s*=.*$`, 'm');
+  const pattern = new RegExp(`^[ \\t]*(?:export[ \\t]+)?${secret}[ \\t]*=.*$`, 'm');
+  // Of two lines the last counts, and the first would be the one that is changed.
+  if ((before.match(new RegExp(pattern, 'gm')) ?? []).length > 1) throw new Mistake(`${path} names ${secret} twice: put its keys into one line, with a comma between them.`);
   let text = pattern.test(before) ? before.replace(pattern, () => line([held[secret], key].filter(Boolean).join(','))) : `${before}${before && !before.endsWith('\n') ? '\n' : ''}${line(key)}\n`;
   if (!('GRANT_SECRET' in held)) text += `GRANT_SECRET='${grantSecret()}'\n`;
-  writeFileSync(path, text, { mode: 0o600 });
+  replaceSecrets(path, text);
   const { addresses } = await addressesOf(kind, key);
   console.log(`new in ${path}: ${addresses[0]}\n`);
+}
+
+/** Puts a file of secrets in the place of the old one: at no time is there half of it, or a copy that others can read. */
+function replaceSecrets(path, text) {
+  const place = existsSync(path) ? realpathSync(path) : path;
+  const next = `${place}.new`;
+  let file;
+  try {
+    file = openSync(next, 'wx', 0o600);
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw new Mistake(`${next} can't be written: ${error.message}`);
+    throw new Mistake(`${next} is there already, so another \`edge402 keys --new\` runs or was interrupted. ${path} is unchanged; remove ${next} and begin again.`);
+  }
+  try {
+    try {
+      writeFileSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(next, place);
+  } catch (error) {
+    rmSync(next, { force: true });
+    throw error;
+  }
 }
 
 async function storeAll(path, env) {

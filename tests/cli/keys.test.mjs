@@ -1,7 +1,7 @@
 /** `edge402 keys`: what it shows, makes, converts and hands to wrangler. */
 import assert from 'node:assert/strict';
 import { createCipheriv, randomBytes, scryptSync } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { keccak256 } from 'viem';
@@ -87,6 +87,39 @@ test('it begins a file that nobody else can read', async (t) => {
   assert.equal(statSync(join(folder, '.dev.vars')).mode & 0o777, 0o600);
   assert.deepEqual(Object.keys(readSecrets(join(folder, '.dev.vars'))), ['SOLANA_FEE_PAYER_KEYS', 'GRANT_SECRET']);
 });
+
+test('a file that others could read is closed to them when a key is added', async (t) => {
+  const folder = folderOf(t);
+  writeFileSync(join(folder, '.dev.vars'), '# mine\n', { mode: 0o644 });
+  const { status, stderr } = await edge402(folder, ['keys', '--new', 'evm']);
+  assert.equal(status, 0, stderr);
+  assert.equal(statSync(join(folder, '.dev.vars')).mode & 0o777, 0o600);
+  assert.deepEqual(readdirSync(folder), ['.dev.vars']);
+});
+
+test('a link to a file of secrets stays one', async (t) => {
+  const folder = folderOf(t);
+  writeFileSync(join(folder, 'keys.env'), '');
+  symlinkSync('keys.env', join(folder, '.dev.vars'));
+  await edge402(folder, ['keys', '--new', 'evm']);
+  assert.ok(lstatSync(join(folder, '.dev.vars')).isSymbolicLink());
+  assert.match(readFileSync(join(folder, 'keys.env'), 'utf8'), /^EVM_RELAYER_KEYS='0x[0-9a-f]{64}'$/m);
+});
+
+for (const [what, files, words] of [
+  ['one secret twice', { '.dev.vars': `EVM_RELAYER_KEYS=${KEY}\nexport EVM_RELAYER_KEYS = '${KEY}'\n` }, /^\.dev\.vars names EVM_RELAYER_KEYS twice: /],
+  ['a file that another is writing', { '.dev.vars': `EVM_RELAYER_KEYS=${KEY}\n`, '.dev.vars.new': 'half' }, /\.dev\.vars\.new is there already/],
+]) {
+  test(`${what}: no key is added, and nothing is changed`, async (t) => {
+    const folder = folderOf(t);
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+    const { status, stderr } = await edge402(folder, ['keys', '--new', 'evm']);
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, words);
+    assert.ok(!stderr.includes(KEY));
+    for (const [name, text] of Object.entries(files)) assert.equal(readFileSync(join(folder, name), 'utf8'), text);
+  });
+}
 
 test('keys of other tools become ours', async (t) => {
   const folder = folderOf(t);
