@@ -1,7 +1,8 @@
 /** The files of a new shop. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ROOT } from '../dev/util.mjs';
+import { ignoreLine, isPublishedByGit } from './git.mjs';
 import { KINDS, grantSecret, kindOf } from './new-keys.mjs';
 import { publicNodes } from './networks.mjs';
 import { CONFIG_FILE, SECRETS_FILE, configFileIn } from './reader.mjs';
@@ -30,9 +31,9 @@ export function filesOf(shop) {
 }
 
 /**
- * Writes what is not there yet, and touches nothing else.
+ * Writes what is not there yet, and touches nothing else but a .gitignore that would let git take the keys.
  *
- * @returns {Promise<{ written: string[], left: { name: string, advice?: string }[] }>} `shop.keys` is set to what
+ * @returns {Promise<{ written: string[], added: { name: string, line: string }[], left: { name: string, advice?: string }[] }>} `shop.keys` is set to what
  *   `.dev.vars` holds if that was written
  */
 export async function writeShop(folder, shop) {
@@ -44,6 +45,7 @@ export async function writeShop(folder, shop) {
     writeFileSync(join(folder, name), text, { flag: 'wx', mode });
     written.push(name);
   };
+  const added = coverKeys(folder);
   // Of two configurations wrangler takes one, and it may not be this one.
   const config = configFileIn(folder);
   for (const [name, text] of Object.entries(filesOf(shop))) {
@@ -54,7 +56,19 @@ export async function writeShop(folder, shop) {
   shop.keys = keysOf(shop);
   if (existsSync(join(folder, SECRETS_FILE))) left.push({ name: SECRETS_FILE, advice: 'Its keys stay in use' });
   else write(SECRETS_FILE, Object.entries(shop.keys).map(([name, value]) => `${name}='${value}'\n`).join(''), 0o600);
-  return { written, left };
+  return { written, added, left };
+}
+
+/** Before keys are written where git would take them: the line that keeps it from that. A .gitignore that is missing is written with the rest. */
+function coverKeys(folder) {
+  const name = '.gitignore';
+  const path = join(folder, name);
+  const keys = join(folder, SECRETS_FILE);
+  if (existsSync(keys) || !existsSync(path) || !isPublishedByGit(keys)) return [];
+  const line = ignoreLine(keys);
+  const text = readFileSync(path, 'utf8');
+  appendFileSync(path, `${text && !text.endsWith('\n') ? '\n' : ''}${line}\n`);
+  return [{ name, line }];
 }
 
 function keysOf({ networks }) {
@@ -67,7 +81,8 @@ function adviceOn(folder, name) {
   const text = readFileSync(join(folder, name), 'utf8');
   if (name === '.gitignore') {
     const lines = text.split(/\r?\n/).map((line) => line.trim());
-    const missing = IGNORED.filter((it) => ![it, `/${it}`, it.replace(/\/$/, ''), `/${it.replace(/\/$/, '')}`].some((spelling) => lines.includes(spelling)));
+    const areKeysCovered = lines.includes(ignoreLine(SECRETS_FILE));
+    const missing = IGNORED.filter((it) => !(areKeysCovered && it.includes(SECRETS_FILE)) && ![it, `/${it}`, it.replace(/\/$/, ''), `/${it.replace(/\/$/, '')}`].some((spelling) => lines.includes(spelling)));
     return missing.length > 0 ? `Add to it: ${missing.join(' ')}` : undefined;
   }
   if (name === 'package.json') {

@@ -13,7 +13,8 @@ const USAGE = `Usage: edge402 init [options]
 
 Writes wrangler.toml, .dev.vars with fresh keys, .gitignore, package.json and
 README.md into this folder, and asks for what no option says. A file that is
-there stays as it is.
+there stays as it is; only a .gitignore that would let git take the keys gets
+the line that it lacks.
 
   --origin <where>      what is sold comes from: a folder of files ("./site"), the
                         URL of a site, "zone" (the server behind your Cloudflare
@@ -45,8 +46,8 @@ export async function main(args) {
   const { values } = readArguments(USAGE, { options: OPTIONS, args });
   const shop = await shopOf(values);
   await refuseFaults(shop);
-  const { written, left } = await writeShop(process.cwd(), shop);
-  await tell(shop, written, left);
+  const { written, added, left } = await writeShop(process.cwd(), shop);
+  await tell(shop, { written, added, left });
 }
 
 /** What is sold, from options and answers. */
@@ -137,9 +138,13 @@ function optionOf(key) {
   return options[key.split('.').at(-1)] ?? key;
 }
 
-async function tell(shop, written, left) {
+async function tell(shop, { written, added, left }) {
   for (const name of written) console.log(`wrote      ${name}`);
-  for (const { name, advice } of left) console.log(`left alone ${name}: it is there already${advice ? `. ${advice}` : ''}`);
+  for (const { name, line } of added) {
+    const { advice } = left.find((it) => it.name === name) ?? {};
+    console.log(`added to   ${name}: ${line}, so that git does not take the keys${advice ? `. ${advice}` : ''}`);
+  }
+  for (const { name, advice } of left.filter((it) => !added.some(({ name: changed }) => changed === it.name))) console.log(`left alone ${name}: it is there already${advice ? `. ${advice}` : ''}`);
   if (written.includes('.dev.vars')) {
     console.log('\nThese accounts pay the fees. Send each a little of its chain’s coin:');
     for (const { id, title, coin } of shop.networks) {

@@ -1,6 +1,7 @@
 /** `edge402 keys`: the keys that pay the fees: makes, shows, converts and stores them. */
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Mistake, readArguments } from '../dev/cli.mjs';
+import { ignoreLine, isPublishedByGit } from './git.mjs';
 import { KINDS, addressesOf, grantSecret } from './new-keys.mjs';
 import { convert } from './other-keys.mjs';
 import { SECRETS_FILE, readSecrets, report } from './reader.mjs';
@@ -58,6 +59,7 @@ async function showAccounts(path) {
 async function add(name, path) {
   const kind = NAMES[name];
   if (!kind) throw new Mistake(`--new ${name}: must be evm or solana`);
+  if (isPublishedByGit(path)) throw new Mistake(`git would take ${path}, so no key is written into it: add the line ${ignoreLine(path)} to .gitignore first. If git has the file already: git rm --cached ${path}`);
   const { secret, make } = KINDS[kind];
   const key = make();
   const before = existsSync(path) ? readFileSync(path, 'utf8') : '';

@@ -1,7 +1,7 @@
 /** What wrangler.toml says to Cloudflare, of which the Worker itself sees nothing. */
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { basename, join, relative, resolve, sep } from 'node:path';
+import { isPublishedByGit } from '../git.mjs';
 import { SECRETS_FILE } from '../reader.mjs';
 import { fault, nearest, warning } from './findings.mjs';
 
@@ -160,17 +160,4 @@ function secretFile({ path, values }, folder, names) {
   const found = Object.keys(values).filter((name) => !names.secrets.includes(name) && !names.variables.includes(name)).map((name) => unknown(`${relative(folder, path)} ${name}`, name, names.secrets));
   if (Object.keys(values).length > 0 && isPublishedByGit(path)) found.push(fault(relative(folder, path), 'holds keys, and git would take it; add it to .gitignore'));
   return found;
-}
-
-/** Whether a file lies in a repository that doesn't ignore it. */
-function isPublishedByGit(path) {
-  const git = (...args) => {
-    try {
-      execFileSync('git', args, { cwd: dirname(path), stdio: 'ignore' });
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  return git('rev-parse', '--is-inside-work-tree') && !git('check-ignore', '-q', path);
 }

@@ -1,5 +1,6 @@
 /** `edge402 init`: what it writes, what it leaves alone, and what it refuses before it writes anything. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -68,6 +69,29 @@ test('files that are there stay, and it says what they lack', async (t) => {
   assert.match(stdout, /left alone \.gitignore: .*Add to it: .*\.dev\.vars/);
   assert.match(stdout, /left alone package\.json: .*npm install edge402/);
   assert.deepEqual((await faultsOf(folder)).faults, []);
+});
+
+for (const theirs of ['dist', 'dist\n', '.dev.vars\n!.dev.vars\n']) {
+  test(`in a repository whose .gitignore is ${JSON.stringify(theirs)} the keys are covered before they are written`, async (t) => {
+    const folder = folderOf(t);
+    execFileSync('git', ['init', '-q'], { cwd: folder });
+    writeFileSync(join(folder, '.gitignore'), theirs);
+    const { status, stdout } = await init(folder);
+    assert.equal(status, 0, stdout);
+    assert.equal(readFileSync(join(folder, '.gitignore'), 'utf8'), `${theirs.trimEnd()}\n.dev.vars*\n`);
+    assert.match(stdout, /^added to   \.gitignore: \.dev\.vars\*, so that git does not take the keys\. Add to it: node_modules\/ \.edge402\/ \.wrangler\/$/m);
+    assert.doesNotMatch(stdout, /^left alone \.gitignore/m);
+    execFileSync('git', ['check-ignore', '-q', '.dev.vars'], { cwd: folder });
+  });
+}
+
+test('a .gitignore that covers the keys stays as it is', async (t) => {
+  const folder = folderOf(t);
+  execFileSync('git', ['init', '-q'], { cwd: folder });
+  writeFileSync(join(folder, '.gitignore'), '.*\n');
+  const { stdout } = await init(folder);
+  assert.equal(readFileSync(join(folder, '.gitignore'), 'utf8'), '.*\n');
+  assert.doesNotMatch(stdout, /^added/m);
 });
 
 test('beside a wrangler.jsonc no wrangler.toml is written that nobody would read', async (t) => {

@@ -1,5 +1,6 @@
 /** `edge402 keys`: what it shows, makes, converts and hands to wrangler. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createCipheriv, randomBytes, scryptSync } from 'node:crypto';
 import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -95,6 +96,23 @@ test('a file that others could read is closed to them when a key is added', asyn
   assert.equal(status, 0, stderr);
   assert.equal(statSync(join(folder, '.dev.vars')).mode & 0o777, 0o600);
   assert.deepEqual(readdirSync(folder), ['.dev.vars']);
+});
+
+test('where git would take the key none is made, and it says which line is missing', async (t) => {
+  const folder = folderOf(t);
+  execFileSync('git', ['init', '-q'], { cwd: folder });
+  mkdirSync(join(folder, 'shop'));
+  for (const [path, line] of [['.dev.vars', /the line \.dev\.vars\* to \.gitignore/], ['shop/keys.env', /the line keys\.env\* to \.gitignore/]]) {
+    const make = () => edge402(folder, ['keys', '--new', 'evm', '--secrets', path]);
+    const refused = await make();
+    assert.equal(refused.status, 2, refused.stdout);
+    assert.match(refused.stderr, line);
+    assert.throws(() => statSync(join(folder, path)));
+    writeFileSync(join(folder, '.gitignore'), '.dev.vars*\nkeys.env*\n');
+    const made = await make();
+    assert.equal(made.status, 0, made.stderr);
+    writeFileSync(join(folder, '.gitignore'), '.dev.vars*\n');
+  }
 });
 
 test('a link to a file of secrets stays one', async (t) => {
