@@ -78,16 +78,22 @@ function keysOf({ networks }) {
 
 /** What a file that stays may still lack. */
 function adviceOn(folder, name) {
-  const text = readFileSync(join(folder, name), 'utf8');
+  const text = () => readFileSync(join(folder, name), 'utf8');
   if (name === '.gitignore') {
-    const lines = text.split(/\r?\n/).map((line) => line.trim());
+    const lines = text().split(/\r?\n/).map((line) => line.trim());
     const areKeysCovered = lines.includes(ignoreLine(SECRETS_FILE));
     const missing = IGNORED.filter((it) => !(areKeysCovered && it.includes(SECRETS_FILE)) && ![it, `/${it}`, it.replace(/\/$/, ''), `/${it.replace(/\/$/, '')}`].some((spelling) => lines.includes(spelling)));
     return missing.length > 0 ? `Add to it: ${missing.join(' ')}` : undefined;
   }
   if (name === 'package.json') {
-    const { dependencies = {}, devDependencies = {} } = JSON.parse(text);
-    return 'edge402' in { ...dependencies, ...devDependencies } ? undefined : 'Run npm install edge402, so that wrangler finds the Worker';
+    const install = 'npm install edge402, so that wrangler finds the Worker';
+    try {
+      const { dependencies, devDependencies } = JSON.parse(text());
+      return 'edge402' in { ...dependencies, ...devDependencies } ? undefined : `Run ${install}`;
+    } catch (error) {
+      // Half of a shop is worse than a package.json that npm will complain of.
+      return `It can't be read (${error.message.split('\n')[0]}): mend it, then run ${install}`;
+    }
   }
   return undefined;
 }

@@ -94,6 +94,22 @@ test('a .gitignore that covers the keys stays as it is', async (t) => {
   assert.doesNotMatch(stdout, /^added/m);
 });
 
+for (const [what, put] of [
+  ['holds a slip', (path) => writeFileSync(path, '{"name": "mine",}\n')],
+  ['is empty', (path) => writeFileSync(path, '')],
+  ['holds null', (path) => writeFileSync(path, 'null')],
+  ['is a folder', (path) => mkdirSync(path)],
+]) {
+  test(`a package.json that ${what} doesn’t stop it half-way`, async (t) => {
+    const folder = folderOf(t);
+    put(join(folder, 'package.json'));
+    const { status, stdout, stderr } = await init(folder);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /^left alone package\.json: it is there already\. It can't be read \(.*\): mend it, then run npm install edge402/m);
+    for (const name of ['wrangler.toml', 'README.md', '.dev.vars']) assert.ok(filesIn(folder).includes(name), name);
+  });
+}
+
 test('beside a wrangler.jsonc no wrangler.toml is written that nobody would read', async (t) => {
   const folder = folderOf(t);
   writeFileSync(join(folder, 'wrangler.jsonc'), '{}');
