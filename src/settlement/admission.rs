@@ -116,7 +116,8 @@ impl<H: Host> Settler<H> {
                 break;
             }
         }
-        if verdict != Verdict::Valid {
+        // What nobody can tell now is not the asker's fault.
+        if matches!(verdict, Verdict::Invalid(_)) {
             self.proving.note_failure(it.asker, self.shared.host.now());
         }
         Ok(match verdict {

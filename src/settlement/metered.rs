@@ -184,6 +184,7 @@ impl<H: Host> Settler<H> {
                     "{payment}: {} atomic units are owed, and can't be settled any more: {reason}",
                     request.at_stake()
                 ));
+                shared.unsettled.lose(payment);
                 return self.put_off(payment, PaymentRecord::despair);
             }
         };
@@ -248,6 +249,9 @@ impl<H: Host> Settler<H> {
                     shared.host.log(&format!("{}: {error}", record.payment));
                     continue;
                 }
+            }
+            if record.is_lost() {
+                shared.unsettled.lose(&record.payment);
             }
             match &record.state {
                 State::Metered { lease_until, .. } if *lease_until <= now => {

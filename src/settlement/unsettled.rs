@@ -41,6 +41,14 @@ impl Unsettled {
         self.stakes.borrow_mut().insert(request.payment.clone(), stake);
     }
 
+    /// Counts a payment as lost: its payer owes it still, and nobody else has to
+    /// wait for it.
+    pub(super) fn lose(&self, payment: &str) {
+        if let Some(stake) = self.stakes.borrow_mut().get_mut(payment) {
+            stake.amount = 0;
+        }
+    }
+
     /// Counts a payment as unsettled no more.
     pub(super) fn end(&self, payment: &str) {
         self.stakes.borrow_mut().remove(payment);

@@ -371,6 +371,27 @@ fn a_payer_in_debt_is_refused_until_the_debt_is_paid() {
 }
 
 #[test]
+fn what_is_lost_for_good_keeps_nobody_else_waiting() {
+    let world = world();
+    for number in 1..=6 {
+        assert_eq!(buyer(&world, &payment(number, 1), &[ALL]).now(), Answer::Counted);
+        world.chain.borrow_mut().balances.insert(payer(number).address(), 0);
+    }
+    world.run_for(20_000);
+    let another = || buyer(&world, &payment(7, 1), &[ALL]).now();
+    assert_ne!(another(), Answer::Counted, "as much is at stake as may be");
+    // The signatures end, with nothing left to collect.
+    world.run_for(1_000_000);
+    let fresh = |payer| buyer(&world, &Payment::by_use(payer, 2, 3_000), &[ALL]);
+    assert_eq!(fresh(7).now(), Answer::Counted);
+    assert_eq!(fresh(1).now(), Answer::Refused(Reason::UnpaidDebt));
+    world.run_for(A_WHILE);
+    // As little after a restart.
+    world.crash();
+    assert_eq!(fresh(8).now(), Answer::Counted);
+}
+
+#[test]
 fn what_is_not_worth_its_fee_is_written_off() {
     // Twice 10^14 wei, the most that one transfer costs, are 4,000 units.
     let mut setup = Setup::default();

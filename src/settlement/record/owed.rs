@@ -103,6 +103,12 @@ impl PaymentRecord {
         }
     }
 
+    /// Whether what is owed can't be settled any more.
+    pub fn is_lost(&self) -> bool {
+        matches!(self.state, State::Owed { since, again_at, .. }
+            if again_at == since.plus(DEBT_SECONDS))
+    }
+
     /// The order of what was, or is being, delivered before it is settled.
     pub fn unsettled(&self) -> Option<&Order> {
         match &self.state {
