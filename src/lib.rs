@@ -40,9 +40,9 @@
 //! know each other, [`check`] uses both of the former, and [`purchase`] and
 //! [`facilitator`] use all three.
 //!
-//! With the feature `check` the crate is no Worker but `edge402 check`'s module,
-//! `check_module` in place of `runtime`. Only those two name the crates
-//! `worker`, `wasm-bindgen` and `js-sys`. They are dependencies for wasm32
+//! With the feature `check` the crate is no Worker but `edge402 check`'s module:
+//! then `runtime/check_module.rs` is all of `runtime`. Only `runtime` names the
+//! crates `worker`, `wasm-bindgen` and `js-sys`. They are dependencies for wasm32
 //! alone, so `cargo test` on the host proves it.
 //!
 //! `ARCHITECTURE.md` tells how a request flows through all this, and why.
@@ -75,6 +75,7 @@ pub mod settlement;
 
 // One core, two shells: the Worker, or a module for the seller's tools.
 #[cfg(all(target_arch = "wasm32", feature = "check"))]
-mod check_module;
+#[path = "runtime/check_module.rs"]
+mod runtime;
 #[cfg(all(target_arch = "wasm32", not(feature = "check")))]
 mod runtime;

@@ -12,9 +12,9 @@ const LAYERS = [
   ['meter', 'protocol', 'rpc'],
   ['evm', 'solana', 'payment', 'facilitator_client'],
   ['config', 'settlement', 'gate', 'purchase', 'facilitator', 'check'],
-  ['runtime', 'check_module'],
+  ['runtime'],
 ];
-/** What connects the core to JavaScript: the Worker, or the module for a seller's tools. */
+/** What connects the core to JavaScript: the Worker, or the module for a seller’s tools. */
 const SHELLS = LAYERS.at(-1);
 /** Who may use whom within a layer. */
 const BESIDE = {

@@ -20,14 +20,14 @@ pub struct Reasons {
     pub fails: Reason,
 }
 
-/// What a log says of who used a payment.
+/// What a log says about the transaction that used a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clue {
-    /// Its transaction did.
+    /// The log's own transaction did.
     Certain,
-    /// Its transaction may have, if its calldata names the payment.
+    /// The log's own transaction may have, if its calldata names the payment.
     Calldata,
-    /// Nothing.
+    /// The log says nothing about that.
     None,
 }
 

@@ -3,7 +3,6 @@
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-#[path = "runtime/fold.rs"]
 mod fold;
 
 /// See [`crate::check::report`].
