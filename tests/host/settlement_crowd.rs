@@ -226,6 +226,15 @@ fn one_who_spoils_simulations_costs_few_messages() {
 }
 
 #[test]
+fn one_who_starves_what_is_behind_it_has_nobody_else_refused() {
+    let world = World::new(&setup());
+    world.chain.borrow_mut().codes.insert(payer(20).address(), Code::Starves);
+    let outcomes = take_all(&world, &settle_all(&world, &crowd()));
+    assert_eq!(outcomes.iter().filter(|it| is_settled(it)).count(), 39);
+    assert!(world.posts.get() <= 18, "{} messages to nodes", world.posts.get());
+}
+
+#[test]
 fn one_who_spoils_simulations_in_secret_is_found_by_halves() {
     let world = World::new(&setup());
     world.chain.borrow_mut().codes.insert(payer(20).address(), Code::Spoils);

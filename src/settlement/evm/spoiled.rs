@@ -51,7 +51,9 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// Takes the payments out of a batch whose payers have code. They go alone,
-    /// and nobody waits for them.
+    /// and nobody waits for them. What their code left no gas for in the
+    /// simulation that they shared has not been judged: what seems to fail is
+    /// looked at again without them.
     pub(super) fn set_apart(
         self: &Rc<Self>,
         batch: Vec<Waiting>,
@@ -62,10 +64,12 @@ impl<H: Host> EvmLane<H> {
             return batch;
         }
         let facts = std::mem::take(&mut preview.facts);
-        let mut sharing = vec![];
+        let (mut sharing, mut again) = (vec![], vec![]);
         for ((waiting, facts), has_code) in batch.into_iter().zip(facts).zip(has_code) {
             if *has_code {
                 self.to_go_alone(waiting);
+            } else if evm::refusal(&facts, &waiting.payment).is_some() {
+                again.push(waiting);
             } else {
                 sharing.push(waiting);
                 preview.facts.push(facts);
@@ -73,6 +77,7 @@ impl<H: Host> EvmLane<H> {
         }
         // The estimate is of the others, too.
         preview.gas = None;
+        self.again.borrow_mut().extend((!again.is_empty()).then_some(again));
         self.start_alone_pump();
         sharing
     }

@@ -58,6 +58,8 @@ pub enum Code {
     Burns,
     /// Burns all gas always.
     Spoils,
+    /// Burns so much gas that nothing is left for the calls behind it.
+    Starves,
     /// Approves in simulations, and of nothing on chain.
     Changes,
 }
@@ -84,6 +86,8 @@ enum Failure {
     Reverts,
     /// With all gas of the transaction.
     Burns,
+    /// With so much that nothing is left for the calls behind it.
+    Starves,
 }
 
 /// What a call returns and which transfers it makes.

@@ -77,7 +77,12 @@ impl Chain {
         if to == MULTICALL3 && self.has_multicall {
             let mut results = vec![];
             let mut transfers = vec![];
+            let mut is_starved = false;
             for (target, allow_failure, data) in read_aggregate3(data) {
+                if is_starved {
+                    results.push((false, vec![]));
+                    continue;
+                }
                 // x402's contract for what is paid by use looks at who calls it.
                 if target == permit2::UPTO_PROXY && data[..4] == permit2::SETTLE_BY_USE {
                     results.push((false, vec![]));
@@ -88,7 +93,10 @@ impl Chain {
                         transfers.extend(made);
                         results.push((true, returned));
                     }
-                    Err(Failure::Reverts) if allow_failure => results.push((false, vec![])),
+                    Err(failure @ (Failure::Reverts | Failure::Starves)) if allow_failure => {
+                        is_starved = failure == Failure::Starves;
+                        results.push((false, vec![]));
+                    }
                     Err(failure) => return Err(failure),
                 }
             }
@@ -137,6 +145,7 @@ impl Chain {
                 match self.codes.get(&from) {
                     Some(Code::Spoils) => return Err(Failure::Burns),
                     Some(Code::Burns) if is_real => return Err(Failure::Burns),
+                    Some(Code::Starves) => return Err(Failure::Starves),
                     _ => {}
                 }
                 let is_good = u128::from(time) > number_at(data, 3)

@@ -37,7 +37,7 @@ impl Chain {
                 Failure::Reverts if is_over && chain.overload == Overload::WithBytes => {
                     (3, "execution reverted: FiatTokenV2: authorization is expired".to_owned())
                 }
-                Failure::Reverts => (3, "execution reverted".to_owned()),
+                Failure::Reverts | Failure::Starves => (3, "execution reverted".to_owned()),
                 Failure::Burns => (-32_000, "out of gas".to_owned()),
             })
         };
