@@ -91,12 +91,15 @@ pub(super) async fn sell_counted<W: World>(
 /// on after the answer's head has gone out.
 ///
 /// If the process dies here, what was told last is owed when the lease has ended.
+/// That happens to a gate that was not heard of for too long as well: what goes
+/// out after that would come for nothing, so it is to be broken off. Whether the
+/// payment was held until the end.
 pub async fn follow_counted(
     holder: &impl CountHolder,
     goods: &Counted,
     reading: impl Fn() -> Reading,
     is_over: impl Future<Output = ()>,
-) {
+) -> bool {
     let claim = &goods.claim;
     let beats = pin!(async {
         loop {
@@ -110,14 +113,15 @@ pub async fn follow_counted(
             match holder.renew(&request).await {
                 Ok(true) => {}
                 // It is owed by now.
-                Ok(false) => std::future::pending().await,
+                Ok(false) => return,
                 Err(error) => holder.log(&format!("{}: renew: {error}", request.payment)),
             }
             holder.sleep(Duration::from_secs(FIRST_BEAT)).await;
         }
     });
-    if let Either::Right((never, _)) = select(pin!(is_over), beats).await {
-        return never;
+    if let Either::Right(_) = select(pin!(is_over), beats).await {
+        holder.log(&format!("{}: not held any more: the answer ends", claim.payment));
+        return false;
     }
     let (used, line) = goods.tariff.counted(reading());
     if let Some(line) = line {
@@ -128,7 +132,8 @@ pub async fn follow_counted(
     let mut pauses = REPORT_AGAIN.into_iter();
     while let Err(error) = holder.report_use(&report).await {
         holder.log(&format!("{}: use: {error}", report.payment));
-        let Some(pause) = pauses.next() else { return };
+        let Some(pause) = pauses.next() else { break };
         holder.sleep(Duration::from_secs(pause)).await;
     }
+    true
 }

@@ -42,17 +42,35 @@ pub(super) fn watch(
     Ok((watched, is_whole))
 }
 
-/// The same answer, and a future that is done when its body has gone out, broken
-/// off, or taken longer than it may. Each piece is counted when it was taken,
-/// and passed on as soon as it comes.
+/// Both ends of a body that is passed on piece by piece.
+#[derive(Clone)]
+pub(super) struct Ends {
+    reader: JsValue,
+    writer: JsValue,
+}
+
+impl Ends {
+    /// Breaks the body off, if it is not over.
+    pub(super) async fn break_off(&self, why: impl Into<JsValue>) {
+        let why = &why.into();
+        // Neither end need hear of it: one of them may have left.
+        let _ = js::call(&self.writer, "abort", &[why]).await;
+        let _ = js::call(&self.reader, "cancel", &[why]).await;
+    }
+}
+
+/// The same answer, a future that is done when its body has gone out, broken
+/// off, or taken longer than it may, and what it can be broken off by, if there is
+/// one. Each piece is counted when it was taken, and passed on as soon as it
+/// comes.
 pub(super) fn count(
     answer: &Response,
     counted: Box<dyn Fn(&Uint8Array)>,
     limit: Duration,
-) -> worker::Result<(Response, impl Future<Output = ()> + use<>)> {
+) -> worker::Result<(Response, impl Future<Output = ()> + use<>, Option<Ends>)> {
     let Some(body) = answer.body() else {
         let same = Response::new_with_opt_readable_stream_and_init(None, answer.unchecked_ref())?;
-        return Ok((same, Either::Left(std::future::ready(()))));
+        return Ok((same, Either::Left(std::future::ready(())), None));
     };
     let stream = stream_for(answer)?;
     let of = |target: &JsValue, method: &str| -> Result<JsValue, JsValue> {
@@ -65,34 +83,30 @@ pub(super) fn count(
         Reflect::get(&stream, &JsValue::from("readable"))?.unchecked_into();
     let passed_on =
         Response::new_with_opt_readable_stream_and_init(Some(&readable), answer.unchecked_ref())?;
+    let ends = Ends { reader, writer };
+    let both = ends.clone();
     let is_over = async move {
-        let pieces = pin!(pass_on(&reader, &writer, counted));
+        let pieces = pin!(pass_on(&ends, counted));
         let why = match select(pieces, Delay::from(limit)).await {
             // It need not be heard of that it is over.
-            Either::Left((Ok(()), _)) => return drop(js::call(&writer, "close", &[]).await),
+            Either::Left((Ok(()), _)) => return drop(js::call(&ends.writer, "close", &[]).await),
             Either::Left((Err(why), _)) => why,
-            Either::Right(_) => JsValue::from("the payment's time is over"),
+            Either::Right(_) => "the payment's time is over".into(),
         };
-        // Neither end need hear of it: one of them may have left.
-        let _ = js::call(&writer, "abort", &[&why]).await;
-        let _ = js::call(&reader, "cancel", &[&why]).await;
+        ends.break_off(why).await;
     };
-    Ok((passed_on, Either::Right(is_over)))
+    Ok((passed_on, Either::Right(is_over), Some(both)))
 }
 
 /// Passes a body on, piece by piece, no faster than it is taken.
-async fn pass_on(
-    reader: &JsValue,
-    writer: &JsValue,
-    counted: Box<dyn Fn(&Uint8Array)>,
-) -> Result<(), JsValue> {
+async fn pass_on(ends: &Ends, counted: Box<dyn Fn(&Uint8Array)>) -> Result<(), JsValue> {
     loop {
-        let read = js::call(reader, "read", &[]).await?;
+        let read = js::call(&ends.reader, "read", &[]).await?;
         if Reflect::get(&read, &JsValue::from("done"))?.is_truthy() {
             return Ok(());
         }
         let piece: Uint8Array = Reflect::get(&read, &JsValue::from("value"))?.dyn_into()?;
-        js::call(writer, "write", &[&piece]).await?;
+        js::call(&ends.writer, "write", &[&piece]).await?;
         counted(&piece);
     }
 }

@@ -1,17 +1,22 @@
 //! What is sold by use: held, counted on its way, and settled when it has gone
 //! out; on the simulated chain.
 
+use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::sim::{AMOUNT, Answer, Buyer, Fault, Origin, Payment, Setup, World, payer};
 use edge402::amount::AtomicAmount;
-use edge402::meter::{Meter, What, WithoutAmount};
+use edge402::meter::{Meter, Quantity, Reading, What, WithoutAmount};
 use edge402::protocol::Reason;
-use edge402::purchase::Tariff;
-use edge402::settlement::{Metered, Settlement, State};
+use edge402::purchase::by_use::{CountHolder, follow_counted};
+use edge402::purchase::{Counted, Holder, Tariff};
+use edge402::settlement::{DeliveryReport, Metered, RenewRequest, Settlement, State, UseReport};
+use edge402::time::UnixSeconds;
+use futures_util::FutureExt as _;
 
 /// Long enough for every transaction to land or to be given up.
 const A_WHILE: u64 = 120_000;
@@ -368,6 +373,52 @@ fn a_payer_in_debt_is_refused_until_the_debt_is_paid() {
     world.run_for(A_WHILE);
     assert_eq!(moved(&world, &third), [AMOUNT]);
     assert_eq!(moved(&world, &second), []);
+}
+
+/// A gate whose Settler has had it wait for so many renewals, and no longer.
+struct Forgotten {
+    renewals: Cell<u32>,
+    reports: Cell<u32>,
+}
+
+impl Holder for Forgotten {
+    async fn renew(&self, _: &RenewRequest) -> Result<bool, String> {
+        self.renewals.set(self.renewals.get() + 1);
+        Ok(self.renewals.get() < 3)
+    }
+
+    async fn report(&self, _: &DeliveryReport) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn sleep(&self, _: Duration) {}
+
+    fn log(&self, _: &str) {}
+}
+
+impl CountHolder for Forgotten {
+    async fn report_use(&self, _: &UseReport) -> Result<(), String> {
+        self.reports.set(self.reports.get() + 1);
+        Ok(())
+    }
+}
+
+#[test]
+fn an_answer_ends_of_which_the_payment_is_not_held_any_more() {
+    let world = world();
+    let request = buyer(&world, &payment(1, 1), &[]);
+    let claim = world.claim_request(&request.payment, "/model");
+    let goods = Counted { claim, tariff: by_tokens().0, until: UnixSeconds(u64::MAX) };
+    let holder = Forgotten { renewals: Cell::new(0), reports: Cell::new(0) };
+    let reading = || Reading::Used(Quantity::whole(1));
+    let endless = std::future::pending();
+    let was_held = follow_counted(&holder, &goods, reading, endless).now_or_never();
+    assert_eq!((was_held, holder.renewals.get(), holder.reports.get()), (Some(false), 3, 0));
+    // One that has come to its end is told of.
+    let holder = Forgotten { renewals: Cell::new(0), reports: Cell::new(0) };
+    let ended = std::future::ready(());
+    let was_held = follow_counted(&holder, &goods, reading, ended).now_or_never();
+    assert_eq!((was_held, holder.reports.get()), (Some(true), 1));
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Sequence<'_> {
         let (taken, is_head) = (Rc::clone(&counter), self.head.method() == "HEAD");
         let limit = Duration::from_secs(goods.until.since(clock::now()));
         let count = move |piece: &Uint8Array| taken.borrow_mut().take(&piece.to_vec());
-        let (answer, is_over) = stream::count(answer, Box::new(count), limit)?;
+        let (answer, is_over, ends) = stream::count(answer, Box::new(count), limit)?;
         let follower = Follower(self.settlers.own()?.clone());
         self.context.wait_until(js::in_a_box(async move {
             let reading = || {
@@ -88,7 +88,10 @@ impl Sequence<'_> {
                 let nothing = Reading::Used(Quantity::whole(0));
                 if is_head { nothing } else { counter.borrow().reading() }
             };
-            by_use::follow_counted(&follower, &goods, reading, is_over).await;
+            let was_held = by_use::follow_counted(&follower, &goods, reading, is_over).await;
+            if let Some(ends) = ends.filter(|_| !was_held) {
+                ends.break_off("the payment is not held any more").await;
+            }
         }));
         let headers = answer.headers();
         headers.delete(SETTLEMENT_OVERRIDES)?;
