@@ -106,7 +106,8 @@ impl<H: Host> Settler<H> {
         let Some(mut record) = held.filter(|it| it.resource == request.resource) else {
             return Ok(HoldReply::Unavailable);
         };
-        record.hold(Order { request: request.clone(), verified_at }, shared.host.now());
+        let order = Order { request: request.clone(), verified_at, owed_since: None };
+        record.hold(order, shared.host.now());
         shared.store.put_payment(&record)?;
         shared.plan_to_wake();
         Ok(HoldReply::Held)
@@ -188,10 +189,6 @@ impl<H: Host> Settler<H> {
                 return self.put_off(payment, PaymentRecord::despair);
             }
         };
-        // Each attempt costs gas that a payer's own code may burn.
-        if shared.throttle.is_throttled(&verified.payer(), now) {
-            return self.put_off(payment, |record| record.fail(Reason::UnexpectedSettleError, now));
-        }
         if !shared.unsettled.settling.borrow_mut().insert(payment.to_owned()) {
             return Ok(());
         }
@@ -202,7 +199,11 @@ impl<H: Host> Settler<H> {
         match outcome? {
             Outcome::Settled(_) => shared.unsettled.end(payment),
             Outcome::Pending { .. } => {}
-            Outcome::Failed { .. } | Outcome::Unavailable | Outcome::LimitReached => {
+            Outcome::Unavailable => {
+                let now = shared.host.now();
+                self.put_off(payment, |record| record.try_soon(now))?;
+            }
+            Outcome::Failed { .. } | Outcome::LimitReached => {
                 let now = shared.host.now();
                 self.put_off(payment, |record| record.fail(Reason::UnexpectedSettleError, now))?;
             }

@@ -138,9 +138,11 @@ pub struct Order {
     pub request: SettleRequest,
     /// The time of the check that let it through.
     pub verified_at: UnixSeconds,
+    /// Since when it is owed, where its goods have gone out before.
+    pub owed_since: Option<UnixSeconds>,
 }
 
-json_struct!(Order { request, verified_at });
+json_struct!(Order { request, verified_at, owed_since });
 
 /// What a claim comes to, given what is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

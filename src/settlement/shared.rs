@@ -155,7 +155,9 @@ impl<H: Host> Shared<H> {
         entry: &str,
     ) -> PaymentRecord {
         self.live.borrow_mut().remove(&job.request.ticket);
-        let order = Order { request: job.request.clone(), verified_at: job.verified_at };
+        let owed_since = record.owed_since();
+        let order =
+            Order { request: job.request.clone(), verified_at: job.verified_at, owed_since };
         record.state = State::Submitted { transaction: entry.to_owned(), order: Box::new(order) };
         record
     }
@@ -358,7 +360,7 @@ impl<H: Host> Shared<H> {
         for id in payments {
             let Some(record) = self.store.payment(id)? else { continue };
             let State::Submitted { order, .. } = &record.state else { continue };
-            let Order { request, verified_at } = &**order;
+            let Order { request, verified_at, .. } = &**order;
             match request.check(*verified_at).and_then(Checked::payable) {
                 Ok(payment) => orders.push((id.clone(), payment)),
                 Err(reason) => {

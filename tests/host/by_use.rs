@@ -8,7 +8,11 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::sim::{AMOUNT, Answer, Buyer, Fault, Origin, Payment, Setup, World, payer};
+use serde_json::json;
+
+use crate::sim::chain::Code;
+use crate::sim::time::START_MS;
+use crate::sim::{AMOUNT, Answer, Buyer, Fault, Origin, Payment, Setup, World, payer, relayer};
 use edge402::amount::AtomicAmount;
 use edge402::meter::{Meter, Quantity, Reading, What, WithoutAmount};
 use edge402::protocol::Reason;
@@ -373,6 +377,61 @@ fn a_payer_in_debt_is_refused_until_the_debt_is_paid() {
     world.run_for(A_WHILE);
     assert_eq!(moved(&world, &third), [AMOUNT]);
     assert_eq!(moved(&world, &second), []);
+}
+
+#[test]
+fn what_is_at_stake_is_counted_by_the_first_relayer_alone() {
+    let world = world();
+    let (own, other) = (relayer().address(), payer(9).address());
+    let of_second = Payment::by_use_among(1, 1, 900, vec![other, own]);
+    let mismatch = Answer::Refused(Reason::UptoFacilitatorMismatch);
+    assert_eq!(buyer(&world, &of_second, &[ALL]).now(), mismatch);
+    assert_eq!((world.asked.get(), world.tables.payments()), (0, 0));
+    let of_first = Payment::by_use_among(1, 2, 900, vec![own, other]);
+    assert_eq!(buyer(&world, &of_first, &[ALL]).now(), Answer::Counted);
+}
+
+#[test]
+fn nothing_goes_out_that_the_key_has_no_coin_to_settle() {
+    let world = world();
+    world.chain.borrow_mut().relayer_balance = 0;
+    let buyer = buyer(&world, &payment(1, 1), &[ALL]);
+    assert_eq!(buyer.now(), Answer::Unavailable);
+    assert_eq!((world.asked.get(), world.tables.payments()), (0, 0));
+    world.chain.borrow_mut().relayer_balance = 10_u128.pow(18);
+    assert_eq!(buyer.now(), Answer::Counted);
+}
+
+#[test]
+fn a_debt_whose_payer_burns_gas_is_tried_a_few_times_an_hour() {
+    let world = world();
+    let payment = Payment::by_use(1, 1, 3_500);
+    assert_eq!(buyer(&world, &payment, &[ALL]).now(), Answer::Counted);
+    world.chain.borrow_mut().codes.insert(payer(1).address(), Code::Burns);
+    world.run_for(3_300_000);
+    assert!(matches!(state(&world, &payment), State::Owed { .. }));
+    let (count, burnt) = (world.chain.borrow().count(), world.chain.borrow().burnt());
+    // After 0, 15, 30, 60 seconds and so on, and then each quarter of an hour.
+    assert!((8..=12).contains(&count) && burnt > 0, "{count} transactions, {burnt} gas");
+}
+
+#[test]
+fn a_permit_of_the_tokens_own_lasts_as_long_as_the_payment() {
+    let payment = payment(1, 1);
+    let end = START_MS / 1_000 + 900;
+    for (deadline, is_taken) in [(end, true), (end - 30, true), (end - 31, false)] {
+        let mut payload = payment.payload.clone();
+        payload["eip2612GasSponsoring"] = json!({
+            "from": payload["permit2Authorization"]["from"],
+            "asset": payload["permit2Authorization"]["permitted"]["token"],
+            "spender": "0x000000000022D473030F116dDEE9F6B43aC78BA3",
+            "amount": payload["permit2Authorization"]["permitted"]["amount"],
+            "nonce": "0", "deadline": deadline.to_string(), "version": "1",
+            "signature": payer(1).sign_digest(&[1; 32]).to_string(),
+        });
+        let checked = payment.terms.check(&payload, UnixSeconds(START_MS / 1_000));
+        assert_eq!(checked.is_ok(), is_taken, "{deadline}: {checked:?}");
+    }
 }
 
 /// A gate whose Settler has had it wait for so many renewals, and no longer.

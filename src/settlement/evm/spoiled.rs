@@ -177,7 +177,10 @@ impl<H: Host> EvmLane<H> {
     pub(super) fn send_again(self: &Rc<Self>, batch: Vec<Waiting>, shared_by: usize) {
         let mut left: Vec<Waiting> = vec![];
         for mut waiting in batch {
-            match self.shared.held_record(&waiting.job) {
+            // What failed by its own call, and is owed, has its own time.
+            let now = self.shared.host.now();
+            let held = self.shared.held_record(&waiting.job);
+            match held.map(|record| record.filter(|it| !it.is_put_off(now))) {
                 Ok(Some(_)) => {
                     waiting.was_spoiled = true;
                     left.push(waiting);

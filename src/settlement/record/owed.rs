@@ -21,6 +21,9 @@ const AGAIN_SECONDS: u64 = 15;
 /// and of what a signature may last.
 const AGAIN_MAX_SECONDS: u64 = 900;
 
+/// How long before its end what is owed is tried for the last time, in seconds.
+const LAST_SECONDS: u64 = 30;
+
 impl PaymentRecord {
     /// Holds a claimed payment while its goods go out.
     pub fn hold(&mut self, order: Order, now: UnixSeconds) {
@@ -83,7 +86,7 @@ impl PaymentRecord {
         let (order, since) = match &self.state {
             State::Owed { order, since, .. } => (order.clone(), *since),
             State::Submitted { order, .. } if order.request.metered.is_some() => {
-                (order.clone(), order.verified_at)
+                (order.clone(), order.owed_since.unwrap_or(order.verified_at))
             }
             _ => {
                 self.state = State::Failed { reason };
@@ -91,8 +94,24 @@ impl PaymentRecord {
             }
         };
         let pause = now.since(since).clamp(AGAIN_SECONDS, AGAIN_MAX_SECONDS);
+        // Not past its end without a last try; and at its end it is known lost.
+        let last = UnixSeconds(self.expires_at.0.saturating_sub(LAST_SECONDS));
+        let turns = [last, self.expires_at].into_iter();
+        let turn = turns.filter(|turn| *turn >= now.plus(AGAIN_SECONDS)).min();
+        let again_at = now.plus(pause).min(turn.unwrap_or(UnixSeconds(u64::MAX)));
         let ticket = order.request.ticket;
-        self.state = State::Owed { ticket, order, since, again_at: now.plus(pause) };
+        self.state = State::Owed { ticket, order, since, again_at };
+    }
+
+    /// Notes that nobody could be asked to settle what is owed: nobody's fault,
+    /// and it costs nothing to try again.
+    pub fn try_soon(&mut self, now: UnixSeconds) {
+        if let State::Owed { again_at, .. } = &mut self.state
+            // What has failed on the chain meanwhile has its own time.
+            && *again_at <= now
+        {
+            *again_at = now.plus(AGAIN_SECONDS);
+        }
     }
 
     /// Notes that what is owed can't be settled by this any more. It is
@@ -101,6 +120,20 @@ impl PaymentRecord {
         if let State::Owed { since, again_at, .. } = &mut self.state {
             *again_at = since.plus(DEBT_SECONDS);
         }
+    }
+
+    /// Since when it is owed, if it is: each time that it is tried in vain, twice
+    /// as long goes by until the next.
+    pub fn owed_since(&self) -> Option<UnixSeconds> {
+        match &self.state {
+            State::Owed { since, .. } => Some(*since),
+            _ => None,
+        }
+    }
+
+    /// Whether it is owed, and was put off until later.
+    pub fn is_put_off(&self, now: UnixSeconds) -> bool {
+        matches!(self.state, State::Owed { again_at, .. } if again_at > now)
     }
 
     /// Whether what is owed can't be settled any more.

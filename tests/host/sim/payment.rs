@@ -192,16 +192,26 @@ impl Payment {
 
     /// One for what is paid by use, of the usual amount at most.
     pub fn by_use(payer_number: u8, number: u8, valid_for: u64) -> Self {
+        Self::by_use_among(payer_number, number, valid_for, vec![relayer().address()])
+    }
+
+    /// The same for the Settler's relayer, where buyers are told of the first of
+    /// these.
+    pub fn by_use_among(
+        payer_number: u8,
+        number: u8,
+        valid_for: u64,
+        relayers: Vec<Address>,
+    ) -> Self {
         let end = time::START_MS / 1_000 + valid_for;
         let terms = edge402::evm::Terms::new(domain(), pay_to(), AtomicAmount(AMOUNT), 100_000);
-        let relayer = relayer().address();
         let it = Permit2Authorization {
             spender: UPTO_PROXY,
-            facilitator: Some(relayer),
+            facilitator: Some(relayer().address()),
             ..permit2_of(payer_number, number, end)
         };
         let payload = permit2_support::signed_by(&payer(payer_number), CHAIN, &it);
-        let terms = Terms::Evm(terms.by_use(vec![relayer]));
+        let terms = Terms::Evm(terms.by_use(relayers));
         Self::from_parts(ChainId::Evm(CHAIN), terms, &payload, None)
     }
 
