@@ -121,7 +121,9 @@ describe('@x402/fetch', () => {
   }
 
   test('pays with many wallets at once, each for itself', async () => {
-    const crowd = await Promise.all([true, true, false, false].map((deployed) => newWallet({ deployed })));
+    // One after another: they are deployed from one account, whose nonce the node chooses.
+    const crowd = [];
+    for (const deployed of [true, true, false, false]) crowd.push(await newWallet({ deployed }));
     const buyers = world.accounts.evm.buyers.slice(0, 1);
     const payers = [...crowd, ...buyers];
     const had = await Promise.all(payers.map(({ address }) => world.evm.usdcBalance(address)));
