@@ -50,7 +50,7 @@ pub fn report(input: &str, fold: fn(&str) -> String) -> String {
         note(&names.variables, name);
         look_up("variables", name)
     };
-    let secret = |name: &'static str| {
+    let secret = |name: &str| {
         note(&names.secrets, name);
         // The Worker has one environment for both.
         look_up("secrets", name).or_else(|| look_up("variables", name))
@@ -104,13 +104,13 @@ pub fn report(input: &str, fold: fn(&str) -> String) -> String {
 /// The names that were looked for.
 #[derive(Default)]
 struct Names {
-    variables: RefCell<Vec<&'static str>>,
-    secrets: RefCell<Vec<&'static str>>,
-    bindings: RefCell<Vec<&'static str>>,
+    variables: RefCell<Vec<String>>,
+    secrets: RefCell<Vec<String>>,
+    bindings: RefCell<Vec<String>>,
 }
 
-fn note(names: &RefCell<Vec<&'static str>>, name: &'static str) {
-    names.borrow_mut().push(name);
+fn note(names: &RefCell<Vec<String>>, name: &str) {
+    names.borrow_mut().push(name.to_owned());
 }
 
 /// What is sold by one route, and how long its challenge is.

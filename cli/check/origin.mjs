@@ -17,7 +17,7 @@ export async function checkOrigin({ vars }, { routes }) {
   const url = `${origin.replace(/\/$/, '')}${routes[number].path}`;
   const status = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) }).then((response) => response.status, () => undefined);
   if (status === undefined || status >= 300) return [];
-  return [warning('ORIGIN', `${url} answers ${status} to anybody, so whoever knows that URL pays nothing: let only the Worker in, by a firewall there, or put a binding in place of the URL`)];
+  return [warning('ORIGIN', `${url} answers ${status} to anybody, so whoever knows that URL pays nothing: let only the Worker in, by a header of ORIGIN_HEADERS that is asked for there or a firewall, or put a binding in place of the URL`)];
 }
 
 const isRead = ({ methods } = {}) => !Array.isArray(methods) || methods.includes('GET');

@@ -176,3 +176,16 @@ pub(super) fn is_http_url(url: &str) -> bool {
         !rest.is_empty() && !rest.starts_with('/') && !rest.contains(|c: char| c.is_whitespace())
     })
 }
+
+/// Whether a text is the name of a header: a token (RFC 9110, section 5.6.2).
+pub(super) fn is_header_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token)
+}
+
+/// Whether a text is the value of a header: visible ASCII with blanks between
+/// (RFC 9110, section 5.5).
+pub(super) fn is_header_value(value: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    !value.is_empty() && value.trim() == value && value.bytes().all(is_plain)
+}

@@ -14,6 +14,7 @@ mod method;
 mod network;
 mod notes;
 mod offer;
+mod origin_headers;
 mod page;
 mod pattern;
 mod read;
@@ -35,6 +36,7 @@ pub use facilitator::{Account, Facilitator};
 pub use method::Method;
 pub use network::Network;
 pub use offer::Offer;
+pub use origin_headers::OriginHeaders;
 pub use page::PayPage;
 pub use pattern::{Found, Pattern, PatternSet};
 pub use read::{Parts, read, read_parts};
@@ -125,6 +127,8 @@ impl fmt::Debug for GrantKeys {
 pub struct Loaded {
     /// Where free requests go; `None` if that is not known.
     pub origin: Option<Origin>,
+    /// What goes with each request to there.
+    pub origin_headers: OriginHeaders,
     /// What is protected; `None` if that is not known, and so all of it is.
     pub patterns: Option<PatternSet>,
     /// Where the facilitator answers, if there is one: a path without a

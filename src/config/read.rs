@@ -12,8 +12,8 @@ use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
 use super::signers::{FormerSigners, Signers};
 use super::{
-    Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginUrl, PatternSet, PayPage, Route,
-    Settings,
+    Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginHeaders, OriginUrl, PatternSet,
+    PayPage, Route, Settings,
 };
 use crate::encoding::encode_hex;
 use crate::evm::{RelayerKey, keccak256};
@@ -27,6 +27,12 @@ use crate::table::Table;
 pub fn read(settings: &Settings) -> Loaded {
     let faults = Report::default();
     let origin = read_origin(settings.origin.as_ref(), settings.sells(), &faults);
+    let origin_headers = OriginHeaders::read(
+        settings.origin_headers.as_ref(),
+        &settings.header_secrets,
+        origin.as_ref(),
+        &faults,
+    );
     let entries = read_route_entries(settings.routes.as_ref(), settings.fold, &faults);
     let patterns = entries.as_ref().and_then(|entries| {
         let patterns = entries.iter().map(RouteEntry::protects);
@@ -95,7 +101,16 @@ pub fn read(settings: &Settings) -> Loaded {
     let facilitator_path = value.and_then(facilitator::path_of);
     let notes = patterns.as_ref().map(PatternSet::notes).unwrap_or_default();
     let mark = mark_of(settings);
-    Loaded { origin, patterns, facilitator_path, config, trusted_pages, mark, notes }
+    Loaded {
+        origin,
+        origin_headers,
+        patterns,
+        facilitator_path,
+        config,
+        trusted_pages,
+        mark,
+        notes,
+    }
 }
 
 /// What can be read of a configuration by itself, whatever is wrong with the

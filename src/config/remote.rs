@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fields::{Fields, Report, is_http_url};
+use super::fields::{Fields, Report, is_header_name, is_header_value, is_http_url};
 use crate::facilitator_client::{Facilitator, RemoteFacts};
 use crate::json;
 use crate::protocol::ChainId;
@@ -115,16 +115,4 @@ pub(super) fn report_unknown(left: &Table<String, Headers>, faults: &Report) {
 
 fn shown(network: &str) -> &str {
     if network.parse::<ChainId>().is_ok() { network } else { "something" }
-}
-
-/// A token (RFC 9110, section 5.6.2).
-fn is_header_name(name: &str) -> bool {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.bytes().all(is_token)
-}
-
-/// Visible ASCII with blanks between (RFC 9110, section 5.5).
-fn is_header_value(value: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-    !value.is_empty() && value.trim() == value && value.bytes().all(is_plain)
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::origin_headers::secrets_named;
 use crate::facilitator_client::RemoteFacts;
 use crate::path::Fold;
 use crate::protocol::ChainId;
@@ -12,6 +13,10 @@ use crate::table::Table;
 pub struct Settings {
     /// `ORIGIN`.
     pub origin: Option<Value>,
+    /// `ORIGIN_HEADERS`.
+    pub origin_headers: Option<Value>,
+    /// The secrets that it names, as far as they are there.
+    pub header_secrets: Table<String, String>,
     /// `ROUTES`.
     pub routes: Option<Value>,
     /// `NETWORKS`.
@@ -51,7 +56,7 @@ pub struct Sources<'a> {
     /// A variable of wrangler.toml, whatever its type.
     pub variable: &'a dyn Fn(&'static str) -> Option<Value>,
     /// A secret. One that is JSON may come as what it spells, as from .dev.vars.
-    pub secret: &'a dyn Fn(&'static str) -> Option<Value>,
+    pub secret: &'a dyn Fn(&str) -> Option<Value>,
     /// Whether there is a binding of this name.
     pub has_binding: &'a dyn Fn(&'static str) -> bool,
 }
@@ -61,7 +66,7 @@ impl Sources<'_> {
         (self.variable)(name)
     }
 
-    fn secret(&self, name: &'static str) -> Option<String> {
+    fn secret(&self, name: &str) -> Option<String> {
         match (self.secret)(name)? {
             Value::String(text) => Some(text),
             Value::Null => None,
@@ -78,9 +83,15 @@ impl Settings {
         fold: fn(&str) -> String,
     ) -> Self {
         let origin = from.variable("ORIGIN");
+        let origin_headers = from.variable("ORIGIN_HEADERS");
+        let named = secrets_named(origin_headers.as_ref());
+        let header_secrets = named.filter_map(|name| Some((name.to_owned(), from.secret(name)?)));
+        let header_secrets = header_secrets.collect();
         let missing_bindings = missing_bindings(from, origin.as_ref());
         Self {
             origin,
+            origin_headers,
+            header_secrets,
             routes: from.variable("ROUTES"),
             networks: from.variable("NETWORKS"),
             evm_relayer_keys: from.secret("EVM_RELAYER_KEYS"),

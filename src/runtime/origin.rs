@@ -47,16 +47,20 @@ pub(super) async fn forward(
         Origin::Url(_) => {
             let request = Request::new_with_str_and_init(&url, request.unchecked_ref())?;
             take_ours(&request.headers(), &[])?;
-            name_gate(loaded, &parts, &request.headers())?;
+            add_ours(loaded, origin, &parts, &request.headers())?;
             request
         }
         Origin::Zone => {
             let request = Request::new_with_request(request)?;
             take_ours(&request.headers(), &[])?;
-            request.headers().append(MARKS, &loaded.mark)?;
+            add_ours(loaded, origin, &parts, &request.headers())?;
             request
         }
-        Origin::Service if holds_ours(head) => without(&[], request)?,
+        Origin::Service if !loaded.origin_headers.0.is_empty() || holds_ours(head) => {
+            let request = without(&[], request)?;
+            add_ours(loaded, origin, &parts, &request.headers())?;
+            request
+        }
         Origin::Assets | Origin::Service | Origin::None => {
             JsCast::unchecked_into(JsValue::from(request))
         }
@@ -104,17 +108,13 @@ pub(super) async fn ask(
     let Some(origin) = &loaded.origin else { return Err("ORIGIN is not known".into()) };
     let parts = UrlParts::of(head.url());
     let request = without(&[CONDITIONS.as_slice(), kept].concat(), request)?;
+    add_ours(loaded, origin, &parts, &request.headers())?;
     if is_plain {
         request.headers().set("Accept-Encoding", "identity")?;
         // A part of it may lack what is counted, and a socket has no end.
         for name in ["Range", "If-Range", "Upgrade"] {
             request.headers().delete(name)?;
         }
-    }
-    match origin {
-        Origin::Url(_) => name_gate(loaded, &parts, &request.headers())?,
-        Origin::Zone => request.headers().append(MARKS, &loaded.mark)?,
-        Origin::Assets | Origin::Service | Origin::None => {}
     }
     let response = send(origin, env, Some(&target(origin, &parts, path)), &request).await?;
     keep_redirect(origin, &parts, response)
@@ -130,12 +130,12 @@ pub(super) async fn ask_itself(
 ) -> worker::Result<Response> {
     let Some(origin) = &loaded.origin else { return Err("ORIGIN is not known".into()) };
     let url = target(origin, &UrlParts { query: "", ..*parts }, path);
-    let request = Request::new_with_str_and_init(&url, init)?;
-    match origin {
-        Origin::Url(_) => name_gate(loaded, parts, &request.headers())?,
-        Origin::Zone => request.headers().append(MARKS, &loaded.mark)?,
-        Origin::Assets | Origin::Service | Origin::None => {}
+    if !loaded.origin_headers.0.is_empty() {
+        // Whoever a redirect leads to would get them.
+        init.set_redirect(RequestRedirect::Manual);
     }
+    let request = Request::new_with_str_and_init(&url, init)?;
+    add_ours(loaded, origin, parts, &request.headers())?;
     send(origin, env, None, &request).await
 }
 
@@ -162,13 +162,27 @@ fn take_ours(headers: &Headers, more: &[&str]) -> worker::Result<()> {
     Ok(())
 }
 
-/// Tells an origin at a host of its own which host was asked, in place of what
-/// the client says, and leaves the gate's mark.
-fn name_gate(loaded: &Loaded, parts: &UrlParts<'_>, headers: &Headers) -> worker::Result<()> {
-    let (scheme, host) = parts.origin.split_once("://").unwrap_or_default();
-    headers.set("X-Forwarded-Host", host)?;
-    headers.set("X-Forwarded-Proto", scheme)?;
-    Ok(headers.append(MARKS, &loaded.mark)?)
+/// Adds what the gate itself says, in place of what the client says: to an
+/// origin at a host of its own which host was asked, the gate's mark, and the
+/// seller's headers.
+fn add_ours(
+    loaded: &Loaded,
+    origin: &Origin,
+    parts: &UrlParts<'_>,
+    headers: &Headers,
+) -> worker::Result<()> {
+    if matches!(origin, Origin::Url(_)) {
+        let (scheme, host) = parts.origin.split_once("://").unwrap_or_default();
+        headers.set("X-Forwarded-Host", host)?;
+        headers.set("X-Forwarded-Proto", scheme)?;
+    }
+    if matches!(origin, Origin::Url(_) | Origin::Zone) {
+        headers.append(MARKS, &loaded.mark)?;
+    }
+    for (name, value) in &loaded.origin_headers.0 {
+        headers.set(name, value)?;
+    }
+    Ok(())
 }
 
 /// The same request without what stays here, and without these headers.

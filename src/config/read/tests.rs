@@ -11,6 +11,7 @@ use super::*;
 
 mod by_use;
 mod networks;
+mod origin_headers;
 mod remote;
 mod reports;
 mod secrets;
@@ -58,6 +59,11 @@ fn load(config: &Value) -> Loaded {
     let text = |name| config.get(name).and_then(Value::as_str).map(str::to_owned);
     read(&Settings {
         origin: config.get("ORIGIN").cloned(),
+        origin_headers: config.get("ORIGIN_HEADERS").cloned(),
+        header_secrets: ["ORIGIN_KEY", "OTHER_KEY", "GRANT_SECRET"]
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), text(name)?)))
+            .collect(),
         routes: config.get("ROUTES").cloned(),
         networks: config.get("NETWORKS").cloned(),
         evm_relayer_keys: text("EVM_RELAYER_KEYS"),

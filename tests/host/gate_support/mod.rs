@@ -26,6 +26,8 @@ pub fn solana_secret(seed: u8) -> String {
 pub fn settings(origin: &str, routes: Value) -> Settings {
     Settings {
         origin: Some(json!(origin)),
+        origin_headers: None,
+        header_secrets: edge402::table::Table::new(),
         routes: Some(routes),
         networks: Some(json!({
             "eip155:42161": { "rpc": ["https://arb.example"], "pay_to": PAY_TO },
