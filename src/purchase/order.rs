@@ -74,6 +74,7 @@ impl Order {
             reserve_seconds: None,
             told: None,
             to_prove: None,
+            to_prepare: None,
             asker: None,
         };
         let by_use = route.by_use.as_ref();
@@ -100,6 +101,8 @@ impl Order {
         if purchase.payment.signature_to_prove().is_some() {
             claim.to_prove = Some(Box::new(settle.clone()));
             claim.asker = it.address.and_then(asker_of);
+        } else if route.settle == SettleWhen::After && by_use.is_none() && !it.has_facilitator {
+            claim.to_prepare = Some(Box::new(settle.clone()));
         }
         Self {
             claim,
@@ -142,6 +145,7 @@ impl Order {
             reserve_seconds: None,
             told: None,
             to_prove: None,
+            to_prepare: None,
             asker: None,
         }
     }

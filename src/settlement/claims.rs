@@ -1,5 +1,6 @@
 //! Claims, and what is given out for a payment that was settled.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::admission::{Admission, Unproven};
@@ -12,6 +13,7 @@ use super::{
     ClaimReply, ClaimRequest, Host, Outcome, PaymentRecord, Settlement, Settler, State, Store,
     StoreError,
 };
+use crate::payment::Checked;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 
@@ -76,6 +78,9 @@ impl<H: Host> Settler<H> {
                     // Read, decided and written without an await: nothing
                     // else runs in between.
                     self.write_claim(request, known.as_ref(), unproven.as_ref(), now)?;
+                    if claim == Claim::Fresh {
+                        self.prepare(request, now);
+                    }
                     let is_unproven = claim == Claim::Unproven && request.told.is_none();
                     return Ok(if is_unproven { ClaimReply::Unproven } else { ClaimReply::Fresh });
                 }
@@ -148,6 +153,17 @@ impl<H: Host> Settler<H> {
         }
         shared.live.borrow_mut().insert(request.ticket);
         Ok(())
+    }
+
+    /// Lets the way that a claimed payment will go know of it.
+    fn prepare(&self, request: &ClaimRequest, now: UnixSeconds) {
+        if let Some(order) = request.to_prepare.as_deref()
+            && let Ok(Checked::Payable(payment)) = order.check(now)
+            && payment.identity() == request.payment
+            && let Some(lane) = self.lanes.iter().find(|lane| lane.takes(&payment))
+        {
+            Rc::clone(lane).prepare(payment, request.ticket);
+        }
     }
 
     /// Whether a client's name for its payment is that of another one.

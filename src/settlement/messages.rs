@@ -58,7 +58,10 @@ pub struct ClaimRequest {
     /// What the claim is for, where it may be that only the chain can say whether
     /// its payer has signed it: that is asked before anything is bound or told.
     pub to_prove: Option<Box<SettleRequest>>,
-    /// Names who asks for that, if it is known: a hash of the address.
+    /// What the claim is for, if it is settled as soon as the origin has answered:
+    /// the chain may be asked about it meanwhile.
+    pub to_prepare: Option<Box<SettleRequest>>,
+    /// Names who asks for the proof, if it is known: a hash of the address.
     pub asker: Option<String>,
 }
 
@@ -76,6 +79,7 @@ json_struct!(ClaimRequest {
     reserve_seconds,
     told,
     to_prove,
+    to_prepare,
     asker,
 });
 
@@ -98,7 +102,7 @@ impl ClaimRequest {
     pub fn to_other_signer(&self, reserves: bool) -> Self {
         // What only looks is claimed nowhere.
         let seconds = if reserves && !self.look_only { RESERVE_SECONDS } else { 0 };
-        Self { look_only: true, reserve_seconds: Some(seconds), ..self.clone() }
+        Self { look_only: true, reserve_seconds: Some(seconds), to_prepare: None, ..self.clone() }
     }
 
     /// Whether a resource that a payment is bound to is the one asked for.
@@ -251,6 +255,7 @@ impl SettleRequest {
             reserve_seconds: None,
             told: self.account.as_ref().map(|_| if self.once { Told::Once } else { Told::Always }),
             to_prove: self.terms.takes_wallets().then(|| Box::new(self.clone())),
+            to_prepare: None,
             asker: None,
         }
     }

@@ -45,6 +45,7 @@ mod remote_support;
 mod settlement_charge;
 mod settlement_checks;
 mod settlement_crowd;
+mod settlement_early;
 mod settlement_fallback;
 mod settlement_health;
 mod settlement_interleavings;

@@ -3,7 +3,8 @@
 //!
 //! Payments wait in a [`queue`]; the [`pump`] makes transactions of them, and
 //! [`spoiled`] is about those that must not share one. [`preview`] asks the chain
-//! before anything is sent, [`commit`] writes down what goes out, [`send`] sends,
+//! before anything is sent, [`prepare`] does so while the origin works,
+//! [`commit`] writes down what goes out, [`send`] sends,
 //! [`follow`] brings what was sent to its end, [`nonces`] keeps the relayer's
 //! nonces without a gap, [`ending`] says what became of the payments and
 //! `evidence` beside this folder what proves it, [`wallets`] is about payments of smart
@@ -15,6 +16,7 @@ mod ending;
 mod fallback;
 mod follow;
 mod nonces;
+mod prepare;
 mod preview;
 mod pump;
 mod queue;
@@ -28,6 +30,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
+use prepare::Coming;
 use pump::Pump;
 use queue::{Queue, Waiting, done};
 
@@ -70,6 +73,10 @@ pub struct EvmLane<H: Host> {
     again: RefCell<VecDeque<Vec<Waiting>>>,
     /// Whether the last batch was one of `again`.
     served_again: Cell<bool>,
+    /// What the chain was asked of claimed payments, by their tickets.
+    coming: RefCell<Table<u64, Coming>>,
+    /// Whether it is being asked of one of them.
+    is_preparing: Cell<bool>,
     pump: Pump,
     alone_pump: Pump,
     /// Payers whose payments go alone, and since when that is known.
@@ -146,6 +153,8 @@ impl<H: Host> EvmLane<H> {
             alone: RefCell::default(),
             again: RefCell::default(),
             served_again: Cell::new(false),
+            coming: RefCell::default(),
+            is_preparing: Cell::new(false),
             pump: Pump::default(),
             alone_pump: Pump::default(),
             loners: RefCell::default(),
@@ -276,6 +285,12 @@ impl<H: Host> Lane for EvmLane<H> {
 
     fn settle(self: Rc<Self>, job: Job) -> Task<'static, Result<Attempt, StoreError>> {
         Box::pin(async move { self.wait_for(job).await })
+    }
+
+    fn prepare(self: Rc<Self>, payment: VerifiedPayment, ticket: u64) {
+        if let VerifiedPayment::Evm(payment) = payment {
+            self.ask_early(payment, ticket);
+        }
     }
 
     fn resume(self: Rc<Self>, open: &mut Entries) {

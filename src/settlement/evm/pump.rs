@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::prepare::Asked;
 use super::preview::{Preview, Problem};
 use super::queue::{done, told_apart};
 use super::spoiled::LONE_IN_AIR_MAX;
@@ -191,11 +192,11 @@ impl<H: Host> EvmLane<H> {
         if batch.is_empty() {
             return;
         }
-        let moment = self.shared.commitments.moment();
-        let payments: Vec<_> = batch.iter().map(|waiting| &waiting.payment).collect();
         // Nothing was written or sent: if the process dies here, the claims are
         // free again after their leases.
-        let mut preview = match self.preview(&payments).await {
+        let Asked { moment, preview } = self.asked_about(&batch).await;
+        let payments: Vec<_> = batch.iter().map(|waiting| &waiting.payment).collect();
+        let mut preview = match preview {
             Ok(preview) => preview,
             Err(Problem::OneOfMany(has_code)) => return self.take_apart(batch, has_code),
             Err(Problem::Nodes(problem)) => {

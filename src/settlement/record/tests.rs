@@ -20,6 +20,7 @@ fn request(resource: &str, ticket: u64) -> ClaimRequest {
         reserve_seconds: None,
         told: None,
         to_prove: None,
+        to_prepare: None,
         asker: None,
     }
 }

@@ -180,6 +180,9 @@ impl Buyer {
             .by_use
             .as_ref()
             .and_then(|(by_use, metered)| by_use.meter.is_some().then(|| metered.clone()));
+        if self.when == SettleWhen::After && self.by_use.is_none() && self.facilitator.is_none() {
+            claim.to_prepare = claim.to_prove.is_none().then(|| Box::new(settle.clone()));
+        }
         Order {
             claim,
             settle,

@@ -189,6 +189,7 @@ impl World {
             reserve_seconds: None,
             told: None,
             to_prove: None,
+            to_prepare: None,
             asker: None,
         })
     }

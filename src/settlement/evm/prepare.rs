@@ -1,0 +1,116 @@
+//! Asking the chain about a payment while the origin works on what it buys.
+//!
+//! A payment that is claimed is about to be settled, and the preview of it does
+//! not depend on the origin. So one of them at a time is previewed at once, where
+//! nothing waits: behind others it is previewed together with them, which costs
+//! the nodes less.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+
+use super::EvmLane;
+use super::preview::{Preview, Problem};
+use super::queue::Waiting;
+use crate::evm;
+use crate::settlement::Host;
+use crate::time::UnixSeconds;
+
+/// For how many seconds what the chain has said of a payment is good enough to
+/// send it.
+///
+/// Too few, and whoever buys from a slow origin waits for the chain twice. Too
+/// many, and payers have time to empty their accounts, at the relayer's cost.
+const GOOD_SECONDS: u64 = 2;
+
+/// How long is waited for others to come before a payment goes out by itself.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// How many previews are kept at once.
+const KEPT_MAX: usize = 16;
+
+/// What the chain says of one payment, asked at some moment.
+pub(super) struct Asked {
+    /// Of [`Commitments::moment`](crate::settlement::commitments::Commitments::moment).
+    pub moment: u64,
+    pub preview: Result<Preview, Problem>,
+}
+
+/// A preview that is there, or soon will be.
+pub(super) struct Coming {
+    since: UnixSeconds,
+    asked: oneshot::Receiver<Asked>,
+}
+
+/// Says that a preview is under way, until it is dropped.
+struct UnderWay<H: Host>(Rc<EvmLane<H>>);
+
+impl<H: Host> UnderWay<H> {
+    fn begin(lane: &Rc<EvmLane<H>>) -> Self {
+        lane.is_preparing.set(true);
+        Self(Rc::clone(lane))
+    }
+}
+
+impl<H: Host> Drop for UnderWay<H> {
+    fn drop(&mut self) {
+        self.0.is_preparing.set(false);
+    }
+}
+
+impl<H: Host> EvmLane<H> {
+    /// Begins to ask the chain about a payment that was claimed with this ticket,
+    /// if nobody is held up by it. Writes and sends nothing.
+    pub(super) fn ask_early(self: &Rc<Self>, payment: evm::VerifiedPayment, ticket: u64) {
+        let now = self.shared.host.now();
+        let mut coming = self.coming.borrow_mut();
+        coming.retain(|_, it| is_good(it, now));
+        let has_room = coming.len() < KEPT_MAX && !self.is_preparing.get() && self.waiting() == 0;
+        if !has_room || self.key.key().is_none() {
+            return;
+        }
+        let (sender, asked) = oneshot::channel();
+        coming.insert(ticket, Coming { since: now, asked });
+        let under_way = UnderWay::begin(self);
+        self.shared.host.spawn(async move {
+            let _ = sender.send(under_way.0.ask_about(&[&payment]).await);
+        });
+    }
+
+    /// What the chain says of a batch: of a single payment what it has said just
+    /// now, if that is all good.
+    pub(super) async fn asked_about(&self, batch: &[Waiting]) -> Asked {
+        if let [only] = batch
+            && let Some(asked) = self.asked_early(only).await
+        {
+            return asked;
+        }
+        let payments: Vec<_> = batch.iter().map(|waiting| &waiting.payment).collect();
+        self.ask_about(&payments).await
+    }
+
+    async fn ask_about(&self, payments: &[&evm::VerifiedPayment]) -> Asked {
+        let moment = self.shared.commitments.moment();
+        Asked { moment, preview: self.preview(payments).await }
+    }
+
+    async fn asked_early(&self, waiting: &Waiting) -> Option<Asked> {
+        let coming = self.coming.borrow_mut().remove(&waiting.job.request.ticket)?;
+        if !is_good(&coming, self.shared.host.now()) {
+            return None;
+        }
+        let asked = coming.asked.await.ok()?;
+        // What is refused, or has to wait, is refused for what is so now.
+        let preview = asked.preview.as_ref().ok()?;
+        let is_payable = preview.gas.is_some() && preview.time.is_none();
+        self.shared.host.sleep(GATHER).await;
+        // Others have come: while the chain is asked, so do those who are to share
+        // the next transaction with them.
+        (is_payable && self.waiting() == 0).then_some(asked)
+    }
+}
+
+fn is_good(coming: &Coming, now: UnixSeconds) -> bool {
+    now.since(coming.since) <= GOOD_SECONDS
+}
