@@ -1,6 +1,6 @@
 /** The origin behind every Worker: a server that costs next to nothing, in a thread of its own. */
 import { createServer } from 'node:net';
-import { Worker, isMainThread, parentPort } from 'node:worker_threads';
+import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 
 const BODY = `<!doctype html><title>Almanac</title><p>${'Sun and moon over the fjord. '.repeat(32)}`;
 const ANSWER = Buffer.from([
@@ -9,9 +9,12 @@ const ANSWER = Buffer.from([
 ].join('\r\n'));
 const HEAD_END = '\r\n\r\n';
 
-/** @returns {Promise<{ url: string, stop: () => Promise<void> }>} */
-export async function startOrigin() {
-  const thread = new Worker(new URL(import.meta.url));
+/**
+ * @param {{ delayMs?: number }} [options] how long it works on each answer, in milliseconds
+ * @returns {Promise<{ url: string, stop: () => Promise<void> }>}
+ */
+export async function startOrigin({ delayMs = 0 } = {}) {
+  const thread = new Worker(new URL(import.meta.url), { workerData: { delayMs } });
   const port = await new Promise((done, fail) => thread.once('message', done).once('error', fail));
   return { url: `http://127.0.0.1:${port}`, stop: async () => void (await thread.terminate()) };
 }
@@ -25,7 +28,10 @@ function serve(socket) {
     received += data.latin1Slice();
     const requests = received.split(HEAD_END);
     received = requests.pop();
-    for (const _ of requests) socket.write(ANSWER);
+    for (const _ of requests) {
+      if (workerData.delayMs > 0) setTimeout(() => socket.write(ANSWER), workerData.delayMs);
+      else socket.write(ANSWER);
+    }
   });
 }
 

@@ -1,9 +1,11 @@
-/** A proxy before a node that counts: HTTP round trips, and the methods in them. */
+/** A proxy before a node that counts HTTP round trips and the methods in them, and can be far away. */
 import { Agent, createServer, request as httpRequest } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { listen } from '../util.mjs';
 
 /**
  * @param {string} target URL of the node
+ * @param {{ delayMs?: number }} [options] how long each round trip takes besides, in milliseconds
  * @returns {Promise<Counter>}
  *
  * @typedef {object} Counter
@@ -11,7 +13,7 @@ import { listen } from '../util.mjs';
  * @property {() => string[][]} take what came since the last time: the methods of each round trip
  * @property {() => Promise<void>} stop
  */
-export async function startRpcCounter(target) {
+export async function startRpcCounter(target, { delayMs = 0 } = {}) {
   const agent = new Agent({ keepAlive: true });
   let trips = [];
   const server = createServer(async (request, response) => {
@@ -19,6 +21,7 @@ export async function startRpcCounter(target) {
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
     trips.push([JSON.parse(body.toString())].flat().map(({ method }) => method));
+    if (delayMs > 0) await sleep(delayMs);
     const forward = httpRequest(target, { method: 'POST', agent, headers: { 'content-type': 'application/json', 'content-length': body.length } });
     forward.on('error', () => response.destroy());
     forward.on('response', (answer) => {
