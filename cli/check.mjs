@@ -83,7 +83,7 @@ function standIns({ FACILITATOR: facilitator, NETWORKS: networks = {}, ORIGIN_HE
   const tokens = [facilitator?.clients ?? []].flat().map(({ name }) => `${name}:${grantSecret()}`);
   const keys = Object.values(KINDS).map(({ secret, make }) => [secret, make()]);
   const named = Object.values(headers ?? {}).flatMap((it) => (typeof it?.secret === 'string' ? [[it.secret, grantSecret()]] : []));
-  return { ...Object.fromEntries([...named, ...keys]), GRANT_SECRET: grantSecret(), RPC_URLS: JSON.stringify(urls), ...(tokens.length > 0 ? { FACILITATOR_TOKENS: tokens.join(',') } : {}) };
+  return { ...Object.fromEntries([...named, ...keys]), GRANT_SECRET: grantSecret(), ORIGIN_SECRET: grantSecret(), RPC_URLS: JSON.stringify(urls), ...(tokens.length > 0 ? { FACILITATOR_TOKENS: tokens.join(',') } : {}) };
 }
 
 function forgetStandIns(read) {

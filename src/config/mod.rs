@@ -36,7 +36,7 @@ pub use facilitator::{Account, Facilitator};
 pub use method::Method;
 pub use network::Network;
 pub use offer::Offer;
-pub use origin_headers::OriginHeaders;
+pub use origin_headers::{OriginHeaders, OriginSecret};
 pub use page::PayPage;
 pub use pattern::{Found, Pattern, PatternSet};
 pub use read::{Parts, read, read_parts};
@@ -129,6 +129,8 @@ pub struct Loaded {
     pub origin: Option<Origin>,
     /// What goes with each request to there.
     pub origin_headers: OriginHeaders,
+    /// What signs what it is told of payments, if there is such a secret.
+    pub origin_secret: Option<OriginSecret>,
     /// What is protected; `None` if that is not known, and so all of it is.
     pub patterns: Option<PatternSet>,
     /// Where the facilitator answers, if there is one: a path without a

@@ -1,5 +1,5 @@
-//! `ORIGIN_HEADERS`: what goes with each request to the origin, so that it can
-//! tell the gate from anybody else.
+//! What goes with requests to the origin, so that it can tell the gate from
+//! anybody else: `ORIGIN_HEADERS`, and what `ORIGIN_SECRET` signs.
 
 use std::fmt;
 
@@ -7,9 +7,13 @@ use serde_json::Value;
 
 use super::Origin;
 use super::fields::{Fields, Report, is_header_name, is_header_value};
+use crate::encoding::decode_hex;
 use crate::table::Table;
 
 const KEY: &str = "ORIGIN_HEADERS";
+
+/// The secret that signs what the origin is told of payments.
+pub(super) const SECRET: &str = "ORIGIN_SECRET";
 
 /// What each connection says for itself (RFC 9110, section 7.6.1), and what the
 /// gate tells an origin, in small letters.
@@ -35,13 +39,14 @@ const TAKEN: [&str; 14] = [
 const TAKEN_PREFIXES: [&str; 3] = ["payment-", "x-payment", "x-edge402-"];
 
 /// Secrets that stay with the Worker, whatever an origin is told.
-const KEPT_SECRETS: [&str; 6] = [
+const KEPT_SECRETS: [&str; 7] = [
     "EVM_RELAYER_KEYS",
     "SOLANA_FEE_PAYER_KEYS",
     "RPC_URLS",
     "GRANT_SECRET",
     "FACILITATOR_HEADERS",
     "FACILITATOR_TOKENS",
+    SECRET,
 ];
 
 /// Headers for the origin: names and values.
@@ -51,6 +56,38 @@ pub struct OriginHeaders(pub Vec<(String, String)>);
 impl fmt::Debug for OriginHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "OriginHeaders({} headers, not shown)", self.0.len())
+    }
+}
+
+/// `ORIGIN_SECRET`, with which the origin checks what it is told of payments.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OriginSecret(String);
+
+impl fmt::Debug for OriginSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OriginSecret(not shown)")
+    }
+}
+
+impl OriginSecret {
+    /// Reads the secret: 64 hex digits. Its key is that text, as it stands.
+    pub(super) fn read(secret: Option<&str>, faults: &Report) -> Option<Self> {
+        let text = secret?;
+        if decode_hex::<32>(&format!("0x{text}")).is_err() {
+            faults.add(SECRET, "must be 64 hex digits: openssl rand -hex 32");
+            return None;
+        }
+        Some(Self(text.to_owned()))
+    }
+
+    /// The key of an HMAC.
+    pub const fn key(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn of(text: String) -> Self {
+        Self(text)
     }
 }
 

@@ -12,8 +12,8 @@ use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
 use super::signers::{FormerSigners, Signers};
 use super::{
-    Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginHeaders, OriginUrl, PatternSet,
-    PayPage, Route, Settings,
+    Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginHeaders, OriginSecret,
+    OriginUrl, PatternSet, PayPage, Route, Settings,
 };
 use crate::encoding::encode_hex;
 use crate::evm::{RelayerKey, keccak256};
@@ -69,7 +69,18 @@ pub fn read(settings: &Settings) -> Loaded {
     }
     let trusted_pages = read_trusted_pages(settings.cors_credentials.as_ref(), &faults);
     let grant_keys = read_grant_keys(settings.grant_secret.as_deref(), &faults);
-    let seller = Seller { networks: &networks, has_grant_keys: grant_keys.is_some() };
+    let tells_origin = settings.tell_origin.as_ref().filter(|value| !value.is_null());
+    if tells_origin.is_some_and(|value| !value.is_boolean()) {
+        faults.add("TELL_ORIGIN", "must be true or false");
+    }
+    let origin_secret = OriginSecret::read(settings.origin_secret.as_deref(), &faults);
+    let seller = Seller {
+        networks: &networks,
+        has_grant_keys: grant_keys.is_some(),
+        tells_origin: tells_origin.and_then(Value::as_bool).unwrap_or_default(),
+        has_origin_secret: settings.origin_secret.is_some(),
+        origin: origin.as_ref(),
+    };
     let entries = entries.unwrap_or_default().into_iter();
     let routes: Vec<Route> = entries.filter_map(|entry| entry.into_route(&seller)).collect();
     let tokens = settings.facilitator_tokens.as_deref();
@@ -104,6 +115,7 @@ pub fn read(settings: &Settings) -> Loaded {
     Loaded {
         origin,
         origin_headers,
+        origin_secret,
         patterns,
         facilitator_path,
         config,

@@ -9,10 +9,11 @@ use super::by_use::{ByUse, read_by_use};
 use super::fields::{Fields, Report};
 use super::listing::{MAX_CHALLENGE_JSON, read_listed};
 use super::offer::About;
+use super::origin_headers::SECRET as ORIGIN_SECRET;
 use super::service::Service;
 use super::{
     DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Network,
-    Offer, Pattern, PaymentIdentifier, Route, SettleWhen, Token,
+    Offer, Origin, Pattern, PaymentIdentifier, Route, SettleWhen, Token,
 };
 use crate::amount::{InvalidPrice, Price};
 use crate::path::Fold;
@@ -39,6 +40,7 @@ const KNOWN: &[&str] = &[
     "access",
     "networks",
     "payment_identifier",
+    "tell_origin",
     "listed",
     "service_name",
     "tags",
@@ -49,6 +51,11 @@ const KNOWN: &[&str] = &[
 pub(super) struct Seller<'a> {
     pub networks: &'a [Rc<Network>],
     pub has_grant_keys: bool,
+    /// Whether the origin is told who has paid, where a route doesn't say.
+    pub tells_origin: bool,
+    /// Whether there is something that signs it.
+    pub has_origin_secret: bool,
+    pub origin: Option<&'a Origin>,
 }
 
 /// A route with its pattern read, so that it can be closed whatever else is
@@ -171,6 +178,7 @@ impl<'a> RouteEntry<'a> {
                 PaymentIdentifier::Off
             }
         };
+        let tells_origin = read_tell_origin(fields, seller);
         let by_use = read_by_use(fields);
         let chosen = choose_tokens(fields, seller.networks);
         let (pattern, price) = (self.pattern?, price?);
@@ -214,6 +222,7 @@ impl<'a> RouteEntry<'a> {
             redeliver_max_by_cookie: redeliver_max.unwrap_or(DEFAULT_REDELIVER_MAX_BY_COOKIE),
             access,
             payment_identifier,
+            tells_origin,
             by_use,
             offers,
             in_header: 0,
@@ -250,6 +259,18 @@ fn read_methods(fields: &Fields<'_>) -> Option<Vec<Method>> {
         return None;
     }
     names.into_iter().map(|name| name.parse().ok()).collect()
+}
+
+fn read_tell_origin(fields: &Fields<'_>, seller: &Seller<'_>) -> bool {
+    let name = "tell_origin";
+    let tells = if fields.has(name) { fields.flag(name) } else { seller.tells_origin };
+    if tells && seller.origin == Some(&Origin::Assets) {
+        fields.fault(name, "has no effect with ORIGIN = \"assets\": files read no headers");
+    } else if tells && !seller.has_origin_secret {
+        let problem = format!("is needed for tell_origin: wrangler secret put {ORIGIN_SECRET}");
+        fields.faults().add(ORIGIN_SECRET, problem);
+    }
+    tells
 }
 
 /// Reports that not even one offer fits into the challenge, at the key that has

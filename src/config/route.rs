@@ -39,6 +39,8 @@ pub struct Route {
     pub access: Option<Duration>,
     /// Whether clients may or must name their payments.
     pub payment_identifier: PaymentIdentifier,
+    /// Whether the origin is told who has paid.
+    pub tells_origin: bool,
     /// How it is charged, if by use; then its price is the most.
     pub by_use: Option<ByUse>,
     /// What it costs on each of its networks: in the order of the route's

@@ -17,6 +17,10 @@ pub struct Settings {
     pub origin_headers: Option<Value>,
     /// The secrets that it names, as far as they are there.
     pub header_secrets: Table<String, String>,
+    /// `TELL_ORIGIN`.
+    pub tell_origin: Option<Value>,
+    /// `ORIGIN_SECRET`.
+    pub origin_secret: Option<String>,
     /// `ROUTES`.
     pub routes: Option<Value>,
     /// `NETWORKS`.
@@ -92,6 +96,8 @@ impl Settings {
             origin,
             origin_headers,
             header_secrets,
+            tell_origin: from.variable("TELL_ORIGIN"),
+            origin_secret: from.secret("ORIGIN_SECRET"),
             routes: from.variable("ROUTES"),
             networks: from.variable("NETWORKS"),
             evm_relayer_keys: from.secret("EVM_RELAYER_KEYS"),

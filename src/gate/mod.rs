@@ -9,6 +9,7 @@ pub mod discovery;
 mod door;
 pub mod goods;
 pub mod grant;
+pub mod notice;
 mod page;
 
 use serde_json::Value;

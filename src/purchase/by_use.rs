@@ -67,7 +67,7 @@ pub(super) async fn sell_counted<W: World>(
     }
     // Nothing was delivered: if the process dies here, nothing is owed when the
     // lease has ended.
-    let answer = match renewing(world, claim, world.ask_origin()).await {
+    let answer = match renewing(world, claim, world.ask_origin(None)).await {
         Ok(answer) => answer,
         Err(error) => {
             world.log(&format!("origin: {error}"));

@@ -34,7 +34,7 @@ pub async fn collect<W: World>(world: &W, claim: &ClaimRequest) -> End<W::Answer
     }
     // Nothing is underway for the Settler: if the process dies here, a part was
     // counted, and that is all.
-    let answer = match world.ask_origin().await {
+    let answer = match world.ask_origin(Some(&settlement)).await {
         Ok(answer) => answer,
         Err(error) => {
             world.log(&format!("origin: {error}"));

@@ -57,8 +57,9 @@ pub trait World: Holder + Settlers {
     /// Has the network's facilitator look at the payment; `None` where the
     /// network has none instead of nodes.
     async fn verify_at_facilitator(&self) -> Option<Verdict>;
-    /// Asks the origin.
-    async fn ask_origin(&self) -> Result<Self::Answer, String>;
+    /// Asks the origin, for what this settlement has paid or what is not settled
+    /// yet.
+    async fn ask_origin(&self, paid: Option<&Settlement>) -> Result<Self::Answer, String>;
     /// Whether an answer of the origin is what was ordered.
     fn is_goods(&self, answer: &Self::Answer) -> bool;
     /// What an answer's head says of what is to be charged
@@ -221,7 +222,7 @@ async fn buy<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answe
 async fn settle_after_origin<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answer> {
     // Nothing was sent: if the process dies here, the claim is free again after
     // its lease, which is renewed while the origin works.
-    let held = match keeping(world, &order.claim, world.ask_origin()).await {
+    let held = match keeping(world, &order.claim, world.ask_origin(None)).await {
         Ok(held) => held,
         Err(error) => {
             world.log(&format!("origin: {error}"));
@@ -351,7 +352,7 @@ async fn deliver<W: World>(
 ) -> End<W::Answer> {
     // It is paid for: if the process dies here, the lease ends by itself, and
     // the same payment gets it.
-    match renewing(world, claim, world.ask_origin()).await {
+    match renewing(world, claim, world.ask_origin(Some(&settlement))).await {
         Ok(answer) => {
             let is_goods = world.is_goods(&answer);
             if is_followed && !is_goods {

@@ -5,14 +5,15 @@ use worker::web_sys::{Headers, Request, RequestInit, RequestRedirect, Response};
 use worker::{Env, console_error};
 
 use super::head::RequestHead;
-use super::{js, respond};
-use crate::config::{Loaded, Origin, OriginUrl};
+use super::{clock, js, respond};
+use crate::config::{Loaded, Origin, OriginSecret, OriginUrl};
 use crate::gate::grant::{GRANT_HEADER, cookies_without_grants, may_hold_grants};
+use crate::gate::notice::{self, Notice};
 use crate::gate::{Head as _, Sale};
 use crate::path::{CanonicalPath, UrlParts};
 
-/// What a client sends to the gate, and not to the origin: payments, grants,
-/// and the wish to hear of its body before it sends it, which is for each
+/// What a client sends to the gate, and not to the origin, besides what only the
+/// gate tells it ([`notice::names`]): payments, grants, and the wish to hear of its body before it sends it, which is for each
 /// connection to answer.
 const KEPT: [&str; 4] = ["X-PAYMENT", "PAYMENT-SIGNATURE", GRANT_HEADER, "Expect"];
 
@@ -46,18 +47,18 @@ pub(super) async fn forward(
         // `fetch(url, request)` would make one as well.
         Origin::Url(_) => {
             let request = Request::new_with_str_and_init(&url, request.unchecked_ref())?;
-            take_ours(&request.headers(), &[])?;
+            take_ours(loaded, &request.headers(), &[])?;
             add_ours(loaded, origin, &parts, &request.headers())?;
             request
         }
         Origin::Zone => {
             let request = Request::new_with_request(request)?;
-            take_ours(&request.headers(), &[])?;
+            take_ours(loaded, &request.headers(), &[])?;
             add_ours(loaded, origin, &parts, &request.headers())?;
             request
         }
-        Origin::Service if !loaded.origin_headers.0.is_empty() || holds_ours(head) => {
-            let request = without(&[], request)?;
+        Origin::Service if !loaded.origin_headers.0.is_empty() || holds_ours(loaded, head) => {
+            let request = without(loaded, &[], request)?;
             add_ours(loaded, origin, &parts, &request.headers())?;
             request
         }
@@ -84,7 +85,7 @@ pub(super) async fn grant(
     head: &RequestHead,
     sale: &Sale<'_>,
 ) -> worker::Result<Response> {
-    match ask(loaded, env, request, head, &sale.path, &[], false).await {
+    match ask(loaded, env, request, head, &sale.path, Asking::default()).await {
         Ok(answer) => private(&answer),
         Err(error) => {
             console_error!("origin: {}", error.to_string());
@@ -93,30 +94,47 @@ pub(super) async fn grant(
     }
 }
 
+/// How the origin is asked for what is sold.
+#[derive(Default)]
+pub(super) struct Asking<'a> {
+    /// Headers that stay here.
+    pub kept: &'a [&'a str],
+    /// What it says is read on its way, so it must not be compressed.
+    pub is_plain: bool,
+    /// What it is told of the payment, and by what that is signed.
+    pub notice: Option<(&'a OriginSecret, Notice)>,
+}
+
 /// Asks the origin for a resource that is being paid for. The payment stays
-/// here, and so do conditions and these headers. `is_plain`: what it says is
-/// read on its way, so it must not be compressed.
+/// here, and so do conditions.
 pub(super) async fn ask(
     loaded: &Loaded,
     env: &Env,
     request: &Request,
     head: &RequestHead,
     path: &CanonicalPath,
-    kept: &[&str],
-    is_plain: bool,
+    how: Asking<'_>,
 ) -> worker::Result<Response> {
     let Some(origin) = &loaded.origin else { return Err("ORIGIN is not known".into()) };
     let parts = UrlParts::of(head.url());
-    let request = without(&[CONDITIONS.as_slice(), kept].concat(), request)?;
+    let request = without(loaded, &[CONDITIONS.as_slice(), how.kept].concat(), request)?;
     add_ours(loaded, origin, &parts, &request.headers())?;
-    if is_plain {
+    let url = target(origin, &parts, path);
+    if let Some((secret, notice)) = how.notice {
+        let path_and_query = url.get(UrlParts::of(&url).origin.len()..).unwrap_or_default();
+        let asked = (head.method(), path_and_query);
+        for (name, value) in notice.headers(secret, asked, clock::now()).into_iter().flatten() {
+            request.headers().set(&name, &value)?;
+        }
+    }
+    if how.is_plain {
         request.headers().set("Accept-Encoding", "identity")?;
         // A part of it may lack what is counted, and a socket has no end.
         for name in ["Range", "If-Range", "Upgrade"] {
             request.headers().delete(name)?;
         }
     }
-    let response = send(origin, env, Some(&target(origin, &parts, path)), &request).await?;
+    let response = send(origin, env, Some(&url), &request).await?;
     keep_redirect(origin, &parts, response)
 }
 
@@ -141,15 +159,19 @@ pub(super) async fn ask_itself(
 
 /// Whether a client sends what stays here. One that pays for what is free
 /// keeps its payment, and its grants.
-fn holds_ours(head: &RequestHead) -> bool {
+fn holds_ours(loaded: &Loaded, head: &RequestHead) -> bool {
     KEPT.iter().any(|name| head.header(name).is_some())
+        || notice::names(loaded.origin_secret.is_some()).any(|it| head.header(&it).is_some())
         || head.header("Cookie").is_some_and(|cookies| may_hold_grants(&cookies))
 }
 
 /// Takes what stays here out of a request's headers, and these.
-fn take_ours(headers: &Headers, more: &[&str]) -> worker::Result<()> {
+fn take_ours(loaded: &Loaded, headers: &Headers, more: &[&str]) -> worker::Result<()> {
     for name in KEPT.iter().chain(more) {
         headers.delete(name)?;
+    }
+    for name in notice::names(loaded.origin_secret.is_some()) {
+        headers.delete(&name)?;
     }
     if let Some(cookies) = headers.get("Cookie")?
         && may_hold_grants(&cookies)
@@ -188,9 +210,9 @@ fn add_ours(
 /// The same request without what stays here, and without these headers.
 /// Redirects are the client's to follow, as they are for every request that
 /// comes in.
-fn without(names: &[&str], request: &Request) -> worker::Result<Request> {
+fn without(loaded: &Loaded, names: &[&str], request: &Request) -> worker::Result<Request> {
     let headers = Headers::new_with_headers(&request.headers())?;
-    take_ours(&headers, names)?;
+    take_ours(loaded, &headers, names)?;
     let init = RequestInit::new();
     init.set_redirect(RequestRedirect::Manual);
     init.set_headers(&headers);

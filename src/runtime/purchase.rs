@@ -14,6 +14,7 @@ use worker::{Context, Delay, Env, console_error, console_log};
 use super::app::App;
 use super::challenge::payment_required;
 use super::head::RequestHead;
+use super::origin::Asking;
 use super::settler_client::{SettlerClient, SettlerClients, new_ticket};
 use super::transport::FetchTransport;
 use super::{body, clock, origin, replay, respond};
@@ -21,6 +22,7 @@ use crate::config::Offer;
 use crate::facilitator_client::Verdict;
 use crate::gate::delivery_cookie::PREFER;
 use crate::gate::goods::Judgement;
+use crate::gate::notice::Notice;
 use crate::gate::{BoundBody, Collection, Head as _, MAX_BOUND_BODY, Purchase, Sale};
 use crate::meter::Meter;
 use crate::meter::overrides::SETTLEMENT_OVERRIDES;
@@ -31,7 +33,7 @@ use crate::settlement::others::{Said, Settlers};
 use crate::settlement::replay::ReplayRecord;
 use crate::settlement::{
     ClaimRequest, DeliveryReport, HoldReply, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
-    UseReport, Wanted,
+    Settlement, UseReport, Wanted,
 };
 use crate::time::UnixSeconds;
 
@@ -268,14 +270,16 @@ impl World for Sequence<'_> {
         Some(facilitator.verify(&FetchTransport, &body).await)
     }
 
-    async fn ask_origin(&self) -> Result<Response, String> {
+    async fn ask_origin(&self, paid: Option<&Settlement>) -> Result<Response, String> {
         let loaded = &self.app.loaded;
         // What the gate has heard is not for the origin to hear.
         let is_heard = self.prefers_minimal() || self.prefers_manual();
         let heard = [PREFER].get(usize::from(!is_heard)..).unwrap_or_default();
         let by_use = self.sale.route.by_use.as_ref();
         let is_read = by_use.is_some_and(|it| it.meter.as_ref().is_some_and(Meter::reads_text));
-        origin::ask(loaded, self.env, &self.request, self.head, &self.sale.path, heard, is_read)
+        let notice = self.sale.told_by(loaded.origin_secret.as_ref()).zip(self.notice(paid));
+        let how = Asking { kept: heard, is_plain: is_read, notice };
+        origin::ask(loaded, self.env, &self.request, self.head, &self.sale.path, how)
             .await
             .map_err(|error| error.to_string())
     }
@@ -316,6 +320,15 @@ fn location(answer: &Response) -> Option<String> {
 }
 
 impl Sequence<'_> {
+    /// What there is to tell the origin of the payment.
+    fn notice(&self, paid: Option<&Settlement>) -> Option<Notice> {
+        if let Some(settlement) = paid {
+            return Some(Notice::settled(self.offer, settlement));
+        }
+        let payment = &self.paid_by.as_ref()?.purchase.payment;
+        Some(Notice::claimed(self.offer, payment))
+    }
+
     fn judge(&self, answer: &Response) -> Judgement {
         let Some(patterns) = &self.app.loaded.patterns else { return Judgement::Goods };
         self.sale.judge(patterns, answer.status(), location(answer).as_deref())

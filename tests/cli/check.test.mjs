@@ -141,6 +141,8 @@ const BROKEN = {
   'a zone behind a custom domain': [(it) => { asZone(it); it.config.routes = [{ pattern: 'example.com', custom_domain: true }]; }, 'fault', 'routes', /custom domain/],
   'a service that is the Worker itself': [(it) => { asService(it); it.config.services[0].service = 'my-shop'; }, 'fault', 'services', /this Worker itself/],
   'a header for the origin without its secret': [(it) => { asUrl(it); it.vars.ORIGIN_HEADERS = { 'X-Key': { secret: 'ORIGIN_KEY' } }; }, 'fault', 'ORIGIN_KEY', /wrangler secret put ORIGIN_KEY/],
+  'an origin that is told without a secret': [(it) => { asUrl(it); it.vars.TELL_ORIGIN = true; }, 'fault', 'ORIGIN_SECRET', /wrangler secret put ORIGIN_SECRET/],
+  'files that are told who has paid': [({ route }) => (route.tell_origin = true), 'fault', 'ROUTES[0].tell_origin', /files read no headers/],
   'an origin that is the Worker’s host': [(it) => { asUrl(it); it.vars.ORIGIN = 'https://example.com'; it.config.routes = [{ pattern: 'example.com/*', zone_name: 'example.com' }]; }, 'fault', 'ORIGIN', /would ask itself/],
   'an origin on the seller’s desk': [(it) => { asUrl(it); it.vars.ORIGIN = 'http://localhost:3000'; }, 'fault', 'ORIGIN', /can't be reached from Cloudflare/],
   'an unlocked origin on the way': [(it) => { asUrl(it); it.vars.ORIGIN = 'http://origin.example.com'; }, 'warning', 'ORIGIN', /take https/],
@@ -296,6 +298,9 @@ const GOOD = {
     asUrl(it);
     it.vars.ORIGIN_HEADERS = { 'X-Key': { secret: 'ORIGIN_KEY' }, 'X-From': 'edge402' };
     it.secrets.ORIGIN_KEY = 'abc';
+    it.vars.TELL_ORIGIN = true;
+    it.route.tell_origin = true;
+    it.secrets.ORIGIN_SECRET = '5e'.repeat(32);
   },
   'several routes, methods and access': ({ vars }) => vars.ROUTES.push(
     { pattern: '/report', price: '$0.05', access: '1h' }, { pattern: '/report/*', price: '$0.02', networks: [BASE] }, { pattern: '/api/*', price: '$1', methods: ['POST'], settle: 'before' }),

@@ -6,7 +6,7 @@ use edge402::config::SettleWhen;
 use edge402::protocol::Reason;
 use edge402::settlement::delivery::{COLLECT_SECONDS, DeliveryState, PROVEN_MAX, UNPROVEN_MAX};
 use edge402::settlement::types::LEASE_SECONDS;
-use edge402::settlement::{ClaimReply, ClaimRequest, DeliveryReport, Ending, Proof, State};
+use edge402::settlement::{ClaimReply, ClaimRequest, DeliveryReport, Ending, Proof, State, Wanted};
 
 use crate::sim::{Answer, Buyer, Kv, Origin, Payment, REDELIVER, Setup, World, shows};
 
@@ -555,4 +555,21 @@ fn what_is_collected_late_is_not_delivered_again_meanwhile() {
     world.run_for(30_000);
     assert_eq!(late.now(), Answer::Refused(Reason::DuplicateSettlement));
     assert_eq!(world.asked.get(), asked);
+}
+
+#[test]
+fn the_origin_is_told_the_transaction_once_there_is_one() {
+    for (when, first) in [(SettleWhen::After, false), (SettleWhen::Before, true)] {
+        let world = world();
+        let buyer = Buyer { when, ..buyer(&world, 1) };
+        let Answer::Delivered(settlement) = buyer.now() else { panic!("{when:?}") };
+        assert!(buyer.now().is_delivery(), "again");
+        let cookie = Buyer { by_cookie: Some(Wanted::Whole), ..buyer.clone() };
+        let part = Buyer { by_cookie: Some(Wanted::Part), ..buyer.clone() };
+        assert!(cookie.now().is_delivery() && part.now().is_delivery());
+        let transaction = Some(settlement.transaction);
+        let told = buyer.told.borrow();
+        assert_eq!(told[0], transaction.clone().filter(|_| first), "{when:?}");
+        assert_eq!(told[1..], [transaction.clone(), transaction.clone(), transaction]);
+    }
 }

@@ -64,6 +64,8 @@ fn load(config: &Value) -> Loaded {
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), text(name)?)))
             .collect(),
+        tell_origin: config.get("TELL_ORIGIN").cloned(),
+        origin_secret: text("ORIGIN_SECRET"),
         routes: config.get("ROUTES").cloned(),
         networks: config.get("NETWORKS").cloned(),
         evm_relayer_keys: text("EVM_RELAYER_KEYS"),

@@ -28,6 +28,8 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         origin: Some(json!(origin)),
         origin_headers: None,
         header_secrets: edge402::table::Table::new(),
+        tell_origin: None,
+        origin_secret: None,
         routes: Some(routes),
         networks: Some(json!({
             "eip155:42161": { "rpc": ["https://arb.example"], "pay_to": PAY_TO },

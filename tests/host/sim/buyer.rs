@@ -119,6 +119,8 @@ pub struct Buyer {
     pub at: Cell<Option<usize>>,
     /// Whether the last answer had a grant.
     pub granted: Rc<Cell<bool>>,
+    /// What the origin was told each time: the transaction that has paid, if one had.
+    pub told: Rc<RefCell<Vec<Option<String>>>>,
     /// What the Settler said, where the gate says less.
     pub said: Rc<RefCell<Option<Answer>>>,
 }
@@ -148,6 +150,7 @@ impl Buyer {
             pieces: vec![],
             at: Cell::default(),
             granted: Rc::default(),
+            told: Rc::default(),
             said: Rc::default(),
         }
     }

@@ -10,7 +10,7 @@ use edge402::settlement::others::Settlers;
 use edge402::settlement::replay::ReplayRecord;
 use edge402::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, HoldReply, Host as _, Outcome, ReleaseRequest,
-    RenewRequest, SettleRequest, UseReport,
+    RenewRequest, SettleRequest, Settlement, UseReport,
 };
 use edge402::time::UnixSeconds;
 
@@ -136,7 +136,8 @@ impl purchase::World for Buyer {
         Some(facilitator.verify(&transport, &request.remote.unwrap().to_string()).await)
     }
 
-    async fn ask_origin(&self) -> Result<Origin, String> {
+    async fn ask_origin(&self, paid: Option<&Settlement>) -> Result<Origin, String> {
+        self.told.borrow_mut().push(paid.map(|it| it.transaction.clone()));
         self.world.asked.set(self.world.asked.get() + 1);
         self.world.clock.sleep(self.origin_ms).await;
         if self.origin == Origin::Down { Err("down".into()) } else { Ok(self.origin) }

@@ -41,6 +41,7 @@ fn each_fault_has_its_key_and_shows_no_value() {
         (json!({ "X-Key": { "secret": "no name" } }), secret),
         (json!({ "X-Key": { "secret": "GRANT_SECRET" } }), secret),
         (json!({ "X-Key": { "secret": "EVM_RELAYER_KEYS" } }), secret),
+        (json!({ "X-Key": { "secret": "ORIGIN_SECRET" } }), secret),
         (json!({ "X-Key": { "secret": "NOWHERE" } }), "NOWHERE"),
         (json!({ "X-Key": { "secret": "OTHER_KEY" } }), "OTHER_KEY"),
         (json!({ "X-Key": "a", "x-key": "b" }), "ORIGIN_HEADERS.\"x-key\""),
@@ -95,4 +96,47 @@ fn files_read_no_headers() {
     let found = faults(&with(&[("/ORIGIN_HEADERS", json!({ "X-Key": "1" }))]));
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].0, "ORIGIN_HEADERS");
+}
+
+fn telling(changes: &[(&str, Value)]) -> Value {
+    let mut config = with(&[("/ORIGIN", json!(URL)), ("/ORIGIN_SECRET", json!("5e".repeat(32)))]);
+    for (pointer, value) in changes {
+        set(&mut config, pointer, value);
+    }
+    config
+}
+
+#[test]
+fn the_origin_is_told_where_a_route_says_so_or_the_site() {
+    let told = |changes: &[(&str, Value)]| {
+        let routes = config(&telling(changes)).routes;
+        routes.iter().map(|route| route.tells_origin).collect::<Vec<_>>()
+    };
+    let site = ("/TELL_ORIGIN", json!(true));
+    assert_eq!(told(&[]), [false, false]);
+    assert_eq!(told(std::slice::from_ref(&site)), [true, true]);
+    assert_eq!(told(&[site, ("/ROUTES/1/tell_origin", json!(false))]), [true, false]);
+    assert_eq!(told(&[("/ROUTES/1/tell_origin", json!(true))]), [false, true]);
+    let loaded = load(&telling(&[]));
+    assert_eq!(loaded.origin_secret.as_ref().map(|it| it.key().len()), Some(64));
+    assert!(!format!("{loaded:?}").contains("5e5e"));
+}
+
+#[test]
+fn whoever_tells_the_origin_needs_the_secret() {
+    let (site, route) = (("/TELL_ORIGIN", json!(true)), ("/ROUTES/1/tell_origin", json!(true)));
+    for it in [site.clone(), route.clone()] {
+        let found = faults(&telling(&[it, ("/ORIGIN_SECRET", json!(null))]));
+        let problem = "is needed for tell_origin: wrangler secret put ORIGIN_SECRET";
+        assert_eq!(found, [("ORIGIN_SECRET".to_owned(), problem.to_owned())]);
+    }
+    for secret in ["", "5e", &"5g".repeat(32), &format!("0x{}", "5e".repeat(32)), " "] {
+        let found = faults(&telling(&[site.clone(), ("/ORIGIN_SECRET", json!(secret))]));
+        let problem = "must be 64 hex digits: openssl rand -hex 32";
+        assert_eq!(found, [("ORIGIN_SECRET".to_owned(), problem.to_owned())], "{secret}");
+    }
+    assert_eq!(keys(&telling(&[("/TELL_ORIGIN", json!("yes"))])), ["TELL_ORIGIN"]);
+    assert_eq!(keys(&telling(&[("/ROUTES/1/tell_origin", json!(1))])), ["ROUTES[1].tell_origin"]);
+    let files = ("/ORIGIN", json!("assets"));
+    assert_eq!(keys(&telling(&[route, files])), ["ROUTES[1].tell_origin"]);
 }

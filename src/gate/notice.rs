@@ -1,0 +1,175 @@
+//! What the origin is told of a payment: headers that only the gate sends, and
+//! a signature over them, by which the origin tells them from anybody else's.
+
+use super::Sale;
+use crate::amount::AtomicAmount;
+use crate::config::{Offer, OriginSecret};
+use crate::encoding::encode_hex;
+use crate::mac;
+use crate::payment::VerifiedPayment;
+use crate::settlement::Settlement;
+use crate::time::UnixSeconds;
+
+/// What the headers' names end with: those that are signed, in their order, and
+/// the signature.
+const NAMES: [&str; 8] =
+    ["Time", "Payer", "Amount", "Asset", "Network", "Transaction", "Claim", "Signature"];
+
+/// What they begin with, and what CGI takes for the same.
+const PREFIXES: [&str; 4] = ["X-Payment-", "X_Payment_", "X_Payment-", "X-Payment_"];
+
+/// The names of all these headers, which no client may send to the origin; where
+/// the origin goes by them, with those that CGI takes for the same.
+pub fn names(is_told: bool) -> impl Iterator<Item = String> {
+    let prefixes = PREFIXES.into_iter().take(if is_told { PREFIXES.len() } else { 1 });
+    prefixes.flat_map(|prefix| NAMES.map(|name| format!("{prefix}{name}")))
+}
+
+/// What the origin is told of a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    payer: String,
+    amount: AtomicAmount,
+    asset: String,
+    network: String,
+    /// The settlement's; else empty.
+    transaction: String,
+    /// The payment's identity while it is not settled; else empty.
+    claim: String,
+}
+
+impl Notice {
+    /// Of a payment that is not settled yet. Where it is by use, its amount is
+    /// the most that may be charged.
+    pub fn claimed(offer: &Offer, payment: &VerifiedPayment) -> Self {
+        let (payer, amount) = (payment.payer(), payment.amount());
+        Self { claim: payment.identity(), ..Self::new(offer, payer, amount) }
+    }
+
+    /// Of a payment that is settled.
+    pub fn settled(offer: &Offer, settlement: &Settlement) -> Self {
+        let Settlement { payer, amount, transaction, .. } = settlement;
+        let transaction = transaction.clone();
+        Self { transaction, ..Self::new(offer, payer.clone(), *amount) }
+    }
+
+    fn new(offer: &Offer, payer: String, amount: AtomicAmount) -> Self {
+        Self {
+            payer,
+            amount,
+            asset: offer.v2.asset.clone(),
+            network: offer.v2.network.to_string(),
+            transaction: String::new(),
+            claim: String::new(),
+        }
+    }
+
+    /// The headers of a request with this method for this path and query, at
+    /// this time. The signature is `v1=` and the HMAC in hex over lines that
+    /// each end with a line break: `v1`, method, path with query, time, payer,
+    /// amount, asset, network, transaction, claim. What is empty has no header.
+    pub fn headers(
+        &self,
+        secret: &OriginSecret,
+        (method, target): (&str, &str),
+        now: UnixSeconds,
+    ) -> Option<Vec<(String, String)>> {
+        let (time, amount) = (now.to_string(), self.amount.to_string());
+        let values = [
+            time.as_str(),
+            &self.payer,
+            &amount,
+            &self.asset,
+            &self.network,
+            &self.transaction,
+            &self.claim,
+        ];
+        let lines = [&["v1", method, target], values.as_slice()].concat();
+        let code = encode_hex(&mac::code_of(secret.key(), &lines)?);
+        let signature = format!("v1={}", code.trim_start_matches("0x"));
+        let values = values.into_iter().chain([signature.as_str()]);
+        let headers = names(false).zip(values).filter(|(_, value)| !value.is_empty());
+        Some(headers.map(|(name, value)| (name, value.to_owned())).collect())
+    }
+}
+
+impl Sale<'_> {
+    /// By what a notice of this is signed; `None` if the origin is told nothing.
+    pub fn told_by<'a>(&self, secret: Option<&'a OriginSecret>) -> Option<&'a OriginSecret> {
+        secret.filter(|_| self.route.tells_origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::OriginSecret;
+
+    fn notice() -> Notice {
+        Notice {
+            payer: "0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F".into(),
+            amount: AtomicAmount(10_000),
+            asset: "0x036CbD53842c5426634e7929541eC2318f3dCF7e".into(),
+            network: "eip155:84532".into(),
+            transaction: format!("0x{}", "ab".repeat(32)),
+            claim: String::new(),
+        }
+    }
+
+    fn headers(notice: &Notice, method: &str, target: &str) -> Vec<(String, String)> {
+        let secret = OriginSecret::of("5e".repeat(32));
+        notice.headers(&secret, (method, target), UnixSeconds(1_764_191_000)).unwrap()
+    }
+
+    fn signature(notice: &Notice, method: &str, target: &str) -> String {
+        let (name, value) = headers(notice, method, target).pop().unwrap();
+        assert_eq!(name, "X-Payment-Signature");
+        value
+    }
+
+    /// As node:crypto has it: `createHmac('sha256', '5e'.repeat(32))` over
+    /// `['v1', 'GET', '/premium/a?b=c', …, ''].join('\n')`.
+    #[test]
+    fn the_signature_is_over_the_canonical_lines() {
+        let paid = notice();
+        assert_eq!(
+            signature(&paid, "GET", "/premium/a?b=c"),
+            "v1=1affacec50ed5013748776a5ac48a0834ec42adcefb61ae40ad5e42616e79d0c"
+        );
+        let claim = "eip155:84532/0x036cbd53842c5426634e7929541ec2318f3dcf7e/0x9d/0x01".into();
+        let claimed = Notice { transaction: String::new(), claim, ..notice() };
+        assert_eq!(
+            signature(&claimed, "POST", "/"),
+            "v1=4ee29f5a1c6eb4923666c097df0e94d6896514ee68522ef27352299058f62340"
+        );
+    }
+
+    #[test]
+    fn what_is_empty_has_no_header_and_no_value_passes_for_another() {
+        let paid = notice();
+        let names: Vec<_> = headers(&paid, "GET", "/").into_iter().map(|(name, _)| name).collect();
+        let ends = ["Time", "Payer", "Amount", "Asset", "Network", "Transaction", "Signature"];
+        assert_eq!(names, ends.map(|end| format!("X-Payment-{end}")));
+        let as_claim =
+            Notice { claim: paid.transaction.clone(), transaction: String::new(), ..paid.clone() };
+        let of = signature(&paid, "GET", "/");
+        for other in [
+            signature(&as_claim, "GET", "/"),
+            signature(&paid, "HEAD", "/"),
+            signature(&paid, "GET", "/?"),
+            signature(&Notice { amount: AtomicAmount(1_000), ..paid.clone() }, "GET", "/"),
+        ] {
+            assert_ne!(other, of);
+        }
+    }
+
+    #[test]
+    fn no_spelling_of_a_name_is_left() {
+        assert_eq!(super::names(false).count(), 8);
+        let all: Vec<_> = super::names(true).collect();
+        assert_eq!(all.len(), 32);
+        for name in ["X-Payment-Payer", "X_Payment_Payer", "X-Payment_Claim", "X_Payment-Time"] {
+            assert!(all.iter().any(|it| it == name), "{name}");
+        }
+    }
+}
