@@ -19,7 +19,8 @@ pub enum BlockTag {
 }
 
 impl BlockTag {
-    fn to_value(self) -> Value {
+    /// As nodes are told.
+    pub fn to_value(self) -> Value {
         match self {
             Self::Latest => "latest".into(),
             Self::Pending => "pending".into(),

@@ -41,7 +41,7 @@ pub use json_rpc::BlockTag;
 pub use keccak::keccak256;
 pub use multicall::{
     CALLDATA_PER_BATCH, CALLDATA_PER_PAYMENT, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, batch_call,
-    batch_estimate_call, check_call, read_check, revert_reason,
+    batch_estimate_call, check_call, questions_call, read_check, read_questions, revert_reason,
 };
 pub use receipt::{Log, Receipt};
 pub use signature::{RelayerKey, Signature};

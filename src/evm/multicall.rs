@@ -59,6 +59,19 @@ pub fn read_check(data: &[u8], payments: &[&VerifiedPayment]) -> Option<Vec<Fact
     Some(facts.collect())
 }
 
+/// The call, for `eth_call`, that asks several questions at once.
+pub fn questions_call(questions: &[&Call], multicall3: Address) -> Call {
+    let calls: Vec<_> = questions.iter().map(|call| call3((*call).clone(), false)).collect();
+    Call { to: multicall3, data: abi::aggregate3(&calls) }
+}
+
+/// Reads what [`questions_call`] returned for so many questions, in their order;
+/// `None` if it is not that, or one has failed.
+pub fn read_questions(data: &[u8], count: usize) -> Option<Vec<Vec<u8>>> {
+    let results = abi::decode_aggregate3(data, count)?;
+    results.into_iter().map(|it| it.success.then_some(it.return_data)).collect()
+}
+
 /// The text that a revert left (`Error(string)`), bounded and printable; for
 /// logs. `None` for custom errors, panics and nothing at all.
 pub fn revert_reason(data: &[u8]) -> Option<String> {

@@ -11,22 +11,10 @@ use super::journal::Attempts;
 use super::shared::Resolution;
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
-use crate::evm::{self, Address, BlockTag, Clue, NonceQuestion, Receipt, json_rpc};
+use crate::evm::{self, Address, BlockTag, Receipt, json_rpc};
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
 use crate::settlement::per_token::PerToken;
 use crate::time::UnixSeconds;
-
-/// How far back a use is looked for that is not where it should be, in blocks.
-const LOOK_BACK_BLOCKS: u64 = 500;
-
-/// Of how many transactions the calldata is read that may have used a payment.
-const MOST_CLUES: usize = 64;
-
-/// How many payments that no log tells apart one transaction may name.
-const MOST_NAMED: usize = 32;
-
-/// The longest calldata that is read, in bytes: what a transaction may hold.
-const MOST_CALLDATA: usize = 128 * 1024;
 
 /// Whether one of these payments is worth more than one node's word.
 pub(super) fn needs_quorum(
@@ -40,7 +28,7 @@ pub(super) fn needs_quorum(
 }
 
 /// A transaction that is in a block, by as many nodes as its payments are
-/// worth. [`confirm`] and [`find_use`] are the only makers, and what a chain
+/// worth. [`confirm`] and [`use_in`] are the only makers, and what a chain
 /// says becomes a [`Resolution::Paid`] only by it. A facilitator's success needs none:
 /// where one is configured, its own word settles.
 pub(super) struct Confirmed(Receipt);
@@ -144,92 +132,8 @@ impl fmt::Display for Unknown {
 
 impl std::error::Error for Unknown {}
 
-/// Who used or canceled a payment's authorization from a block on; `None` if
-/// nobody did.
-///
-/// # Errors
-/// The nodes did not answer, or don't agree.
-pub(super) async fn find_use<T: Transport>(
-    nodes: &Nodes<T>,
-    payment: &evm::VerifiedPayment,
-    from_block: u64,
-    quorum_above: &PerToken<AtomicAmount>,
-) -> Result<Option<UsedBy>, Unknown> {
-    let quorum = needs_quorum(&[payment], quorum_above);
-    let call = Call::new("eth_getLogs", payment.trace(from_block));
-    let read = |logs: &Value| read_clues(payment, logs);
-    let clues = ask_agreed(nodes, &call, quorum, read).await.ok_or(Unknown)?;
-    for (is_certain, hash) in clues.iter().take(MOST_CLUES) {
-        if *is_certain {
-            let (receipt, sender) = receipt_of(nodes, hash, quorum).await?;
-            return use_in(nodes, payment, receipt, sender, 1, quorum).await.map(Some);
-        }
-        let call = Call::new("eth_getTransactionByHash", json!([hash]));
-        let calldata = ask_agreed(nodes, &call, quorum, read_calldata).await.ok_or(Unknown)?;
-        let named = payment.named_in(&calldata);
-        if named.is_empty() {
-            continue;
-        }
-        let (receipt, sender) = receipt_of(nodes, hash, quorum).await?;
-        if let Some(used) = used_in(nodes, &named, receipt.block_number, quorum).await {
-            return use_in(nodes, payment, receipt, sender, used, quorum).await.map(Some);
-        }
-    }
-    if clues.len() > MOST_CLUES { Err(Unknown) } else { Ok(None) }
-}
-
-/// How many of these nonces were used in a block; `None` if the first was not,
-/// or no node tells: not all keep what was.
-async fn used_in<T: Transport>(
-    nodes: &Nodes<T>,
-    named: &[NonceQuestion],
-    block: u64,
-    quorum: bool,
-) -> Option<usize> {
-    let mut used = 0;
-    for (n, question) in named.iter().take(MOST_NAMED).enumerate() {
-        let read = |data: &Value| question.read(&json_rpc::parse_data(data, 32)?);
-        let at = |block: u64| {
-            let block = BlockTag::Number(block);
-            Call::new("eth_call", json_rpc::call_params(question.call.to, &question.call, block))
-        };
-        let after = ask_agreed(nodes, &at(block), quorum, read).await?;
-        let before = at(block.saturating_sub(1));
-        if after && !ask_agreed(nodes, &before, quorum, read).await? {
-            used += 1;
-        } else if n == 0 {
-            return None;
-        }
-    }
-    (named.len() <= MOST_NAMED).then_some(used)
-}
-
-/// The transactions of these logs that may have used a payment, each once, and
-/// whether that is certain.
-fn read_clues(payment: &evm::VerifiedPayment, logs: &Value) -> Option<Vec<(bool, String)>> {
-    let mut clues: Vec<(bool, String)> = vec![];
-    for log in logs.as_array()? {
-        let is_certain = match payment.clue(log) {
-            Clue::Certain => true,
-            Clue::Calldata => false,
-            Clue::None => continue,
-        };
-        let hash = log.get("transactionHash")?.as_str()?;
-        match clues.iter_mut().find(|(_, known)| known == hash) {
-            Some((known, _)) => *known |= is_certain,
-            None => clues.push((is_certain, hash.to_owned())),
-        }
-    }
-    Some(clues)
-}
-
-fn read_calldata(transaction: &Value) -> Option<Vec<u8>> {
-    let input = transaction.get("input")?;
-    json_rpc::parse_data(input, MOST_CALLDATA)
-}
-
 /// A receipt, and who sent the transaction.
-async fn receipt_of<T: Transport>(
+pub(super) async fn receipt_of<T: Transport>(
     nodes: &Nodes<T>,
     hash: &str,
     quorum: bool,
@@ -243,7 +147,7 @@ async fn receipt_of<T: Transport>(
 
 /// What one transaction that used or canceled a payment did with it. So many
 /// payments that no log tells from it were used by it.
-async fn use_in<T: Transport>(
+pub(super) async fn use_in<T: Transport>(
     nodes: &Nodes<T>,
     payment: &evm::VerifiedPayment,
     receipt: Receipt,
@@ -262,21 +166,6 @@ async fn use_in<T: Transport>(
     let by = Confirmed(receipt);
     let resolution = pays.then(|| by.paid(payment));
     Ok(UsedBy { by, time, sender, resolution })
-}
-
-/// The same for a use that must be there and was not found where it should be:
-/// further back from the latest block.
-///
-/// # Errors
-/// The nodes did not answer, or don't agree.
-pub(super) async fn find_earlier_use<T: Transport>(
-    nodes: &Nodes<T>,
-    payment: &evm::VerifiedPayment,
-    quorum_above: &PerToken<AtomicAmount>,
-) -> Result<Option<UsedBy>, Unknown> {
-    let latest = Call::new("eth_blockNumber", json!([]));
-    let latest = ask_agreed(nodes, &latest, false, json_rpc::parse_u64).await.ok_or(Unknown)?;
-    find_use(nodes, payment, latest.saturating_sub(LOOK_BACK_BLOCKS), quorum_above).await
 }
 
 /// Whether a payment's authorization is used or canceled; `None` if the token
@@ -306,7 +195,7 @@ pub(super) fn authorization_call(from: Address, payment: &evm::VerifiedPayment) 
 }
 
 /// What one node says, or what two say where there must be a quorum.
-async fn ask_agreed<T: Transport, P: PartialEq>(
+pub(super) async fn ask_agreed<T: Transport, P: PartialEq>(
     nodes: &Nodes<T>,
     call: &Call,
     quorum: bool,

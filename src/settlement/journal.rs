@@ -3,6 +3,7 @@
 use crate::evm::Fees;
 use crate::json::{FromJson, ToJson};
 use crate::json_struct;
+pub use crate::settlement::search::Search;
 use crate::time::UnixSeconds;
 
 /// What the rows of what a facilitator was asked begin with: no transaction is
@@ -227,15 +228,18 @@ pub struct Attempts {
     /// The hashes of the transactions that have ended without the payment, the
     /// last ones.
     pub hashes: Vec<String>,
+    /// How far it was looked for who else used the payment, if it was.
+    pub search: Option<Search>,
 }
 
-json_struct!(Attempts { written_at, seen_block, hashes });
+json_struct!(Attempts { written_at, seen_block, hashes, search });
 
 impl Attempts {
     /// These, if there are any, and this transaction.
     pub fn with(earlier: Option<&Self>, written_at: UnixSeconds, sent: &EvmSent) -> Self {
         let seen_block = sent.seen_block;
-        let mut all = earlier.cloned().unwrap_or(Self { written_at, seen_block, hashes: vec![] });
+        let new = || Self { written_at, seen_block, ..Self::default() };
+        let mut all = earlier.cloned().unwrap_or_else(new);
         all.hashes.extend(sent.hashes().cloned());
         let too_many = all.hashes.len().saturating_sub(HASHES_MAX);
         all.hashes.drain(..too_many);

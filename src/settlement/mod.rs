@@ -25,6 +25,7 @@
 //! | [`lane`] | what a way for payments is |
 //! | [`evm`], [`solana`] | getting payments onto a chain |
 //! | `evidence` | what counts as proof that a payment was made on EVM |
+//! | `search` | who used a payment, looked for in the logs |
 //! | [`remote`] | having them settled by somebody else's facilitator |
 //! | [`budget`] | what may be spent on fees, and what is set aside of it |
 //! | `throttle` | payers whose payments fail on chain |
@@ -59,6 +60,7 @@ pub mod record;
 pub mod relayer;
 pub mod remote;
 pub mod replay;
+mod search;
 pub mod settler;
 mod shared;
 pub mod signer;

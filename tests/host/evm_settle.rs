@@ -255,7 +255,7 @@ fn facts_name_the_most_telling_code() {
 #[test]
 fn log_filter_names_payer_and_nonce() {
     let p = payment(1, 1);
-    let params = p.trace(255);
+    let params = p.trace(255, BlockTag::Latest);
     let used = &used(&p)["topics"];
     // viem's toEventSelector('AuthorizationCanceled(address,bytes32)').
     let canceled = "0x1cdd46ff242716cdaa72d159d339a485b3438398348d68f09d7c8c0a59353d81";

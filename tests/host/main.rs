@@ -46,6 +46,7 @@ mod settlement_charge;
 mod settlement_checks;
 mod settlement_crowd;
 mod settlement_early;
+mod settlement_evidence;
 mod settlement_fallback;
 mod settlement_health;
 mod settlement_interleavings;

@@ -4,7 +4,8 @@
 use edge402::encoding::encode_hex;
 use edge402::evm::transfer::permit2::PERMIT2;
 use edge402::evm::{
-    self, Clue, MULTICALL3, Permit2Authorization, Receipt, Uint256, VerifiedPayment, keccak256,
+    self, BlockTag, Clue, MULTICALL3, Permit2Authorization, Receipt, Uint256, VerifiedPayment,
+    keccak256,
 };
 use serde_json::{Value, json};
 
@@ -178,7 +179,7 @@ fn there_is_a_transfer_for_each_that_anybodys_transaction_used() {
 #[test]
 fn logs_lead_to_who_used_it() {
     let p = payment(0xf309);
-    let filter = p.trace(17);
+    let filter = p.trace(17, BlockTag::Number(18));
     assert_eq!(filter[0]["address"], json!([p.asset(), PERMIT2]));
     assert_eq!(filter[0]["fromBlock"], "0x11");
     assert_eq!(filter[0]["topics"][1], encode_hex(&p.from().to_word()));

@@ -11,7 +11,7 @@ use super::{
 use crate::encoding::encode_hex;
 use crate::evm::eip712::{digest, transfer_with_authorization_hash};
 use crate::evm::receipt::{AUTHORIZATION_CANCELED, AUTHORIZATION_USED};
-use crate::evm::{Address, Call, Log, Signature, Uint256, abi, json_rpc};
+use crate::evm::{Address, BlockTag, Call, Log, Signature, Uint256, abi, json_rpc};
 use crate::protocol::Reason;
 
 /// What refuses a payment by EIP-3009.
@@ -228,11 +228,11 @@ impl Method for Eip3009 {
         abi::decode_bool(data)
     }
 
-    fn trace(&self, payment: &VerifiedPayment, from_block: u64) -> Value {
+    fn trace(&self, payment: &VerifiedPayment, from_block: u64, to_block: BlockTag) -> Value {
         json!([{
             "address": payment.asset().to_string(),
             "fromBlock": json_rpc::quantity(from_block.into()),
-            "toBlock": "latest",
+            "toBlock": to_block.to_value(),
             "topics": [
                 [encode_hex(&*AUTHORIZATION_USED), encode_hex(&*AUTHORIZATION_CANCELED)],
                 encode_hex(&payment.from().to_word()),

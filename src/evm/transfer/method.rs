@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{VerifiedPayment, WalletSignature};
-use crate::evm::{Call, Log, Uint256};
+use crate::evm::{BlockTag, Call, Log, Uint256};
 use crate::protocol::Reason;
 
 /// By which codes a payment is refused, whose words differ from method to
@@ -83,9 +83,9 @@ pub(in crate::evm) trait Method {
     fn used_question(&self, payment: &VerifiedPayment) -> Call;
     /// The answer to it; `None` if it can't be read.
     fn read_used(&self, data: &[u8]) -> Option<bool>;
-    /// The parameters of `eth_getLogs` that find who used or canceled it since
-    /// a block.
-    fn trace(&self, payment: &VerifiedPayment, from_block: u64) -> Value;
+    /// The parameters of `eth_getLogs` that find who used or canceled it
+    /// between two blocks, with both.
+    fn trace(&self, payment: &VerifiedPayment, from_block: u64, to_block: BlockTag) -> Value;
     /// What one of those logs says.
     fn clue(&self, payment: &VerifiedPayment, log: &Value) -> Clue;
     /// Of which nonces a transaction with this calldata may have made payments

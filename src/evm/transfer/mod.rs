@@ -15,7 +15,7 @@ mod wallet;
 use serde_json::Value;
 
 use crate::amount::AtomicAmount;
-use crate::evm::{Address, Call, Log, Uint256};
+use crate::evm::{Address, BlockTag, Call, Log, Uint256};
 use crate::protocol::{ChainId, Reason};
 use crate::time::UnixSeconds;
 
@@ -310,10 +310,10 @@ impl VerifiedPayment {
         self.method().read_used(data)
     }
 
-    /// The parameters of `eth_getLogs` that find who used or canceled it since
-    /// a block.
-    pub fn trace(&self, from_block: u64) -> Value {
-        self.method().trace(self, from_block)
+    /// The parameters of `eth_getLogs` that find who used or canceled it
+    /// between two blocks, with both.
+    pub fn trace(&self, from_block: u64, to_block: BlockTag) -> Value {
+        self.method().trace(self, from_block, to_block)
     }
 
     /// What one of those logs says.

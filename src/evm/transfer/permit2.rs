@@ -25,7 +25,7 @@ use super::{
 };
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
-use crate::evm::{Address, Call, Log, Signature, Uint256, abi};
+use crate::evm::{Address, BlockTag, Call, Log, Signature, Uint256, abi};
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 
@@ -306,8 +306,8 @@ impl Method for Permit2 {
         calls::nonce_question(Address::ZERO, self.nonce).read(data)
     }
 
-    fn trace(&self, payment: &VerifiedPayment, from_block: u64) -> Value {
-        proof::trace(payment, from_block)
+    fn trace(&self, payment: &VerifiedPayment, from_block: u64, to_block: BlockTag) -> Value {
+        proof::trace(payment, from_block, to_block)
     }
 
     fn clue(&self, payment: &VerifiedPayment, log: &Value) -> Clue {

@@ -159,7 +159,7 @@ impl<H: Host> EvmLane<H> {
                 record.attempts.get_or_insert(Attempts {
                     written_at: entry.written_at,
                     seen_block: entry.sent.seen_block,
-                    hashes: vec![],
+                    ..Attempts::default()
                 });
                 self.shared.submitted(record, &waiting.job, &id)
             })

@@ -7,10 +7,9 @@ use super::{EvmLane, Waiting};
 use crate::encoding::encode_hex;
 use crate::evm::{self, Receipt};
 use crate::protocol::Reason;
-use crate::settlement::evidence::{
-    Confirmed, UsedBy, authorization_state, find_earlier_use, find_use,
-};
+use crate::settlement::evidence::{Confirmed, authorization_state};
 use crate::settlement::journal::{Attempts, EvmEntry};
+use crate::settlement::search::find_use;
 use crate::settlement::shared::Resolution;
 use crate::settlement::{Host, Outcome, Store, StoreError};
 use crate::time::UnixSeconds;
@@ -22,6 +21,10 @@ pub(super) const UNCLEAR_SECONDS: u64 = 600;
 /// How long after it was sent a payment counts as ended for that, in seconds,
 /// where its own end is later.
 const LONGEST_SEARCH: u64 = 3_600;
+
+/// For how long after its end it is asked what became of a payment, in seconds,
+/// where the nodes don't tell.
+const GIVE_UP_SECONDS: u64 = 86_400;
 
 impl<H: Host> EvmLane<H> {
     /// Writes down what became of an entry's payments, by its own receipt or,
@@ -81,12 +84,29 @@ impl<H: Host> EvmLane<H> {
     ) -> Result<Resolution, StoreError> {
         let record = self.shared.store.payment(id)?;
         let earlier = record.and_then(|record| record.attempts);
-        let attempts = Attempts::with(earlier.as_ref(), entry.written_at, &entry.sent);
+        let mut attempts = Attempts::with(earlier.as_ref(), entry.written_at, &entry.sent);
         // A nonce that was lost to another transaction is our fault, and so is an
         // empty one in place of a payment.
         let is_empty = |it: &Receipt| entry.sent.empty.contains(&encode_hex(&it.transaction_hash));
         let failed = landed.filter(|it| !is_empty(it));
-        Ok(match self.paid_by_another(&attempts, payment).await {
+        let resolution = self.paid_by_another(&mut attempts, payment).await;
+        if matches!(resolution, Resolution::Unclear(_)) {
+            self.note_search(id, &attempts)?;
+        }
+        let given_up_at = ended_at(attempts.written_at, payment).plus(GIVE_UP_SECONDS);
+        Ok(match resolution {
+            // Not known to be unpaid: only the seller can find out.
+            Resolution::Unclear(why) if self.shared.host.now() > given_up_at => {
+                self.log(&format!(
+                    "{id} of {} ended unclear: {why}; see whether you were paid {} of {} after \
+                     block {}",
+                    payment.payer(),
+                    payment.value().0,
+                    payment.asset(),
+                    attempts.seen_block
+                ));
+                Resolution::NotPaid(Reason::UnexpectedSettleError)
+            }
             Resolution::NotPaid(_) => {
                 self.note_lone_failure(entry, failed, payment);
                 Resolution::NotPaid(Reason::InvalidTransactionState)
@@ -111,6 +131,17 @@ impl<H: Host> EvmLane<H> {
         })
     }
 
+    /// Writes down how far it was looked for who used a payment, if the record is
+    /// still that of these attempts.
+    fn note_search(&self, payment: &str, looked: &Attempts) -> Result<(), StoreError> {
+        let Some(mut record) = self.shared.store.payment(payment)? else { return Ok(()) };
+        match &mut record.attempts {
+            Some(known) if known.written_at == looked.written_at => known.search = looked.search,
+            _ => return Ok(()),
+        }
+        self.shared.store.put_payment(&record)
+    }
+
     /// What was sent for what a waiting payment buys.
     pub(super) fn attempts_of(&self, waiting: &Waiting) -> Option<Attempts> {
         self.shared.held_record(&waiting.job).ok()??.attempts
@@ -119,13 +150,13 @@ impl<H: Host> EvmLane<H> {
     /// What becomes of a payment whose authorization is used before anything is
     /// sent for this claim, but not before something was sent for this purchase.
     /// Its request waits for that, and nobody else.
-    pub(super) fn look_for_use(self: &Rc<Self>, waiting: Waiting, attempts: Attempts) {
+    pub(super) fn look_for_use(self: &Rc<Self>, waiting: Waiting, mut attempts: Attempts) {
         let lane = Rc::clone(self);
         self.shared.host.spawn(async move {
             let request = &waiting.job.request;
             // Nothing is written or sent: if the process dies here, the claim is
             // free again after its lease, and whoever asks again comes here again.
-            let outcome = match lane.paid_by_another(&attempts, &waiting.payment).await {
+            let outcome = match lane.paid_by_another(&mut attempts, &waiting.payment).await {
                 Resolution::Paid { transaction, .. }
                     if request.account.is_some() && !attempts.hashes.contains(&transaction) =>
                 {
@@ -135,7 +166,9 @@ impl<H: Host> EvmLane<H> {
                 Resolution::NotPaid(reason) => lane.shared.refuse(request, reason),
                 Resolution::Unclear(why) => {
                     lane.log(&format!("{}: {why}", request.payment));
-                    let freed = lane.shared.release(&request.payment, request.ticket);
+                    let noted = lane.note_search(&request.payment, &attempts);
+                    let freed =
+                        noted.and_then(|()| lane.shared.release(&request.payment, request.ticket));
                     freed.map(|()| Outcome::Unavailable)
                 }
                 resolution => lane
@@ -151,45 +184,50 @@ impl<H: Host> EvmLane<H> {
     /// been written down, be it one of ours or somebody else's; not paid if its
     /// authorization paid nobody, or for something else, or was not used.
     ///
-    /// It is unclear where a node did not answer, or says that the authorization
-    /// is used and can't tell by whom. A node that is behind may know later.
+    /// It is unclear where a node did not answer, where there is more to look
+    /// through than one search does, or where the authorization is used and no
+    /// node tells by whom. A node that is behind may know later.
     async fn paid_by_another(
         &self,
-        attempts: &Attempts,
+        attempts: &mut Attempts,
         payment: &evm::VerifiedPayment,
     ) -> Resolution {
         let (nodes, quorum) = (&self.nodes, &self.limits.quorum_above);
         let (now, used) = (self.shared.host.now(), payment.reasons().used);
-        let judge = |found: UsedBy| {
-            let paid = found.resolution_of(attempts, &self.relayers);
-            paid.unwrap_or(Resolution::NotPaid(used))
-        };
-        match find_use(nodes, payment, attempts.seen_block.saturating_add(1), quorum).await {
-            Ok(Some(found)) => return judge(found),
-            Ok(None) => {}
-            Err(error) => return Resolution::Unclear(error.to_string()),
-        }
-        match authorization_state(nodes, self.key.address(), payment, quorum).await {
-            Some(false) => return Resolution::NotPaid(used),
-            Some(true) => {}
-            None => {
-                let why = "the token does not say whether the authorization is used";
-                return Resolution::Unclear(why.to_owned());
-            }
+        let is_over = now > ended_at(attempts.written_at, payment).plus(UNCLEAR_SECONDS);
+        let start = attempts.seen_block.saturating_add(1);
+        let mut search = attempts.search.unwrap_or_default();
+        let mut found = find_use(nodes, payment, &mut search, start, quorum).await;
+        let mut state = None;
+        if !matches!(found, Ok(Some(_))) {
+            state = authorization_state(nodes, self.key.address(), payment, quorum).await;
         }
         // The number of the block that the preview saw was a node's word.
-        match find_earlier_use(nodes, payment, quorum).await {
-            Ok(Some(found)) => judge(found),
-            // Canceled, or used by another purchase: it stays what it is.
-            Ok(None) if now > ended_at(attempts.written_at, payment).plus(UNCLEAR_SECONDS) => {
-                Resolution::NotPaid(used)
-            }
-            Ok(None) => {
-                let why = "the authorization is used, and by whom is not known yet";
-                Resolution::Unclear(why.to_owned())
-            }
-            Err(error) => Resolution::Unclear(error.to_string()),
+        if matches!(found, Ok(None)) && state == Some(true) {
+            found = find_use(nodes, payment, &mut search, start, quorum).await;
         }
+        attempts.search = Some(search);
+        let why = match (found, state) {
+            (Ok(Some(found)), _) => {
+                let paid = found.resolution_of(attempts, &self.relayers);
+                return paid.unwrap_or(Resolution::NotPaid(used));
+            }
+            (Ok(None), Some(false)) => return Resolution::NotPaid(used),
+            // Canceled, or used by another purchase: it stays what it is.
+            (Ok(None), Some(true)) if is_over => return Resolution::NotPaid(used),
+            // No log is told, and nobody has used what nobody can use any more.
+            (Err(_), Some(false)) if is_over && payment.expires_at() < now && !search.in_doubt => {
+                return Resolution::NotPaid(used);
+            }
+            (Err(error), _) => error.to_string(),
+            (Ok(None), Some(true)) => {
+                "the authorization is used, and by whom is not known yet".to_owned()
+            }
+            (Ok(None), None) => {
+                "the token does not say whether the authorization is used".to_owned()
+            }
+        };
+        Resolution::Unclear(why)
     }
 }
 

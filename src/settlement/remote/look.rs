@@ -11,10 +11,9 @@ use crate::evm::json_rpc;
 use crate::facilitator_client::Settled;
 use crate::payment::VerifiedPayment;
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
-use crate::settlement::evidence::{
-    UsedBy, authorization_call, authorization_state, find_earlier_use, find_use,
-};
+use crate::settlement::evidence::{UsedBy, authorization_call, authorization_state};
 use crate::settlement::journal::FacilitatorEntry;
+use crate::settlement::search::{Search, find_use};
 use crate::settlement::shared::Resolution;
 use crate::settlement::{Host, Store, StoreError};
 
@@ -83,16 +82,18 @@ impl<H: Host> RemoteLane<H> {
                 None => return Ok(Observation::Silent),
             },
         };
-        // Later looks begin where this one did.
-        entry.sent.looked_from = Some(looked_from);
-        self.shared.store.submit(&entry.row(), &[])?;
         let quorum = &self.quorum_above;
         // What it was used for counts from the second of the writing on. No
         // transaction is our own here, so there are no senders to leave out.
         let resolution_of = |found: UsedBy| found.resolution_since(entry.written_at, &[]);
         let observed =
             |found| resolution_of(found).map_or(Observation::Elsewhere, Observation::Paid);
-        let found = find_use(nodes, payment, looked_from.saturating_add(1), quorum).await;
+        let (start, mut search) = (looked_from.saturating_add(1), Search::default());
+        let found = find_use(nodes, payment, &mut search, start, quorum).await;
+        // Later looks begin where this one ended, or where it did if it is in doubt.
+        let looked = if search.in_doubt { looked_from } else { search.from.saturating_sub(1) };
+        entry.sent.looked_from = Some(if search.from == 0 { looked_from } else { looked });
+        self.shared.store.submit(&entry.row(), &[])?;
         if let Ok(Some(found)) = found {
             return Ok(observed(found));
         }
@@ -105,7 +106,7 @@ impl<H: Host> RemoteLane<H> {
         };
         Ok(match state {
             // The number of the block was a node's word.
-            Some(true) => match find_earlier_use(nodes, payment, quorum).await {
+            Some(true) => match find_use(nodes, payment, &mut search, start, quorum).await {
                 Ok(Some(found)) => observed(found),
                 Ok(None) | Err(_) => Observation::Used,
             },

@@ -24,7 +24,7 @@ use crate::encoding::encode_hex;
 use crate::evm::receipt::{AUTHORIZATION_USED, TRANSFER};
 use crate::evm::transfer::method::Method as _;
 use crate::evm::transfer::{Clue, VerifiedPayment};
-use crate::evm::{Log, json_rpc, keccak256};
+use crate::evm::{BlockTag, Log, json_rpc, keccak256};
 
 /// `UnorderedNonceInvalidation(owner, word, mask)` of Permit2: its owner takes
 /// nonces back.
@@ -33,11 +33,11 @@ static INVALIDATION: LazyLock<[u8; 32]> =
 
 /// The logs to look through: what left the payer's account in this token, and
 /// which nonces the payer took back.
-pub(super) fn trace(payment: &VerifiedPayment, from_block: u64) -> Value {
+pub(super) fn trace(payment: &VerifiedPayment, from_block: u64, to_block: BlockTag) -> Value {
     json!([{
         "address": [payment.asset().to_string(), PERMIT2.to_string()],
         "fromBlock": json_rpc::quantity(from_block.into()),
-        "toBlock": "latest",
+        "toBlock": to_block.to_value(),
         "topics": [
             [encode_hex(&*TRANSFER), encode_hex(&*INVALIDATION)],
             encode_hex(&payment.from().to_word()),

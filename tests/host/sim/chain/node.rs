@@ -92,10 +92,12 @@ impl Chain {
             },
             "eth_getLogs" => {
                 let from = number(&params[0]["fromBlock"]);
+                let to = &params[0]["toBlock"];
+                let to = if to == "latest" { self.height().into() } else { number(to) };
                 let topics = &params[0]["topics"];
                 let found = self.logs.iter().filter(|(block, log)| {
                     let hash = log["transactionHash"].as_str().unwrap();
-                    u128::from(*block) >= from
+                    (from..=to).contains(&u128::from(*block))
                         && is_at(&log["address"], &params[0]["address"])
                         && are_these(&log["topics"], topics)
                         && self.receipt(hash, now_ms) != Value::Null

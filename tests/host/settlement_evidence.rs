@@ -1,0 +1,225 @@
+//! Finding out who used a payment: nodes that answer little, logs by the
+//! hundred, and names that were made up.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use edge402::evm::Call;
+use edge402::protocol::Reason;
+use edge402::settlement::State;
+use serde_json::Value;
+
+use crate::sim::payment::permit2_of;
+use crate::sim::{Answer, Handle, Payment, Setup, World};
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+
+fn world() -> Rc<World> {
+    World::new(&Setup::default())
+}
+
+/// A purchase, and the moment at which its transaction is in the pool.
+fn start_until_sent(world: &Rc<World>, payment: &Payment) -> Handle<Answer> {
+    let buyer = world.start_buy(payment, "a");
+    world.run_for(300);
+    assert_eq!(world.chain.borrow().pool.len(), 1);
+    buyer
+}
+
+fn front_run(world: &World, payment: &Payment) -> String {
+    world.chain.borrow_mut().stranger_sends(payment, world.clock.now_ms())
+}
+
+/// Answers some questions with an error, as long as the flag is set.
+fn refuse(
+    world: &World,
+    refuses: impl Fn(&str, &Value) -> bool + 'static,
+    error: (i64, &'static str),
+) -> Rc<Cell<bool>> {
+    let is_on = Rc::new(Cell::new(true));
+    let flag = Rc::clone(&is_on);
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+        (flag.get() && refuses(method, params)).then_some(Err(error))
+    }));
+    is_on
+}
+
+fn number(value: &Value) -> Option<u64> {
+    u64::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok()
+}
+
+/// The transaction that a payment was settled by.
+fn settled_by(world: &World, payment: &Payment) -> String {
+    match world.tables.record(&payment.id).unwrap().state {
+        State::Settled(settlement) => settlement.transaction,
+        state => panic!("{state:?}"),
+    }
+}
+
+fn is_open(world: &World, payment: &Payment) -> bool {
+    matches!(world.tables.record(&payment.id).unwrap().state, State::Submitted { .. })
+}
+
+/// Calldata that settles a payment, and behind it the same with other nonces.
+fn with_made_up_names(payment: &Payment, nonces: impl Iterator<Item = [u8; 32]>) -> Call {
+    let Call { to, data } = payment.evm().call();
+    let mut all = data.clone();
+    for nonce in nonces {
+        let mut made_up = data.clone();
+        made_up[4 + 2 * 32..4 + 3 * 32].copy_from_slice(&nonce);
+        all.extend(made_up);
+    }
+    Call { to, data: all }
+}
+
+#[test]
+fn made_up_names_hide_no_payment() {
+    let in_one_word = |n: u8| [vec![1; 31], vec![n]].concat().try_into().unwrap();
+    let in_many_words = |n: u8| [vec![n; 16], vec![7; 16]].concat().try_into().unwrap();
+    let nonces: [(bool, Vec<[u8; 32]>); 3] = [
+        (true, (2..200).map(in_one_word).collect()),
+        (true, (2..200).map(in_many_words).collect()),
+        (false, (2..200).map(in_one_word).collect()),
+    ];
+    for (has_multicall, nonces) in nonces {
+        let world = World::new(&Setup { has_multicall, ..Setup::default() });
+        let payment = Payment::by_permit2(1, 1, 600);
+        let buyer = start_until_sent(&world, &payment);
+        let call = with_made_up_names(&payment, nonces.into_iter());
+        let hash = world.chain.borrow_mut().stranger_calls(call, world.clock.now_ms());
+        let answer = world.take(&buyer);
+        let Answer::Delivered(settlement) = answer else { panic!("{answer:?}") };
+        assert_eq!(settlement.transaction, hash);
+    }
+}
+
+#[test]
+fn more_words_than_can_be_asked_about_end_nothing() {
+    let world = World::new(&Setup { has_multicall: false, ..Setup::default() });
+    let payment = Payment::by_permit2(1, 1, 60);
+    start_until_sent(&world, &payment);
+    let words = (2..200).map(|n| [vec![n; 16], vec![7; 16]].concat().try_into().unwrap());
+    let call = with_made_up_names(&payment, words);
+    let hash = world.chain.borrow_mut().stranger_calls(call, world.clock.now_ms());
+    world.run_for(2 * HOUR);
+    assert!(is_open(&world, &payment));
+    // Somebody gives the chain its Multicall3.
+    world.chain.borrow_mut().has_multicall = true;
+    world.run_for(2 * HOUR);
+    assert_eq!(settled_by(&world, &payment), hash);
+}
+
+#[test]
+fn a_node_that_forgot_a_block_ends_nothing() {
+    for silence in [(-32_000, "missing trie node"), (-32_603, "internal error")] {
+        let world = world();
+        let payment = Payment::by_permit2(1, 1, 60);
+        start_until_sent(&world, &payment);
+        let hash = front_run(&world, &payment);
+        let of_block =
+            |method: &str, params: &Value| method == "eth_call" && number(&params[1]).is_some();
+        let is_silent = refuse(&world, of_block, silence);
+        world.run_for(HOUR);
+        assert!(is_open(&world, &payment));
+        is_silent.set(false);
+        world.run_for(HOUR);
+        assert_eq!(settled_by(&world, &payment), hash);
+        assert!(world.tables.entries().is_empty());
+    }
+}
+
+#[test]
+fn what_is_not_told_of_one_transaction_hides_no_other() {
+    let world = world();
+    let payment = Payment::by_permit2(1, 1, 600);
+    let buyer = start_until_sent(&world, &payment);
+    let other = front_run(&world, &Payment::by_permit2(1, 2, 600));
+    let hash = front_run(&world, &payment);
+    refuse(
+        &world,
+        move |method, params| method == "eth_getTransactionByHash" && params[0] == other.as_str(),
+        (-32_000, "history was pruned"),
+    );
+    let answer = world.take(&buyer);
+    let Answer::Delivered(settlement) = answer else { panic!("{answer:?}") };
+    assert_eq!(settlement.transaction, hash);
+}
+
+#[test]
+fn logs_are_looked_through_in_pages_as_short_as_nodes_want() {
+    for most in [10, 100, 1_000] {
+        let world = world();
+        let payment = Payment::by_permit2(1, 1, 600);
+        start_until_sent(&world, &payment);
+        // The use is far from both ends of what has to be looked through.
+        refuse(&world, |method, _| method == "eth_getLogs", (-32_603, "internal error"));
+        world.chain.borrow_mut().min_fee = u128::MAX / 4;
+        world.run_for(5 * MINUTE);
+        let hash = front_run(&world, &payment);
+        world.chain.borrow_mut().min_fee = 0;
+        world.run_for(10 * MINUTE);
+        assert!(is_open(&world, &payment));
+        let chain = Rc::clone(&world.chain);
+        refuse(
+            &world,
+            move |method, params| {
+                let end = || number(&params[0]["toBlock"]).unwrap_or(chain.borrow().height());
+                method == "eth_getLogs"
+                    && end() + 1 > number(&params[0]["fromBlock"]).unwrap() + most
+            },
+            (-32_005, "query exceeds the largest block range"),
+        );
+        world.run_for(20 * MINUTE);
+        assert_eq!(settled_by(&world, &payment), hash, "{most}");
+    }
+}
+
+#[test]
+fn a_use_is_found_among_hundreds_of_payments_of_the_same_look() {
+    let world = world();
+    let payment = Payment::by_permit2(1, 1, 600);
+    start_until_sent(&world, &payment);
+    for number in 2..=201 {
+        front_run(&world, &Payment::by_permit2(1, number, 600));
+    }
+    let hash = front_run(&world, &payment);
+    world.run_for(10 * MINUTE);
+    assert_eq!(settled_by(&world, &payment), hash);
+}
+
+#[test]
+fn how_far_a_search_has_got_outlives_a_crash() {
+    let world = world();
+    let payment = Payment::by_permit2(1, 1, 600);
+    start_until_sent(&world, &payment);
+    for number in 2..=201 {
+        front_run(&world, &Payment::by_permit2(1, number, 600));
+    }
+    let hash = front_run(&world, &payment);
+    for _ in 0..20 {
+        world.run_for(40_000);
+        world.crash();
+    }
+    world.run_for(5 * MINUTE);
+    assert_eq!(settled_by(&world, &payment), hash);
+}
+
+#[test]
+fn what_no_node_tells_ends_after_a_day_and_the_log_says_so() {
+    let world = World::new(&Setup { block_ms: 30_000, ..Setup::default() });
+    let payment = Payment::by_permit2(1, 1, 200_000);
+    start_until_sent(&world, &payment);
+    refuse(&world, |method, _| method == "eth_getLogs", (-32_601, "not supported"));
+    world.chain.borrow_mut().uses_bit(&permit2_of(1, 1, 0));
+    world.run_for(20 * HOUR);
+    assert!(is_open(&world, &payment));
+    world.run_for(8 * HOUR);
+    let State::Failed { reason } = world.tables.record(&payment.id).map(|it| it.state).unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!(reason, Reason::UnexpectedSettleError);
+    assert!(world.tables.entries().is_empty());
+    assert!(world.log.borrow().iter().any(|line| line.contains("ended unclear")));
+}
