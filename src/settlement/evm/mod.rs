@@ -1,8 +1,9 @@
 //! Group commit on EVM: what waits while a transaction is being prepared goes
 //! out together, in the relayer's nonce order.
 //!
-//! Payments wait in a [`queue`]; the [`pump`] makes transactions of them, and
-//! [`spoiled`] is about those that must not share one. [`preview`] asks the chain
+//! Payments wait in a [`queue`]; the [`pump`] makes transactions of them,
+//! [`postpone`] puts back what has to wait, and [`spoiled`] is about those that
+//! must not share one. [`preview`] asks the chain
 //! before anything is sent, [`prepare`] does so while the origin works,
 //! [`commit`] writes down what goes out, [`send`] sends,
 //! [`follow`] brings what was sent to its end, [`nonces`] keeps the relayer's
@@ -16,6 +17,7 @@ mod ending;
 mod fallback;
 mod follow;
 mod nonces;
+mod postpone;
 mod prepare;
 mod preview;
 mod pump;
@@ -27,7 +29,6 @@ mod wallets;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Duration;
 
 use futures_channel::oneshot;
 use prepare::Coming;
@@ -54,10 +55,6 @@ use crate::time::UnixSeconds;
 /// How many transactions of one relayer may be in the air. Nodes keep at least
 /// 16 of one account waiting.
 const IN_AIR_MAX: usize = 8;
-
-/// How long a payment waits that is too new for the latest block, before it is
-/// looked at again.
-const BLOCK_PAUSE: Duration = Duration::from_millis(500);
 
 /// The relayer's lane onto one EVM chain.
 pub struct EvmLane<H: Host> {

@@ -7,7 +7,6 @@ use crate::evm::{
     self, BlockTag, Call as EvmCall, Facts, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
     TipLimits, json_rpc,
 };
-use crate::protocol::Reason;
 use crate::rpc::{Call, ErrorKind, Reply, Unavailable};
 use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
 use crate::time::UnixSeconds;
@@ -22,9 +21,6 @@ const NEW_SECONDS: u64 = 60;
 
 /// For how long a lack that one node showed is believed, in seconds.
 const LACK_SECONDS: u64 = 600;
-
-/// How long after a block's time it may still take transactions, in seconds.
-const BLOCK_SECONDS: u64 = 2;
 
 /// JSON-RPC's code for parameters that the method does not take.
 const INVALID_PARAMS: i64 = -32_602;
@@ -270,23 +266,6 @@ impl<H: Host> EvmLane<H> {
         let newest = newest.filter(|it| it.plus(NEW_SECONDS) >= now);
         let time = newest.map(|it| it.plus(1).max(now)).filter(|_| self.no_time_until.get() <= now);
         (newest.is_some(), time)
-    }
-
-    /// Whether a payment must wait for a later block: the token would not take
-    /// it now, or perhaps not in the block that is being made.
-    pub(super) fn is_too_new(
-        &self,
-        payment: &evm::VerifiedPayment,
-        preview: &Preview,
-        refusal: Option<Reason>,
-    ) -> bool {
-        // A block that is later than `validAfter` has only later ones after it.
-        let is_new = preview.time.is_some_and(|time| payment.valid_after() >= time);
-        is_new
-            && match refusal {
-                None => self.shared.host.now() < payment.valid_after().plus(BLOCK_SECONDS),
-                Some(reason) => reason == payment.reasons().fails,
-            }
     }
 
     /// Takes note of what one payment may cost at these fees.

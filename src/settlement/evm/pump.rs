@@ -7,7 +7,7 @@ use super::prepare::Asked;
 use super::preview::{Preview, Problem};
 use super::queue::{done, told_apart};
 use super::spoiled::LONE_IN_AIR_MAX;
-use super::{BLOCK_PAUSE, EvmLane, IN_AIR_MAX, Waiting, cost_of_each, share_of};
+use super::{EvmLane, IN_AIR_MAX, Waiting, cost_of_each, share_of};
 use crate::evm::{self, Address};
 use crate::settlement::evidence::needs_quorum;
 use crate::settlement::{Host, Outcome};
@@ -298,55 +298,10 @@ impl<H: Host> EvmLane<H> {
         good
     }
 
-    /// Whether a balance pays for a payment only if what the payer had in the
-    /// air when it was asked for does not land.
-    fn is_short(
-        &self,
-        payment: &evm::VerifiedPayment,
-        balance: Option<evm::Uint256>,
-        moment: u64,
-    ) -> bool {
-        let (payer, token) = (payment.payer(), payment.asset().to_word());
-        let in_air = self.shared.commitments.committed_by(&payer, &token);
-        let needed = in_air
-            .saturating_add(self.shared.commitments.ended_since(moment, &payer, &token))
-            .saturating_add(payment.value().0);
-        // A permit that comes with its payment is for that payment alone.
-        let waits = payment.sponsoring().is_some() && needed > payment.value().0;
-        waits || balance.is_none_or(|balance| balance < evm::Uint256::from(needed))
-    }
-
     /// How many transactions wait for a block: what is mined takes no place, be
     /// it certain enough or not.
     fn waiting_in_air(&self) -> usize {
         self.in_air.borrow().values().filter(|flight| flight.is_waiting).count()
-    }
-
-    /// Puts a payment back into the queue a little later, and holds nobody up.
-    /// One whose request is over by then is dropped there.
-    fn wait_for_a_block(self: &Rc<Self>, waiting: Waiting) {
-        let lane = Rc::clone(self);
-        self.shared.host.spawn(async move {
-            lane.shared.host.sleep(BLOCK_PAUSE).await;
-            if lane.goes_alone(&waiting.payment) {
-                lane.alone.borrow_mut().push(waiting);
-            } else {
-                lane.queue.borrow_mut().push(waiting);
-            }
-            lane.start_pumps();
-        });
-    }
-
-    /// Puts a payment back until what its payer has in the air has landed.
-    fn wait_for_money(self: &Rc<Self>, waiting: Waiting) {
-        let payer = waiting.payment.from();
-        self.short.borrow_mut().insert(payer);
-        if self.goes_alone(&waiting.payment) {
-            self.alone.borrow_mut().push(waiting);
-            self.start_alone_pump();
-        } else {
-            self.queue.borrow_mut().push(waiting);
-        }
     }
 
     /// Writes a transaction of these payments down and sends it, as far as the
