@@ -3,12 +3,15 @@
 
 use std::rc::Rc;
 
+use edge402::amount::AtomicAmount;
 use edge402::evm::transfer::permit2::PERMIT2;
 use edge402::evm::{self, Call, MULTICALL3};
 use edge402::protocol::Reason;
+use edge402::settlement::{Metered, SettleRequest, Verdict};
 
 use serde_json::json;
 
+use crate::sim::chain::Overrides;
 use crate::sim::payment::permit2_of;
 use crate::sim::time::START_MS;
 use crate::sim::{AMOUNT, Answer, Handle, Payment, Setup, World, payer};
@@ -110,13 +113,13 @@ fn each_lack_has_its_code_and_costs_no_gas() {
     );
 }
 
-/// The same payment, with a permit of the token's own beside it.
-fn sponsored(mut payment: Payment, seed: u8) -> Payment {
+/// The same payment, with the payer's permit of this number beside it.
+fn sponsored(mut payment: Payment, number: u8) -> Payment {
     let it = &payment.payload["permit2Authorization"];
-    let signature = payer(1).sign_digest(&[seed; 32]).to_string();
+    let signature = payer(1).sign_digest(&[number; 32]).to_string();
     payment.payload["eip2612GasSponsoring"] = json!({
         "from": it["from"], "asset": it["permitted"]["token"], "spender": PERMIT2,
-        "amount": it["permitted"]["amount"], "nonce": "0", "deadline": it["deadline"],
+        "amount": it["permitted"]["amount"], "nonce": number.to_string(), "deadline": it["deadline"],
         "signature": signature, "version": "1",
     });
     payment
@@ -129,14 +132,61 @@ fn a_payment_brings_its_own_allowance() {
     world.chain.borrow_mut().allowances.insert(account, 0);
     let plain = Answer::Refused(Reason::Permit2AllowanceRequired);
     assert_eq!(world.buy_now(&Payment::by_permit2(1, 1, 600), "a"), plain);
-    let payment = sponsored(Payment::by_permit2(1, 2, 600), 1);
+    let payment = sponsored(Payment::by_permit2(1, 2, 600), 0);
     assert!(world.buy_now(&payment, "a").is_delivery());
     assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
     // The token has taken this permit, and what it allowed is spent.
-    assert_eq!(world.buy_now(&sponsored(Payment::by_permit2(1, 3, 600), 1), "a"), plain);
+    assert_eq!(world.buy_now(&sponsored(Payment::by_permit2(1, 3, 600), 0), "a"), plain);
     // Two at once wait for each other, and both are paid.
-    let payments: Vec<_> = (4..=5).map(|n| sponsored(Payment::by_permit2(1, n, 600), n)).collect();
+    let payments: Vec<_> =
+        (1..=2).map(|n| sponsored(Payment::by_permit2(1, n + 3, 600), n)).collect();
     let buyers: Vec<_> = payments.iter().map(|it| world.start_buy(it, "a")).collect();
+    let answers = take_all(&world, &buyers);
+    assert!(answers.iter().all(Answer::is_delivery), "{answers:?}");
+    assert_eq!(world.chain.borrow().failed(), 0);
+}
+
+#[test]
+fn a_permit_waits_for_those_before_it_in_the_air() {
+    let world = world();
+    world.chain.borrow_mut().allowances.insert(payer(1).address(), 0);
+    let of_number = |number| sponsored(Payment::by_permit2(1, number, 600), number);
+    let first = start_until_sent(&world, &of_number(0));
+    // Goods that go out before they are paid for are not given for a permit that
+    // nobody could try.
+    let metered =
+        Metered { route: "/".into(), payer_max: AtomicAmount(1), route_max: AtomicAmount(1) };
+    for (metered, expected) in [(None, Verdict::Valid), (Some(metered), Verdict::Unknown)] {
+        let payment = of_number(1);
+        let claim = world.claim_request(&payment, "a");
+        let request = SettleRequest { metered, ..payment.settle_request(&claim) };
+        let asking = Rc::clone(&world);
+        let verify = async move {
+            asking.ask(|it| async move { it.verify(&request).await }).await.unwrap().unwrap()
+        };
+        assert_eq!(world.wait(verify), expected);
+    }
+    // One that follows, and one whose permit is good for nothing.
+    let buyers = [of_number(1), of_number(9)].map(|it| world.start_buy(&it, "a"));
+    assert!(world.take(&first).is_delivery());
+    let refused = Answer::Refused(Reason::Permit2AllowanceRequired);
+    let answers = take_all(&world, &buyers);
+    assert!(answers[0].is_delivery() && answers[1] == refused, "{answers:?}");
+    let chain = world.chain.borrow();
+    assert_eq!((chain.transfers.len(), chain.failed()), (2, 0));
+}
+
+#[test]
+fn permits_in_one_batch_are_taken_in_their_order() {
+    let world = world();
+    world.chain.borrow_mut().allowances.insert(payer(1).address(), 0);
+    // Something that the batch gathers behind.
+    let busy = world.start_buy(&Payment::by_permit2(2, 9, 600), "a");
+    let buyers = [1, 0].map(|number| {
+        let amount = AMOUNT - u128::from(number);
+        world.start_buy(&sponsored(Payment::by_permit2_of(amount, 1, number, 600), number), "a")
+    });
+    assert!(world.take(&busy).is_delivery());
     let answers = take_all(&world, &buyers);
     assert!(answers.iter().all(Answer::is_delivery), "{answers:?}");
     assert_eq!(world.chain.borrow().failed(), 0);
@@ -281,15 +331,33 @@ fn a_crash_between_sending_and_the_block_loses_nothing() {
     assert_eq!(world.chain.borrow().count(), 1);
 }
 
-#[test]
-fn one_that_is_new_waits_for_a_block_that_takes_it() {
-    let world = world();
+/// One that is good three seconds from now.
+fn new_payment() -> Payment {
     let mut it = permit2_of(1, 1, START_MS / 1_000 + 600);
     it.valid_after = (START_MS / 1_000 + 3).into();
     let usual = Payment::by_permit2(1, 1, 600);
     let payload = crate::permit2_support::signed_by(&payer(1), crate::sim::CHAIN, &it);
-    let payment = Payment::from_parts(usual.network, usual.terms, &payload, None);
-    let answer = world.buy_now(&payment, "a");
+    Payment::from_parts(usual.network, usual.terms, &payload, None)
+}
+
+#[test]
+fn one_that_is_new_waits_for_a_block_that_takes_it() {
+    let world = world();
+    let answer = world.buy_now(&new_payment(), "a");
     assert!(answer.is_delivery(), "{answer:?}");
     assert_eq!(world.chain.borrow().failed(), 0);
+}
+
+#[test]
+fn one_that_is_new_and_brings_its_allowance_waits_as_well() {
+    for overrides in [Overrides::Takes, Overrides::Ignores, Overrides::Refuses] {
+        let world = world();
+        world.chain.borrow_mut().overrides = overrides;
+        world.chain.borrow_mut().allowances.insert(payer(1).address(), 0);
+        let plain = Answer::Refused(Reason::Permit2AllowanceRequired);
+        assert_eq!(world.buy_now(&new_payment(), "a"), plain, "{overrides:?}");
+        let answer = world.buy_now(&sponsored(new_payment(), 0), "a");
+        assert!(answer.is_delivery(), "{overrides:?}: {answer:?}");
+        assert_eq!(world.chain.borrow().failed(), 0);
+    }
 }

@@ -295,6 +295,23 @@ impl VerifiedPayment {
         }
     }
 
+    /// Whether it brings its allowance along, by the token's own permit.
+    pub fn is_sponsored(&self) -> bool {
+        matches!(&self.transfer, Transfer::Permit2(method) if method.is_sponsored())
+    }
+
+    /// Whether this code refuses it for how it went in a simulation, which a later
+    /// one may contradict.
+    pub fn is_simulations(&self, refusal: Reason) -> bool {
+        refusal == self.reasons().fails || self.lacks_permit(refusal)
+    }
+
+    /// Whether this code says that the permit it brings along did no good in a
+    /// simulation: the token takes a payer's permits in their order.
+    pub fn lacks_permit(&self, refusal: Reason) -> bool {
+        refusal == Reason::Permit2AllowanceRequired && self.is_sponsored()
+    }
+
     /// Whether a log names it wherever it is used or canceled.
     pub fn is_told_by_logs(&self) -> bool {
         self.method().is_told_by_logs()

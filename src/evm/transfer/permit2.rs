@@ -189,6 +189,11 @@ impl Permit2 {
         &self.signature
     }
 
+    /// Whether the token's own permit comes with it.
+    pub(super) const fn is_sponsored(&self) -> bool {
+        self.approval.is_some()
+    }
+
     /// The token's own permit, as the `info` of x402's extension.
     pub(super) fn sponsoring(&self, payment: &VerifiedPayment) -> Option<Value> {
         self.approval.as_ref().map(|it| it.info(&self.authorization(payment)))

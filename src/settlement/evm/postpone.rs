@@ -30,8 +30,26 @@ impl<H: Host> EvmLane<H> {
         is_new
             && match refusal {
                 None => self.shared.host.now() < payment.valid_after().plus(BLOCK_SECONDS),
-                Some(reason) => reason == payment.reasons().fails,
+                Some(reason) => payment.is_simulations(reason),
             }
+    }
+
+    /// Whether a payment's permit may be good once those before it have landed
+    /// that its payer has in the air.
+    pub(super) fn is_behind_others(
+        &self,
+        payment: &evm::VerifiedPayment,
+        refusal: Reason,
+        moment: u64,
+    ) -> bool {
+        payment.lacks_permit(refusal) && self.had_in_air(payment, moment) > 0
+    }
+
+    /// How much of a payment's token its payer has in the air, or had at a moment.
+    fn had_in_air(&self, payment: &evm::VerifiedPayment, moment: u64) -> u128 {
+        let (payer, token) = (payment.payer(), payment.asset().to_word());
+        let ended = self.shared.commitments.ended_since(moment, &payer, &token);
+        self.shared.commitments.committed_by(&payer, &token).saturating_add(ended)
     }
 
     /// Whether a balance pays for a payment only if what the payer had in the
@@ -42,13 +60,10 @@ impl<H: Host> EvmLane<H> {
         balance: Option<evm::Uint256>,
         moment: u64,
     ) -> bool {
-        let (payer, token) = (payment.payer(), payment.asset().to_word());
-        let in_air = self.shared.commitments.committed_by(&payer, &token);
-        let needed = in_air
-            .saturating_add(self.shared.commitments.ended_since(moment, &payer, &token))
-            .saturating_add(payment.value().0);
+        let in_air = self.had_in_air(payment, moment);
+        let needed = in_air.saturating_add(payment.value().0);
         // A permit that comes with its payment is for that payment alone.
-        let waits = payment.sponsoring().is_some() && needed > payment.value().0;
+        let waits = payment.is_sponsored() && in_air > 0;
         waits || balance.is_none_or(|balance| balance < evm::Uint256::from(needed))
     }
 

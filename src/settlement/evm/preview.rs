@@ -191,8 +191,13 @@ impl<H: Host> EvmLane<H> {
         let facts = preview.facts.first();
         Ok(match facts.map(|facts| evm::refusal(facts, payment)) {
             // It can be simulated in a later block only; the rest is good.
-            Some(Some(reason)) if self.is_too_new(payment, &preview, Some(reason)) => {
-                Verdict::Valid
+            Some(Some(reason))
+                if self.is_too_new(payment, &preview, Some(reason))
+                    || self.is_behind_others(payment, reason, moment) =>
+            {
+                // No goods go out for a permit that nobody could try.
+                let is_unsure = request.metered.is_some() && payment.lacks_permit(reason);
+                if is_unsure { Verdict::Unknown } else { Verdict::Valid }
             }
             Some(None)
                 if request.metered.is_some()

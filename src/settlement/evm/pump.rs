@@ -248,6 +248,7 @@ impl<H: Host> EvmLane<H> {
     ) -> Vec<Waiting> {
         let soon = self.shared.host.now().plus(evm::transfer::MIN_REMAINING_SECONDS);
         let is_one = batch.len() == 1;
+        let going = going_well(&batch, preview);
         let mut good = vec![];
         let mut short = vec![];
         for (waiting, facts) in batch.into_iter().zip(&preview.facts) {
@@ -275,8 +276,12 @@ impl<H: Host> EvmLane<H> {
                     continue;
                 }
                 // What comes before it in this batch has to wait, and so does
-                // this.
-                Some(reason) if reason == reasons.unfunded && short.contains(&payer) => {
+                // this. So does a permit that comes before its turn.
+                Some(reason)
+                    if reason == reasons.unfunded && short.contains(&payer)
+                        || waiting.payment.lacks_permit(reason) && going.contains(&payer)
+                        || self.is_behind_others(&waiting.payment, reason, moment) =>
+                {
                     self.wait_for_money(waiting);
                     continue;
                 }
@@ -340,4 +345,11 @@ impl<H: Host> EvmLane<H> {
             }
         }
     }
+}
+
+/// The payers of those in a batch that nothing speaks against.
+fn going_well(batch: &[Waiting], preview: &Preview) -> Vec<Address> {
+    let both = batch.iter().map(|waiting| &waiting.payment).zip(&preview.facts);
+    let good = both.filter(|(payment, facts)| evm::refusal(facts, payment).is_none());
+    good.map(|(payment, _)| payment.from()).collect()
 }

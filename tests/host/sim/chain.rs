@@ -102,8 +102,9 @@ struct State {
     bits: HashMap<(Address, [u8; 32]), u64>,
     /// Of each token, what payers have paid.
     spent: HashMap<(Address, Address), u128>,
-    /// The token's own permits that it has taken, and what they let Permit2 move.
-    permits: HashSet<(Address, Vec<u8>)>,
+    /// How many of the token's own permits it has taken of each payer, and what
+    /// they let Permit2 move.
+    permits: HashMap<Address, u8>,
     approved: HashMap<Address, u128>,
     /// What Permit2 has moved.
     lent: HashMap<Address, u128>,

@@ -182,10 +182,16 @@ impl Payment {
 
     /// One by Permit2 of the usual amount, whose nonce is its number's.
     pub fn by_permit2(payer_number: u8, number: u8, valid_for: u64) -> Self {
-        let end = time::START_MS / 1_000 + valid_for;
-        let terms = edge402::evm::Terms::new(domain(), pay_to(), AtomicAmount(AMOUNT), 100_000);
+        Self::by_permit2_of(AMOUNT, payer_number, number, valid_for)
+    }
+
+    /// One of another amount.
+    pub fn by_permit2_of(amount: u128, payer_number: u8, number: u8, valid_for: u64) -> Self {
+        let (amount, end) = (AtomicAmount(amount), time::START_MS / 1_000 + valid_for);
+        let terms = edge402::evm::Terms::new(domain(), pay_to(), amount, 100_000);
         let terms = terms.by(TransferMethod::Permit2);
-        let it = permit2_of(payer_number, number, end);
+        let mut it = permit2_of(payer_number, number, end);
+        it.amount = amount.into();
         let payload = permit2_support::signed_by(&payer(payer_number), CHAIN, &it);
         Self::from_parts(ChainId::Evm(CHAIN), Terms::Evm(terms), &payload, None)
     }

@@ -51,14 +51,19 @@ impl Chain {
                 }
             }
             [0xfa, 0x34, 0x03, 0x78] => {
-                // The token takes each of its own permits once, in their order.
+                // The token takes each of its own permits once, in their order:
+                // here one is signed for its number and nothing else.
                 let (value, permitted) = (number_at(data, 0), number_at(data, 6));
                 let owner = address_at(data, 9);
                 if value != permitted {
                     return Some(Err(Failure::Reverts));
                 }
-                let signature = [word_at(data, 2), word_at(data, 3)].concat();
-                if state.permits.insert((owner, signature)) {
+                let [r, s, v] = [2, 3, 4].map(|place| word_at(data, place));
+                let signature = encode_hex(&[&r[..], &s[..], &v[31..]].concat());
+                let signature: Signature = signature.parse().unwrap();
+                let taken = state.permits.entry(owner).or_default();
+                if signature.recover(&[*taken; 32]) == Some(owner) {
+                    *taken += 1;
                     state.lent.remove(&owner);
                     state.approved.insert(owner, value);
                 }
