@@ -9,7 +9,6 @@ use futures_channel::oneshot;
 
 use super::commitments::Commitments;
 use super::condition::Condition;
-use super::delivery::DeliveryState;
 use super::host::within;
 use super::journal::{Attempts, Sent, TxId};
 use super::lane::Job;
@@ -304,41 +303,6 @@ impl<H: Host> Shared<H> {
                 }
             }
         }
-    }
-
-    /// Takes a settlement of which a server is told once: for the holder, or
-    /// if that is gone the first that asks, and for nobody after. `None` while
-    /// it is the holder's. Read, decided and written without an await.
-    pub(super) fn tell_once(
-        &self,
-        payment: &str,
-        ticket: u64,
-    ) -> Result<Option<Outcome>, StoreError> {
-        let now = self.host.now();
-        let Some(mut record) = self.store.payment(payment)? else {
-            return Ok(Some(Outcome::Unavailable));
-        };
-        let State::Settled(settlement) = &mut record.state else {
-            return Ok(Some(Outcome::Unavailable));
-        };
-        if now >= settlement.redeliver_until {
-            return Ok(Some(Outcome::Failed {
-                reason: Reason::DuplicateSettlement,
-                transaction: Some(settlement.transaction.clone()),
-            }));
-        }
-        if let DeliveryState::Underway { ticket: holder, .. } = record.delivery.state
-            && holder != ticket
-            && self.holders.borrow().contains(&holder)
-        {
-            return Ok(None);
-        }
-        // Long ago, so that a clock that is behind changes nothing.
-        settlement.redeliver_until = UnixSeconds(0);
-        let outcome = Outcome::Settled(settlement.clone());
-        self.store.put_payment(&record)?;
-        self.tell(payment);
-        Ok(Some(outcome))
     }
 
     /// Sees to it that this object wakes: to finish what is in the journal by

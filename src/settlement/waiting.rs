@@ -4,8 +4,11 @@ use std::rc::Rc;
 
 use futures_channel::oneshot;
 
+use super::delivery::DeliveryState;
 use super::shared::Shared;
-use super::{ClaimRequest, Host, PaymentRecord};
+use super::{ClaimRequest, Host, Outcome, PaymentRecord, State, Store, StoreError};
+use crate::protocol::Reason;
+use crate::time::UnixSeconds;
 
 /// How many requests may wait for what becomes of one payment. Each holds a
 /// connection, and whoever has seen a payment can send it again.
@@ -49,6 +52,41 @@ impl<H: Host> Shared<H> {
     pub(super) fn attend(self: &Rc<Self>, ticket: u64) -> Attending<H> {
         self.holders.borrow_mut().insert(ticket);
         Attending { shared: Rc::clone(self), ticket }
+    }
+
+    /// Takes a settlement of which a server is told once: for the holder, or
+    /// if that is gone the first that asks, and for nobody after. `None` while
+    /// it is the holder's. Read, decided and written without an await.
+    pub(super) fn tell_once(
+        &self,
+        payment: &str,
+        ticket: u64,
+    ) -> Result<Option<Outcome>, StoreError> {
+        let now = self.host.now();
+        let Some(mut record) = self.store.payment(payment)? else {
+            return Ok(Some(Outcome::Unavailable));
+        };
+        let State::Settled(settlement) = &mut record.state else {
+            return Ok(Some(Outcome::Unavailable));
+        };
+        if now >= settlement.redeliver_until {
+            return Ok(Some(Outcome::Failed {
+                reason: Reason::DuplicateSettlement,
+                transaction: Some(settlement.transaction.clone()),
+            }));
+        }
+        if let DeliveryState::Underway { ticket: holder, .. } = record.delivery.state
+            && holder != ticket
+            && self.holders.borrow().contains(&holder)
+        {
+            return Ok(None);
+        }
+        // Long ago, so that a clock that is behind changes nothing.
+        settlement.redeliver_until = UnixSeconds(0);
+        let outcome = Outcome::Settled(settlement.clone());
+        self.store.put_payment(&record)?;
+        self.tell(payment);
+        Ok(Some(outcome))
     }
 }
 
