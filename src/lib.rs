@@ -32,13 +32,14 @@
 //! | | [`gate`] | what to do with a request, decided from its head |
 //! | | [`purchase`] | a paid request, from its claim to the end of its answer |
 //! | | [`facilitator`] | what other people's servers ask, and are told |
+//! | | [`desk`] | the sales, for the seller's programs |
 //! | | [`check`] | what a configuration comes to, for a seller's tools |
 //! | L4 | `runtime` | the Worker and the Durable Object: bindings, `fetch`, `SQLite`, KV |
 //!
 //! Within L2, [`evm`] and [`solana`] don't know each other; [`payment`] names
-//! both. Within L3, [`gate`] uses [`config`] and [`settlement`], which don't
-//! know each other, [`check`] uses both of the former, and [`purchase`] and
-//! [`facilitator`] use all three.
+//! both. Within L3, [`gate`] and [`desk`] use [`config`] and [`settlement`], which
+//! don't know each other, [`check`] uses [`config`] and [`gate`], and [`purchase`]
+//! and [`facilitator`] use all three.
 //!
 //! With the feature `check` the crate is no Worker but `edge402 check`'s module:
 //! then `runtime/check_module.rs` is all of `runtime`. Only `runtime` names the
@@ -68,6 +69,7 @@ pub mod solana;
 
 pub mod check;
 pub mod config;
+pub mod desk;
 pub mod facilitator;
 pub mod gate;
 pub mod purchase;

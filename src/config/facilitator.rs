@@ -41,11 +41,36 @@ pub struct Account {
 
 /// The SHA-256 of a bearer token. A hash tells nothing of a random token, but
 /// nothing is gained by showing it.
-struct TokenHash([u8; 32]);
+pub(super) struct TokenHash([u8; 32]);
 
 impl std::fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("TokenHash(not shown)")
+    }
+}
+
+impl TokenHash {
+    /// Reads 64 hex digits.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        encoding::decode_hex::<32>(&format!("0x{}", text.trim())).ok().map(Self)
+    }
+
+    /// The number of the last one that is a token's. Every hash is compared, and
+    /// each in constant time.
+    fn find<'a>(all: impl Iterator<Item = &'a Self>, token: &str) -> Option<usize> {
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let mut found = None;
+        for (number, Self(known)) in all.enumerate() {
+            if bool::from(known.ct_eq(&hash)) {
+                found = Some(number);
+            }
+        }
+        found
+    }
+
+    /// Whether one of them is a token's.
+    pub(super) fn any_is(all: &[Self], token: &str) -> bool {
+        Self::find(all.iter(), token).is_some()
     }
 }
 
@@ -63,18 +88,11 @@ const KNOWN_OF_CLIENT: &[&str] =
 impl Facilitator {
     /// Who a request comes from, by its bearer token. A wrong token is not as
     /// good as none: whoever sends one wants to be told.
-    ///
-    /// Every hash is compared, and each in constant time.
     pub fn account_of(&self, token: Option<&str>) -> Option<&Account> {
         let Some(token) = token else { return self.open.as_ref() };
-        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let mut holder = None;
-        for (TokenHash(known), client) in &self.tokens {
-            if bool::from(known.ct_eq(&hash)) {
-                holder = Some(*client);
-            }
-        }
-        self.clients.get(holder?)
+        let found = TokenHash::find(self.tokens.iter().map(|(hash, _)| hash), token)?;
+        let (_, client) = self.tokens.get(found)?;
+        self.clients.get(*client)
     }
 
     /// Whether an account is that of those who bring no token.
@@ -261,10 +279,9 @@ fn read_tokens(
     let mut tokens = vec![];
     let parts = secret.unwrap_or_default().split(',').map(str::trim).filter(|it| !it.is_empty());
     for (n, part) in parts.enumerate() {
-        let read = part.split_once(':').and_then(|(name, hash)| {
-            let hash = encoding::decode_hex::<32>(&format!("0x{}", hash.trim())).ok()?;
-            Some((name.trim(), TokenHash(hash)))
-        });
+        let read = part
+            .split_once(':')
+            .and_then(|(name, hash)| Some((name.trim(), TokenHash::read(hash)?)));
         let Some((name, hash)) = read else {
             let problem = format!(
                 "entry {} must be a client's name, a colon, and 64 hex digits: \

@@ -6,6 +6,7 @@
 
 mod by_use;
 mod coin;
+mod desk;
 mod facilitator;
 mod fields;
 mod keys;
@@ -32,6 +33,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use by_use::ByUse;
+pub use desk::Desk;
 pub use facilitator::{Account, Facilitator};
 pub use method::Method;
 pub use network::Network;
@@ -97,6 +99,8 @@ pub struct Config {
     pub facilitator: Option<Facilitator>,
     /// How the page looks that people pay on.
     pub page: PayPage,
+    /// What the seller sees of the sales.
+    pub desk: Desk,
 }
 
 impl Config {
@@ -186,6 +190,9 @@ pub const DEFAULT_REDELIVER_MAX: u32 = 3;
 /// The same for a browser that shows its delivery cookie: people go back and
 /// forth, and load pages again.
 pub const DEFAULT_REDELIVER_MAX_BY_COOKIE: u32 = 30;
+
+/// For how long a sale is kept in the ledger where the seller sets nothing.
+pub const DEFAULT_KEEP: Duration = Duration::from_hours(400 * 24);
 
 /// How many payments go into one transaction where a network sets nothing.
 pub const DEFAULT_BATCH_MAX: u64 = 40;

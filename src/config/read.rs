@@ -12,7 +12,7 @@ use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
 use super::signers::{FormerSigners, Signers};
 use super::{
-    Config, Facilitator, GrantKeys, Loaded, Network, Origin, OriginHeaders, OriginSecret,
+    Config, Desk, Facilitator, GrantKeys, Loaded, Network, Origin, OriginHeaders, OriginSecret,
     OriginUrl, PatternSet, PayPage, Route, Settings,
 };
 use crate::encoding::encode_hex;
@@ -87,6 +87,7 @@ pub fn read(settings: &Settings) -> Loaded {
     let value = settings.facilitator.as_ref();
     let facilitator = value.and_then(|value| Facilitator::read(value, tokens, &networks, &faults));
     let page = PayPage::read(settings.page.as_ref(), &faults);
+    let desk = Desk::read(settings.sales.as_ref(), settings.desk_tokens.as_deref(), &faults);
     if let Some(patterns) = &patterns
         && faults.len() == 0
     {
@@ -105,6 +106,7 @@ pub fn read(settings: &Settings) -> Loaded {
             delivery_keys,
             facilitator,
             page,
+            desk,
         })
     } else {
         Err(faults)

@@ -301,7 +301,8 @@ fn read_price(fields: &Fields<'_>, text: &str) -> Option<Price> {
     None
 }
 
-fn read_duration(fields: &Fields<'_>, name: &str) -> Option<Duration> {
+/// A duration that may be left out.
+pub(super) fn read_duration(fields: &Fields<'_>, name: &str) -> Option<Duration> {
     let duration = time::parse_duration(fields.text(name)?);
     if duration.is_none() {
         let problem = "must be a number and s, m, h or d, such as \"10m\"; or \"0\"";

@@ -43,6 +43,10 @@ pub struct Settings {
     pub facilitator: Option<Value>,
     /// `FACILITATOR_TOKENS`.
     pub facilitator_tokens: Option<String>,
+    /// `SALES`.
+    pub sales: Option<Value>,
+    /// `DESK_TOKENS`.
+    pub desk_tokens: Option<String>,
     /// Which of the bindings that every configuration needs are missing.
     pub missing_bindings: Vec<&'static str>,
     /// `CORS_CREDENTIALS`.
@@ -109,6 +113,8 @@ impl Settings {
             remote,
             facilitator: from.variable("FACILITATOR").filter(|value| !value.is_null()),
             facilitator_tokens: from.secret("FACILITATOR_TOKENS"),
+            sales: from.variable("SALES"),
+            desk_tokens: from.secret("DESK_TOKENS"),
             missing_bindings,
             cors_credentials: from.variable("CORS_CREDENTIALS"),
             page: from.variable("PAGE"),

@@ -40,6 +40,11 @@ impl Asker {
         if !facilitator.is_open(account) {
             return Self::Client(account.name.clone());
         }
+        Self::at(address)
+    }
+
+    /// Who asks from an IP address; all together, where it is not known.
+    pub fn at(address: Option<&str>) -> Self {
         let address = address.unwrap_or_default();
         let network = address.parse().map(|address: Ipv6Addr| u128::from(address) >> 64);
         Self::Address(network.map_or_else(|_| address.to_owned(), |network| network.to_string()))
@@ -54,6 +59,17 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// Says in how many seconds to come again, if the next request would be one
+    /// too many.
+    ///
+    /// # Errors
+    /// It would be.
+    pub fn room(&self, asker: &Asker, limit: u64, now: UnixSeconds) -> Result<(), u64> {
+        let is_now = self.minute == now.0 / 60;
+        let count = self.counts.get(asker).copied().filter(|_| is_now);
+        if count.unwrap_or_default() >= limit { Err(60 - now.0 % 60) } else { Ok(()) }
+    }
+
     /// Counts one request. Says in how many seconds to come again, if it is one
     /// too many.
     pub fn count(&mut self, asker: Asker, limit: u64, now: UnixSeconds) -> Result<(), u64> {

@@ -117,6 +117,14 @@ impl Terms {
         }
     }
 
+    /// The token's address or mint.
+    pub fn asset(&self) -> String {
+        match self {
+            Self::Evm(terms) => terms.asset().to_string(),
+            Self::Solana(terms) => terms.parts().mint.to_string(),
+        }
+    }
+
     /// The same terms for another amount; on EVM.
     #[must_use]
     pub fn of_amount(self, amount: AtomicAmount) -> Self {

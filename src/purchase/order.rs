@@ -10,7 +10,7 @@ use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::gate::{BoundBody, Collection, Purchase, Sale};
 use crate::protocol::Reason;
-use crate::settlement::{ClaimRequest, Metered, Proof, SettleRequest, Wanted};
+use crate::settlement::{ClaimRequest, Metered, Proof, SettleRequest, Sold, Wanted};
 use crate::time::UnixSeconds;
 
 /// One order, as the Settler is asked for it.
@@ -97,6 +97,12 @@ impl Order {
             remote: it.remote,
             charge: None,
             metered,
+            sold: Some(Sold::at_gate(
+                purchase.version.number(),
+                route.pattern.as_str(),
+                purchase.sale.path.as_str(),
+                purchase.sale.method.as_str(),
+            )),
         };
         if purchase.payment.signature_to_prove().is_some() {
             claim.to_prove = Some(Box::new(settle.clone()));

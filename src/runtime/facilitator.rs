@@ -23,7 +23,7 @@ use crate::facilitator::{Endpoint, MAX_BODY, Order, supported};
 use crate::gate::Head as _;
 use crate::path::{CanonicalPath, UrlParts};
 use crate::payment::VerifiedPayment;
-use crate::settlement::{Outcome, Proof, SettleRequest, Verdict};
+use crate::settlement::{Outcome, Proof, SettleRequest, Sold, Verdict};
 
 thread_local! {
     static METER: RefCell<Meter> = RefCell::default();
@@ -193,6 +193,7 @@ impl Exchange<'_> {
             remote: None,
             charge: None,
             metered: None,
+            sold: Some(Sold::elsewhere(order.version.number())),
         };
         Ok((settlers, request))
     }

@@ -7,6 +7,7 @@ mod app;
 mod body;
 mod challenge;
 mod clock;
+mod desk;
 mod discovery;
 mod facilitator;
 mod fold;
@@ -37,6 +38,9 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
     let head = head::RequestHead::new(&request);
     if health::is_asked_for(&head) {
         return health::answer(&app, &env).await;
+    }
+    if desk::is_asked_for(&head) {
+        return desk::answer(&app, &env, &head).await;
     }
     if let Some(endpoint) = facilitator::asked_for(&app, &head) {
         return facilitator::answer(&app, &env, &context, &request, &head, endpoint).await;

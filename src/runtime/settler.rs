@@ -61,6 +61,7 @@ impl DurableObject for Settler {
             Some("charge") => answer(settler.charge(read(&body)?).await),
             Some("verify") => answer(settler.verify(&read(&body)?).await),
             Some("health") => answer(Ok(settler.health().await)),
+            Some("sales") => answer(settler.sales(&read(&body)?)),
             Some("hold") => answer(settler.hold(read(&body)?).await),
             Some("use") => answer(settler.charge_used(&read(&body)?)),
             Some("renew") => answer(settler.renew(&read(&body)?)),
@@ -127,7 +128,8 @@ impl Settler {
         let name = store.name(self.state.id().name()).map_err(|error| error.to_string())?;
         let name = name.ok_or("a Settler without a name")?;
         let lanes = lanes_of(config, &name, transport)?;
-        Ok(settlement::Settler::new(host, store, lanes).named(&name))
+        let settler = settlement::Settler::new(host, store, lanes).named(&name);
+        Ok(settler.keeping_sales(config.desk.keep.as_secs()))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::settlement::others::{Said, Settlers};
 use crate::settlement::relayer::{facilitator_name, others_for, relayer_for, settler_name};
 use crate::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Health, HoldReply, Outcome, ReleaseRequest,
-    RenewRequest, SettleRequest, UseReport, Verdict,
+    RenewRequest, Sale, SalesQuery, SettleRequest, UseReport, Verdict,
 };
 
 /// The Settler of one relayer on one network.
@@ -75,6 +75,11 @@ impl SettlerClient {
     /// Says how an answer ended.
     pub(super) async fn report(&self, report: &DeliveryReport) -> worker::Result<()> {
         self.call("report", report).await
+    }
+
+    /// The sales that are asked for, the newest first.
+    pub(super) async fn sales(&self, query: &SalesQuery) -> worker::Result<Vec<Sale>> {
+        self.call("sales", query).await
     }
 
     /// How the Settler is doing.

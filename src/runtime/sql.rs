@@ -7,7 +7,8 @@ use worker::{SqlStorage, SqlStorageValue, Storage, console_error};
 
 use crate::json::{self, FromJson, to_text};
 use crate::settlement::record;
-use crate::settlement::{Entry, PaymentRecord, Store, StoreError};
+use crate::settlement::sales::lookup_key;
+use crate::settlement::{Entry, PaymentRecord, Sale, SalesQuery, Store, StoreError};
 use crate::time::UnixSeconds;
 
 /// The tables, created when they are missing.
@@ -40,6 +41,17 @@ const SCHEMA: &str = "
         amount TEXT NOT NULL,
         PRIMARY KEY (account, day)
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS sales (
+        settled_at INTEGER NOT NULL,
+        payment TEXT NOT NULL,
+        route TEXT,
+        payer TEXT NOT NULL,
+        transaction_id TEXT NOT NULL,
+        sale TEXT NOT NULL,
+        PRIMARY KEY (settled_at, payment)
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS sales_by_payer ON sales (payer, settled_at, payment);
+    CREATE INDEX IF NOT EXISTS sales_by_transaction ON sales (transaction_id);
 ";
 
 /// The largest number that JavaScript keeps exactly.
@@ -79,6 +91,27 @@ impl SqlStore {
         amount.parse().map_err(|_| StoreError("what was spent is no number".into()))
     }
 
+    /// Writes a row of the ledger, if it is not there in the same words: what
+    /// changes later is who has got the goods. A record that an earlier version
+    /// has written meanwhile knows less, and changes nothing.
+    fn put_sale(&self, sale: &Sale) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO sales (settled_at, payment, route, payer, transaction_id, sale)
+             VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (settled_at, payment) DO UPDATE SET sale = excluded.sale
+             WHERE sale <> excluded.sale
+             AND (excluded.sale ->> 'way' IS NOT NULL OR sale ->> 'way' IS NULL)",
+            vec![
+                seconds(sale.time),
+                sale.payment.as_str().into(),
+                sale.route.as_deref().map_or(SqlStorageValue::Null, Into::into),
+                lookup_key(&sale.payer).into(),
+                lookup_key(&sale.transaction).into(),
+                to_text(sale).into(),
+            ],
+        )
+    }
+
     /// The first column of each row.
     fn texts(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Vec<String>, StoreError> {
         let rows = self.sql.exec(query, values).map_err(failed)?;
@@ -105,7 +138,8 @@ impl Store for SqlStore {
                 seconds(record.keep_until()),
                 to_text(record).into(),
             ],
-        )
+        )?;
+        record.sale().map_or(Ok(()), |sale| self.put_sale(&sale))
     }
 
     fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError> {
@@ -187,12 +221,46 @@ impl Store for SqlStore {
         )
     }
 
+    fn sales(&self, query: &SalesQuery) -> Result<Vec<Sale>, StoreError> {
+        let (text, values) = select_sales(query);
+        self.texts(&text, values)?.iter().map(|sale| read(sale)).collect()
+    }
+
+    fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError> {
+        self.run("DELETE FROM sales WHERE settled_at < ?", vec![seconds(before)])
+    }
+
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {
         self.run("DELETE FROM payments WHERE keep_until < ?", vec![seconds(now)])?;
         self.run("DELETE FROM identifiers WHERE payment NOT IN (SELECT id FROM payments)", vec![])?;
         let yesterday = seconds(UnixSeconds(now.day().saturating_sub(1)));
         self.run("DELETE FROM account_spending WHERE day < ?", vec![yesterday])
     }
+}
+
+/// What is asked for, as a query and its values.
+fn select_sales(query: &SalesQuery) -> (String, Vec<SqlStorageValue>) {
+    let mut text = "SELECT sale FROM sales WHERE 1".to_owned();
+    let mut values = vec![];
+    let mut with = |condition: &str, value: Option<SqlStorageValue>| {
+        if let Some(value) = value {
+            text.push_str(" AND ");
+            text.push_str(condition);
+            values.push(value);
+        }
+    };
+    with("settled_at >= ?", query.from.map(seconds));
+    with("settled_at < ?", query.to.map(seconds));
+    with("route = ?", query.route.as_deref().map(Into::into));
+    with("payer = ?", query.payer.as_deref().map(|it| lookup_key(it).into()));
+    with("transaction_id = ?", query.transaction.as_deref().map(|it| lookup_key(it).into()));
+    if let Some(place) = &query.before {
+        text.push_str(" AND (settled_at, payment) < (?, ?)");
+        values.extend([seconds(place.time), place.payment.as_str().into()]);
+    }
+    text.push_str(" ORDER BY settled_at DESC, payment DESC LIMIT ?");
+    values.push(SqlStorageValue::Integer(query.limit.into()));
+    (text, values)
 }
 
 fn read<T: FromJson>(text: &str) -> Result<T, StoreError> {

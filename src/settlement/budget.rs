@@ -48,6 +48,7 @@ impl<H: Host> Shared<H> {
         let spent = self.store.spent_on(today)?.saturating_add(amount);
         self.condition.outdate_balance();
         self.store.set_spent_on(today, spent)?;
+        self.note_fees(amount, payments);
         let share = share_of(amount, payments.len());
         for payment in payments {
             let Some(record) = self.store.payment(payment)? else { continue };

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::hold::Metered;
 use super::journal::TxId;
+use super::sales::Sold;
 use super::types::{Ending, Proof, Settlement, Wanted};
 use crate::amount::AtomicAmount;
 use crate::payment::Terms;
@@ -218,6 +219,8 @@ pub struct SettleRequest {
     pub charge: Option<AtomicAmount>,
     /// Its goods go out before it is settled: until then it is owed.
     pub metered: Option<Metered>,
+    /// What it sells, for the ledger.
+    pub sold: Option<Sold>,
 }
 
 json_struct!(SettleRequest {
@@ -235,6 +238,7 @@ json_struct!(SettleRequest {
     remote,
     charge,
     metered,
+    sold,
 });
 
 impl SettleRequest {

@@ -320,6 +320,7 @@ impl<H: Host> Settler<H> {
             shared: Rc::clone(&self.shared),
             lanes: self.lanes.clone(),
             proving: Rc::clone(&self.proving),
+            keep_sales: self.keep_sales,
         }
     }
 }

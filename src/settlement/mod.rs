@@ -12,6 +12,7 @@
 //! | [`delivery`] | who gets what was paid for, as another |
 //! | [`journal`] | what is sent, as it is written down before |
 //! | [`store`] | what a Settler keeps on disk |
+//! | [`sales`] | the ledger: what is kept of each sale |
 //! | [`messages`] | what the gate asks of a Settler |
 //! | [`settler`] | who settles what |
 //! | `claims` | claims, and what is given out for what was settled |
@@ -22,6 +23,7 @@
 //! | `proving` | how many of those are before the nodes |
 //! | `waiting` | requests that wait for one another |
 //! | `shared` | what a Settler and its lanes share |
+//! | `ledger` | what a sale comes to for it |
 //! | [`lane`] | what a way for payments is |
 //! | [`evm`], [`solana`] | getting payments onto a chain |
 //! | `evidence` | what counts as proof that a payment was made on EVM |
@@ -51,6 +53,7 @@ pub mod hold;
 pub mod host;
 pub mod journal;
 pub mod lane;
+mod ledger;
 pub mod messages;
 pub mod metered;
 pub mod others;
@@ -60,6 +63,7 @@ pub mod record;
 pub mod relayer;
 pub mod remote;
 pub mod replay;
+pub mod sales;
 mod search;
 pub mod settler;
 mod shared;
@@ -84,6 +88,7 @@ pub use messages::{
 };
 pub use per_token::{PerToken, TokenKey};
 pub use record::{PaymentRecord, State};
+pub use sales::{Sale, SalesQuery, Sold};
 pub use settler::Settler;
 pub use store::{Store, StoreError};
 pub use types::{Ending, Proof, Settlement, Wanted};

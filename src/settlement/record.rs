@@ -5,10 +5,12 @@
 //! it, and nothing but the chain's word ends that.
 
 pub mod owed;
+mod sale;
 
 use super::delivery::{Delivery, DeliveryState};
 use super::journal::{Attempts, TxId};
 use super::messages::{ClaimRequest, SettleRequest};
+use super::sales::SaleNote;
 use super::types::{LEASE_SECONDS, Proof, Settlement};
 use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
@@ -56,6 +58,8 @@ pub struct PaymentRecord {
     pub attempts: Option<Attempts>,
     /// Once it is settled: who has got what it bought.
     pub delivery: Delivery,
+    /// And what the ledger says of it.
+    pub sale: Option<Box<SaleNote>>,
 }
 
 json_struct!(PaymentRecord {
@@ -70,6 +74,7 @@ json_struct!(PaymentRecord {
     moved = default,
     attempts,
     delivery = default,
+    sale,
 });
 
 /// Where a payment stands.
@@ -189,6 +194,7 @@ impl PaymentRecord {
                 .filter(|known| request.names(&known.resource))
                 .and_then(|known| known.attempts.clone()),
             delivery: Delivery::default(),
+            sale: None,
         }
     }
 

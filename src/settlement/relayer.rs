@@ -41,6 +41,11 @@ pub fn facilitator_name(network: ChainId, payer: &str) -> String {
     settler_name(network, &format!("facilitator/{:x}", first >> 4))
 }
 
+/// The names of all of these on a network.
+pub fn facilitator_names(network: ChainId) -> impl Iterator<Item = String> {
+    (0..16).map(move |digit| settler_name(network, &format!("facilitator/{digit:x}")))
+}
+
 /// Whether a Durable Object has payments of a network settled by a facilitator.
 pub fn is_facilitator_name(network: ChainId, name: &str) -> bool {
     name.starts_with(&settler_name(network, "facilitator/"))

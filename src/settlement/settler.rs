@@ -27,6 +27,8 @@ pub struct Settler<H: Host> {
     /// The ways for its payments, in the order in which they are tried.
     pub(super) lanes: Vec<Rc<dyn Lane>>,
     pub(super) proving: Rc<Proving>,
+    /// For how long sales are kept, in seconds.
+    pub(super) keep_sales: u64,
 }
 
 impl<H: Host> Settler<H> {
@@ -39,7 +41,7 @@ impl<H: Host> Settler<H> {
     ) -> Self {
         let shared = Rc::new(Shared::new(host, store));
         let lanes = lanes(LaneParts(Rc::clone(&shared)));
-        Self { shared, lanes, proving: Rc::default() }
+        Self { shared, lanes, proving: Rc::default(), keep_sales: u64::MAX }
     }
 
     /// Keeps a claim or the lease of an answer for a gate that is alive;
@@ -215,6 +217,7 @@ impl<H: Host> Settler<H> {
     pub fn wake(&self) -> Result<(), StoreError> {
         let shared = &self.shared;
         shared.store.forget_until(shared.host.now())?;
+        self.forget_sales()?;
         shared.will_wake.set(false);
         let entries = shared.store.open_entries()?;
         if !entries.is_empty() {

@@ -51,6 +51,9 @@ pub(super) struct Shared<H: Host> {
     /// The payments that are on their way on an account with a limit: which
     /// account, and what they may cost, in wei or lamports.
     pub(super) held: RefCell<Table<String, (String, u128)>>,
+    /// What was spent on payments of which the end is not written yet, in wei or
+    /// lamports.
+    pub(super) fees: RefCell<Table<String, u128>>,
     pub commitments: Commitments,
     pub throttle: Throttle,
     pub condition: Condition,
@@ -72,6 +75,7 @@ impl<H: Host> Shared<H> {
             holders: RefCell::default(),
             will_wake: Cell::new(false),
             held: RefCell::default(),
+            fees: RefCell::default(),
             commitments: Commitments::default(),
             throttle: Throttle::default(),
             condition: Condition::default(),
@@ -224,6 +228,7 @@ impl<H: Host> Shared<H> {
         let (payer, amount, transaction) = match resolution {
             Resolution::Paid { payer, amount, transaction } => (payer, amount, transaction),
             Resolution::NotPaid(reason) => {
+                self.take_fee(&record.payment);
                 record.fail(*reason, self.host.now());
                 return;
             }
@@ -251,6 +256,7 @@ impl<H: Host> Shared<H> {
             settled_at,
             redeliver_until: settled_at.plus(redeliver_seconds),
         });
+        record.sale = Some(request.sale_note(self.take_fee(&record.payment)));
         let holder = Some(request.ticket).filter(|it| self.holders.borrow().contains(it));
         let is_buyer = record.proof == request.proof || record.proof.is_shown_by(&request.proof);
         record.delivery = Delivery::after(request, Delivery::begin(holder, is_buyer, settled_at));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Entry, PaymentRecord};
+use super::{Entry, PaymentRecord, Sale, SalesQuery};
 use crate::time::UnixSeconds;
 
 /// The disk failed, or holds what this version can't read.
@@ -22,7 +22,8 @@ impl std::error::Error for StoreError {}
 pub trait Store {
     /// What is known of a payment.
     fn payment(&self, id: &str) -> Result<Option<PaymentRecord>, StoreError>;
-    /// Writes a payment's record, over any former one.
+    /// Writes a payment's record, over any former one, and in the same breath its
+    /// row of the ledger, if it is a sale.
     fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError>;
     /// Forgets a payment.
     fn delete_payment(&self, id: &str) -> Result<(), StoreError>;
@@ -52,6 +53,10 @@ pub trait Store {
     /// ([`FOREVER`](super::record::FOREVER)): those under way, and those that
     /// are owed.
     fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError>;
+    /// The sales that are asked for, the newest first.
+    fn sales(&self, query: &SalesQuery) -> Result<Vec<Sale>, StoreError>;
+    /// Forgets every sale that was settled before then.
+    fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError>;
     /// Forgets every payment that need not be kept beyond `now`.
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError>;
 }

@@ -23,6 +23,7 @@ export const NOT_RUN = [
   ['docs/cli.md', 'npx edge402 check --live', ACCOUNT],
   ['docs/cli.md', 'BUYER_KEY=0x… npx edge402 buy', 'needs money of a real network'],
   ['docs/facilitator.md', 'npx wrangler secret put FACILITATOR_TOKENS', ACCOUNT],
+  ['docs/operations.md', 'npx wrangler secret put DESK_TOKENS', ACCOUNT],
   ['docs/origin.md', 'openssl rand -hex 32 | npx wrangler secret put ORIGIN_KEY', ACCOUNT],
   ['docs/origin.md', 'openssl rand -hex 32 | npx wrangler secret put ORIGIN_SECRET', ACCOUNT],
   ['docs/remote-facilitator.md', 'npx wrangler secret put FACILITATOR_HEADERS', ACCOUNT],

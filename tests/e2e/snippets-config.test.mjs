@@ -224,3 +224,16 @@ test('docs/operations.md: what the health says', async () => {
   const kinds = (list) => list.map((problem) => problem.replace(/0x[0-9a-fA-F]{40}|0x…/g, '0x…').replace(/\(\d+\)/, '(n)').replace(/\d+\.\d+/g, 'n')).sort();
   assert.deepEqual(kinds(json.problems), kinds(example));
 });
+
+test('docs/operations.md: what was sold', async () => {
+  const bash = (...commands) => spawnSync('bash', ['-euo', 'pipefail', '-c', commands.join('')], { encoding: 'utf8' }).stdout;
+  const made = snippet('docs/operations.md', 'TOKEN=');
+  const [token, hash] = bash(made, 'echo $TOKEN\n', snippet('docs/operations.md', 'printf %s "$TOKEN"')).trim().split('\n');
+  const { url } = await world.startWorker({ secrets: { DESK_TOKENS: hash } });
+  await buy(url + PAGE);
+  const asked = snippet('docs/operations.md', 'curl -H "Authorization: Bearer $TOKEN"').replace('https://shop.example', url).replace('curl', 'curl -s');
+  const { sales, next } = JSON.parse(bash(`TOKEN=${token}\n`, asked));
+  const example = JSON.parse(snippet('docs/operations.md', '{\n  "sales"'));
+  assert.deepEqual(Object.keys(sales[0]).sort(), Object.keys(example.sales[0]).sort());
+  assert.deepEqual([sales.length, next], [1, example.next]);
+});

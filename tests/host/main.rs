@@ -36,6 +36,7 @@ mod gate_payments;
 mod gate_remote;
 mod gate_signers;
 mod gate_support;
+mod ledger;
 mod meter;
 mod permit2_proof;
 mod permit2_rules;

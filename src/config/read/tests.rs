@@ -77,6 +77,8 @@ fn load(config: &Value) -> Loaded {
         remote: config.get("remote").map(remote_facts).unwrap_or_default(),
         facilitator: config.get("FACILITATOR").cloned(),
         facilitator_tokens: text("FACILITATOR_TOKENS"),
+        sales: config.get("SALES").cloned(),
+        desk_tokens: text("DESK_TOKENS"),
         missing_bindings: vec![],
         cors_credentials: config.get("CORS_CREDENTIALS").cloned(),
         page: config.get("PAGE").cloned(),

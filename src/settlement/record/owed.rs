@@ -70,6 +70,7 @@ impl PaymentRecord {
 
     /// Settles a payment of which nothing is charged: no transaction is sent.
     pub fn settle_nothing(&mut self, payer: &str, now: UnixSeconds) {
+        self.sale = self.unsettled().map(|order| order.request.sale_note(None));
         self.state = State::Settled(Settlement {
             transaction: String::new(),
             payer: payer.to_owned(),

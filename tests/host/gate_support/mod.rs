@@ -45,6 +45,8 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         remote: edge402::table::Table::new(),
         facilitator: None,
         facilitator_tokens: None,
+        sales: None,
+        desk_tokens: None,
         missing_bindings: vec![],
         cors_credentials: None,
         page: None,

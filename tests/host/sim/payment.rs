@@ -10,7 +10,7 @@ use edge402::evm::{
 };
 use edge402::payment::{Terms, VerifiedPayment};
 use edge402::protocol::ChainId;
-use edge402::settlement::{ClaimRequest, SettleRequest};
+use edge402::settlement::{ClaimRequest, SettleRequest, Sold};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
@@ -281,6 +281,7 @@ impl Payment {
             remote: None,
             charge: None,
             metered: None,
+            sold: Some(Sold::at_gate(2, "/r/*", &claim.resource, "GET")),
             account: None,
         }
     }

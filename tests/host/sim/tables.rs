@@ -5,14 +5,19 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use edge402::settlement::record::FOREVER;
-use edge402::settlement::{Entry, PaymentRecord, Store, StoreError};
+use edge402::settlement::sales::{SalePlace, lookup_key};
+use edge402::settlement::{Entry, PaymentRecord, Sale, SalesQuery, Store, StoreError};
 use edge402::time::UnixSeconds;
+
+/// For how long sales are kept, in seconds.
+pub const KEEP: u64 = 86_400;
 
 #[derive(Default)]
 pub struct Tables {
     payments: RefCell<BTreeMap<String, String>>,
     journal: RefCell<BTreeMap<String, String>>,
     names: RefCell<BTreeMap<String, String>>,
+    sales: RefCell<BTreeMap<SalePlace, String>>,
     spent: RefCell<BTreeMap<u64, u128>>,
     account_spent: RefCell<BTreeMap<(String, u64), u128>>,
     /// Whether the disk fails.
@@ -50,6 +55,7 @@ impl Tables {
             payments: RefCell::new(self.payments.take()),
             journal: RefCell::new(self.journal.take()),
             names: RefCell::new(self.names.take()),
+            sales: RefCell::new(self.sales.take()),
             ..Self::default()
         }
     }
@@ -85,6 +91,15 @@ impl Store for SimStore {
     fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError> {
         self.check()?;
         self.0.payments.borrow_mut().insert(record.payment.clone(), text(record));
+        if let Some(sale) = record.sale() {
+            let mut sales = self.0.sales.borrow_mut();
+            let known = sales.get(&sale.place());
+            let known = known.map(|it| edge402::json::from_text::<Sale>(it).unwrap());
+            // What an earlier version has written knows less.
+            if sale.way.is_some() || known.is_none_or(|known| known.way.is_none()) {
+                sales.insert(sale.place(), text(&sale));
+            }
+        }
         Ok(())
     }
 
@@ -155,6 +170,28 @@ impl Store for SimStore {
         let records =
             payments.values().map(|text| edge402::json::from_text::<PaymentRecord>(text).unwrap());
         Ok(records.filter(|record| record.keep_until() == FOREVER).collect())
+    }
+
+    fn sales(&self, query: &SalesQuery) -> Result<Vec<Sale>, StoreError> {
+        self.check()?;
+        let key = |text: &Option<String>| text.as_deref().map(lookup_key);
+        let is_asked_for = |sale: &Sale| {
+            query.from.is_none_or(|from| sale.time >= from)
+                && query.to.is_none_or(|to| sale.time < to)
+                && (query.route.is_none() || sale.route == query.route)
+                && key(&query.payer).is_none_or(|it| it == lookup_key(&sale.payer))
+                && key(&query.transaction).is_none_or(|it| it == lookup_key(&sale.transaction))
+                && query.before.as_ref().is_none_or(|before| sale.place() < *before)
+        };
+        let sales = self.0.sales.borrow();
+        let newest = sales.values().rev().map(|it| edge402::json::from_text::<Sale>(it).unwrap());
+        Ok(newest.filter(is_asked_for).take(query.limit as usize).collect())
+    }
+
+    fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError> {
+        self.check()?;
+        self.0.sales.borrow_mut().retain(|place, _| place.time >= before);
+        Ok(())
     }
 
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {

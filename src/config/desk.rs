@@ -1,0 +1,57 @@
+//! `SALES` and the secret `DESK_TOKENS`: the seller's own view of the sales.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::DEFAULT_KEEP;
+use super::facilitator::TokenHash;
+use super::fields::{Fields, Report};
+use super::read_route::read_duration;
+
+const KNOWN: &[&str] = &["keep"];
+
+/// What the seller sees of the sales, and for how long.
+#[derive(Debug)]
+pub struct Desk {
+    /// For how long a sale is kept.
+    pub keep: Duration,
+    /// Who may look; empty if nobody may.
+    tokens: Vec<TokenHash>,
+}
+
+impl Desk {
+    /// Whether anybody may look.
+    pub const fn is_open(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
+    /// Whether an `Authorization` header (RFC 6750, section 2.1) holds one of the
+    /// tokens.
+    pub fn lets_in(&self, authorization: Option<&str>) -> bool {
+        let parts = authorization.and_then(|header| header.trim().split_once(' '));
+        let Some((scheme, token)) = parts else { return false };
+        scheme.eq_ignore_ascii_case("bearer") && TokenHash::any_is(&self.tokens, token.trim())
+    }
+
+    /// Reads the variable `SALES` and the secret `DESK_TOKENS`.
+    pub(super) fn read(value: Option<&Value>, secret: Option<&str>, faults: &Report) -> Self {
+        let keep = value.filter(|value| !value.is_null()).and_then(|value| {
+            let fields = Fields::new("SALES".into(), value, KNOWN, faults);
+            read_duration(&fields, "keep")
+        });
+        let keep = keep.unwrap_or(DEFAULT_KEEP);
+        let parts = secret.unwrap_or_default().split(',').map(str::trim);
+        let mut tokens = vec![];
+        for (n, part) in parts.filter(|it| !it.is_empty()).enumerate() {
+            match TokenHash::read(part) {
+                Some(hash) => tokens.push(hash),
+                None => faults.add(
+                    "DESK_TOKENS",
+                    format!("entry {} must be 64 hex digits: the SHA-256 of a token", n + 1),
+                ),
+            }
+        }
+        Self { keep, tokens }
+    }
+}

@@ -1,0 +1,187 @@
+//! The seller's desk: what is asked of `/.edge402/sales`, of whom it is asked,
+//! and what is answered.
+
+use std::iter::Peekable;
+use std::vec::IntoIter;
+
+use serde_json::Value;
+
+use crate::config::{Config, Network};
+use crate::encoding::{decode_hex_bytes, encode_hex};
+use crate::evm::keccak256;
+use crate::json::write_object;
+use crate::settlement::relayer::{facilitator_names, settler_name};
+use crate::settlement::sales::SalePlace;
+use crate::settlement::{Sale, SalesQuery};
+use crate::time::UnixSeconds;
+
+/// Where programs read the sales.
+pub const SALES_PATH: &str = "/.edge402/sales";
+
+/// How many requests without a token that is good come from one address in a
+/// minute until none is looked at any more.
+pub const TRIES_PER_MINUTE: u64 = 10;
+
+/// How many sales are in a page: unless something else is asked for, and at most.
+const PAGE: u32 = 100;
+const PAGE_MAX: u32 = 500;
+
+/// The longest cursor, in bytes: a check, a time, and a payment's identity.
+const CURSOR_MAX: usize = 512;
+
+const KNOWN: &str = "from, to, route, payer, transaction, cursor, limit";
+
+/// Reads a request's query (from its `?` on).
+///
+/// # Errors
+/// A sentence for the client: what to change.
+pub fn read_query(query: &str) -> Result<SalesQuery, String> {
+    let mut asked = SalesQuery { limit: PAGE, ..SalesQuery::default() };
+    let mut seen: Vec<String> = vec![];
+    let pairs = query.trim_start_matches('?').split('&').filter(|pair| !pair.is_empty());
+    for pair in pairs {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(name).ok_or("a parameter's name can't be read")?;
+        let value = decode(value).ok_or_else(|| format!("{name} can't be read"))?;
+        if value.is_empty() {
+            return Err(format!("{name} is empty; leave it out"));
+        }
+        if seen.contains(&name) {
+            return Err(format!("{name} stands there twice"));
+        }
+        match name.as_str() {
+            "from" => asked.from = Some(read_time(&name, &value)?),
+            "to" => asked.to = Some(read_time(&name, &value)?),
+            "route" => asked.route = Some(value),
+            "payer" => asked.payer = Some(value),
+            "transaction" => asked.transaction = Some(value),
+            "cursor" => {
+                let place = read_cursor(&value);
+                asked.before = Some(place.ok_or("cursor is none that a page has ended with")?);
+            }
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit));
+                asked.limit =
+                    limit.ok_or_else(|| format!("limit must be a number from 1 to {PAGE_MAX}"))?;
+            }
+            _ => return Err(format!("there is no parameter {name:?}; there are {KNOWN}")),
+        }
+        seen.push(name);
+    }
+    if let (Some(from), Some(to)) = (asked.from, asked.to)
+        && to < from
+    {
+        return Err("the range ends before it starts: to is earlier than from".into());
+    }
+    Ok(asked)
+}
+
+/// What each Settler is asked: for one sale more than a page has, so that it is
+/// known whether there is a next one.
+#[must_use]
+pub fn for_settlers(asked: &SalesQuery) -> SalesQuery {
+    SalesQuery { limit: asked.limit + 1, ..asked.clone() }
+}
+
+/// One page of what the Settlers have said, each the newest first, as JSON.
+pub fn page(asked: &SalesQuery, said: Vec<Vec<Sale>>) -> String {
+    let mut lists: Vec<_> = said.into_iter().map(|it| it.into_iter().peekable()).collect();
+    let mut sales: Vec<Sale> = vec![];
+    let mut is_last = true;
+    while let Some(sale) = next_of(&mut lists) {
+        if sales.len() >= asked.limit as usize {
+            is_last = false;
+            break;
+        }
+        sales.push(sale);
+    }
+    let next = sales.last().filter(|_| !is_last).map(|sale| cursor_of(&sale.place()));
+    let mut text = String::new();
+    let next = next.map_or(Value::Null, Value::from);
+    write_object(&[("sales", &sales), ("next", &next)], &mut text);
+    text
+}
+
+/// The newest sale that is left.
+fn next_of(lists: &mut [Peekable<IntoIter<Sale>>]) -> Option<Sale> {
+    let places = lists.iter_mut().filter_map(|list| Some((list.peek()?.place(), list)));
+    let (_, list) = places.max_by(|(a, _), (b, _)| a.cmp(b))?;
+    list.next()
+}
+
+/// The names of all Settlers that may have sold something: those of the keys
+/// that sign or have signed, and those where a facilitator settles.
+pub fn settlers(config: &Config) -> Vec<String> {
+    config.networks.iter().flat_map(|network| settlers_on(config, network)).collect()
+}
+
+fn settlers_on(config: &Config, network: &Network) -> Vec<String> {
+    if network.facilitator.is_some() {
+        return facilitator_names(network.id).collect();
+    }
+    let mut keys = network.signers();
+    let former = &config.former_signers;
+    let former: Vec<String> = if network.id.names_fee_payer() {
+        former.fee_payers.iter().map(ToString::to_string).collect()
+    } else {
+        former.relayers.iter().map(ToString::to_string).collect()
+    };
+    keys.extend(former);
+    let mut names: Vec<String> = vec![];
+    for key in keys {
+        let name = settler_name(network.id, &key);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn read_time(name: &str, value: &str) -> Result<UnixSeconds, String> {
+    let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+    let time = value.parse().ok().filter(|_| is_number).map(UnixSeconds);
+    time.ok_or_else(|| format!("{name} must be a time in whole seconds since 1970"))
+}
+
+/// A place as a text that is not meant to be read: a check, so that one that is
+/// made up or cut off is known, the time, and the payment.
+fn cursor_of(place: &SalePlace) -> String {
+    let mut bytes = place.time.0.to_be_bytes().to_vec();
+    bytes.extend(place.payment.as_bytes());
+    let mut checked = check_of(&bytes).to_vec();
+    checked.extend(bytes);
+    encode_hex(&checked).split_off(2)
+}
+
+fn read_cursor(text: &str) -> Option<SalePlace> {
+    let bytes = decode_hex_bytes(&format!("0x{text}"), CURSOR_MAX).ok()?;
+    let (check, bytes) = bytes.split_first_chunk::<8>()?;
+    if check_of(bytes) != *check {
+        return None;
+    }
+    let (time, payment) = bytes.split_first_chunk::<8>()?;
+    let payment = String::from_utf8(payment.to_vec()).ok()?;
+    Some(SalePlace { time: UnixSeconds(u64::from_be_bytes(*time)), payment })
+}
+
+fn check_of(bytes: &[u8]) -> [u8; 8] {
+    let hash = keccak256(&[b"edge402 cursor 1\n", bytes].concat());
+    hash.first_chunk().copied().unwrap_or_default()
+}
+
+/// A name or a value of a query (WHATWG URL, application/x-www-form-urlencoded).
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut decoded = vec![];
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || bytes.next().and_then(|it| char::from(it).to_digit(16));
+                u8::try_from(digit()? << 4 | digit()?).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}

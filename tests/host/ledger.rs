@@ -1,0 +1,287 @@
+//! A sale is in the ledger if and only if its payment has settled, once.
+
+use std::rc::Rc;
+
+use edge402::amount::AtomicAmount;
+use edge402::desk;
+use edge402::settlement::{PaymentRecord, Sale, SalesQuery, SettleRequest, State, Store as _};
+use edge402::time::UnixSeconds;
+use serde_json::Value;
+
+use crate::sim::tables::{KEEP, SimStore};
+use crate::sim::{AMOUNT, Payment, Setup, World, domain, payer};
+
+/// Long enough for every transaction to land or to be given up.
+const A_WHILE: u64 = 120_000;
+
+fn world() -> Rc<World> {
+    World::new(&Setup::default())
+}
+
+fn payment(number: u8) -> Payment {
+    Payment::new(number, number, 600)
+}
+
+fn all() -> SalesQuery {
+    SalesQuery { limit: 1_000, ..SalesQuery::default() }
+}
+
+fn sales(world: &Rc<World>, query: &SalesQuery) -> Vec<Sale> {
+    world.settler().sales(query).unwrap()
+}
+
+/// The ledger has what has settled, and the chain has paid for each.
+fn assert_is_so(world: &Rc<World>, payments: &[Payment]) {
+    let mut rows: Vec<_> = sales(world, &all()).into_iter().map(|it| it.payment).collect();
+    let is_settled = |it: &&Payment| {
+        matches!(world.tables.record(&it.id).map(|it| it.state), Some(State::Settled(_)))
+    };
+    let mut settled: Vec<_> = payments.iter().filter(is_settled).map(|it| it.id.clone()).collect();
+    let is_paid = |it: &&Payment| world.chain.borrow().transfers_of(it).len() == 1;
+    let mut paid: Vec<_> = payments.iter().filter(is_paid).map(|it| it.id.clone()).collect();
+    for list in [&mut rows, &mut settled, &mut paid] {
+        list.sort();
+    }
+    assert_eq!(rows, settled);
+    assert_eq!(rows, paid);
+}
+
+#[test]
+fn a_sale_is_one_row_whatever_comes_after() {
+    let world = world();
+    let payment = payment(1);
+    assert!(world.buy_now(&payment, "/r/a").is_delivery());
+    world.run_for(A_WHILE);
+    let [sale] = <[Sale; 1]>::try_from(sales(&world, &all())).unwrap();
+    let State::Settled(settlement) = world.tables.record(&payment.id).unwrap().state else {
+        panic!()
+    };
+    let spent = SimStore(Rc::clone(&world.tables)).spent_on(settlement.settled_at.day()).unwrap();
+    assert!(spent > 0);
+    let expected = Sale {
+        time: settlement.settled_at,
+        route: Some("/r/*".into()),
+        path: Some("/r/a".into()),
+        method: Some("GET".into()),
+        amount: AtomicAmount(AMOUNT),
+        asset: Some(domain().verifying_contract.to_string()),
+        network: Some(payment.network),
+        payer: payer(1).address().to_string(),
+        transaction: settlement.transaction,
+        payment: payment.id.clone(),
+        way: Some("gate".into()),
+        x402_version: Some(2),
+        fee: Some(spent.to_string()),
+        delivered: Some(true),
+        redeliveries: 0,
+    };
+    assert_eq!(sale, expected);
+    assert!(world.buy_now(&payment, "/r/a").is_delivery());
+    assert_eq!(sales(&world, &all()), [Sale { redeliveries: 1, ..expected }]);
+}
+
+#[test]
+fn payments_that_share_a_transaction_share_its_fee() {
+    let world = world();
+    let payments: Vec<_> = (0..9).map(payment).collect();
+    let buyers: Vec<_> = payments.iter().map(|it| world.start_buy(it, "/r/a")).collect();
+    for buyer in &buyers {
+        assert!(world.take(buyer).is_delivery());
+    }
+    let sales = sales(&world, &all());
+    assert_is_so(&world, &payments);
+    let spent = SimStore(Rc::clone(&world.tables)).spent_on(sales[0].time.day()).unwrap();
+    let fees: u128 = sales.iter().map(|it| it.fee.as_ref().unwrap().parse::<u128>().unwrap()).sum();
+    // Each share is rounded up.
+    assert!((spent..spent + 9).contains(&fees), "{fees} of {spent}");
+}
+
+#[test]
+fn a_crash_anywhere_neither_loses_a_row_nor_adds_one() {
+    for ms in (0..8_000).step_by(125) {
+        let world = world();
+        let payments: Vec<_> = (0..3).map(payment).collect();
+        let _buyers: Vec<_> = payments.iter().map(|it| world.start_buy(it, "/r/a")).collect();
+        world.run_for(ms);
+        assert_eq!(
+            sales(&world, &all()).len(),
+            payments
+                .iter()
+                .filter(|it| matches!(
+                    world.tables.record(&it.id).map(|it| it.state),
+                    Some(State::Settled(_))
+                ))
+                .count(),
+            "{ms}"
+        );
+        world.crash();
+        world.settler();
+        world.run_for(A_WHILE);
+        assert_is_so(&world, &payments);
+    }
+}
+
+#[test]
+fn what_is_refused_or_fails_is_no_sale() {
+    let world = world();
+    let payment = payment(1);
+    world.chain.borrow_mut().cancel(&payment);
+    assert!(!world.buy_now(&payment, "/r/a").is_delivery());
+    world.run_for(A_WHILE);
+    assert_eq!(sales(&world, &all()), []);
+}
+
+#[test]
+fn a_facilitators_client_is_named_and_delivers_by_itself() {
+    let world = world();
+    let payment = payment(1);
+    let claim = world.claim_request(&payment, "/r/a");
+    let request = SettleRequest {
+        account: Some("acme".into()),
+        sold: Some(edge402::settlement::Sold::elsewhere(1)),
+        once: true,
+        ..payment.settle_request(&claim)
+    };
+    let settler = world.settler();
+    world.wait(async move { settler.charge(request).await.unwrap() });
+    let [sale] = <[Sale; 1]>::try_from(sales(&world, &all())).unwrap();
+    assert_eq!(sale.way.as_deref(), Some("facilitator/acme"));
+    assert_eq!((sale.delivered, sale.x402_version), (None, Some(1)));
+    assert_eq!((sale.route, sale.path, sale.method), (None, None, None));
+}
+
+#[test]
+fn a_gate_of_an_earlier_version_says_nothing_of_what_it_sells() {
+    let world = world();
+    let payment = payment(1);
+    let claim = world.claim_request(&payment, "/r/a");
+    let mut message: Value =
+        serde_json::from_str(&edge402::json::to_text(&payment.settle_request(&claim))).unwrap();
+    assert!(message.as_object_mut().unwrap().remove("sold").is_some());
+    let request: SettleRequest = edge402::json::from_text(&message.to_string()).unwrap();
+    assert!(matches!(world.claim(&claim), edge402::settlement::ClaimReply::Fresh));
+    let settler = world.settler();
+    world.wait(async move { settler.settle(request).await.unwrap() });
+    let [sale] = <[Sale; 1]>::try_from(sales(&world, &all())).unwrap();
+    assert_eq!((sale.route, sale.way.as_deref()), (None, Some("gate")));
+    assert_eq!(sale.amount, AtomicAmount(AMOUNT));
+}
+
+#[test]
+fn what_release_0_1_0_has_settled_reads_as_a_sale() {
+    let rows: Value = serde_json::from_str(include_str!("../data/rows-0.1.0.json")).unwrap();
+    let mut settled = 0;
+    for kind in ["evm", "solana", "facilitator"] {
+        for text in rows[kind]["payments"].as_object().unwrap().values() {
+            let record: PaymentRecord = edge402::json::from_text(text.as_str().unwrap()).unwrap();
+            let State::Settled(settlement) = &record.state else {
+                assert_eq!(record.sale(), None);
+                continue;
+            };
+            let sale = record.sale().unwrap();
+            assert_eq!(sale.transaction, settlement.transaction);
+            assert_eq!((sale.way, sale.route, sale.fee), (None, None, None));
+            settled += 1;
+        }
+    }
+    assert!(settled > 0);
+}
+
+#[test]
+fn a_row_that_an_earlier_version_has_touched_says_what_it_said() {
+    let world = world();
+    let payment = payment(1);
+    assert!(world.buy_now(&payment, "/r/a").is_delivery());
+    let before = sales(&world, &all());
+    let record = PaymentRecord { sale: None, ..world.tables.record(&payment.id).unwrap() };
+    SimStore(Rc::clone(&world.tables)).put_payment(&record).unwrap();
+    assert_eq!(sales(&world, &all()), before);
+}
+
+#[test]
+fn sales_are_kept_for_as_long_as_the_seller_says() {
+    let world = world();
+    assert!(world.buy_now(&payment(1), "/r/a").is_delivery());
+    for (ms, left) in [((KEEP - 3_600) * 1_000, 1), (2 * 3_600_000, 0)] {
+        world.run_for(ms);
+        world.settler().wake().unwrap();
+        assert_eq!(sales(&world, &all()).len(), left);
+    }
+}
+
+/// Reads page after page, as a program does.
+fn read_all(worlds: &[Rc<World>], filter: &str) -> Vec<Sale> {
+    let mut read: Vec<Sale> = vec![];
+    let mut cursor = String::new();
+    loop {
+        let asked = desk::read_query(&format!("?limit=4{filter}{cursor}")).unwrap();
+        let said = worlds.iter().map(|world| sales(world, &desk::for_settlers(&asked))).collect();
+        let page: Value = serde_json::from_str(&desk::page(&asked, said)).unwrap();
+        let of_page = page["sales"].as_array().unwrap();
+        assert!(of_page.len() <= 4);
+        read.extend(of_page.iter().map(|it| edge402::json::FromJson::from_json(it).unwrap()));
+        let Some(next) = page["next"].as_str() else {
+            assert!(page["next"].is_null());
+            return read;
+        };
+        assert_eq!(of_page.len(), 4);
+        cursor = format!("&cursor={next}");
+    }
+}
+
+#[test]
+fn pages_hold_each_sale_of_all_settlers_once_the_newest_first() {
+    let worlds = [world(), world(), world()];
+    for (place, world) in worlds.iter().take(2).enumerate() {
+        for number in 0..7 {
+            let number = number + 10 * u8::try_from(place).unwrap();
+            // Some in the same second.
+            let buyers = [number, number + 100]
+                .map(|number| world.start_buy(&payment(number), &format!("/r/{}", number % 2)));
+            for buyer in &buyers {
+                assert!(world.take(buyer).is_delivery());
+            }
+        }
+    }
+    let read = read_all(&worlds, "");
+    assert_eq!(read.len(), 28);
+    assert!(read.windows(2).all(|pair| pair[0].place() > pair[1].place()));
+    let odd = read_all(&worlds[..1], &format!("&payer={}", payer(3).address()));
+    assert_eq!(odd.len(), 1);
+    let lower = format!("&payer={}", payer(3).address().to_string().to_lowercase());
+    assert_eq!(read_all(&worlds, &lower), odd);
+    let transaction = format!("&transaction={}", read[5].transaction);
+    assert!(read_all(&worlds, &transaction).contains(&read[5]));
+    assert_eq!(read_all(&worlds, "&route=%2Fr%2F*").len(), 28);
+    assert_eq!(read_all(&worlds, "&route=/other").len(), 0);
+    let (from, to) = (read[20].time, read[9].time);
+    let between: Vec<_> =
+        read.iter().filter(|it| it.time >= from && it.time < to).cloned().collect();
+    assert!(!between.is_empty());
+    assert_eq!(read_all(&worlds, &format!("&from={from}&to={to}")), between);
+}
+
+#[test]
+fn what_can_not_be_asked_is_refused_with_a_sentence() {
+    let time = |query| desk::read_query(query).map(|it| (it.from, it.to));
+    assert_eq!(time("?from=5&to=5"), Ok((Some(UnixSeconds(5)), Some(UnixSeconds(5)))));
+    assert_eq!(time(""), Ok((None, None)));
+    for (query, part) in [
+        ("?from=6&to=5", "ends before it starts"),
+        ("?from=yesterday", "from must be a time"),
+        ("?from=%2B5", "from must be a time"),
+        ("?to=-1", "to must be a time"),
+        ("?to=99999999999999999999", "to must be a time"),
+        ("?limit=0", "limit must be a number from 1 to 500"),
+        ("?limit=501", "limit must be"),
+        ("?page=2", "no parameter \"page\""),
+        ("?from=1&from=2", "from stands there twice"),
+        ("?route=", "route is empty"),
+        ("?route=%zz", "route can't be read"),
+        ("?cursor=abc", "cursor is none"),
+        ("?cursor=00000000000000000000000000000000", "cursor is none"),
+    ] {
+        let error = desk::read_query(query).unwrap_err();
+        assert!(error.contains(part), "{query}: {error}");
+    }
+}
