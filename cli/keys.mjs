@@ -1,10 +1,11 @@
 /** `edge402 keys`: the keys that pay the fees: makes, shows, converts and stores them. */
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Mistake, readArguments } from '../dev/cli.mjs';
 import { ignoreLine, isPublishedByGit } from './git.mjs';
 import { KINDS, addressesOf, grantSecret } from './new-keys.mjs';
 import { convert } from './other-keys.mjs';
-import { SECRETS_FILE, readSecrets, report } from './reader.mjs';
+import { CONFIG_FILE, SECRETS_FILE, readConfig, readSecrets, report } from './reader.mjs';
 import { wrangler } from './wrangler.mjs';
 
 const USAGE = `Usage: edge402 keys [options]
@@ -101,7 +102,10 @@ function replaceSecrets(path, text) {
 }
 
 async function storeAll(path, env) {
-  const { names } = await report({});
+  // It names secrets of the seller's own, for the origin.
+  const config = join(dirname(path), CONFIG_FILE);
+  const { vars: variables } = existsSync(config) ? readConfig(config, env) : {};
+  const { names } = await report({ variables });
   const secrets = Object.entries(readSecrets(path)).filter(([name, value]) => names.secrets.includes(name) && value !== '');
   if (secrets.length === 0) throw new Mistake(`${path} holds none of ${names.secrets.join(', ')}.`);
   const code = await wrangler(['secret', 'bulk', ...(env === undefined ? [] : ['--env', env])], { input: JSON.stringify(Object.fromEntries(secrets)) });

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { parse } from 'smol-toml';
+import { readSecrets, SECRETS_FILE } from '../cli/reader.mjs';
 import { Mistake } from './cli.mjs';
 import { holderOf, isFree } from './ports.mjs';
 import { freePort, step } from './util.mjs';
@@ -72,8 +73,15 @@ export function configShop(configFile) {
   }
   // The local chains play other networks than the file may name.
   const sold = routes.map(({ networks: _networks, ...route }) => route);
-  const worker = { configFile, vars: { ROUTES: sold, FACILITATOR: undefined } };
+  const secrets = originSecrets(vars, resolve(configFile, '..', SECRETS_FILE));
+  const worker = { configFile, vars: { ROUTES: sold, FACILITATOR: undefined }, secrets };
   return { worker, example: pathOf(sold[0]?.pattern ?? '/') };
+}
+
+/** Of the seller's secrets those that are for the origin: the chains here have keys of their own. */
+function originSecrets({ ORIGIN_HEADERS: headers = {} }, file) {
+  const names = ['ORIGIN_SECRET', ...Object.values(headers).map((value) => value.secret)];
+  return Object.fromEntries(Object.entries(readSecrets(file)).filter(([name]) => names.includes(name)));
 }
 
 function readConfig(configFile) {

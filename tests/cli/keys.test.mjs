@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { keccak256 } from 'viem';
 import { solanaAccount } from '../../dev/accounts.mjs';
+import { configShop } from '../../dev/shop.mjs';
 import { readSecrets } from '../../cli/reader.mjs';
 import { edge402, folderOf } from './support.mjs';
 
@@ -196,6 +197,26 @@ test('secrets go to wrangler by its standard input, and only secrets', async (t)
   assert.deepEqual(JSON.parse(told().input), { EVM_RELAYER_KEYS: KEY, RPC_URLS: '{"eip155:8453": ["https://node.example"]}' });
   assert.match(stdout, /stored: EVM_RELAYER_KEYS, RPC_URLS/);
   assert.ok(!stdout.includes(KEY.slice(2)));
+});
+
+test('what goes to the origin is stored with them', async (t) => {
+  const folder = folderOf(t);
+  const told = fakeWrangler(folder);
+  writeFileSync(join(folder, 'wrangler.toml'), '[env.live.vars]\nORIGIN_HEADERS = { X-Key = { secret = "ORIGIN_KEY" } }\n');
+  const secrets = { ORIGIN_KEY: 'abc', ORIGIN_SECRET: '5e'.repeat(32) };
+  writeFileSync(join(folder, '.dev.vars'), Object.entries({ ...secrets, OTHER: 1 }).map(([name, value]) => `${name}=${value}\n`).join(''));
+  const { status, stderr } = await edge402(folder, ['keys', '--store', '--env', 'live']);
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(JSON.parse(told().input), secrets);
+});
+
+test('a shop on this machine has the seller’s secrets for the origin, and no others', (t) => {
+  const folder = folderOf(t);
+  const file = join(folder, 'wrangler.toml');
+  writeFileSync(file, '[vars]\nORIGIN = "https://origin.example.com"\n[vars.ORIGIN_HEADERS]\nX-Key = { secret = "ORIGIN_KEY" }\nX-From = "edge402"\n');
+  assert.deepEqual(configShop(file).worker.secrets, {});
+  writeFileSync(join(folder, '.dev.vars'), `ORIGIN_KEY=abc\nORIGIN_SECRET=${'5e'.repeat(32)}\nEVM_RELAYER_KEYS=${KEY}\n`);
+  assert.deepEqual(configShop(file).worker.secrets, { ORIGIN_KEY: 'abc', ORIGIN_SECRET: '5e'.repeat(32) });
 });
 
 test('a shop with a fault is not deployed, unless it is forced', async (t) => {
