@@ -69,6 +69,8 @@ pub struct EvmSent {
     /// payments that it did not make, and that may have been made by somebody
     /// else.
     pub judged: bool,
+    /// When it is looked at again, if it is unclear what became of its payments.
+    pub look_at: Option<UnixSeconds>,
 }
 
 impl EvmSent {
@@ -263,6 +265,7 @@ struct Row {
     seen_block: u64,
     judged: bool,
     empty: Vec<String>,
+    look_at: Option<UnixSeconds>,
 }
 
 json_struct!(Row {
@@ -278,6 +281,7 @@ json_struct!(Row {
     seen_block,
     judged = default,
     empty = default,
+    look_at,
 });
 
 impl From<Row> for Entry {
@@ -300,6 +304,7 @@ impl From<Row> for Entry {
                 gas: row.gas,
                 seen_block: row.seen_block,
                 judged: row.judged,
+                look_at: row.look_at,
             })
         } else {
             Sent::Solana(SolanaSent {
@@ -327,6 +332,7 @@ impl From<Entry> for Row {
             seen_block: 0,
             judged: false,
             empty: vec![],
+            look_at: None,
         };
         match sent {
             Sent::Evm(sent) => Self {
@@ -338,6 +344,7 @@ impl From<Entry> for Row {
                 gas: sent.gas,
                 seen_block: sent.seen_block,
                 judged: sent.judged,
+                look_at: sent.look_at,
                 empty: sent.empty,
                 ..empty
             },

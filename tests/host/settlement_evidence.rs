@@ -1,7 +1,8 @@
 //! Finding out who used a payment: nodes that answer little, logs by the
 //! hundred, and names that were made up.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use edge402::evm::Call;
@@ -222,4 +223,51 @@ fn what_no_node_tells_ends_after_a_day_and_the_log_says_so() {
     assert_eq!(reason, Reason::UnexpectedSettleError);
     assert!(world.tables.entries().is_empty());
     assert!(world.log.borrow().iter().any(|line| line.contains("ended unclear")));
+}
+
+#[test]
+fn what_is_open_is_looked_at_in_turns() {
+    const OPEN: u8 = 60;
+    let mut setup = Setup::default();
+    setup.limits.batch_max = 1;
+    let world = World::new(&setup);
+    let asked: Rc<RefCell<Vec<String>>> = Rc::default();
+    let is_down = Rc::new(Cell::new(true));
+    let (noted, down) = (Rc::clone(&asked), Rc::clone(&is_down));
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+        if method != "eth_getLogs" || !down.get() {
+            return None;
+        }
+        let nonce = params[0]["topics"][2].as_str().unwrap().to_owned();
+        noted.borrow_mut().push(nonce);
+        Some(Err((-32_603, "internal error")))
+    }));
+    let payments: Vec<_> = (1..=OPEN).map(|n| Payment::new(n, n, 100_000)).collect();
+    for (number, payment) in (1..=OPEN).zip(&payments) {
+        world.chain.borrow_mut().poisoned.insert([number; 32]);
+        world.start_buy(payment, "a");
+        world.run_for(1_000);
+    }
+    world.run_for(2 * MINUTE);
+    assert_eq!(world.tables.entries().len(), usize::from(OPEN));
+    for crashes in [false, true] {
+        if crashes {
+            world.crash();
+        }
+        asked.borrow_mut().clear();
+        let (mut most, mut all) = (0, BTreeSet::new());
+        // The alarm rings every 30 seconds.
+        for _ in 0..40 {
+            world.run_for(30_000);
+            let nonces: BTreeSet<_> = asked.take().into_iter().collect();
+            most = most.max(nonces.len());
+            all.extend(nonces);
+        }
+        assert!((1..=16).contains(&most), "{most}");
+        assert_eq!(all.len(), usize::from(OPEN));
+    }
+    is_down.set(false);
+    world.run_for(2 * HOUR);
+    assert!(world.tables.entries().is_empty());
+    assert!(world.deliveries.borrow().is_empty());
 }

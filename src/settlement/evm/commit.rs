@@ -147,6 +147,7 @@ impl<H: Host> EvmLane<H> {
                 gas,
                 seen_block: preview.block,
                 judged: false,
+                look_at: None,
             },
         };
         let commitments: Vec<_> = held

@@ -26,7 +26,48 @@ const LONGEST_SEARCH: u64 = 3_600;
 /// where the nodes don't tell.
 const GIVE_UP_SECONDS: u64 = 86_400;
 
+/// How many unclear entries the alarm takes up each time.
+const RESUMED_MAX: usize = 16;
+
+/// How long an unclear entry is left in peace, in seconds: at least, at most, and
+/// in between this part of its age.
+const SHORTEST_PAUSE: u64 = 15;
+const LONGEST_PAUSE: u64 = 3_600;
+const PAUSE_PART: u64 = 8;
+
 impl<H: Host> EvmLane<H> {
+    /// The entries that are to be followed now: all that are not unclear, and a
+    /// few of those that are, the latest for their age first.
+    pub(super) fn in_turn(&self, entries: Vec<EvmEntry>) -> Vec<EvmEntry> {
+        let now = self.shared.host.now();
+        let (mut followed, mut due) = (vec![], vec![]);
+        let mut room = RESUMED_MAX;
+        for mut entry in entries {
+            let Some(look_at) = entry.sent.look_at else {
+                followed.push(entry);
+                continue;
+            };
+            if self.in_air.borrow().contains_key(&entry.id) {
+                room = room.saturating_sub(1);
+            } else if look_at <= now {
+                let age = now.since(entry.written_at).max(1);
+                let lateness = now.since(look_at).saturating_mul(1_000) / age;
+                entry.sent.look_at = Some(next_look(&entry, now));
+                let place = due.partition_point(|(other, _)| *other >= lateness);
+                due.insert(place, (lateness, entry));
+            }
+        }
+        for (_, entry) in due.into_iter().take(room) {
+            // Written before it is looked at, so that one that can't be read, or
+            // ends this life, keeps no other from its turn.
+            match self.shared.store.submit(&entry.row(), &[]) {
+                Ok(()) => followed.push(entry),
+                Err(error) => self.log(&error.to_string()),
+            }
+        }
+        followed
+    }
+
     /// Writes down what became of an entry's payments, by its own receipt or,
     /// where that did not make them, by somebody else's. With those of which
     /// that is unclear the entry stays in the journal, for the alarm to take up.
@@ -70,6 +111,7 @@ impl<H: Host> EvmLane<H> {
         }
         let mut row = entry.clone();
         row.sent.judged |= mined.is_some();
+        row.sent.look_at = Some(next_look(entry, self.shared.host.now()));
         self.shared.close(&row.row(), &resolutions)
     }
 
@@ -235,4 +277,10 @@ impl<H: Host> EvmLane<H> {
 /// itself have no end.
 pub(super) fn ended_at(written_at: UnixSeconds, payment: &evm::VerifiedPayment) -> UnixSeconds {
     payment.expires_at().min(written_at.plus(LONGEST_SEARCH))
+}
+
+/// When an entry is looked at again that is unclear.
+fn next_look(entry: &EvmEntry, now: UnixSeconds) -> UnixSeconds {
+    let pause = now.since(entry.written_at) / PAUSE_PART;
+    now.plus(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
 }

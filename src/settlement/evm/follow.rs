@@ -53,9 +53,11 @@ enum Standing {
 
 impl<H: Host> EvmLane<H> {
     /// Brings a transaction to its end. `sent` is `None` after a crash: then
-    /// it is looked for before it is sent again.
+    /// it is looked for before it is sent again. An entry that is unclear is looked
+    /// at once: the alarm has it looked at again in its turn.
     pub(super) async fn follow(self: &Rc<Self>, mut entry: EvmEntry, sent: Option<SendResult>) {
         let started = self.shared.host.now();
+        let mut is_unclear = entry.sent.look_at.is_some();
         let mut sent_at = if sent.is_some() { started } else { UnixSeconds(0) };
         // The node may have held the bytes for a while before it answered.
         let mut first_sent_at = if sent.is_some() { entry.written_at } else { sent_at };
@@ -73,21 +75,21 @@ impl<H: Host> EvmLane<H> {
             }
             Some(SendResult::Perhaps) | None => None,
         };
-        let (mut lost_since, mut mined_since, mut said_at) = (None, None, None::<UnixSeconds>);
+        let (mut lost_since, mut mined_since, mut said_at) = (None, None, None);
         let mut is_refused = false;
         loop {
             if let Some(receipt) = mined.take() {
                 // Its place in the air is free, however long a quorum takes.
                 self.set_waiting(&entry, false);
                 let now = self.shared.host.now();
-                let is_new = now.since(*mined_since.get_or_insert(now)) < LOST_SECONDS;
+                let is_new =
+                    !is_unclear && now.since(*mined_since.get_or_insert(now)) < LOST_SECONDS;
                 match self.land(&entry, &receipt, is_new).await {
                     Ok(true) => break,
                     Ok(false) => {
-                        if said_at.is_none_or(|at| now.since(at) >= SAID_SECONDS) {
-                            said_at = Some(now);
-                            let hash = &entry.sent.hash;
-                            self.log(&format!("two nodes must agree on {hash}, and don't yet"));
+                        self.log_disagreement(&entry, &mut said_at);
+                        if is_unclear {
+                            break;
                         }
                         self.shared.host.sleep(SLOW_POLL).await;
                     }
@@ -104,7 +106,7 @@ impl<H: Host> EvmLane<H> {
                     continue;
                 }
                 // Another node may be ahead of this one with its receipts.
-                Standing::Lost if !self.is_lost(&entry, &mut lost_since).await => {}
+                Standing::Lost if !is_unclear && !self.is_lost(&entry, &mut lost_since).await => {}
                 Standing::Lost => {
                     self.close_without(&entry, "was used by another transaction").await;
                     break;
@@ -118,6 +120,8 @@ impl<H: Host> EvmLane<H> {
                         self.close_without(&entry, "was a node's mistake").await;
                         break;
                     }
+                    // Its nonce is free again: it is under way like any other.
+                    (is_unclear, entry.sent.look_at) = (false, None);
                     self.fill_gap(&entry, count, market);
                     if now.since(sent_at) >= RESEND_SECONDS {
                         let is_stuck =
@@ -146,10 +150,22 @@ impl<H: Host> EvmLane<H> {
                 }
                 Standing::Unknown => {}
             }
+            if is_unclear {
+                break;
+            }
             let passed = self.shared.host.now().since(started);
             self.shared.host.sleep(pause_after(passed)).await;
         }
         self.end(&entry);
+    }
+
+    /// Says now and then that a transaction waits for a second node.
+    fn log_disagreement(&self, entry: &EvmEntry, said_at: &mut Option<UnixSeconds>) {
+        let now = self.shared.host.now();
+        if said_at.is_none_or(|at| now.since(at) >= SAID_SECONDS) {
+            *said_at = Some(now);
+            self.log(&format!("two nodes must agree on {}, and don't yet", entry.sent.hash));
+        }
     }
 
     fn end(self: &Rc<Self>, entry: &EvmEntry) {

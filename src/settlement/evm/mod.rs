@@ -200,7 +200,7 @@ impl<H: Host> EvmLane<H> {
         if self.key.key().is_none() {
             self.shared.report_retired("EVM_RELAYER_KEYS", entries.len());
         }
-        for entry in entries {
+        for entry in self.in_turn(entries) {
             let signed = self.signed.get().map_or(0, |(next, _)| next);
             self.note_signed(signed.max(entry.sent.nonce.saturating_add(1)));
             if self.in_air.borrow().contains_key(&entry.id) {

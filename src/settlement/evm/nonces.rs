@@ -115,6 +115,7 @@ impl<H: Host> EvmLane<H> {
                 gas: EMPTY_GAS,
                 seen_block: 0,
                 judged: false,
+                look_at: None,
             },
         };
         if let Err(error) = self.shared.store.submit(&entry.row(), &[]) {
