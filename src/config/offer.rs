@@ -69,6 +69,7 @@ impl Offer {
             relayers: about.is_by_use.then(|| network.signers.relayers.clone()),
             memo: None,
             smart_wallets: network.wallet_factories(),
+            takes_permits: token.eip2612,
         };
         let terms = match token.asset.terms(wanted) {
             Ok(terms) => terms,

@@ -332,6 +332,7 @@ impl Requirements {
             relayers: (scheme == UPTO).then(|| network.signers.relayers.clone()),
             memo: None,
             smart_wallets: network.wallet_factories(),
+            takes_permits: token.eip2612,
         };
         if network.id.names_fee_payer() {
             order.fee_payers = fee_payers(network, &extra)?;

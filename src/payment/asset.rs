@@ -57,6 +57,8 @@ pub struct Wanted {
     /// EVM: the factories that may deploy a wallet with its payment; `None` if no
     /// smart wallet may pay.
     pub smart_wallets: Option<Vec<evm::Address>>,
+    /// EVM: whether the token's own permits are taken (EIP-2612).
+    pub takes_permits: bool,
 }
 
 /// Why no terms come of what a seller wants.
@@ -218,12 +220,14 @@ impl Asset {
             relayers,
             memo,
             smart_wallets,
+            takes_permits,
         } = wanted;
         match (self, pay_to) {
             (Self::Evm(domain, method), PayTo::Evm(pay_to)) => {
                 let domain = domain.clone();
                 let terms = evm::Terms::new(domain, pay_to, amount, max_timeout_seconds);
                 let terms = terms.by(*method).with_smart_wallets(smart_wallets);
+                let terms = terms.with_permits(takes_permits);
                 Ok(Terms::Evm(match relayers {
                     Some(relayers) => terms.by_use(relayers),
                     None => terms,

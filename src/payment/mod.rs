@@ -144,7 +144,8 @@ impl Terms {
     }
 
     /// The terms as JSON, as far as a buyer agrees to them: what purchases are
-    /// bound to. Which wallets may pay, and which keys settle, is the seller's own affair.
+    /// bound to. Which wallets and permits are taken, and which keys settle, is the
+    /// seller's own affair.
     pub fn agreed_text(&self) -> String {
         json::to_text(&self.without_wallets())
     }
@@ -174,7 +175,7 @@ impl Terms {
     fn without_wallets(&self) -> Self {
         match self {
             Self::Evm(terms) => {
-                let agreed = terms.clone().with_smart_wallets(None);
+                let agreed = terms.clone().with_smart_wallets(None).with_permits(false);
                 // That it is paid by use, and not by which keys.
                 let is_by_use = agreed.relayers().is_some();
                 Self::Evm(if is_by_use { agreed.by_use(vec![]) } else { agreed })

@@ -213,7 +213,7 @@ proptest! {
         approval in object(APPROVAL),
         now in any::<u64>(),
     ) {
-        let terms = terms(1, 60).by(TransferMethod::Permit2);
+        let terms = terms(1, 60).by(TransferMethod::Permit2).with_permits(true);
         let check = |payload: &Value| {
             let _ = evm::verify(payload, &terms, UnixSeconds(now));
             let _ = evm::check(payload, &terms, UnixSeconds(now));

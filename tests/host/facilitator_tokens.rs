@@ -6,6 +6,7 @@ use edge402::facilitator::accepts::AcceptsRequest;
 use edge402::facilitator::access::account_of;
 use edge402::facilitator::{BadRequest, Order, supported};
 use edge402::gate::Hints;
+use edge402::payment::Terms;
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
@@ -129,4 +130,22 @@ fn accepts_completes_each_token_with_its_own() {
     // A kind of payment is a scheme on a network, whatever the token.
     let kinds = supported(&config, account)["kinds"].as_array().unwrap().len();
     assert_eq!(kinds, 5);
+}
+
+#[test]
+fn permits_are_taken_where_the_token_says_so() {
+    for is_taken in [false, true] {
+        let mut settings = settings();
+        let networks = settings.networks.as_mut().unwrap();
+        networks[EVM]["tokens"] = json!([{
+            "asset": USDT, "symbol": "USDT", "name": "Tether", "version": "1", "decimals": 18,
+            "asset_transfer_method": "permit2", "eip2612": is_taken,
+        }]);
+        let config = config::read(&settings).config.unwrap();
+        let account = account_of(config.facilitator.as_ref().unwrap(), Some("Bearer one")).unwrap();
+        let body = order(USDT, &json!({}), &json!({})).to_string();
+        let order = Order::read(&config, account, body.as_bytes()).unwrap();
+        let Terms::Evm(terms) = &order.terms else { panic!() };
+        assert_eq!(terms.takes_permits(), is_taken);
+    }
 }

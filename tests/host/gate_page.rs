@@ -289,6 +289,9 @@ fn no_fee_is_promised_where_a_token_needs_an_approval() {
         let template = ChallengeTemplate::new(&config.routes[0], config);
         let page = visible(&template.write_page(URL, &get, None, Language::of(None)));
         assert_eq!(page.contains("No network fee"), promises, "{method} {eip2612}");
+        // Permits are taken where they are declared, and nowhere else.
+        let Terms::Evm(terms) = &config.routes[0].offers[0].terms else { panic!() };
+        assert_eq!(terms.takes_permits(), eip2612);
     }
 }
 

@@ -212,12 +212,12 @@ fn one_that_has_lapsed_still_tells_who_paid() {
 
 #[test]
 fn terms_say_the_method_and_those_of_eip_3009_say_nothing_new() {
-    let text = edge402::json::to_text(&terms());
-    assert!(
-        text.ends_with(r#","maxTimeoutSeconds":60,"assetTransferMethod":"permit2"}"#),
-        "{text}"
-    );
-    assert_eq!(edge402::json::from_text::<Terms>(&text), Ok(terms()));
+    for (terms, permits) in [(terms().with_permits(false), ""), (terms(), r#","permits":true"#)] {
+        let text = edge402::json::to_text(&terms);
+        let end = format!(r#","maxTimeoutSeconds":60,"assetTransferMethod":"permit2"{permits}}}"#);
+        assert!(text.ends_with(&end), "{text}");
+        assert_eq!(edge402::json::from_text::<Terms>(&text), Ok(terms));
+    }
     let text = edge402::json::to_text(&evm_support::terms());
     assert!(text.ends_with(r#","maxTimeoutSeconds":60}"#), "{text}");
     assert_eq!(edge402::json::from_text::<Terms>(&text), Ok(evm_support::terms()));

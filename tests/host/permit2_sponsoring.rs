@@ -48,6 +48,7 @@ fn a_permit_goes_out_with_its_payment() {
         let amount = text(&permitted["amount"]).parse().unwrap();
         let pay_to = text(&payload["permit2Authorization"]["witness"]["to"]).parse().unwrap();
         let terms = Terms::new(domain, pay_to, amount, 60).by(TransferMethod::Permit2);
+        let terms = terms.with_permits(true);
         payload[MEMBER] = vector["approval"].clone();
         let now = UnixSeconds(text(&vectors["now"]).parse().unwrap());
         let payment = evm::verify(&payload, &terms, now).unwrap();
@@ -85,6 +86,19 @@ fn one_thing_wrong_gives_one_code() {
     payload["signature"] = json!("0x");
     assert_eq!(check(&payload).unwrap_err(), "invalid_permit2_signature");
     assert!(check(&with("more", json!(1))).is_ok());
+}
+
+#[test]
+fn where_the_seller_takes_none_the_payment_goes_without() {
+    let terms = terms().with_permits(false);
+    for payload in [with("version", json!("1")), with("from", json!(other()))] {
+        let payment = evm::verify(&payload, &terms, UnixSeconds(NOW)).unwrap();
+        assert_eq!(payment, check(&signed(|_| {})).unwrap());
+        assert_eq!((payment.sponsoring(), payment.is_sponsored()), (None, false));
+    }
+    // It is no part of what a buyer agrees to.
+    let agreed = |terms| edge402::payment::Terms::Evm(terms).agreed_text();
+    assert_eq!(agreed(terms.clone()), agreed(terms.with_permits(true)));
 }
 
 /// What the answers of a preview come to, the payment bringing its allowance.

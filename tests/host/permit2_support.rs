@@ -20,7 +20,7 @@ pub fn permit2(payment: &VerifiedPayment) -> &Permit2 {
 }
 
 pub fn terms() -> Terms {
-    evm_support::terms().by(TransferMethod::Permit2)
+    evm_support::terms().by(TransferMethod::Permit2).with_permits(true)
 }
 
 pub fn authorization() -> Permit2Authorization {

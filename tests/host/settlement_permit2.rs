@@ -6,6 +6,7 @@ use std::rc::Rc;
 use edge402::amount::AtomicAmount;
 use edge402::evm::transfer::permit2::PERMIT2;
 use edge402::evm::{self, Call, MULTICALL3};
+use edge402::payment::Terms;
 use edge402::protocol::Reason;
 use edge402::settlement::{Metered, SettleRequest, Verdict};
 
@@ -329,6 +330,18 @@ fn a_crash_between_sending_and_the_block_loses_nothing() {
     assert!(answer.is_delivery(), "{answer:?}");
     assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
     assert_eq!(world.chain.borrow().count(), 1);
+}
+
+#[test]
+fn a_permit_that_the_seller_does_not_take_costs_no_gas() {
+    let world = world();
+    world.chain.borrow_mut().allowances.insert(payer(1).address(), 0);
+    let mut payment = sponsored(Payment::by_permit2(1, 1, 600), 0);
+    let Terms::Evm(terms) = payment.terms else { panic!() };
+    payment.terms = Terms::Evm(terms.with_permits(false));
+    let answer = world.buy_now(&payment, "a");
+    assert_eq!(answer, Answer::Refused(Reason::Permit2AllowanceRequired));
+    assert_eq!((world.chain.borrow().count(), world.chain.borrow().pool.len()), (0, 0));
 }
 
 /// One that is good three seconds from now.

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::amount::AtomicAmount;
 use crate::evm::{Address, BlockTag, Call, Log, Uint256};
+use crate::protocol::payment::GAS_SPONSORING;
 use crate::protocol::{ChainId, Reason};
 use crate::time::UnixSeconds;
 
@@ -96,8 +97,8 @@ pub fn check(
 /// What was sent for terms of each method.
 enum Payload<'a> {
     Eip3009(ExactEvmPayload),
-    /// With what stands beside it.
-    Permit2(Permit2Payload, &'a Value),
+    /// With the token's own permit beside it, where that is taken.
+    Permit2(Permit2Payload, Option<&'a Value>),
 }
 
 fn read<'a>(payload: &'a Value, terms: &Terms) -> Result<Payload<'a>, Reason> {
@@ -105,7 +106,8 @@ fn read<'a>(payload: &'a Value, terms: &Terms) -> Result<Payload<'a>, Reason> {
         TransferMethod::Eip3009 => Payload::Eip3009(ExactEvmPayload::read(payload)?),
         TransferMethod::Permit2 => {
             let is_by_use = terms.relayers().is_some();
-            Payload::Permit2(Permit2Payload::read(payload, is_by_use)?, payload)
+            let permit = payload.get(GAS_SPONSORING).filter(|_| terms.takes_permits());
+            Payload::Permit2(Permit2Payload::read(payload, is_by_use)?, permit)
         }
     })
 }
@@ -122,7 +124,7 @@ impl Payload<'_> {
     fn verify(self, terms: &Terms, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
         match self {
             Self::Eip3009(payload) => eip3009::verify(payload, terms, now),
-            Self::Permit2(payload, whole) => permit2::verify(payload, whole, terms, now),
+            Self::Permit2(payload, permit) => permit2::verify(payload, permit, terms, now),
         }
     }
 }

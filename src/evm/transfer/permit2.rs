@@ -94,17 +94,18 @@ struct ByUse {
     permitted: AtomicAmount,
 }
 
-/// Checks what was signed against the terms, at a time.
+/// Checks what was signed against the terms, at a time. `permit`: what stands
+/// beside it for the token, if that is taken.
 pub(super) fn verify(
     payload: Permit2Payload,
-    whole: &Value,
+    permit: Option<&Value>,
     terms: &Terms,
     now: UnixSeconds,
 ) -> Result<VerifiedPayment, Reason> {
     let Permit2Payload { signature, authorization } = payload;
     let signature: Signature = signature.parse().map_err(|_| Reason::Permit2Signature)?;
     let signer = signature.recover(&permit_digest(terms.chain_id(), &authorization));
-    let approval = Approval::read(whole, &authorization, now);
+    let approval = Approval::read(permit, &authorization, now);
     let proxy = authorization.proxy();
     let Permit2Authorization {
         token,

@@ -91,6 +91,8 @@ struct TermsFields {
     /// Whether signatures that only a contract can judge are taken, and which
     /// factories may deploy one.
     smart_wallets: Option<Vec<Address>>,
+    /// `Some(true)` where the token's own permits are taken.
+    permits: Option<bool>,
 }
 
 json_struct!(TermsFields {
@@ -101,6 +103,7 @@ json_struct!(TermsFields {
     method as "assetTransferMethod",
     relayers,
     smart_wallets as "smartWallets",
+    permits,
 });
 
 impl ToJson for Terms {
@@ -133,6 +136,7 @@ impl Terms {
             method: TransferMethod::Eip3009,
             relayers: None,
             smart_wallets: None,
+            permits: None,
         }
         .into()
     }
@@ -179,6 +183,19 @@ impl Terms {
     /// The factories that may deploy a wallet; `None` if no smart wallet may pay.
     pub fn smart_wallets(&self) -> Option<&[Address]> {
         self.fields.smart_wallets.as_deref()
+    }
+
+    /// The same, whether or not the token's own permit (EIP-2612) may bring a
+    /// payment's allowance for Permit2 along. Payments are not bound to it.
+    #[must_use]
+    pub fn with_permits(mut self, are_taken: bool) -> Self {
+        self.fields.permits = are_taken.then_some(true);
+        self
+    }
+
+    /// Whether a permit beside a payment is looked at; else it goes without.
+    pub fn takes_permits(&self) -> bool {
+        self.fields.permits == Some(true)
     }
 
     /// The token's EIP-712 domain.

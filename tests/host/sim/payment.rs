@@ -189,7 +189,7 @@ impl Payment {
     pub fn by_permit2_of(amount: u128, payer_number: u8, number: u8, valid_for: u64) -> Self {
         let (amount, end) = (AtomicAmount(amount), time::START_MS / 1_000 + valid_for);
         let terms = edge402::evm::Terms::new(domain(), pay_to(), amount, 100_000);
-        let terms = terms.by(TransferMethod::Permit2);
+        let terms = terms.by(TransferMethod::Permit2).with_permits(true);
         let mut it = permit2_of(payer_number, number, end);
         it.amount = amount.into();
         let payload = permit2_support::signed_by(&payer(payer_number), CHAIN, &it);
@@ -217,7 +217,7 @@ impl Payment {
             ..permit2_of(payer_number, number, end)
         };
         let payload = permit2_support::signed_by(&payer(payer_number), CHAIN, &it);
-        let terms = Terms::Evm(terms.by_use(relayers));
+        let terms = Terms::Evm(terms.by_use(relayers).with_permits(true));
         Self::from_parts(ChainId::Evm(CHAIN), terms, &payload, None)
     }
 

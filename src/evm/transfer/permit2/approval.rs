@@ -7,7 +7,6 @@ use super::{PERMIT2, Permit2Authorization};
 use crate::evm::transfer::{MIN_REMAINING_SECONDS, seconds};
 use crate::evm::{Address, Signature, Uint256};
 use crate::protocol::Reason;
-use crate::protocol::payment::GAS_SPONSORING;
 use crate::time::UnixSeconds;
 
 /// Such a permit. What it lets Permit2 move is the amount of its payment.
@@ -21,17 +20,17 @@ pub(super) struct Approval {
 }
 
 impl Approval {
-    /// Reads what stands beside a payment, if anything does, and checks it
-    /// against what the payment says. Who signed it only the token knows.
+    /// Reads the permit beside a payment, if there is one, and checks it against
+    /// what the payment says. Who signed it only the token knows.
     ///
     /// # Errors
     /// The first rule that it breaks, in the reference's order.
     pub(super) fn read(
-        payload: &Value,
+        info: Option<&Value>,
         payment: &Permit2Authorization,
         now: UnixSeconds,
     ) -> Result<Option<Self>, Reason> {
-        let Some(info) = payload.get(GAS_SPONSORING) else { return Ok(None) };
+        let Some(info) = info else { return Ok(None) };
         let format = Reason::Eip2612Format;
         let text = |name: &str| info.get(name).and_then(Value::as_str).ok_or(format);
         let address = |name| text(name)?.parse::<Address>().map_err(|_| format);
