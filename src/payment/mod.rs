@@ -279,7 +279,7 @@ impl VerifiedPayment {
     /// of it: its time is over, or its fee payer signs no more.
     pub fn too_late(&self) -> Reason {
         match self {
-            Self::Evm(payment) => payment.reasons().too_late,
+            Self::Evm(payment) => payment.too_late(),
             Self::Solana(_) => Reason::SvmFeePayerMismatch,
         }
     }

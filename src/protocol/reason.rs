@@ -189,7 +189,10 @@ impl Reason {
 
     /// Whether it says that a payment's time is over.
     pub const fn is_too_late(self) -> bool {
-        matches!(self, Self::EvmValidBefore | Self::Permit2DeadlineExpired)
+        matches!(
+            self,
+            Self::EvmValidBefore | Self::Permit2DeadlineExpired | Self::Eip2612DeadlineExpired
+        )
     }
 }
 

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use crate::gate_support::{DEVNET, PAY_TO, config, settings};
 use edge402::config::{self, Method};
 use edge402::gate::{ChallengeTemplate, Language, Layout, PAGE_POLICY, TEMPLATE_POLICY};
+use edge402::payment::Terms;
 use edge402::protocol::Reason;
 use serde_json::{Value, json};
 

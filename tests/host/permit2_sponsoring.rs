@@ -5,7 +5,7 @@ use edge402::encoding::{decode_hex_bytes, encode_base64};
 use edge402::evm::transfer::permit2::{EXACT_PROXY, PERMIT2};
 use edge402::evm::{self, Call, Terms, TransferMethod, Uint256};
 use edge402::facilitator_client::{About, payment_body};
-use edge402::protocol::{PaymentPayload, PaymentRequirements, Version};
+use edge402::protocol::{PaymentPayload, PaymentRequirements, Reason, Version};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
@@ -89,6 +89,22 @@ fn one_thing_wrong_gives_one_code() {
 }
 
 #[test]
+fn one_whose_permit_has_ended_can_still_tell_what_it_bought() {
+    let terms = edge402::payment::Terms::Evm(terms());
+    for (left, has_lapsed) in [(6, false), (5, true), (0, true)] {
+        let payload = with("deadline", json!((NOW + left).to_string()));
+        let checked = terms.check(&payload, UnixSeconds(NOW)).unwrap();
+        let (payment, lapsed) = checked.clone().into_parts();
+        assert_eq!(
+            (payment.identity(), lapsed),
+            (check(&signed(|_| {})).unwrap().identity(), has_lapsed)
+        );
+        let code = checked.payable().map_err(Reason::code).err();
+        assert_eq!(code, has_lapsed.then_some("eip2612_deadline_expired"));
+    }
+}
+
+#[test]
 fn where_the_seller_takes_none_the_payment_goes_without() {
     let terms = terms().with_permits(false);
     for payload in [with("version", json!("1")), with("from", json!(other()))] {
@@ -112,7 +128,7 @@ fn the_simulation_tells_if_it_is_good() {
         answers.push(Ok(PERMIT2.to_word().to_vec()));
         answers.push(if simulated { Ok(vec![]) } else { Err(None) });
         let facts = payment.read_preview(answers);
-        evm::refusal(&facts, &payment).map(edge402::protocol::Reason::code)
+        evm::refusal(&facts, &payment).map(Reason::code)
     };
     assert_eq!(refused(AMOUNT, 0, true), None);
     assert_eq!(refused(AMOUNT, 0, false), Some("permit2_allowance_required"));

@@ -8,7 +8,7 @@ use edge402::evm::transfer::permit2::PERMIT2;
 use edge402::evm::{self, Call, MULTICALL3};
 use edge402::payment::Terms;
 use edge402::protocol::Reason;
-use edge402::settlement::{Metered, SettleRequest, Verdict};
+use edge402::settlement::{Metered, Outcome, SettleRequest, Verdict};
 
 use serde_json::json;
 
@@ -342,6 +342,32 @@ fn a_permit_that_the_seller_does_not_take_costs_no_gas() {
     let answer = world.buy_now(&payment, "a");
     assert_eq!(answer, Answer::Refused(Reason::Permit2AllowanceRequired));
     assert_eq!((world.chain.borrow().count(), world.chain.borrow().pool.len()), (0, 0));
+}
+
+#[test]
+fn a_permit_that_has_ended_hides_no_payment_that_was_made() {
+    let world = world();
+    world.chain.borrow_mut().allowances.insert(payer(1).address(), 0);
+    let mut payment = sponsored(Payment::by_permit2(1, 1, 600), 0);
+    let end = (START_MS / 1_000 + 60).to_string();
+    payment.payload["eip2612GasSponsoring"]["deadline"] = json!(end);
+    let charge = |payment: &Payment| {
+        let request = payment.settle_request(&world.claim_request(payment, "a"));
+        let asking = Rc::clone(&world);
+        world.wait(async move {
+            asking.ask(|it| async move { it.charge(request).await }).await.unwrap().unwrap()
+        })
+    };
+    let Outcome::Settled(settled) = charge(&payment) else { panic!() };
+    world.run_for(120_000);
+    let Outcome::Settled(told) = charge(&payment) else { panic!() };
+    assert_eq!(told.transaction, settled.transaction);
+    assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
+    // One that bought nothing is told that its time is over.
+    let mut other = sponsored(Payment::by_permit2(1, 2, 600), 1);
+    other.payload["eip2612GasSponsoring"]["deadline"] = json!(end);
+    let Outcome::Failed { reason, transaction: None } = charge(&other) else { panic!() };
+    assert!(reason.is_too_late(), "{reason}");
 }
 
 /// One that is good three seconds from now.

@@ -113,12 +113,16 @@ fn read<'a>(payload: &'a Value, terms: &Terms) -> Result<Payload<'a>, Reason> {
 }
 
 impl Payload<'_> {
-    /// The end that was signed.
+    /// The end that was signed: the sooner one, where a permit brings the
+    /// allowance.
     fn end(&self) -> UnixSeconds {
-        seconds(match self {
-            Self::Eip3009(payload) => payload.authorization.valid_before,
-            Self::Permit2(payload, _) => payload.authorization.deadline,
-        })
+        match self {
+            Self::Eip3009(payload) => seconds(payload.authorization.valid_before),
+            Self::Permit2(payload, permit) => {
+                let end = seconds(payload.authorization.deadline);
+                permit.and_then(permit2::end_of_permit).map_or(end, |sooner| sooner.min(end))
+            }
+        }
     }
 
     fn verify(self, terms: &Terms, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
@@ -228,6 +232,14 @@ impl VerifiedPayment {
     /// By which codes it is refused.
     pub fn reasons(&self) -> &'static Reasons {
         self.method().reasons()
+    }
+
+    /// By which code it is refused once its time is over.
+    pub fn too_late(&self) -> Reason {
+        match &self.transfer {
+            Transfer::Permit2(method) => method.too_late(),
+            Transfer::Eip3009(_) => self.reasons().too_late,
+        }
     }
 
     /// The most gas that it is given.

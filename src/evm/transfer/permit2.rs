@@ -29,6 +29,7 @@ use crate::evm::{Address, BlockTag, Call, Log, Signature, Uint256, abi};
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 
+pub(super) use approval::end as end_of_permit;
 pub use hash::permit_digest;
 pub use wire::{Permit2Authorization, Permit2Payload};
 
@@ -193,6 +194,14 @@ impl Permit2 {
     /// Whether the token's own permit comes with it.
     pub(super) const fn is_sponsored(&self) -> bool {
         self.approval.is_some()
+    }
+
+    /// By which code it is refused once its time is over, or that of its permit.
+    pub(super) fn too_late(&self) -> Reason {
+        match &self.approval {
+            Some(approval) if approval.deadline < self.deadline => Reason::Eip2612DeadlineExpired,
+            _ => REASONS.too_late,
+        }
     }
 
     /// The token's own permit, as the `info` of x402's extension.

@@ -71,3 +71,8 @@ impl Approval {
         })
     }
 }
+
+/// When the permit of this `info` ends, if that can be read.
+pub(in crate::evm::transfer) fn end(info: &Value) -> Option<UnixSeconds> {
+    info.get("deadline")?.as_str()?.parse().ok().map(seconds)
+}
