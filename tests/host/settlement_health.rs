@@ -115,6 +115,30 @@ fn a_relayer_without_coin_is_told_of_with_address_chain_and_unit() {
 }
 
 #[test]
+fn what_one_payment_needs_is_that_of_its_method() {
+    let world = world();
+    world.chain.borrow_mut().relayer_balance = 0;
+    let said = problems(&world).remove(0);
+    let needed = said.split_once("one payment needs ").unwrap().1.split_once(" ETH").unwrap().0;
+    let (whole, rest) = needed.split_once('.').unwrap();
+    let wei: u128 = format!("{whole}{rest:0<18}").parse().unwrap();
+    // What is said is rounded.
+    world.chain.borrow_mut().relayer_balance = wei + wei / 100;
+    world.run_for(10_000);
+    assert_eq!(problems(&world), Vec::<String>::new());
+    // Permit2 takes more gas, from the first payment on that comes by it.
+    let payment = Payment::by_permit2(1, 1, 600);
+    let request = payment.settle_request(&world.claim_request(&payment, "a"));
+    let asking = Rc::clone(&world);
+    world.wait(async move { asking.ask(|it| async move { it.verify(&request).await }).await });
+    for _ in 0..2 {
+        world.run_for(10_000);
+        let said = problems(&world);
+        assert!(said.len() == 1 && said[0].contains("one payment needs "), "{said:?}");
+    }
+}
+
+#[test]
 fn a_low_balance_is_logged_with_its_key() {
     let limits = Limits { low_balance: Some(2 * 10_u128.pow(18)), ..Setup::default().limits };
     let world = with_limits(limits);

@@ -44,7 +44,8 @@ use super::shared::{JOIN_LIMIT, LaneParts, Shared};
 use super::signer::Signer;
 use super::{Host, Limits, Outcome, SettleRequest, State, Store, StoreError, Verdict};
 use crate::evm::{
-    self, Address, Call as EvmCall, Fees, GAS_PER_TRANSACTION, MULTICALL3, RelayerKey,
+    self, Address, Call as EvmCall, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
+    RelayerKey,
 };
 use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
@@ -98,6 +99,8 @@ pub struct EvmLane<H: Host> {
     no_wallets: RefCell<Table<Address, UnixSeconds>>,
     /// Until when no node is asked to run [`evm::code_sizes_code`].
     no_sizes_until: Cell<UnixSeconds>,
+    /// The most gas that a payment was given that was previewed here.
+    gas_each: Cell<u64>,
     /// How many nodes hold a transaction until its receipt.
     sync_sends: Cell<usize>,
 }
@@ -161,6 +164,7 @@ impl<H: Host> EvmLane<H> {
             in_air: RefCell::default(),
             signed: Cell::new(None),
             no_multicall_until: Cell::new(UnixSeconds(0)),
+            gas_each: Cell::new(GAS_PER_PAYMENT),
             sync_sends: Cell::new(0),
             no_time_until: Cell::new(UnixSeconds(0)),
             no_wallets: RefCell::default(),

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{EvmLane, cost_of_each};
 use crate::evm::{
-    self, BlockTag, Call as EvmCall, Facts, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
-    TipLimits, json_rpc,
+    self, BlockTag, Call as EvmCall, Facts, Fees, GAS_PER_TRANSACTION, MULTICALL3, TipLimits,
+    json_rpc,
 };
 use crate::rpc::{Call, ErrorKind, Reply, Unavailable};
 use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
@@ -161,6 +161,8 @@ impl<H: Host> EvmLane<H> {
         };
         let fees = self.read_market(history).ok_or_else(|| Problem::without("fees", history))?;
         let block = latest_block(history).ok_or_else(|| Problem::without("block", history))?;
+        let gas_each = payments.iter().map(|payment| payment.gas());
+        self.gas_each.set(gas_each.fold(self.gas_each.get(), u64::max));
         self.note_need(fees);
         self.note_undeployed(payments);
         let all_good = facts.iter().zip(payments).all(|(f, p)| evm::refusal(f, p).is_none());
@@ -273,9 +275,10 @@ impl<H: Host> EvmLane<H> {
         (newest.is_some(), time)
     }
 
-    /// Takes note of what one payment may cost at these fees.
+    /// Takes note of what one payment may cost at these fees, of the kind that
+    /// was given the most gas so far.
     fn note_need(&self, fees: Fees) {
-        let cost = fees.worst_cost(GAS_PER_TRANSACTION + GAS_PER_PAYMENT);
+        let cost = fees.worst_cost(GAS_PER_TRANSACTION.saturating_add(self.gas_each.get()));
         self.shared.note_need(cost, cost);
     }
 
