@@ -153,6 +153,7 @@ impl<H: Host> Settler<H> {
             ClaimReply::Fresh | ClaimReply::Unproven => {
                 self.settle_verified(request, payment, now).await
             }
+            ClaimReply::NOTHING_BOUGHT if has_lapsed => Ok(refused(payment.too_late())),
             ClaimReply::Refused(reason) => {
                 let known = self.shared.store.payment(&request.payment)?;
                 let transaction = known.and_then(PaymentRecord::transaction);
@@ -194,7 +195,7 @@ impl<H: Host> Settler<H> {
             }
         }
         if has_lapsed {
-            return Ok(Verdict::Invalid(Reason::EvmValidBefore));
+            return Ok(Verdict::Invalid(payment.too_late()));
         }
         if shared.throttle.is_throttled(&payment.payer(), shared.host.now()) {
             return Ok(Verdict::Invalid(Reason::TooManyFailures));

@@ -370,6 +370,25 @@ fn a_permit_that_has_ended_hides_no_payment_that_was_made() {
     assert!(reason.is_too_late(), "{reason}");
 }
 
+#[test]
+fn what_has_ended_is_refused_by_its_methods_code() {
+    let world = world();
+    world.run_for(120_000);
+    let payment = Payment::by_permit2(1, 1, 60);
+    let request = payment.settle_request(&world.claim_request(&payment, "a"));
+    let asking = Rc::clone(&world);
+    let both = async move {
+        let order = request.clone();
+        let verdict = asking.ask(|it| async move { it.verify(&order).await }).await;
+        let outcome = asking.ask(|it| async move { it.charge(request).await }).await;
+        (verdict.unwrap().unwrap(), outcome.unwrap().unwrap())
+    };
+    let (verdict, outcome) = world.wait(both);
+    let reason = Reason::Permit2DeadlineExpired;
+    assert_eq!(verdict, Verdict::Invalid(reason));
+    assert_eq!(outcome, Outcome::Failed { reason, transaction: None });
+}
+
 /// One that is good three seconds from now.
 fn new_payment() -> Payment {
     let mut it = permit2_of(1, 1, START_MS / 1_000 + 600);
