@@ -453,6 +453,29 @@ fn a_payer_with_too_many_payments_is_asked_to_come_back() {
 }
 
 #[test]
+fn what_is_to_go_out_again_counts_for_its_payer() {
+    let world = World::new(&setup());
+    // Nothing lands.
+    world.chain.borrow_mut().min_fee = u128::MAX / 4;
+    // No log could tell them apart: a batch of them goes out one by one.
+    let of = |numbers: std::ops::Range<u8>| -> Vec<_> {
+        numbers.map(|number| Payment::by_permit2(1, number, 600)).collect()
+    };
+    let first = settle_all(&world, &of(0..64));
+    world.run_for(1_000);
+    assert!(first.iter().all(|it| it.borrow().is_none()));
+    let more = settle_all(&world, &of(64..74));
+    world.run_for(100);
+    let told: Vec<_> = more.iter().filter_map(|it| it.borrow().clone().flatten()).collect();
+    assert_eq!(told, vec![Outcome::Unavailable; 10]);
+    // All are paid when the chain goes on.
+    world.chain.borrow_mut().min_fee = 0;
+    world.run_for(120_000);
+    assert!(world.chain.borrow().transfers.len() >= 16);
+    assert_eq!(world.chain.borrow().failed(), 0);
+}
+
+#[test]
 fn a_queue_holds_so_many_and_those_beyond_are_asked_to_come_back() {
     let world = World::new(&setup());
     // Nothing lands.

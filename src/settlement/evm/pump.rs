@@ -84,8 +84,15 @@ impl<H: Host> EvmLane<H> {
         let payer = payment.from();
         let of_payer = self.queue.borrow().len_of(payer)
             + self.alone.borrow().len_of(payer)
+            + self.again_of(payer)
             + self.shared.commitments.under_way(&payment.payer());
         self.waiting() >= QUEUE_MAX || of_payer >= PAYER_MAX
+    }
+
+    /// How many payments of a payer are to go out again.
+    fn again_of(&self, payer: Address) -> usize {
+        let again = self.again.borrow();
+        again.iter().flatten().filter(|waiting| waiting.payment.from() == payer).count()
     }
 
     /// How many payments wait.
@@ -153,7 +160,10 @@ impl<H: Host> EvmLane<H> {
                 return group;
             }
         }
-        let batch = queue.take(self.batch_most(), |payer| self.room_of(payer, PAYER_IN_AIR_MAX));
+        // What is to go out again takes its payer's places.
+        let room =
+            |payer| self.room_of(payer, PAYER_IN_AIR_MAX).saturating_sub(self.again_of(payer));
+        let batch = queue.take(self.batch_most(), room);
         // What waits for a second node's word shares with nothing that doesn't.
         let (dear, cheap): (Vec<_>, Vec<_>) = batch
             .into_iter()
