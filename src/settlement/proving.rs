@@ -24,6 +24,10 @@ const FAILED_BY_ADDRESS: u32 = 10;
 const FAILED_BY_CLIENT: u32 = 120;
 const FAILED_BY_ALL: u32 = 240;
 
+/// Beyond so many from all, only those are looked at of askers who have had none
+/// in that minute: a few who fail shut out nobody else.
+const FAILED_BEFORE_RESERVE: u32 = FAILED_BY_ALL / 2;
+
 /// Who asks for a payment to be looked at.
 #[derive(Clone, Copy)]
 pub(super) enum Asker<'a> {
@@ -72,9 +76,10 @@ impl Proving {
     pub(super) fn is_throttled(&self, asker: Asker<'_>, now: UnixSeconds) -> bool {
         self.begin_minute(now);
         let failed = self.failed.borrow();
-        failed.get(asker.name()).is_some_and(|count| *count >= asker.most())
-            || failed.values().fold(0, |sum: u32, count| sum.saturating_add(*count))
-                >= FAILED_BY_ALL
+        let by_asker = failed.get(asker.name()).copied().unwrap_or(0);
+        let by_all = failed.values().fold(0, |sum: u32, count| sum.saturating_add(*count));
+        let most = if by_asker > 0 { FAILED_BEFORE_RESERVE } else { FAILED_BY_ALL };
+        by_asker >= asker.most() || by_all >= most
     }
 
     pub(super) fn note_failure(&self, asker: Asker<'_>, now: UnixSeconds) {

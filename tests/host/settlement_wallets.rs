@@ -308,6 +308,25 @@ fn a_stranger_costs_the_nodes_so_much_a_minute() {
 }
 
 #[test]
+fn a_few_who_fail_shut_out_nobody_else() {
+    let world = world_with(Code::Honest);
+    let later = ClaimReply::Refused(Reason::UnexpectedSettleError);
+    let ask = |asker: &str, payment: &Payment| {
+        let asker = Some(asker.to_owned());
+        world.claim(&ClaimRequest { asker, ..world.claim_request(payment, "a") })
+    };
+    let forged = |number| Payment::of_wallet(wallet(100 + number), number, &FORGED);
+    for asker in 0..24 {
+        for number in 0..10 {
+            ask(&format!("one of few {asker}"), &forged(number));
+        }
+    }
+    assert_eq!(ask("one of few 0", &honest(1)), later);
+    assert_eq!(ask("one of few 23", &honest(1)), later);
+    assert_eq!(ask("somebody else", &honest(1)), ClaimReply::Fresh);
+}
+
+#[test]
 fn a_crash_at_any_time_loses_no_wallets_payment() {
     for crash_at in (0..6_000).step_by(150) {
         for payment in [honest(1), undeployed(1)] {
