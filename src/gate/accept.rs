@@ -68,7 +68,7 @@ mod tests {
         fn url(&self) -> &'static str {
             "https://shop.example/"
         }
-        fn header(&self, name: &str) -> Option<String> {
+        fn header(&self, name: &'static str) -> Option<String> {
             self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())
         }
     }

@@ -95,7 +95,7 @@ mod tests {
             ""
         }
 
-        fn header(&self, name: &str) -> Option<String> {
+        fn header(&self, name: &'static str) -> Option<String> {
             match name {
                 "Access-Control-Request-Method" => Some(self.0.to_owned()),
                 "Access-Control-Request-Headers" => Some(self.1.to_owned()),

@@ -192,7 +192,7 @@ mod tests {
             ""
         }
 
-        fn header(&self, name: &str) -> Option<String> {
+        fn header(&self, name: &'static str) -> Option<String> {
             match name {
                 "Cookie" => Some(self.0.to_owned()),
                 GRANT_HEADER => Some(self.1.to_owned()),

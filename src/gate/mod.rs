@@ -41,7 +41,7 @@ pub trait Head {
     /// The whole URL.
     fn url(&self) -> &str;
     /// The value of a header; several of one name with commas between.
-    fn header(&self, name: &str) -> Option<String>;
+    fn header(&self, name: &'static str) -> Option<String>;
 }
 
 /// What to do with a request.
@@ -118,6 +118,23 @@ pub struct Purchase<'a> {
     /// Whether the client can't read a redirect, and would rather be told in
     /// another way where it leads.
     pub prefers_manual: bool,
+}
+
+/// Where to send a request that is for nothing but reading, and free: what
+/// [`decide`] says, without asking anything that only what is sold needs. `None`
+/// if there is more to decide.
+pub fn decide_free(loaded: &Loaded, head: &impl Head) -> Option<CanonicalPath> {
+    if !matches!(head.method(), "GET" | "HEAD") {
+        return None;
+    }
+    let parts = UrlParts::of(head.url());
+    let Ok(method) = head.method().parse::<Method>();
+    let Ok(Some(Asked { path, found })) = door::find(loaded, parts.path, &method) else {
+        return None;
+    };
+    let is_free = found.route.is_none()
+        && door::override_in(loaded, head, parts.query, (&path, &method), found).is_none();
+    is_free.then_some(path)
 }
 
 /// Decides what to do with a request.

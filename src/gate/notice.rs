@@ -18,11 +18,10 @@ const NAMES: [&str; 8] =
 /// What they begin with, and what CGI takes for the same.
 const PREFIXES: [&str; 4] = ["X-Payment-", "X_Payment_", "X_Payment-", "X-Payment_"];
 
-/// The names of all these headers, which no client may send to the origin; where
-/// the origin goes by them, with those that CGI takes for the same.
-pub fn names(is_told: bool) -> impl Iterator<Item = String> {
-    let prefixes = PREFIXES.into_iter().take(if is_told { PREFIXES.len() } else { 1 });
-    prefixes.flat_map(|prefix| NAMES.map(|name| format!("{prefix}{name}")))
+/// The names of all these headers, which no client may send to an origin that goes
+/// by them, and of those that CGI takes for the same.
+pub fn names() -> impl Iterator<Item = String> {
+    PREFIXES.into_iter().flat_map(|prefix| NAMES.map(|name| format!("{prefix}{name}")))
 }
 
 /// What the origin is told of a payment.
@@ -88,7 +87,7 @@ impl Notice {
         let code = encode_hex(&mac::code_of(secret.key(), &lines)?);
         let signature = format!("v1={}", code.trim_start_matches("0x"));
         let values = values.into_iter().chain([signature.as_str()]);
-        let headers = names(false).zip(values).filter(|(_, value)| !value.is_empty());
+        let headers = names().zip(values).filter(|(_, value)| !value.is_empty());
         Some(headers.map(|(name, value)| (name, value.to_owned())).collect())
     }
 }
@@ -165,8 +164,7 @@ mod tests {
 
     #[test]
     fn no_spelling_of_a_name_is_left() {
-        assert_eq!(super::names(false).count(), 8);
-        let all: Vec<_> = super::names(true).collect();
+        let all: Vec<_> = super::names().collect();
         assert_eq!(all.len(), 32);
         for name in ["X-Payment-Payer", "X_Payment_Payer", "X-Payment_Claim", "X_Payment-Time"] {
             assert!(all.iter().any(|it| it == name), "{name}");

@@ -44,7 +44,7 @@ impl Head for Request<'_> {
         self.1
     }
 
-    fn header(&self, name: &str) -> Option<String> {
+    fn header(&self, name: &'static str) -> Option<String> {
         let header = self.2.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
         header.map(|(_, value)| (*value).to_owned())
     }

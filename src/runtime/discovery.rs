@@ -17,11 +17,16 @@ const CACHE: &str = "public, max-age=300";
 /// the routes: a shop that sells everything can still be found.
 pub(super) fn document(app: &App, head: &RequestHead) -> Option<String> {
     let parts = UrlParts::of(head.url());
-    if parts.path != discovery::WELL_KNOWN || !matches!(head.method(), "GET" | "HEAD") {
+    if !is_asked_for(head) || !matches!(head.method(), "GET" | "HEAD") {
         return None;
     }
     let config = app.loaded.config.as_ref().ok()?;
     discovery::well_known(config, &parts.origin.to_ascii_lowercase())
+}
+
+/// Whether a request is for the list of what is sold here.
+pub(super) fn is_asked_for(head: &RequestHead) -> bool {
+    UrlParts::of(head.url()).path == discovery::WELL_KNOWN
 }
 
 /// The answer of the facilitator's `/discovery/resources`.

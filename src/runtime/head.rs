@@ -2,6 +2,7 @@
 
 use worker::web_sys::{Headers, Request};
 
+use super::js;
 use crate::gate::Head;
 
 /// A request's method and URL, read once, and its headers, read as needed.
@@ -15,6 +16,11 @@ impl RequestHead {
     pub(super) fn new(request: &Request) -> Self {
         Self { method: request.method(), url: request.url(), headers: request.headers() }
     }
+
+    /// Whether there is a header of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.headers.has(name).is_ok_and(|it| it)
+    }
 }
 
 impl Head for RequestHead {
@@ -26,7 +32,7 @@ impl Head for RequestHead {
         &self.url
     }
 
-    fn header(&self, name: &str) -> Option<String> {
-        self.headers.get(name).ok().flatten()
+    fn header(&self, name: &'static str) -> Option<String> {
+        js::header(&self.headers, name)
     }
 }

@@ -1,10 +1,86 @@
 //! Calling the runtime's objects by name: bindings come as plain values.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
 use futures_util::future::LocalBoxFuture;
 use js_sys::futures::JsFuture;
-use js_sys::{Array, Function, Promise, Reflect};
+use js_sys::{Array, Function, JsString, Promise, Reflect};
+use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
+use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::web_sys::{Headers, Response};
+
+/// What follows a promise.
+type Next = Closure<dyn FnMut(JsValue) -> Result<JsValue, JsValue>>;
+
+#[wasm_bindgen]
+extern "C" {
+    /// The runtime's `Headers`, asked with strings that are JavaScript's own.
+    type Fields;
+    #[wasm_bindgen(method)]
+    fn get(this: &Fields, name: &JsString) -> Option<String>;
+    #[wasm_bindgen(method)]
+    fn delete(this: &Fields, name: &JsString);
+
+    /// A promise, with what follows it.
+    type Pending;
+    #[wasm_bindgen(method)]
+    fn then(this: &Pending, good: &Next, bad: &Next) -> Promise;
+}
+
+thread_local! {
+    /// The names of headers that were asked for, as JavaScript's strings: made of
+    /// ours, each would cost more than the question.
+    static NAMES: RefCell<Vec<(&'static str, JsString)>> = const { RefCell::new(vec![]) };
+}
+
+fn with_name<T>(name: &'static str, work: impl FnOnce(&JsString) -> T) -> T {
+    NAMES.with_borrow_mut(|names| {
+        if let Some((_, text)) = names.iter().find(|(known, _)| *known == name) {
+            return work(text);
+        }
+        let text = JsString::from(name);
+        let result = work(&text);
+        names.push((name, text));
+        result
+    })
+}
+
+/// The value of a header; several of one name with commas between.
+pub(super) fn header(headers: &Headers, name: &'static str) -> Option<String> {
+    with_name(name, |name| headers.unchecked_ref::<Fields>().get(name))
+}
+
+/// Takes a header out, if it is there.
+pub(super) fn delete_header(headers: &Headers, name: &'static str) {
+    with_name(name, |name| headers.unchecked_ref::<Fields>().delete(name));
+}
+
+/// What becomes of what a promise comes to, or of why it comes to nothing. Costs
+/// a third of waiting for it in a task.
+pub(super) fn then(
+    promise: &Promise,
+    work: impl FnOnce(Result<JsValue, JsValue>) -> worker::Result<Response> + 'static,
+) -> Promise {
+    let work = Rc::new(Cell::new(Some(work)));
+    // One of the two is called, and then neither is needed.
+    let both = Rc::new(Cell::new(None::<[Next; 2]>));
+    let next = |is_good: bool| {
+        let (work, both) = (Rc::clone(&work), Rc::clone(&both));
+        Next::once(move |value: JsValue| {
+            drop(both.take());
+            let Some(work) = work.take() else { return Ok(JsValue::UNDEFINED) };
+            let answer = work(if is_good { Ok(value) } else { Err(value) });
+            answer.map(JsValue::from).map_err(JsValue::from)
+        })
+    };
+    let (good, bad) = (next(true), next(false));
+    let answer = promise.unchecked_ref::<Pending>().then(&good, &bad);
+    both.set(Some([good, bad]));
+    answer
+}
 
 /// Calls a method and waits for its promise.
 pub(super) async fn call(

@@ -1,9 +1,15 @@
 //! The origin: where the goods come from. Bodies stream through.
 
+use std::rc::Rc;
+
+use js_sys::Promise;
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys::{Headers, Request, RequestInit, RequestRedirect, Response};
+use worker::web_sys::{
+    Headers, Request, RequestInit, RequestRedirect, Response, WorkerGlobalScope,
+};
 use worker::{Env, console_error};
 
+use super::app::App;
 use super::head::RequestHead;
 use super::{clock, js, respond};
 use crate::config::{Loaded, Origin, OriginSecret, OriginUrl};
@@ -44,13 +50,7 @@ pub(super) async fn forward(
     let parts = UrlParts::of(head.url());
     let url = target(origin, &parts, path);
     let request = match origin {
-        // `fetch(url, request)` would make one as well.
-        Origin::Url(_) => {
-            let request = Request::new_with_str_and_init(&url, request.unchecked_ref())?;
-            take_ours(loaded, &request.headers(), &[])?;
-            add_ours(loaded, origin, &parts, &request.headers())?;
-            request
-        }
+        Origin::Url(_) => for_url(loaded, origin, &parts, path, request)?,
         Origin::Zone => {
             let request = Request::new_with_request(request)?;
             take_ours(loaded, &request.headers(), &[])?;
@@ -68,12 +68,55 @@ pub(super) async fn forward(
     };
     let url = Some(url.as_str()).filter(|url| *url != request.url());
     match send(origin, env, url, &request).await {
-        Ok(response) => keep_redirect(origin, &parts, response),
-        Err(error) => {
-            console_error!("origin: {}", error.to_string());
-            respond::error(502, "the origin did not answer")
-        }
+        Ok(response) => keep_redirect(origin, parts.origin, response),
+        Err(error) => silent(&error),
     }
+}
+
+/// The promise of the answer of an origin with a URL to a request for a free
+/// resource; `None` if it is another origin, or the request can't be made.
+pub(super) fn pass_on(
+    app: &Rc<App>,
+    request: &Request,
+    head: &RequestHead,
+    path: &CanonicalPath,
+) -> Option<Promise> {
+    let origin @ Origin::Url(_) = app.loaded.origin.as_ref()? else { return None };
+    let parts = UrlParts::of(head.url());
+    let request = for_url(&app.loaded, origin, &parts, path, request).ok()?;
+    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
+    let (app, outside) = (Rc::clone(app), parts.origin.to_owned());
+    let answer = js::then(&global.fetch_with_request(&request), move |answer| {
+        let answer = answer.map_err(worker::Error::from);
+        let Some(origin) = &app.loaded.origin else { return respond::closed() };
+        let answer = answer.and_then(|it| no_interim(it.unchecked_into()));
+        let passed = answer.and_then(|it| keep_redirect(origin, &outside, it));
+        passed.or_else(|error| silent(&error))
+    });
+    Some(answer)
+}
+
+/// What the client is told of an origin that gave no answer.
+fn silent(error: &worker::Error) -> worker::Result<Response> {
+    console_error!("origin: {}", error.to_string());
+    respond::error(502, "the origin did not answer")
+}
+
+/// A request for a free resource, as an origin with a URL is asked.
+fn for_url(
+    loaded: &Loaded,
+    origin: &Origin,
+    parts: &UrlParts<'_>,
+    path: &CanonicalPath,
+    request: &Request,
+) -> worker::Result<Request> {
+    // `fetch(url, request)` would make one as well.
+    let url = target(origin, parts, path);
+    let request = Request::new_with_str_and_init(&url, request.unchecked_ref())?;
+    let headers = request.headers();
+    take_ours(loaded, &headers, &[])?;
+    add_ours(loaded, origin, parts, &headers)?;
+    Ok(request)
 }
 
 /// Asks the origin for a resource that was paid for before. Nobody else may
@@ -87,10 +130,7 @@ pub(super) async fn grant(
 ) -> worker::Result<Response> {
     match ask(loaded, env, request, head, &sale.path, Asking::default()).await {
         Ok(answer) => private(&answer),
-        Err(error) => {
-            console_error!("origin: {}", error.to_string());
-            respond::error(502, "the origin did not answer")
-        }
+        Err(error) => silent(&error),
     }
 }
 
@@ -98,7 +138,7 @@ pub(super) async fn grant(
 #[derive(Default)]
 pub(super) struct Asking<'a> {
     /// Headers that stay here.
-    pub kept: &'a [&'a str],
+    pub kept: &'a [&'static str],
     /// What it says is read on its way, so it must not be compressed.
     pub is_plain: bool,
     /// What it is told of the payment, and by what that is signed.
@@ -135,7 +175,7 @@ pub(super) async fn ask(
         }
     }
     let response = send(origin, env, Some(&url), &request).await?;
-    keep_redirect(origin, &parts, response)
+    keep_redirect(origin, parts.origin, response)
 }
 
 /// Asks the origin for something of the gate's own, at the host of a request.
@@ -161,19 +201,21 @@ pub(super) async fn ask_itself(
 /// keeps its payment, and its grants.
 fn holds_ours(loaded: &Loaded, head: &RequestHead) -> bool {
     KEPT.iter().any(|name| head.header(name).is_some())
-        || notice::names(loaded.origin_secret.is_some()).any(|it| head.header(&it).is_some())
+        || loaded.origin_secret.is_some() && notice::names().any(|it| head.has(&it))
         || head.header("Cookie").is_some_and(|cookies| may_hold_grants(&cookies))
 }
 
 /// Takes what stays here out of a request's headers, and these.
-fn take_ours(loaded: &Loaded, headers: &Headers, more: &[&str]) -> worker::Result<()> {
+fn take_ours(loaded: &Loaded, headers: &Headers, more: &[&'static str]) -> worker::Result<()> {
     for name in KEPT.iter().chain(more) {
-        headers.delete(name)?;
+        js::delete_header(headers, name);
     }
-    for name in notice::names(loaded.origin_secret.is_some()) {
-        headers.delete(&name)?;
+    if loaded.origin_secret.is_some() {
+        for name in notice::names() {
+            headers.delete(&name)?;
+        }
     }
-    if let Some(cookies) = headers.get("Cookie")?
+    if let Some(cookies) = js::header(headers, "Cookie")
         && may_hold_grants(&cookies)
     {
         match cookies_without_grants(&cookies) {
@@ -210,7 +252,7 @@ fn add_ours(
 /// The same request without what stays here, and without these headers.
 /// Redirects are the client's to follow, as they are for every request that
 /// comes in.
-fn without(loaded: &Loaded, names: &[&str], request: &Request) -> worker::Result<Request> {
+fn without(loaded: &Loaded, names: &[&'static str], request: &Request) -> worker::Result<Request> {
     let headers = Headers::new_with_headers(&request.headers())?;
     take_ours(loaded, &headers, names)?;
     let init = RequestInit::new();
@@ -255,7 +297,11 @@ async fn send(
         Some(url) => js::call(&fetcher, "fetch", &[&JsValue::from(url), request]).await?,
         None => js::call(&fetcher, "fetch", &[request]).await?,
     };
-    let answer: Response = answer.dyn_into()?;
+    no_interim(answer.dyn_into()?)
+}
+
+/// An answer that can be passed on.
+fn no_interim(answer: Response) -> worker::Result<Response> {
     // Not the runtime, but we would throw when it is passed on.
     if answer.status() < 200 && answer.status() != 101 {
         return Err(format!("it gave an interim answer, {}, and no other", answer.status()).into());
@@ -266,17 +312,13 @@ async fn send(
 /// Keeps a redirect within the seller's own host: an origin that answers under
 /// a host of its own names that host in `Location`, and whoever followed it
 /// there would be past the gate.
-fn keep_redirect(
-    origin: &Origin,
-    parts: &UrlParts<'_>,
-    response: Response,
-) -> worker::Result<Response> {
+fn keep_redirect(origin: &Origin, outside: &str, response: Response) -> worker::Result<Response> {
     let Origin::Url(url) = origin else { return Ok(response) };
     if !(300..400).contains(&response.status()) {
         return Ok(response);
     }
     let Some(location) = response.headers().get("Location")? else { return Ok(response) };
-    let Some(kept) = url.seen_from_outside(parts.origin, &location) else { return Ok(response) };
+    let Some(kept) = url.seen_from_outside(outside, &location) else { return Ok(response) };
     let response = mutable(&response)?;
     response.headers().set("Location", &kept)?;
     Ok(response)

@@ -1,7 +1,7 @@
 //! A shop to knock at: a configuration, requests, and what the gate answers.
 use edge402::config::{self, Config, Loaded, Method, Settings};
 use edge402::encoding::encode_base64;
-use edge402::gate::{Decision, Head, decide};
+use edge402::gate::{Decision, Head, decide, decide_free};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
@@ -101,7 +101,7 @@ impl Head for Request {
         &self.url
     }
 
-    fn header(&self, name: &str) -> Option<String> {
+    fn header(&self, name: &'static str) -> Option<String> {
         let same = self.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
         let values: Vec<&str> = same.map(|(_, value)| value.as_str()).collect();
         (!values.is_empty()).then(|| values.join(", "))
@@ -131,7 +131,16 @@ impl Request {
     }
 
     pub fn decide<'a>(&self, loaded: &'a Loaded) -> Decision<'a> {
-        decide(loaded, self, UnixSeconds(NOW))
+        let decision = decide(loaded, self, UnixSeconds(NOW));
+        // What is passed on without deciding anything more is what would be.
+        let free = decide_free(loaded, self);
+        match &decision {
+            Decision::Forward(path) if matches!(self.method(), "GET" | "HEAD") => {
+                assert_eq!(free.as_ref(), Some(path));
+            }
+            _ => assert_eq!(free, None),
+        }
+        decision
     }
 
     /// What the gate decides, in short.
