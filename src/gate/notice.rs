@@ -10,18 +10,28 @@ use crate::payment::VerifiedPayment;
 use crate::settlement::Settlement;
 use crate::time::UnixSeconds;
 
-/// What the headers' names end with: those that are signed, in their order, and
-/// the signature.
-const NAMES: [&str; 8] =
-    ["Time", "Payer", "Amount", "Asset", "Network", "Transaction", "Claim", "Signature"];
+/// The names of the headers: those that are signed, in their order, and the
+/// signature. No client may send them to the origin.
+pub const NAMES: [&str; 8] = [
+    "X-Payment-Time",
+    "X-Payment-Payer",
+    "X-Payment-Amount",
+    "X-Payment-Asset",
+    "X-Payment-Network",
+    "X-Payment-Transaction",
+    "X-Payment-Claim",
+    "X-Payment-Signature",
+];
 
-/// What they begin with, and what CGI takes for the same.
-const PREFIXES: [&str; 4] = ["X-Payment-", "X_Payment_", "X_Payment-", "X-Payment_"];
+/// What CGI takes for the beginning of these names.
+const PREFIXES: [&str; 3] = ["X_Payment_", "X_Payment-", "X-Payment_"];
 
-/// The names of all these headers, which no client may send to an origin that goes
-/// by them, and of those that CGI takes for the same.
-pub fn names() -> impl Iterator<Item = String> {
-    PREFIXES.into_iter().flat_map(|prefix| NAMES.map(|name| format!("{prefix}{name}")))
+/// What CGI takes for the same names, which no client may send to an origin that
+/// goes by them.
+pub fn spellings() -> impl Iterator<Item = String> {
+    PREFIXES.into_iter().flat_map(|prefix| {
+        NAMES.map(|name| format!("{prefix}{}", name.trim_start_matches("X-Payment-")))
+    })
 }
 
 /// What the origin is told of a payment.
@@ -87,8 +97,8 @@ impl Notice {
         let code = encode_hex(&mac::code_of(secret.key(), &lines)?);
         let signature = format!("v1={}", code.trim_start_matches("0x"));
         let values = values.into_iter().chain([signature.as_str()]);
-        let headers = names().zip(values).filter(|(_, value)| !value.is_empty());
-        Some(headers.map(|(name, value)| (name, value.to_owned())).collect())
+        let headers = NAMES.into_iter().zip(values).filter(|(_, value)| !value.is_empty());
+        Some(headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 }
 
@@ -164,7 +174,7 @@ mod tests {
 
     #[test]
     fn no_spelling_of_a_name_is_left() {
-        let all: Vec<_> = super::names().collect();
+        let all: Vec<_> = NAMES.map(str::to_owned).into_iter().chain(spellings()).collect();
         assert_eq!(all.len(), 32);
         for name in ["X-Payment-Payer", "X_Payment_Payer", "X-Payment_Claim", "X_Payment-Time"] {
             assert!(all.iter().any(|it| it == name), "{name}");

@@ -201,17 +201,18 @@ pub(super) async fn ask_itself(
 /// keeps its payment, and its grants.
 fn holds_ours(loaded: &Loaded, head: &RequestHead) -> bool {
     KEPT.iter().any(|name| head.header(name).is_some())
-        || loaded.origin_secret.is_some() && notice::names().any(|it| head.has(&it))
+        || notice::NAMES.iter().any(|name| head.header(name).is_some())
+        || loaded.origin_secret.is_some() && notice::spellings().any(|it| head.has(&it))
         || head.header("Cookie").is_some_and(|cookies| may_hold_grants(&cookies))
 }
 
 /// Takes what stays here out of a request's headers, and these.
 fn take_ours(loaded: &Loaded, headers: &Headers, more: &[&'static str]) -> worker::Result<()> {
-    for name in KEPT.iter().chain(more) {
+    for name in KEPT.iter().chain(&notice::NAMES).chain(more) {
         js::delete_header(headers, name);
     }
     if loaded.origin_secret.is_some() {
-        for name in notice::names() {
+        for name in notice::spellings() {
             headers.delete(&name)?;
         }
     }
