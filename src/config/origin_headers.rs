@@ -39,13 +39,14 @@ const TAKEN: [&str; 14] = [
 const TAKEN_PREFIXES: [&str; 3] = ["payment-", "x-payment", "x-edge402-"];
 
 /// Secrets that stay with the Worker, whatever an origin is told.
-const KEPT_SECRETS: [&str; 7] = [
+const KEPT_SECRETS: [&str; 8] = [
     "EVM_RELAYER_KEYS",
     "SOLANA_FEE_PAYER_KEYS",
     "RPC_URLS",
     "GRANT_SECRET",
     "FACILITATOR_HEADERS",
     "FACILITATOR_TOKENS",
+    "DESK_TOKENS",
     SECRET,
 ];
 

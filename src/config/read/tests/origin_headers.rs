@@ -92,6 +92,20 @@ fn no_header_is_taken_that_something_else_says() {
 }
 
 #[test]
+fn no_secret_of_the_worker_can_be_named() {
+    let source = include_str!("../../settings.rs");
+    let names = source.split("from.secret(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let names: Vec<_> = names.collect();
+    assert!(names.len() >= 7, "{names:?}");
+    for name in names {
+        let found = faults(&of(&json!({ "X-Key": { "secret": name } })));
+        let problem = "names a secret that stays with the Worker; make another one";
+        let key = "ORIGIN_HEADERS.\"X-Key\".secret";
+        assert_eq!(found, [(key.to_owned(), problem.to_owned())], "{name}");
+    }
+}
+
+#[test]
 fn files_read_no_headers() {
     let found = faults(&with(&[("/ORIGIN_HEADERS", json!({ "X-Key": "1" }))]));
     assert_eq!(found.len(), 1);
