@@ -105,6 +105,23 @@ pub(super) fn override_in(
     names_method(query).then_some("the request names another method in its query")
 }
 
+/// Where to send a request that is for nothing but reading, and free: what
+/// [`decide`](super::decide) says, without asking anything that only what is sold needs. `None`
+/// if there is more to decide.
+pub fn decide_free(loaded: &Loaded, head: &impl Head) -> Option<CanonicalPath> {
+    if !matches!(head.method(), "GET" | "HEAD") {
+        return None;
+    }
+    let parts = UrlParts::of(head.url());
+    let Ok(method) = head.method().parse::<Method>();
+    let Ok(Some(Asked { path, found })) = find(loaded, parts.path, &method) else {
+        return None;
+    };
+    let is_free = found.route.is_none()
+        && override_in(loaded, head, parts.query, (&path, &method), found).is_none();
+    is_free.then_some(path)
+}
+
 /// Whether the method that an origin reads from a form counts for what is asked
 /// for: the body must be looked into then, see [`form_names_method`].
 pub fn must_look_into_form(loaded: &Loaded, head: &impl Head) -> bool {

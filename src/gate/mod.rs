@@ -30,7 +30,7 @@ pub use challenge::{Challenge, ChallengeTemplate, Hints};
 pub use delivery_cookie::Collection;
 use delivery_cookie::{REDIRECT_MANUAL, asks_for};
 use door::Asked;
-pub use door::{form_names_method, must_look_into_form};
+pub use door::{decide_free, form_names_method, must_look_into_form};
 pub use page::{InvalidLayout, Language, Layout, MAX_LAYOUT, PAGE_POLICY, TEMPLATE_POLICY};
 
 /// The head of a request. Headers are asked for one by one, because each
@@ -118,23 +118,6 @@ pub struct Purchase<'a> {
     /// Whether the client can't read a redirect, and would rather be told in
     /// another way where it leads.
     pub prefers_manual: bool,
-}
-
-/// Where to send a request that is for nothing but reading, and free: what
-/// [`decide`] says, without asking anything that only what is sold needs. `None`
-/// if there is more to decide.
-pub fn decide_free(loaded: &Loaded, head: &impl Head) -> Option<CanonicalPath> {
-    if !matches!(head.method(), "GET" | "HEAD") {
-        return None;
-    }
-    let parts = UrlParts::of(head.url());
-    let Ok(method) = head.method().parse::<Method>();
-    let Ok(Some(Asked { path, found })) = door::find(loaded, parts.path, &method) else {
-        return None;
-    };
-    let is_free = found.route.is_none()
-        && door::override_in(loaded, head, parts.query, (&path, &method), found).is_none();
-    is_free.then_some(path)
 }
 
 /// Decides what to do with a request.
