@@ -5,10 +5,12 @@
 
 use serde_json::{Value, json};
 
+use super::Sale;
 use super::page::{self, Language, Layout};
 use crate::config::{Config, Method, Route};
 use crate::encoding::encode_base64;
 use crate::protocol::{ChainId, Reason};
+use crate::settlement::sales::RefusalLine;
 
 /// The longest `PAYMENT-REQUIRED` header that real clients take, in bytes.
 pub const MAX_HEADER: usize = 3_000;
@@ -246,4 +248,17 @@ fn push_json(text: &str, to: &mut String) {
     let quoted = Value::from(text).to_string();
     let inside = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     to.push_str(inside.unwrap_or_default());
+}
+
+impl Sale<'_> {
+    /// What the log says of a payment that is refused here.
+    pub fn refusal_line(&self, reason: Reason) -> RefusalLine<'_> {
+        RefusalLine {
+            reason: reason.code(),
+            route: Some(self.route.pattern.as_str()),
+            path: Some(self.path.as_str()),
+            method: Some(self.method.as_str()),
+            client: None,
+        }
+    }
 }

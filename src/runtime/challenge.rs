@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use worker::web_sys::{Headers, Response};
-use worker::{Context, Env};
+use worker::{Context, Env, console_log};
 
 use super::app::{App, CachedHint};
 use super::head::RequestHead;
@@ -62,6 +62,10 @@ pub(super) async fn payment_required(
     context: &Context,
 ) -> worker::Result<Response> {
     let Some(template) = app.challenges.get(sale.number) else { return respond::closed() };
+    if let Some(reason) = reason.filter(|it| *it != Reason::SettlementPending) {
+        let line = sale.refusal_line(reason).text();
+        console_log!("{}", line);
+    }
     let hints = hints(app, template.hinted_networks(), context).await;
     let challenge = template.write(&sale.url, reason, &hints);
     let wants_page = wants_page(head);

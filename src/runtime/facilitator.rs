@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use worker::web_sys::{Headers, Request, Response};
-use worker::{Context, Env, console_error};
+use worker::{Context, Env, console_error, console_log};
 
 use super::app::App;
 use super::challenge::hints;
@@ -23,6 +23,8 @@ use crate::facilitator::{Endpoint, MAX_BODY, Order, supported};
 use crate::gate::Head as _;
 use crate::path::{CanonicalPath, UrlParts};
 use crate::payment::VerifiedPayment;
+use crate::protocol::Reason;
+use crate::settlement::sales::RefusalLine;
 use crate::settlement::{Outcome, Proof, SettleRequest, Sold, Verdict};
 
 thread_local! {
@@ -158,6 +160,7 @@ impl Exchange<'_> {
         let payment = match order.check(now) {
             Ok(payment) => payment,
             Err(reason) => {
+                self.log_refusal(reason);
                 let outcome = Outcome::Failed { reason, transaction: None };
                 return Ok(settled(order, outcome, None, now));
             }
@@ -165,7 +168,19 @@ impl Exchange<'_> {
         let (settlers, request) = self.request(order, &payment)?;
         let request = SettleRequest { charge, ..request };
         let outcome = settle::settle(&settlers, &request, payment.expires_at(now)).await;
+        if let Outcome::Failed { reason, .. } = &outcome {
+            self.log_refusal(*reason);
+        }
         Ok(settled(order, outcome, Some(&payment.payer()), now))
+    }
+
+    /// One line for each order that is refused.
+    fn log_refusal(&self, reason: Reason) {
+        let client = Some(self.account.name.as_str());
+        let (code, none) = (reason.code(), None);
+        let line = RefusalLine { reason: code, route: none, path: none, method: none, client };
+        let line = line.text();
+        console_log!("{}", line);
     }
 
     /// The Settlers of a payment, and what they are asked.

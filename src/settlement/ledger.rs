@@ -5,7 +5,7 @@
 use super::budget::share_of;
 use super::sales::SalesQuery;
 use super::shared::Shared;
-use super::{Host, Sale, Settler, Store, StoreError};
+use super::{Host, PaymentRecord, Sale, Settler, Store, StoreError};
 use crate::time::UnixSeconds;
 
 impl<H: Host> Settler<H> {
@@ -40,6 +40,13 @@ impl<H: Host> Shared<H> {
         let mut fees = self.fees.borrow_mut();
         for payment in payments {
             *fees.get_or_insert_with(payment.clone(), Default::default) += share;
+        }
+    }
+
+    /// Lets the log know of a sale, once it is written.
+    pub(super) fn log_sale(&self, record: &PaymentRecord) {
+        if let Some(sale) = record.sale() {
+            self.host.log(&sale.log_line());
         }
     }
 

@@ -152,6 +152,7 @@ impl<H: Host> Settler<H> {
         record.owe(used, &payer, shared.host.now());
         // If the process dies after this, the next life finds it.
         shared.store.put_payment(&record)?;
+        shared.log_sale(&record);
         if let Some(order) = record.unsettled() {
             shared.unsettled.note(&payer, &order.request);
             self.start_settling(record.payment);
@@ -333,6 +334,7 @@ impl<H: Host> Shared<H> {
         };
         record.settle_nothing(payer, self.host.now());
         self.store.put_payment(&record)?;
+        self.log_sale(&record);
         self.tell(payment);
         Ok(match record.state {
             State::Settled(settlement) => Outcome::Settled(settlement),

@@ -1,6 +1,7 @@
 //! The ledger: what is kept of each sale, and how it is asked for.
 
 use crate::amount::AtomicAmount;
+use crate::json::write_object;
 use crate::json_struct;
 use crate::protocol::ChainId;
 use crate::time::UnixSeconds;
@@ -115,6 +116,34 @@ impl Sale {
     pub fn place(&self) -> SalePlace {
         SalePlace { time: self.time, payment: self.payment.clone() }
     }
+
+    /// The sale as a line of the log: JSON, with OpenTelemetry's names where it
+    /// has any ([HTTP], [URL]).
+    ///
+    /// [HTTP]: https://opentelemetry.io/docs/specs/semconv/registry/attributes/http/
+    /// [URL]: https://opentelemetry.io/docs/specs/semconv/registry/attributes/url/
+    pub fn log_line(&self) -> String {
+        let mut line = String::new();
+        write_object(
+            &[
+                ("event.name", &"edge402.sale"),
+                ("http.route", &self.route),
+                ("url.path", &self.path),
+                ("http.request.method", &self.method),
+                ("edge402.amount", &self.amount),
+                ("edge402.asset", &self.asset),
+                ("edge402.network", &self.network),
+                ("edge402.payer", &self.payer),
+                ("edge402.transaction", &self.transaction),
+                ("edge402.payment", &self.payment),
+                ("edge402.way", &self.way),
+                ("edge402.x402_version", &self.x402_version),
+                ("edge402.fee", &self.fee),
+            ],
+            &mut line,
+        );
+        line
+    }
 }
 
 /// Where a sale stands among all sales of all Settlers: by its time, and among
@@ -149,6 +178,47 @@ pub struct SalesQuery {
 }
 
 json_struct!(SalesQuery { from, to, route, payer, transaction, before, limit });
+
+/// A payment that was refused, as a line of the log.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusalLine<'a> {
+    /// The code of the reason.
+    pub reason: &'a str,
+    /// The pattern of the route; none where somebody else's server sells.
+    pub route: Option<&'a str>,
+    /// The request's path, without its query; none as above.
+    pub path: Option<&'a str>,
+    /// The request's method; none as above.
+    pub method: Option<&'a str>,
+    /// The facilitator's client that has asked; none at the gate.
+    pub client: Option<&'a str>,
+}
+
+impl RefusalLine<'_> {
+    /// The line: JSON, with OpenTelemetry's names as for a [`Sale`].
+    pub fn text(&self) -> String {
+        let way = way_of(self.client);
+        let path: Option<String> = self.path.map(|path| path.chars().take(MAX_PATH).collect());
+        let mut line = String::new();
+        write_object(
+            &[
+                ("event.name", &"edge402.refusal"),
+                ("error.type", &self.reason),
+                ("http.route", &self.route),
+                ("url.path", &path),
+                ("http.request.method", &self.method),
+                ("edge402.way", &way),
+            ],
+            &mut line,
+        );
+        line
+    }
+}
+
+/// By which way something is sold: at the gate, or by a facilitator's client.
+pub(super) fn way_of(client: Option<&str>) -> String {
+    client.map_or_else(|| "gate".into(), |name| format!("facilitator/{name}"))
+}
 
 /// An address or a transaction as it is looked up: hex digits have two cases,
 /// base58 has letters that differ by theirs.

@@ -136,6 +136,7 @@ impl<H: Host> Shared<H> {
         {
             decide(&mut record);
             self.store.put_payment(&record)?;
+            self.log_sale(&record);
             self.live.borrow_mut().remove(&request.ticket);
             self.release_hold(&request.payment);
             self.tell(&request.payment);
@@ -187,6 +188,9 @@ impl<H: Host> Shared<H> {
         } else {
             let left = Entry { payments: unclear, ..entry.clone() };
             self.store.submit(&left, &records)?;
+        }
+        for record in &records {
+            self.log_sale(record);
         }
         for (payment, resolution) in resolutions {
             let is_clear = !matches!(resolution, Resolution::Unclear(_));

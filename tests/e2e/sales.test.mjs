@@ -55,6 +55,10 @@ test('has what was sold on both chains, page by page', async () => {
   const evm = all.sales.find(({ network }) => network === EVM_NETWORK);
   const receipt = await world.evm.client.getTransactionReceipt({ hash: evm.transaction });
   assert.equal(evm.fee, String(receipt.gasUsed * receipt.effectiveGasPrice), 'the fee on chain');
+  const lines = () => world.worker.log().split('\n').filter((line) => line.includes('"edge402.sale"'));
+  await waitFor(() => lines().length >= 3, { what: 'a line for each sale' });
+  assert.equal(lines().length, 3);
+  assert.ok(lines().some((line) => line.includes(evm.transaction)));
   const pages = [];
   let next;
   do {
@@ -69,6 +73,15 @@ test('has what was sold on both chains, page by page', async () => {
   assert.deepEqual(await only(`?payer=${evm.payer.toLowerCase()}`), all.sales.filter(({ payer }) => payer === evm.payer));
   assert.deepEqual(await only(`?route=${encodeURIComponent(PAGE)}&from=${all.sales.at(-1).time}`), all.sales);
   assert.deepEqual(await only(`?to=${all.sales.at(-1).time}`), []);
+});
+
+test('a refusal is a line of the log', async () => {
+  const headers = await payment(world, `${world.url}${PAGE}`, { network: EVM_NETWORK });
+  assertPaid(await send(`${world.url}${PAGE}`, headers));
+  const answer = await send(`${world.url}${PAGE}?other`, headers);
+  assert.equal(answer.status, 402);
+  const line = '"error.type":"duplicate_settlement","http.route":"/premium/","url.path":"/premium/","http.request.method":"GET","edge402.way":"gate"';
+  await waitFor(() => world.worker.log().includes(`{"event.name":"edge402.refusal",${line}}`), { what: 'the refusal in the log' });
 });
 
 test('takes no question that it can’t answer', async () => {

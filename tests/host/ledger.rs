@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use edge402::amount::AtomicAmount;
 use edge402::desk;
+use edge402::settlement::sales::RefusalLine;
 use edge402::settlement::{PaymentRecord, Sale, SalesQuery, SettleRequest, State, Store as _};
 use edge402::time::UnixSeconds;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::sim::tables::{KEEP, SimStore};
 use crate::sim::{AMOUNT, Payment, Setup, World, domain, payer};
@@ -78,6 +79,56 @@ fn a_sale_is_one_row_whatever_comes_after() {
     assert_eq!(sale, expected);
     assert!(world.buy_now(&payment, "/r/a").is_delivery());
     assert_eq!(sales(&world, &all()), [Sale { redeliveries: 1, ..expected }]);
+}
+
+/// The lines of the log that are about sales.
+fn lines(world: &World) -> Vec<Value> {
+    let log = world.log.borrow();
+    let lines = log.iter().filter_map(|line| serde_json::from_str(line).ok());
+    lines.filter(|line: &Value| line["event.name"] == "edge402.sale").collect()
+}
+
+#[test]
+fn a_sale_is_one_line_of_the_log() {
+    let world = world();
+    let payments: Vec<_> = (0..3).map(payment).collect();
+    for payment in &payments {
+        assert!(world.buy_now(payment, "/r/a").is_delivery());
+        assert!(world.buy_now(payment, "/r/a").is_delivery());
+    }
+    world.crash();
+    world.settler();
+    world.run_for(A_WHILE);
+    let lines = lines(&world);
+    assert_eq!(lines.len(), 3);
+    let sale = sales(&world, &SalesQuery { payer: Some(payer(0).address().to_string()), ..all() });
+    let expected = json!({
+        "event.name": "edge402.sale", "http.route": "/r/*", "url.path": "/r/a",
+        "http.request.method": "GET", "edge402.amount": "10000", "edge402.asset": sale[0].asset,
+        "edge402.network": "eip155:84532", "edge402.payer": sale[0].payer,
+        "edge402.transaction": sale[0].transaction, "edge402.payment": sale[0].payment,
+        "edge402.way": "gate", "edge402.x402_version": 2, "edge402.fee": sale[0].fee,
+    });
+    assert_eq!(lines[0], expected);
+}
+
+#[test]
+fn a_refusal_is_a_line_that_no_path_can_break() {
+    let line = RefusalLine {
+        reason: "insufficient_funds",
+        route: Some("/r/*"),
+        path: Some("/r/\"\n{"),
+        method: Some("GET"),
+        client: None,
+    };
+    let read: Value = serde_json::from_str(&line.text()).unwrap();
+    let expected = json!({
+        "event.name": "edge402.refusal", "error.type": "insufficient_funds",
+        "http.route": "/r/*", "url.path": "/r/\"\n{", "http.request.method": "GET",
+        "edge402.way": "gate",
+    });
+    assert_eq!(read, expected);
+    assert_eq!(line.text().lines().count(), 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the ledger says of a payment.
 
 use super::super::delivery::DeliveryState;
-use super::super::sales::{Sale, SaleNote};
+use super::super::sales::{Sale, SaleNote, way_of};
 use super::{PaymentRecord, SettleRequest, State};
 
 impl PaymentRecord {
@@ -23,19 +23,12 @@ impl PaymentRecord {
             payer: settlement.payer.clone(),
             transaction: settlement.transaction.clone(),
             payment: self.payment.clone(),
-            way: note.map(SaleNote::way),
+            way: note.map(|note| way_of(note.client.as_deref())),
             x402_version: sold.map(|sold| sold.version),
             fee: note.and_then(|note| note.fee).map(|fee| fee.to_string()),
             delivered: (!is_elsewhere).then_some(is_delivered),
             redeliveries: self.delivery.again,
         })
-    }
-}
-
-impl SaleNote {
-    /// By which way it was sold.
-    fn way(&self) -> String {
-        self.client.as_ref().map_or_else(|| "gate".into(), |name| format!("facilitator/{name}"))
     }
 }
 
