@@ -194,6 +194,21 @@ impl Reason {
             Self::EvmValidBefore | Self::Permit2DeadlineExpired | Self::Eip2612DeadlineExpired
         )
     }
+
+    /// Whether it says that a payment by Permit2, which was good once, can't be
+    /// settled because of what its payer has done since: no money, no allowance,
+    /// its nonce used, or code that stands in the way.
+    pub const fn is_payers_fault(self) -> bool {
+        matches!(
+            self,
+            Self::Permit2InsufficientBalance
+                | Self::Permit2AllowanceRequired
+                | Self::Permit2InvalidNonce
+                | Self::Permit2Signature
+                | Self::Permit2SimulationFailed
+                | Self::InvalidTransactionState
+        )
+    }
 }
 
 impl fmt::Display for Reason {

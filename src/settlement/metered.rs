@@ -55,7 +55,7 @@ impl<H: Host> Settler<H> {
         // Nothing was sent or delivered: if the process dies here, the claim is
         // free again after its lease.
         self.collect_from(&payer).await?;
-        if !self.debts_of(&payer, is_overdue)?.is_empty() {
+        if !self.debts_of(&payer, PaymentRecord::is_overdue)?.is_empty() {
             return self.refuse_hold(&request, Reason::UnpaidDebt);
         }
         // Counted before anything is asked, so that of two requests at once each
@@ -181,13 +181,24 @@ impl<H: Host> Settler<H> {
         let request = order.request.clone();
         let verified = match request.check(now).and_then(Checked::payable) {
             Ok(verified) => verified,
-            Err(reason) => {
+            Err(reason) if record.is_payers_fault => {
                 shared.host.log(&format!(
                     "{payment}: {} atomic units are owed, and can't be settled any more: {reason}",
                     request.at_stake()
                 ));
                 shared.unsettled.lose(payment);
                 return self.put_off(payment, PaymentRecord::despair);
+            }
+            Err(reason) => {
+                let payer = payer_of(order)?;
+                shared.host.log(&format!(
+                    "{payment}: {} atomic units were not collected from {payer} in time, who is \
+                     not to blame: they are written off ({reason})",
+                    request.at_stake()
+                ));
+                shared.write_off(payment, &payer)?;
+                shared.unsettled.end(payment);
+                return Ok(());
             }
         };
         if !shared.unsettled.settling.borrow_mut().insert(payment.to_owned()) {
@@ -284,11 +295,15 @@ impl<H: Host> Settler<H> {
     }
 
     /// The payments of a payer of which the state is such a one.
-    fn debts_of(&self, payer: &str, is: fn(&State) -> bool) -> Result<Vec<String>, StoreError> {
+    fn debts_of(
+        &self,
+        payer: &str,
+        is: fn(&PaymentRecord) -> bool,
+    ) -> Result<Vec<String>, StoreError> {
         let mut debts = self.shared.unsettled.of(payer);
         let mut error = None;
         debts.retain(|id| match self.shared.store.payment(id) {
-            Ok(record) => record.is_some_and(|it| is(&it.state)),
+            Ok(record) => record.as_ref().is_some_and(is),
             Err(failed) => {
                 error = Some(failed);
                 false
@@ -344,14 +359,8 @@ impl<H: Host> Shared<H> {
 }
 
 /// Whether it is to be settled.
-const fn is_owed(state: &State) -> bool {
-    matches!(state, State::Owed { .. })
-}
-
-/// Whether that has failed. What was not tried yet, or is being tried for the
-/// first time, is nothing to blame a payer for.
-fn is_overdue(state: &State) -> bool {
-    matches!(state, State::Owed { since, again_at, .. } if again_at > since)
+const fn is_owed(record: &PaymentRecord) -> bool {
+    matches!(record.state, State::Owed { .. })
 }
 
 /// Who pays by an order.

@@ -60,6 +60,9 @@ pub struct PaymentRecord {
     pub delivery: Delivery,
     /// And what the ledger says of it.
     pub sale: Option<Box<SaleNote>>,
+    /// Whether it is owed because its payer has seen to it that it can't be
+    /// settled.
+    pub is_payers_fault: bool,
 }
 
 json_struct!(PaymentRecord {
@@ -75,6 +78,7 @@ json_struct!(PaymentRecord {
     attempts,
     delivery = default,
     sale,
+    is_payers_fault = default,
 });
 
 /// Where a payment stands.
@@ -195,6 +199,7 @@ impl PaymentRecord {
                 .and_then(|known| known.attempts.clone()),
             delivery: Delivery::default(),
             sale: None,
+            is_payers_fault: false,
         }
     }
 

@@ -12,12 +12,15 @@ use serde_json::json;
 
 use crate::sim::chain::Code;
 use crate::sim::time::START_MS;
-use crate::sim::{AMOUNT, Answer, Buyer, Fault, Origin, Payment, Setup, World, payer, relayer};
+use crate::sim::{
+    AMOUNT, Answer, Buyer, Fault, Origin, Payment, Setup, Temper, World, payer, permit2_of, relayer,
+};
 use edge402::amount::AtomicAmount;
 use edge402::meter::{Meter, Quantity, Reading, What, WithoutAmount};
 use edge402::protocol::Reason;
 use edge402::purchase::by_use::{CountHolder, follow_counted};
 use edge402::purchase::{Counted, Holder, Tariff};
+use edge402::rpc::TransportError;
 use edge402::settlement::{DeliveryReport, Metered, RenewRequest, Settlement, State, UseReport};
 use edge402::time::UnixSeconds;
 use futures_util::FutureExt as _;
@@ -640,4 +643,77 @@ fn fault() -> impl Strategy<Value = Fault> {
         1 => Just(Fault::ErrorBefore),
         1 => Just(Fault::ErrorAfter),
     ]
+}
+
+/// What keeps us from collecting, of which the payer can do nothing.
+type Hindrance = fn(&Rc<World>, bool);
+
+fn nodes_are_silent(world: &Rc<World>, is_on: bool) {
+    let silent: Temper = Box::new(|_, _| Some(Err(TransportError::Unreachable)));
+    *world.temper.borrow_mut() = is_on.then_some(silent);
+}
+
+fn the_key_has_no_coin(world: &Rc<World>, is_on: bool) {
+    world.chain.borrow_mut().relayer_balance = if is_on { 0 } else { 10_u128.pow(18) };
+}
+
+#[test]
+fn what_we_did_not_collect_is_held_against_nobody() {
+    for hindrance in [nodes_are_silent as Hindrance, the_key_has_no_coin] {
+        let world = world();
+        let (first, second) = (payment(1, 1), Payment::by_use(1, 2, 3_000));
+        assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+        hindrance(&world, true);
+        // What was signed has ended.
+        world.run_for(905_000);
+        hindrance(&world, false);
+        assert_eq!(moved(&world, &first), []);
+        assert_eq!(settlement(&world, &first).amount, AtomicAmount(0));
+        let told = world.log.borrow().iter().filter(|it| it.contains("written off")).count();
+        assert_eq!(told, 1, "{:?}", world.log.borrow());
+        assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Counted);
+        world.run_for(A_WHILE);
+        assert_eq!(moved(&world, &second), [AMOUNT]);
+    }
+}
+
+#[test]
+fn what_the_daily_limit_left_uncollected_is_held_against_nobody() {
+    // Enough for some of six transfers.
+    let mut setup = Setup::default();
+    setup.limits.daily_spend = Some(300_000_000_000_000);
+    let world = World::new(&setup);
+    let payments: Vec<_> = (1..7).map(|n| payment(n, n)).collect();
+    let handles: Vec<_> =
+        payments.iter().map(|it| buyer(&world, it, &[WORDS, ALL]).start()).collect();
+    for handle in &handles {
+        assert_eq!(world.take(handle), Answer::Counted);
+    }
+    world.run_for(800_000);
+    let is_unpaid = |n: &u8| moved(&world, &payments[usize::from(*n) - 1]).is_empty();
+    let unpaid: Vec<_> = (1..7).filter(is_unpaid).collect();
+    assert!((1..6).contains(&unpaid.len()), "{unpaid:?}");
+    // The next day.
+    world.run_for(86_400_000);
+    let again = Payment::by_use(unpaid[0], 9, 2 * 86_400);
+    assert_eq!(buyer(&world, &again, &[ALL]).now(), Answer::Counted);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &again), [AMOUNT]);
+}
+
+#[test]
+fn a_payer_who_cancels_what_is_owed_is_to_blame() {
+    let world = world();
+    let (first, second) = (payment(1, 1), Payment::by_use(1, 2, 3_000));
+    assert_eq!(buyer(&world, &first, &[WORDS, ALL]).now(), Answer::Counted);
+    world.chain.borrow_mut().uses_bit(&permit2_of(1, 1, 0));
+    world.run_for(20_000);
+    assert_eq!(
+        buyer(&world, &second, &[ALL]).now(),
+        Answer::Refused(Reason::UnpaidDebt),
+        "{:?}",
+        world.log.borrow()
+    );
+    world.run_for(1_000_000);
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
 }

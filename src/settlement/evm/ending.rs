@@ -151,7 +151,13 @@ impl<H: Host> EvmLane<H> {
             }
             Resolution::NotPaid(_) => {
                 self.note_lone_failure(entry, failed, payment);
-                Resolution::NotPaid(Reason::InvalidTransactionState)
+                // What is owed is not held against its payer if it was not tried.
+                let is_ours = failed.is_none() && payment.relayer().is_some();
+                Resolution::NotPaid(if is_ours {
+                    Reason::UnexpectedSettleError
+                } else {
+                    Reason::InvalidTransactionState
+                })
             }
             // No log says who has used it, which its payer may have brought
             // about: the gas is burnt already.

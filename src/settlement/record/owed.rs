@@ -94,6 +94,7 @@ impl PaymentRecord {
                 return;
             }
         };
+        self.is_payers_fault |= reason.is_payers_fault();
         let pause = now.since(since).clamp(AGAIN_SECONDS, AGAIN_MAX_SECONDS);
         // Not past its end without a last try; and at its end it is known lost.
         let last = UnixSeconds(self.expires_at.0.saturating_sub(LAST_SECONDS));
@@ -135,6 +136,12 @@ impl PaymentRecord {
     /// Whether it is owed, and was put off until later.
     pub fn is_put_off(&self, now: UnixSeconds) -> bool {
         matches!(self.state, State::Owed { again_at, .. } if again_at > now)
+    }
+
+    /// Whether its payer is to blame for what is owed. What was not tried yet, and
+    /// what we could not collect, is nothing to blame a payer for.
+    pub const fn is_overdue(&self) -> bool {
+        self.is_payers_fault && matches!(self.state, State::Owed { .. })
     }
 
     /// Whether what is owed can't be settled any more.
