@@ -164,6 +164,10 @@ impl PaymentRequirements {
                 // A client that knows nothing of flows leaves that one out.
                 HINTS.contains(&key.as_str())
                     || key == PAYMENT_FLOW
+                    // `upto` has one method: its specification's example is silent.
+                    || (key == TRANSFER_METHOD
+                        && ours.scheme == UPTO
+                        && self.extra.get(key).is_none_or(Value::is_null))
                     || self.extra.get(key) == Some(value)
             })
             && MEANT_WHEN_ABSENT.iter().all(|(key, meant)| match self.extra.get(*key) {
@@ -214,6 +218,26 @@ mod tests {
         ] {
             assert!(!with(&bad).same_terms(&ours), "{bad}");
         }
+    }
+
+    /// x402, `upto` on EVM: `accepted` of the example names no method.
+    #[test]
+    fn paid_by_use_no_method_means_permit2() {
+        let file = include_str!("../../tests/data/specification/upto-evm.json");
+        let file: Value = serde_json::from_str(file).unwrap();
+        let accepted = &file["examples"]["PaymentPayload"]["accepted"];
+        let theirs = PaymentRequirements::read(accepted).unwrap();
+        let mut ours = theirs.clone();
+        ours.extra.insert(TRANSFER_METHOD.into(), json!("permit2"));
+        assert!(theirs.same_terms(&ours));
+        let mut other = theirs.clone();
+        other.extra.insert(TRANSFER_METHOD.into(), json!("eip3009"));
+        assert!(!other.same_terms(&ours));
+        // By `exact` nothing said is another method.
+        let (mut exact, mut of_exact) = (theirs, ours);
+        exact.scheme = EXACT.into();
+        of_exact.scheme = EXACT.into();
+        assert!(!exact.same_terms(&of_exact));
     }
 
     #[test]
