@@ -58,6 +58,12 @@ impl<H: Host> Settler<H> {
         if !self.debts_of(&payer, PaymentRecord::is_overdue)?.is_empty() {
             return self.refuse_hold(&request, Reason::UnpaidDebt);
         }
+        // What another ticket holds is that one's stake.
+        let record = shared.store.payment(&request.payment)?;
+        let is_claimed = |it: &PaymentRecord| matches!(it.state, State::Claimed { ticket, .. } if ticket == request.ticket);
+        if !record.as_ref().is_some_and(is_claimed) {
+            return Ok(HoldReply::Unavailable);
+        }
         // Counted before anything is asked, so that of two requests at once each
         // knows of the other.
         if !shared.unsettled.has_room(&payer, &request) {
@@ -71,7 +77,7 @@ impl<H: Host> Settler<H> {
         shared.unsettled.note(&payer, &request);
         let reply = self.hold_good(&request, payment, now).await;
         if !matches!(reply, Ok(HoldReply::Held)) {
-            shared.unsettled.end(&request.payment);
+            shared.unsettled.end_hold(&request);
         }
         reply
     }

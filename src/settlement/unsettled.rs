@@ -21,6 +21,8 @@ pub(super) struct Unsettled {
 /// What one payment leaves at stake.
 #[derive(Clone, Debug)]
 struct Stake {
+    /// Who holds it.
+    ticket: u64,
     payer: String,
     route: String,
     token: TokenKey,
@@ -33,6 +35,7 @@ impl Unsettled {
     pub(super) fn note(&self, payer: &str, request: &SettleRequest) {
         let Some(metered) = &request.metered else { return };
         let stake = Stake {
+            ticket: request.ticket,
             payer: payer.to_owned(),
             route: metered.route.clone(),
             token: request.terms.token_key(),
@@ -52,6 +55,12 @@ impl Unsettled {
     /// Counts a payment as unsettled no more.
     pub(super) fn end(&self, payment: &str) {
         self.stakes.borrow_mut().remove(payment);
+    }
+
+    /// The same for one that came to nothing, if no other ticket holds it now.
+    pub(super) fn end_hold(&self, request: &SettleRequest) {
+        let mut stakes = self.stakes.borrow_mut();
+        stakes.retain(|id, it| *id != request.payment || it.ticket != request.ticket);
     }
 
     /// Whether a payer's payment can be held besides what is unsettled.

@@ -717,3 +717,25 @@ fn a_payer_who_cancels_what_is_owed_is_to_blame() {
     world.run_for(1_000_000);
     assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
 }
+
+#[test]
+fn a_ticket_that_holds_nothing_frees_nothing_at_stake() {
+    let world = world();
+    let slow = |number| Buyer {
+        stream_ms: 20_000,
+        ..buyer(&world, &payment(1, number), &[WORDS, WORDS, ALL])
+    };
+    let first = slow(1);
+    assert_eq!(first.now(), Answer::Counted);
+    // Of a gate whose lease ran out before.
+    let stale = first.order().settle;
+    let asker = Rc::clone(&world);
+    let held = world.wait(async move {
+        asker.ask(|it| async move { it.hold(stale).await }).await.unwrap().unwrap()
+    });
+    assert_eq!(held, edge402::settlement::HoldReply::Unavailable);
+    for number in 2..5 {
+        assert_eq!(slow(number).now(), Answer::Counted);
+    }
+    assert_eq!(slow(5).now(), Answer::Unavailable, "four of one payer");
+}
