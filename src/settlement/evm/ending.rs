@@ -288,5 +288,8 @@ pub(super) fn ended_at(written_at: UnixSeconds, payment: &evm::VerifiedPayment) 
 /// When an entry is looked at again that is unclear.
 fn next_look(entry: &EvmEntry, now: UnixSeconds) -> UnixSeconds {
     let pause = now.since(entry.written_at) / PAUSE_PART;
-    now.plus(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
+    let next = now.plus(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
+    // By then the search is over, and who waits for its end is not left waiting.
+    let over = entry.written_at.plus(LONGEST_SEARCH + UNCLEAR_SECONDS + 1);
+    if now < over { next.min(over) } else { next }
 }
