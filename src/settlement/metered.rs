@@ -187,7 +187,7 @@ impl<H: Host> Settler<H> {
         let request = order.request.clone();
         let verified = match request.check(now).and_then(Checked::payable) {
             Ok(verified) => verified,
-            Err(reason) if record.is_payers_fault => {
+            Err(reason) if record.is_payers_fault == Some(true) => {
                 shared.host.log(&format!(
                     "{payment}: {} atomic units are owed, and can't be settled any more: {reason}",
                     request.at_stake()

@@ -62,7 +62,7 @@ pub struct PaymentRecord {
     pub sale: Option<Box<SaleNote>>,
     /// Whether it is owed because its payer has seen to it that it can't be
     /// settled.
-    pub is_payers_fault: bool,
+    pub is_payers_fault: Option<bool>,
 }
 
 json_struct!(PaymentRecord {
@@ -78,7 +78,7 @@ json_struct!(PaymentRecord {
     attempts,
     delivery = default,
     sale,
-    is_payers_fault = default,
+    is_payers_fault,
 });
 
 /// Where a payment stands.
@@ -199,7 +199,7 @@ impl PaymentRecord {
                 .and_then(|known| known.attempts.clone()),
             delivery: Delivery::default(),
             sale: None,
-            is_payers_fault: false,
+            is_payers_fault: None,
         }
     }
 

@@ -94,7 +94,9 @@ impl PaymentRecord {
                 return;
             }
         };
-        self.is_payers_fault |= reason.is_payers_fault();
+        if reason.is_payers_fault() {
+            self.is_payers_fault = Some(true);
+        }
         let pause = now.since(since).clamp(AGAIN_SECONDS, AGAIN_MAX_SECONDS);
         // Not past its end without a last try; and at its end it is known lost.
         let last = UnixSeconds(self.expires_at.0.saturating_sub(LAST_SECONDS));
@@ -141,7 +143,7 @@ impl PaymentRecord {
     /// Whether its payer is to blame for what is owed. What was not tried yet, and
     /// what we could not collect, is nothing to blame a payer for.
     pub const fn is_overdue(&self) -> bool {
-        self.is_payers_fault && matches!(self.state, State::Owed { .. })
+        matches!(self.is_payers_fault, Some(true)) && matches!(self.state, State::Owed { .. })
     }
 
     /// Whether what is owed can't be settled any more.
