@@ -67,6 +67,7 @@ pub fn fetch(request: Request, env: Env, context: worker_sys::Context) -> Promis
 /// The path of what is read for nothing, if there is nothing else to decide.
 fn free_path(app: &app::App, head: &head::RequestHead) -> Option<CanonicalPath> {
     let is_ours = health::is_asked_for(head)
+        || desk::is_asked_for(head)
         || facilitator::asked_for(app, head).is_some()
         || discovery::is_asked_for(head)
         || origin::has_come_back(&app.loaded, head);

@@ -227,7 +227,9 @@ impl Store for SqlStore {
     }
 
     fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError> {
-        self.run("DELETE FROM sales WHERE settled_at < ?", vec![seconds(before)])
+        let query = "DELETE FROM sales WHERE (settled_at, payment) IN (SELECT settled_at, payment \
+                     FROM sales WHERE settled_at < ? ORDER BY settled_at, payment LIMIT 1000)";
+        self.run(query, vec![seconds(before)])
     }
 
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {

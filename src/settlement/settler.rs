@@ -218,7 +218,6 @@ impl<H: Host> Settler<H> {
     pub fn wake(&self) -> Result<(), StoreError> {
         let shared = &self.shared;
         shared.store.forget_until(shared.host.now())?;
-        self.forget_sales()?;
         shared.will_wake.set(false);
         let entries = shared.store.open_entries()?;
         if !entries.is_empty() {
@@ -234,6 +233,10 @@ impl<H: Host> Settler<H> {
                 "{} payment(s) are at a facilitator that is not configured any more",
                 open.facilitator.len()
             ));
+        }
+        // Last: whatever comes of it, what is under way goes on.
+        if let Err(error) = self.forget_sales() {
+            shared.host.log(&format!("sales that need not be kept: {error}"));
         }
         Ok(())
     }

@@ -55,7 +55,8 @@ pub trait Store {
     fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError>;
     /// The sales that are asked for, the newest first.
     fn sales(&self, query: &SalesQuery) -> Result<Vec<Sale>, StoreError>;
-    /// Forgets every sale that was settled before then.
+    /// Forgets the sales that were settled before then, a thousand at once: the
+    /// next call goes on.
     fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError>;
     /// Forgets every payment that need not be kept beyond `now`.
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError>;

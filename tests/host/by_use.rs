@@ -739,3 +739,26 @@ fn a_ticket_that_holds_nothing_frees_nothing_at_stake() {
     }
     assert_eq!(slow(5).now(), Answer::Unavailable, "four of one payer");
 }
+
+#[test]
+fn cheap_payments_all_the_time_put_off_no_debt() {
+    let world = world();
+    let owed = payment(1, 1);
+    assert_eq!(buyer(&world, &owed, &[ALL]).now(), Answer::Counted);
+    // The same payer buys something else twice a second.
+    for number in 2..120 {
+        drop(world.start_buy(&Payment::new(1, number, 600), "a"));
+        world.run_for(500);
+    }
+    assert_eq!(moved(&world, &owed), [AMOUNT]);
+}
+
+#[test]
+fn no_goods_go_out_that_may_not_be_settled_in_this_hour() {
+    let mut setup = Setup::default();
+    setup.limits.failed_gas = Some(1);
+    let world = World::new(&setup);
+    let answer = buyer(&world, &payment(1, 1), &[ALL]).now();
+    assert!(!matches!(answer, Answer::Counted), "{answer:?}");
+    assert_eq!(world.deliveries.borrow().len(), 0);
+}

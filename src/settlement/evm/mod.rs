@@ -195,6 +195,8 @@ impl<H: Host> EvmLane<H> {
         // In the air: whoever asks again joins it. Or still on the ground:
         // then it stays there, because the buyer is told so.
         self.take_out(payer, ticket);
+        // It may have kept its payer's others back.
+        self.start_pumps();
         self.shared.release(&id, ticket)?;
         done(self.standing_of(&id))
     }

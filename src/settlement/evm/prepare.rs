@@ -22,7 +22,7 @@ use crate::time::UnixSeconds;
 ///
 /// Too few, and whoever buys from a slow origin waits for the chain twice. Too
 /// many, and payers have time to empty their accounts, at the relayer's cost.
-const GOOD_SECONDS: u64 = 2;
+const GOOD_SECONDS: u64 = 1;
 
 /// How long is waited for others to come before a payment goes out by itself.
 const GATHER: Duration = Duration::from_millis(1);
@@ -65,7 +65,7 @@ impl<H: Host> EvmLane<H> {
     pub(super) fn ask_early(self: &Rc<Self>, payment: evm::VerifiedPayment, ticket: u64) {
         let now = self.shared.host.now();
         let mut coming = self.coming.borrow_mut();
-        coming.retain(|_, it| is_good(it, now));
+        coming.retain(|_, it| is_good(it.since, now));
         let has_room = coming.len() < KEPT_MAX && !self.is_preparing.get() && self.waiting() == 0;
         if !has_room || self.key.key().is_none() {
             return;
@@ -96,11 +96,15 @@ impl<H: Host> EvmLane<H> {
     }
 
     async fn asked_early(&self, waiting: &Waiting) -> Option<Asked> {
-        let coming = self.coming.borrow_mut().remove(&waiting.job.request.ticket)?;
-        if !is_good(&coming, self.shared.host.now()) {
+        let Coming { since, asked } =
+            self.coming.borrow_mut().remove(&waiting.job.request.ticket)?;
+        let asked = asked.await.ok()?;
+        let now = self.shared.host.now();
+        // Where payments have failed on chain in this hour, somebody may wait for
+        // the moment between the two.
+        if !is_good(since, now) || self.shared.throttle.failed_gas(now) > 0 {
             return None;
         }
-        let asked = coming.asked.await.ok()?;
         // What is refused, or has to wait, is refused for what is so now.
         let preview = asked.preview.as_ref().ok()?;
         let is_payable = preview.gas.is_some() && preview.time.is_none();
@@ -111,6 +115,6 @@ impl<H: Host> EvmLane<H> {
     }
 }
 
-fn is_good(coming: &Coming, now: UnixSeconds) -> bool {
-    now.since(coming.since) <= GOOD_SECONDS
+fn is_good(since: UnixSeconds, now: UnixSeconds) -> bool {
+    now.since(since) <= GOOD_SECONDS
 }

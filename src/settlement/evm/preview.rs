@@ -215,6 +215,9 @@ impl<H: Host> EvmLane<H> {
             Some(None) if self.exceeds_price(preview.fees.worst_cost(gas), payment) => {
                 Verdict::FeeExceedsPrice
             }
+            Some(None) if self.goes_alone(payment) && self.burns_too_much(gas) => {
+                Verdict::LimitReached
+            }
             Some(None)
                 if self.is_over_budget(cost)
                     || !self.shared.has_room(request, cost, &self.limits)? =>

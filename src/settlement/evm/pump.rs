@@ -160,9 +160,13 @@ impl<H: Host> EvmLane<H> {
                 return group;
             }
         }
-        // What is to go out again takes its payer's places.
-        let room =
-            |payer| self.room_of(payer, PAYER_IN_AIR_MAX).saturating_sub(self.again_of(payer));
+        // What is to go out again takes its payer's places. And what goes alone
+        // waits until its payer has nothing else in the air: with cheap payments all
+        // the time nobody puts off what he owes.
+        let room = |payer| match self.alone.borrow().len_of(payer) {
+            0 => self.room_of(payer, PAYER_IN_AIR_MAX).saturating_sub(self.again_of(payer)),
+            _ => 0,
+        };
         let batch = queue.take(self.batch_most(), room);
         // What waits for a second node's word shares with nothing that doesn't.
         let (dear, cheap): (Vec<_>, Vec<_>) = batch
