@@ -23,15 +23,35 @@ pub const NAMES: [&str; 8] = [
     "X-Payment-Signature",
 ];
 
-/// What CGI takes for the beginning of these names.
-const PREFIXES: [&str; 3] = ["X_Payment_", "X_Payment-", "X-Payment_"];
-
 /// What CGI takes for the same names, which no client may send to an origin that
 /// goes by them.
 pub fn spellings() -> impl Iterator<Item = String> {
-    PREFIXES.into_iter().flat_map(|prefix| {
-        NAMES.map(|name| format!("{prefix}{}", name.trim_start_matches("X-Payment-")))
-    })
+    NAMES.into_iter().flat_map(spellings_of)
+}
+
+/// The other names that CGI takes for this one (RFC 3875, section 4.1.18), of its
+/// first four dashes.
+pub fn spellings_of(name: &str) -> Vec<String> {
+    let mut all = vec![String::new()];
+    let mut left = 4;
+    for letter in name.chars() {
+        if letter == '-' && left > 0 {
+            left -= 1;
+            let with_dash = all.clone();
+            push(&mut all, '_');
+            all.extend(with_dash.into_iter().map(|it| it + "-"));
+        } else {
+            push(&mut all, letter);
+        }
+    }
+    all.retain(|it| it != name);
+    all
+}
+
+fn push(all: &mut [String], letter: char) {
+    for text in all {
+        text.push(letter);
+    }
 }
 
 /// What the origin is told of a payment.
@@ -176,6 +196,8 @@ mod tests {
     fn no_spelling_of_a_name_is_left() {
         let all: Vec<_> = NAMES.map(str::to_owned).into_iter().chain(spellings()).collect();
         assert_eq!(all.len(), 32);
+        assert_eq!(spellings_of("X-Role"), ["X_Role"]);
+        assert!(spellings_of("Role").is_empty());
         for name in ["X-Payment-Payer", "X_Payment_Payer", "X-Payment_Claim", "X_Payment-Time"] {
             assert!(all.iter().any(|it| it == name), "{name}");
         }

@@ -245,6 +245,9 @@ fn add_ours(
         headers.append(MARKS, &loaded.mark)?;
     }
     for (name, value) in &loaded.origin_headers.0 {
+        for spelled in notice::spellings_of(name) {
+            headers.delete(&spelled)?;
+        }
         headers.set(name, value)?;
     }
     Ok(())

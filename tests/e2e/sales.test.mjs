@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { waitFor } from '../../dev/util.mjs';
 import { EVM_NETWORK, SOLANA_NETWORK, startWorld } from '../../dev/world.mjs';
+import { startSite } from './site.mjs';
 import { assertPaid, PAGE, PAGE_PRICE, payment, send } from './support.mjs';
 
 const SALES = '/.edge402/sales';
@@ -31,6 +32,21 @@ test('is closed until it has tokens, and never the origin’s', async () => {
   const answer = await send(`${url}${SALES}`, bearer(TOKENS[0]));
   assert.equal(answer.status, 404);
   assert.match(answer.json.error, /DESK_TOKENS/);
+});
+
+test('no path of the gate’s own leads to an origin with a URL', async () => {
+  const site = await startSite();
+  try {
+    const { url } = await world.startWorker({ vars: { ORIGIN: site.url }, secrets: { DESK_TOKENS: TOKENS.map(hashOf).join(',') } });
+    const { status, json } = await send(`${url}${SALES}`, bearer(TOKENS[0]));
+    assert.deepEqual([status, json], [200, { sales: [], next: null }]);
+    for (const path of ['/.edge402/health', '/.well-known/x402']) assert.equal((await send(url + path)).status, 200, path);
+    assert.deepEqual(site.requests, []);
+    assert.equal((await send(`${url}/free`)).status, 200);
+    assert.equal(site.requests.length, 1);
+  } finally {
+    await site.stop();
+  }
 });
 
 test('has what was sold on both chains, page by page', async () => {

@@ -40,8 +40,10 @@ describe('let only the gate in', () => {
   before(async () => ({ url } = await withKey()));
 
   test('each request brings the headers, free or sold, whatever the client says', async () => {
-    const headers = [['X-ORIGIN-KEY', 'mine'], ['x-origin-key', 'mine, too'], ['X-From', '']];
-    assertKnown(told(await raw(url, '/free', { headers })), 'free');
+    const headers = [['X-ORIGIN-KEY', 'mine'], ['x-origin-key', 'mine, too'], ['X-From', ''], ['X_From', 'me'], ['X-Origin_Key', 'mine']];
+    const free = told(await raw(url, '/free', { headers }));
+    assertKnown(free, 'free');
+    assert.deepEqual(Object.keys(free).filter((name) => name.includes('_')), [], 'CGI takes _ for -');
     assertKnown((await send(`${url}/free`, {}, { method: 'POST', body: 'x' })).json.headers, 'a free POST');
     for (const path of ['/premium/a', '/first/a']) {
       const answer = await send(url + path, { ...await payment(world, url + path), 'x-origin-key': 'mine' });
