@@ -171,6 +171,16 @@ impl<K> Default for Set<K> {
 }
 
 impl<K: Ord> Set<K> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether it holds a key.
     pub fn contains(&self, key: &K) -> bool {
         self.0.contains_key(key)

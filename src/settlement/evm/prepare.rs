@@ -109,9 +109,10 @@ impl<H: Host> EvmLane<H> {
         let preview = asked.preview.as_ref().ok()?;
         let is_payable = preview.gas.is_some() && preview.time.is_none();
         self.shared.host.sleep(GATHER).await;
-        // Others have come: while the chain is asked, so do those who are to share
-        // the next transaction with them.
-        (is_payable && self.waiting() == 0).then_some(asked)
+        // Others have come, or are about to: while the chain is asked, so do those
+        // who are to share the next transaction with them.
+        let is_crowd = self.waiting() > 0 || self.shared.live.borrow().len() > 1;
+        (is_payable && !is_crowd).then_some(asked)
     }
 }
 
