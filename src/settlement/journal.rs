@@ -230,7 +230,7 @@ pub struct Attempts {
     /// The hashes of the transactions that have ended without the payment, the
     /// last ones.
     pub hashes: Vec<String>,
-    /// How far it was looked for who else used the payment, if it was.
+    /// The progress of the search for a use of the payment by somebody else.
     pub search: Option<Search>,
 }
 

@@ -42,7 +42,7 @@ const MOST_WORDS_ALONE: usize = 32;
 /// The longest calldata that is read, in bytes: what a transaction may hold.
 const MOST_CALLDATA: usize = 128 * 1024;
 
-/// How far the logs were looked through for who used a payment.
+/// The progress of the search for a payment's use in the logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Search {
     /// The block with which it goes on; 0 if it begins.
@@ -114,7 +114,12 @@ pub(super) async fn find_use<T: Transport>(
             clues_left = clues_left.saturating_sub(1);
             match use_by(nodes, payment, suspect, quorum).await {
                 Ok(None) => {}
-                Ok(found) => return Ok(found),
+                Ok(found) => {
+                    if search.in_doubt {
+                        search.from = 0;
+                    }
+                    return Ok(found);
+                }
                 Err(Unknown) => {
                     search.in_doubt = true;
                     clues_left = clues_left.saturating_sub(CLUES_PER_DOUBT);

@@ -32,6 +32,14 @@ fn front_run(world: &World, payment: &Payment) -> String {
     world.chain.borrow_mut().stranger_sends(payment, world.clock.now_ms())
 }
 
+/// Sends a payment, and 200 others of the same look before it, as a stranger.
+fn front_run_behind_others(world: &World, payment: &Payment) -> String {
+    for number in 2..=201 {
+        front_run(world, &Payment::by_permit2(1, number, 600));
+    }
+    front_run(world, payment)
+}
+
 /// Answers some questions with an error, as long as the flag is set.
 fn refuse(
     world: &World,
@@ -131,6 +139,25 @@ fn a_node_that_forgot_a_block_ends_nothing() {
 }
 
 #[test]
+fn a_payer_who_takes_back_what_is_used_hides_no_payment() {
+    let world = world();
+    let payment = Payment::by_permit2(1, 1, 60);
+    start_until_sent(&world, &payment);
+    let hash = front_run(&world, &payment);
+    let of_block =
+        |method: &str, params: &Value| method == "eth_call" && number(&params[1]).is_some();
+    let is_silent = refuse(&world, of_block, (-32_000, "missing trie node"));
+    world.run_for(10_000);
+    // Permit2 logs it, though the nonce is used already.
+    world.chain.borrow_mut().invalidates(&permit2_of(1, 1, 0), world.clock.now_ms());
+    world.run_for(HOUR);
+    assert!(is_open(&world, &payment));
+    is_silent.set(false);
+    world.run_for(HOUR);
+    assert_eq!(settled_by(&world, &payment), hash);
+}
+
+#[test]
 fn what_is_not_told_of_one_transaction_hides_no_other() {
     let world = world();
     let payment = Payment::by_permit2(1, 1, 600);
@@ -181,10 +208,7 @@ fn a_use_is_found_among_hundreds_of_payments_of_the_same_look() {
     let world = world();
     let payment = Payment::by_permit2(1, 1, 600);
     start_until_sent(&world, &payment);
-    for number in 2..=201 {
-        front_run(&world, &Payment::by_permit2(1, number, 600));
-    }
-    let hash = front_run(&world, &payment);
+    let hash = front_run_behind_others(&world, &payment);
     world.run_for(10 * MINUTE);
     assert_eq!(settled_by(&world, &payment), hash);
 }
@@ -194,10 +218,7 @@ fn how_far_a_search_has_got_outlives_a_crash() {
     let world = world();
     let payment = Payment::by_permit2(1, 1, 600);
     start_until_sent(&world, &payment);
-    for number in 2..=201 {
-        front_run(&world, &Payment::by_permit2(1, number, 600));
-    }
-    let hash = front_run(&world, &payment);
+    let hash = front_run_behind_others(&world, &payment);
     for _ in 0..20 {
         world.run_for(40_000);
         world.crash();

@@ -179,7 +179,7 @@ impl<H: Host> EvmLane<H> {
         })
     }
 
-    /// Writes down how far it was looked for who used a payment, if the record is
+    /// Writes down the progress of the search for a payment's use, if the record is
     /// still that of these attempts.
     fn note_search(&self, payment: &str, looked: &Attempts) -> Result<(), StoreError> {
         let Some(mut record) = self.shared.store.payment(payment)? else { return Ok(()) };
@@ -256,10 +256,15 @@ impl<H: Host> EvmLane<H> {
         }
         attempts.search = Some(search);
         let why = match (found, state) {
-            (Ok(Some(found)), _) => {
-                let paid = found.resolution_of(attempts, &self.relayers);
-                return paid.unwrap_or(Resolution::NotPaid(used));
-            }
+            (Ok(Some(found)), _) => match found.resolution_of(attempts, &self.relayers) {
+                Some(paid) => return paid,
+                // It may have been paid before: Permit2 logs what is taken back
+                // though it is used.
+                None if search.in_doubt => {
+                    "it was taken back, and no node tells whether it was used before".to_owned()
+                }
+                None => return Resolution::NotPaid(used),
+            },
             (Ok(None), Some(false)) => return Resolution::NotPaid(used),
             // Canceled, or used by another purchase: it stays what it is.
             (Ok(None), Some(true)) if is_over => return Resolution::NotPaid(used),

@@ -124,7 +124,9 @@ impl Chain {
 
     /// A payer takes a nonce back, or uses it for something else: no log tells.
     pub fn uses_bit(&mut self, it: &Permit2Authorization) {
-        self.state.bits.insert((it.from, it.nonce.to_be_bytes()), self.height());
+        let height = self.height();
+        // What is used stays used since then.
+        self.state.bits.entry((it.from, it.nonce.to_be_bytes())).or_insert(height);
     }
 
     /// A payer takes a nonce back at Permit2, in a block of its own.
