@@ -126,4 +126,5 @@ test('is for holders of a token, and looks at few tries of others', async () => 
     return answer.status === 429 && answer;
   }, { what: 'too many tries' });
   assert.ok(Number(late.headers.get('retry-after')) <= 60);
+  assert.equal((await ask(bearer(TOKENS[0]))).status, 200, 'who has a token is let in from the same address');
 });

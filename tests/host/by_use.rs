@@ -10,29 +10,25 @@ use proptest::prelude::*;
 
 use serde_json::json;
 
-use crate::sim::chain::Code;
 use crate::sim::time::START_MS;
-use crate::sim::{
-    AMOUNT, Answer, Buyer, Fault, Origin, Payment, Setup, Temper, World, payer, permit2_of, relayer,
-};
+use crate::sim::{AMOUNT, Answer, Buyer, Fault, Origin, Payment, Setup, World, payer, relayer};
 use edge402::amount::AtomicAmount;
 use edge402::meter::{Meter, Quantity, Reading, What, WithoutAmount};
 use edge402::protocol::Reason;
 use edge402::purchase::by_use::{CountHolder, follow_counted};
 use edge402::purchase::{Counted, Holder, Tariff};
-use edge402::rpc::TransportError;
 use edge402::settlement::{DeliveryReport, Metered, RenewRequest, Settlement, State, UseReport};
 use edge402::time::UnixSeconds;
 use futures_util::FutureExt as _;
 
 /// Long enough for every transaction to land or to be given up.
-const A_WHILE: u64 = 120_000;
+pub const A_WHILE: u64 = 120_000;
 
-fn world() -> Rc<World> {
+pub fn world() -> Rc<World> {
     World::new(&Setup::default())
 }
 
-fn payment(payer: u8, number: u8) -> Payment {
+pub fn payment(payer: u8, number: u8) -> Payment {
     Payment::by_use(payer, number, 900)
 }
 
@@ -51,7 +47,7 @@ fn by_tokens() -> (Tariff, Metered) {
     (tariff, Metered { route: "/model".into(), payer_max, route_max })
 }
 
-fn buyer(world: &Rc<World>, payment: &Payment, pieces: &[&'static str]) -> Buyer {
+pub fn buyer(world: &Rc<World>, payment: &Payment, pieces: &[&'static str]) -> Buyer {
     Buyer {
         by_use: Some(by_tokens()),
         pieces: pieces.to_vec(),
@@ -62,15 +58,15 @@ fn buyer(world: &Rc<World>, payment: &Payment, pieces: &[&'static str]) -> Buyer
     }
 }
 
-const SOME: &str = "data: {\"usage\":{\"tokens\":123}}\n\n";
-const ALL: &str = "data: {\"usage\":{\"tokens\":1000}}\n\n";
-const WORDS: &str = "data: {\"text\":\"word\"}\n\n";
+pub const SOME: &str = "data: {\"usage\":{\"tokens\":123}}\n\n";
+pub const ALL: &str = "data: {\"usage\":{\"tokens\":1000}}\n\n";
+pub const WORDS: &str = "data: {\"text\":\"word\"}\n\n";
 
-fn state(world: &World, payment: &Payment) -> State {
+pub fn state(world: &World, payment: &Payment) -> State {
     world.tables.record(&payment.id).unwrap().state
 }
 
-fn settlement(world: &World, payment: &Payment) -> Settlement {
+pub fn settlement(world: &World, payment: &Payment) -> Settlement {
     match state(world, payment) {
         State::Settled(settlement) => settlement,
         other => panic!("{other:?}"),
@@ -78,7 +74,7 @@ fn settlement(world: &World, payment: &Payment) -> Settlement {
 }
 
 /// What a payment has moved on chain.
-fn moved(world: &World, payment: &Payment) -> Vec<u128> {
+pub fn moved(world: &World, payment: &Payment) -> Vec<u128> {
     world.chain.borrow().transfers_of(payment).iter().map(|it| it.amount).collect()
 }
 
@@ -356,33 +352,6 @@ fn what_is_held_counts_against_the_balance() {
 }
 
 #[test]
-fn a_payer_in_debt_is_refused_until_the_debt_is_paid() {
-    let world = world();
-    let (first, second, third) = (payment(1, 1), payment(1, 2), payment(1, 3));
-    let account = payer(1).address();
-    assert_eq!(buyer(&world, &first, &[WORDS, ALL]).now(), Answer::Counted);
-    // Between the first byte and the settlement the account is emptied.
-    world.chain.borrow_mut().balances.insert(account, 0);
-    world.run_for(20_000);
-    assert!(matches!(state(&world, &first), State::Owed { .. }));
-    let owing = Answer::Refused(Reason::UnpaidDebt);
-    assert_eq!(buyer(&world, &second, &[ALL]).now(), owing);
-    assert_eq!(world.asked.get(), 1);
-    // Somebody else is not.
-    assert_eq!(buyer(&world, &payment(2, 9), &[ALL]).now(), Answer::Counted);
-    // A restart forgets nothing.
-    world.crash();
-    assert_eq!(buyer(&world, &second, &[ALL]).now(), owing);
-    // When there is money again, the debt comes first.
-    world.chain.borrow_mut().balances.insert(account, 2 * AMOUNT);
-    assert_eq!(buyer(&world, &third, &[ALL]).now(), Answer::Counted);
-    assert_eq!(moved(&world, &first), [AMOUNT]);
-    world.run_for(A_WHILE);
-    assert_eq!(moved(&world, &third), [AMOUNT]);
-    assert_eq!(moved(&world, &second), []);
-}
-
-#[test]
 fn what_is_at_stake_is_counted_by_the_first_relayer_alone() {
     let world = world();
     let (own, other) = (relayer().address(), payer(9).address());
@@ -403,19 +372,6 @@ fn nothing_goes_out_that_the_key_has_no_coin_to_settle() {
     assert_eq!((world.asked.get(), world.tables.payments()), (0, 0));
     world.chain.borrow_mut().relayer_balance = 10_u128.pow(18);
     assert_eq!(buyer.now(), Answer::Counted);
-}
-
-#[test]
-fn a_debt_whose_payer_burns_gas_is_tried_a_few_times_an_hour() {
-    let world = world();
-    let payment = Payment::by_use(1, 1, 3_500);
-    assert_eq!(buyer(&world, &payment, &[ALL]).now(), Answer::Counted);
-    world.chain.borrow_mut().codes.insert(payer(1).address(), Code::Burns);
-    world.run_for(3_300_000);
-    assert!(matches!(state(&world, &payment), State::Owed { .. }));
-    let (count, burnt) = (world.chain.borrow().count(), world.chain.borrow().burnt());
-    // After 0, 15, 30, 60 seconds and so on, and then each quarter of an hour.
-    assert!((8..=12).contains(&count) && burnt > 0, "{count} transactions, {burnt} gas");
 }
 
 #[test]
@@ -484,27 +440,6 @@ fn an_answer_ends_of_which_the_payment_is_not_held_any_more() {
 }
 
 #[test]
-fn what_is_lost_for_good_keeps_nobody_else_waiting() {
-    let world = world();
-    for number in 1..=6 {
-        assert_eq!(buyer(&world, &payment(number, 1), &[ALL]).now(), Answer::Counted);
-        world.chain.borrow_mut().balances.insert(payer(number).address(), 0);
-    }
-    world.run_for(20_000);
-    let another = || buyer(&world, &payment(7, 1), &[ALL]).now();
-    assert_ne!(another(), Answer::Counted, "as much is at stake as may be");
-    // The signatures end, with nothing left to collect.
-    world.run_for(1_000_000);
-    let fresh = |payer| buyer(&world, &Payment::by_use(payer, 2, 3_000), &[ALL]);
-    assert_eq!(fresh(7).now(), Answer::Counted);
-    assert_eq!(fresh(1).now(), Answer::Refused(Reason::UnpaidDebt));
-    world.run_for(A_WHILE);
-    // As little after a restart.
-    world.crash();
-    assert_eq!(fresh(8).now(), Answer::Counted);
-}
-
-#[test]
 fn what_is_not_worth_its_fee_is_written_off() {
     // Twice 10^14 wei, the most that one transfer costs, are 4,000 units.
     let mut setup = Setup::default();
@@ -523,57 +458,6 @@ fn what_is_not_worth_its_fee_is_written_off() {
     assert_eq!(buyer(&world, &whole, &[ALL]).now(), Answer::Counted);
     world.run_for(A_WHILE);
     assert_eq!(moved(&world, &whole), [AMOUNT]);
-}
-
-#[test]
-fn what_is_being_settled_is_no_debt() {
-    let world = world();
-    let (first, second) = (payment(1, 1), payment(1, 2));
-    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
-    while matches!(state(&world, &first), State::Metered { .. }) {
-        world.run_for(1);
-    }
-    assert!(matches!(state(&world, &first), State::Owed { .. }), "not sent yet");
-    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Counted);
-    world.run_for(A_WHILE);
-    assert_eq!((moved(&world, &first), moved(&world, &second)), (vec![AMOUNT], vec![AMOUNT]));
-}
-
-#[test]
-fn what_is_owed_is_tried_again_by_itself() {
-    let world = world();
-    let first = payment(1, 1);
-    let account = payer(1).address();
-    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
-    world.chain.borrow_mut().balances.insert(account, 0);
-    world.run_for(20_000);
-    assert!(matches!(state(&world, &first), State::Owed { .. }));
-    world.crash();
-    world.chain.borrow_mut().balances.insert(account, AMOUNT);
-    world.run_for(A_WHILE);
-    assert_eq!(moved(&world, &first), [AMOUNT]);
-    assert_eq!(settlement(&world, &first).amount, AtomicAmount(AMOUNT));
-}
-
-#[test]
-fn a_debt_that_nobody_pays_is_kept_for_thirty_days() {
-    let world = World::new(&Setup { block_ms: 20_000, ..Setup::default() });
-    let (first, second) = (payment(1, 1), Payment::by_use(1, 2, 40 * 86_400));
-    let account = payer(1).address();
-    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
-    world.chain.borrow_mut().balances.insert(account, 0);
-    // What was signed has ended, so that it can't be paid any more.
-    world.run_for(1_000_000);
-    world.chain.borrow_mut().balances.insert(account, 9 * AMOUNT);
-    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
-    world.run_for(29 * 86_400_000);
-    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
-    let told = world.log.borrow().iter().filter(|line| line.contains("are owed")).count();
-    assert!(told <= 4, "{told} lines");
-    world.run_for(86_400_000);
-    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Counted);
-    world.run_for(A_WHILE);
-    assert_eq!((moved(&world, &first), moved(&world, &second)), (vec![], vec![AMOUNT]));
 }
 
 proptest! {
@@ -645,79 +529,6 @@ fn fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
-/// What keeps us from collecting, of which the payer can do nothing.
-type Hindrance = fn(&Rc<World>, bool);
-
-fn nodes_are_silent(world: &Rc<World>, is_on: bool) {
-    let silent: Temper = Box::new(|_, _| Some(Err(TransportError::Unreachable)));
-    *world.temper.borrow_mut() = is_on.then_some(silent);
-}
-
-fn the_key_has_no_coin(world: &Rc<World>, is_on: bool) {
-    world.chain.borrow_mut().relayer_balance = if is_on { 0 } else { 10_u128.pow(18) };
-}
-
-#[test]
-fn what_we_did_not_collect_is_held_against_nobody() {
-    for hindrance in [nodes_are_silent as Hindrance, the_key_has_no_coin] {
-        let world = world();
-        let (first, second) = (payment(1, 1), Payment::by_use(1, 2, 3_000));
-        assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
-        hindrance(&world, true);
-        // What was signed has ended.
-        world.run_for(905_000);
-        hindrance(&world, false);
-        assert_eq!(moved(&world, &first), []);
-        assert_eq!(settlement(&world, &first).amount, AtomicAmount(0));
-        let told = world.log.borrow().iter().filter(|it| it.contains("written off")).count();
-        assert_eq!(told, 1, "{:?}", world.log.borrow());
-        assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Counted);
-        world.run_for(A_WHILE);
-        assert_eq!(moved(&world, &second), [AMOUNT]);
-    }
-}
-
-#[test]
-fn what_the_daily_limit_left_uncollected_is_held_against_nobody() {
-    // Enough for some of six transfers.
-    let mut setup = Setup::default();
-    setup.limits.daily_spend = Some(300_000_000_000_000);
-    let world = World::new(&setup);
-    let payments: Vec<_> = (1..7).map(|n| payment(n, n)).collect();
-    let handles: Vec<_> =
-        payments.iter().map(|it| buyer(&world, it, &[WORDS, ALL]).start()).collect();
-    for handle in &handles {
-        assert_eq!(world.take(handle), Answer::Counted);
-    }
-    world.run_for(800_000);
-    let is_unpaid = |n: &u8| moved(&world, &payments[usize::from(*n) - 1]).is_empty();
-    let unpaid: Vec<_> = (1..7).filter(is_unpaid).collect();
-    assert!((1..6).contains(&unpaid.len()), "{unpaid:?}");
-    // The next day.
-    world.run_for(86_400_000);
-    let again = Payment::by_use(unpaid[0], 9, 2 * 86_400);
-    assert_eq!(buyer(&world, &again, &[ALL]).now(), Answer::Counted);
-    world.run_for(A_WHILE);
-    assert_eq!(moved(&world, &again), [AMOUNT]);
-}
-
-#[test]
-fn a_payer_who_cancels_what_is_owed_is_to_blame() {
-    let world = world();
-    let (first, second) = (payment(1, 1), Payment::by_use(1, 2, 3_000));
-    assert_eq!(buyer(&world, &first, &[WORDS, ALL]).now(), Answer::Counted);
-    world.chain.borrow_mut().uses_bit(&permit2_of(1, 1, 0));
-    world.run_for(20_000);
-    assert_eq!(
-        buyer(&world, &second, &[ALL]).now(),
-        Answer::Refused(Reason::UnpaidDebt),
-        "{:?}",
-        world.log.borrow()
-    );
-    world.run_for(1_000_000);
-    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
-}
-
 #[test]
 fn a_ticket_that_holds_nothing_frees_nothing_at_stake() {
     let world = world();
@@ -738,19 +549,6 @@ fn a_ticket_that_holds_nothing_frees_nothing_at_stake() {
         assert_eq!(slow(number).now(), Answer::Counted);
     }
     assert_eq!(slow(5).now(), Answer::Unavailable, "four of one payer");
-}
-
-#[test]
-fn cheap_payments_all_the_time_put_off_no_debt() {
-    let world = world();
-    let owed = payment(1, 1);
-    assert_eq!(buyer(&world, &owed, &[ALL]).now(), Answer::Counted);
-    // The same payer buys something else twice a second.
-    for number in 2..120 {
-        drop(world.start_buy(&Payment::new(1, number, 600), "a"));
-        world.run_for(500);
-    }
-    assert_eq!(moved(&world, &owed), [AMOUNT]);
 }
 
 #[test]

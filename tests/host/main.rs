@@ -10,6 +10,7 @@
 )]
 
 mod by_use;
+mod by_use_debts;
 mod config_report;
 mod delivery;
 mod delivery_cookie;

@@ -121,3 +121,28 @@ fn a_crowd_is_not_asked_about_one_by_one() {
     let chain = world.chain.borrow();
     assert!(chain.count() <= 2, "{:?}", chain.shares());
 }
+
+#[test]
+fn while_another_is_served_nobody_is_sent_off_alone() {
+    let (world, asked) = world();
+    let first = slow(&world, &Payment::new(1, 1, 600), 500).start();
+    world.run_for(20);
+    let second = slow(&world, &Payment::new(2, 1, 600), 500).start();
+    assert!(world.take(&first).is_delivery() && world.take(&second).is_delivery());
+    assert_eq!(count(&asked, PREVIEW), 3, "once early, and again for each");
+}
+
+#[test]
+fn after_a_failure_on_the_chain_the_chain_is_asked_again() {
+    let (world, asked) = world();
+    let had = world.chain.borrow().token_balance;
+    let emptied = slow(&world, &Payment::new(1, 1, 600), 500).start();
+    world.run_for(400);
+    world.chain.borrow_mut().token_balance = 0;
+    assert!(!world.take(&emptied).is_delivery());
+    assert_eq!(world.chain.borrow().failed(), 1);
+    world.chain.borrow_mut().token_balance = had;
+    asked.borrow_mut().clear();
+    assert!(world.take(&slow(&world, &Payment::new(2, 1, 600), 500).start()).is_delivery());
+    assert_eq!(count(&asked, PREVIEW), 2);
+}

@@ -1,0 +1,209 @@
+//! What is owed for what was sold by use: collected, lost, and held against whom.
+
+use std::rc::Rc;
+
+use crate::by_use::{A_WHILE, ALL, WORDS, buyer, moved, payment, settlement, state, world};
+use crate::sim::chain::Code;
+use crate::sim::{AMOUNT, Answer, Payment, Setup, Temper, World, payer, permit2_of};
+use edge402::amount::AtomicAmount;
+use edge402::protocol::Reason;
+use edge402::rpc::TransportError;
+use edge402::settlement::State;
+
+/// What keeps us from collecting, of which the payer can do nothing.
+type Hindrance = fn(&Rc<World>, bool);
+
+fn nodes_are_silent(world: &Rc<World>, is_on: bool) {
+    let silent: Temper = Box::new(|_, _| Some(Err(TransportError::Unreachable)));
+    *world.temper.borrow_mut() = is_on.then_some(silent);
+}
+
+fn the_key_has_no_coin(world: &Rc<World>, is_on: bool) {
+    world.chain.borrow_mut().relayer_balance = if is_on { 0 } else { 10_u128.pow(18) };
+}
+
+#[test]
+fn a_payer_in_debt_is_refused_until_the_debt_is_paid() {
+    let world = world();
+    let (first, second, third) = (payment(1, 1), payment(1, 2), payment(1, 3));
+    let account = payer(1).address();
+    assert_eq!(buyer(&world, &first, &[WORDS, ALL]).now(), Answer::Counted);
+    // Between the first byte and the settlement the account is emptied.
+    world.chain.borrow_mut().balances.insert(account, 0);
+    world.run_for(20_000);
+    assert!(matches!(state(&world, &first), State::Owed { .. }));
+    let owing = Answer::Refused(Reason::UnpaidDebt);
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), owing);
+    assert_eq!(world.asked.get(), 1);
+    // Somebody else is not.
+    assert_eq!(buyer(&world, &payment(2, 9), &[ALL]).now(), Answer::Counted);
+    // A restart forgets nothing.
+    world.crash();
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), owing);
+    // When there is money again, the debt comes first.
+    world.chain.borrow_mut().balances.insert(account, 2 * AMOUNT);
+    assert_eq!(buyer(&world, &third, &[ALL]).now(), Answer::Counted);
+    assert_eq!(moved(&world, &first), [AMOUNT]);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &third), [AMOUNT]);
+    assert_eq!(moved(&world, &second), []);
+}
+
+#[test]
+fn what_is_lost_for_good_keeps_nobody_else_waiting() {
+    let world = world();
+    for number in 1..=6 {
+        assert_eq!(buyer(&world, &payment(number, 1), &[ALL]).now(), Answer::Counted);
+        world.chain.borrow_mut().balances.insert(payer(number).address(), 0);
+    }
+    world.run_for(20_000);
+    let another = || buyer(&world, &payment(7, 1), &[ALL]).now();
+    assert_ne!(another(), Answer::Counted, "as much is at stake as may be");
+    // The signatures end, with nothing left to collect.
+    world.run_for(1_000_000);
+    let fresh = |payer| buyer(&world, &Payment::by_use(payer, 2, 3_000), &[ALL]);
+    assert_eq!(fresh(7).now(), Answer::Counted);
+    assert_eq!(fresh(1).now(), Answer::Refused(Reason::UnpaidDebt));
+    world.run_for(A_WHILE);
+    // As little after a restart.
+    world.crash();
+    assert_eq!(fresh(8).now(), Answer::Counted);
+}
+
+#[test]
+fn what_is_being_settled_is_no_debt() {
+    let world = world();
+    let (first, second) = (payment(1, 1), payment(1, 2));
+    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+    while matches!(state(&world, &first), State::Metered { .. }) {
+        world.run_for(1);
+    }
+    assert!(matches!(state(&world, &first), State::Owed { .. }), "not sent yet");
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Counted);
+    world.run_for(A_WHILE);
+    assert_eq!((moved(&world, &first), moved(&world, &second)), (vec![AMOUNT], vec![AMOUNT]));
+}
+
+#[test]
+fn what_is_owed_is_tried_again_by_itself() {
+    let world = world();
+    let first = payment(1, 1);
+    let account = payer(1).address();
+    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+    world.chain.borrow_mut().balances.insert(account, 0);
+    world.run_for(20_000);
+    assert!(matches!(state(&world, &first), State::Owed { .. }));
+    world.crash();
+    world.chain.borrow_mut().balances.insert(account, AMOUNT);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &first), [AMOUNT]);
+    assert_eq!(settlement(&world, &first).amount, AtomicAmount(AMOUNT));
+}
+
+#[test]
+fn a_debt_that_nobody_pays_is_kept_for_thirty_days() {
+    let world = World::new(&Setup { block_ms: 20_000, ..Setup::default() });
+    let (first, second) = (payment(1, 1), Payment::by_use(1, 2, 40 * 86_400));
+    let account = payer(1).address();
+    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+    world.chain.borrow_mut().balances.insert(account, 0);
+    // What was signed has ended, so that it can't be paid any more.
+    world.run_for(1_000_000);
+    world.chain.borrow_mut().balances.insert(account, 9 * AMOUNT);
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
+    world.run_for(29 * 86_400_000);
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
+    let told = world.log.borrow().iter().filter(|line| line.contains("are owed")).count();
+    assert!(told <= 4, "{told} lines");
+    world.run_for(86_400_000);
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Counted);
+    world.run_for(A_WHILE);
+    assert_eq!((moved(&world, &first), moved(&world, &second)), (vec![], vec![AMOUNT]));
+}
+
+#[test]
+fn a_debt_whose_payer_burns_gas_is_tried_a_few_times_an_hour() {
+    let world = world();
+    let payment = Payment::by_use(1, 1, 3_500);
+    assert_eq!(buyer(&world, &payment, &[ALL]).now(), Answer::Counted);
+    world.chain.borrow_mut().codes.insert(payer(1).address(), Code::Burns);
+    world.run_for(3_300_000);
+    assert!(matches!(state(&world, &payment), State::Owed { .. }));
+    let (count, burnt) = (world.chain.borrow().count(), world.chain.borrow().burnt());
+    // After 0, 15, 30, 60 seconds and so on, and then each quarter of an hour.
+    assert!((8..=12).contains(&count) && burnt > 0, "{count} transactions, {burnt} gas");
+}
+
+#[test]
+fn what_we_did_not_collect_is_held_against_nobody() {
+    for hindrance in [nodes_are_silent as Hindrance, the_key_has_no_coin] {
+        let world = world();
+        let (first, second) = (payment(1, 1), Payment::by_use(1, 2, 3_000));
+        assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+        hindrance(&world, true);
+        // What was signed has ended.
+        world.run_for(905_000);
+        hindrance(&world, false);
+        assert_eq!(moved(&world, &first), []);
+        assert_eq!(settlement(&world, &first).amount, AtomicAmount(0));
+        let told = world.log.borrow().iter().filter(|it| it.contains("written off")).count();
+        assert_eq!(told, 1, "{:?}", world.log.borrow());
+        assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Counted);
+        world.run_for(A_WHILE);
+        assert_eq!(moved(&world, &second), [AMOUNT]);
+    }
+}
+
+#[test]
+fn what_the_daily_limit_left_uncollected_is_held_against_nobody() {
+    // Enough for some of six transfers.
+    let mut setup = Setup::default();
+    setup.limits.daily_spend = Some(300_000_000_000_000);
+    let world = World::new(&setup);
+    let payments: Vec<_> = (1..7).map(|n| payment(n, n)).collect();
+    let handles: Vec<_> =
+        payments.iter().map(|it| buyer(&world, it, &[WORDS, ALL]).start()).collect();
+    for handle in &handles {
+        assert_eq!(world.take(handle), Answer::Counted);
+    }
+    world.run_for(800_000);
+    let is_unpaid = |n: &u8| moved(&world, &payments[usize::from(*n) - 1]).is_empty();
+    let unpaid: Vec<_> = (1..7).filter(is_unpaid).collect();
+    assert!((1..6).contains(&unpaid.len()), "{unpaid:?}");
+    // The next day.
+    world.run_for(86_400_000);
+    let again = Payment::by_use(unpaid[0], 9, 2 * 86_400);
+    assert_eq!(buyer(&world, &again, &[ALL]).now(), Answer::Counted);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &again), [AMOUNT]);
+}
+
+#[test]
+fn a_payer_who_cancels_what_is_owed_is_to_blame() {
+    let world = world();
+    let (first, second) = (payment(1, 1), Payment::by_use(1, 2, 3_000));
+    assert_eq!(buyer(&world, &first, &[WORDS, ALL]).now(), Answer::Counted);
+    world.chain.borrow_mut().uses_bit(&permit2_of(1, 1, 0));
+    world.run_for(20_000);
+    assert_eq!(
+        buyer(&world, &second, &[ALL]).now(),
+        Answer::Refused(Reason::UnpaidDebt),
+        "{:?}",
+        world.log.borrow()
+    );
+    world.run_for(1_000_000);
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
+}
+
+#[test]
+fn cheap_payments_all_the_time_put_off_no_debt() {
+    let world = world();
+    let owed = payment(1, 1);
+    assert_eq!(buyer(&world, &owed, &[ALL]).now(), Answer::Counted);
+    // The same payer buys something else twice a second.
+    for number in 2..120 {
+        drop(world.start_buy(&Payment::new(1, number, 600), "a"));
+        world.run_for(500);
+    }
+    assert_eq!(moved(&world, &owed), [AMOUNT]);
+}
