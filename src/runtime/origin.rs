@@ -18,9 +18,10 @@ use crate::gate::notice::{self, Notice};
 use crate::gate::{Head as _, Sale};
 use crate::path::{CanonicalPath, UrlParts};
 
-/// What a client sends to the gate, and not to the origin, besides what only the
-/// gate tells it ([`notice::names`]): payments, grants, and the wish to hear of its body before it sends it, which is for each
-/// connection to answer.
+/// What a client sends to the gate, and not to the origin: payments, grants, and
+/// the wish to hear of its body before it sends it, which is for each connection
+/// to answer. What only the gate may tell the origin ([`notice::spellings`]) is
+/// kept as well.
 const KEPT: [&str; 4] = ["X-PAYMENT", "PAYMENT-SIGNATURE", GRANT_HEADER, "Expect"];
 
 /// The conditions under which a client would rather have a 304: who pays gets
