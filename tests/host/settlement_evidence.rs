@@ -292,3 +292,89 @@ fn what_is_open_is_looked_at_in_turns() {
     assert!(world.tables.entries().is_empty());
     assert!(world.deliveries.borrow().is_empty());
 }
+
+#[test]
+fn a_node_without_old_logs_leaves_what_was_paid_open() {
+    for payment in [Payment::new(1, 1, 600), Payment::by_permit2(1, 1, 600)] {
+        let world = world();
+        start_until_sent(&world, &payment);
+        let hash = front_run(&world, &payment);
+        // As nodes do that keep the logs of the last hours alone.
+        let hook = |_: &str, method: &str, _: &Value| {
+            (method == "eth_getLogs").then(|| Ok(Value::Array(vec![])))
+        };
+        *world.hook.borrow_mut() = Some(Box::new(hook));
+        world.run_for(3 * HOUR);
+        assert!(is_open(&world, &payment));
+        // The seller takes another node.
+        *world.hook.borrow_mut() = None;
+        world.run_for(HOUR);
+        assert_eq!(settled_by(&world, &payment), hash);
+    }
+}
+
+/// A payment whose transaction failed and that somebody else has sent then, and
+/// the blocks from which logs were asked for.
+fn failed_and_used(world: &Rc<World>) -> (Payment, Rc<RefCell<Vec<u64>>>) {
+    let payment = Payment::new(1, 1, 3_000);
+    let nonce = payment.authorization.as_ref().unwrap().nonce;
+    world.chain.borrow_mut().poisoned.insert(nonce);
+    assert!(!world.buy_now(&payment, "a").is_delivery());
+    world.chain.borrow_mut().poisoned.clear();
+    let asked: Rc<RefCell<Vec<u64>>> = Rc::default();
+    let noted = Rc::clone(&asked);
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+        if method == "eth_getLogs" {
+            noted.borrow_mut().push(number(&params[0]["fromBlock"]).unwrap());
+        }
+        None
+    }));
+    (payment, asked)
+}
+
+#[test]
+fn who_asks_all_the_time_has_one_search_after_the_other() {
+    let world = world();
+    let (payment, asked) = failed_and_used(&world);
+    let hash = front_run(&world, &payment);
+    let noted = Rc::clone(&asked);
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+        if method != "eth_getLogs" {
+            return None;
+        }
+        noted.borrow_mut().push(number(&params[0]["fromBlock"]).unwrap());
+        Some(Err((-32_603, "internal error")))
+    }));
+    let begun = world.clock.now_ms();
+    for _ in 0..40 {
+        assert!(!world.buy_now(&payment, "a").is_delivery());
+        world.run_for(500);
+    }
+    // One search asks for five pages, each shorter than the one before.
+    let searches = usize::try_from((world.clock.now_ms() - begun) / 30_000 + 1).unwrap();
+    let count = asked.borrow().len();
+    assert!((5..=5 * searches).contains(&count), "{count} pages, {searches} searches");
+    *world.hook.borrow_mut() = None;
+    world.run_for(30_000);
+    let Answer::Delivered(settlement) = world.buy_now(&payment, "a") else { panic!("not sold") };
+    assert_eq!(settlement.transaction, hash);
+}
+
+#[test]
+fn a_search_that_refuses_a_claim_is_remembered_as_well() {
+    let world = world();
+    let (payment, asked) = failed_and_used(&world);
+    for _ in 0..3_000 {
+        let now = world.clock.now_ms();
+        world.chain.borrow_mut().mine(now);
+    }
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().payer_cancels(&payment, now);
+    let mut firsts = vec![];
+    for _ in 0..2 {
+        asked.borrow_mut().clear();
+        assert_eq!(world.buy_now(&payment, "a"), Answer::Refused(Reason::EvmNonceUsed));
+        firsts.push(asked.borrow()[0]);
+    }
+    assert!(firsts[1] > firsts[0] + 2_000, "{firsts:?}");
+}

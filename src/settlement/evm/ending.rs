@@ -35,6 +35,15 @@ const SHORTEST_PAUSE: u64 = 15;
 const LONGEST_PAUSE: u64 = 3_600;
 const PAUSE_PART: u64 = 8;
 
+/// How many searches for whoever asks again with a payment are begun in so many
+/// seconds at most, and of one payment one, unless it came to an end. Each asks
+/// the nodes some hundred questions, and a header that is public begins one.
+const SEARCHES_MAX: usize = 16;
+const SEARCHES_SECONDS: u64 = 30;
+
+/// What is said where all blocks were looked through.
+const NOT_TOLD: &str = "the authorization is used, and by whom is not known yet";
+
 impl<H: Host> EvmLane<H> {
     /// The entries that are to be followed now: all that are not unclear, and a
     /// few of those that are, the latest for their age first.
@@ -135,10 +144,9 @@ impl<H: Host> EvmLane<H> {
         if matches!(resolution, Resolution::Unclear(_)) {
             self.note_search(id, &attempts)?;
         }
-        let given_up_at = ended_at(attempts.written_at, payment).plus(GIVE_UP_SECONDS);
         Ok(match resolution {
             // Not known to be unpaid: only the seller can find out.
-            Resolution::Unclear(why) if self.shared.host.now() > given_up_at => {
+            Resolution::Unclear(why) if self.is_given_up(&attempts, payment) => {
                 self.log(&format!(
                     "{id} of {} ended unclear: {why}; see whether you were paid {} of {} after \
                      block {}",
@@ -195,16 +203,46 @@ impl<H: Host> EvmLane<H> {
         self.shared.held_record(&waiting.job).ok()??.attempts
     }
 
+    /// Whether it was asked for long enough what became of a payment.
+    fn is_given_up(&self, attempts: &Attempts, payment: &evm::VerifiedPayment) -> bool {
+        let ended_at = ended_at(attempts.written_at, payment);
+        self.shared.host.now() > ended_at.plus(GIVE_UP_SECONDS)
+    }
+
+    /// Whether a search may be begun for a request that shows this payment.
+    fn may_search(&self, payment: &str) -> bool {
+        let now = self.shared.host.now();
+        let mut searches = self.searches.borrow_mut();
+        searches.retain(|_, since| now.since(*since) < SEARCHES_SECONDS);
+        let may = searches.len() < SEARCHES_MAX && !searches.contains_key(payment);
+        if may {
+            searches.insert(payment.to_owned(), now);
+        }
+        may
+    }
+
     /// What becomes of a payment whose authorization is used before anything is
     /// sent for this claim, but not before something was sent for this purchase.
     /// Its request waits for that, and nobody else.
     pub(super) fn look_for_use(self: &Rc<Self>, waiting: Waiting, mut attempts: Attempts) {
         let lane = Rc::clone(self);
+        if !lane.may_search(&waiting.job.request.payment) {
+            let freed = lane.free(&waiting);
+            let _ = waiting.done.send(done(freed));
+            return;
+        }
         self.shared.host.spawn(async move {
             let request = &waiting.job.request;
             // Nothing is written or sent: if the process dies here, the claim is
             // free again after its lease, and whoever asks again comes here again.
-            let outcome = match lane.paid_by_another(&mut attempts, &waiting.payment).await {
+            let resolution = lane.paid_by_another(&mut attempts, &waiting.payment).await;
+            // Whatever it comes to, and whoever holds the claim by now, the next
+            // search goes on from here.
+            let noted = lane.note_search(&request.payment, &attempts);
+            if !matches!(resolution, Resolution::Unclear(_)) {
+                lane.searches.borrow_mut().remove(&request.payment);
+            }
+            let outcome = noted.and_then(|()| match resolution {
                 Resolution::Paid { transaction, .. }
                     if request.account.is_some() && !attempts.hashes.contains(&transaction) =>
                 {
@@ -212,20 +250,30 @@ impl<H: Host> EvmLane<H> {
                     lane.shared.refuse(request, Reason::DuplicateSettlement)
                 }
                 Resolution::NotPaid(reason) => lane.shared.refuse(request, reason),
+                // It is used, and nobody has told by whom for as long as that matters.
+                Resolution::Unclear(why)
+                    if why == NOT_TOLD && lane.is_given_up(&attempts, &waiting.payment) =>
+                {
+                    lane.shared.refuse(request, waiting.payment.reasons().used)
+                }
                 Resolution::Unclear(why) => {
                     lane.log(&format!("{}: {why}", request.payment));
-                    let noted = lane.note_search(&request.payment, &attempts);
-                    let freed =
-                        noted.and_then(|()| lane.shared.release(&request.payment, request.ticket));
-                    freed.map(|()| Outcome::Unavailable)
+                    lane.free(&waiting)
                 }
                 resolution => lane
                     .shared
                     .settle_claim(request, &resolution)
                     .and_then(|_| lane.standing_of(&request.payment)),
-            };
+            });
             let _ = waiting.done.send(done(outcome));
         });
+    }
+
+    /// Lets a claim go of which nothing was sent: whoever asks again may have it.
+    fn free(&self, waiting: &Waiting) -> Result<Outcome, StoreError> {
+        let request = &waiting.job.request;
+        self.shared.release(&request.payment, request.ticket)?;
+        Ok(Outcome::Unavailable)
     }
 
     /// What became of a payment that a transaction made after our first one had
@@ -254,6 +302,11 @@ impl<H: Host> EvmLane<H> {
         if matches!(found, Ok(None)) && state == Some(true) {
             found = find_use(nodes, payment, &mut search, start, quorum).await;
         }
+        if matches!((&found, state), (Ok(None), Some(true))) {
+            // What was looked through must be again: there are nodes without old
+            // logs, which say so by a list with nothing in it.
+            search.from = 0;
+        }
         attempts.search = Some(search);
         let why = match (found, state) {
             (Ok(Some(found)), _) => match found.resolution_of(attempts, &self.relayers) {
@@ -266,16 +319,18 @@ impl<H: Host> EvmLane<H> {
                 None => return Resolution::NotPaid(used),
             },
             (Ok(None), Some(false)) => return Resolution::NotPaid(used),
-            // Canceled, or used by another purchase: it stays what it is.
-            (Ok(None), Some(true)) if is_over => return Resolution::NotPaid(used),
+            // Canceled, or used by another purchase: it stays what it is. Nobody
+            // but we could have settled it, and our own transactions are known.
+            (Ok(None), Some(true)) if is_over && payment.relayer().is_some() => {
+                return Resolution::NotPaid(used);
+            }
             // No log is told, and nobody has used what nobody can use any more.
             (Err(_), Some(false)) if is_over && payment.expires_at() < now && !search.in_doubt => {
                 return Resolution::NotPaid(used);
             }
             (Err(error), _) => error.to_string(),
-            (Ok(None), Some(true)) => {
-                "the authorization is used, and by whom is not known yet".to_owned()
-            }
+            // It is not unpaid for that.
+            (Ok(None), Some(true)) => NOT_TOLD.to_owned(),
             (Ok(None), None) => {
                 "the token does not say whether the authorization is used".to_owned()
             }

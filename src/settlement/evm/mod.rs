@@ -103,6 +103,9 @@ pub struct EvmLane<H: Host> {
     gas_each: Cell<u64>,
     /// How many nodes hold a transaction until its receipt.
     sync_sends: Cell<usize>,
+    /// The payments that were looked for because somebody asked again, and since
+    /// when.
+    searches: RefCell<Table<String, UnixSeconds>>,
 }
 
 /// A transaction that somebody follows.
@@ -168,6 +171,7 @@ impl<H: Host> EvmLane<H> {
             sync_sends: Cell::new(0),
             no_time_until: Cell::new(UnixSeconds(0)),
             no_wallets: RefCell::default(),
+            searches: RefCell::default(),
         })
     }
 
