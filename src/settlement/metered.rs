@@ -241,6 +241,9 @@ impl<H: Host> Settler<H> {
         {
             put_off(&mut record);
             shared.store.put_payment(&record)?;
+            if !record.is_to_be_sent() {
+                shared.unsettled.set_nothing_aside(payment);
+            }
             shared.tell(payment);
         }
         Ok(())
@@ -263,7 +266,12 @@ impl<H: Host> Settler<H> {
         for record in shared.store.unsettled()? {
             let Some(order) = record.unsettled() else { continue };
             match payer_of(order) {
-                Ok(payer) => shared.unsettled.note(&payer, &order.request),
+                Ok(payer) => {
+                    shared.unsettled.note(&payer, &order.request);
+                    if record.is_to_be_sent() {
+                        shared.unsettled.note_cost(&record.payment, 0);
+                    }
+                }
                 Err(error) => {
                     shared.host.log(&format!("{}: {error}", record.payment));
                     continue;

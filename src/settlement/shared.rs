@@ -197,6 +197,7 @@ impl<H: Host> Shared<H> {
             // Where the fees are noted, nothing more is spent on what is left.
             if is_clear || is_judged {
                 self.release_hold(payment);
+                self.unsettled.set_nothing_aside(payment);
             }
             if is_clear {
                 self.tell(payment);

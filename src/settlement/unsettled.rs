@@ -28,20 +28,57 @@ struct Stake {
     token: TokenKey,
     /// In atomic units of the token.
     amount: u128,
+    /// What is set aside for settling it, in wei: 0 for as much as may be, where
+    /// it was asked for before a restart.
+    cost: Option<u128>,
 }
 
 impl Unsettled {
     /// Counts a payer's payment as unsettled.
     pub(super) fn note(&self, payer: &str, request: &SettleRequest) {
         let Some(metered) = &request.metered else { return };
+        let mut stakes = self.stakes.borrow_mut();
         let stake = Stake {
+            cost: stakes.get(&request.payment).and_then(|known| known.cost),
             ticket: request.ticket,
             payer: payer.to_owned(),
             route: metered.route.clone(),
             token: request.terms.token_key(),
             amount: request.at_stake().0,
         };
-        self.stakes.borrow_mut().insert(request.payment.clone(), stake);
+        stakes.insert(request.payment.clone(), stake);
+    }
+
+    /// Notes what settling a payment may cost, in wei; 0 if that is not known any
+    /// more. Fees are set aside for it from now on.
+    pub(super) fn note_cost(&self, payment: &str, cost: u128) {
+        if let Some(stake) = self.stakes.borrow_mut().get_mut(payment) {
+            stake.cost = Some(cost.max(stake.cost.unwrap_or(0)));
+        }
+    }
+
+    /// Sets no fees aside for a payment any more: nothing is sent for it soon.
+    pub(super) fn set_nothing_aside(&self, payment: &str) {
+        if let Some(stake) = self.stakes.borrow_mut().get_mut(payment) {
+            stake.cost = None;
+        }
+    }
+
+    /// What settling the payments may cost that are still to be sent, besides one,
+    /// in wei. `each`: the most that one may cost of which that is not known.
+    pub(super) fn set_aside(
+        &self,
+        besides: &str,
+        each: u128,
+        is_under_way: impl Fn(&str) -> bool,
+    ) -> u128 {
+        let stakes = self.stakes.borrow();
+        // What is lost is not sent any more.
+        let others = stakes
+            .iter()
+            .filter(|(id, it)| *id != besides && it.amount > 0 && !is_under_way(id));
+        let costs = others.filter_map(|(_, it)| it.cost);
+        costs.map(|cost| if cost == 0 { each } else { cost }).fold(0, u128::saturating_add)
     }
 
     /// Counts a payment as lost: its payer owes it still, and nobody else has to

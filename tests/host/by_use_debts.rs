@@ -9,6 +9,7 @@ use edge402::amount::AtomicAmount;
 use edge402::protocol::Reason;
 use edge402::rpc::TransportError;
 use edge402::settlement::State;
+use serde_json::json;
 
 /// What keeps us from collecting, of which the payer can do nothing.
 type Hindrance = fn(&Rc<World>, bool);
@@ -154,23 +155,90 @@ fn what_we_did_not_collect_is_held_against_nobody() {
     }
 }
 
-#[test]
-fn what_the_daily_limit_left_uncollected_is_held_against_nobody() {
-    // Enough for some of six transfers.
+/// A world in which so many wei may be spent in a day, and six payers who buy at
+/// the same moment, with what each got.
+fn six_at_once(daily_spend: u128) -> (Rc<World>, Vec<(Payment, Answer)>) {
     let mut setup = Setup::default();
-    setup.limits.daily_spend = Some(300_000_000_000_000);
+    setup.limits.daily_spend = Some(daily_spend);
     let world = World::new(&setup);
     let payments: Vec<_> = (1..7).map(|n| payment(n, n)).collect();
     let handles: Vec<_> =
         payments.iter().map(|it| buyer(&world, it, &[WORDS, ALL]).start()).collect();
-    for handle in &handles {
-        assert_eq!(world.take(handle), Answer::Counted);
+    let answers: Vec<_> = handles.iter().map(|it| world.take(it)).collect();
+    (world, payments.into_iter().zip(answers).collect())
+}
+
+#[test]
+fn no_more_goes_out_than_the_day_has_fees_for() {
+    // Enough for some of six transfers.
+    let (world, answers) = six_at_once(1_000_000_000_000_000);
+    let got = answers.iter().filter(|(_, it)| *it == Answer::Counted).count();
+    assert!((2..6).contains(&got), "{answers:?}");
+    world.run_for(A_WHILE);
+    for (payment, answer) in &answers {
+        let charged = if *answer == Answer::Counted { vec![AMOUNT] } else { vec![] };
+        assert_eq!(moved(&world, payment), charged);
     }
+    assert_eq!(world.deliveries.borrow().len(), got);
+    // What was set aside is free again, less what was spent.
+    assert_eq!(buyer(&world, &payment(7, 7), &[ALL]).now(), Answer::Counted);
+}
+
+#[test]
+fn what_is_set_aside_survives_a_restart_and_is_nobody_elses() {
+    let (world, answers) = six_at_once(1_000_000_000_000_000);
+    let got = answers.iter().filter(|(_, it)| *it == Answer::Counted).count();
+    world.crash();
+    assert_eq!(buyer(&world, &payment(7, 7), &[ALL]).now(), Answer::Unavailable);
+    assert_eq!(world.buy_now(&Payment::new(8, 8, 600), "a"), Answer::Unavailable);
+    world.run_for(A_WHILE);
+    assert_eq!(world.chain.borrow().transfers.len(), got);
+}
+
+#[test]
+fn for_what_its_payer_keeps_from_us_no_fees_are_set_aside() {
+    let (world, answers) = six_at_once(1_000_000_000_000_000);
+    for number in 1..7 {
+        world.chain.borrow_mut().balances.insert(payer(number).address(), 0);
+    }
+    world.run_for(20_000);
+    for (payment, answer) in &answers {
+        assert!(*answer != Answer::Counted || matches!(state(&world, payment), State::Owed { .. }));
+    }
+    for crashes in [false, true] {
+        if crashes {
+            world.crash();
+        }
+        let number = 8 + u8::from(crashes);
+        assert!(world.buy_now(&Payment::new(number, number, 600), "a").is_delivery());
+        world.run_for(40_000);
+    }
+}
+
+#[test]
+fn what_the_daily_limit_left_uncollected_is_held_against_nobody() {
+    let (world, answers) = six_at_once(2_000_000_000_000_000);
+    let (payments, answers): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+    assert_eq!(answers, vec![Answer::Counted; 6]);
+    // Between the first byte and the settlement fees rise.
+    let asker = Rc::clone(&world);
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+        if method != "eth_feeHistory" {
+            return None;
+        }
+        let now = asker.clock.now_ms();
+        let mut history = asker.chain.borrow_mut().answer(method, params, now).unwrap();
+        for base in history["baseFeePerGas"].as_array_mut().unwrap() {
+            *base = json!("0x28fa6ae00");
+        }
+        Some(Ok(history))
+    }));
     world.run_for(800_000);
     let is_unpaid = |n: &u8| moved(&world, &payments[usize::from(*n) - 1]).is_empty();
     let unpaid: Vec<_> = (1..7).filter(is_unpaid).collect();
     assert!((1..6).contains(&unpaid.len()), "{unpaid:?}");
     // The next day.
+    *world.hook.borrow_mut() = None;
     world.run_for(86_400_000);
     let again = Payment::by_use(unpaid[0], 9, 2 * 86_400);
     assert_eq!(buyer(&world, &again, &[ALL]).now(), Answer::Counted);

@@ -253,18 +253,28 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// Whether a transaction that may cost this much, in wei, is more than may
-    /// be spent today.
-    fn is_over_budget(&self, cost: u128) -> bool {
+    /// be spent today, besides what is set aside.
+    fn is_over_budget(&self, cost: u128, set_aside: u128) -> bool {
         let Some(limit) = self.limits.daily_spend else { return false };
         let in_air: u128 = self.in_air.borrow().values().map(|flight| flight.worst_cost).sum();
-        let spent = self.shared.spent_today().saturating_add(in_air);
+        let spent = self.shared.spent_today().saturating_add(in_air).saturating_add(set_aside);
         let over = spent.saturating_add(cost) > limit;
         if over {
             self.log(&format!(
-                "the daily limit of {limit} wei is reached ({spent} spent or in the air)"
+                "the daily limit of {limit} wei is reached ({spent} spent, in the air, or set \
+                 aside)"
             ));
         }
         over
+    }
+
+    /// What is set aside, in wei, for what goes out, or went out, before it is
+    /// settled: all of it but one payment. Else more could go out than there are
+    /// fees for on this day.
+    fn set_aside(&self, besides: &str) -> u128 {
+        let (_, each) = self.shared.condition.need.get().unwrap_or_default();
+        let commitments = &self.shared.commitments;
+        self.shared.unsettled.set_aside(besides, each, |id| commitments.holds(id))
     }
 
     fn log(&self, line: &str) {

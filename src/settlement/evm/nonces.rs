@@ -188,7 +188,8 @@ impl<H: Host> EvmLane<H> {
         // What this one may cost is counted already.
         let counted = self.in_air.borrow().get(&entry.id).map_or(0, |flight| flight.worst_cost);
         let more = fees.worst_cost(gas).saturating_sub(counted);
-        if !is_empty && more > 0 && self.is_over_budget(more) {
+        // Nor is anything set aside before it: it is on its way.
+        if !is_empty && more > 0 && self.is_over_budget(more, 0) {
             return false;
         }
         let signed = match (call, self.key.key()) {

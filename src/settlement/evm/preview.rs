@@ -191,7 +191,7 @@ impl<H: Host> EvmLane<H> {
         let gas = preview.gas.unwrap_or(most);
         let cost = cost_of_each(preview.fees, gas, 1);
         let facts = preview.facts.first();
-        Ok(match facts.map(|facts| evm::refusal(facts, payment)) {
+        let verdict = match facts.map(|facts| evm::refusal(facts, payment)) {
             // It can be simulated in a later block only; the rest is good.
             Some(Some(reason))
                 if self.is_too_new(payment, &preview, Some(reason))
@@ -219,7 +219,7 @@ impl<H: Host> EvmLane<H> {
                 Verdict::LimitReached
             }
             Some(None)
-                if self.is_over_budget(cost)
+                if self.is_over_budget(cost, self.set_aside(&request.payment))
                     || !self.shared.has_room(request, cost, &self.limits)? =>
             {
                 Verdict::LimitReached
@@ -227,7 +227,11 @@ impl<H: Host> EvmLane<H> {
             Some(None) => Verdict::Valid,
             Some(Some(reason)) => Verdict::Invalid(reason),
             None => Verdict::Unknown,
-        })
+        };
+        if verdict == Verdict::Valid && request.metered.is_some() {
+            self.shared.unsettled.note_cost(&request.payment, cost);
+        }
+        Ok(verdict)
     }
 
     /// Looks at the relayer's balance and at today's fees.

@@ -146,6 +146,12 @@ impl PaymentRecord {
         matches!(self.is_payers_fault, Some(true)) && matches!(self.state, State::Owed { .. })
     }
 
+    /// Whether fees are set aside for settling it: not while its payer keeps that
+    /// from us, or strangers without money would use up the day's fees.
+    pub const fn is_to_be_sent(&self) -> bool {
+        matches!(self.state, State::Metered { .. } | State::Owed { .. }) && !self.is_overdue()
+    }
+
     /// Whether what is owed can't be settled any more.
     pub fn is_lost(&self) -> bool {
         matches!(self.state, State::Owed { since, again_at, .. }
