@@ -9,6 +9,7 @@ use super::host::within;
 use super::messages::{RESERVE_SECONDS, Told};
 use super::record::Claim;
 use super::shared::JOIN_LIMIT;
+use super::types::LEASE_SECONDS;
 use super::{
     ClaimReply, ClaimRequest, Host, Outcome, PaymentRecord, Settlement, Settler, State, Store,
     StoreError,
@@ -44,7 +45,7 @@ impl<H: Host> Settler<H> {
                 return Ok(ClaimReply::IdentifierTaken);
             }
             let known = shared.store.payment(&request.payment)?;
-            let is_live = |ticket| shared.live.borrow().contains(&ticket);
+            let is_live = |ticket| shared.live.holds(ticket);
             let is_crowded = shared.is_crowded(request, known.as_ref());
             let claim = PaymentRecord::claim(known.as_ref(), request, now, is_live);
             if let Some(unproven) = unproven.as_ref().filter(|_| !is_proven) {
@@ -151,7 +152,7 @@ impl<H: Host> Settler<H> {
         if let Some(name) = &request.proof.identifier {
             shared.store.name_payment(name, &request.payment)?;
         }
-        shared.live.borrow_mut().insert(request.ticket);
+        shared.live.begin(request.ticket, now, now.plus(LEASE_SECONDS));
         Ok(())
     }
 

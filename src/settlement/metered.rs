@@ -115,6 +115,7 @@ impl<H: Host> Settler<H> {
         let order = Order { request: request.clone(), verified_at, owed_since: None };
         record.hold(order, shared.host.now());
         shared.store.put_payment(&record)?;
+        shared.live.end(request.ticket);
         shared.plan_to_wake();
         Ok(HoldReply::Held)
     }

@@ -54,6 +54,7 @@ pub mod host;
 pub mod journal;
 pub mod lane;
 mod ledger;
+mod live;
 pub mod messages;
 pub mod metered;
 pub mod others;

@@ -7,6 +7,7 @@ use super::lane::{Attempt, Job, Lane, Load};
 use super::proving::Proving;
 use super::record::Claim;
 use super::shared::{JOIN_LIMIT, Resolution, Shared, WAKE_SECONDS, refused};
+use super::types::LEASE_SECONDS;
 use super::{
     ClaimReply, DeliveryReport, Ending, Health, Host, Outcome, PaymentRecord, ReleaseRequest,
     RenewRequest, SettleRequest, State, Store, StoreError, Verdict,
@@ -58,7 +59,7 @@ impl<H: Host> Settler<H> {
             _ if is_counting => {}
             State::Claimed { ticket, lease_until } if *ticket == request.ticket => {
                 *lease_until = until;
-                shared.live.borrow_mut().insert(request.ticket);
+                shared.live.begin(request.ticket, shared.host.now(), until);
             }
             State::Settled(_) if record.delivery.renew(request.ticket, until) => {}
             _ => return Ok(false),
@@ -100,8 +101,8 @@ impl<H: Host> Settler<H> {
         }
         if record.is_held_by(request.ticket) {
             // It may have been issued before a restart.
-            shared.live.borrow_mut().insert(request.ticket);
             let verified_at = shared.host.now();
+            shared.live.begin(request.ticket, verified_at, verified_at.plus(LEASE_SECONDS));
             return match check(&request, verified_at).and_then(Checked::payable) {
                 Ok(payment) => self.settle_verified(request, payment, verified_at).await,
                 Err(reason) => {

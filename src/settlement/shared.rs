@@ -12,6 +12,7 @@ use super::condition::Condition;
 use super::host::within;
 use super::journal::{Attempts, Sent, TxId};
 use super::lane::Job;
+use super::live::Live;
 use super::record::Order;
 use super::throttle::Throttle;
 use super::types::LEASE_SECONDS;
@@ -42,8 +43,8 @@ pub(super) struct Shared<H: Host> {
     pub host: H,
     pub store: H::Store,
     pub(super) waiting: RefCell<Table<String, Vec<oneshot::Sender<()>>>>,
-    /// Tickets that were issued since this object came to life.
-    pub live: RefCell<Set<u64>>,
+    /// Those who hold claims at this moment.
+    pub(super) live: Live,
     /// Tickets of requests that wait for a settlement at this moment.
     pub(super) holders: RefCell<Set<u64>>,
     /// Whether the alarm was set since it last rang.
@@ -71,7 +72,7 @@ impl<H: Host> Shared<H> {
             host,
             store,
             waiting: RefCell::default(),
-            live: RefCell::default(),
+            live: Live::default(),
             holders: RefCell::default(),
             will_wake: Cell::new(false),
             held: RefCell::default(),
@@ -97,7 +98,7 @@ impl<H: Host> Shared<H> {
             } else {
                 self.store.delete_payment(payment)?;
             }
-            self.live.borrow_mut().remove(&ticket);
+            self.live.end(ticket);
             self.release_hold(payment);
             self.tell(payment);
         }
@@ -137,7 +138,7 @@ impl<H: Host> Shared<H> {
             decide(&mut record);
             self.store.put_payment(&record)?;
             self.log_sale(&record);
-            self.live.borrow_mut().remove(&request.ticket);
+            self.live.end(request.ticket);
             self.release_hold(&request.payment);
             self.tell(&request.payment);
             return Ok(true);
@@ -158,7 +159,7 @@ impl<H: Host> Shared<H> {
         job: &Job,
         entry: &str,
     ) -> PaymentRecord {
-        self.live.borrow_mut().remove(&job.request.ticket);
+        self.live.end(job.request.ticket);
         let owed_since = record.owed_since();
         let order =
             Order { request: job.request.clone(), verified_at: job.verified_at, owed_since };
@@ -244,8 +245,9 @@ impl<H: Host> Shared<H> {
                 return;
             }
             Resolution::LeftBehind => {
-                self.live.borrow_mut().insert(request.ticket);
-                let lease_until = self.host.now().plus(LEASE_SECONDS);
+                let now = self.host.now();
+                let lease_until = now.plus(LEASE_SECONDS);
+                self.live.begin(request.ticket, now, lease_until);
                 record.state = State::Claimed { ticket: request.ticket, lease_until };
                 return;
             }

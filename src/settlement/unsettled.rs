@@ -74,9 +74,8 @@ impl Unsettled {
     ) -> u128 {
         let stakes = self.stakes.borrow();
         // What is lost is not sent any more.
-        let others = stakes
-            .iter()
-            .filter(|(id, it)| *id != besides && it.amount > 0 && !is_under_way(id));
+        let others =
+            stakes.iter().filter(|(id, it)| *id != besides && it.amount > 0 && !is_under_way(id));
         let costs = others.filter_map(|(_, it)| it.cost);
         costs.map(|cost| if cost == 0 { each } else { cost }).fold(0, u128::saturating_add)
     }

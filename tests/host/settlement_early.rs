@@ -122,14 +122,101 @@ fn a_crowd_is_not_asked_about_one_by_one() {
     assert!(chain.count() <= 2, "{:?}", chain.shares());
 }
 
+/// Once one other buyer was enough for that: see the next test.
 #[test]
-fn while_another_is_served_nobody_is_sent_off_alone() {
+fn while_some_others_are_served_nobody_is_sent_off_alone() {
     let (world, asked) = world();
     let first = slow(&world, &Payment::new(1, 1, 600), 500).start();
     world.run_for(20);
-    let second = slow(&world, &Payment::new(2, 1, 600), 500).start();
-    assert!(world.take(&first).is_delivery() && world.take(&second).is_delivery());
-    assert_eq!(count(&asked, PREVIEW), 3, "once early, and again for each");
+    let others: Vec<_> =
+        (2..=3).map(|number| slow(&world, &Payment::new(number, 1, 600), 500).start()).collect();
+    assert!(world.take(&first).is_delivery());
+    assert!(others.iter().all(|buyer| world.take(buyer).is_delivery()));
+    assert_eq!(count(&asked, PREVIEW), 3, "once early, and again for the first and the two");
+    assert_eq!(world.chain.borrow().shares(), [1, 2]);
+}
+
+#[test]
+fn two_buyers_at_a_slow_origin_wait_for_nothing_else() {
+    let (world, asked) = world();
+    let buyers: Vec<_> =
+        (1..=2).map(|number| slow(&world, &Payment::new(number, 1, 600), 500).start()).collect();
+    world.run_for(480);
+    assert_eq!((count(&asked, PREVIEW), count(&asked, SEND)), (2, 0));
+    asked.borrow_mut().clear();
+    assert!(buyers.iter().all(|buyer| world.take(buyer).is_delivery()));
+    assert_eq!(count(&asked, PREVIEW), 0, "{:?}", asked.borrow());
+}
+
+/// Buys early, beside whatever else there is.
+fn assert_is_early(world: &Rc<World>, asked: &RefCell<Vec<String>>, number: u8) {
+    let buyer = slow(world, &Payment::new(number, number, 6_000), 500).start();
+    world.run_for(480);
+    asked.borrow_mut().clear();
+    assert!(world.take(&buyer).is_delivery());
+    assert_eq!(count(asked, PREVIEW), 0, "{:?}", asked.borrow());
+}
+
+#[test]
+fn a_payment_that_waits_for_its_payers_money_costs_nobody_a_question() {
+    let (world, asked) = world();
+    // What the payer has in the air stays there, and has all the money in it.
+    let payments = [Payment::new(1, 1, 600), Payment::new(1, 2, 600)];
+    let account = crate::sim::payer(1).address();
+    world.chain.borrow_mut().balances.insert(account, payments[0].evm().value().0);
+    world.chain.borrow_mut().min_fee = u128::MAX / 4;
+    let first = slow(&world, &payments[0], 1).start();
+    world.run_for(500);
+    assert_eq!(world.chain.borrow().pool.len(), 1);
+    let second = slow(&world, &payments[1], 1).start();
+    world.run_for(3_000);
+    assert!(first.borrow().is_none() && second.borrow().is_none());
+    let buyer = slow(&world, &Payment::new(2, 2, 600), 500).start();
+    world.run_for(480);
+    asked.borrow_mut().clear();
+    while world.chain.borrow().pool.len() < 2 {
+        world.run_for(1);
+    }
+    // What is in the air has its fees looked at, and nothing else is.
+    assert_eq!(count(&asked, "eth_estimateGas"), 0, "{:?}", asked.borrow());
+    world.chain.borrow_mut().min_fee = 0;
+    assert!(world.take(&buyer).is_delivery());
+}
+
+#[test]
+fn gates_that_died_and_slow_origins_cost_nobody_a_question() {
+    let (world, asked) = world();
+    for number in 1..=5 {
+        let claim = world.claim_request(&Payment::new(number, number, 600), "a");
+        assert!(world.claim(&claim).is_claimed());
+    }
+    let slow: Vec<_> =
+        (6..=9).map(|it| slow(&world, &Payment::new(it, it, 600), 12_000).start()).collect();
+    world.run_for(5_000);
+    assert_is_early(&world, &asked, 10);
+    world.run_for(60_000);
+    assert!(slow.iter().all(|buyer| world.take(buyer).is_delivery()));
+    assert_is_early(&world, &asked, 11);
+}
+
+#[test]
+fn a_crowd_shares_its_gas_however_its_buyers_come() {
+    for (apart_ms, origin_ms, transactions) in
+        [(0, 300, 2), (1, 500, 2), (10, 300, 9), (10, 900, 9)]
+    {
+        let (world, _) = world();
+        let mut buyers = vec![];
+        for payer in 1..=32 {
+            buyers.push(slow(&world, &Payment::new(payer, 1, 600), origin_ms).start());
+            world.run_for(apart_ms);
+        }
+        assert!(buyers.iter().all(|buyer| world.take(buyer).is_delivery()));
+        let chain = world.chain.borrow();
+        // As many as there were when one other buyer was a crowd.
+        assert_eq!(chain.count(), transactions, "{apart_ms} {origin_ms}: {:?}", chain.shares());
+        let gas = 21_000 * chain.count() + 32 * 45_000;
+        assert!(apart_ms > 1 || gas / 32 <= 49_000, "{gas}");
+    }
 }
 
 #[test]

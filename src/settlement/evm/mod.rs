@@ -73,8 +73,9 @@ pub struct EvmLane<H: Host> {
     served_again: Cell<bool>,
     /// What the chain was asked of claimed payments, by their tickets.
     coming: RefCell<Table<u64, Coming>>,
-    /// Whether it is being asked of one of them.
-    is_preparing: Cell<bool>,
+    /// Since when it is being asked of one of them, and the one that is next.
+    preparing_since: Cell<Option<UnixSeconds>>,
+    next_early: RefCell<Option<(evm::VerifiedPayment, u64)>>,
     pump: Pump,
     alone_pump: Pump,
     /// Payers whose payments go alone, and since when that is known.
@@ -157,7 +158,8 @@ impl<H: Host> EvmLane<H> {
             again: RefCell::default(),
             served_again: Cell::new(false),
             coming: RefCell::default(),
-            is_preparing: Cell::new(false),
+            preparing_since: Cell::new(None),
+            next_early: RefCell::default(),
             pump: Pump::default(),
             alone_pump: Pump::default(),
             loners: RefCell::default(),

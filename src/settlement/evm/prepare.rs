@@ -30,6 +30,17 @@ const GATHER: Duration = Duration::from_millis(1);
 /// How many previews are kept at once.
 const KEPT_MAX: usize = 16;
 
+/// Who was claimed for within so many seconds may be about to share a transaction:
+/// they have come at about the same time, and go on at about the same time.
+const CROWD_SECONDS: u64 = 2;
+
+/// How many others there may be of those where nobody is a crowd. With more, each
+/// that went alone would pay a transaction's own gas.
+const OTHERS_MAX: usize = 1;
+
+/// After how many seconds a preview that is under way is taken for dead.
+const DEAD_SECONDS: u64 = 20;
+
 /// What the chain says of one payment, asked at some moment.
 pub(super) struct Asked {
     /// Of [`Commitments::moment`](crate::settlement::commitments::Commitments::moment).
@@ -48,14 +59,14 @@ struct UnderWay<H: Host>(Rc<EvmLane<H>>);
 
 impl<H: Host> UnderWay<H> {
     fn begin(lane: &Rc<EvmLane<H>>) -> Self {
-        lane.is_preparing.set(true);
+        lane.preparing_since.set(Some(lane.shared.host.now()));
         Self(Rc::clone(lane))
     }
 }
 
 impl<H: Host> Drop for UnderWay<H> {
     fn drop(&mut self) {
-        self.0.is_preparing.set(false);
+        self.0.preparing_since.set(None);
     }
 }
 
@@ -66,8 +77,11 @@ impl<H: Host> EvmLane<H> {
         let now = self.shared.host.now();
         let mut coming = self.coming.borrow_mut();
         coming.retain(|_, it| is_good(it.since, now));
-        let has_room = coming.len() < KEPT_MAX && !self.is_preparing.get() && self.waiting() == 0;
-        if !has_room || self.key.key().is_none() {
+        if coming.len() >= KEPT_MAX || self.is_in_crowd(ticket, now) || self.key.key().is_none() {
+            return;
+        }
+        if self.preparing_since.get().is_some_and(|since| now.since(since) < DEAD_SECONDS) {
+            *self.next_early.borrow_mut() = Some((payment, ticket));
             return;
         }
         let (sender, asked) = oneshot::channel();
@@ -75,7 +89,20 @@ impl<H: Host> EvmLane<H> {
         let under_way = UnderWay::begin(self);
         self.shared.host.spawn(async move {
             let _ = sender.send(under_way.0.ask_about(&[&payment]).await);
+            let lane = Rc::clone(&under_way.0);
+            drop(under_way);
+            let next = lane.next_early.borrow_mut().take();
+            if let Some((payment, ticket)) = next.filter(|(_, it)| lane.shared.live.holds(*it)) {
+                lane.ask_early(payment, ticket);
+            }
         });
+    }
+
+    /// Whether others than the holder of this ticket are about to be sent, so that
+    /// they should share a transaction. What waits for long is not among them.
+    fn is_in_crowd(&self, ticket: u64, now: UnixSeconds) -> bool {
+        let since = UnixSeconds(now.0.saturating_sub(CROWD_SECONDS));
+        self.ready() > OTHERS_MAX || self.shared.live.others_since(ticket, since) > OTHERS_MAX
     }
 
     /// What the chain says of a batch: of a single payment what it has said just
@@ -96,8 +123,8 @@ impl<H: Host> EvmLane<H> {
     }
 
     async fn asked_early(&self, waiting: &Waiting) -> Option<Asked> {
-        let Coming { since, asked } =
-            self.coming.borrow_mut().remove(&waiting.job.request.ticket)?;
+        let ticket = waiting.job.request.ticket;
+        let Coming { since, asked } = self.coming.borrow_mut().remove(&ticket)?;
         let asked = asked.await.ok()?;
         let now = self.shared.host.now();
         // Where payments have failed on chain in this hour, somebody may wait for
@@ -111,7 +138,7 @@ impl<H: Host> EvmLane<H> {
         self.shared.host.sleep(GATHER).await;
         // Others have come, or are about to: while the chain is asked, so do those
         // who are to share the next transaction with them.
-        let is_crowd = self.waiting() > 0 || self.shared.live.borrow().len() > 1;
+        let is_crowd = self.is_in_crowd(ticket, self.shared.host.now());
         (is_payable && !is_crowd).then_some(asked)
     }
 }

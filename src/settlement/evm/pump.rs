@@ -160,14 +160,7 @@ impl<H: Host> EvmLane<H> {
                 return group;
             }
         }
-        // What is to go out again takes its payer's places. And what goes alone
-        // waits until its payer has nothing else in the air: with cheap payments all
-        // the time nobody puts off what he owes.
-        let room = |payer| match self.alone.borrow().len_of(payer) {
-            0 => self.room_of(payer, PAYER_IN_AIR_MAX).saturating_sub(self.again_of(payer)),
-            _ => 0,
-        };
-        let batch = queue.take(self.batch_most(), room);
+        let batch = queue.take(self.batch_most(), |payer| self.room_to_share(payer));
         // What waits for a second node's word shares with nothing that doesn't.
         let (dear, cheap): (Vec<_>, Vec<_>) = batch
             .into_iter()
@@ -178,6 +171,24 @@ impl<H: Host> EvmLane<H> {
         let mut again = self.again.borrow_mut();
         again.extend(groups);
         first.or_else(|| again.pop_front())
+    }
+
+    /// How many more payments of a payer may go out together with those of others.
+    fn room_to_share(&self, payer: Address) -> usize {
+        // What is to go out again takes its payer's places. And what goes alone
+        // waits until its payer has nothing else in the air: with cheap payments all
+        // the time nobody puts off what he owes.
+        match self.alone.borrow().len_of(payer) {
+            0 => self.room_of(payer, PAYER_IN_AIR_MAX).saturating_sub(self.again_of(payer)),
+            _ => 0,
+        }
+    }
+
+    /// How many payments wait that can go out with others: not what waits itself for
+    /// what its payer has in the air.
+    pub(super) fn ready(&self) -> usize {
+        let again: usize = self.again.borrow().iter().map(Vec::len).sum();
+        again + self.queue.borrow().ready(|payer| self.room_to_share(payer))
     }
 
     /// The next payment that goes alone; `None` if none can.

@@ -60,6 +60,11 @@ impl Queue {
         self.turns.is_empty()
     }
 
+    /// How many payments wait of which there is so much room for the payer's.
+    pub(super) fn ready(&self, room: impl Fn(Address) -> usize) -> usize {
+        self.by_payer.iter().map(|(payer, own)| own.len().min(room(*payer))).sum()
+    }
+
     pub(super) fn push(&mut self, waiting: Waiting) {
         let payer = waiting.payment.from();
         let own = self.by_payer.get_or_insert_with(payer, Default::default);
