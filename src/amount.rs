@@ -2,6 +2,7 @@
 
 use crate::json_text;
 use crate::plain_error;
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -139,6 +140,22 @@ impl Price {
     }
 }
 
+impl Ord for Price {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let scale = self.scale.max(other.scale);
+        // At most a million dollars with 18 decimals: far from what doesn't fit.
+        let at_scale =
+            |it: &Self| it.digits.saturating_mul(10_u128.saturating_pow(scale - it.scale));
+        at_scale(self).cmp(&at_scale(other))
+    }
+}
+
+impl PartialOrd for Price {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl fmt::Display for Price {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "${}", decimal(self.digits, self.scale))
@@ -195,6 +212,16 @@ mod tests {
         {
             assert_eq!(units(wrong, 6), Err(InvalidPrice::Malformed), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn prices_are_compared_as_what_they_are_worth() {
+        let price = |text: &str| text.parse::<Price>().unwrap();
+        for (less, more) in [("$0.009", "$0.01"), ("$1", "$1000000"), ("$0.1", "$0.11")] {
+            assert!(price(less) < price(more), "{less} {more}");
+        }
+        assert!(price("$0.000000000000000001") < price("$1000000"));
+        assert_eq!(price("$0.50").cmp(&price("$0.5")), Ordering::Equal);
     }
 
     #[test]

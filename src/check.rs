@@ -123,6 +123,7 @@ fn route(route: &Route, config: &Config) -> Value {
         "path": path,
         "isPrefix": route.pattern.is_prefix(),
         "price": route.price.to_string(),
+        "prices": route.prices.iter().map(|it| it.route.price.to_string()).collect::<Vec<_>>(),
         "networks": networks,
         "isByUse": route.offers.iter().any(|offer| offer.v2.scheme == UPTO),
         "challengeBytes": challenge.header.len(),

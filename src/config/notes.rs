@@ -51,17 +51,20 @@ impl Config {
                     left_out.join(", ")
                 ));
             }
-            let is_above = route.offers.iter().any(|offer| {
+            let mut offers = route.at_all_prices().flat_map(|it| &it.offers);
+            let is_above = offers.any(|offer| {
                 let limit = 10_u128.checked_pow(offer.token.decimals.into());
                 limit.is_some_and(|unit| {
                     offer.v2.amount > AtomicAmount(unit * u128::from(CLIENT_LIMIT))
                 })
             });
             if is_above {
+                let most = route.at_all_prices().map(|it| it.price).max();
+                let key = if most == Some(route.price) { "price" } else { "prices" };
                 notes.push(format!(
-                    "ROUTES[{number}].price: {} is more than the ${CLIENT_LIMIT} that default \
+                    "ROUTES[{number}].{key}: {} is more than the ${CLIENT_LIMIT} that default \
                      clients pay; buyers must raise their limit",
-                    route.price
+                    most.unwrap_or(route.price)
                 ));
             }
         }

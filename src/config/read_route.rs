@@ -3,17 +3,18 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::by_use::{ByUse, read_by_use};
+use super::by_use::read_by_use;
 use super::fields::{Fields, Report};
-use super::listing::{MAX_CHALLENGE_JSON, read_listed};
-use super::offer::About;
+use super::listing::read_listed;
 use super::origin_headers::SECRET as ORIGIN_SECRET;
+use super::prices::read_prices;
 use super::service::Service;
+use super::unpriced::Unpriced;
 use super::{
-    DEFAULT_REDELIVER, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Network,
-    Offer, Origin, Pattern, PaymentIdentifier, Route, SettleWhen, Token,
+    DEFAULT_REDELIVER, Method, Network, Origin, Pattern, PaymentIdentifier, Route, SettleWhen,
+    Token,
 };
 use crate::amount::{InvalidPrice, Price};
 use crate::path::Fold;
@@ -27,6 +28,7 @@ const MAX_DESCRIPTION: usize = 500;
 const KNOWN: &[&str] = &[
     "pattern",
     "price",
+    "prices",
     "scheme",
     "meter",
     "without_amount",
@@ -181,64 +183,24 @@ impl<'a> RouteEntry<'a> {
         let tells_origin = read_tell_origin(fields, seller);
         let by_use = read_by_use(fields);
         let chosen = choose_tokens(fields, seller.networks);
-        let (pattern, price) = (self.pattern?, price?);
-        let mut offers = vec![];
-        for (network, token) in chosen {
-            let Some(amount) = token.units_of(price) else {
-                let Token { decimals, symbol, .. } = &*token;
-                let id = network.id;
-                let problem = format!("is finer than the {decimals} decimals of {symbol} on {id}");
-                fields.fault("price", problem);
-                continue;
-            };
-            let about = About {
-                description: &description,
-                mime_type: &mime_type,
-                is_upfront: settle == SettleWhen::Before,
-                is_by_use: by_use.is_some(),
-            };
-            if let Some(problem) = by_use.as_ref().and_then(|_| ByUse::problem_on(&network)) {
-                fields.fault("scheme", problem);
-                continue;
-            }
-            offers.extend(Offer::new((network, token), amount, &about, fields.faults()));
-        }
-        // What is counted went out before it was settled.
-        let redeliver_max = if by_use.as_ref().is_some_and(|it| it.meter.is_some()) {
-            Some(0)
-        } else {
-            redeliver_max
-        };
-        let mut route = Route {
+        let rules = read_prices(fields);
+        let (pattern, price) = (self.pattern.clone()?, price?);
+        let unpriced = Unpriced {
             pattern,
-            price,
             description,
             mime_type,
             service,
             listed,
             settle,
             redeliver,
-            redeliver_max: redeliver_max.unwrap_or(DEFAULT_REDELIVER_MAX),
-            redeliver_max_by_cookie: redeliver_max.unwrap_or(DEFAULT_REDELIVER_MAX_BY_COOKIE),
+            redeliver_max,
             access,
             payment_identifier,
             tells_origin,
             by_use,
-            offers,
-            in_header: 0,
+            chosen,
         };
-        route.in_header = route.count_fitting();
-        let all = route.offers.len();
-        if route.in_header == 0 && all > 0 {
-            report_too_long(fields, &route);
-        }
-        // What a facilitator says, or doesn't, is no fault of the seller's:
-        // only after all has been checked is it left out.
-        route.offers.retain(|offer| offer.network.is_on_offer());
-        if route.offers.len() < all {
-            route.in_header = route.count_fitting();
-        }
-        Some(route)
+        Some(unpriced.at_all(price, rules, fields))
     }
 }
 
@@ -273,24 +235,7 @@ fn read_tell_origin(fields: &Fields<'_>, seller: &Seller<'_>) -> bool {
     tells
 }
 
-/// Reports that not even one offer fits into the challenge, at the key that has
-/// most to say.
-fn report_too_long(fields: &Fields<'_>, route: &Route) {
-    let texts = [
-        ("description", &route.description),
-        ("mime_type", &route.mime_type),
-        ("icon_url", &route.service.icon_url),
-    ];
-    let longest = texts.into_iter().max_by_key(|(_, text)| json!(text).to_string().len());
-    let size = route.resource_size();
-    let problem = format!(
-        "makes a challenge that clients can't take: {size} of {MAX_CHALLENGE_JSON} bytes without \
-         any offer; shorten it"
-    );
-    fields.fault(longest.map_or("description", |(name, _)| name), problem);
-}
-
-fn read_price(fields: &Fields<'_>, text: &str) -> Option<Price> {
+pub(super) fn read_price(fields: &Fields<'_>, text: &str) -> Option<Price> {
     let problem = match text.parse::<Price>() {
         Ok(price) => return Some(price),
         Err(InvalidPrice::Malformed) => "must be dollars, such as \"$0.01\"",
@@ -312,7 +257,7 @@ pub(super) fn read_duration(fields: &Fields<'_>, name: &str) -> Option<Duration>
 }
 
 /// A token on its network.
-type OnNetwork = (Rc<Network>, Rc<Token>);
+pub(super) type OnNetwork = (Rc<Network>, Rc<Token>);
 
 /// What pays for a route, in the seller's order: `networks`, each entry a
 /// network for its own token, or a network, a slash, and one of its tokens. All

@@ -8,6 +8,7 @@ use super::by_use::ByUse;
 use super::method::Method;
 use super::offer::Offer;
 use super::pattern::Pattern;
+use super::prices::PriceRule;
 use super::service::Service;
 use crate::amount::Price;
 
@@ -16,8 +17,12 @@ use crate::amount::Price;
 pub struct Route {
     /// What it covers.
     pub pattern: Pattern,
-    /// What one request costs.
+    /// What one request costs, unless one of `prices` says otherwise.
     pub price: Price,
+    /// What requests of certain kinds cost: the first whose conditions hold.
+    pub prices: Vec<PriceRule>,
+    /// Which of them this is, counted from 1; 0 for the route's own price.
+    pub rule: usize,
     /// What it is, for people; empty if the seller says nothing.
     pub description: String,
     /// The media type of the answer; empty if the seller says nothing.
@@ -49,6 +54,18 @@ pub struct Route {
     pub offers: Vec<Offer>,
     /// How many of them the challenge's header has room for.
     pub(super) in_header: usize,
+}
+
+impl Route {
+    /// The route at its own price, and at each of the others.
+    pub fn at_all_prices(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.prices.iter().map(|rule| &rule.route))
+    }
+
+    /// The least that a request costs.
+    pub fn least_price(&self) -> Price {
+        self.prices.iter().map(|rule| rule.route.price).fold(self.price, Price::min)
+    }
 }
 
 /// Whether clients may or must name their payments (x402 extension

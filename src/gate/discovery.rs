@@ -61,7 +61,7 @@ pub fn resources(
             ("resource".into(), json!(url_of(route, origin))),
             ("type".into(), json!(TYPE)),
             ("x402Version".into(), json!(2)),
-            ("accepts".into(), route.offers.iter().map(|offer| offer.v2.to_value()).collect()),
+            ("accepts".into(), accepts(route).into()),
             ("lastUpdated".into(), json!(updated)),
             ("extensions".into(), extensions.into()),
         ]);
@@ -73,6 +73,19 @@ pub fn resources(
         "pagination": { "limit": question.limit, "offset": question.offset, "total": total },
     });
     Ok(answer.to_string())
+}
+
+/// What a request may cost, at its route's own price first. Which of the prices
+/// it is, its challenge says.
+fn accepts(route: &Route) -> Vec<Value> {
+    let mut all: Vec<Value> = vec![];
+    for offer in route.at_all_prices().flat_map(|it| &it.offers) {
+        let offer = offer.v2.to_value();
+        if !all.contains(&offer) {
+            all.push(offer);
+        }
+    }
+    all
 }
 
 /// The kind of everything that is sold here.
@@ -163,7 +176,7 @@ fn number(text: &str) -> Option<usize> {
 }
 
 /// The value of a query parameter, as forms and `URLSearchParams` write it.
-fn decode(value: &str) -> Option<String> {
+pub(super) fn decode(value: &str) -> Option<String> {
     let mut bytes = value.bytes();
     let mut decoded = Vec::with_capacity(value.len());
     while let Some(byte) = bytes.next() {

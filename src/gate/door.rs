@@ -122,17 +122,27 @@ pub fn decide_free(loaded: &Loaded, head: &impl Head) -> Option<CanonicalPath> {
     is_free.then_some(path)
 }
 
-/// Whether the method that an origin reads from a form counts for what is asked
-/// for: the body must be looked into then, see [`form_names_method`].
-pub fn must_look_into_form(loaded: &Loaded, head: &impl Head) -> bool {
-    if matches!(head.method(), "GET" | "HEAD" | "OPTIONS") {
+/// Whether a request names a method besides its own, in a header or its query.
+pub(super) fn names_other_method(head: &impl Head, query: &str) -> bool {
+    METHOD_OVERRIDES.iter().any(|name| head.header(name).is_some()) || names_method(query)
+}
+
+/// Whether a request brings a form, from which some origins read a method.
+pub(super) fn is_form(head: &impl Head, method: &Method) -> bool {
+    if matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS") {
         return false;
     }
     let media_type = head.header("Content-Type").unwrap_or_default().to_ascii_lowercase();
-    if !FORMS.iter().any(|form| media_type.contains(form)) {
+    FORMS.iter().any(|form| media_type.contains(form))
+}
+
+/// Whether the method that an origin reads from a form counts for what is asked
+/// for: the body must be looked into then, see [`form_names_method`].
+pub fn must_look_into_form(loaded: &Loaded, head: &impl Head) -> bool {
+    let Ok(method) = head.method().parse::<Method>();
+    if !is_form(head, &method) {
         return false;
     }
-    let Ok(method) = head.method().parse::<Method>();
     let asked = find(loaded, UrlParts::of(head.url()).path, &method);
     matches!(asked, Ok(Some(asked)) if asked.found.by_method)
 }

@@ -76,7 +76,12 @@ impl Sale<'_> {
     ) -> Option<(Sale<'a>, &'a Offer)> {
         let sold = self.sold_at(loaded.patterns.as_ref()?, status, location)?;
         let route = loaded.config.as_ref().ok()?.routes.get(sold.route)?;
-        let there = route.offers.iter().find(|there| offer.v2.same_terms(&there.v2))?;
+        // What a request there costs, it shows when it comes: at another price the
+        // payment is not good.
+        let (route, there) = route.at_all_prices().find_map(|route| {
+            let there = route.offers.iter().find(|there| offer.v2.same_terms(&there.v2))?;
+            Some((route, there))
+        })?;
         let Sold { route: number, path, query, method } = sold;
         // As URL parsers write it.
         let query = query.chars().fold(String::new(), |mut query, c| {

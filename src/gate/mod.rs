@@ -11,6 +11,7 @@ pub mod goods;
 pub mod grant;
 pub mod notice;
 mod page;
+mod prices;
 
 use serde_json::Value;
 
@@ -32,6 +33,7 @@ use delivery_cookie::{REDIRECT_MANUAL, asks_for};
 use door::Asked;
 pub use door::{decide_free, form_names_method, must_look_into_form};
 pub use page::{InvalidLayout, Language, Layout, MAX_LAYOUT, PAGE_POLICY, TEMPLATE_POLICY};
+pub use prices::must_read_body;
 
 /// The head of a request. Headers are asked for one by one, because each
 /// question crosses from WebAssembly to the host.
@@ -42,6 +44,23 @@ pub trait Head {
     fn url(&self) -> &str;
     /// The value of a header; several of one name with commas between.
     fn header(&self, name: &'static str) -> Option<String>;
+    /// The same for a header that the configuration names.
+    fn named_header(&self, _name: &str) -> Option<String> {
+        None
+    }
+    /// The body, where the price depends on it.
+    fn body(&self) -> Body<'_> {
+        Body::Unread
+    }
+}
+
+/// The body of a request, as far as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// It was not, or is longer than [`MAX_BOUND_BODY`].
+    Unread,
+    /// All of it; empty if there is none.
+    Read(&'a [u8]),
 }
 
 /// What to do with a request.
@@ -73,7 +92,7 @@ pub enum Decision<'a> {
 pub struct Sale<'a> {
     /// The number of the route.
     pub number: usize,
-    /// The route.
+    /// The route, at the price of this request.
     pub route: &'a Route,
     /// The path that was matched and is forwarded.
     pub path: CanonicalPath,
@@ -144,6 +163,7 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
     let Ok(config) = &loaded.config else { return Decision::Closed };
     let Some(route) = config.routes.get(number) else { return Decision::Closed };
     let url = format!("{}{}{}", parts.origin.to_ascii_lowercase(), path.as_str(), parts.query);
+    let route = route.for_request(head, &method, parts.query);
     let sale = Sale { number, route, path, url, method };
     if let Some(keys) = &config.grant_keys
         && sale.scope().admits(keys, head, now)

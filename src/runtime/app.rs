@@ -12,10 +12,10 @@ use worker::{Env, console_error, console_log};
 
 use super::transport::FetchTransport;
 use super::{clock, fold, js, respond};
-use crate::config::{self, Loaded, Network, Settings, Sources};
+use crate::config::{self, Loaded, Network, Route, Settings, Sources};
 use crate::facilitator_client::RemoteFacts;
 use crate::gate::challenge::BlockhashHint;
-use crate::gate::{ChallengeTemplate, Layout, PAGE_POLICY};
+use crate::gate::{ChallengeTemplate, Layout, PAGE_POLICY, Sale};
 use crate::json;
 use crate::protocol::ChainId;
 use crate::rpc::{Nodes, Transport};
@@ -36,8 +36,8 @@ thread_local! {
 /// The configuration and what was made of it.
 pub(super) struct App {
     pub loaded: Loaded,
-    /// One for each route, in their order.
-    pub challenges: Vec<ChallengeTemplate>,
+    /// For each route, in their order, one for each of its prices.
+    challenges: Vec<Vec<ChallengeTemplate>>,
     /// The headers that all 402 answers share: for a client, for a browser.
     challenge_headers: [OnceCell<Headers>; 2],
     /// Recent blockhashes, and when they were asked for, in milliseconds.
@@ -93,7 +93,11 @@ impl App {
         let challenges = match &loaded.config {
             Ok(config) => {
                 log_once(&config.notes());
-                config.routes.iter().map(|route| ChallengeTemplate::new(route, config)).collect()
+                let of_route = |route: &Route| {
+                    let prices = route.at_all_prices();
+                    prices.map(|route| ChallengeTemplate::new(route, config)).collect()
+                };
+                config.routes.iter().map(of_route).collect()
             }
             Err(_) => vec![],
         };
@@ -118,6 +122,11 @@ impl App {
             FAULTS_LOGGED_MS.set(now);
             console_error!("{}", faults.to_string());
         }
+    }
+
+    /// The challenge of what a request asks for.
+    pub(super) fn challenge(&self, sale: &Sale<'_>) -> Option<&ChallengeTemplate> {
+        self.challenges.get(sale.number)?.get(sale.route.rule)
     }
 
     /// The headers that all 402 answers share, made once: each header that is

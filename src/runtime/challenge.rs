@@ -61,7 +61,7 @@ pub(super) async fn payment_required(
     receipt: Option<ReceiptHeader>,
     context: &Context,
 ) -> worker::Result<Response> {
-    let Some(template) = app.challenges.get(sale.number) else { return respond::closed() };
+    let Some(template) = app.challenge(sale) else { return respond::closed() };
     if let Some(reason) = reason.filter(|it| *it != Reason::SettlementPending) {
         let line = sale.refusal_line(reason).text();
         console_log!("{}", line);

@@ -64,6 +64,9 @@ pub fn fetch(request: Request, env: Env, context: worker_sys::Context) -> Promis
     })
 }
 
+/// What is said of a body that could not be read to its end.
+const BROKEN_BODY: &str = "the request's body broke off";
+
 /// The path of what is read for nothing, if there is nothing else to decide.
 fn free_path(app: &app::App, head: &head::RequestHead) -> Option<CanonicalPath> {
     let is_ours = health::is_asked_for(head)
@@ -77,7 +80,7 @@ fn free_path(app: &app::App, head: &head::RequestHead) -> Option<CanonicalPath> 
 async fn answer(
     app: Rc<app::App>,
     request: Request,
-    head: head::RequestHead,
+    mut head: head::RequestHead,
     env: Env,
     context: Context,
 ) -> worker::Result<Response> {
@@ -101,8 +104,11 @@ async fn answer(
         match body::look_into_form(&request).await {
             Ok(None) => {}
             Ok(Some((status, message))) => return respond::error(status, message),
-            Err(_) => return respond::error(400, "the request's body broke off"),
+            Err(_) => return respond::error(400, BROKEN_BODY),
         }
+    }
+    if gate::must_read_body(&app.loaded, &head) && head.read_body(&request).await.is_err() {
+        return respond::error(400, BROKEN_BODY);
     }
     let answer = match gate::decide(&app.loaded, &head, clock::now()) {
         Decision::Forward(path) => {

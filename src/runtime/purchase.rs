@@ -79,7 +79,7 @@ pub(super) async fn answer(
         Ok(taken) => taken,
         Err(error) => {
             console_error!("body: {}", error.to_string());
-            return respond::error(400, "the request's body broke off");
+            return respond::error(400, super::BROKEN_BODY);
         }
     };
     let address = address_of(&request, head);

@@ -34,6 +34,7 @@ mod gate_offers;
 mod gate_page;
 mod gate_paths;
 mod gate_payments;
+mod gate_prices;
 mod gate_remote;
 mod gate_signers;
 mod gate_support;

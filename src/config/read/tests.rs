@@ -12,6 +12,7 @@ use super::*;
 mod by_use;
 mod networks;
 mod origin_headers;
+mod prices;
 mod remote;
 mod reports;
 mod secrets;

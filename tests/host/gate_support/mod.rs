@@ -1,7 +1,7 @@
 //! A shop to knock at: a configuration, requests, and what the gate answers.
 use edge402::config::{self, Config, Loaded, Method, Settings};
 use edge402::encoding::encode_base64;
-use edge402::gate::{Decision, Head, decide, decide_free};
+use edge402::gate::{Body, Decision, Head, decide, decide_free};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
@@ -90,6 +90,8 @@ pub struct Request {
     pub method: String,
     pub url: String,
     pub headers: Vec<(String, String)>,
+    /// `None` for one that was not read.
+    pub body: Option<Vec<u8>>,
 }
 
 impl Head for Request {
@@ -106,11 +108,19 @@ impl Head for Request {
         let values: Vec<&str> = same.map(|(_, value)| value.as_str()).collect();
         (!values.is_empty()).then(|| values.join(", "))
     }
+
+    fn named_header(&self, name: &str) -> Option<String> {
+        self.header(Box::leak(name.into()))
+    }
+
+    fn body(&self) -> Body<'_> {
+        self.body.as_deref().map_or(Body::Unread, Body::Read)
+    }
 }
 
 impl Request {
     pub fn new(method: &str, target: &str) -> Self {
-        Self { method: method.into(), url: format!("{SHOP}{target}"), headers: vec![] }
+        Self { method: method.into(), url: format!("{SHOP}{target}"), headers: vec![], body: Some(vec![]) }
     }
 
     pub fn get(target: &str) -> Self {
@@ -121,6 +131,12 @@ impl Request {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
+    }
+
+    /// A POST request with JSON.
+    pub fn post(target: &str, json: &str) -> Self {
+        Self { body: Some(json.into()), ..Self::new("POST", target) }
+            .with("Content-Type", "application/json")
     }
 
     /// With a payment in the header of its version.

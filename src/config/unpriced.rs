@@ -1,0 +1,136 @@
+//! All of a route but its price: from this and a price comes the route.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::fields::Fields;
+use super::listing::MAX_CHALLENGE_JSON;
+use super::offer::About;
+use super::prices::ReadRule;
+use super::read_route::OnNetwork;
+use super::{
+    ByUse, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Offer, Pattern,
+    PaymentIdentifier, PriceRule, Route, Service, SettleWhen, Token,
+};
+use crate::amount::Price;
+
+/// What a route is, whatever it costs.
+pub(super) struct Unpriced {
+    pub pattern: Pattern,
+    pub description: String,
+    pub mime_type: String,
+    pub service: Service,
+    pub listed: Option<Method>,
+    pub settle: SettleWhen,
+    pub redeliver: Duration,
+    pub redeliver_max: Option<u32>,
+    pub access: Option<Duration>,
+    pub payment_identifier: PaymentIdentifier,
+    pub tells_origin: bool,
+    pub by_use: Option<ByUse>,
+    /// What pays for it.
+    pub chosen: Vec<OnNetwork>,
+}
+
+impl Unpriced {
+    /// The route at its own price, with one at each price of its rules.
+    pub(super) fn at_all(
+        &self,
+        price: Price,
+        rules: Vec<ReadRule<'_>>,
+        fields: &Fields<'_>,
+    ) -> Route {
+        let before = fields.faults().len();
+        let mut route = self.at(price, 0, fields, fields);
+        // What is wrong with all prices is said once.
+        if fields.faults().len() == before {
+            let rules = rules.into_iter().enumerate();
+            let at = rules.map(|(n, it)| PriceRule {
+                when: it.when,
+                route: self.at(it.price, n + 1, &it.fields, fields),
+            });
+            route.prices = at.collect();
+        }
+        route
+    }
+
+    /// The route at one price, which stands in a table of its own or in the
+    /// route's.
+    fn at(&self, price: Price, rule: usize, own: &Fields<'_>, fields: &Fields<'_>) -> Route {
+        let about = About {
+            description: &self.description,
+            mime_type: &self.mime_type,
+            is_upfront: self.settle == SettleWhen::Before,
+            is_by_use: self.by_use.is_some(),
+        };
+        let mut offers = vec![];
+        for (network, token) in &self.chosen {
+            let Some(amount) = token.units_of(price) else {
+                let Token { decimals, symbol, .. } = &**token;
+                let id = network.id;
+                let problem = format!("is finer than the {decimals} decimals of {symbol} on {id}");
+                own.fault("price", problem);
+                continue;
+            };
+            if let Some(problem) = self.by_use.as_ref().and_then(|_| ByUse::problem_on(network)) {
+                fields.fault("scheme", problem);
+                continue;
+            }
+            let paid_in = (network.clone(), token.clone());
+            offers.extend(Offer::new(paid_in, amount, &about, fields.faults()));
+        }
+        // What is counted went out before it was settled.
+        let is_metered = self.by_use.as_ref().is_some_and(|it| it.meter.is_some());
+        let redeliver_max = if is_metered { Some(0) } else { self.redeliver_max };
+        let mut route = Route {
+            pattern: self.pattern.clone(),
+            price,
+            prices: vec![],
+            rule,
+            description: self.description.clone(),
+            mime_type: self.mime_type.clone(),
+            service: self.service.clone(),
+            listed: self.listed.clone(),
+            settle: self.settle,
+            redeliver: self.redeliver,
+            redeliver_max: redeliver_max.unwrap_or(DEFAULT_REDELIVER_MAX),
+            redeliver_max_by_cookie: redeliver_max.unwrap_or(DEFAULT_REDELIVER_MAX_BY_COOKIE),
+            access: self.access,
+            payment_identifier: self.payment_identifier,
+            tells_origin: self.tells_origin,
+            by_use: self.by_use.clone(),
+            offers,
+            in_header: 0,
+        };
+        route.in_header = route.count_fitting();
+        let all = route.offers.len();
+        if route.in_header == 0 && all > 0 {
+            report_too_long(fields, &route);
+        }
+        // What a facilitator says, or doesn't, is no fault of the seller's:
+        // only after all has been checked is it left out.
+        route.offers.retain(|offer| offer.network.is_on_offer());
+        if route.offers.len() < all {
+            route.in_header = route.count_fitting();
+        }
+        route
+    }
+}
+
+/// Reports that not even one offer fits into the challenge, at the key that has
+/// most to say.
+fn report_too_long(fields: &Fields<'_>, route: &Route) {
+    let texts = [
+        ("description", &route.description),
+        ("mime_type", &route.mime_type),
+        ("icon_url", &route.service.icon_url),
+    ];
+    let longest = texts.into_iter().max_by_key(|(_, text)| json!(text).to_string().len());
+    let size = route.resource_size();
+    let problem = format!(
+        "makes a challenge that clients can't take: {size} of {MAX_CHALLENGE_JSON} bytes without \
+         any offer; shorten it"
+    );
+    fields.fault(longest.map_or("description", |(name, _)| name), problem);
+}

@@ -1,0 +1,237 @@
+//! What this very request costs, on a route with `prices`.
+//!
+//! A client writes its request as it likes, and an origin may read it in another
+//! way than the gate: the last of two members, a name in other letters, a body
+//! that isn't what its type says. So a condition has three answers, and where it
+//! can't be told whether it holds, the request costs the dearest of what it
+//! might: nobody pays less for being unclear.
+
+use serde_json::Value;
+
+use super::discovery::decode;
+use super::door;
+use super::notice::spellings_of;
+use super::{Body, Head};
+use crate::config::{Loaded, Method, Route, Wanted, When};
+use crate::json;
+use crate::path::UrlParts;
+
+/// Whether a condition holds, from the least to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Holds {
+    No,
+    /// Not everybody would read the request so.
+    Perhaps,
+    Yes,
+}
+
+/// Whether the price of a request depends on its body: then it must be read
+/// before [`decide`](super::decide).
+pub fn must_read_body(loaded: &Loaded, head: &impl Head) -> bool {
+    let Ok(config) = &loaded.config else { return false };
+    if config.routes.iter().all(|route| route.prices.is_empty()) {
+        return false;
+    }
+    let Ok(method) = head.method().parse::<Method>();
+    let found = door::find(loaded, UrlParts::of(head.url()).path, &method);
+    let Ok(Some(door::Asked { found, .. })) = found else { return false };
+    let rules = found.route.and_then(|it| config.routes.get(it)).map(|it| it.prices.as_slice());
+    rules.unwrap_or_default().iter().any(|rule| {
+        rule.when.reads_body() || rule.when.method.is_some() && door::is_form(head, &method)
+    })
+}
+
+impl Route {
+    /// The route at what a request costs: by the first rule that holds, or at
+    /// the dearest of those that perhaps hold before it, if that is more.
+    pub(super) fn for_request<'a>(
+        &'a self,
+        head: &impl Head,
+        method: &Method,
+        query: &str,
+    ) -> &'a Self {
+        let mut dearest: Option<&'a Self> = None;
+        let mut offer = |route: &'a Self| {
+            if dearest.is_none_or(|it| it.price < route.price) {
+                dearest = Some(route);
+            }
+        };
+        for rule in &self.prices {
+            match holds(&rule.when, head, method, query) {
+                Holds::No => continue,
+                Holds::Perhaps => offer(&rule.route),
+                Holds::Yes => {
+                    offer(&rule.route);
+                    return dearest.unwrap_or(self);
+                }
+            }
+        }
+        offer(self);
+        dearest.unwrap_or(self)
+    }
+}
+
+/// Whether all conditions of a rule hold.
+fn holds(when: &When, head: &impl Head, method: &Method, query: &str) -> Holds {
+    let mut holds = Holds::Yes;
+    if let Some(wanted) = &when.method {
+        holds = holds.min(of_method(wanted, head, method, query));
+    }
+    for (name, wanted) in &when.query {
+        holds = holds.min(of_query(name, wanted, query));
+    }
+    for (name, wanted) in &when.headers {
+        holds = holds.min(of_header(name, wanted, head));
+    }
+    // What is dearest to ask comes last.
+    if let Some((path, wanted)) = &when.body
+        && holds > Holds::No
+    {
+        holds = holds.min(of_body(path, wanted, head));
+    }
+    holds
+}
+
+/// Origins may read another method from a header, the query or a form.
+fn of_method(wanted: &Method, head: &impl Head, method: &Method, query: &str) -> Holds {
+    let in_form = || match head.body() {
+        _ if !door::is_form(head, method) => false,
+        Body::Unread => true,
+        Body::Read(bytes) => door::form_names_method(bytes),
+    };
+    if door::names_other_method(head, query) || in_form() {
+        Holds::Perhaps
+    } else if wanted.covers(method) {
+        Holds::Yes
+    } else {
+        Holds::No
+    }
+}
+
+/// A text that is there: others may leave out what is not plain in it, or take it
+/// for a plain letter.
+fn of_text(wanted: &Wanted, text: &str) -> Holds {
+    if wanted.admits(text) {
+        Holds::Yes
+    } else if text.trim().bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        Holds::No
+    } else {
+        Holds::Perhaps
+    }
+}
+
+/// Of several texts, origins read the first, the last, or all of them.
+fn of_texts<'a>(wanted: &Wanted, mut texts: impl Iterator<Item = &'a str>) -> Holds {
+    let Some(first) = texts.next() else { return Holds::No };
+    let first = of_text(wanted, first);
+    if texts.all(|text| of_text(wanted, text) == first) { first } else { Holds::Perhaps }
+}
+
+fn of_query(name: &str, wanted: &Wanted, query: &str) -> Holds {
+    let query = query.strip_prefix('?').unwrap_or(query);
+    let mut texts = vec![];
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (own, text) = pair.split_once('=').unwrap_or((pair, ""));
+        match (decode(own), decode(text)) {
+            (Some(own), text) if own == name => match text {
+                Some(text) => texts.push(text),
+                None => return Holds::Perhaps,
+            },
+            (Some(own), _) if !resembles(&own, name) => {}
+            // Not as everybody writes it.
+            _ => return Holds::Perhaps,
+        }
+        // Some take a semicolon for the end of a member.
+        let is_one = |part: &str| {
+            let own = part.split('=').next().unwrap_or_default();
+            decode(own).is_none_or(|own| resembles(&own, name))
+        };
+        if pair.contains(';') && pair.split(';').any(is_one) {
+            return Holds::Perhaps;
+        }
+    }
+    of_texts(wanted, texts.iter().map(String::as_str))
+}
+
+fn of_header(name: &str, wanted: &Wanted, head: &impl Head) -> Holds {
+    // CGI knows no dashes.
+    if spellings_of(name).iter().any(|it| head.named_header(it).is_some()) {
+        return Holds::Perhaps;
+    }
+    let Some(text) = head.named_header(name) else { return Holds::No };
+    // One that was sent twice has a comma in it.
+    let parts = text.split(',').filter(|_| text.contains(','));
+    match (of_text(wanted, &text), of_texts(wanted, parts)) {
+        (whole, _) if !text.contains(',') => whole,
+        (whole, parts) if whole == parts => whole,
+        _ => Holds::Perhaps,
+    }
+}
+
+fn of_body(path: &[String], wanted: &Wanted, head: &impl Head) -> Holds {
+    let body = match head.body() {
+        Body::Unread => return Holds::Perhaps,
+        Body::Read([]) => return Holds::No,
+        Body::Read(bytes) => bytes,
+    };
+    if !is_plain_json(&head.header("Content-Type").unwrap_or_default())
+        || head.header("Content-Encoding").is_some()
+    {
+        return Holds::Perhaps;
+    }
+    // No JSON, nested too deeply, or with a member twice.
+    let Ok(body) = json::from_slice(body) else { return Holds::Perhaps };
+    let mut value = &body;
+    for name in path {
+        let Some(members) = value.as_object() else { return Holds::Perhaps };
+        if members.keys().any(|own| own != name && resembles(own, name)) {
+            return Holds::Perhaps;
+        }
+        match members.get(name) {
+            None | Some(Value::Null) => return Holds::No,
+            Some(member) => value = member,
+        }
+    }
+    match value {
+        Value::String(text) => of_text(wanted, text),
+        Value::Bool(_) => of_text(wanted, &value.to_string()),
+        Value::Number(number) if !number.is_f64() => of_text(wanted, &value.to_string()),
+        // What an origin makes of `4.0` or `["gpt-4"]`, nobody knows.
+        _ => Holds::Perhaps,
+    }
+}
+
+/// Whether a `Content-Type` says JSON in UTF-8. In UTF-7 the same bytes would be
+/// another text.
+fn is_plain_json(media_type: &str) -> bool {
+    let lower = media_type.to_ascii_lowercase();
+    let mut parts = lower.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or_default();
+    let is_utf8 = |part: &str| {
+        part.strip_prefix("charset").is_none_or(|rest| {
+            matches!(rest.trim_start_matches(['=', ' ']).trim_matches('"'), "utf-8" | "utf8")
+        })
+    };
+    (kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json"))
+        && !lower.contains(',')
+        && parts.all(is_utf8)
+}
+
+/// Whether some origins take one name for another: in other letters (Go's
+/// `encoding/json`), up to a bracket (PHP, `qs`) or a zero, and with PHP's
+/// underscores.
+fn resembles(own: &str, name: &str) -> bool {
+    let plain = |name: &str| {
+        let name = name.split(['[', '\0']).next().unwrap_or_default();
+        let name = name.trim_matches([' ', '?', '\t', '\r', '\n']);
+        let letter = |c: char| match c {
+            // Those beyond ASCII that are the same letters in lower case.
+            'ſ' => 's',
+            '\u{212a}' => 'k',
+            '.' | ' ' | '+' => '_',
+            other => other.to_ascii_lowercase(),
+        };
+        name.chars().map(letter).collect::<String>()
+    };
+    own == name || plain(own) == plain(name)
+}
