@@ -101,8 +101,9 @@ function secretsOf(folder, given, env) {
 
 function soldLines({ routes, networks }) {
   const titleOf = (id) => networks.find((it) => it.id === id)?.title ?? id;
-  return routes.map(({ path, isPrefix, price, networks: ids, challengeBytes }) =>
-    `${path}${isPrefix ? '*' : ''} for ${price} on ${[...new Set(ids)].map(titleOf).join(', ')} (a challenge of ${challengeBytes} bytes)`);
+  const priced = (price, prices) => `${price}${prices.length > 0 ? `, or ${[...new Set(prices)].join(', ')}` : ''}`;
+  return routes.map(({ path, isPrefix, price, prices, networks: ids, challengeBytes }) =>
+    `${path}${isPrefix ? '*' : ''} for ${priced(price, prices)} on ${[...new Set(ids)].map(titleOf).join(', ')} (a challenge of ${challengeBytes} bytes)`);
 }
 
 /** Tells a person what was found. */
