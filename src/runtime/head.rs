@@ -17,7 +17,12 @@ pub(super) struct RequestHead {
 
 impl RequestHead {
     pub(super) fn new(request: &Request) -> Self {
-        Self { method: request.method(), url: request.url(), headers: request.headers(), body: None }
+        Self {
+            method: request.method(),
+            url: request.url(),
+            headers: request.headers(),
+            body: None,
+        }
     }
 
     /// Reads the body, for a price that depends on it. A request without one has

@@ -120,7 +120,12 @@ impl Head for Request {
 
 impl Request {
     pub fn new(method: &str, target: &str) -> Self {
-        Self { method: method.into(), url: format!("{SHOP}{target}"), headers: vec![], body: Some(vec![]) }
+        Self {
+            method: method.into(),
+            url: format!("{SHOP}{target}"),
+            headers: vec![],
+            body: Some(vec![]),
+        }
     }
 
     pub fn get(target: &str) -> Self {

@@ -16,8 +16,7 @@ fn each_rule_is_the_route_at_its_price() {
     ]);
     let config = config(&priced(&rules));
     let route = &config.routes[1];
-    let prices: Vec<_> =
-        route.at_all_prices().map(|it| (it.rule, it.price.to_string())).collect();
+    let prices: Vec<_> = route.at_all_prices().map(|it| (it.rule, it.price.to_string())).collect();
     assert_eq!(prices, [(0, "$0.02".into()), (1, "$0.05".into()), (2, "$0.01".into())]);
     assert_eq!(route.least_price().to_string(), "$0.01");
     let dear = &route.prices[0];
@@ -41,10 +40,7 @@ fn each_fault_of_a_rule_names_its_key() {
         (json!(many), "ROUTES[1].prices"),
         (json!([{ "when": { "method": "GET" } }]), &format!("{rule}.price")),
         (json!([{ "when": { "method": "GET" }, "price": "0.01" }]), &format!("{rule}.price")),
-        (
-            json!([{ "when": { "method": "GET" }, "price": "$0.0000001" }]),
-            &format!("{rule}.price"),
-        ),
+        (json!([{ "when": { "method": "GET" }, "price": "$0.0000001" }]), &format!("{rule}.price")),
         (json!([{ "price": "$0.01" }]), &format!("{rule}.when")),
         (when(json!({})), &format!("{rule}.when")),
         (when(json!({ "path": "/a" })), &format!("{rule}.when")),
