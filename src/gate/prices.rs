@@ -58,7 +58,7 @@ impl Route {
         };
         for rule in &self.prices {
             match holds(&rule.when, head, method, query) {
-                Holds::No => continue,
+                Holds::No => {}
                 Holds::Perhaps => offer(&rule.route),
                 Holds::Yes => {
                     offer(&rule.route);
@@ -133,12 +133,9 @@ fn of_query(name: &str, wanted: &Wanted, query: &str) -> Holds {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (own, text) = pair.split_once('=').unwrap_or((pair, ""));
         match (decode(own), decode(text)) {
-            (Some(own), text) if own == name => match text {
-                Some(text) => texts.push(text),
-                None => return Holds::Perhaps,
-            },
+            (Some(own), Some(text)) if own == name => texts.push(text),
             (Some(own), _) if !resembles(&own, name) => {}
-            // Not as everybody writes it.
+            // Not as everybody writes its name, or its text.
             _ => return Holds::Perhaps,
         }
         // Some take a semicolon for the end of a member.
