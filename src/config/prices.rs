@@ -4,9 +4,7 @@ use serde_json::Value;
 
 use super::Method;
 use super::fields::{Fields, is_header_name};
-use super::read_route::read_price;
-use super::route::Route;
-use crate::amount::Price;
+use crate::amount::{InvalidPrice, Price};
 
 /// How many rules a route may have: each is a challenge of its own, which every
 /// isolate writes as it starts.
@@ -17,15 +15,6 @@ const MAX_TEXT: usize = 256;
 
 const KNOWN: &[&str] = &["when", "price"];
 const KNOWN_OF_WHEN: &[&str] = &["query", "header", "method", "body", "is"];
-
-/// One entry of `prices`: the first whose conditions hold says the price.
-#[derive(Debug)]
-pub struct PriceRule {
-    /// Of which requests.
-    pub when: When,
-    /// The route at that price.
-    pub route: Route,
-}
 
 /// Conditions on a request, of which all must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,6 +90,18 @@ pub(super) fn read_prices<'a>(fields: &Fields<'a>) -> Vec<ReadRule<'a>> {
         }
     }
     rules
+}
+
+/// Reads a price.
+pub(super) fn read_price(fields: &Fields<'_>, text: &str) -> Option<Price> {
+    let problem = match text.parse::<Price>() {
+        Ok(price) => return Some(price),
+        Err(InvalidPrice::Malformed) => "must be dollars, such as \"$0.01\"",
+        Err(InvalidPrice::Zero) => "is zero; what is free needs no route",
+        Err(InvalidPrice::TooLarge) => "is above a million dollars or has over 18 decimals",
+    };
+    fields.fault("price", problem);
+    None
 }
 
 /// A list of tables that may be left out, and stands in one line.

@@ -9,14 +9,12 @@ use super::by_use::read_by_use;
 use super::fields::{Fields, Report};
 use super::listing::read_listed;
 use super::origin_headers::SECRET as ORIGIN_SECRET;
-use super::prices::read_prices;
+use super::prices::{read_price, read_prices};
 use super::service::Service;
-use super::unpriced::Unpriced;
+use super::unpriced::{OnNetwork, Unpriced};
 use super::{
     DEFAULT_REDELIVER, Method, Network, Origin, Pattern, PaymentIdentifier, Route, SettleWhen,
-    Token,
 };
-use crate::amount::{InvalidPrice, Price};
 use crate::path::Fold;
 use crate::protocol::ChainId;
 use crate::time;
@@ -235,17 +233,6 @@ fn read_tell_origin(fields: &Fields<'_>, seller: &Seller<'_>) -> bool {
     tells
 }
 
-pub(super) fn read_price(fields: &Fields<'_>, text: &str) -> Option<Price> {
-    let problem = match text.parse::<Price>() {
-        Ok(price) => return Some(price),
-        Err(InvalidPrice::Malformed) => "must be dollars, such as \"$0.01\"",
-        Err(InvalidPrice::Zero) => "is zero; what is free needs no route",
-        Err(InvalidPrice::TooLarge) => "is above a million dollars or has over 18 decimals",
-    };
-    fields.fault("price", problem);
-    None
-}
-
 /// A duration that may be left out.
 pub(super) fn read_duration(fields: &Fields<'_>, name: &str) -> Option<Duration> {
     let duration = time::parse_duration(fields.text(name)?);
@@ -255,9 +242,6 @@ pub(super) fn read_duration(fields: &Fields<'_>, name: &str) -> Option<Duration>
     }
     duration
 }
-
-/// A token on its network.
-pub(super) type OnNetwork = (Rc<Network>, Rc<Token>);
 
 /// What pays for a route, in the seller's order: `networks`, each entry a
 /// network for its own token, or a network, a slash, and one of its tokens. All

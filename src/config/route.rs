@@ -8,7 +8,7 @@ use super::by_use::ByUse;
 use super::method::Method;
 use super::offer::Offer;
 use super::pattern::Pattern;
-use super::prices::PriceRule;
+use super::prices::When;
 use super::service::Service;
 use crate::amount::Price;
 
@@ -54,6 +54,15 @@ pub struct Route {
     pub offers: Vec<Offer>,
     /// How many of them the challenge's header has room for.
     pub(super) in_header: usize,
+}
+
+/// One entry of `prices`: the first whose conditions hold says the price.
+#[derive(Debug)]
+pub struct PriceRule {
+    /// Of which requests.
+    pub when: When,
+    /// The route at that price.
+    pub route: Route,
 }
 
 impl Route {

@@ -1,5 +1,6 @@
 //! All of a route but its price: from this and a price comes the route.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -8,12 +9,14 @@ use super::fields::Fields;
 use super::listing::MAX_CHALLENGE_JSON;
 use super::offer::About;
 use super::prices::ReadRule;
-use super::read_route::OnNetwork;
 use super::{
-    ByUse, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Offer, Pattern,
+    ByUse, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Network, Offer, Pattern,
     PaymentIdentifier, PriceRule, Route, Service, SettleWhen, Token,
 };
 use crate::amount::Price;
+
+/// A token on its network.
+pub(super) type OnNetwork = (Rc<Network>, Rc<Token>);
 
 /// What a route is, whatever it costs.
 pub(super) struct Unpriced {
@@ -77,7 +80,7 @@ impl Unpriced {
                 fields.fault("scheme", problem);
                 continue;
             }
-            let paid_in = (network.clone(), token.clone());
+            let paid_in = (Rc::clone(network), Rc::clone(token));
             offers.extend(Offer::new(paid_in, amount, &about, fields.faults()));
         }
         // What is counted went out before it was settled.

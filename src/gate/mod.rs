@@ -9,6 +9,7 @@ pub mod discovery;
 mod door;
 pub mod goods;
 pub mod grant;
+mod head;
 pub mod notice;
 mod page;
 mod prices;
@@ -32,36 +33,9 @@ pub use delivery_cookie::Collection;
 use delivery_cookie::{REDIRECT_MANUAL, asks_for};
 use door::Asked;
 pub use door::{decide_free, form_names_method, must_look_into_form};
+pub use head::{Body, Head};
 pub use page::{InvalidLayout, Language, Layout, MAX_LAYOUT, PAGE_POLICY, TEMPLATE_POLICY};
 pub use prices::must_read_body;
-
-/// The head of a request. Headers are asked for one by one, because each
-/// question crosses from WebAssembly to the host.
-pub trait Head {
-    /// The method, as the client wrote it.
-    fn method(&self) -> &str;
-    /// The whole URL.
-    fn url(&self) -> &str;
-    /// The value of a header; several of one name with commas between.
-    fn header(&self, name: &'static str) -> Option<String>;
-    /// The same for a header that the configuration names.
-    fn named_header(&self, _name: &str) -> Option<String> {
-        None
-    }
-    /// The body, where the price depends on it.
-    fn body(&self) -> Body<'_> {
-        Body::Unread
-    }
-}
-
-/// The body of a request, as far as it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body<'a> {
-    /// It was not, or is longer than [`MAX_BOUND_BODY`].
-    Unread,
-    /// All of it; empty if there is none.
-    Read(&'a [u8]),
-}
 
 /// What to do with a request.
 #[derive(Debug)]
