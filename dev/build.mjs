@@ -11,7 +11,7 @@ import { ROOT, WORKER_MAIN, devPath, isMain, run } from './util.mjs';
 const WORKER_WASM = join(ROOT, 'build/index_bg.wasm');
 
 /** What the Worker is made of: a change of any of these makes a new build. */
-const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml', 'build.rs', 'www/pay', 'dev/build.mjs', 'dev/pay-page.mjs', 'dev/tools.mjs'];
+const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml', 'build.rs', 'www/pay', 'www/desk', 'dev/build.mjs', 'dev/bundle.mjs', 'dev/pay-page.mjs', 'dev/desk-page.mjs', 'dev/tools.mjs'];
 
 /**
  * Builds the Worker in release mode, unless nothing changed since the last time.

@@ -1,22 +1,23 @@
 /**
  * `npm run page`: the pay page's sources in `www/pay`, made into the parts that
- * the Worker holds, and the policies that let a browser run nothing else.
+ * the Worker holds, and the policies that let a browser run nothing else. The
+ * desk's page is made beside it.
  */
-import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { buildSync } from 'esbuild';
+import { bundle, policyOf } from './bundle.mjs';
 import { command, readArguments } from './cli.mjs';
+import { DESK_PAGE, deskFiles } from './desk-page.mjs';
 import { ROOT, isMain } from './util.mjs';
 
 const SOURCE = join(ROOT, 'www/pay');
-const MADE = join(ROOT, 'src/gate/page');
+const MADE = 'src/gate/page';
 
 /** What is made: names of files in `src/gate/page`, and their contents. */
 export function makePage() {
-  const script = bundle('main.js');
-  const style = bundle('style.css');
+  const script = bundle(join(SOURCE, 'main.js'));
+  const style = bundle(join(SOURCE, 'style.css'));
   const read = (name) => readFileSync(join(SOURCE, name), 'utf8').trimEnd();
   return {
     'page.html': `${read('index.html')}\n`,
@@ -34,55 +35,30 @@ export function wholePage() {
   return made['page.html'].replace(/{{(style|pay|program)}}/g, (_, name) => made[`${name}.html`]);
 }
 
-/** Names of the files that are not what the sources make. */
-export function stalePageFiles() {
-  const made = Object.entries(makePage());
-  return made.filter(([name, text]) => !existsSync(join(MADE, name)) || readFileSync(join(MADE, name), 'utf8') !== text).map(([name]) => name);
+/** All that is made: paths of files in the repository, and their contents. */
+function allFiles() {
+  const own = Object.entries(makePage()).map(([name, text]) => [`${MADE}/${name}`, text]);
+  return [...own, ...Object.entries(deskFiles())];
 }
 
-/** Writes what is stale, and answers its names. */
+const isStale = ([path, text]) => !existsSync(join(ROOT, path)) || readFileSync(join(ROOT, path), 'utf8') !== text;
+
+/** Paths of the files that are not what the sources make. */
+export const stalePageFiles = () => allFiles().filter(isStale).map(([path]) => path);
+
+/** Writes what is stale, and answers its paths. */
 export function writePage() {
-  const stale = stalePageFiles();
-  const made = makePage();
-  for (const name of stale) writeFileSync(join(MADE, name), made[name]);
-  return stale;
-}
-
-function bundle(name) {
-  const { outputFiles } = buildSync({
-    entryPoints: [join(SOURCE, name)],
-    bundle: true,
-    minify: true,
-    write: false,
-    format: name.endsWith('.js') ? 'iife' : undefined,
-    // What wallets' own browsers on phones can run.
-    target: ['chrome90', 'firefox90', 'safari15'],
-    charset: 'utf8',
-    legalComments: 'none',
-  });
-  const text = outputFiles[0].text.trim();
-  // The page's gaps are marked so, and a script or a style ends at its tag.
-  for (const mark of ['{{', '</script', '</style', '<!--']) {
-    if (text.includes(mark)) throw new Error(`${name} holds ${mark}`);
-  }
-  return text;
-}
-
-/** @param {string} own whose files a page may load besides: nobody's, or those of the shop's own host */
-function policyOf(script, style, own = '') {
-  const hash = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
-  return [
-    "default-src 'none'", `script-src ${own}${hash(script)}`, `style-src ${own}${hash(style)}`, "img-src 'self' data:",
-    ...(own ? [`font-src ${own.trim()}`] : []),
-    "connect-src 'self'", "form-action 'none'", "base-uri 'none'", "frame-ancestors 'none'",
-  ].join('; ');
+  const stale = allFiles().filter(isStale);
+  for (const [path, text] of stale) writeFileSync(join(ROOT, path), text);
+  return stale.map(([path]) => path);
 }
 
 async function main() {
   readArguments('Usage: npm run page');
   const stale = writePage();
   console.log(stale.length > 0 ? `written: ${stale.join(', ')}` : 'up to date');
-  console.log(`${gzipSync(wholePage(), { level: 9 }).length} bytes compressed, without texts`);
+  const sizeOf = (page) => gzipSync(page, { level: 9 }).length;
+  console.log(`${sizeOf(wholePage())} bytes compressed, without texts; the desk ${sizeOf(deskFiles()[DESK_PAGE])}`);
 }
 
 if (isMain(import.meta.url)) await command(main);

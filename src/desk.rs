@@ -1,5 +1,7 @@
-//! The seller's desk: what is asked of `/.edge402/sales`, of whom it is asked,
-//! and what is answered.
+//! The seller's desk: its page, what is asked of `/.edge402/sales`, of whom it is
+//! asked, and what is answered.
+
+pub mod session;
 
 use std::iter::Peekable;
 use std::vec::IntoIter;
@@ -14,6 +16,19 @@ use crate::settlement::relayer::{facilitator_names, settler_name};
 use crate::settlement::sales::SalePlace;
 use crate::settlement::{Sale, SalesQuery};
 use crate::time::UnixSeconds;
+
+/// Below this everything is the Worker's own.
+pub const OWN_PATHS: &str = "/.edge402";
+
+/// Where the seller's page is.
+pub const DESK_PATH: &str = "/.edge402/desk";
+
+/// The page, with its script and style in it. Made by `dev/pay-page.mjs` of what
+/// is in `www/desk`, as its `Content-Security-Policy` is.
+pub const DESK_PAGE: &str = include_str!("desk/page.html");
+
+/// What lets a browser run nothing else in it.
+pub const DESK_POLICY: &str = include_str!("desk/policy.txt");
 
 /// Where programs read the sales.
 pub const SALES_PATH: &str = "/.edge402/sales";

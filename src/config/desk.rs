@@ -26,12 +26,21 @@ impl Desk {
         !self.tokens.is_empty()
     }
 
-    /// Whether an `Authorization` header (RFC 6750, section 2.1) holds one of the
-    /// tokens.
-    pub fn lets_in(&self, authorization: Option<&str>) -> bool {
-        let parts = authorization.and_then(|header| header.trim().split_once(' '));
-        let Some((scheme, token)) = parts else { return false };
-        scheme.eq_ignore_ascii_case("bearer") && TokenHash::any_is(&self.tokens, token.trim())
+    /// The hashes of those who may look.
+    pub fn tokens(&self) -> &[TokenHash] {
+        &self.tokens
+    }
+
+    /// The hash of a token, if it is one of them.
+    pub fn hash_of(&self, token: &str) -> Option<&TokenHash> {
+        TokenHash::of(&self.tokens, token)
+    }
+
+    /// The hash of the token in an `Authorization` header (RFC 6750, section
+    /// 2.1), if it is one of them.
+    pub fn lets_in(&self, authorization: Option<&str>) -> Option<&TokenHash> {
+        let (scheme, token) = authorization?.trim().split_once(' ')?;
+        if scheme.eq_ignore_ascii_case("bearer") { self.hash_of(token.trim()) } else { None }
     }
 
     /// Reads the variable `SALES` and the secret `DESK_TOKENS`.

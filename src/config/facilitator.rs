@@ -41,7 +41,7 @@ pub struct Account {
 
 /// The SHA-256 of a bearer token. A hash tells nothing of a random token, but
 /// nothing is gained by showing it.
-pub(super) struct TokenHash([u8; 32]);
+pub struct TokenHash([u8; 32]);
 
 impl std::fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -50,6 +50,11 @@ impl std::fmt::Debug for TokenHash {
 }
 
 impl TokenHash {
+    /// The hash.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Reads 64 hex digits.
     pub(super) fn read(text: &str) -> Option<Self> {
         encoding::decode_hex::<32>(&format!("0x{}", text.trim())).ok().map(Self)
@@ -68,9 +73,9 @@ impl TokenHash {
         found
     }
 
-    /// Whether one of them is a token's.
-    pub(super) fn any_is(all: &[Self], token: &str) -> bool {
-        Self::find(all.iter(), token).is_some()
+    /// The one that is a token's.
+    pub(super) fn of<'a>(all: &'a [Self], token: &str) -> Option<&'a Self> {
+        all.get(Self::find(all.iter(), token)?)
     }
 }
 

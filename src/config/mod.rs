@@ -36,7 +36,7 @@ use std::time::Duration;
 
 pub use by_use::ByUse;
 pub use desk::Desk;
-pub use facilitator::{Account, Facilitator};
+pub use facilitator::{Account, Facilitator, TokenHash};
 pub use method::Method;
 pub use network::Network;
 pub use offer::Offer;

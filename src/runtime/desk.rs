@@ -1,42 +1,52 @@
-//! `/.edge402/sales`: the sales of all Settlers, for the seller's programs.
+//! The seller's desk: its page, who has signed in, and the sales.
 
-use std::cell::RefCell;
+pub(super) mod access;
+pub(super) mod sessions;
 
-use worker::web_sys::{Headers, Response};
+use worker::web_sys::{Headers, Request, Response};
 use worker::{Env, console_error};
 
 use super::app::App;
 use super::head::RequestHead;
+use super::respond;
 use super::settler_client::SettlerClient;
-use super::{clock, respond};
-use crate::desk::{SALES_PATH, TRIES_PER_MINUTE, for_settlers, page, read_query, settlers};
-use crate::facilitator::access::{Asker, Meter};
+use crate::config::Config;
+use crate::desk::session::SESSION_PATH;
+use crate::desk::{DESK_PAGE, DESK_PATH, DESK_POLICY, OWN_PATHS, SALES_PATH};
+use crate::desk::{for_settlers, page, read_query, settlers};
 use crate::gate::Head as _;
 use crate::path::UrlParts;
 use crate::settlement::{Sale, SalesQuery};
 use crate::together::join_all;
 
-thread_local! {
-    /// Who has tried without a good token.
-    static TRIES: RefCell<Meter> = RefCell::default();
-}
-
-/// Whether a request asks for the sales.
+/// Whether a request is for a path that is the Worker's own. None of them leads
+/// to an origin, whether there is anything or not: a browser sends the session
+/// along.
 pub(super) fn is_asked_for(head: &RequestHead) -> bool {
-    UrlParts::of(head.url()).path == SALES_PATH
+    let rest = UrlParts::of(head.url()).path.strip_prefix(OWN_PATHS);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// One page of the sales, for whoever has a token.
-pub(super) async fn answer(app: &App, env: &Env, head: &RequestHead) -> worker::Result<Response> {
-    let Ok(config) = &app.loaded.config else {
-        app.report_faults();
-        return respond::error(503, "the configuration has faults; the log names them");
-    };
-    if !config.desk.is_open() {
-        return respond::error(404, "there is nothing here until the secret DESK_TOKENS is set");
+/// Answers a request for one of them.
+pub(super) async fn answer(
+    app: &App,
+    env: &Env,
+    request: &Request,
+    head: &RequestHead,
+) -> worker::Result<Response> {
+    let path = UrlParts::of(head.url()).path;
+    if path == SESSION_PATH {
+        return access::session(app, env, request, head).await;
     }
-    let is_good = config.desk.lets_in(head.header("Authorization").as_deref());
-    if let Some(response) = turn_away(is_good, head)? {
+    let is_page = path.strip_suffix('/').unwrap_or(path) == DESK_PATH;
+    if !is_page && path != SALES_PATH {
+        return respond::error(404, "there is nothing here");
+    }
+    let config = match access::open_desk(app)? {
+        Ok(config) => config,
+        Err(response) => return Ok(response),
+    };
+    if !is_page && let Err(response) = access::seller(app, env, head).await? {
         return Ok(response);
     }
     if !matches!(head.method(), "GET" | "HEAD") {
@@ -44,6 +54,29 @@ pub(super) async fn answer(app: &App, env: &Env, head: &RequestHead) -> worker::
         response.headers().set("Allow", "GET, HEAD")?;
         return Ok(response);
     }
+    if is_page { the_page() } else { sales(config, env, head).await }
+}
+
+/// The page. It holds no data: what it shows it asks for, with its session.
+fn the_page() -> worker::Result<Response> {
+    let headers = Headers::new()?;
+    for (name, value) in [
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Content-Security-Policy", DESK_POLICY),
+        ("Cache-Control", "no-store"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+        ("Referrer-Policy", "no-referrer"),
+        ("X-Content-Type-Options", "nosniff"),
+        // For browsers that don't know `frame-ancestors`.
+        ("X-Frame-Options", "DENY"),
+    ] {
+        headers.set(name, value)?;
+    }
+    respond::respond(200, &headers, Some(DESK_PAGE))
+}
+
+/// One page of the sales.
+async fn sales(config: &Config, env: &Env, head: &RequestHead) -> worker::Result<Response> {
     let asked = match read_query(UrlParts::of(head.url()).query) {
         Ok(asked) => asked,
         Err(message) => return respond::error(400, &message),
@@ -60,28 +93,6 @@ pub(super) async fn answer(app: &App, env: &Env, head: &RequestHead) -> worker::
     headers.set("Content-Type", "application/json")?;
     headers.set("Cache-Control", "no-store")?;
     respond::respond(200, &headers, Some(&page(&asked, said)))
-}
-
-/// The answer to a request that has no good token. Who has one is let in from
-/// wherever: addresses are shared, and nobody guesses a token.
-fn turn_away(is_good: bool, head: &RequestHead) -> worker::Result<Option<Response>> {
-    if is_good {
-        return Ok(None);
-    }
-    let asker = Asker::at(head.header("CF-Connecting-IP").as_deref());
-    let now = clock::now();
-    let tried = TRIES.with_borrow_mut(|tries| {
-        tries.room(&asker, TRIES_PER_MINUTE, now)?;
-        tries.count(asker, TRIES_PER_MINUTE, now)
-    });
-    if let Err(seconds) = tried {
-        let response = respond::error(429, "too many requests without a good token")?;
-        response.headers().set("Retry-After", &seconds.to_string())?;
-        return Ok(Some(response));
-    }
-    let response = respond::error(401, "a bearer token is needed, or this one is wrong")?;
-    response.headers().set("WWW-Authenticate", "Bearer")?;
-    Ok(Some(response))
 }
 
 async fn ask(env: &Env, name: String, query: &SalesQuery) -> Option<Vec<Sale>> {

@@ -88,7 +88,7 @@ async fn answer(
         return health::answer(&app, &env).await;
     }
     if desk::is_asked_for(&head) {
-        return desk::answer(&app, &env, &head).await;
+        return desk::answer(&app, &env, &request, &head).await;
     }
     if let Some(endpoint) = facilitator::asked_for(&app, &head) {
         return facilitator::answer(&app, &env, &context, &request, &head, endpoint).await;

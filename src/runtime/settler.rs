@@ -12,6 +12,7 @@ use worker::{
 };
 
 use super::app::App;
+use super::desk::sessions;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
 use super::{clock, js};
@@ -48,6 +49,10 @@ impl DurableObject for Settler {
         let request: web_sys::Request = request.inner().clone()?;
         let url = request.url();
         let body = JsFuture::from(request.text()?).await?.as_string().unwrap_or_default();
+        let verb = url.rsplit('/').next().unwrap_or_default();
+        if let Some(said) = sessions::answer(&self.state.storage(), verb, &body) {
+            return answer(said.map_err(|error| StoreError(error.to_string())));
+        }
         let settler = match self.settler() {
             Ok(settler) => settler,
             Err(why) => {

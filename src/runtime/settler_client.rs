@@ -9,6 +9,7 @@ use worker::web_sys::{RequestInit, Response};
 
 use super::js;
 use crate::config::{Config, Network};
+use crate::desk::session::Session;
 use crate::evm;
 use crate::json::{self, FromJson, ToJson};
 use crate::payment::VerifiedPayment;
@@ -80,6 +81,12 @@ impl SettlerClient {
     /// The sales that are asked for, the newest first.
     pub(super) async fn sales(&self, query: &SalesQuery) -> worker::Result<Vec<Sale>> {
         self.call("sales", query).await
+    }
+
+    /// Opens, finds or ends a session of the desk's page: asked of the object that
+    /// keeps them, and of no Settler.
+    pub(super) async fn session(&self, verb: &str, session: &Session) -> worker::Result<bool> {
+        self.call(verb, session).await
     }
 
     /// How the Settler is doing.

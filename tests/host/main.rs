@@ -14,6 +14,7 @@ mod by_use_debts;
 mod config_report;
 mod delivery;
 mod delivery_cookie;
+mod desk_session;
 mod evm_never_panics;
 mod evm_payload;
 mod evm_settle;

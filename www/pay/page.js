@@ -1,4 +1,7 @@
 /** What the Worker put into the page, its texts, and how elements are made. */
+import { make } from './make.js';
+
+export { make };
 
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 
@@ -39,17 +42,6 @@ export class Stop extends Error {
     super(name);
     this.values = values;
   }
-}
-
-/** An element with properties, attributes where the name has a dash, and children. */
-export function make(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (/-|role/.test(name)) element.setAttribute(name, value);
-    else element[name] = value;
-  }
-  element.append(...children.filter(Boolean));
-  return element;
 }
 
 export const link = (href, ...children) => make('a', { href, rel: 'noreferrer' }, ...children);

@@ -1,0 +1,38 @@
+/** What the seller changes, and who hears of sales: prices of routes, and webhooks. */
+import { ask } from './api.js';
+import { timeOf } from './days.js';
+import { alertOf, button, make, section, table } from './parts.js';
+
+export function webhooksOf({ webhooks }) {
+  const rows = webhooks.map(({ url, events, pending, last, failing_since: failing }) => [
+    make('code', {}, url), events.join(', '), pending.toLocaleString('en'), last ? `${timeOf(last.time)}: ${last.status}` : 'none yet',
+    failing ? make('span', { className: 'bad' }, `since ${timeOf(failing)}`) : 'no',
+  ]);
+  return section('Webhooks', rows.length ? table('Who hears of what', ['URL', 'Events', 'Pending', 'Last (UTC)', 'Failing'], rows) : make('p', { className: 'soft' }, 'There are none.'));
+}
+
+export function overridesOf(first) {
+  const body = make('div', {});
+  const show = ({ routes, history }) => body.replaceChildren(
+    table('Prices, until they are set back', ['Route', 'Price', 'For sale', 'Change'], routes.map(rowOf)),
+    ...(history?.length ? [make('details', {}, make('summary', {}, 'Who changed what'), table('Changes', ['When (UTC)', 'Token', 'Route', 'Price', 'For sale'],
+      history.map(({ time, who, route, price, on }) => [timeOf(time), make('code', {}, who), route, price ?? 'set back', on ? 'yes' : 'no'])))] : []));
+
+  function rowOf({ route, price, on, default_price: usual }) {
+    const input = make('input', { value: price ?? '', placeholder: usual, 'aria-label': `Price of ${route}`, size: 8 });
+    const sold = make('input', { type: 'checkbox', checked: on, 'aria-label': `${route} is for sale` });
+    const said = make('span', { role: 'status' });
+    const save = button('Save', async () => {
+      try {
+        await ask('desk/overrides', { method: 'PUT', body: { route, price: input.value.trim() || null, on: sold.checked } });
+        show(await ask('desk/overrides'));
+      } catch (error) {
+        said.replaceChildren(alertOf(error));
+      }
+    }, { 'aria-label': `Save ${route}` });
+    return [make('code', {}, route), input, sold, [save, said]];
+  }
+
+  show(first);
+  return section('Prices', make('p', { className: 'soft' }, 'A change is in effect within a minute. Empty: the price that wrangler.toml says.'), body);
+}

@@ -1,0 +1,79 @@
+/** The seller's desk: signing in, and what is shown then. */
+import { ask, Refusal } from './api.js';
+import { overridesOf, webhooksOf } from './control.js';
+import { alertOf, button, make } from './parts.js';
+import { salesList } from './sales.js';
+import { keysOf, problemsOf, waitingOf } from './state.js';
+import { daily, takings } from './takings.js';
+
+/** The Worker takes no session there is none of, nor looks at too many tries. */
+const isOut = ({ status }) => status === 401 || status === 429;
+
+const main = make('main', { tabIndex: -1 });
+const actions = make('div', { className: 'actions' });
+document.body.append(make('header', {}, make('h1', {}, 'Desk ', make('span', { className: 'soft' }, location.host)), actions), main);
+
+function signIn(message) {
+  actions.replaceChildren();
+  const input = make('input', { type: 'password', name: 'token', required: true, autocomplete: 'current-password' });
+  const said = make('div', {}, message && alertOf(message));
+  const form = make('form', { className: 'sign-in' },
+    make('h2', {}, 'Sign in'),
+    make('label', { className: 'field' }, 'Token', input),
+    said,
+    make('button', { className: 'main' }, 'Sign in'),
+    make('p', { className: 'soft' }, 'One whose SHA-256 is in the secret DESK_TOKENS. You stay signed in for 12 hours.'));
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    said.replaceChildren();
+    try {
+      await ask('desk/session', { method: 'POST', body: { token: input.value } });
+      await open(new Refusal(401, 'The browser has not kept the session: it needs https, and cookies of this site.'));
+      main.focus();
+    } catch (error) {
+      said.replaceChildren(alertOf(error.status === 401 ? new Refusal(401, 'This is no token of this shop.') : error));
+      input.focus();
+    }
+  };
+  main.replaceChildren(form);
+  input.focus();
+}
+
+async function signOut() {
+  try {
+    await ask('desk/session', { method: 'DELETE' });
+    signIn();
+  } catch (error) {
+    main.prepend(alertOf(error));
+  }
+}
+
+/** What one of the Worker's paths says; undefined where there is no such path, or why it says nothing. */
+const told = (path) => ask(path).catch((error) => (error.status === 404 ? undefined : error));
+
+/** What is said, shown; nothing where nothing is. */
+const shownBy = (show, said) => (said instanceof Refusal ? alertOf(said) : said && show(said));
+
+/** Shows everything there is; a sign-in if nobody has signed in, with what to say then. */
+async function open(otherwise) {
+  main.setAttribute('aria-busy', 'true');
+  // The one before all others: whoever has not signed in tries once.
+  const sums = await told(daily());
+  main.removeAttribute('aria-busy');
+  if (isOut(sums ?? {})) return signIn(otherwise);
+  const [state, prices, webhooks] = await Promise.all(['desk/state', 'desk/overrides', 'desk/webhooks'].map(told));
+  const tokens = new Map((sums?.sums ?? []).map((sum) => [`${sum.network}/${sum.asset}`, sum]));
+  const coins = Object.fromEntries((state?.keys ?? []).map((key) => [key.network, key]));
+  const sales = salesList(({ network, asset }) => tokens.get(`${network}/${asset}`));
+  const parts = [
+    shownBy(problemsOf, state), shownBy((said) => takings(said, { find: sales.find, coins }), sums), sales.element,
+    shownBy(waitingOf, state), shownBy(keysOf, state), shownBy(overridesOf, prices), shownBy(webhooksOf, webhooks),
+  ];
+  actions.replaceChildren(refresh, leave);
+  main.replaceChildren(...parts.filter(Boolean));
+  return sales.load();
+}
+
+const refresh = button('Refresh', () => open(new Refusal(401, 'Your session is over.')));
+const leave = button('Sign out', signOut);
+void open();
