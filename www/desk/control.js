@@ -8,15 +8,15 @@ export function webhooksOf({ webhooks }) {
     make('code', {}, url), events.join(', '), pending.toLocaleString('en'), last ? `${timeOf(last.time)}: ${last.status}` : 'none yet',
     failing ? make('span', { className: 'bad' }, `since ${timeOf(failing)}`) : 'no',
   ]);
-  return section('Webhooks', rows.length ? table('Who hears of what', ['URL', 'Events', 'Pending', 'Last (UTC)', 'Failing'], rows) : make('p', { className: 'soft' }, 'There are none.'));
+  return section('Webhooks', rows.length ? table('Who hears of what', ['URL', 'Events', 'Pending', 'Last (UTC)', 'Failing'], rows, 'stack') : make('p', { className: 'soft' }, 'There are none.'));
 }
 
 export function overridesOf(first) {
   const body = make('div', {});
   const show = ({ routes, history }) => body.replaceChildren(
-    table('Prices, until they are set back', ['Route', 'Price', 'For sale', 'Change'], routes.map(rowOf)),
+    table('Prices, until they are set back', ['Route', 'Price', 'For sale', 'Change'], routes.map(rowOf), 'stack'),
     ...(history?.length ? [make('details', {}, make('summary', {}, 'Who changed what'), table('Changes', ['When (UTC)', 'Token', 'Route', 'Price', 'For sale'],
-      history.map(({ time, who, route, price, on }) => [timeOf(time), make('code', {}, who), route, price ?? 'set back', on ? 'yes' : 'no'])))] : []));
+      history.map(({ time, who, route, price, on }) => [timeOf(time), make('code', {}, who), route, price ?? 'set back', on ? 'yes' : 'no']), 'stack'))] : []));
 
   function rowOf({ route, price, on, default_price: usual }) {
     const input = make('input', { value: price ?? '', placeholder: usual, 'aria-label': `Price of ${route}`, size: 8 });

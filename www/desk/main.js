@@ -19,6 +19,8 @@ function signIn(message) {
   const said = make('div', {}, message && alertOf(message));
   const form = make('form', { className: 'sign-in' },
     make('h2', {}, 'Sign in'),
+    // By which password managers tell it from other passwords.
+    make('input', { value: 'desk', autocomplete: 'username', hidden: true }),
     make('label', { className: 'field' }, 'Token', input),
     said,
     make('button', { className: 'main' }, 'Sign in'),
@@ -62,7 +64,7 @@ async function open(otherwise) {
   main.removeAttribute('aria-busy');
   if (isOut(sums ?? {})) return signIn(otherwise);
   const [state, prices, webhooks] = await Promise.all(['desk/state', 'desk/overrides', 'desk/webhooks'].map(told));
-  const tokens = new Map((sums?.sums ?? []).map((sum) => [`${sum.network}/${sum.asset}`, sum]));
+  const tokens = new Map((sums?.sums ?? []).map(({ network, asset, decimals, symbol }) => [`${network}/${asset}`, { decimals, symbol }]));
   const coins = Object.fromEntries((state?.keys ?? []).map((key) => [key.network, key]));
   const sales = salesList(({ network, asset }) => tokens.get(`${network}/${asset}`));
   const parts = [

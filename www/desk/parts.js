@@ -13,12 +13,13 @@ export const section = (title, ...children) => make('section', {}, make('h2', {}
 export const alertOf = (error) => make('p', { role: 'alert', className: 'bad' }, error.message);
 
 /**
- * A table: columns by their titles, rows of what stands in their cells; the first is the row's heading. On a phone each cell
- * stands under its title.
+ * A table: columns by their titles, rows of what stands in their cells; the first is the row's heading.
+ *
+ * @param {'' | 'stack' | 'flow'} [onPhone] as it is; each cell beside its title; or cells that say themselves what they are, one after the other
  */
-export function table(caption, titles, rows) {
-  const cell = (tag, content, n) => make(tag, { ...(tag === 'th' && { scope: 'row' }), 'data-title': titles[n] }, ...[content].flat());
-  return make('table', {},
+export function table(caption, titles, rows, onPhone = '') {
+  const cell = (tag, content, n) => make(tag, { ...(tag === 'th' && { scope: 'row' }), 'data-title': titles[n] }, Array.isArray(content) ? make('div', {}, ...content) : content);
+  return make('table', { className: onPhone },
     make('caption', {}, caption),
     make('thead', {}, make('tr', {}, ...titles.map((title) => make('th', { scope: 'col' }, title)))),
     make('tbody', {}, ...rows.map((cells) => make('tr', {}, ...cells.map((it, n) => cell(n ? 'td' : 'th', it, n))))));

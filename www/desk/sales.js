@@ -5,7 +5,7 @@ import { short, shown, totals } from './money.js';
 import { alertOf, button, make, networkName, section, table, transactionOf } from './parts.js';
 
 const PAGE = 25;
-const TITLES = ['Time (UTC)', 'What', 'Amount', 'Network', 'Payer', 'Transaction', 'Delivered'];
+const TITLES = ['Time (UTC)', 'What', 'Amount', 'Network', 'Payer', 'Transaction', 'Goods'];
 
 /** What a text to search for is: hex and base58 name payers and transactions by their lengths, anything else is a route. */
 export function filterOf(text) {
@@ -51,7 +51,7 @@ export function salesList(tokenOf) {
     const { route, from, to } = filter;
     const file = (format) => make('a', { href: `/.edge402/sales/export${query({ format, route, from, to })}`, download: '' }, format.toUpperCase());
     files.replaceChildren(`As a file${route || from || to ? ', of this route and time' : ', all of them'}: `, file('csv'), ' ', file('json'));
-    rows.replaceChildren(...(page.sales.length ? [table('Sales, the newest first', TITLES, page.sales.map(rowOf))] : []));
+    rows.replaceChildren(...(page.sales.length ? [table('Sales, the newest first', TITLES, page.sales.map(rowOf), 'flow')] : []));
     status.textContent = page.sales.length ? `Page ${cursors.length + 1}` : 'No sales are found.';
   }
 
@@ -77,7 +77,7 @@ export function salesList(tokenOf) {
     const { time, route, path, method, payer, network, transaction, way } = sale;
     const what = path ? [make('code', {}, `${method} ${path}`), route !== path && make('small', {}, route)] : [way ?? 'not known'];
     return [
-      timeOf(time), what.filter(Boolean), totals([{ ...sale, ...tokenOf(sale), count: 1 }]).map(shown), network ? networkName(network) : 'not known',
+      timeOf(time), what.filter(Boolean), totals([{ ...tokenOf(sale), ...sale, count: 1 }]).map((total) => make('b', {}, shown(total))), network ? networkName(network) : 'not known',
       button(short(payer), () => find({ payer }), { className: 'link', title: payer }), transactionOf(network, transaction), deliveredOf(sale),
     ];
   }
@@ -86,4 +86,8 @@ export function salesList(tokenOf) {
   return { element, load, find };
 }
 
-const deliveredOf = ({ delivered, redeliveries }) => (delivered === null ? 'elsewhere' : `${delivered ? 'yes' : 'not yet'}${redeliveries ? `, again ${redeliveries}×` : ''}`);
+function deliveredOf({ delivered, redeliveries }) {
+  if (delivered == null) return 'delivered elsewhere';
+  if (!delivered) return 'not delivered yet';
+  return redeliveries ? `delivered ${redeliveries + 1}×` : 'delivered';
+}

@@ -17,7 +17,7 @@ export function waitingOf({ waiting }) {
     timeOf(since), networkName(network), make('code', { title: payer ?? '' }, short(payer ?? 'not known')), transaction ? transactionOf(network, transaction) : 'not sent',
     [make('b', {}, state), reason && ` ${reason}`].filter(Boolean), remedy ?? '–',
   ]);
-  return section('Waiting', table('Payments that wait or are stuck', ['Since (UTC)', 'Network', 'Payer', 'Transaction', 'How it stands', 'What to do'], rows));
+  return section('Waiting', table('Payments that wait or are stuck', ['Since (UTC)', 'Network', 'Payer', 'Transaction', 'How it stands', 'What to do'], rows, 'stack'));
 }
 
 export function keysOf({ keys }) {
@@ -26,5 +26,5 @@ export function keysOf({ keys }) {
     balance == null || decimals == null ? 'not known' : `${roughly(balance, decimals)} ${symbol}`,
     left == null ? 'not known' : make('span', { className: left < FEW ? 'bad' : '' }, left.toLocaleString('en')),
   ]);
-  return section('Keys', table('What pays the fees', ['Network', 'Role', 'Address', 'Balance', 'Sales left'], rows));
+  return section('Keys', table('What pays the fees', ['Network', 'Role', 'Address', 'Balance', 'Sales left'], rows, 'stack'));
 }

@@ -36,7 +36,10 @@ fn run(storage: &Storage, verb: &str, message: &str) -> worker::Result<bool> {
     if verb == "open" {
         let until = at(now.plus(SESSION_SECONDS).0);
         sql.exec("DELETE FROM sessions WHERE until <= ?", vec![at(now.0)])?;
-        sql.exec("INSERT INTO sessions (id, token, until) VALUES (?, ?, ?)", vec![id, token, until])?;
+        sql.exec(
+            "INSERT INTO sessions (id, token, until) VALUES (?, ?, ?)",
+            vec![id, token, until],
+        )?;
         let oldest = "DELETE FROM sessions WHERE id NOT IN \
                       (SELECT id FROM sessions ORDER BY until DESC LIMIT ?)";
         sql.exec(oldest, vec![SqlStorageValue::Integer(MAX_SESSIONS)])?;
