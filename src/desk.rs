@@ -124,24 +124,22 @@ fn next_of(lists: &mut [Peekable<IntoIter<Sale>>]) -> Option<Sale> {
     list.next()
 }
 
-/// The names of all Settlers that may have sold something: those of the keys
-/// that sign or have signed, and those where a facilitator settles.
+/// The names of all Settlers that may have sold something: of each network those
+/// of the keys that sign or have signed, and those where a facilitator settles, or
+/// did so once.
 pub fn settlers(config: &Config) -> Vec<String> {
     config.networks.iter().flat_map(|network| settlers_on(config, network)).collect()
 }
 
 fn settlers_on(config: &Config, network: &Network) -> Vec<String> {
-    if network.facilitator.is_some() {
-        return facilitator_names(network.id).collect();
-    }
-    let mut keys = network.signers();
     let former = &config.former_signers;
-    let former: Vec<String> = if network.id.names_fee_payer() {
-        former.fee_payers.iter().map(ToString::to_string).collect()
+    let keys: Vec<String> = if network.id.names_fee_payer() {
+        let own = config.fee_payers.iter().map(|key| key.pubkey().to_string());
+        own.chain(former.fee_payers.iter().map(ToString::to_string)).collect()
     } else {
-        former.relayers.iter().map(ToString::to_string).collect()
+        let own = config.relayers.iter().map(|key| key.address().to_string());
+        own.chain(former.relayers.iter().map(ToString::to_string)).collect()
     };
-    keys.extend(former);
     let mut names: Vec<String> = vec![];
     for key in keys {
         let name = settler_name(network.id, &key);
@@ -149,6 +147,8 @@ fn settlers_on(config: &Config, network: &Network) -> Vec<String> {
             names.push(name);
         }
     }
+    // It may have been moved to a facilitator, or from one.
+    names.extend(facilitator_names(network.id));
     names
 }
 

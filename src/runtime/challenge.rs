@@ -4,11 +4,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use worker::web_sys::{Headers, Response};
-use worker::{Context, Env, console_log};
+use worker::{Context, Env};
 
 use super::app::{App, CachedHint};
 use super::head::RequestHead;
-use super::{clock, js, layout, respond};
+use super::{clock, js, layout, refusals, respond};
 use crate::config::Network;
 use crate::gate::accept::wants_page;
 use crate::gate::challenge::{BlockhashHint, status};
@@ -63,8 +63,7 @@ pub(super) async fn payment_required(
 ) -> worker::Result<Response> {
     let Some(template) = app.challenge(sale) else { return respond::closed() };
     if let Some(reason) = reason.filter(|it| *it != Reason::SettlementPending) {
-        let line = sale.refusal_line(reason).text();
-        console_log!("{}", line);
+        refusals::log(&sale.refusal_line(reason));
     }
     let hints = hints(app, template.hinted_networks(), context).await;
     let challenge = template.write(&sale.url, reason, &hints);

@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use worker::web_sys::{Headers, Request, Response};
-use worker::{Context, Env, console_error, console_log};
+use worker::{Context, Env, console_error};
 
 use super::app::App;
 use super::challenge::hints;
 use super::head::RequestHead;
 use super::settler_client::{SettlerClients, new_ticket};
-use super::{body, clock, discovery, respond};
+use super::{body, clock, discovery, refusals, respond};
 use crate::config::{Account, Config, Facilitator};
 use crate::facilitator::accepts::AcceptsRequest;
 use crate::facilitator::access::{Asker, Meter, account_of};
@@ -174,13 +174,11 @@ impl Exchange<'_> {
         Ok(settled(order, outcome, Some(&payment.payer()), now))
     }
 
-    /// One line for each order that is refused.
+    /// A line for an order that is refused.
     fn log_refusal(&self, reason: Reason) {
         let client = Some(self.account.name.as_str());
         let (code, none) = (reason.code(), None);
-        let line = RefusalLine { reason: code, route: none, path: none, method: none, client };
-        let line = line.text();
-        console_log!("{}", line);
+        refusals::log(&RefusalLine { reason: code, route: none, path: none, method: none, client });
     }
 
     /// The Settlers of a payment, and what they are asked.

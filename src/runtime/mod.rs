@@ -17,6 +17,7 @@ mod js;
 mod layout;
 mod origin;
 mod purchase;
+mod refusals;
 mod remote;
 mod replay;
 mod respond;

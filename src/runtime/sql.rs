@@ -50,9 +50,17 @@ const SCHEMA: &str = "
         sale TEXT NOT NULL,
         PRIMARY KEY (settled_at, payment)
     ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS sales_by_route ON sales (route, settled_at, payment);
     CREATE INDEX IF NOT EXISTS sales_by_payer ON sales (payer, settled_at, payment);
     CREATE INDEX IF NOT EXISTS sales_by_transaction ON sales (transaction_id);
+    CREATE TABLE IF NOT EXISTS progress (
+        task TEXT PRIMARY KEY,
+        place TEXT NOT NULL
+    ) WITHOUT ROWID;
 ";
+
+/// Where a task has got to that is done: behind each payment's identity.
+const DONE: &str = "~";
 
 /// The largest number that JavaScript keeps exactly.
 const FOREVER: u64 = (1 << 53) - 1;
@@ -68,6 +76,16 @@ impl SqlStore {
         let store = Self { sql: storage.sql() };
         store.run(SCHEMA, vec![])?;
         Ok(store)
+    }
+
+    /// The tables of an object that has some; `None` of one that never had.
+    pub(super) fn existing(storage: &Storage) -> Result<Option<Self>, StoreError> {
+        let store = Self { sql: storage.sql() };
+        let query = "SELECT name FROM sqlite_master WHERE name = 'payments'";
+        if store.texts(query, vec![])?.is_empty() {
+            return Ok(None);
+        }
+        Self::new(storage).map(Some)
     }
 
     /// The name of the object that these tables belong to. It is kept here,
@@ -224,6 +242,31 @@ impl Store for SqlStore {
     fn sales(&self, query: &SalesQuery) -> Result<Vec<Sale>, StoreError> {
         let (text, values) = select_sales(query);
         self.texts(&text, values)?.iter().map(|sale| read(sale)).collect()
+    }
+
+    fn enter_old_sales(&self, most: u32) -> Result<bool, StoreError> {
+        let query = "SELECT place FROM progress WHERE task = 'old sales'";
+        let place = self.texts(query, vec![])?.into_iter().next().unwrap_or_default();
+        if place == DONE {
+            return Ok(false);
+        }
+        let query =
+            "SELECT id || char(10) || record FROM payments WHERE id > ? ORDER BY id LIMIT ?";
+        let limit = SqlStorageValue::Integer(most.into());
+        let rows = self.texts(query, vec![place.into(), limit])?;
+        let rows: Vec<_> = rows.iter().filter_map(|row| row.split_once('\n')).collect();
+        for (id, record) in &rows {
+            // One that can't be read keeps no other from its row.
+            match read::<PaymentRecord>(record) {
+                Ok(record) => record.sale().map_or(Ok(()), |sale| self.put_sale(&sale))?,
+                Err(error) => console_error!("{}: {}", id, error.to_string()),
+            }
+        }
+        let is_last = rows.len() < most as usize;
+        let place = rows.last().filter(|_| !is_last).map_or(DONE, |(id, _)| id);
+        let query = "INSERT OR REPLACE INTO progress (task, place) VALUES ('old sales', ?)";
+        self.run(query, vec![place.into()])?;
+        Ok(!is_last)
     }
 
     fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError> {

@@ -95,8 +95,8 @@ impl<H: Host> Shared<H> {
                 held.insert(request.payment.clone(), (account.clone(), cost));
             }
             Some(account) => {
-                self.host
-                    .log(&format!("{}: the daily limit of {account} is reached", request.network));
+                let network = request.network;
+                self.log_refusal(&format!("{network}: the daily limit of {account} is reached"));
             }
             None => {}
         }

@@ -4,9 +4,12 @@
 
 use super::budget::share_of;
 use super::sales::SalesQuery;
-use super::shared::Shared;
+use super::shared::{Shared, WAKE_SECONDS};
 use super::{Host, PaymentRecord, Sale, Settler, Store, StoreError};
 use crate::time::UnixSeconds;
+
+/// Of how many records of release 0.1.0 the sales are entered at once.
+pub const OLD_SALES: u32 = 100;
 
 impl<H: Host> Settler<H> {
     /// The same Settler, which keeps sales for so many seconds, and not for ever.
@@ -24,8 +27,12 @@ impl<H: Host> Settler<H> {
         self.shared.store.sales(query)
     }
 
-    /// Forgets the sales that are too old.
-    pub(super) fn forget_sales(&self) -> Result<(), StoreError> {
+    /// Enters some of the sales that release 0.1.0 has made, and forgets those that
+    /// are too old.
+    pub(super) fn keep_ledger(&self) -> Result<(), StoreError> {
+        if self.shared.store.enter_old_sales(OLD_SALES)? {
+            self.shared.host.wake_in(WAKE_SECONDS);
+        }
         let since_when = self.shared.host.now().0.saturating_sub(self.keep_sales);
         self.shared.store.forget_sales(UnixSeconds(since_when))
     }
@@ -37,9 +44,8 @@ impl<H: Host> Shared<H> {
     /// of which the end was not clear at once.
     pub(super) fn note_fees(&self, amount: u128, payments: &[String]) {
         let share = share_of(amount, payments.len());
-        let mut fees = self.fees.borrow_mut();
         for payment in payments {
-            *fees.get_or_insert_with(payment.clone(), Default::default) += share;
+            self.fees.note(payment, share);
         }
     }
 
@@ -50,8 +56,15 @@ impl<H: Host> Shared<H> {
         }
     }
 
-    /// Takes what was spent on a payment.
-    pub(super) fn take_fee(&self, payment: &str) -> Option<u128> {
-        self.fees.borrow_mut().remove(payment)
+    /// Writes a line for the operator that anybody can bring about: so many a
+    /// minute.
+    pub(super) fn log_refusal(&self, line: &str) {
+        let written = self.lines.count(self.host.now());
+        if let Some(count) = written.left_out {
+            self.host.log(&format!("{count} lines like these were left out in an earlier minute"));
+        }
+        if written.line {
+            self.host.log(line);
+        }
     }
 }

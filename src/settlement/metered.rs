@@ -67,7 +67,7 @@ impl<H: Host> Settler<H> {
         // Counted before anything is asked, so that of two requests at once each
         // knows of the other.
         if !shared.unsettled.has_room(&payer, &request) {
-            shared.host.log(&format!(
+            shared.log_refusal(&format!(
                 "{}: {payer} has to wait: too much is unsettled (unsettled_max)",
                 request.network
             ));
@@ -204,17 +204,16 @@ impl<H: Host> Settler<H> {
                     request.at_stake()
                 ));
                 shared.write_off(payment, &payer)?;
-                shared.unsettled.end(payment);
                 return Ok(());
             }
         };
-        if !shared.unsettled.settling.borrow_mut().insert(payment.to_owned()) {
+        if !shared.unsettled.begin_settling(payment, now) {
             return Ok(());
         }
         let until = now.plus(JOIN_LIMIT.as_secs());
         let job = Job { request, payment: verified, verified_at: now, until };
         let outcome = self.settle_by_lanes(job).await;
-        shared.unsettled.settling.borrow_mut().remove(&payment.to_owned());
+        shared.unsettled.end_settling(payment);
         match outcome? {
             Outcome::Settled(_) => shared.unsettled.end(payment),
             Outcome::Pending { .. } => {}
@@ -222,9 +221,15 @@ impl<H: Host> Settler<H> {
                 let now = shared.host.now();
                 self.put_off(payment, |record| record.try_soon(now))?;
             }
-            Outcome::Failed { .. } | Outcome::LimitReached => {
+            outcome @ (Outcome::Failed { .. } | Outcome::LimitReached) => {
                 let now = shared.host.now();
-                self.put_off(payment, |record| record.fail(Reason::UnexpectedSettleError, now))?;
+                self.put_off(payment, |record| {
+                    // The chain has called it good: what keeps us from it is ours.
+                    if outcome == Outcome::LimitReached {
+                        record.is_payers_fault = None;
+                    }
+                    record.fail(Reason::UnexpectedSettleError, now);
+                })?;
             }
         }
         Ok(())
@@ -365,6 +370,7 @@ impl<H: Host> Shared<H> {
         record.settle_nothing(payer, self.host.now());
         self.store.put_payment(&record)?;
         self.log_sale(&record);
+        self.unsettled.end(payment);
         self.tell(payment);
         Ok(match record.state {
             State::Settled(settlement) => Outcome::Settled(settlement),

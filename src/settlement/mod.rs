@@ -23,7 +23,10 @@
 //! | `proving` | how many of those are before the nodes |
 //! | `waiting` | requests that wait for one another |
 //! | `shared` | what a Settler and its lanes share |
-//! | `ledger` | what a sale comes to for it |
+//! | `live` | who holds claims at this moment |
+//! | [`ledger`] | what a sale comes to for it |
+//! | `fees` | what was spent on payments under way |
+//! | [`lines`] | lines of the log that anybody can bring about |
 //! | [`lane`] | what a way for payments is |
 //! | [`evm`], [`solana`] | getting payments onto a chain |
 //! | `evidence` | what counts as proof that a payment was made on EVM |
@@ -48,12 +51,14 @@ mod condition;
 pub mod delivery;
 mod evidence;
 pub mod evm;
+mod fees;
 pub mod health;
 pub mod hold;
 pub mod host;
 pub mod journal;
 pub mod lane;
-mod ledger;
+pub mod ledger;
+pub mod lines;
 mod live;
 pub mod messages;
 pub mod metered;

@@ -236,8 +236,8 @@ impl<H: Host> Settler<H> {
             ));
         }
         // Last: whatever comes of it, what is under way goes on.
-        if let Err(error) = self.forget_sales() {
-            shared.host.log(&format!("sales that need not be kept: {error}"));
+        if let Err(error) = self.keep_ledger() {
+            shared.host.log(&format!("the ledger: {error}"));
         }
         Ok(())
     }

@@ -9,9 +9,11 @@ use futures_channel::oneshot;
 
 use super::commitments::Commitments;
 use super::condition::Condition;
+use super::fees::Fees;
 use super::host::within;
 use super::journal::{Attempts, Sent, TxId};
 use super::lane::Job;
+use super::lines::Lines;
 use super::live::Live;
 use super::record::Order;
 use super::throttle::Throttle;
@@ -52,9 +54,10 @@ pub(super) struct Shared<H: Host> {
     /// The payments that are on their way on an account with a limit: which
     /// account, and what they may cost, in wei or lamports.
     pub(super) held: RefCell<Table<String, (String, u128)>>,
-    /// What was spent on payments of which the end is not written yet, in wei or
-    /// lamports.
-    pub(super) fees: RefCell<Table<String, u128>>,
+    /// What was spent on payments of which the end is not written yet.
+    pub(super) fees: Fees,
+    /// The lines of the log that anybody can bring about.
+    pub(super) lines: Lines,
     pub commitments: Commitments,
     pub throttle: Throttle,
     pub condition: Condition,
@@ -76,7 +79,8 @@ impl<H: Host> Shared<H> {
             holders: RefCell::default(),
             will_wake: Cell::new(false),
             held: RefCell::default(),
-            fees: RefCell::default(),
+            fees: Fees::default(),
+            lines: Lines::default(),
             commitments: Commitments::default(),
             throttle: Throttle::default(),
             condition: Condition::default(),
@@ -164,6 +168,8 @@ impl<H: Host> Shared<H> {
         let order =
             Order { request: job.request.clone(), verified_at: job.verified_at, owed_since };
         record.state = State::Submitted { transaction: entry.to_owned(), order: Box::new(order) };
+        // The chain has just called it good, whatever it was before.
+        record.is_payers_fault = None;
         record
     }
 
@@ -179,8 +185,10 @@ impl<H: Host> Shared<H> {
         for (payment, resolution) in resolutions {
             if matches!(resolution, Resolution::Unclear(_)) {
                 unclear.push(payment.clone());
+            } else if let Some(record) = self.record_after(entry, payment, resolution)? {
+                records.push(record);
             } else {
-                records.extend(self.record_after(entry, payment, resolution)?);
+                self.fees.take(payment);
             }
         }
         let is_judged = matches!(&entry.sent, Sent::Evm(sent) if sent.judged);
@@ -234,7 +242,7 @@ impl<H: Host> Shared<H> {
         let (payer, amount, transaction) = match resolution {
             Resolution::Paid { payer, amount, transaction } => (payer, amount, transaction),
             Resolution::NotPaid(reason) => {
-                self.take_fee(&record.payment);
+                self.fees.take(&record.payment);
                 record.fail(*reason, self.host.now());
                 return;
             }
@@ -263,7 +271,7 @@ impl<H: Host> Shared<H> {
             settled_at,
             redeliver_until: settled_at.plus(redeliver_seconds),
         });
-        record.sale = Some(request.sale_note(self.take_fee(&record.payment)));
+        record.sale = Some(request.sale_note(self.fees.take(&record.payment)));
         let holder = Some(request.ticket).filter(|it| self.holders.borrow().contains(it));
         let is_buyer = record.proof == request.proof || record.proof.is_shown_by(&request.proof);
         record.delivery = Delivery::after(request, Delivery::begin(holder, is_buyer, settled_at));

@@ -58,6 +58,10 @@ pub trait Store {
     /// Forgets the sales that were settled before then, a thousand at once: the
     /// next call goes on.
     fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError>;
+    /// Makes the rows of the ledger that release 0.1.0 has not made, of so many
+    /// records at most, and writes down how far that has got; whether there are
+    /// more.
+    fn enter_old_sales(&self, most: u32) -> Result<bool, StoreError>;
     /// Forgets every payment that need not be kept beyond `now`.
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError>;
 }

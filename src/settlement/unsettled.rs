@@ -8,15 +8,20 @@
 use std::cell::RefCell;
 
 use super::{SettleRequest, TokenKey};
-use crate::table::{Set, Table};
+use crate::table::Table;
+use crate::time::UnixSeconds;
 
 /// What is at stake, by the payments' identities.
 #[derive(Default)]
 pub(super) struct Unsettled {
     stakes: RefCell<Table<String, Stake>>,
-    /// What is owed and is being settled at this moment.
-    pub(super) settling: RefCell<Set<String>>,
+    /// What is owed and is being settled at this moment, and since when.
+    settling: RefCell<Table<String, UnixSeconds>>,
 }
+
+/// How long settling what is owed takes at most, in seconds, if the request that
+/// had it settled has not died with it.
+const SETTLING_SECONDS: u64 = 120;
 
 /// What one payment leaves at stake.
 #[derive(Clone, Debug)]
@@ -135,6 +140,18 @@ impl Unsettled {
     pub(super) fn of(&self, payer: &str) -> Vec<String> {
         let stakes = self.stakes.borrow();
         stakes.iter().filter(|(_, it)| it.payer == payer).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Whether nobody is settling a payment yet: then the asker is.
+    pub(super) fn begin_settling(&self, payment: &str, now: UnixSeconds) -> bool {
+        let mut settling = self.settling.borrow_mut();
+        settling.retain(|_, since| now.since(*since) < SETTLING_SECONDS);
+        !settling.contains_key(payment) && settling.insert(payment.to_owned(), now).is_none()
+    }
+
+    /// A payment is being settled no more.
+    pub(super) fn end_settling(&self, payment: &str) {
+        self.settling.borrow_mut().remove(payment);
     }
 
     /// Whether nothing is unsettled.

@@ -9,7 +9,7 @@ use edge402::amount::AtomicAmount;
 use edge402::protocol::Reason;
 use edge402::rpc::TransportError;
 use edge402::settlement::State;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What keeps us from collecting, of which the payer can do nothing.
 type Hindrance = fn(&Rc<World>, bool);
@@ -215,14 +215,10 @@ fn for_what_its_payer_keeps_from_us_no_fees_are_set_aside() {
     }
 }
 
-#[test]
-fn what_the_daily_limit_left_uncollected_is_held_against_nobody() {
-    let (world, answers) = six_at_once(2_000_000_000_000_000);
-    let (payments, answers): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
-    assert_eq!(answers, vec![Answer::Counted; 6]);
-    // Between the first byte and the settlement fees rise.
-    let asker = Rc::clone(&world);
-    *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+/// Fees that are more than may be spent in a day.
+fn fees_are_high(world: &Rc<World>, is_on: bool) {
+    let asker = Rc::clone(world);
+    let high = move |_: &str, method: &str, params: &Value| {
         if method != "eth_feeHistory" {
             return None;
         }
@@ -232,13 +228,49 @@ fn what_the_daily_limit_left_uncollected_is_held_against_nobody() {
             *base = json!("0x28fa6ae00");
         }
         Some(Ok(history))
-    }));
+    };
+    *world.hook.borrow_mut() = if is_on { Some(Box::new(high)) } else { None };
+}
+
+#[test]
+fn what_we_did_not_collect_in_the_end_is_held_against_nobody() {
+    for hindrance in [the_key_has_no_coin as Hindrance, fees_are_high] {
+        let mut setup = Setup::default();
+        setup.limits.daily_spend = Some(1_000_000_000_000_000);
+        let world = World::new(&setup);
+        let (first, second) = (payment(1, 1), Payment::by_use(1, 2, 100_000));
+        let account = payer(1).address();
+        assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+        // The payer is short for some seconds, and can be blamed for that.
+        world.chain.borrow_mut().balances.insert(account, 0);
+        world.run_for(10_000);
+        assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
+        world.chain.borrow_mut().balances.insert(account, 9 * AMOUNT);
+        hindrance(&world, true);
+        // What was signed has ended.
+        world.run_for(905_000);
+        hindrance(&world, false);
+        assert_eq!(moved(&world, &first), []);
+        assert_eq!(settlement(&world, &first).amount, AtomicAmount(0));
+        assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Counted);
+        world.run_for(A_WHILE);
+        assert_eq!(moved(&world, &second), [AMOUNT]);
+    }
+}
+
+#[test]
+fn what_the_daily_limit_left_uncollected_is_held_against_nobody() {
+    let (world, answers) = six_at_once(2_000_000_000_000_000);
+    let (payments, answers): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+    assert_eq!(answers, vec![Answer::Counted; 6]);
+    // Between the first byte and the settlement fees rise.
+    fees_are_high(&world, true);
     world.run_for(800_000);
     let is_unpaid = |n: &u8| moved(&world, &payments[usize::from(*n) - 1]).is_empty();
     let unpaid: Vec<_> = (1..7).filter(is_unpaid).collect();
     assert!((1..6).contains(&unpaid.len()), "{unpaid:?}");
     // The next day.
-    *world.hook.borrow_mut() = None;
+    fees_are_high(&world, false);
     world.run_for(86_400_000);
     let again = Payment::by_use(unpaid[0], 9, 2 * 86_400);
     assert_eq!(buyer(&world, &again, &[ALL]).now(), Answer::Counted);

@@ -3,14 +3,16 @@
 use std::rc::Rc;
 
 use edge402::amount::AtomicAmount;
+use edge402::config::{self, Config};
 use edge402::desk;
 use edge402::settlement::sales::RefusalLine;
 use edge402::settlement::{PaymentRecord, Sale, SalesQuery, SettleRequest, State, Store as _};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
+use crate::gate_support::{DEVNET, FEE_PAYER, PAY_TO, SOLANA_PAY_TO, routes, settings};
 use crate::sim::tables::{KEEP, SimStore};
-use crate::sim::{AMOUNT, Payment, Setup, World, domain, payer};
+use crate::sim::{AMOUNT, Answer, Payment, Setup, World, domain, payer, relayer};
 
 /// Long enough for every transaction to land or to be given up.
 const A_WHILE: u64 = 120_000;
@@ -335,4 +337,105 @@ fn what_can_not_be_asked_is_refused_with_a_sentence() {
         let error = desk::read_query(query).unwrap_err();
         assert!(error.contains(part), "{query}: {error}");
     }
+}
+
+/// A shop with keys, of which one network has a facilitator or has none.
+fn shop(has_facilitator: bool) -> Config {
+    let way = |node: &str| {
+        if has_facilitator {
+            ("facilitator", json!("https://f.example"))
+        } else {
+            ("rpc", json!([node]))
+        }
+    };
+    let network = |node: &str, pay_to: &str| {
+        let (name, value) = way(node);
+        json!({ name: value, "pay_to": pay_to })
+    };
+    let mut settings = settings("assets", routes());
+    settings.networks = Some(json!({
+        "eip155:42161": { "rpc": ["https://arb.example"], "pay_to": PAY_TO },
+        "eip155:84532": network("https://base.example", PAY_TO),
+        DEVNET: network("https://sol.example", SOLANA_PAY_TO),
+    }));
+    settings.former_signers = Some(json!([payer(9).address().to_string()]));
+    let facts = edge402::facilitator_client::RemoteFacts {
+        fee_payer: SOLANA_PAY_TO.parse().ok(),
+        version: edge402::protocol::Version::V2,
+    };
+    settings.remote.insert(DEVNET.parse().unwrap(), facts);
+    config::read(&settings).config.unwrap()
+}
+
+#[test]
+fn a_network_that_was_moved_is_asked_for_what_was_sold_before() {
+    let names = desk::settlers(&shop(false));
+    assert_eq!(names, desk::settlers(&shop(true)));
+    let of = |network: &str| names.iter().filter(|it| it.starts_with(network)).count();
+    assert_eq!((of("eip155:42161/"), of("eip155:84532/"), of(DEVNET)), (18, 18, 18));
+    for key in [relayer().address(), payer(9).address()] {
+        assert!(names.contains(&format!("eip155:84532/{key}")));
+    }
+    assert!(names.contains(&format!("{DEVNET}/{FEE_PAYER}")));
+    assert!(names.contains(&format!("{DEVNET}/facilitator/f")));
+    assert!(!names.contains(&format!("{DEVNET}/{SOLANA_PAY_TO}")), "somebody else's key");
+}
+
+#[test]
+fn refusals_by_the_hundred_are_some_lines_a_minute() {
+    let world = world();
+    world.chain.borrow_mut().token_balance = 0;
+    let refuse = |count: u8, first: u8| {
+        let payments = (first..first + count).map(|it| Payment::new(it, it, 6_000));
+        let buyers: Vec<_> = payments.map(|it| world.start_buy(&it, "/r/a")).collect();
+        for buyer in &buyers {
+            assert!(matches!(world.take(buyer), Answer::Refused(_)));
+        }
+    };
+    refuse(200, 0);
+    let count = |part: &str| world.log.borrow().iter().filter(|it| it.contains(part)).count();
+    assert!((60..=120).contains(&count("insufficient_funds")), "{}", count("insufficient_funds"));
+    world.run_for(60_000);
+    refuse(1, 200);
+    let told: Vec<_> =
+        world.log.borrow().iter().filter(|it| it.contains("left out")).cloned().collect();
+    let left_out: usize =
+        told.iter().map(|it| it.split(' ').next().unwrap().parse::<usize>().unwrap()).sum();
+    assert_eq!(left_out + count("insufficient_funds"), 201, "{told:?}");
+}
+
+/// So many records of sales as release 0.1.0 has written them: without rows.
+fn old_records(count: usize) -> std::collections::BTreeMap<String, String> {
+    let rows: Value = serde_json::from_str(include_str!("../data/rows-0.1.0.json")).unwrap();
+    let records = rows["evm"]["payments"].as_object().unwrap().values();
+    let is_settled = |it: &&Value| it.as_str().unwrap().contains("\"Settled\"");
+    let settled: Value =
+        serde_json::from_str(records.into_iter().find(is_settled).unwrap().as_str().unwrap())
+            .unwrap();
+    (0..count)
+        .map(|number| {
+            let mut record = settled.clone();
+            let id = format!("{}/{number:04}", settled["payment"].as_str().unwrap());
+            record["payment"] = json!(id);
+            // When the simulation begins.
+            record["state"]["Settled"]["settled_at"] = json!(1_700_000_000_u64);
+            record["expires_at"] = json!(1_800_000_000_u64);
+            (id, record.to_string())
+        })
+        .collect()
+}
+
+#[test]
+fn what_release_0_1_0_has_settled_is_entered_bit_by_bit() {
+    let world = world();
+    world.tables.load([old_records(250), std::collections::BTreeMap::new()]);
+    assert_eq!(sales(&world, &all()).len(), 100);
+    // A life begins where the last one ended.
+    world.crash();
+    assert_eq!(sales(&world, &all()).len(), 200);
+    world.run_for(31_000);
+    assert_eq!(sales(&world, &all()).len(), 250);
+    let before = sales(&world, &all());
+    world.run_for(300_000);
+    assert_eq!(sales(&world, &all()), before);
 }

@@ -43,7 +43,7 @@ impl<H: Host> EvmLane<H> {
         let (Some(price), amount) = (price, payment.value().0) else { return false };
         let exceeds = cost.saturating_mul(price) / COIN > amount;
         if exceeds {
-            self.log(&format!(
+            self.log_refusal(&format!(
                 "not sent: a payment of {amount} atomic units may cost {cost} wei in fees, which \
                  is more at {price} atomic units per coin (coin_price in NETWORKS)"
             ));

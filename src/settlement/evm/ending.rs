@@ -246,7 +246,10 @@ impl<H: Host> EvmLane<H> {
                 Resolution::Paid { transaction, .. }
                     if request.account.is_some() && !attempts.hashes.contains(&transaction) =>
                 {
-                    lane.log(&format!("{} was settled by another: {transaction}", request.payment));
+                    lane.log_refusal(&format!(
+                        "{} was settled by another: {transaction}",
+                        request.payment
+                    ));
                     lane.shared.refuse(request, Reason::DuplicateSettlement)
                 }
                 Resolution::NotPaid(reason) => lane.shared.refuse(request, reason),
@@ -257,7 +260,7 @@ impl<H: Host> EvmLane<H> {
                     lane.shared.refuse(request, waiting.payment.reasons().used)
                 }
                 Resolution::Unclear(why) => {
-                    lane.log(&format!("{}: {why}", request.payment));
+                    lane.log_refusal(&format!("{}: {why}", request.payment));
                     lane.free(&waiting)
                 }
                 resolution => lane

@@ -189,7 +189,7 @@ impl<H: Host> EvmLane<H> {
         }
         let payer = payment.from();
         if self.is_full_for(&payment) {
-            self.log(&format!("the queue is full for {payer}: asked to come back later"));
+            self.log_refusal(&format!("the queue is full for {payer}: asked to come back later"));
             self.shared.release(&id, ticket)?;
             return Ok(Attempt::Done(Outcome::Unavailable));
         }
@@ -262,7 +262,7 @@ impl<H: Host> EvmLane<H> {
         let spent = self.shared.spent_today().saturating_add(in_air).saturating_add(set_aside);
         let over = spent.saturating_add(cost) > limit;
         if over {
-            self.log(&format!(
+            self.log_refusal(&format!(
                 "the daily limit of {limit} wei is reached ({spent} spent, in the air, or set \
                  aside)"
             ));
@@ -281,6 +281,11 @@ impl<H: Host> EvmLane<H> {
 
     fn log(&self, line: &str) {
         self.shared.host.log(&format!("eip155:{}: {line}", self.chain_id));
+    }
+
+    /// The same for what anybody can bring about: so many lines a minute.
+    fn log_refusal(&self, line: &str) {
+        self.shared.log_refusal(&format!("eip155:{}: {line}", self.chain_id));
     }
 }
 

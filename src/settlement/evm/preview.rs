@@ -183,7 +183,7 @@ impl<H: Host> EvmLane<H> {
             Ok(preview) => preview,
             Err(Problem::OneOfMany(_)) => return Ok(Verdict::Unknown),
             Err(Problem::Nodes(problem)) => {
-                self.log(&problem);
+                self.log_refusal(&problem);
                 return Ok(Verdict::Unknown);
             }
         };

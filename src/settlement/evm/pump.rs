@@ -225,7 +225,7 @@ impl<H: Host> EvmLane<H> {
             Ok(preview) => preview,
             Err(Problem::OneOfMany(has_code)) => return self.take_apart(batch, has_code),
             Err(Problem::Nodes(problem)) => {
-                self.log(&problem);
+                self.log_refusal(&problem);
                 // Nothing was written or sent.
                 for waiting in batch {
                     self.hand_back(waiting);
@@ -322,7 +322,7 @@ impl<H: Host> EvmLane<H> {
             }
             self.note_refusal(&waiting, reason);
             let why = facts.revert_reason.as_deref().unwrap_or("no revert reason");
-            self.log(&format!("{}: {reason} ({why})", waiting.job.request.payment));
+            self.log_refusal(&format!("{}: {reason} ({why})", waiting.job.request.payment));
             let _ = waiting.done.send(done(self.shared.refuse(&waiting.job.request, reason)));
         }
         good

@@ -249,7 +249,7 @@ impl<H: Host> EvmLane<H> {
             .saturating_add(in_air)
             .saturating_add(gas);
         if most > limit {
-            self.log(&format!(
+            self.log_refusal(&format!(
                 "payments that go alone wait: failed ones may use {limit} gas an hour \
                  (failed_gas in NETWORKS)"
             ));

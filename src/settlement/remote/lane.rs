@@ -31,11 +31,11 @@ impl<H: Host> Lane for RemoteLane<H> {
             Ok(match self.facilitator.verify(&self.http, &body.to_string()).await {
                 facilitator_client::Verdict::Valid => Verdict::Valid,
                 facilitator_client::Verdict::Invalid { reason, code } => {
-                    self.log(&format!("{}: verify: {code}", request.payment));
+                    self.log_refusal(&format!("{}: verify: {code}", request.payment));
                     Verdict::Invalid(reason)
                 }
                 facilitator_client::Verdict::NoAnswer(why) => {
-                    self.log(&format!("verify: {why}"));
+                    self.log_refusal(&format!("verify: {why}"));
                     Verdict::Unknown
                 }
             })

@@ -129,7 +129,7 @@ impl<H: Host> RemoteLane<H> {
         };
         let payer = job.payment.payer();
         if !self.has_room_for(&payer) {
-            self.log("too much in the air");
+            self.log_refusal("too much in the air");
             return self.let_go(&job);
         }
         let Some(record) = self.shared.held_record(&job)? else {
@@ -169,11 +169,11 @@ impl<H: Host> RemoteLane<H> {
         match said.unwrap_or_else(|| Verdict::NoAnswer("too late for those who wait".into())) {
             Verdict::Valid => self.ask(job).await,
             Verdict::Invalid { reason, code } => {
-                self.log(&format!("{}: verify: {code}", job.request.payment));
+                self.log_refusal(&format!("{}: verify: {code}", job.request.payment));
                 self.shared.refuse(&job.request, reason)
             }
             Verdict::NoAnswer(why) => {
-                self.log(&format!("verify: {why}"));
+                self.log_refusal(&format!("verify: {why}"));
                 self.let_go(&job)
             }
         }
@@ -354,7 +354,16 @@ impl<H: Host> RemoteLane<H> {
 
     /// A line with the facilitator's host. Never its headers or its whole URL.
     fn log(&self, line: &str) {
-        self.shared.host.log(&format!("{} by {}: {line}", self.network, self.facilitator.host()));
+        self.shared.host.log(&self.line(line));
+    }
+
+    /// The same for what anybody can bring about: so many lines a minute.
+    fn log_refusal(&self, line: &str) {
+        self.shared.log_refusal(&self.line(line));
+    }
+
+    fn line(&self, line: &str) -> String {
+        format!("{} by {}: {line}", self.network, self.facilitator.host())
     }
 }
 

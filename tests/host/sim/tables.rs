@@ -18,6 +18,8 @@ pub struct Tables {
     journal: RefCell<BTreeMap<String, String>>,
     names: RefCell<BTreeMap<String, String>>,
     sales: RefCell<BTreeMap<SalePlace, String>>,
+    /// The last payment of which the sale was entered, and whether it was the last.
+    entered: RefCell<(String, bool)>,
     spent: RefCell<BTreeMap<u64, u128>>,
     account_spent: RefCell<BTreeMap<(String, u64), u128>>,
     /// Whether the disk fails.
@@ -186,6 +188,29 @@ impl Store for SimStore {
         let sales = self.0.sales.borrow();
         let newest = sales.values().rev().map(|it| edge402::json::from_text::<Sale>(it).unwrap());
         Ok(newest.filter(is_asked_for).take(query.limit as usize).collect())
+    }
+
+    fn enter_old_sales(&self, most: u32) -> Result<bool, StoreError> {
+        self.check()?;
+        let (place, is_done) = self.0.entered.borrow().clone();
+        if is_done {
+            return Ok(false);
+        }
+        let texts: Vec<_> = {
+            let payments = self.0.payments.borrow();
+            let later = payments.iter().filter(|(id, _)| **id > place);
+            later.take(most as usize).map(|(id, text)| (id.clone(), text.clone())).collect()
+        };
+        let is_last = texts.len() < most as usize;
+        for (_, text) in &texts {
+            let record: PaymentRecord = edge402::json::from_text(text).unwrap();
+            if record.sale().is_some() {
+                self.put_payment(&record)?;
+            }
+        }
+        let place = texts.last().map_or(place, |(id, _)| id.clone());
+        *self.0.entered.borrow_mut() = (place, is_last);
+        Ok(!is_last)
     }
 
     fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError> {
