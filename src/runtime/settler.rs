@@ -58,7 +58,9 @@ impl DurableObject for Settler {
         }
         let is_of_ledger = verb == "sales";
         // Many are asked that have never settled anything: those stay as they are.
-        if is_of_ledger && matches!(SqlStore::existing(&self.state.storage()), Ok(None)) {
+        let is_awake = self.inner.get().is_some();
+        if is_of_ledger && !is_awake && matches!(SqlStore::exists(&self.state.storage()), Ok(false))
+        {
             return answer(Ok(Vec::<Sale>::new()));
         }
         let settler = match self.settler() {

@@ -78,14 +78,11 @@ impl SqlStore {
         Ok(store)
     }
 
-    /// The tables of an object that has some; `None` of one that never had.
-    pub(super) fn existing(storage: &Storage) -> Result<Option<Self>, StoreError> {
+    /// Whether an object has tables: one that has never settled anything has none.
+    pub(super) fn exists(storage: &Storage) -> Result<bool, StoreError> {
         let store = Self { sql: storage.sql() };
         let query = "SELECT name FROM sqlite_master WHERE name = 'payments'";
-        if store.texts(query, vec![])?.is_empty() {
-            return Ok(None);
-        }
-        Self::new(storage).map(Some)
+        Ok(!store.texts(query, vec![])?.is_empty())
     }
 
     /// The name of the object that these tables belong to. It is kept here,

@@ -117,6 +117,16 @@ impl<H: Host> Shared<H> {
         }
     }
 
+    /// Blames no payer for what is owed and could be settled, if more might be spent.
+    pub(super) fn absolve(&self, payment: &str) -> Result<(), StoreError> {
+        let Some(mut record) = self.store.payment(payment)? else { return Ok(()) };
+        if !record.is_overdue() {
+            return Ok(());
+        }
+        record.is_payers_fault = None;
+        self.store.put_payment(&record)
+    }
+
     /// Sets nothing aside for a payment any more: it is not under way.
     pub(super) fn release_hold(&self, payment: &str) {
         self.held.borrow_mut().remove(payment);

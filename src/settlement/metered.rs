@@ -221,15 +221,9 @@ impl<H: Host> Settler<H> {
                 let now = shared.host.now();
                 self.put_off(payment, |record| record.try_soon(now))?;
             }
-            outcome @ (Outcome::Failed { .. } | Outcome::LimitReached) => {
+            Outcome::Failed { .. } | Outcome::LimitReached => {
                 let now = shared.host.now();
-                self.put_off(payment, |record| {
-                    // The chain has called it good: what keeps us from it is ours.
-                    if outcome == Outcome::LimitReached {
-                        record.is_payers_fault = None;
-                    }
-                    record.fail(Reason::UnexpectedSettleError, now);
-                })?;
+                self.put_off(payment, |record| record.fail(Reason::UnexpectedSettleError, now))?;
             }
         }
         Ok(())

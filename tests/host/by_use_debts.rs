@@ -233,6 +233,23 @@ fn fees_are_high(world: &Rc<World>, is_on: bool) {
 }
 
 #[test]
+fn who_burns_gas_is_to_blame_though_no_more_may_be_burnt() {
+    let mut setup = Setup::default();
+    setup.limits.failed_gas = Some(400_000);
+    let world = World::new(&setup);
+    let (first, second) = (payment(1, 1), Payment::by_use(1, 2, 100_000));
+    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+    world.chain.borrow_mut().codes.insert(payer(1).address(), Code::Burns);
+    world.run_for(1_000_000);
+    assert!(world.chain.borrow().burnt() > 0);
+    assert!(world.log.borrow().iter().any(|line| line.contains("failed_gas in NETWORKS")));
+    // Refused as one whose payments fail, and after that hour for what is owed.
+    world.run_for(3_600_000);
+    world.chain.borrow_mut().codes.clear();
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
+}
+
+#[test]
 fn what_we_did_not_collect_in_the_end_is_held_against_nobody() {
     for hindrance in [the_key_has_no_coin as Hindrance, fees_are_high] {
         let mut setup = Setup::default();

@@ -352,8 +352,8 @@ impl<H: Host> EvmLane<H> {
         // For what is settled after its goods went out the fees were set aside.
         let is_held = good.iter().any(|it| it.job.request.metered.is_some());
         let set_aside = if is_held { 0 } else { self.set_aside("") };
-        let over_budget =
-            (may_burn && self.burns_too_much(gas)) || self.is_over_budget(fee, set_aside);
+        let burns = may_burn && self.burns_too_much(gas);
+        let over_budget = burns || self.is_over_budget(fee, set_aside);
         let written = if over_budget { Ok(None) } else { self.write_down(&good, preview, gas) };
         match written {
             Ok(Some(entry)) => self.take_off(entry, good, is_loner),
@@ -361,6 +361,11 @@ impl<H: Host> EvmLane<H> {
                 for waiting in good {
                     let request = &waiting.job.request;
                     let freed = self.shared.release(&request.payment, request.ticket);
+                    // The chain calls it good: what keeps us from it is ours.
+                    let freed = match freed {
+                        Ok(()) if over_budget && !burns => self.shared.absolve(&request.payment),
+                        freed => freed,
+                    };
                     let outcome =
                         if over_budget { Outcome::LimitReached } else { Outcome::Unavailable };
                     let _ = waiting.done.send(done(freed.map(|()| outcome)));
