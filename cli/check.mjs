@@ -102,8 +102,8 @@ function secretsOf(folder, given, env) {
 function soldLines({ routes, networks }) {
   const titleOf = (id) => networks.find((it) => it.id === id)?.title ?? id;
   const priced = (price, prices) => `${price}${prices.length > 0 ? `, or ${[...new Set(prices)].join(', ')}` : ''}`;
-  return routes.map(({ path, isPrefix, price, prices, networks: ids, challengeBytes }) =>
-    `${path}${isPrefix ? '*' : ''} for ${priced(price, prices)} on ${[...new Set(ids)].map(titleOf).join(', ')} (a challenge of ${challengeBytes} bytes)`);
+  return routes.map(({ path, isPrefix, price, prices, freeFor, networks: ids, challengeBytes }) =>
+    `${path}${isPrefix ? '*' : ''} for ${priced(price, prices)} on ${[...new Set(ids)].map(titleOf).join(', ')} (a challenge of ${challengeBytes} bytes)${freeFor.length > 0 ? `; free for ${freeFor.join(', ')}` : ''}`);
 }
 
 /** Tells a person what was found. */

@@ -124,6 +124,7 @@ fn route(route: &Route, config: &Config) -> Value {
         "isPrefix": route.pattern.is_prefix(),
         "price": route.price.to_string(),
         "prices": route.prices.iter().map(|it| it.route.price.to_string()).collect::<Vec<_>>(),
+        "freeFor": route.free_for.iter().map(|it| it.text.as_str()).collect::<Vec<_>>(),
         "networks": networks,
         "isByUse": route.offers.iter().any(|offer| offer.v2.scheme == UPTO),
         "challengeBytes": challenge.header.len(),

@@ -41,6 +41,7 @@ pub struct Account {
 
 /// The SHA-256 of a bearer token. A hash tells nothing of a random token, but
 /// nothing is gained by showing it.
+#[derive(Clone)]
 pub struct TokenHash([u8; 32]);
 
 impl std::fmt::Debug for TokenHash {

@@ -29,6 +29,7 @@ mod signers;
 mod smart_wallets;
 mod token;
 mod unpriced;
+mod who;
 
 use std::fmt;
 use std::rc::Rc;
@@ -51,6 +52,7 @@ pub use settings::{Settings, Sources};
 pub use signers::{FormerSigners, Signers};
 pub use smart_wallets::SmartWallets;
 pub use token::Token;
+pub use who::{Cidr, Class, Pass, Purpose, Who};
 
 use crate::evm::RelayerKey;
 use crate::protocol::ChainId;

@@ -1,7 +1,7 @@
 //! What is no fault and may still surprise a seller.
 
 use super::coin::{UNKNOWN_DAILY_SPEND, coin_of};
-use super::{Config, Offer};
+use super::{Config, Offer, Who};
 use crate::amount::AtomicAmount;
 
 /// The most that a default client pays without being told to, in dollars.
@@ -49,6 +49,12 @@ impl Config {
                     route.in_header().len(),
                     route.offers.len(),
                     left_out.join(", ")
+                ));
+            }
+            if route.free_for.iter().any(|class| matches!(class.who, Who::People)) {
+                notes.push(format!(
+                    "ROUTES[{number}].free_for: \"people\" is what a request says of itself: a \
+                     program that writes a browser's headers reads for free, too"
                 ));
             }
             let mut offers = route.at_all_prices().flat_map(|it| &it.offers);

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Method;
 use super::fields::{Fields, is_header_name};
+use super::who::{Class, Passes, read_class_of};
 use crate::amount::{InvalidPrice, Price};
 
 /// How many rules a route may have: each is a challenge of its own, which every
@@ -14,11 +15,13 @@ const MAX_RULES: usize = 32;
 const MAX_TEXT: usize = 256;
 
 const KNOWN: &[&str] = &["when", "price"];
-const KNOWN_OF_WHEN: &[&str] = &["query", "header", "method", "body", "is"];
+const KNOWN_OF_WHEN: &[&str] = &["class", "query", "header", "method", "body", "is"];
 
 /// Conditions on a request, of which all must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct When {
+    /// Who asks.
+    pub class: Option<Class>,
     /// Its method.
     pub method: Option<Method>,
     /// Members of its query, by their names.
@@ -67,6 +70,13 @@ impl Wanted {
 }
 
 impl When {
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        let Self { class, method, query, headers, body } = self;
+        let is_none = class.is_none() && method.is_none() && body.is_none();
+        is_none && query.is_empty() && headers.is_empty()
+    }
+
     /// Whether the body says whether it holds.
     pub const fn reads_body(&self) -> bool {
         self.body.is_some()
@@ -74,7 +84,7 @@ impl When {
 }
 
 /// Reads `prices`.
-pub(super) fn read_prices<'a>(fields: &Fields<'a>) -> Vec<ReadRule<'a>> {
+pub(super) fn read_prices<'a>(fields: &Fields<'a>, passes: &Passes) -> Vec<ReadRule<'a>> {
     let list = inline_list(fields, "prices");
     if list.len() > MAX_RULES {
         fields.fault("prices", format!("has {} entries; {MAX_RULES} are taken", list.len()));
@@ -85,7 +95,7 @@ pub(super) fn read_prices<'a>(fields: &Fields<'a>) -> Vec<ReadRule<'a>> {
         let own = Fields::new(key, value, KNOWN, fields.faults());
         let price = own.needed("price", "dollars, such as \"$0.01\"");
         let price = price.and_then(|text| read_price(&own, text));
-        if let (Some(when), Some(price)) = (read_when(&own), price) {
+        if let (Some(when), Some(price)) = (read_when(&own, passes), price) {
             rules.push(ReadRule { when, price, fields: own });
         }
     }
@@ -117,7 +127,7 @@ fn inline_list<'a>(fields: &Fields<'a>, name: &str) -> &'a [Value] {
     list.unwrap_or_default()
 }
 
-fn read_when(rule: &Fields<'_>) -> Option<When> {
+fn read_when(rule: &Fields<'_>, passes: &Passes) -> Option<When> {
     let value = rule.value().get("when").filter(|value| !value.is_null());
     let Some(value) = value else {
         rule.fault("when", "is needed: which requests cost this, such as { method = \"POST\" }");
@@ -126,6 +136,7 @@ fn read_when(rule: &Fields<'_>) -> Option<When> {
     let before = rule.faults().len();
     let fields = Fields::new(rule.key("when"), value, KNOWN_OF_WHEN, rule.faults());
     let mut when = When {
+        class: read_class_of(&fields, passes),
         method: read_method(&fields),
         query: read_texts(&fields, "query"),
         headers: read_texts(&fields, "header"),
@@ -138,7 +149,7 @@ fn read_when(rule: &Fields<'_>) -> Option<When> {
     for (name, _) in &mut when.headers {
         name.make_ascii_lowercase();
     }
-    if when == When::default() && rule.faults().len() == before {
+    if when.is_empty() && rule.faults().len() == before {
         rule.fault("when", format!("names nothing; it knows {}", KNOWN_OF_WHEN.join(", ")));
     }
     (rule.faults().len() == before).then_some(when)

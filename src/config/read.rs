@@ -11,6 +11,7 @@ use super::network::Elsewhere;
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_headers, report_unknown};
 use super::signers::{FormerSigners, Signers};
+use super::who::Passes;
 use super::{
     Config, Desk, Facilitator, GrantKeys, Loaded, Network, Origin, OriginHeaders, OriginSecret,
     OriginUrl, PatternSet, PayPage, Route, Settings,
@@ -69,15 +70,13 @@ pub fn read(settings: &Settings) -> Loaded {
     }
     let trusted_pages = read_trusted_pages(settings.cors_credentials.as_ref(), &faults);
     let grant_keys = read_grant_keys(settings.grant_secret.as_deref(), &faults);
-    let tells_origin = settings.tell_origin.as_ref().filter(|value| !value.is_null());
-    if tells_origin.is_some_and(|value| !value.is_boolean()) {
-        faults.add("TELL_ORIGIN", "must be true or false");
-    }
     let origin_secret = OriginSecret::read(settings.origin_secret.as_deref(), &faults);
+    let passes = Passes::read(settings.passes.as_deref(), &faults);
     let seller = Seller {
+        passes: &passes,
         networks: &networks,
         has_grant_keys: grant_keys.is_some(),
-        tells_origin: tells_origin.and_then(Value::as_bool).unwrap_or_default(),
+        tells_origin: read_tell_origin(settings.tell_origin.as_ref(), &faults),
         has_origin_secret: settings.origin_secret.is_some(),
         origin: origin.as_ref(),
     };
@@ -190,6 +189,14 @@ fn find_mislisted(routes: &[Route], patterns: &PatternSet, faults: &Report) {
             faults.add(format!("ROUTES[{number}].listed"), problem);
         }
     }
+}
+
+fn read_tell_origin(value: Option<&Value>, faults: &Report) -> bool {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return false };
+    if !value.is_boolean() {
+        faults.add("TELL_ORIGIN", "must be true or false");
+    }
+    value.as_bool().unwrap_or_default()
 }
 
 fn read_origin(value: Option<&Value>, sells: bool, faults: &Report) -> Option<Origin> {

@@ -12,6 +12,7 @@ use super::origin_headers::SECRET as ORIGIN_SECRET;
 use super::prices::{read_price, read_prices};
 use super::service::Service;
 use super::unpriced::{OnNetwork, Unpriced};
+use super::who::{Passes, read_free_for};
 use super::{
     DEFAULT_REDELIVER, Method, Network, Origin, Pattern, PaymentIdentifier, Route, SettleWhen,
 };
@@ -27,6 +28,7 @@ const KNOWN: &[&str] = &[
     "pattern",
     "price",
     "prices",
+    "free_for",
     "scheme",
     "meter",
     "without_amount",
@@ -49,6 +51,7 @@ const KNOWN: &[&str] = &[
 
 /// What a route needs to know of the rest of the configuration.
 pub(super) struct Seller<'a> {
+    pub passes: &'a Passes,
     pub networks: &'a [Rc<Network>],
     pub has_grant_keys: bool,
     /// Whether the origin is told who has paid, where a route doesn't say.
@@ -181,7 +184,8 @@ impl<'a> RouteEntry<'a> {
         let tells_origin = read_tell_origin(fields, seller);
         let by_use = read_by_use(fields);
         let chosen = choose_tokens(fields, seller.networks);
-        let rules = read_prices(fields);
+        let rules = read_prices(fields, seller.passes);
+        let free_for = read_free_for(fields, seller.passes);
         let (pattern, price) = (self.pattern.clone()?, price?);
         let unpriced = Unpriced {
             pattern,
@@ -198,7 +202,9 @@ impl<'a> RouteEntry<'a> {
             by_use,
             chosen,
         };
-        Some(unpriced.at_all(price, rules, fields))
+        let mut route = unpriced.at_all(price, rules, fields);
+        route.free_for = free_for;
+        Some(route)
     }
 }
 

@@ -10,6 +10,7 @@ use super::offer::Offer;
 use super::pattern::Pattern;
 use super::prices::When;
 use super::service::Service;
+use super::who::Class;
 use crate::amount::Price;
 
 /// What is sold, for how much, and how.
@@ -23,6 +24,8 @@ pub struct Route {
     pub prices: Vec<PriceRule>,
     /// Which of them this is, counted from 1; 0 for the route's own price.
     pub rule: usize,
+    /// Who gets it without paying.
+    pub free_for: Vec<Class>,
     /// What it is, for people; empty if the seller says nothing.
     pub description: String,
     /// The media type of the answer; empty if the seller says nothing.
@@ -69,6 +72,11 @@ impl Route {
     /// The route at its own price, and at each of the others.
     pub fn at_all_prices(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(self.prices.iter().map(|rule| &rule.route))
+    }
+
+    /// The classes of clients that it tells apart.
+    pub fn classes(&self) -> impl Iterator<Item = &Class> {
+        self.free_for.iter().chain(self.prices.iter().filter_map(|rule| rule.when.class.as_ref()))
     }
 
     /// The least that a request costs.

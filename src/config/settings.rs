@@ -43,6 +43,8 @@ pub struct Settings {
     pub facilitator: Option<Value>,
     /// `FACILITATOR_TOKENS`.
     pub facilitator_tokens: Option<String>,
+    /// `PASSES`.
+    pub passes: Option<String>,
     /// `SALES`.
     pub sales: Option<Value>,
     /// `DESK_TOKENS`.
@@ -113,6 +115,7 @@ impl Settings {
             remote,
             facilitator: from.variable("FACILITATOR").filter(|value| !value.is_null()),
             facilitator_tokens: from.secret("FACILITATOR_TOKENS"),
+            passes: from.secret("PASSES"),
             sales: from.variable("SALES"),
             desk_tokens: from.secret("DESK_TOKENS"),
             missing_bindings,

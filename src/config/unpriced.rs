@@ -90,6 +90,7 @@ impl Unpriced {
             pattern: self.pattern.clone(),
             price,
             prices: vec![],
+            free_for: vec![],
             rule,
             description: self.description.clone(),
             mime_type: self.mime_type.clone(),

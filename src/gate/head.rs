@@ -17,6 +17,30 @@ pub trait Head {
     fn body(&self) -> Body<'_> {
         Body::Unread
     }
+    /// What is known of the client that no client can write.
+    fn edge(&self, _fact: Fact) -> Option<String> {
+        None
+    }
+}
+
+/// What Cloudflare's edge knows of a client (`request.cf`), as a text; nothing
+/// where the edge was not there, or the plan lacks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Its address.
+    Address,
+    /// The number of its autonomous system.
+    Asn,
+    /// Its country: two letters.
+    Country,
+    /// Whether it is a bot that Cloudflare has verified: `true` or `false`.
+    VerifiedBot,
+    /// What such a bot is for.
+    BotCategory,
+    /// From 1, a program, to 99, a person.
+    BotScore,
+    /// The host by whose key the request is signed: the gate's own finding.
+    Signer,
 }
 
 /// The body of a request, as far as it was read.

@@ -1,6 +1,7 @@
 //! What to do with a request: decided from its head alone, before any IO.
 
 pub mod accept;
+mod agents;
 mod body;
 pub mod challenge;
 pub mod cors;
@@ -13,6 +14,8 @@ mod head;
 pub mod notice;
 mod page;
 mod prices;
+pub mod signed;
+mod who;
 
 use serde_json::Value;
 
@@ -33,7 +36,7 @@ pub use delivery_cookie::Collection;
 use delivery_cookie::{REDIRECT_MANUAL, asks_for};
 use door::Asked;
 pub use door::{decide_free, form_names_method, must_look_into_form};
-pub use head::{Body, Head};
+pub use head::{Body, Fact, Head};
 pub use page::{InvalidLayout, Language, Layout, MAX_LAYOUT, PAGE_POLICY, TEMPLATE_POLICY};
 pub use prices::must_read_body;
 
@@ -52,7 +55,7 @@ pub enum Decision<'a> {
     /// It is sold: say for how much, and what was wrong with the payment if
     /// there was one.
     PaymentRequired(Sale<'a>, Option<Refusal>),
-    /// It was paid for before: send it to the origin, let nobody cache it.
+    /// It was paid for before, or is free for this client: send it to the origin, let nobody cache it.
     Granted(Sale<'a>),
     /// It was paid for by the browser that shows this cookie: ask the Settler
     /// whether it still has it, and deliver.
@@ -137,11 +140,11 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
     let Ok(config) = &loaded.config else { return Decision::Closed };
     let Some(route) = config.routes.get(number) else { return Decision::Closed };
     let url = format!("{}{}{}", parts.origin.to_ascii_lowercase(), path.as_str(), parts.query);
+    let is_free = who::is_free(route, head);
     let route = route.for_request(head, &method, parts.query);
     let sale = Sale { number, route, path, url, method };
-    if let Some(keys) = &config.grant_keys
-        && sale.scope().admits(keys, head, now)
-    {
+    let has_grant = |keys| sale.scope().admits(keys, head, now);
+    if is_free || config.grant_keys.as_ref().is_some_and(has_grant) {
         return Decision::Granted(sale);
     }
     // None of its networks can take a payment now.

@@ -11,19 +11,11 @@ use serde_json::Value;
 use super::discovery::decode;
 use super::door;
 use super::notice::spellings_of;
+use super::who::{Holds, is_of};
 use super::{Body, Head};
 use crate::config::{Loaded, Method, Route, Wanted, When};
 use crate::json;
 use crate::path::UrlParts;
-
-/// Whether a condition holds, from the least to the most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Holds {
-    No,
-    /// Not everybody would read the request so.
-    Perhaps,
-    Yes,
-}
 
 /// Whether the price of a request depends on its body: then it must be read
 /// before [`decide`](super::decide).
@@ -82,6 +74,11 @@ fn holds(when: &When, head: &impl Head, method: &Method, query: &str) -> Holds {
     }
     for (name, wanted) in &when.headers {
         holds = holds.min(of_header(name, wanted, head));
+    }
+    if let Some(class) = &when.class
+        && holds > Holds::No
+    {
+        holds = holds.min(is_of(class, head));
     }
     // What is dearest to ask comes last.
     if let Some((path, wanted)) = &when.body

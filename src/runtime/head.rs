@@ -1,10 +1,11 @@
 //! The head of a request, as the gate looks at it.
 
+use js_sys::{JSON, Reflect};
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Headers, Request};
 
 use super::{body, js};
-use crate::gate::{Body, Head, MAX_BOUND_BODY};
+use crate::gate::{Body, Fact, Head, MAX_BOUND_BODY};
 
 /// A request's method and URL, read once, and its headers, read as needed.
 pub(super) struct RequestHead {
@@ -13,6 +14,10 @@ pub(super) struct RequestHead {
     headers: Headers,
     /// `None`: it was not read, or is too long.
     body: Option<Vec<u8>>,
+    /// The request itself, once it is not free: the edge's `cf` is read of it.
+    request: Option<JsValue>,
+    /// The host by whose key it is signed.
+    pub(super) signer: Option<String>,
 }
 
 impl RequestHead {
@@ -23,6 +28,11 @@ impl RequestHead {
             headers: request.headers(),
             body: None,
         }
+    }
+
+    /// Keeps the request, so that the edge's word is at hand.
+    pub(super) fn keep(&mut self, request: &Request) {
+        self.request = Some(JsValue::from(request));
     }
 
     /// Reads the body, for a price that depends on it. A request without one has
@@ -42,6 +52,12 @@ impl RequestHead {
     }
 }
 
+/// A member of an object, if it is there.
+fn member(object: &JsValue, name: &str) -> Option<JsValue> {
+    let found = Reflect::get(object, &JsValue::from(name)).ok()?;
+    (!found.is_undefined() && !found.is_null()).then_some(found)
+}
+
 impl Head for RequestHead {
     fn method(&self) -> &str {
         &self.method
@@ -57,6 +73,29 @@ impl Head for RequestHead {
 
     fn named_header(&self, name: &str) -> Option<String> {
         self.headers.get(name).ok().flatten()
+    }
+
+    fn edge(&self, fact: Fact) -> Option<String> {
+        if fact == Fact::Signer {
+            return self.signer.clone();
+        }
+        // Where it is missing the edge wasn't there, and anybody may have written
+        // the header.
+        let cf = member(self.request.as_ref()?, "cf").filter(JsValue::is_object)?;
+        let of_bots = |name| member(&member(&cf, "botManagement")?, name);
+        let found = match fact {
+            // The edge writes it over whatever the client sent.
+            Fact::Address | Fact::Signer => return self.header("CF-Connecting-IP"),
+            Fact::Asn => member(&cf, "asn"),
+            Fact::Country => member(&cf, "country"),
+            Fact::VerifiedBot => of_bots("verifiedBot"),
+            Fact::BotCategory => {
+                member(&cf, "verifiedBotCategory").or_else(|| of_bots("verifiedBotCategory"))
+            }
+            Fact::BotScore => of_bots("score"),
+        }?;
+        // Numbers and `true` as JavaScript writes them.
+        JSON::stringify(&found).ok()?.as_string().map(|it| it.trim_matches('"').to_owned())
     }
 
     fn body(&self) -> Body<'_> {

@@ -23,6 +23,7 @@ mod replay;
 mod respond;
 mod settler;
 mod settler_client;
+mod signers;
 mod sql;
 mod stream;
 mod transport;
@@ -111,6 +112,8 @@ async fn answer(
     if gate::must_read_body(&app.loaded, &head) && head.read_body(&request).await.is_err() {
         return respond::error(400, BROKEN_BODY);
     }
+    head.keep(&request);
+    head.signer = signers::signer_of(&app.loaded, &head).await;
     let answer = match gate::decide(&app.loaded, &head, clock::now()) {
         Decision::Forward(path) => {
             return origin::forward(&app.loaded, &env, &request, &head, &path).await;

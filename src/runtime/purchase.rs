@@ -5,9 +5,7 @@ mod told;
 use std::rc::Rc;
 use std::time::Duration;
 
-use js_sys::Reflect;
 use serde_json::Value;
-use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Request, Response};
 use worker::{Context, Delay, Env, console_error, console_log};
 
@@ -23,7 +21,7 @@ use crate::facilitator_client::Verdict;
 use crate::gate::delivery_cookie::PREFER;
 use crate::gate::goods::Judgement;
 use crate::gate::notice::Notice;
-use crate::gate::{BoundBody, Collection, Head as _, MAX_BOUND_BODY, Purchase, Sale};
+use crate::gate::{BoundBody, Collection, Fact, Head as _, MAX_BOUND_BODY, Purchase, Sale};
 use crate::meter::Meter;
 use crate::meter::overrides::SETTLEMENT_OVERRIDES;
 use crate::purchase::by_use::CountHolder;
@@ -82,7 +80,7 @@ pub(super) async fn answer(
             return respond::error(400, super::BROKEN_BODY);
         }
     };
-    let address = address_of(&request, head);
+    let address = head.edge(Fact::Address);
     let order = Order::new(
         &purchase,
         offer,
@@ -144,14 +142,6 @@ pub(super) async fn collect(
     };
     let end = purchase::collect(&sequence, &claim).await;
     sequence.told(end).await
-}
-
-/// The client's address. Cloudflare's edge writes the header over whatever the
-/// client sent; it also fills in `cf`. Where that is missing the edge wasn't
-/// there, and anybody may have written the header.
-fn address_of(request: &Request, head: &RequestHead) -> Option<String> {
-    let edge = Reflect::get(request, &JsValue::from("cf")).ok()?;
-    edge.is_object().then(|| head.header("CF-Connecting-IP")).flatten()
 }
 
 /// The request, and what of its body its payment is bound to.

@@ -26,6 +26,7 @@ export const NOT_RUN = [
   ['docs/operations.md', 'npx wrangler secret put DESK_TOKENS', ACCOUNT],
   ['docs/origin.md', 'openssl rand -hex 32 | npx wrangler secret put ORIGIN_KEY', ACCOUNT],
   ['docs/origin.md', 'openssl rand -hex 32 | npx wrangler secret put ORIGIN_SECRET', ACCOUNT],
+  ['docs/prices.md', 'npx wrangler secret put PASSES', ACCOUNT],
   ['docs/remote-facilitator.md', 'npx wrangler secret put FACILITATOR_HEADERS', ACCOUNT],
 ];
 

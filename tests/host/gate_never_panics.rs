@@ -145,7 +145,7 @@ proptest! {
             0..3,
         ),
     ) {
-        is_sound(&Request { method, url, headers, body: None })?;
+        is_sound(&Request { method, url, headers, body: None, edge: vec![] })?;
     }
 
     #[test]

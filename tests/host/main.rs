@@ -11,6 +11,7 @@
 
 mod by_use;
 mod by_use_debts;
+mod classes;
 mod config_report;
 mod delivery;
 mod delivery_cookie;

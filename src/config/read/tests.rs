@@ -78,6 +78,7 @@ fn load(config: &Value) -> Loaded {
         remote: config.get("remote").map(remote_facts).unwrap_or_default(),
         facilitator: config.get("FACILITATOR").cloned(),
         facilitator_tokens: text("FACILITATOR_TOKENS"),
+        passes: text("PASSES"),
         sales: config.get("SALES").cloned(),
         desk_tokens: text("DESK_TOKENS"),
         missing_bindings: vec![],

@@ -1,7 +1,7 @@
 //! A shop to knock at: a configuration, requests, and what the gate answers.
 use edge402::config::{self, Config, Loaded, Method, Settings};
 use edge402::encoding::encode_base64;
-use edge402::gate::{Body, Decision, Head, decide, decide_free};
+use edge402::gate::{Body, Decision, Fact, Head, decide, decide_free};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
@@ -45,6 +45,7 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         remote: edge402::table::Table::new(),
         facilitator: None,
         facilitator_tokens: None,
+        passes: None,
         sales: None,
         desk_tokens: None,
         missing_bindings: vec![],
@@ -92,6 +93,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// `None` for one that was not read.
     pub body: Option<Vec<u8>>,
+    /// What the edge says.
+    pub edge: Vec<(Fact, String)>,
 }
 
 impl Head for Request {
@@ -113,6 +116,10 @@ impl Head for Request {
         self.header(Box::leak(name.into()))
     }
 
+    fn edge(&self, fact: Fact) -> Option<String> {
+        self.edge.iter().find(|(known, _)| *known == fact).map(|(_, it)| it.clone())
+    }
+
     fn body(&self) -> Body<'_> {
         self.body.as_deref().map_or(Body::Unread, Body::Read)
     }
@@ -125,6 +132,7 @@ impl Request {
             url: format!("{SHOP}{target}"),
             headers: vec![],
             body: Some(vec![]),
+            edge: vec![],
         }
     }
 

@@ -59,3 +59,76 @@ fn each_fault_of_a_rule_names_its_key() {
         assert!(faults.0.iter().any(|it| it.key == *key), "{rules} {key}: {faults}");
     }
 }
+
+#[test]
+fn classes_are_read_or_named_with_their_key() {
+    let hash = "ab".repeat(32);
+    let free = |classes: Value| {
+        let mut config = good();
+        config["ROUTES"][1] = json!({ "pattern": "/x", "price": "$0.02", "free_for": classes });
+        config["PASSES"] = json!(format!("staff:{hash}, staff: {hash},press:{hash}"));
+        config
+    };
+    let good = [
+        "people",
+        "search",
+        "bots",
+        "bots:training",
+        "bots:ai-search",
+        "country:DE",
+        "asn:13335",
+        "network:192.0.2.0/24",
+        "network:2001:db8::/32",
+        "secret:staff",
+        "signed:agent.example",
+        "signed:127.0.0.1:8080",
+    ];
+    let loaded = config(&free(json!(good)));
+    let read: Vec<_> = loaded.routes[1].classes().map(|it| it.text.as_str()).collect();
+    assert_eq!(read, good);
+    assert!(loaded.notes().iter().any(|it| it.starts_with("ROUTES[1].free_for: \"people\"")));
+    assert!(!config(&free(json!(["search"]))).notes().iter().any(|it| it.contains("free_for")));
+    let key = "ROUTES[1].free_for";
+    for wrong in [
+        "",
+        "person",
+        "people:all",
+        "search:google",
+        "bots:",
+        "bots:spam",
+        "country:de",
+        "country:DEU",
+        "country",
+        "asn:",
+        "asn:AS1",
+        "network:192.0.2.1/24",
+        "network:host",
+        "signed:",
+        "signed:https://agent.example",
+        "signed:Agent.example",
+        "signed:a.b:x",
+        "everybody",
+    ] {
+        let faults = load(&free(json!([wrong]))).config.unwrap_err();
+        assert!(faults.0.iter().any(|it| it.key == key), "{wrong}: {faults}");
+    }
+    for wrong in [json!([]), json!("people"), json!(["people", 1])] {
+        let faults = load(&free(wrong.clone())).config.unwrap_err();
+        assert!(faults.0.iter().any(|it| it.key == key), "{wrong}: {faults}");
+    }
+    let faults = load(&free(json!(["secret:nobody"]))).config.unwrap_err();
+    assert!(faults.0.iter().any(|it| it.key == "PASSES"), "{faults}");
+    for secret in ["staff", "staff:", "staff:12", &format!(":{hash}")] {
+        let mut config = free(json!(["people"]));
+        config["PASSES"] = json!(secret);
+        let faults = load(&config).config.unwrap_err();
+        assert!(faults.0.iter().any(|it| it.key == "PASSES"), "{secret}: {faults}");
+        assert!(!faults.to_string().contains(&hash), "no secret is told");
+    }
+    let mut both = free(json!(["search"]));
+    both["ROUTES"][1]["prices"] = json!([{ "when": { "class": "bots:search" }, "price": "$0.01" }]);
+    assert_eq!(config(&both).routes[1].classes().count(), 2);
+    both["ROUTES"][1]["prices"][0]["when"]["class"] = json!("bot");
+    let faults = load(&both).config.unwrap_err();
+    assert!(faults.0.iter().any(|it| it.key == "ROUTES[1].prices[0].when.class"), "{faults}");
+}
