@@ -39,7 +39,7 @@ const TAKEN: [&str; 14] = [
 const TAKEN_PREFIXES: [&str; 3] = ["payment-", "x-payment", "x-edge402-"];
 
 /// Secrets that stay with the Worker, whatever an origin is told.
-const KEPT_SECRETS: [&str; 8] = [
+const KEPT_SECRETS: [&str; 9] = [
     "EVM_RELAYER_KEYS",
     "SOLANA_FEE_PAYER_KEYS",
     "RPC_URLS",
@@ -47,6 +47,7 @@ const KEPT_SECRETS: [&str; 8] = [
     "FACILITATOR_HEADERS",
     "FACILITATOR_TOKENS",
     "DESK_TOKENS",
+    "PASSES",
     SECRET,
 ];
 

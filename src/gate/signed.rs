@@ -84,7 +84,7 @@ pub fn signed_request(
     let inputs = bounded(head, "Signature-Input")?;
     let signatures = bounded(head, "Signature")?;
     members(&inputs).take(MAX_SIGNATURES).find_map(|(label, input)| {
-        let signature = members(&signatures).find(|(other, _)| *other == label)?.1;
+        let signature = member(&signatures, label)?;
         let request = Input::read(input)?.request(&agents, signature, head, now)?;
         let is_asked_for = |class: &Class| match &class.who {
             Who::Signed(host) => *host == request.host,
@@ -278,9 +278,7 @@ impl<'a> Component<'a> {
         let parts = UrlParts::of(url);
         let value = match (self.name, self.key) {
             ("signature-agent", None) => agents.trim().to_owned(),
-            ("signature-agent", Some(key)) => {
-                members(agents).find(|(label, _)| *label == key)?.1.to_owned()
-            }
+            ("signature-agent", Some(key)) => member(agents, key)?.to_owned(),
             (_, Some(_)) => return None,
             ("@method", None) => head.method().to_owned(),
             ("@authority", None) => authority(&parts)?,
@@ -318,6 +316,13 @@ fn members(text: &str) -> impl Iterator<Item = (&str, &str)> {
         let (label, value) = member.trim().split_once('=')?;
         Some((label, value))
     })
+}
+
+/// The one member of a dictionary that has this label.
+fn member<'a>(text: &'a str, label: &str) -> Option<&'a str> {
+    let mut found = members(text).filter(|(other, _)| *other == label);
+    let (_, value) = found.next()?;
+    found.next().is_none().then_some(value)
 }
 
 /// The parts of a text between separators that are not in quotes.

@@ -27,6 +27,8 @@ impl RequestHead {
             url: request.url(),
             headers: request.headers(),
             body: None,
+            request: None,
+            signer: None,
         }
     }
 
