@@ -77,13 +77,14 @@ export async function check({ config: file = CONFIG_FILE, env, secrets: secretsF
 const UNKNOWN_NODE = 'https://stored.invalid';
 
 /** Secrets that will do in place of those that are stored, whatever these are. */
-function standIns({ FACILITATOR: facilitator, NETWORKS: networks = {}, ORIGIN_HEADERS: headers }) {
+function standIns({ FACILITATOR: facilitator, NETWORKS: networks = {}, ORIGIN_HEADERS: headers, ROUTES: routes = [] }) {
   const withoutNodes = Object.entries(networks).filter(([, it]) => it?.rpc === undefined && it?.facilitator === undefined);
   const urls = Object.fromEntries(withoutNodes.map(([id]) => [id, [UNKNOWN_NODE]]));
   const tokens = [facilitator?.clients ?? []].flat().map(({ name }) => `${name}:${grantSecret()}`);
+  const passes = [...JSON.stringify(routes).matchAll(/"secret:([^"\\]+)"/g)].map(([, name]) => `${name}:${grantSecret()}`);
   const keys = Object.values(KINDS).map(({ secret, make }) => [secret, make()]);
   const named = Object.values(headers ?? {}).flatMap((it) => (typeof it?.secret === 'string' ? [[it.secret, grantSecret()]] : []));
-  return { ...Object.fromEntries([...named, ...keys]), GRANT_SECRET: grantSecret(), ORIGIN_SECRET: grantSecret(), RPC_URLS: JSON.stringify(urls), ...(tokens.length > 0 ? { FACILITATOR_TOKENS: tokens.join(',') } : {}) };
+  return { ...Object.fromEntries([...named, ...keys]), GRANT_SECRET: grantSecret(), ORIGIN_SECRET: grantSecret(), RPC_URLS: JSON.stringify(urls), ...(tokens.length > 0 ? { FACILITATOR_TOKENS: tokens.join(',') } : {}), ...(passes.length > 0 ? { PASSES: passes.join(',') } : {}) };
 }
 
 function forgetStandIns(read) {

@@ -349,6 +349,20 @@ describe('the command', () => {
     assert.match(stdout, /0 faults, 0 warnings/);
   });
 
+  test('says all prices, and for whom it is free', async () => {
+    const change = ({ vars: { ROUTES: [route] } }) => Object.assign(route, {
+      prices: [{ when: { method: 'POST' }, price: '$0.05' }, { when: { class: 'bots:training' }, price: '$0.20' }],
+      free_for: ['people', 'secret:staff'],
+    });
+    const { status, stdout } = await inFolder(change, ['--without-secrets']);
+    assert.equal(status, 0, stdout);
+    assert.match(stdout, /^\/premium\/\* for \$0\.01, or \$0\.05, \$0\.2 on .* bytes\); free for people, secret:staff$/m);
+    assert.match(stdout, /ROUTES\[0\]\.free_for: "people" is what a request says of itself/);
+    const missing = await inFolder(change, []);
+    assert.equal(missing.status, 1);
+    assert.match(missing.stdout, /✘ PASSES: has none of the name in "secret:staff"/);
+  });
+
   test('ends with 1 on a fault, and with 0 on a warning', async () => {
     const broken = await inFolder((config) => delete config.migrations, ['--offline']);
     assert.equal(broken.status, 1);
