@@ -37,6 +37,7 @@ mod gate_page;
 mod gate_paths;
 mod gate_payments;
 mod gate_prices;
+mod gate_prices_readers;
 mod gate_remote;
 mod gate_signers;
 mod gate_support;
