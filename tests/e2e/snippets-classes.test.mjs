@@ -51,7 +51,11 @@ test('people and staff read, crawlers for training pay more, and anybody else th
   assert.equal((await priceOf(path, BROWSER)).path, path);
   assert.equal(await priceOf(path), 50_000);
   assert.equal(await priceOf(path, { 'user-agent': 'GPTBot/1.3' }), 200_000);
-  assert.equal(await priceOf(path, { 'user-agent': 'Googlebot/2.1', 'cf-connecting-ip': '66.249.66.1' }), 50_000);
+  // There is no edge here that writes the address over what a client says.
+  assert.equal((await priceOf(path, { 'user-agent': 'Googlebot/2.1', 'cf-connecting-ip': '66.249.66.1' })).path, path);
+  for (const more of [{}, { 'cf-connecting-ip': '203.0.113.1' }, { 'x-forwarded-for': '66.249.66.1' }, { 'x-real-ip': '66.249.66.1' }]) {
+    assert.equal(await priceOf(path, { 'user-agent': 'Googlebot/2.1', ...more }), 50_000, JSON.stringify(more));
+  }
   assert.equal(await priceOf(path, { 'payment-grant': `${pass}0` }), 50_000);
   for (const headers of [{ 'payment-grant': pass }, { cookie: `theme=dark; edge402_pass=${pass}` }]) {
     const told = await priceOf(path, headers);
