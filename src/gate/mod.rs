@@ -55,7 +55,10 @@ pub enum Decision<'a> {
     /// It is sold: say for how much, and what was wrong with the payment if
     /// there was one.
     PaymentRequired(Sale<'a>, Option<Refusal>),
-    /// It was paid for before, or is free for this client: send it to the origin, let nobody cache it.
+    /// It is sold, and free for this client: send it to the origin, let nobody
+    /// else keep it, and let no page elsewhere read it that the origin doesn't let.
+    Free(Sale<'a>),
+    /// It was paid for before: send it to the origin, let nobody cache it.
     Granted(Sale<'a>),
     /// It was paid for by the browser that shows this cookie: ask the Settler
     /// whether it still has it, and deliver.
@@ -143,9 +146,13 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
     let is_free = who::is_free(route, head);
     let route = route.for_request(head, &method, parts.query);
     let sale = Sale { number, route, path, url, method };
-    let has_grant = |keys| sale.scope().admits(keys, head, now);
-    if is_free || config.grant_keys.as_ref().is_some_and(has_grant) {
+    if let Some(keys) = &config.grant_keys
+        && sale.scope().admits(keys, head, now)
+    {
         return Decision::Granted(sale);
+    }
+    if is_free {
+        return Decision::Free(sale);
     }
     // None of its networks can take a payment now.
     if route.offers.is_empty() {

@@ -57,6 +57,7 @@ fn outcome(loaded: &Loaded, method: &str, path: &str, headers: &[(&str, &str)]) 
         Decision::BadRequest(_) => "bad request",
         Decision::Preflight => "preflight",
         Decision::Granted(_) => "granted",
+        Decision::Free(_) => "free",
         Decision::Collect(..) => "collect",
         Decision::Closed => "closed",
         Decision::PaymentRequired(..) => "payment required",

@@ -118,6 +118,9 @@ async fn answer(
         Decision::Forward(path) => {
             return origin::forward(&app.loaded, &env, &request, &head, &path).await;
         }
+        Decision::Free(sale) => {
+            return origin::give(&app.loaded, &env, &request, &head, &sale).await;
+        }
         Decision::BadRequest(message) => respond::error(400, message),
         Decision::Preflight => respond::preflight(&head),
         Decision::Closed => {

@@ -135,6 +135,25 @@ pub(super) async fn grant(
     }
 }
 
+/// Asks the origin for a resource that others pay for. The client alone may keep
+/// the answer, and must ask again each time whether it still may.
+pub(super) async fn give(
+    loaded: &Loaded,
+    env: &Env,
+    request: &Request,
+    head: &RequestHead,
+    sale: &Sale<'_>,
+) -> worker::Result<Response> {
+    let answer = mutable(&forward(loaded, env, request, head, &sale.path).await?)?;
+    let headers = answer.headers();
+    let is_kept = headers.get("Cache-Control")?.is_none_or(|it| !it.contains("no-store"));
+    respond::keep_private(&headers)?;
+    if is_kept {
+        headers.set("Cache-Control", "private, no-cache")?;
+    }
+    Ok(answer)
+}
+
 /// How the origin is asked for what is sold.
 #[derive(Default)]
 pub(super) struct Asking<'a> {

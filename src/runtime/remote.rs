@@ -64,7 +64,8 @@ pub(super) async fn with_facts(
         | Decision::BadRequest(_)
         | Decision::Preflight
         | Decision::Collect(..)
-        | Decision::Granted(_) => false,
+        | Decision::Granted(_)
+        | Decision::Free(_) => false,
     };
     if !sells {
         return app;

@@ -45,7 +45,7 @@ test('people read: what they go to, by a link and by an address, with all that i
     const answer = await fetch('/articles/one');
     return { status: answer.status, cache: answer.headers.get('cache-control') };
   });
-  assert.deepEqual(fetched, { status: 200, cache: 'private, no-store' }, 'a script of the page itself');
+  assert.deepEqual(fetched, { status: 200, cache: 'private, no-cache' }, 'a script of the page itself');
   assertClean(opened);
   await close();
 });

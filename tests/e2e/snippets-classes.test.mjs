@@ -64,8 +64,18 @@ test('people and staff read, crawlers for training pay more, and anybody else th
   }
   // What anybody else buys, people have for nothing, and nobody may keep.
   assertPaid(await send(url + path, await payment(world, url + path)));
-  const { headers } = await send(url + path, BROWSER);
-  assert.equal(headers.get('cache-control'), 'private, no-store');
+  site.on('/articles/kept', (request, response) => {
+    const isKnown = request.headers['if-none-match'] === '"1"';
+    response.writeHead(isKnown ? 304 : 200, { etag: '"1"', 'cache-control': 'public, max-age=600', 'cdn-cache-control': 'max-age=600' }).end(isKnown ? undefined : 'kept');
+  });
+  site.on('/articles/secret', (_, response) => response.writeHead(200, { 'cache-control': 'no-store', 'access-control-allow-origin': 'https://app.example' }).end('secret'));
+  const kept = await send(`${url}/articles/kept`, BROWSER);
+  assert.deepEqual([kept.status, kept.text, kept.headers.get('cache-control'), kept.headers.get('cdn-cache-control')], [200, 'kept', 'private, no-cache', null]);
+  assert.equal(kept.headers.get('access-control-allow-origin'), null, 'no page elsewhere has its visitors read for it');
+  assert.equal((await send(`${url}/articles/kept`, { ...BROWSER, 'if-none-match': '"1"' })).status, 304);
+  assert.equal((await send(`${url}/articles/kept`, { 'if-none-match': '"1"' })).status, 402);
+  const { headers } = await send(`${url}/articles/secret`, BROWSER);
+  assert.deepEqual(['cache-control', 'access-control-allow-origin'].map((name) => headers.get(name)), ['private, no-store', 'https://app.example']);
 });
 
 const base64url = (bytes) => Buffer.from(bytes).toString('base64url');

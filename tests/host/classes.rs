@@ -55,7 +55,7 @@ fn with_signer(mut request: Request, loaded: &Loaded, now: u64, directory: &str)
 
 fn cost(loaded: &Loaded, request: &Request, now: u64) -> String {
     match decide(loaded, request, UnixSeconds(now)) {
-        Decision::Granted(sale) => {
+        Decision::Free(sale) => {
             assert_eq!(sale.path.as_str(), "/page");
             "free".into()
         }
@@ -149,14 +149,14 @@ fn what_is_free_for_some_takes_no_payment_from_them_and_stays_sold() {
     let loaded = shop(&json!({ "free_for": ["secret:staff"] }));
     let staff =
         || Request::get("/page").with("PAYMENT-GRANT", "x.y.z, correct horse battery staple");
-    assert_eq!(staff().outcome(&loaded), "granted 0 /page");
+    assert_eq!(staff().outcome(&loaded), "free 0 /page");
     let mut posted = staff();
     posted.method = "POST".into();
-    assert_eq!(posted.outcome(&loaded), "granted 0 /page");
+    assert_eq!(posted.outcome(&loaded), "free 0 /page");
     // Other names, the same page.
     let mut other = staff();
     other.url = format!("{SHOP}/PAGE/");
-    assert_eq!(other.outcome(&loaded), "granted 0 /PAGE/");
+    assert_eq!(other.outcome(&loaded), "free 0 /PAGE/");
     assert_eq!(Request::get("/page").outcome(&loaded), "402 0 /page");
     // A fault in the configuration closes what is sold, for everybody.
     let faulty = config::Settings {

@@ -124,6 +124,7 @@ fn is_sound(request: &Request) -> Result<(), TestCaseError> {
             Decision::BadRequest(_)
             | Decision::Preflight
             | Decision::Granted(_)
+            | Decision::Free(_)
             | Decision::Closed => {}
         }
     }

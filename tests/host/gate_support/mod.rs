@@ -187,6 +187,7 @@ pub fn outcome(decision: &Decision<'_>) -> String {
         Decision::Preflight => "preflight".into(),
         Decision::Closed => "closed".into(),
         Decision::Granted(sale) => format!("granted {} {}", sale.number, sale.path.as_str()),
+        Decision::Free(sale) => format!("free {} {}", sale.number, sale.path.as_str()),
         Decision::Collect(sale, it) => {
             format!("collect {} {} {}", sale.number, it.settler, it.payment)
         }
