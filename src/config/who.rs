@@ -196,7 +196,10 @@ fn read_word(text: &str) -> Result<Who, &'static str> {
 }
 
 fn read_kind(kind: &str, value: &str) -> Result<Who, &'static str> {
-    let is_country = value.len() == 2 && value.bytes().all(|it| it.is_ascii_uppercase());
+    // Cloudflare calls the Tor network T1.
+    let is_country = value.len() == 2
+        && value.starts_with(|it: char| it.is_ascii_uppercase())
+        && value.ends_with(|it: char| it.is_ascii_uppercase() || it.is_ascii_digit());
     match kind {
         "bots" => {
             let found = Purpose::NAMES.iter().find(|(name, _)| *name == value);
