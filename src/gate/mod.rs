@@ -165,6 +165,8 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
             None => Decision::PaymentRequired(sale, None),
         },
         Ok(Some(payment)) => {
+            let route = config.routes.get(number).map_or(route, |all| all.paid_by(route, &payment));
+            let sale = Sale { route, ..sale };
             let version = payment.version;
             let identifier = payment.identifier.clone();
             // A client that speaks v1 has no way to name its payments.

@@ -1,6 +1,7 @@
 //! What a request costs where the route has `prices`: who asks unclearly pays the
 //! most of what it might cost.
 
+use edge402::amount::AtomicAmount;
 use edge402::config::{self, Loaded};
 use edge402::gate::{BoundBody, Decision, MAX_BOUND_BODY, decide, must_read_body};
 use edge402::time::UnixSeconds;
@@ -234,6 +235,41 @@ fn a_payment_for_one_price_buys_nothing_at_another() {
     let bound = binding(&Request::get("/work"));
     assert_ne!(bound, binding(&Request::get("/work").with("X-Quality", "low")));
     assert_eq!(bound, binding(&Request::get("/work").with("X-Quality", "high")));
+}
+
+#[test]
+fn a_payment_for_a_higher_price_is_good_for_a_lower_one() {
+    let loaded = shop(json!([{
+        "pattern": "/work", "price": "$0.005",
+        "prices": [
+            { "when": { "header": { "X-Quality": "high" } }, "price": "$0.01" },
+            { "when": { "header": { "X-Quality": "best" } }, "price": "$0.02" },
+        ],
+    }]));
+    let payload = crate::evm_support::signed(|_| ());
+    let asking = |quality: &str| Request::get("/work").with("X-Quality", quality);
+    for (quality, bought) in [
+        ("high", "purchase 0 V2 eip155:84532"),
+        ("any", "purchase 0 V2 eip155:84532"),
+        ("best", "402 0 V2 invalid_payment_requirements"),
+    ] {
+        let request = asking(quality).paying(&v2(&payload));
+        assert_eq!(request.outcome(loaded), bought, "{quality}");
+        if let Decision::Purchase(purchase) = request.decide(loaded) {
+            // What was signed is charged, and it is bound to that.
+            assert_eq!(purchase.sale.route.price.to_string(), "$0.01");
+        }
+    }
+    // It says so, and has signed less.
+    let mut claim = v2(&crate::evm_support::signed(|it| it.value = AtomicAmount(5_000).into()));
+    for amount in ["5000", "10000", "20000"] {
+        set(&mut claim, "/accepted/amount", Some(json!(amount)));
+        let found = asking("high").paying(&claim).outcome(loaded);
+        assert!(found.starts_with("402 0 V2 invalid_"), "{amount}: {found}");
+    }
+    // v1 says nothing of what it has accepted.
+    assert_eq!(asking("high").paying(&v1(&payload)).outcome(loaded), "purchase 0 V1 eip155:84532");
+    assert!(asking("any").paying(&v1(&payload)).outcome(loaded).starts_with("402 0 V1 invalid_"));
 }
 
 #[test]
