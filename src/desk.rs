@@ -3,15 +3,24 @@
 
 pub mod session;
 
+pub mod export;
+mod query;
+pub mod refusals;
+pub mod state;
+pub mod sums;
+
 use std::iter::Peekable;
+use std::rc::Rc;
 use std::vec::IntoIter;
 
 use serde_json::Value;
 
+use self::query::pairs_of;
 use crate::config::{Config, Network};
 use crate::encoding::{decode_hex_bytes, encode_hex};
 use crate::evm::keccak256;
 use crate::json::write_object;
+use crate::protocol::ChainId;
 use crate::settlement::relayer::{facilitator_names, settler_name};
 use crate::settlement::sales::SalePlace;
 use crate::settlement::{Sale, SalesQuery};
@@ -44,7 +53,8 @@ const PAGE_MAX: u32 = 500;
 /// The longest cursor, in bytes: a check, a time, and a payment's identity.
 const CURSOR_MAX: usize = 512;
 
-const KNOWN: &str = "from, to, route, payer, transaction, cursor, limit";
+const KNOWN: &[&str] =
+    &["from", "to", "route", "network", "payer", "transaction", "cursor", "limit"];
 
 /// Reads a request's query (from its `?` on).
 ///
@@ -52,42 +62,26 @@ const KNOWN: &str = "from, to, route, payer, transaction, cursor, limit";
 /// A sentence for the client: what to change.
 pub fn read_query(query: &str) -> Result<SalesQuery, String> {
     let mut asked = SalesQuery { limit: PAGE, ..SalesQuery::default() };
-    let mut seen: Vec<String> = vec![];
-    let pairs = query.trim_start_matches('?').split('&').filter(|pair| !pair.is_empty());
-    for pair in pairs {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decode(name).ok_or("a parameter's name can't be read")?;
-        let value = decode(value).ok_or_else(|| format!("{name} can't be read"))?;
-        if value.is_empty() {
-            return Err(format!("{name} is empty; leave it out"));
-        }
-        if seen.contains(&name) {
-            return Err(format!("{name} stands there twice"));
-        }
+    for (name, value) in pairs_of(query, KNOWN)? {
         match name.as_str() {
             "from" => asked.from = Some(read_time(&name, &value)?),
             "to" => asked.to = Some(read_time(&name, &value)?),
             "route" => asked.route = Some(value),
+            "network" => asked.network = Some(read_network(&value)?),
             "payer" => asked.payer = Some(value),
             "transaction" => asked.transaction = Some(value),
             "cursor" => {
                 let place = read_cursor(&value);
                 asked.before = Some(place.ok_or("cursor is none that a page has ended with")?);
             }
-            "limit" => {
+            _ => {
                 let limit = value.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit));
                 asked.limit =
                     limit.ok_or_else(|| format!("limit must be a number from 1 to {PAGE_MAX}"))?;
             }
-            _ => return Err(format!("there is no parameter {name:?}; there are {KNOWN}")),
         }
-        seen.push(name);
     }
-    if let (Some(from), Some(to)) = (asked.from, asked.to)
-        && to < from
-    {
-        return Err("the range ends before it starts: to is earlier than from".into());
-    }
+    check_range(&asked)?;
     Ok(asked)
 }
 
@@ -124,11 +118,16 @@ fn next_of(lists: &mut [Peekable<IntoIter<Sale>>]) -> Option<Sale> {
     list.next()
 }
 
-/// The names of all Settlers that may have sold something: of each network those
-/// of the keys that sign or have signed, and those where a facilitator settles, or
-/// did so once.
-pub fn settlers(config: &Config) -> Vec<String> {
-    config.networks.iter().flat_map(|network| settlers_on(config, network)).collect()
+/// All Settlers that may have sold something, with their networks: of each those of
+/// the keys that sign or have signed, and those where a facilitator settles, or did
+/// so once. Only those of one network, if one is named.
+pub fn settlers(config: &Config, only: Option<ChainId>) -> Vec<(ChainId, String)> {
+    let of = |network: &Rc<Network>| {
+        let names = settlers_on(config, network);
+        names.into_iter().map(|name| (network.id, name)).collect::<Vec<_>>()
+    };
+    let networks = config.networks.iter();
+    networks.filter(|network| only.is_none_or(|id| id == network.id)).flat_map(of).collect()
 }
 
 fn settlers_on(config: &Config, network: &Network) -> Vec<String> {
@@ -150,6 +149,19 @@ fn settlers_on(config: &Config, network: &Network) -> Vec<String> {
     // It may have been moved to a facilitator, or from one.
     names.extend(facilitator_names(network.id));
     names
+}
+
+fn check_range(asked: &SalesQuery) -> Result<(), String> {
+    match (asked.from, asked.to) {
+        (Some(from), Some(to)) if to < from => {
+            Err("the range ends before it starts: to is earlier than from".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read_network(value: &str) -> Result<ChainId, String> {
+    value.parse().map_err(|_| "network must be a CAIP-2 name such as eip155:8453".into())
 }
 
 fn read_time(name: &str, value: &str) -> Result<UnixSeconds, String> {
@@ -182,21 +194,4 @@ fn read_cursor(text: &str) -> Option<SalePlace> {
 fn check_of(bytes: &[u8]) -> [u8; 8] {
     let hash = keccak256(&[b"edge402 cursor 1\n", bytes].concat());
     hash.first_chunk().copied().unwrap_or_default()
-}
-
-/// A name or a value of a query (WHATWG URL, application/x-www-form-urlencoded).
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = text.bytes();
-    let mut decoded = vec![];
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let mut digit = || bytes.next().and_then(|it| char::from(it).to_digit(16));
-                u8::try_from(digit()? << 4 | digit()?).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(decoded).ok()
 }

@@ -77,6 +77,22 @@ impl fmt::Display for UnixSeconds {
     }
 }
 
+/// A day, counted from 1970-01-01, as ISO 8601 spells it: `2023-11-14`.
+pub fn day_of(day: u64) -> String {
+    let mut text = UnixSeconds(day.saturating_mul(SECONDS_PER_DAY)).iso8601();
+    text.truncate(text.len() - "T00:00:00Z".len());
+    text
+}
+
+/// Reads a day of this century or the next, spelled like that.
+pub fn parse_day(text: &str) -> Option<u64> {
+    let year: u64 = text.get(..4)?.parse().ok().filter(|year| (1970..2170).contains(year))?;
+    // The year begins on this day, or on one of the next 50: no leap year is
+    // counted here.
+    let about = (year - 1970) * 365;
+    (about..about + 50 + 366).find(|day| day_of(*day) == text)
+}
+
 /// Reads a duration as configuration spells it: digits and one unit, `s`,
 /// `m`, `h` or `d`; plain `0` is none at all.
 pub fn parse_duration(text: &str) -> Option<Duration> {
@@ -119,6 +135,19 @@ mod tests {
             assert_eq!(UnixSeconds(seconds).iso8601(), text);
         }
         assert_eq!(UnixSeconds(u64::MAX).iso8601(), "584554051223-11-09T07:00:15Z");
+    }
+
+    #[test]
+    fn days_are_read_as_they_are_written() {
+        for day in (0..60_000).step_by(7) {
+            assert_eq!(parse_day(&day_of(day)), Some(day));
+        }
+        assert_eq!(parse_day("2026-11-27"), Some(20_784));
+        for wrong in
+            ["", "2026", "2026-1-1", "2026-02-29", "2026-13-01", "+026-01-01", "2026-01-01T"]
+        {
+            assert_eq!(parse_day(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -10,14 +10,15 @@ import { isMain, WORKER_MAIN } from '../util.mjs';
 import { check } from './parts/check.mjs';
 import { crowd } from './parts/crowd.mjs';
 import { distance } from './parts/distance.mjs';
+import { ledger } from './parts/ledger.mjs';
 import { page } from './parts/page.mjs';
 import { payment } from './parts/payment.mjs';
 import { size } from './parts/size.mjs';
 import { challenge, free } from './parts/speed.mjs';
 import { score, table } from './table.mjs';
 
-const PARTS = { size, page, check, free, 402: challenge, payment, distance, crowd };
-const ORDER = ['size', 'page', 'check', 'free', '402', 'payment', 'distance', 'crowd'];
+const PARTS = { size, page, check, free, 402: challenge, payment, distance, crowd, ledger };
+const ORDER = ['size', 'page', 'check', 'free', '402', 'payment', 'distance', 'crowd', 'ledger'];
 
 const USAGE = `Usage: npm run bench -- [options]
 

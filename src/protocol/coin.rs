@@ -30,6 +30,14 @@ pub fn in_words(id: ChainId) -> String {
     id.known().map_or_else(|| id.to_string(), |known| format!("{} ({id})", known.title))
 }
 
+/// What a chain's coin is called, if that is known.
+pub fn known_symbol(id: ChainId) -> Option<&'static str> {
+    Some(symbol(id)).filter(|symbol| *symbol != UNKNOWN)
+}
+
+/// What a coin is called of which no more is known.
+const UNKNOWN: &str = "of the chain's coin";
+
 /// What a chain's coin is called.
 pub fn symbol(id: ChainId) -> &'static str {
     match id {
@@ -38,7 +46,7 @@ pub fn symbol(id: ChainId) -> &'static str {
         ChainId::Evm(1_329) => "SEI",
         ChainId::Evm(42_220) => "CELO",
         ChainId::Evm(143) => "MON",
-        ChainId::Evm(_) if id.known().is_none() => "of the chain's coin",
+        ChainId::Evm(_) if id.known().is_none() => UNKNOWN,
         ChainId::Evm(_) => "ETH",
         ChainId::Solana(_) => "SOL",
     }

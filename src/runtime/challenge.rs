@@ -8,7 +8,7 @@ use worker::{Context, Env};
 
 use super::app::{App, CachedHint};
 use super::head::RequestHead;
-use super::{clock, js, layout, refusals, respond};
+use super::{clock, js, layout, refusals, refused, respond};
 use crate::config::Network;
 use crate::gate::accept::wants_page;
 use crate::gate::challenge::{BlockhashHint, status};
@@ -64,6 +64,7 @@ pub(super) async fn payment_required(
     let Some(template) = app.challenge(sale) else { return respond::closed() };
     if let Some(reason) = reason.filter(|it| *it != Reason::SettlementPending) {
         refusals::log(&sale.refusal_line(reason));
+        refused::count(app, env, context, reason);
     }
     let hints = hints(app, template.hinted_networks(), context).await;
     let challenge = template.write(&sale.url, reason, &hints);

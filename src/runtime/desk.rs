@@ -1,23 +1,32 @@
-//! The seller's desk: its page, who has signed in, and the sales.
+//! The seller's desk: its page, who has signed in, the sales, and how things are.
 
 pub(super) mod access;
+mod export;
 pub(super) mod sessions;
+mod state;
+mod sums;
 
 use worker::web_sys::{Headers, Request, Response};
-use worker::{Env, console_error};
+use worker::{Context, Env, console_error};
 
 use super::app::App;
 use super::head::RequestHead;
 use super::respond;
 use super::settler_client::SettlerClient;
 use crate::config::Config;
+use crate::desk::export::EXPORT_PATH;
 use crate::desk::session::SESSION_PATH;
+use crate::desk::state::STATE_PATH;
+use crate::desk::sums::SUMS_PATH;
 use crate::desk::{DESK_PAGE, DESK_PATH, DESK_POLICY, OWN_PATHS, SALES_PATH};
 use crate::desk::{for_settlers, page, read_query, settlers};
 use crate::gate::Head as _;
 use crate::path::UrlParts;
 use crate::settlement::{Sale, SalesQuery};
 use crate::together::join_all;
+
+/// Why there is no answer: one that leaves some out would pass for all there is.
+const SILENT: &str = "a Settler does not answer; the log says which";
 
 /// Whether a request is for a path that is the Worker's own. None of them leads
 /// to an origin, whether there is anything or not: a browser sends the session
@@ -31,6 +40,7 @@ pub(super) fn is_asked_for(head: &RequestHead) -> bool {
 pub(super) async fn answer(
     app: &App,
     env: &Env,
+    context: &Context,
     request: &Request,
     head: &RequestHead,
 ) -> worker::Result<Response> {
@@ -39,7 +49,8 @@ pub(super) async fn answer(
         return access::session(app, env, request, head).await;
     }
     let is_page = path.strip_suffix('/').unwrap_or(path) == DESK_PATH;
-    if !is_page && path != SALES_PATH {
+    let is_data = matches!(path, SALES_PATH | SUMS_PATH | EXPORT_PATH | STATE_PATH);
+    if !is_page && !is_data {
         return respond::error(404, "there is nothing here");
     }
     let config = match access::open_desk(app)? {
@@ -54,7 +65,13 @@ pub(super) async fn answer(
         response.headers().set("Allow", "GET, HEAD")?;
         return Ok(response);
     }
-    if is_page { the_page() } else { sales(config, env, head).await }
+    match path {
+        SALES_PATH => sales(config, env, head).await,
+        SUMS_PATH => sums::answer(config, env, head).await,
+        EXPORT_PATH => export::answer(config, env, context, head).await,
+        STATE_PATH => state::answer(config, env).await,
+        _ => the_page(),
+    }
 }
 
 /// The page. It holds no data: what it shows it asks for, with its session.
@@ -82,17 +99,21 @@ async fn sales(config: &Config, env: &Env, head: &RequestHead) -> worker::Result
         Err(message) => return respond::error(400, &message),
     };
     let query = for_settlers(&asked);
-    let questions = settlers(config).into_iter();
-    let questions = questions.map(|name| Box::pin(ask(env, name, &query)) as _).collect();
+    let questions = settlers(config, asked.network).into_iter();
+    let questions = questions.map(|(_, name)| Box::pin(ask(env, name, &query)) as _).collect();
     let said = join_all(questions).await;
-    let Some(said) = said.into_iter().collect() else {
-        // A page that leaves some out would pass for all there is.
-        return respond::error(503, "a Settler does not answer; the log says which");
-    };
+    match said.into_iter().collect() {
+        Some(said) => json(&page(&asked, said)),
+        None => respond::error(503, SILENT),
+    }
+}
+
+/// An answer for the seller alone.
+fn json(text: &str) -> worker::Result<Response> {
     let headers = Headers::new()?;
     headers.set("Content-Type", "application/json")?;
     headers.set("Cache-Control", "no-store")?;
-    respond::respond(200, &headers, Some(&page(&asked, said)))
+    respond::respond(200, &headers, Some(text))
 }
 
 async fn ask(env: &Env, name: String, query: &SalesQuery) -> Option<Vec<Sale>> {

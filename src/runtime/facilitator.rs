@@ -10,7 +10,7 @@ use super::app::App;
 use super::challenge::hints;
 use super::head::RequestHead;
 use super::settler_client::{SettlerClients, new_ticket};
-use super::{body, clock, discovery, refusals, respond};
+use super::{body, clock, discovery, refusals, refused, respond};
 use crate::config::{Account, Config, Facilitator};
 use crate::facilitator::accepts::AcceptsRequest;
 use crate::facilitator::access::{Asker, Meter, account_of};
@@ -179,6 +179,7 @@ impl Exchange<'_> {
         let client = Some(self.account.name.as_str());
         let (code, none) = (reason.code(), None);
         refusals::log(&RefusalLine { reason: code, route: none, path: none, method: none, client });
+        refused::count(self.app, self.env, self.context, reason);
     }
 
     /// The Settlers of a payment, and what they are asked.

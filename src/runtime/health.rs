@@ -108,7 +108,7 @@ async fn ask(env: &Env, name: String, problems: &mut Vec<String>) -> Value {
 
 /// What keeps a facilitator from settling. It is asked once for all who want
 /// to know within some seconds.
-async fn problem_of(network: &Network, facilitator: &Facilitator) -> Option<String> {
+pub(super) async fn problem_of(network: &Network, facilitator: &Facilitator) -> Option<String> {
     let known = |url: &str| REMOTE.with_borrow(|all| all.get(url).cloned()).unwrap_or_default();
     let url = facilitator.url.as_str();
     let started = clock::now_ms();

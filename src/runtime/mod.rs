@@ -18,6 +18,7 @@ mod layout;
 mod origin;
 mod purchase;
 mod refusals;
+mod refused;
 mod remote;
 mod replay;
 mod respond;
@@ -90,7 +91,7 @@ async fn answer(
         return health::answer(&app, &env).await;
     }
     if desk::is_asked_for(&head) {
-        return desk::answer(&app, &env, &request, &head).await;
+        return desk::answer(&app, &env, &context, &request, &head).await;
     }
     if let Some(endpoint) = facilitator::asked_for(&app, &head) {
         return facilitator::answer(&app, &env, &context, &request, &head, endpoint).await;

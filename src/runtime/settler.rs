@@ -15,7 +15,7 @@ use super::app::App;
 use super::desk::sessions;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
-use super::{clock, js};
+use super::{clock, js, refused};
 use crate::amount::AtomicAmount;
 use crate::config::{Config, Facilitator, Network};
 use crate::evm::RelayerKey;
@@ -23,15 +23,15 @@ use crate::facilitator_client;
 use crate::json::{self, FromJson, ToJson};
 use crate::payment::{Asset, PayTo};
 use crate::settlement::evm::EvmLane;
-use crate::settlement::ledger::OLD_SALES;
+use crate::settlement::ledger::{OLD_SALES, sums_in};
 use crate::settlement::relayer::is_facilitator_name;
 use crate::settlement::remote::RemoteLane;
 use crate::settlement::settler::LaneParts;
 use crate::settlement::signer::Signer;
 use crate::settlement::solana::{Seller, SolanaLane};
-use crate::settlement::{
-    self, Host, Lane, Limits, PerToken, Sale, SalesQuery, Store as _, StoreError,
-};
+use crate::settlement::standing::{Standing, waiting_in};
+use crate::settlement::sums::Sums;
+use crate::settlement::{self, Host, Lane, Limits, PerToken, Sale, Store as _, StoreError};
 use crate::time::UnixSeconds;
 
 /// The one place that can settle the payments of one relayer on one network.
@@ -56,17 +56,24 @@ impl DurableObject for Settler {
         if let Some(said) = sessions::answer(&self.state.storage(), verb, &body) {
             return answer(said.map_err(|error| StoreError(error.to_string())));
         }
-        let is_of_ledger = verb == "sales";
+        if matches!(verb, "refused" | "refusals") {
+            return refused::answer(&self.state, verb, &body);
+        }
+        let is_of_ledger = matches!(verb, "sales" | "sums" | "waiting");
         // Many are asked that have never settled anything: those stay as they are.
         let is_awake = self.inner.get().is_some();
         if is_of_ledger && !is_awake && matches!(SqlStore::exists(&self.state.storage()), Ok(false))
         {
-            return answer(Ok(Vec::<Sale>::new()));
+            return match verb {
+                "sales" => answer(Ok(Vec::<Sale>::new())),
+                "sums" => answer(Ok(Sums::default())),
+                _ => answer(Ok(Standing::default())),
+            };
         }
         let settler = match self.settler() {
             Ok(settler) => settler,
             // What was sold is told even if there is no way any more to sell.
-            Err(_) if is_of_ledger => return answer(self.kept_sales(&read(&body)?)),
+            Err(_) if is_of_ledger => return self.kept(verb, &body),
             Err(why) => {
                 console_error!("{}", why);
                 return Response::error(why, 503);
@@ -79,6 +86,9 @@ impl DurableObject for Settler {
             "verify" => answer(settler.verify(&read(&body)?).await),
             "health" => answer(Ok(settler.health().await)),
             "sales" => answer(settler.sales(&read(&body)?)),
+            "sums" => answer(settler.sums(&read(&body)?)),
+            "standing" => answer(settler.standing().await),
+            "waiting" => answer(self.waiting()),
             "hold" => answer(settler.hold(read(&body)?).await),
             "use" => answer(settler.charge_used(&read(&body)?)),
             "renew" => answer(settler.renew(&read(&body)?)),
@@ -117,12 +127,26 @@ impl Settler {
         Ok(self.inner.get_or_init(|| made))
     }
 
-    /// The sales that are kept of a network, key or facilitator that is gone.
-    fn kept_sales(&self, query: &SalesQuery) -> Result<Vec<Sale>, StoreError> {
-        let store = SqlStore::new(&self.state.storage())?;
+    /// What is kept of a network, key or facilitator that is gone.
+    fn kept(&self, verb: &str, body: &str) -> worker::Result<Response> {
+        if verb == "waiting" {
+            return answer(self.waiting());
+        }
         // No alarm enters them.
-        store.enter_old_sales(OLD_SALES)?;
-        store.sales(query)
+        let store = SqlStore::new(&self.state.storage());
+        let store = store.and_then(|store| store.enter_old_sales(OLD_SALES).map(|_| store));
+        match (store, verb) {
+            (Err(error), _) => answer::<()>(Err(error)),
+            (Ok(store), "sums") => answer(sums_in(&store, &read(body)?, clock::now())),
+            (Ok(store), _) => answer(store.sales(&read(body)?)),
+        }
+    }
+
+    /// What waits here, where no key of the seller's signs.
+    fn waiting(&self) -> Result<Standing, StoreError> {
+        let store = SqlStore::new(&self.state.storage())?;
+        let (waiting, is_cut) = waiting_in(&store, clock::now())?;
+        Ok(Standing { waiting, is_cut, ..Standing::default() })
     }
 
     /// Without a configuration nothing can be done for what is in the journal;

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use js_sys::futures::JsFuture;
+use serde_json::{Value, json};
 use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{RequestInit, Response};
@@ -15,6 +16,8 @@ use crate::json::{self, FromJson, ToJson};
 use crate::payment::VerifiedPayment;
 use crate::settlement::others::{Said, Settlers};
 use crate::settlement::relayer::{facilitator_name, others_for, relayer_for, settler_name};
+use crate::settlement::standing::Standing;
+use crate::settlement::sums::{Sums, SumsQuery};
 use crate::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Health, HoldReply, Outcome, ReleaseRequest,
     RenewRequest, Sale, SalesQuery, SettleRequest, UseReport, Verdict,
@@ -87,6 +90,33 @@ impl SettlerClient {
     /// keeps them, and of no Settler.
     pub(super) async fn session(&self, verb: &str, session: &Session) -> worker::Result<bool> {
         self.call(verb, session).await
+    }
+
+    /// The sums that are asked for.
+    pub(super) async fn sums(&self, query: &SumsQuery) -> worker::Result<Sums> {
+        self.call("sums", query).await
+    }
+
+    /// How the Settler of a key stands, for the seller.
+    pub(super) async fn standing(&self) -> worker::Result<Standing> {
+        self.call("standing", &()).await
+    }
+
+    /// What waits at any other Settler.
+    pub(super) async fn waiting(&self) -> worker::Result<Standing> {
+        self.call("waiting", &()).await
+    }
+
+    /// Adds counts of refusals, where they are kept.
+    pub(super) async fn count_refusals(&self, counts: &str) -> worker::Result<()> {
+        self.post("refused", counts).await.map(drop)
+    }
+
+    /// How many payments were refused on the days from the first to the second one,
+    /// asked where that is kept.
+    pub(super) async fn refusals(&self, from: u64, to: u64) -> worker::Result<Value> {
+        let text = self.post("refusals", &json!({ "from": from, "to": to }).to_string()).await?;
+        json::parse(&text).map_err(|error| error.to_string().into())
     }
 
     /// How the Settler is doing.

@@ -3,11 +3,14 @@
 //! Messages of the object leave only after what was written before them is on
 //! disk (Cloudflare's output gates): the journal is ahead of the chain.
 
+mod sums;
+
 use worker::{SqlStorage, SqlStorageValue, Storage, console_error};
 
 use crate::json::{self, FromJson, to_text};
 use crate::settlement::record;
 use crate::settlement::sales::lookup_key;
+use crate::settlement::sums::{Sums, SumsQuery};
 use crate::settlement::{Entry, PaymentRecord, Sale, SalesQuery, Store, StoreError};
 use crate::time::UnixSeconds;
 
@@ -75,6 +78,7 @@ impl SqlStore {
     pub(super) fn new(storage: &Storage) -> Result<Self, StoreError> {
         let store = Self { sql: storage.sql() };
         store.run(SCHEMA, vec![])?;
+        store.run(sums::SCHEMA, vec![])?;
         Ok(store)
     }
 
@@ -93,6 +97,12 @@ impl SqlStore {
             return Ok(Some(name));
         }
         Ok(self.texts("SELECT name FROM object", vec![])?.into_iter().next())
+    }
+
+    /// How far the sales of release 0.1.0 are entered.
+    fn old_sales_entered(&self) -> Result<String, StoreError> {
+        let query = "SELECT place FROM progress WHERE task = 'old sales'";
+        Ok(self.texts(query, vec![])?.into_iter().next().unwrap_or_default())
     }
 
     fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<(), StoreError> {
@@ -158,8 +168,13 @@ impl Store for SqlStore {
     }
 
     fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError> {
-        let query = "SELECT record FROM payments WHERE keep_until = ?";
-        let rows = self.texts(query, vec![seconds(record::FOREVER)])?;
+        self.waiting(u32::MAX)
+    }
+
+    fn waiting(&self, most: u32) -> Result<Vec<PaymentRecord>, StoreError> {
+        let query = "SELECT record FROM payments WHERE keep_until = ? LIMIT ?";
+        let most = SqlStorageValue::Integer(most.into());
+        let rows = self.texts(query, vec![seconds(record::FOREVER), most])?;
         let records = rows.iter().filter_map(|record| {
             read(record).map_err(|error| console_error!("payments: {}", error.to_string())).ok()
         });
@@ -242,8 +257,7 @@ impl Store for SqlStore {
     }
 
     fn enter_old_sales(&self, most: u32) -> Result<bool, StoreError> {
-        let query = "SELECT place FROM progress WHERE task = 'old sales'";
-        let place = self.texts(query, vec![])?.into_iter().next().unwrap_or_default();
+        let place = self.old_sales_entered()?;
         if place == DONE {
             return Ok(false);
         }
@@ -266,10 +280,16 @@ impl Store for SqlStore {
         Ok(!is_last)
     }
 
+    fn fold_sales(&self, until: UnixSeconds, least: u32) -> Result<bool, StoreError> {
+        self.fold(until, least)
+    }
+
+    fn sums(&self, query: &SumsQuery) -> Result<Sums, StoreError> {
+        self.sums_of(query)
+    }
+
     fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError> {
-        let query = "DELETE FROM sales WHERE (settled_at, payment) IN (SELECT settled_at, payment \
-                     FROM sales WHERE settled_at < ? ORDER BY settled_at, payment LIMIT 1000)";
-        self.run(query, vec![seconds(before)])
+        self.forget(before)
     }
 
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {

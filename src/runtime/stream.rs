@@ -111,6 +111,39 @@ async fn pass_on(ends: &Ends, counted: Box<dyn Fn(&Uint8Array)>) -> Result<(), J
     }
 }
 
+/// Writes a body, piece by piece.
+pub(super) struct Writer(JsValue);
+
+impl Writer {
+    /// Writes a piece, once the one before was taken.
+    pub(super) async fn write(&self, text: &str) -> Result<(), JsValue> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let piece = Uint8Array::from(text.as_bytes());
+        js::call(&self.0, "write", &[&piece]).await.map(drop)
+    }
+
+    /// Ends the body.
+    pub(super) async fn close(&self) {
+        let _ = js::call(&self.0, "close", &[]).await;
+    }
+
+    /// Breaks the body off.
+    pub(super) async fn abort(&self, why: &JsValue) {
+        let _ = js::call(&self.0, "abort", &[why]).await;
+    }
+}
+
+/// A body that is still to be written.
+pub(super) fn written() -> worker::Result<(ReadableStream, Writer)> {
+    let stream = new_stream("IdentityTransformStream", &Array::new())?;
+    let writable = Reflect::get(&stream, &JsValue::from("writable"))?;
+    let make: Function = Reflect::get(&writable, &JsValue::from("getWriter"))?.dyn_into()?;
+    let writer = Writer(make.call0(&writable)?);
+    Ok((Reflect::get(&stream, &JsValue::from("readable"))?.unchecked_into(), writer))
+}
+
 /// A stream that passes on what is written to it, as fast as it is read. One of
 /// a known length keeps the answer's `Content-Length`.
 fn stream_for(answer: &Response) -> worker::Result<JsValue> {
@@ -124,6 +157,10 @@ fn stream_for(answer: &Response) -> worker::Result<JsValue> {
         }
         _ => ("IdentityTransformStream", Array::new()),
     };
+    new_stream(kind, &arguments)
+}
+
+fn new_stream(kind: &str, arguments: &Array) -> worker::Result<JsValue> {
     let kind: Function = Reflect::get(&js_sys::global(), &JsValue::from(kind))?.dyn_into()?;
-    Ok(Reflect::construct(&kind, &arguments)?)
+    Ok(Reflect::construct(&kind, arguments)?)
 }

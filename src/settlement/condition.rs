@@ -67,6 +67,14 @@ impl Condition {
         balance.zip(need).is_some_and(|(balance, (one, _))| balance < one)
     }
 
+    /// For how many more payments the balance will do, if that is known.
+    pub(super) fn sales_left(&self) -> Option<u64> {
+        let (balance, (one, each)) = (self.balance.get()?, self.need.get()?);
+        let Some(left) = balance.checked_sub(one) else { return Some(0) };
+        let more = left.checked_div(each)?;
+        Some(u64::try_from(more).unwrap_or(u64::MAX).saturating_add(1))
+    }
+
     /// Takes the Settler's name, which says network and key.
     pub(super) fn set_name(&self, name: &str) {
         let _ = self.name.set(name.to_owned());

@@ -5,6 +5,7 @@
 use super::budget::share_of;
 use super::sales::SalesQuery;
 use super::shared::{Shared, WAKE_SECONDS};
+use super::sums::{FOLD_FROM, FOLDS_A_CALL, SETTLED_SECONDS, SumBy, Sums, SumsQuery};
 use super::{Host, PaymentRecord, Sale, Settler, Store, StoreError};
 use crate::time::UnixSeconds;
 
@@ -27,15 +28,51 @@ impl<H: Host> Settler<H> {
         self.shared.store.sales(query)
     }
 
-    /// Enters some of the sales that release 0.1.0 has made, and forgets those that
-    /// are too old.
+    /// The sums that are asked for.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn sums(&self, query: &SumsQuery) -> Result<Sums, StoreError> {
+        sums_in(&self.shared.store, query, self.shared.host.now())
+    }
+
+    /// Enters some of the sales that release 0.1.0 has made, sums some up, and
+    /// forgets those that are too old.
     pub(super) fn keep_ledger(&self) -> Result<(), StoreError> {
         if self.shared.store.enter_old_sales(OLD_SALES)? {
             self.shared.host.wake_in(WAKE_SECONDS);
         }
+        fold_in(&self.shared.store, self.shared.host.now())?;
         let since_when = self.shared.host.now().0.saturating_sub(self.keep_sales);
         self.shared.store.forget_sales(UnixSeconds(since_when))
     }
+}
+
+/// The sums that are asked for, of a Settler's tables.
+///
+/// # Errors
+/// The disk failed.
+pub fn sums_in<S: Store>(
+    store: &S,
+    query: &SumsQuery,
+    now: UnixSeconds,
+) -> Result<Sums, StoreError> {
+    if query.by != SumBy::Payer {
+        let mut folds = 0;
+        while fold_in(store, now)? {
+            folds += 1;
+            if folds == FOLDS_A_CALL {
+                return Ok(Sums { is_behind: true, ..Sums::default() });
+            }
+        }
+    }
+    store.sums(query)
+}
+
+/// Folds some sales; whether there are more.
+fn fold_in<S: Store>(store: &S, now: UnixSeconds) -> Result<bool, StoreError> {
+    let until = now.0.saturating_sub(SETTLED_SECONDS);
+    store.fold_sales(UnixSeconds(until), FOLD_FROM)
 }
 
 impl<H: Host> Shared<H> {

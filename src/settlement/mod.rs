@@ -27,6 +27,8 @@
 //! | [`ledger`] | what a sale comes to for it |
 //! | `fees` | what was spent on payments under way |
 //! | [`lines`] | lines of the log that anybody can bring about |
+//! | [`standing`] | what the seller alone is told of a Settler |
+//! | [`sums`] | sums of the sales |
 //! | [`lane`] | what a way for payments is |
 //! | [`evm`], [`solana`] | getting payments onto a chain |
 //! | `evidence` | what counts as proof that a payment was made on EVM |
@@ -75,7 +77,9 @@ pub mod settler;
 mod shared;
 pub mod signer;
 pub mod solana;
+pub mod standing;
 pub mod store;
+pub mod sums;
 mod throttle;
 pub mod types;
 mod unsettled;

@@ -167,6 +167,8 @@ pub struct SalesQuery {
     pub to: Option<UnixSeconds>,
     /// Only those of this route.
     pub route: Option<String>,
+    /// Only those on this network: a Settler has one, so it is not asked.
+    pub network: Option<ChainId>,
     /// Only those of this payer.
     pub payer: Option<String>,
     /// Only the one of this transaction.
@@ -177,7 +179,7 @@ pub struct SalesQuery {
     pub limit: u32,
 }
 
-json_struct!(SalesQuery { from, to, route, payer, transaction, before, limit });
+json_struct!(SalesQuery { from, to, route, network, payer, transaction, before, limit });
 
 /// A payment that was refused, as a line of the log.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::sums::{Sums, SumsQuery};
 use super::{Entry, PaymentRecord, Sale, SalesQuery};
 use crate::time::UnixSeconds;
 
@@ -53,10 +54,17 @@ pub trait Store {
     /// ([`FOREVER`](super::record::FOREVER)): those under way, and those that
     /// are owed.
     fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError>;
+    /// Some of those, at most so many.
+    fn waiting(&self, most: u32) -> Result<Vec<PaymentRecord>, StoreError>;
     /// The sales that are asked for, the newest first.
     fn sales(&self, query: &SalesQuery) -> Result<Vec<Sale>, StoreError>;
+    /// Folds the oldest sales that were settled before `until` into sums, if there
+    /// are at least so many that are in none; whether there are more.
+    fn fold_sales(&self, until: UnixSeconds, least: u32) -> Result<bool, StoreError>;
+    /// The sums that are asked for, with the sales that are not folded yet.
+    fn sums(&self, query: &SumsQuery) -> Result<Sums, StoreError>;
     /// Forgets the sales that were settled before then, a thousand at once: the
-    /// next call goes on.
+    /// next call goes on. Their sums stay.
     fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError>;
     /// Makes the rows of the ledger that release 0.1.0 has not made, of so many
     /// records at most, and writes down how far that has got; whether there are

@@ -4,8 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use edge402::amount::AtomicAmount;
 use edge402::settlement::record::FOREVER;
 use edge402::settlement::sales::{SalePlace, lookup_key};
+use edge402::settlement::sums::{Sum, SumBy, Sums, SumsQuery};
 use edge402::settlement::{Entry, PaymentRecord, Sale, SalesQuery, Store, StoreError};
 use edge402::time::UnixSeconds;
 
@@ -166,6 +168,12 @@ impl Store for SimStore {
         Ok(())
     }
 
+    fn waiting(&self, most: u32) -> Result<Vec<PaymentRecord>, StoreError> {
+        let mut records = self.unsettled()?;
+        records.truncate(most as usize);
+        Ok(records)
+    }
+
     fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError> {
         self.check()?;
         let payments = self.0.payments.borrow();
@@ -211,6 +219,40 @@ impl Store for SimStore {
         let place = texts.last().map_or(place, |(id, _)| id.clone());
         *self.0.entered.borrow_mut() = (place, is_last);
         Ok(!is_last)
+    }
+
+    fn fold_sales(&self, _: UnixSeconds, _: u32) -> Result<bool, StoreError> {
+        self.check()?;
+        Ok(false)
+    }
+
+    fn sums(&self, query: &SumsQuery) -> Result<Sums, StoreError> {
+        self.check()?;
+        let mut sums: BTreeMap<_, Sum> = BTreeMap::new();
+        for text in self.0.sales.borrow().values() {
+            let sale: Sale = edge402::json::from_text(text).unwrap();
+            let day = sale.time.day();
+            if !(query.from..=query.to).contains(&day) {
+                continue;
+            }
+            let key = match query.by {
+                SumBy::Day => Some(day.to_string()),
+                SumBy::Route => sale.route,
+                SumBy::Network => None,
+                SumBy::Payer => Some(sale.payer),
+            };
+            let sum = sums.entry((key.clone(), sale.asset.clone())).or_insert(Sum {
+                key,
+                asset: sale.asset,
+                count: 0,
+                amount: AtomicAmount(0),
+                fee: AtomicAmount(0),
+            });
+            sum.count += 1;
+            sum.amount.0 += sale.amount.0;
+            sum.fee.0 += sale.fee.map_or(0, |fee| fee.parse().unwrap());
+        }
+        Ok(Sums { sums: sums.into_values().collect(), ..Sums::default() })
     }
 
     fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError> {

@@ -1,0 +1,248 @@
+//! What is asked of `/.edge402/sales/export`: all sales of a range as one file,
+//! made of the Settlers' pages as they come.
+
+use std::collections::VecDeque;
+
+use super::query::pairs_of;
+use super::{check_range, read_network, read_time};
+use crate::json::to_text;
+use crate::settlement::sales::SalePlace;
+use crate::settlement::{Sale, SalesQuery};
+
+/// Where it is had.
+pub const EXPORT_PATH: &str = "/.edge402/sales/export";
+
+const KNOWN: &[&str] = &["format", "from", "to", "route", "network"];
+
+/// How many sales are in memory at once, at about 2 KB each; and how many a
+/// Settler is asked for at least, and at most.
+const HELD: usize = 4_000;
+const PAGE_MIN: usize = 50;
+const PAGE_MAX: usize = 1_000;
+
+/// What the file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// RFC 4180, with a line of names.
+    Csv,
+    /// One array.
+    Json,
+}
+
+impl Format {
+    /// Its media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Json => "application/json",
+        }
+    }
+
+    /// What the file is called.
+    pub const fn disposition(self) -> &'static str {
+        match self {
+            Self::Csv => "attachment; filename=\"sales.csv\"",
+            Self::Json => "attachment; filename=\"sales.json\"",
+        }
+    }
+
+    /// What the file begins with.
+    pub fn head(self) -> String {
+        match self {
+            Self::Csv => format!("{}\r\n", COLUMNS.join(",")),
+            Self::Json => "[".into(),
+        }
+    }
+
+    /// What it ends with.
+    pub const fn tail(self) -> &'static str {
+        match self {
+            Self::Csv => "",
+            Self::Json => "]\n",
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// What the file is.
+    pub format: Format,
+    /// Of which sales.
+    pub query: SalesQuery,
+}
+
+/// Reads a request's query (from its `?` on).
+///
+/// # Errors
+/// A sentence for the client: what to change.
+pub fn read_export(query: &str) -> Result<Export, String> {
+    let mut export = Export { format: Format::Csv, query: SalesQuery::default() };
+    for (name, value) in pairs_of(query, KNOWN)? {
+        match name.as_str() {
+            "from" => export.query.from = Some(read_time(&name, &value)?),
+            "to" => export.query.to = Some(read_time(&name, &value)?),
+            "route" => export.query.route = Some(value),
+            "network" => export.query.network = Some(read_network(&value)?),
+            _ => {
+                export.format = match value.as_str() {
+                    "csv" => Format::Csv,
+                    "json" => Format::Json,
+                    _ => return Err("format must be csv or json".into()),
+                }
+            }
+        }
+    }
+    check_range(&export.query)?;
+    Ok(export)
+}
+
+/// The sales of several Settlers, in one order, some of each in memory.
+#[derive(Debug)]
+pub struct Merge {
+    sources: Vec<Source>,
+    format: Format,
+    is_first: bool,
+}
+
+#[derive(Debug, Default)]
+struct Source {
+    sales: VecDeque<Sale>,
+    /// The last of its sales so far.
+    last: Option<SalePlace>,
+    /// How many it was asked for last.
+    asked: usize,
+    /// Whether the Settler has no more than those.
+    is_over: bool,
+}
+
+impl Merge {
+    /// Of so many Settlers.
+    pub fn new(settlers: usize, format: Format) -> Self {
+        let sources = (0..settlers).map(|_| Source::default()).collect();
+        Self { sources, format, is_first: true }
+    }
+
+    /// What is to be asked before it can go on, of the Settlers of these numbers;
+    /// nothing at the end. The fewer have more sales, the more each is asked for.
+    pub fn wanted(&mut self, query: &SalesQuery) -> Vec<(usize, SalesQuery)> {
+        let alive = self.sources.iter().filter(|it| !it.is_over).count();
+        let limit = (HELD / alive.max(1)).clamp(PAGE_MIN, PAGE_MAX);
+        let sources = self.sources.iter_mut().enumerate();
+        let dry = sources.filter(|(_, it)| it.sales.is_empty() && !it.is_over);
+        dry.map(|(number, it)| {
+            it.asked = limit;
+            let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+            (number, SalesQuery { before: it.last.clone(), limit, ..query.clone() })
+        })
+        .collect()
+    }
+
+    /// Whether all is written.
+    pub fn is_over(&self) -> bool {
+        self.sources.iter().all(|it| it.is_over && it.sales.is_empty())
+    }
+
+    /// Takes what one of them has said, the newest first.
+    pub fn add(&mut self, number: usize, sales: Vec<Sale>) {
+        if let Some(source) = self.sources.get_mut(number) {
+            source.is_over = sales.len() < source.asked;
+            source.last = sales.last().map(Sale::place);
+            source.sales.extend(sales);
+        }
+    }
+
+    /// The part of the file that can be written now.
+    pub fn write(&mut self) -> String {
+        let mut text = String::new();
+        while self.sources.iter().all(|it| it.is_over || !it.sales.is_empty()) {
+            let places = self.sources.iter_mut();
+            let places = places.filter_map(|it| Some((it.sales.front()?.place(), it)));
+            let newest = places.max_by(|(a, _), (b, _)| a.cmp(b));
+            let Some((_, source)) = newest else { break };
+            let Some(sale) = source.sales.pop_front() else { break };
+            match self.format {
+                Format::Csv => write_row(&sale, &mut text),
+                Format::Json => {
+                    if !self.is_first {
+                        text.push_str(",\n");
+                    }
+                    text.push_str(&to_text(&sale));
+                }
+            }
+            self.is_first = false;
+        }
+        text
+    }
+}
+
+const COLUMNS: &[&str] = &[
+    "time",
+    "route",
+    "path",
+    "method",
+    "amount",
+    "asset",
+    "network",
+    "payer",
+    "transaction",
+    "payment",
+    "way",
+    "x402_version",
+    "fee",
+    "delivered",
+    "redeliveries",
+];
+
+fn write_row(sale: &Sale, to: &mut String) {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let cells = [
+        // As spreadsheets read it.
+        sale.time.iso8601(),
+        text(&sale.route),
+        text(&sale.path),
+        text(&sale.method),
+        sale.amount.to_string(),
+        text(&sale.asset),
+        sale.network.map(|it| it.to_string()).unwrap_or_default(),
+        sale.payer.clone(),
+        sale.transaction.clone(),
+        sale.payment.clone(),
+        text(&sale.way),
+        sale.x402_version.map(|it| it.to_string()).unwrap_or_default(),
+        text(&sale.fee),
+        sale.delivered.map(|it| it.to_string()).unwrap_or_default(),
+        sale.redeliveries.to_string(),
+    ];
+    for (place, cell) in cells.iter().enumerate() {
+        if place > 0 {
+            to.push(',');
+        }
+        write_cell(cell, to);
+    }
+    to.push_str("\r\n");
+}
+
+/// Writes a cell (RFC 4180, section 2). One that a spreadsheet would take for a
+/// formula begins with an apostrophe: [OWASP, CSV injection].
+///
+/// [OWASP, CSV injection]: https://owasp.org/www-community/attacks/CSV_Injection
+pub fn write_cell(cell: &str, to: &mut String) {
+    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    let is_quoted = cell.contains(['"', ',', '\r', '\n']);
+    if is_quoted {
+        to.push('"');
+    }
+    if is_formula {
+        to.push('\'');
+    }
+    for letter in cell.chars() {
+        if letter == '"' {
+            to.push('"');
+        }
+        to.push(letter);
+    }
+    if is_quoted {
+        to.push('"');
+    }
+}
