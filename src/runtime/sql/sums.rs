@@ -110,10 +110,10 @@ const BY_PAYER: &str = concat!(
     " GROUP BY payer, asset"
 );
 
-/// The last of those.
+/// The last of those, and the next one.
 const LAST: &str = "SELECT json_array(settled_at, payment) FROM sales
     WHERE settled_at >= ?1 AND settled_at < ?2 AND (settled_at, payment) < (?3, ?4)
-    ORDER BY settled_at DESC, payment DESC LIMIT 1 OFFSET ?5 - 1";
+    ORDER BY settled_at DESC, payment DESC LIMIT 2 OFFSET ?5 - 1";
 
 const NTH: &str = "SELECT CAST(settled_at AS TEXT) FROM sales
     WHERE settled_at >= ?1 AND settled_at < ?2 ORDER BY settled_at LIMIT 1 OFFSET ?3";
@@ -197,7 +197,7 @@ impl SqlStore {
             SqlStorageValue::Integer(query.limit.into()),
         ];
         let last = self.texts(LAST, values.clone())?;
-        let last = last.first().and_then(|text| {
+        let last = last.first().filter(|_| last.len() > 1).and_then(|text| {
             let value = json::parse(text).ok()?;
             let time = UnixSeconds(value.get(0)?.as_u64()?);
             Some(SalePlace { time, payment: value.get(1)?.as_str()?.to_owned() })
