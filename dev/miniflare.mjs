@@ -29,14 +29,16 @@ export async function startMiniflare(options = {}) {
     ],
   });
   const url = await miniflare.ready;
+  let stopped;
   return {
     url: url.origin,
     port: Number(url.port),
     miniflare,
     log: () => output.join(''),
-    async stop() {
-      await miniflare.dispose();
-      if (!written.keep) rmSync(written.folder, { recursive: true, force: true });
+    // Whoever has started it may stop it before its world does.
+    stop() {
+      stopped ??= miniflare.dispose().then(() => written.keep || rmSync(written.folder, { recursive: true, force: true }));
+      return stopped;
     },
   };
 }

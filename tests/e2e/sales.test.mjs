@@ -1,8 +1,9 @@
 /** `/.edge402/sales`: what was sold, for the seller's programs and nobody else. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { waitFor } from '../../dev/util.mjs';
+import { devPath, waitFor } from '../../dev/util.mjs';
 import { EVM_NETWORK, SOLANA_NETWORK, startWorld } from '../../dev/world.mjs';
 import { startSite } from './site.mjs';
 import { assertPaid, PAGE, PAGE_PRICE, payment, send } from './support.mjs';
@@ -127,4 +128,30 @@ test('is for holders of a token, and looks at few tries of others', async () => 
   }, { what: 'too many tries' });
   assert.ok(Number(late.headers.get('retry-after')) <= 60);
   assert.equal((await ask(bearer(TOKENS[0]))).status, 200, 'who has a token is let in from the same address');
+});
+
+test('a network that was moved to a facilitator shows what it sold before', async () => {
+  const options = { name: `sales-${process.pid}`, persist: true, secrets: { DESK_TOKENS: hashOf(TOKENS[0]) } };
+  let worker = await world.startWorker(options);
+  try {
+    const sales = () => send(`${worker.url}${SALES}`, bearer(TOKENS[0]));
+    const url = `${worker.url}${PAGE}`;
+    assertPaid(await send(url, await payment(world, url, { network: EVM_NETWORK })));
+    const before = await waitFor(async () => {
+      const { json } = await sales();
+      return json.sales[0]?.delivered && json;
+    }, { what: 'the delivery' });
+    await worker.stop();
+    const { evm, solana } = world.accounts;
+    const NETWORKS = {
+      [EVM_NETWORK]: { facilitator: 'http://127.0.0.1:9', pay_to: evm.seller.address },
+      [SOLANA_NETWORK]: { rpc: [world.solana.url], pay_to: solana.seller.address },
+    };
+    worker = await world.startWorker({ ...options, vars: { NETWORKS } });
+    const { status, json } = await sales();
+    assert.deepEqual([status, json], [200, before]);
+  } finally {
+    await worker.stop();
+    rmSync(devPath(options.name), { recursive: true, force: true });
+  }
 });
