@@ -8,7 +8,9 @@ use base64::Engine as _;
 use crate::plain_error;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::general_purpose::{
+    GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD,
+};
 
 /// The standard alphabet, with padding or without: clients do either, and
 /// nothing is told apart by the text.
@@ -102,6 +104,11 @@ pub fn decode_base64(text: &str, max: usize) -> Result<Vec<u8>, EncodingError> {
     }
     let bytes = UNPADDED_TOO.decode(text).map_err(|_| EncodingError::Malformed)?;
     if bytes.len() > max { Err(EncodingError::Length) } else { Ok(bytes) }
+}
+
+/// Writes base64 of the URL-safe alphabet, without padding, as JWTs have it.
+pub fn encode_base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Writes padded base64 of the standard alphabet.

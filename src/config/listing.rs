@@ -7,6 +7,7 @@ use super::fields::Fields;
 use super::method::Method;
 use super::offer::Offer;
 use super::route::{PaymentIdentifier, Route};
+use super::shape;
 use crate::protocol::payment::{BAZAAR, GAS_SPONSORING, PAYMENT_IDENTIFIER};
 
 /// What a route's part of the challenge header may take, in bytes of JSON: of
@@ -17,11 +18,8 @@ pub(super) const MAX_CHALLENGE_JSON: usize = 1_920;
 /// What a blockhash hint adds to the challenge, in bytes of JSON.
 const HINT_BYTES: usize = 130;
 
-/// The methods that can be listed: those whose input is in the query.
+/// The methods that can be listed besides those whose input is in the body.
 const QUERY_METHODS: &[&str] = &["GET", "HEAD", "DELETE"];
-
-/// The methods that can be listed: those whose input is in the body.
-const BODY_METHODS: &[&str] = &["POST", "PUT", "PATCH"];
 
 /// The method under which a route is listed: the first of its own that can
 /// be, or GET if it sells every method.
@@ -30,9 +28,8 @@ pub(super) fn read_listed(fields: &Fields<'_>, methods: Option<&[Method]>) -> Op
         return None;
     }
     let Some(methods) = methods else { return "GET".parse().ok() };
-    let can_be_listed = |method: &&Method| {
-        [QUERY_METHODS, BODY_METHODS].iter().any(|known| known.contains(&method.as_str()))
-    };
+    let can_be_listed =
+        |method: &&Method| method.has_body() || QUERY_METHODS.contains(&method.as_str());
     let method = methods.iter().find(can_be_listed).cloned();
     if method.is_none() {
         let problem = "needs GET, HEAD, DELETE, POST, PUT or PATCH among the route's methods";
@@ -119,34 +116,11 @@ impl Route {
         extensions
     }
 
-    /// How the resource is asked for (x402 extension `bazaar`, "Schema
-    /// Validation"): the least that its rules allow, because the header has a
-    /// limit. What the query or the body must hold, the seller hasn't said.
+    /// How the resource is asked for, for catalogues.
     fn bazaar(&self, method: &Method) -> Value {
-        let mut input = json!({ "type": "http", "method": method.as_str() });
-        let mut properties =
-            json!({ "type": { "const": "http" }, "method": { "enum": [method.as_str()] } });
-        let mut required = vec!["type", "method"];
-        if BODY_METHODS.contains(&method.as_str())
-            && let (Some(input), Some(properties)) =
-                (input.as_object_mut(), properties.as_object_mut())
-        {
-            input.insert("bodyType".into(), json!("json"));
-            input.insert("body".into(), json!({}));
-            properties.insert("bodyType".into(), json!({ "enum": ["json"] }));
-            properties.insert("body".into(), json!({ "type": "object" }));
-            required.extend(["bodyType", "body"]);
-        }
-        let mut bazaar = json!({
-            "info": { "input": input },
-            "schema": {
-                "type": "object",
-                "properties": {
-                    "input": { "type": "object", "properties": properties, "required": required },
-                },
-                "required": ["input"],
-            },
-        });
+        let has_body = method.has_body();
+        let shapes = (self.input.as_ref(), self.output.as_ref());
+        let mut bazaar = shape::bazaar(method.as_str(), has_body, shapes, &self.mime_type);
         if let (Some(template), Some(bazaar)) = (self.route_template(), bazaar.as_object_mut()) {
             bazaar.insert("routeTemplate".into(), json!(template));
         }

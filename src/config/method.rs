@@ -64,6 +64,11 @@ impl Method {
         matches!(self.0.as_str(), "GET" | "HEAD")
     }
 
+    /// Whether what is asked for by it is in a body.
+    pub fn has_body(&self) -> bool {
+        matches!(self.0.as_str(), "POST" | "PUT" | "PATCH")
+    }
+
     /// The method's name.
     pub fn as_str(&self) -> &str {
         &self.0

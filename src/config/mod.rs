@@ -9,6 +9,7 @@ mod coin;
 mod desk;
 mod facilitator;
 mod fields;
+mod free;
 mod keys;
 mod listing;
 mod method;
@@ -25,6 +26,7 @@ mod remote;
 mod route;
 mod service;
 mod settings;
+mod shape;
 mod signers;
 mod smart_wallets;
 mod token;
@@ -38,6 +40,7 @@ use std::time::Duration;
 pub use by_use::ByUse;
 pub use desk::Desk;
 pub use facilitator::{Account, Facilitator, TokenHash};
+pub use free::Free;
 pub use method::Method;
 pub use network::Network;
 pub use offer::Offer;
@@ -49,6 +52,7 @@ pub use read::{Parts, read, read_parts};
 pub use route::{PaymentIdentifier, PriceRule, Route, SettleWhen};
 pub use service::Service;
 pub use settings::{Settings, Sources};
+pub use shape::Shape;
 pub use signers::{FormerSigners, Signers};
 pub use smart_wallets::SmartWallets;
 pub use token::Token;
@@ -106,6 +110,9 @@ pub struct Config {
     pub page: PayPage,
     /// What the seller sees of the sales.
     pub desk: Desk,
+    /// Whether machines are told of what is listed where they look first, if the
+    /// origin tells them nothing there.
+    pub tells_machines: bool,
 }
 
 impl Config {

@@ -13,7 +13,7 @@ use super::token::{Token, read_pay_to, read_tokens};
 use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS};
 use crate::amount::parse_decimal;
 use crate::evm::{self, CALLDATA_PER_BATCH, GAS_PER_TRANSACTION};
-use crate::facilitator_client::{Facilitator, RemoteFacts};
+use crate::facilitator_client::{CdpKey, Facilitator, RemoteFacts};
 use crate::payment::PayTo;
 use crate::protocol::ChainId;
 use crate::rpc::{ChainCheck, Expected};
@@ -84,6 +84,7 @@ const KNOWN: &[&str] = &[
     "quorum_above",
     "facilitator",
     "fallback_facilitator",
+    "facilitator_auth",
 ];
 
 /// What is known of a network from elsewhere than its table.
@@ -93,6 +94,8 @@ pub(super) struct Elsewhere {
     pub rpc: Option<Vec<String>>,
     /// The headers of the secret `FACILITATOR_HEADERS`.
     pub headers: Option<Headers>,
+    /// The key of the secret `CDP_API_KEY`, or what is wrong with it.
+    pub cdp_key: Option<Result<CdpKey, &'static str>>,
     /// What its facilitator has said of itself.
     pub facts: RemoteFacts,
     /// Who signs where no facilitator does.
@@ -164,8 +167,9 @@ impl Network {
             return None;
         };
         let faults_before = faults.len();
-        let Elsewhere { rpc, headers, facts, signers, sells } = elsewhere;
-        let (facilitator, fallback) = read_facilitators(&fields, id, headers, facts);
+        let Elsewhere { rpc, headers, cdp_key, facts, signers, sells } = elsewhere;
+        let secrets = (headers, cdp_key.as_ref());
+        let (facilitator, fallback) = read_facilitators(&fields, id, secrets, facts);
         let rpc = match rpc {
             Some(urls) => urls,
             None if fields.has("facilitator") && !fields.has("rpc") => vec![],

@@ -12,6 +12,10 @@ impl Config {
     /// line each, with its key.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = vec![];
+        if self.tells_machines && self.routes.iter().all(|route| route.listed.is_none()) {
+            let note = "TELL_MACHINES: tells of nothing, because no route has listed = true";
+            notes.push(note.to_owned());
+        }
         for network in &self.networks {
             for (n, token) in network.tokens().enumerate() {
                 let table = n.checked_sub(1).map_or(String::new(), |n| format!("tokens[{n}]."));

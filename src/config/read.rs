@@ -9,7 +9,7 @@ use super::fields::{Report, is_http_url};
 use super::keys::{EVM_SECRET, SOLANA_SECRET, read_fee_payers, read_relayers};
 use super::network::Elsewhere;
 use super::read_route::{RouteEntry, Seller, read_route_entries};
-use super::remote::{read_headers, report_unknown};
+use super::remote::{read_cdp_key, read_headers, report_unknown};
 use super::signers::{FormerSigners, Signers};
 use super::who::Passes;
 use super::{
@@ -70,6 +70,7 @@ pub fn read(settings: &Settings) -> Loaded {
     }
     let trusted_pages = read_trusted_pages(settings.cors_credentials.as_ref(), &faults);
     let grant_keys = read_grant_keys(settings.grant_secret.as_deref(), &faults);
+    let tells_machines = read_flag("TELL_MACHINES", settings.tell_machines.as_ref(), &faults);
     let origin_secret = OriginSecret::read(settings.origin_secret.as_deref(), &faults);
     let passes = Passes::read(settings.passes.as_deref(), &faults);
     let seller = Seller {
@@ -106,6 +107,7 @@ pub fn read(settings: &Settings) -> Loaded {
             facilitator,
             page,
             desk,
+            tells_machines,
         })
     } else {
         Err(faults)
@@ -124,6 +126,15 @@ pub fn read(settings: &Settings) -> Loaded {
         mark,
         notes,
     }
+}
+
+/// A yes or no that may be left out, for no.
+fn read_flag(name: &str, value: Option<&Value>, faults: &Report) -> bool {
+    let value = value.filter(|value| !value.is_null());
+    if value.is_some_and(|value| !value.is_boolean()) {
+        faults.add(name, "must be true or false");
+    }
+    value.and_then(Value::as_bool).unwrap_or_default()
 }
 
 /// What can be read of a configuration by itself, whatever is wrong with the
@@ -227,6 +238,7 @@ fn read_origin(value: Option<&Value>, sells: bool, faults: &Report) -> Option<Or
 fn read_networks(settings: &Settings, signers: &Signers, faults: &Report) -> Vec<Rc<Network>> {
     let mut secret_urls = read_rpc_urls(settings.rpc_urls.as_deref(), faults);
     let mut headers = read_headers(settings.facilitator_headers.as_deref(), faults);
+    let cdp_key = read_cdp_key(settings.cdp_api_key.as_deref(), faults);
     let Some(entries) = settings.networks.as_ref().and_then(Value::as_object) else {
         faults
             .add("NETWORKS", "must name a network: write each as [vars.NETWORKS.\"eip155:8453\"]");
@@ -242,6 +254,7 @@ fn read_networks(settings: &Settings, signers: &Signers, faults: &Report) -> Vec
             let elsewhere = Elsewhere {
                 rpc: secret_urls.remove(name),
                 headers: headers.remove(name),
+                cdp_key: cdp_key.clone(),
                 facts: facts.copied().unwrap_or_default(),
                 signers: signers.clone(),
                 sells: settings.sells(),

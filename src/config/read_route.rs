@@ -39,11 +39,14 @@ const KNOWN: &[&str] = &[
     "settle",
     "redeliver",
     "redeliver_max",
+    "free",
     "access",
     "networks",
     "payment_identifier",
     "tell_origin",
     "listed",
+    "input",
+    "output",
     "service_name",
     "tags",
     "icon_url",
@@ -182,6 +185,7 @@ impl<'a> RouteEntry<'a> {
             }
         };
         let tells_origin = read_tell_origin(fields, seller);
+        let (input, output) = super::shape::read_shapes(fields, listed.as_ref());
         let by_use = read_by_use(fields);
         let chosen = choose_tokens(fields, seller.networks);
         let rules = read_prices(fields, seller.passes);
@@ -193,9 +197,12 @@ impl<'a> RouteEntry<'a> {
             mime_type,
             service,
             listed,
+            input,
+            output,
             settle,
             redeliver,
             redeliver_max,
+            free: super::Free::read(fields),
             access,
             payment_identifier,
             tells_origin,

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::fields::{Fields, Report, is_header_name, is_header_value, is_http_url};
-use crate::facilitator_client::{Facilitator, RemoteFacts};
+use crate::facilitator_client::auth::AUTHORIZATION;
+use crate::facilitator_client::{CdpKey, Facilitator, RemoteFacts};
 use crate::json;
 use crate::protocol::ChainId;
 use crate::table::Table;
@@ -12,6 +13,7 @@ use crate::table::Table;
 pub(super) type Headers = Vec<(String, String)>;
 
 const SECRET: &str = "FACILITATOR_HEADERS";
+const CDP_SECRET: &str = "CDP_API_KEY";
 
 /// What has no effect where the seller's own keys send nothing.
 const OWN_LANE: [&str; 9] = [
@@ -34,7 +36,7 @@ const OURS: [&str; 5] =
 pub(super) fn read_facilitators(
     fields: &Fields<'_>,
     id: ChainId,
-    headers: Option<Headers>,
+    (headers, cdp_key): (Option<Headers>, Option<&Result<CdpKey, &'static str>>),
     facts: RemoteFacts,
 ) -> (Option<Facilitator>, Option<Facilitator>) {
     let (own, fallback) = ("facilitator", "fallback_facilitator");
@@ -43,6 +45,7 @@ pub(super) fn read_facilitators(
         fields.faults().add(SECRET, problem);
     }
     let headers = headers.unwrap_or_default();
+    let auth = read_auth(fields, &headers, cdp_key);
     let read = |name: &str| {
         let url = fields.text(name)?;
         if !is_http_url(url) || url.contains(['?', '#', '@']) {
@@ -51,7 +54,7 @@ pub(super) fn read_facilitators(
             return None;
         }
         let url = url.trim_end_matches('/').to_owned();
-        Some(Facilitator { url, headers: headers.clone(), facts })
+        Some(Facilitator { url, headers: headers.clone(), auth: auth.clone(), facts })
     };
     let both = (read(own), read(fallback));
     if fields.has(own) {
@@ -69,6 +72,60 @@ pub(super) fn read_facilitators(
         fields.fault(fallback, problem);
     }
     both
+}
+
+/// Reads a network's `facilitator_auth`.
+fn read_auth(
+    fields: &Fields<'_>,
+    headers: &Headers,
+    cdp_key: Option<&Result<CdpKey, &'static str>>,
+) -> Option<CdpKey> {
+    let name = "facilitator_auth";
+    let kind = fields.text(name)?;
+    if kind != "cdp" {
+        fields.fault(name, "must be \"cdp\": each request is signed with CDP_API_KEY");
+        return None;
+    }
+    if !fields.has("facilitator") && !fields.has("fallback_facilitator") {
+        fields.fault(name, "has no effect without facilitator");
+    }
+    if headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(AUTHORIZATION)) {
+        fields.faults().add(SECRET, "has an Authorization, which facilitator_auth writes");
+    }
+    match cdp_key {
+        Some(Ok(key)) => Some(key.clone()),
+        // What can't be read is reported where it stands.
+        Some(Err(_)) => None,
+        None => {
+            let problem = format!("is needed for {name}: wrangler secret put {CDP_SECRET}");
+            fields.faults().add(CDP_SECRET, problem);
+            None
+        }
+    }
+}
+
+/// Reads the secret `CDP_API_KEY`: the file that CDP gives out, or `id:secret`.
+/// Faults never show it.
+pub(super) fn read_cdp_key(
+    secret: Option<&str>,
+    faults: &Report,
+) -> Option<Result<CdpKey, &'static str>> {
+    let text = secret?.trim();
+    let read = if text.starts_with('{') {
+        let file = json::parse(text).unwrap_or_default();
+        let member = |names: [&str; 2]| {
+            let found = names.into_iter().find_map(|name| file.get(name)?.as_str());
+            found.unwrap_or_default().to_owned()
+        };
+        CdpKey::read(&member(["id", "name"]), &member(["privateKey", "secret"]))
+    } else {
+        let (name, secret) = text.split_once(':').unwrap_or(("", text));
+        CdpKey::read(name.trim(), secret)
+    };
+    if let Err(problem) = read {
+        faults.add(CDP_SECRET, format!("{problem}; put the JSON file of the key, or id:secret"));
+    }
+    Some(read)
 }
 
 /// Reads the secret `FACILITATOR_HEADERS`. Faults never show a value.

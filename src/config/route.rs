@@ -35,6 +35,10 @@ pub struct Route {
     /// The method under which it is listed where agents and crawlers look;
     /// `None` if it is not listed.
     pub listed: Option<Method>,
+    /// What a request must hold, for those who find it there.
+    pub input: Option<super::Shape>,
+    /// What an answer holds.
+    pub output: Option<super::Shape>,
     /// Whether the origin is asked before or after the settlement.
     pub settle: SettleWhen,
     /// For how long a paid answer is delivered again to a buyer who lost it.
@@ -43,6 +47,8 @@ pub struct Route {
     pub redeliver_max: u32,
     /// The same for a browser that shows its delivery cookie.
     pub redeliver_max_by_cookie: u32,
+    /// How many requests of each client address cost nothing.
+    pub free: Option<super::Free>,
     /// For how long a payment opens the route; `None` for one request.
     pub access: Option<Duration>,
     /// Whether clients may or must name their payments.

@@ -19,6 +19,8 @@ pub struct Settings {
     pub header_secrets: Table<String, String>,
     /// `TELL_ORIGIN`.
     pub tell_origin: Option<Value>,
+    /// `TELL_MACHINES`.
+    pub tell_machines: Option<Value>,
     /// `ORIGIN_SECRET`.
     pub origin_secret: Option<String>,
     /// `ROUTES`.
@@ -37,6 +39,8 @@ pub struct Settings {
     pub grant_secret: Option<String>,
     /// `FACILITATOR_HEADERS`.
     pub facilitator_headers: Option<String>,
+    /// `CDP_API_KEY`.
+    pub cdp_api_key: Option<String>,
     /// What the networks' facilitators have said of themselves.
     pub remote: Table<ChainId, RemoteFacts>,
     /// `FACILITATOR`.
@@ -103,6 +107,7 @@ impl Settings {
             origin_headers,
             header_secrets,
             tell_origin: from.variable("TELL_ORIGIN"),
+            tell_machines: from.variable("TELL_MACHINES"),
             origin_secret: from.secret("ORIGIN_SECRET"),
             routes: from.variable("ROUTES"),
             networks: from.variable("NETWORKS"),
@@ -112,6 +117,7 @@ impl Settings {
             rpc_urls: from.secret("RPC_URLS"),
             grant_secret: from.secret("GRANT_SECRET"),
             facilitator_headers: from.secret("FACILITATOR_HEADERS"),
+            cdp_api_key: from.secret("CDP_API_KEY"),
             remote,
             facilitator: from.variable("FACILITATOR").filter(|value| !value.is_null()),
             facilitator_tokens: from.secret("FACILITATOR_TOKENS"),

@@ -25,9 +25,12 @@ pub(super) struct Unpriced {
     pub mime_type: String,
     pub service: Service,
     pub listed: Option<Method>,
+    pub input: Option<super::Shape>,
+    pub output: Option<super::Shape>,
     pub settle: SettleWhen,
     pub redeliver: Duration,
     pub redeliver_max: Option<u32>,
+    pub free: Option<super::Free>,
     pub access: Option<Duration>,
     pub payment_identifier: PaymentIdentifier,
     pub tells_origin: bool,
@@ -96,10 +99,13 @@ impl Unpriced {
             mime_type: self.mime_type.clone(),
             service: self.service.clone(),
             listed: self.listed.clone(),
+            input: self.input.clone(),
+            output: self.output.clone(),
             settle: self.settle,
             redeliver: self.redeliver,
             redeliver_max: redeliver_max.unwrap_or(DEFAULT_REDELIVER_MAX),
             redeliver_max_by_cookie: redeliver_max.unwrap_or(DEFAULT_REDELIVER_MAX_BY_COOKIE),
+            free: self.free,
             access: self.access,
             payment_identifier: self.payment_identifier,
             tells_origin: self.tells_origin,
@@ -130,7 +136,12 @@ fn report_too_long(fields: &Fields<'_>, route: &Route) {
         ("mime_type", &route.mime_type),
         ("icon_url", &route.service.icon_url),
     ];
-    let longest = texts.into_iter().max_by_key(|(_, text)| json!(text).to_string().len());
+    let shapes = [("input", &route.input), ("output", &route.output)].map(|(name, shape)| {
+        let parts = shape.iter().flat_map(|it| [&it.schema, &it.example]).flatten();
+        (name, parts.map(|it| it.to_string().len()).sum())
+    });
+    let texts = texts.map(|(name, text)| (name, json!(text).to_string().len()));
+    let longest = texts.into_iter().chain(shapes).max_by_key(|(_, length): &(_, usize)| *length);
     let size = route.resource_size();
     let problem = format!(
         "makes a challenge that clients can't take: {size} of {MAX_CHALLENGE_JSON} bytes without \

@@ -67,10 +67,12 @@ impl Facilitator {
     pub async fn problem(&self, http: &impl Http) -> Option<String> {
         let headers = self.headers.iter().map(|(n, value)| (n.as_str(), value.as_str())).collect();
         let url = format!("{}/supported", self.url);
-        let request = HttpRequest { url, headers, body: None, timeout: SUPPORTED_TIMEOUT };
+        let auth = self.auth();
+        let request = HttpRequest { url, headers, auth, body: None, timeout: SUPPORTED_TIMEOUT };
         match http.exchange(request).await {
             Ok(answer) if matches!(answer.status, 401 | 403) => {
-                Some(format!("turns us away ({}): see FACILITATOR_HEADERS", answer.status))
+                let secrets = "FACILITATOR_HEADERS and facilitator_auth";
+                Some(format!("turns us away ({}): see {secrets}", answer.status))
             }
             Ok(answer) if answer.status >= 500 => Some(format!("answers {}", answer.status)),
             Ok(_) => None,
@@ -87,7 +89,8 @@ impl Facilitator {
         timeout: Duration,
     ) -> Option<Value> {
         let headers = self.headers.iter().map(|(n, value)| (n.as_str(), value.as_str())).collect();
-        let request = HttpRequest { url: format!("{}{path}", self.url), headers, body, timeout };
+        let (url, auth) = (format!("{}{path}", self.url), self.auth());
+        let request = HttpRequest { url, headers, auth, body, timeout };
         let answer = http.exchange(request).await.ok()?;
         (answer.status == 200).then(|| answer.json())
     }
@@ -269,6 +272,7 @@ mod tests {
         let facilitator = Facilitator {
             url: "https://pay.test".into(),
             headers: vec![("X-Key".into(), "k".into())],
+            auth: None,
             facts: RemoteFacts::default(),
         };
         let asked = facilitator.ask_facts(script, network.parse().unwrap(), "mint", "seller");

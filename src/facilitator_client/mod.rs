@@ -9,9 +9,11 @@
 //! |---|---|
 //! | [`body`] | the one body for `/verify` and `/settle` |
 //! | [`answer`] | what is said to it |
+//! | [`auth`] | how a request is signed for one that wants it |
 //! | [`facts`] | what must be known of a facilitator before anything is sold |
 
 pub mod answer;
+pub mod auth;
 pub mod body;
 pub mod facts;
 
@@ -21,14 +23,18 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use answer::{Settled, Verdict};
+pub use auth::CdpKey;
 pub use body::{About, payment_body};
 pub use facts::RemoteFacts;
+
+use auth::{RequestAuth, ToSign};
 
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::json;
 use crate::protocol::ChainId;
 use crate::rpc::{TransportError, host_of};
+use crate::time::UnixSeconds;
 
 /// How long a facilitator may take to check a payment.
 const VERIFY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -54,10 +60,23 @@ pub struct HttpRequest<'a> {
     pub url: String,
     /// The headers besides `Content-Type`. They may be secret.
     pub headers: Vec<(&'a str, &'a str)>,
+    /// What signs it, if it must be signed. It is signed as it goes out, because
+    /// what was signed is good for a short time.
+    pub auth: Option<&'a dyn RequestAuth>,
     /// JSON to POST; without it, a GET.
     pub body: Option<&'a str>,
     /// How long the whole exchange may take.
     pub timeout: Duration,
+}
+
+impl HttpRequest<'_> {
+    /// The value of the header `Authorization`, if it is signed; `nonce` is what
+    /// nobody has used before.
+    pub fn authorization(&self, now: UnixSeconds, nonce: [u8; 16]) -> Option<String> {
+        let method = if self.body.is_some() { "POST" } else { "GET" };
+        let signed = ToSign { method, url: &self.url, now, nonce };
+        self.auth.map(|auth| auth.authorization(&signed))
+    }
 }
 
 /// An answer of a facilitator.
@@ -76,6 +95,8 @@ pub struct Facilitator {
     pub url: String,
     /// The headers that it wants to see, such as an API key.
     pub headers: Vec<(String, String)>,
+    /// What signs each request to it, if it wants that.
+    pub auth: Option<CdpKey>,
     /// What it has said of itself.
     pub facts: RemoteFacts,
 }
@@ -88,6 +109,10 @@ impl fmt::Debug for Facilitator {
 }
 
 impl Facilitator {
+    fn auth(&self) -> Option<&dyn RequestAuth> {
+        self.auth.as_ref().map(|key| key as &dyn RequestAuth)
+    }
+
     /// Its host: all of it that goes into logs and answers.
     pub fn host(&self) -> String {
         host_of(&self.url)
@@ -130,7 +155,8 @@ impl Facilitator {
         let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let headers = own.chain(key.map(|key| ("Idempotency-Key", key))).collect();
         let url = format!("{}{path}", self.url);
-        http.exchange(HttpRequest { url, headers, body: Some(body), timeout }).await
+        let auth = self.auth();
+        http.exchange(HttpRequest { url, headers, auth, body: Some(body), timeout }).await
     }
 }
 

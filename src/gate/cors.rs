@@ -14,7 +14,7 @@ const ALLOWED_HEADERS: &str = "X-PAYMENT, PAYMENT-SIGNATURE, PAYMENT-GRANT, Acce
 
 /// What a page may read of the answer.
 pub const EXPOSED_HEADERS: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, PAYMENT-GRANT, \
-     Preference-Applied, Location, Date, Retry-After";
+     Preference-Applied, Location, Date, Retry-After, RateLimit, RateLimit-Policy";
 
 /// What a page may do, besides what it asked for.
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";

@@ -11,9 +11,11 @@ mod door;
 pub mod goods;
 pub mod grant;
 mod head;
+pub mod machines;
 pub mod notice;
 mod page;
 mod prices;
+pub mod quota;
 pub mod signed;
 mod who;
 
@@ -65,6 +67,9 @@ pub enum Decision<'a> {
     Collect(Sale<'a>, Collection),
     /// It is paid for by a payment that passed every local check.
     Purchase(Box<Purchase<'a>>),
+    /// It is sold, nothing pays for it, and some of it is free: ask who counts
+    /// that, and else say for how much.
+    MayBeFree(Sale<'a>),
 }
 
 /// A request for something that is sold.
@@ -162,6 +167,7 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
         Err(message) => Decision::BadRequest(message),
         Ok(None) => match sale.collection(config, head, now) {
             Some(collection) => Decision::Collect(sale, collection),
+            None if sale.may_be_free() => Decision::MayBeFree(sale),
             None => Decision::PaymentRequired(sale, None),
         },
         Ok(Some(payment)) => {

@@ -61,6 +61,7 @@ fn outcome(loaded: &Loaded, method: &str, path: &str, headers: &[(&str, &str)]) 
         Decision::Collect(..) => "collect",
         Decision::Closed => "closed",
         Decision::PaymentRequired(..) => "payment required",
+        Decision::MayBeFree(_) => "free?",
         Decision::Purchase(_) => "purchase",
     }
 }

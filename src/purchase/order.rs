@@ -180,9 +180,10 @@ fn asker_of(address: &str) -> Option<String> {
     Some(encode_hex(&keccak256(format!("edge402 asker 1\n{place}").as_bytes())))
 }
 
-/// The IPv4 address, or the first 64 bits of the IPv6 address, which are one
+/// The place that a client asks from, by its address, as Cloudflare's edge names
+/// it: the IPv4 address, or the first 64 bits of the IPv6 address, which are one
 /// household's.
-fn place_of(address: &str) -> Option<String> {
+pub fn place_of(address: &str) -> Option<String> {
     match address.trim().parse::<IpAddr>().ok()?.to_canonical() {
         IpAddr::V4(address) => Some(address.to_string()),
         IpAddr::V6(address) if address.segments().starts_with(&WORKERS) => None,

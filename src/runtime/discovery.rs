@@ -11,7 +11,7 @@ use crate::gate::{Head as _, discovery};
 use crate::path::UrlParts;
 
 /// For how long an answer may be kept.
-const CACHE: &str = "public, max-age=300";
+pub(super) const CACHE: &str = "public, max-age=300";
 
 /// The document, if a request asks for it and there is one. It comes before
 /// the routes: a shop that sells everything can still be found.

@@ -15,8 +15,11 @@ mod head;
 mod health;
 mod js;
 mod layout;
+mod machines;
 mod origin;
 mod purchase;
+mod quota;
+mod quota_rows;
 mod refusals;
 mod refused;
 mod remote;
@@ -76,6 +79,7 @@ fn free_path(app: &app::App, head: &head::RequestHead) -> Option<CanonicalPath> 
         || desk::is_asked_for(head)
         || facilitator::asked_for(app, head).is_some()
         || discovery::is_asked_for(head)
+        || gate::machines::asked_for(&app.loaded, head).is_some()
         || origin::has_come_back(&app.loaded, head);
     if is_ours { None } else { gate::decide_free(&app.loaded, head) }
 }
@@ -103,6 +107,9 @@ async fn answer(
     if origin::has_come_back(&app.loaded, &head) {
         return respond::error(508, "the origin of this site is the site itself");
     }
+    if let Some(asked) = gate::machines::asked_for(&app.loaded, &head) {
+        return machines::answer(&app.loaded, &env, &request, &head, asked).await;
+    }
     if gate::must_look_into_form(&app.loaded, &head) {
         match body::look_into_form(&request).await {
             Ok(None) => {}
@@ -115,7 +122,10 @@ async fn answer(
     }
     head.keep(&request);
     head.signer = signers::signer_of(&app.loaded, &head).await;
-    let answer = match gate::decide(&app.loaded, &head, clock::now()) {
+    let decision = gate::decide(&app.loaded, &head, clock::now());
+    let sale = decision.sale();
+    let license = sale.and_then(|sale| gate::machines::license_link(&app.loaded, sale));
+    let answer = match decision {
         Decision::Forward(path) => {
             return origin::forward(&app.loaded, &env, &request, &head, &path).await;
         }
@@ -131,6 +141,9 @@ async fn answer(
         Decision::PaymentRequired(sale, refusal) => {
             challenge::answer(&app, &env, &head, &sale, refusal, &context).await
         }
+        Decision::MayBeFree(sale) => {
+            quota::answer(&app, &env, &context, &request, &head, &sale).await
+        }
         Decision::Granted(sale) => origin::grant(&app.loaded, &env, &request, &head, &sale).await,
         Decision::Collect(sale, collection) => {
             let it = (sale, collection);
@@ -140,5 +153,9 @@ async fn answer(
             purchase::answer(&app, &env, &context, request, &head, *purchase).await
         }
     };
-    respond::share(answer?, &head, &app.loaded.trusted_pages)
+    let answer = respond::share(answer?, &head, &app.loaded.trusted_pages)?;
+    if let Some(link) = license {
+        answer.headers().append("Link", &link)?;
+    }
+    Ok(answer)
 }

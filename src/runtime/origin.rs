@@ -98,7 +98,7 @@ pub(super) fn pass_on(
 }
 
 /// What the client is told of an origin that gave no answer.
-fn silent(error: &worker::Error) -> worker::Result<Response> {
+pub(super) fn silent(error: &worker::Error) -> worker::Result<Response> {
     console_error!("origin: {}", error.to_string());
     respond::error(502, "the origin did not answer")
 }

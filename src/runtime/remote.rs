@@ -58,7 +58,7 @@ pub(super) async fn with_facts(
         return app;
     }
     let sells = match gate::decide(&app.loaded, head, clock::now()) {
-        Decision::PaymentRequired(..) | Decision::Purchase(_) => true,
+        Decision::PaymentRequired(..) | Decision::MayBeFree(_) | Decision::Purchase(_) => true,
         Decision::Closed => needs_facts,
         Decision::Forward(_)
         | Decision::BadRequest(_)

@@ -13,6 +13,7 @@ use worker::{
 
 use super::app::App;
 use super::desk::sessions;
+use super::quota_rows::QuotaObject;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
 use super::{clock, js, refused};
@@ -41,11 +42,13 @@ pub struct Settler {
     state: Rc<State>,
     env: Env,
     inner: OnceCell<settlement::Settler<WorkerHost>>,
+    /// What it is in place of a Settler, if its name says so.
+    quota: OnceCell<Option<QuotaObject>>,
 }
 
 impl DurableObject for Settler {
     fn new(state: State, env: Env) -> Self {
-        Self { state: Rc::new(state), env, inner: OnceCell::new() }
+        Self { state: Rc::new(state), env, inner: OnceCell::new(), quota: OnceCell::new() }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
@@ -53,6 +56,9 @@ impl DurableObject for Settler {
         let url = request.url();
         let body = JsFuture::from(request.text()?).await?.as_string().unwrap_or_default();
         let verb = url.rsplit('/').next().unwrap_or_default();
+        if let Some(quota) = self.quota() {
+            return quota.answer(verb, &body).await;
+        }
         if let Some(said) = sessions::answer(&self.state.storage(), verb, &body) {
             return answer(said.map_err(|error| StoreError(error.to_string())));
         }
@@ -99,6 +105,10 @@ impl DurableObject for Settler {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
+        if let Some(quota) = self.quota() {
+            quota.alarm().await?;
+            return Response::empty();
+        }
         match self.settler() {
             Ok(settler) => {
                 if let Err(error) = settler.wake() {
@@ -116,6 +126,11 @@ impl DurableObject for Settler {
 const POSTPONE_SECONDS: u64 = 60;
 
 impl Settler {
+    /// What counts what is free, if this is such an object.
+    fn quota(&self) -> Option<&QuotaObject> {
+        self.quota.get_or_init(|| QuotaObject::of(&self.state)).as_ref()
+    }
+
     /// The Settler, made when it is first needed in this object's life. That
     /// is also when it takes up what the last life left in the journal.
     fn settler(&self) -> Result<&settlement::Settler<WorkerHost>, String> {

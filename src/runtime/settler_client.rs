@@ -15,6 +15,7 @@ use crate::evm;
 use crate::json::{self, FromJson, ToJson};
 use crate::payment::VerifiedPayment;
 use crate::settlement::others::{Said, Settlers};
+use crate::settlement::quota::{QuotaReply, QuotaRequest, QuotaReturn};
 use crate::settlement::relayer::{facilitator_name, others_for, relayer_for, settler_name};
 use crate::settlement::standing::Standing;
 use crate::settlement::sums::{Sums, SumsQuery};
@@ -122,6 +123,16 @@ impl SettlerClient {
     /// How the Settler is doing.
     pub(super) async fn health(&self) -> worker::Result<Health> {
         self.call("health", &()).await
+    }
+
+    /// Asks for one unit of what is free.
+    pub(super) async fn take_free(&self, request: &QuotaRequest) -> worker::Result<QuotaReply> {
+        self.call("take", request).await
+    }
+
+    /// Gives one back.
+    pub(super) async fn give_back(&self, unit: &QuotaReturn) -> worker::Result<()> {
+        self.call("give-back", unit).await
     }
 
     async fn call<T: FromJson>(&self, verb: &str, message: &dyn ToJson) -> worker::Result<T> {

@@ -76,8 +76,13 @@ async fn keys_of(signed: &SignedRequest) -> Option<Rc<Vec<AgentKey>>> {
     }
     known.asking += 1;
     keep(host, known);
-    let request =
-        HttpRequest { url: signed.directory(), headers: vec![], body: None, timeout: TIMEOUT };
+    let request = HttpRequest {
+        url: signed.directory(),
+        headers: vec![],
+        auth: None,
+        body: None,
+        timeout: TIMEOUT,
+    };
     let answer = FetchTransport.exchange(request).await.ok();
     let text = answer.filter(|it| it.status == 200).and_then(|it| it.body);
     let keys = Rc::new(text.as_deref().map(read_directory).unwrap_or_default());

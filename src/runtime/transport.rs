@@ -15,6 +15,7 @@ use worker::web_sys::{
 use worker::{Delay, console_log};
 
 use super::clock;
+use crate::facilitator_client::auth::AUTHORIZATION;
 use crate::facilitator_client::{Http, HttpAnswer, HttpRequest, MAX_ANSWER};
 use crate::rpc::gate::Gate;
 use crate::rpc::{PostAnswer, Transport, TransportError};
@@ -148,6 +149,13 @@ async fn ask(request: &HttpRequest<'_>, signal: &AbortSignal) -> Result<HttpAnsw
     let headers = Headers::new()?;
     for (name, value) in &request.headers {
         headers.set(name, value)?;
+    }
+    if request.auth.is_some() {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|error| JsValue::from(error.to_string()))?;
+        if let Some(signed) = request.authorization(clock::now(), nonce) {
+            headers.set(AUTHORIZATION, &signed)?;
+        }
     }
     if let Some(body) = request.body {
         set_json(&init, &headers, body)?;

@@ -67,6 +67,7 @@ pub mod metered;
 pub mod others;
 mod per_token;
 mod proving;
+pub mod quota;
 pub mod record;
 pub mod relayer;
 pub mod remote;

@@ -115,6 +115,7 @@ fn is_sound(request: &Request) -> Result<(), TestCaseError> {
                     }
                 }
             }
+            Decision::MayBeFree(sale) => prop_assert!(sale.route.free.is_some()),
             Decision::PaymentRequired(sale, refusal) => {
                 let reason = refusal.map(|refusal| refusal.reason);
                 let challenge = template().write(&sale.url, reason, &Hints::default());

@@ -157,6 +157,7 @@ fn facilitator() -> Facilitator {
     Facilitator {
         url: "https://pay.example".into(),
         headers: vec![],
+        auth: None,
         facts: RemoteFacts::default(),
     }
 }

@@ -66,6 +66,7 @@ fn load(config: &Value) -> Loaded {
             .filter_map(|name| Some((name.to_owned(), text(name)?)))
             .collect(),
         tell_origin: config.get("TELL_ORIGIN").cloned(),
+        tell_machines: config.get("TELL_MACHINES").cloned(),
         origin_secret: text("ORIGIN_SECRET"),
         routes: config.get("ROUTES").cloned(),
         networks: config.get("NETWORKS").cloned(),
@@ -75,6 +76,7 @@ fn load(config: &Value) -> Loaded {
         rpc_urls: text("RPC_URLS"),
         grant_secret: text("GRANT_SECRET"),
         facilitator_headers: text("FACILITATOR_HEADERS"),
+        cdp_api_key: text("CDP_API_KEY"),
         remote: config.get("remote").map(remote_facts).unwrap_or_default(),
         facilitator: config.get("FACILITATOR").cloned(),
         facilitator_tokens: text("FACILITATOR_TOKENS"),

@@ -29,6 +29,7 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         origin_headers: None,
         header_secrets: edge402::table::Table::new(),
         tell_origin: None,
+        tell_machines: None,
         origin_secret: None,
         routes: Some(routes),
         networks: Some(json!({
@@ -42,6 +43,7 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         rpc_urls: None,
         grant_secret: None,
         facilitator_headers: None,
+        cdp_api_key: None,
         remote: edge402::table::Table::new(),
         facilitator: None,
         facilitator_tokens: None,
@@ -197,6 +199,7 @@ pub fn outcome(decision: &Decision<'_>) -> String {
         Decision::PaymentRequired(sale, Some(refusal)) => {
             format!("402 {} {:?} {}", sale.number, refusal.version, refusal.reason.code())
         }
+        Decision::MayBeFree(sale) => format!("free? {} {}", sale.number, sale.path.as_str()),
         Decision::Purchase(purchase) => {
             let offer = &purchase.sale.route.offers[purchase.offer];
             let version = purchase.version;

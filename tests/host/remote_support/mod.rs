@@ -173,6 +173,7 @@ pub fn facilitator() -> Facilitator {
     Facilitator {
         url: "https://pay.test/v2".into(),
         headers: vec![(KEY.0.into(), KEY.1.into())],
+        auth: None,
         facts: RemoteFacts::default(),
     }
 }

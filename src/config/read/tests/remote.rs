@@ -203,3 +203,62 @@ fn our_own_facilitator_serves_what_we_settle() {
         assert!(problem.contains("another facilitator settles"), "{problem}");
     }
 }
+
+/// A key as CDP gives it out.
+fn cdp_file(name: &str) -> String {
+    let pair = ed25519_dalek::SigningKey::from_bytes(&[3; 32]).to_keypair_bytes();
+    let secret = crate::encoding::encode_base64(&pair);
+    json!({ name: "2bb3f0d5-2c64", "privateKey": secret }).to_string()
+}
+
+#[test]
+fn a_facilitator_that_wants_it_is_sent_signed_requests() {
+    let signed = |key: &str| {
+        changed(
+            remote(),
+            &[
+                ("/NETWORKS/eip155:84532/facilitator_auth", json!("cdp")),
+                ("/CDP_API_KEY", json!(key)),
+            ],
+        )
+    };
+    let file = cdp_file("id");
+    let pair = file.split('"').nth(7).unwrap().to_owned();
+    for key in [file.clone(), cdp_file("name"), format!(" 2bb3f0d5-2c64:{pair}\n")] {
+        let config = config(&signed(&key));
+        let shown = config
+            .networks
+            .iter()
+            .map(|network| format!("{:?}", network.facilitator.as_ref().unwrap().auth));
+        let shown: Vec<_> = shown.collect();
+        assert_eq!(shown, ["Some(CdpKey(2bb3f0d5-2c64))", "None"]);
+    }
+    let told = |config: Value| {
+        let faults = load(&config).config.unwrap_err().to_string();
+        assert!(!faults.contains(&pair), "{faults}");
+        faults
+    };
+    for (key, problem) in [
+        ("a:b", "CDP_API_KEY: must have an Ed25519 key's secret: base64 of 64 bytes; put the"),
+        (pair.as_str(), "CDP_API_KEY: has no key's id"),
+        ("{}", "CDP_API_KEY: has no key's id"),
+        ("a:-----BEGIN EC PRIVATE KEY-----", "CDP_API_KEY: is an ECDSA key; make an Ed25519 key"),
+    ] {
+        let said = told(signed(key));
+        assert!(said.contains(problem), "{said}");
+    }
+    let said = told(changed(signed(&file), &[("/CDP_API_KEY", json!(null))]));
+    assert!(
+        said.contains("CDP_API_KEY: is needed for facilitator_auth: wrangler secret"),
+        "{said}"
+    );
+    let auth = "/NETWORKS/eip155:84532/facilitator_auth";
+    let said = told(changed(signed(&file), &[(auth, json!("jwt"))]));
+    assert!(said.contains("facilitator_auth: must be \"cdp\""), "{said}");
+    let headers = json!({ BASE: { "authorization": "Bearer x" } }).to_string();
+    let said = told(changed(signed(&file), &[("/FACILITATOR_HEADERS", json!(headers))]));
+    assert!(said.contains("has an Authorization, which facilitator_auth writes"), "{said}");
+    let own = with(&[(auth, json!("cdp")), ("/CDP_API_KEY", json!(file))]);
+    let said = told(own);
+    assert!(said.contains("facilitator_auth: has no effect without facilitator"), "{said}");
+}

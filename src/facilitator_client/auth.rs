@@ -1,0 +1,170 @@
+//! What a hosted facilitator wants to see with each request: a token that is
+//! signed for this one alone.
+
+use std::fmt;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use serde_json::json;
+
+use crate::encoding::{decode_base64, encode_base64url, encode_hex};
+use crate::rpc::host_of;
+use crate::time::UnixSeconds;
+
+/// For how long a token is good, in seconds: what CDP's own clients take.
+const LIFETIME: u64 = 120;
+
+/// The header that proves who asks.
+pub const AUTHORIZATION: &str = "Authorization";
+
+/// A way to sign requests.
+pub trait RequestAuth: fmt::Debug {
+    /// The value of [`AUTHORIZATION`] for a request.
+    fn authorization(&self, request: &ToSign<'_>) -> String;
+}
+
+/// What is signed of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct ToSign<'a> {
+    /// Its method.
+    pub method: &'static str,
+    /// Its URL.
+    pub url: &'a str,
+    /// When it is made.
+    pub now: UnixSeconds,
+    /// What nobody has used before.
+    pub nonce: [u8; 16],
+}
+
+/// A key of the Coinbase Developer Platform (CDP, "API Key Authentication"): JWTs
+/// (RFC 7519) by Ed25519 (RFC 8037).
+#[derive(Clone, PartialEq, Eq)]
+pub struct CdpKey {
+    name: String,
+    key: SigningKey,
+}
+
+/// Says whose key it is, and nothing of it.
+impl fmt::Debug for CdpKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CdpKey({})", self.name)
+    }
+}
+
+impl CdpKey {
+    /// Reads a key's name and its secret: base64 of 64 bytes, the seed and the
+    /// public key.
+    ///
+    /// # Errors
+    /// What is wrong with them, and never what they are.
+    pub fn read(name: &str, secret: &str) -> Result<Self, &'static str> {
+        let is_name = |c: u8| c.is_ascii_alphanumeric() || b"-_./".contains(&c);
+        if name.is_empty() || !name.bytes().all(is_name) {
+            return Err("has no key's id, such as a UUID");
+        }
+        if secret.contains("-----BEGIN") {
+            return Err("is an ECDSA key; make an Ed25519 key, which CDP recommends");
+        }
+        let bytes = decode_base64(secret.trim(), 64).ok();
+        let bytes = bytes.and_then(|bytes| <[u8; 64]>::try_from(bytes).ok());
+        let key = bytes.and_then(|bytes| SigningKey::from_keypair_bytes(&bytes).ok());
+        let key = key.ok_or("must have an Ed25519 key's secret: base64 of 64 bytes")?;
+        Ok(Self { name: name.to_owned(), key })
+    }
+}
+
+impl RequestAuth for CdpKey {
+    fn authorization(&self, request: &ToSign<'_>) -> String {
+        let ToSign { method, url, now, nonce } = *request;
+        let nonce = encode_hex(&nonce);
+        let header = json!({
+            "alg": "EdDSA", "kid": self.name, "typ": "JWT", "nonce": nonce.trim_start_matches("0x"),
+        });
+        let host = host_of(url);
+        // Its host and path, as the server sees them.
+        let path = url.split_once("://").map_or("", |(_, rest)| rest);
+        let path = path.get(path.find('/').unwrap_or(path.len())..).unwrap_or_default();
+        let path = path.split('?').next().unwrap_or_default();
+        let claims = json!({
+            "iss": "cdp", "sub": self.name, "uris": [format!("{method} {host}{path}")],
+            "iat": now.0, "nbf": now.0, "exp": now.plus(LIFETIME).0,
+        });
+        let part = |value: serde_json::Value| encode_base64url(value.to_string().as_bytes());
+        let signed = format!("{}.{}", part(header), part(claims));
+        let signature = self.key.sign(signed.as_bytes()).to_bytes();
+        format!("Bearer {signed}.{}", encode_base64url(&signature))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ed25519_dalek::{Signature, Verifier as _};
+    use serde_json::Value;
+
+    const NAME: &str = "2bb3f0d5-2c64-4a2e-8c06-2e5c9a6f0e11";
+
+    fn pair(seed: u8) -> SigningKey {
+        SigningKey::from_bytes(&[seed; 32])
+    }
+
+    fn secret(seed: u8) -> String {
+        crate::encoding::encode_base64(&pair(seed).to_keypair_bytes())
+    }
+
+    #[test]
+    fn a_token_names_its_key_its_request_and_two_minutes() {
+        let key = CdpKey::read(NAME, &secret(2)).unwrap();
+        let header = key.authorization(&ToSign {
+            method: "POST",
+            url: "https://api.cdp.example/platform/v2/x402/verify?x=1",
+            now: UnixSeconds(1_700_000_000),
+            nonce: [0xab; 16],
+        });
+        let token = header.strip_prefix("Bearer ").unwrap();
+        let parts: Vec<&str> = token.split('.').collect();
+        let json = |n: usize| -> Value {
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[n]).unwrap()).unwrap()
+        };
+        assert_eq!(
+            json(0),
+            json!({ "alg": "EdDSA", "kid": NAME, "typ": "JWT", "nonce": "ab".repeat(16) })
+        );
+        assert_eq!(
+            json(1),
+            json!({
+                "iss": "cdp", "sub": NAME,
+                "uris": ["POST api.cdp.example/platform/v2/x402/verify"],
+                "iat": 1_700_000_000, "nbf": 1_700_000_000, "exp": 1_700_000_120,
+            })
+        );
+        let signature = Signature::from_slice(&URL_SAFE_NO_PAD.decode(parts[2]).unwrap()).unwrap();
+        let signed = format!("{}.{}", parts[0], parts[1]);
+        assert!(pair(2).verifying_key().verify(signed.as_bytes(), &signature).is_ok());
+        assert_eq!(parts.len(), 3);
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_refused_and_not_shown() {
+        let mut mixed = pair(2).to_keypair_bytes();
+        mixed[63] ^= 1;
+        let mixed = crate::encoding::encode_base64(&mixed);
+        let pem = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n";
+        for (name, secret, problem) in [
+            ("", secret(2), "no key's id"),
+            ("a b", secret(2), "no key's id"),
+            (NAME, pem.to_owned(), "make an Ed25519 key"),
+            (NAME, mixed, "base64 of 64 bytes"),
+            (NAME, "AAAA".to_owned(), "base64 of 64 bytes"),
+            (NAME, String::new(), "base64 of 64 bytes"),
+        ] {
+            let said = CdpKey::read(name, &secret).unwrap_err();
+            assert!(said.contains(problem), "{said}");
+        }
+        assert_eq!(
+            format!("{:?}", CdpKey::read(NAME, &secret(2)).unwrap()),
+            format!("CdpKey({NAME})")
+        );
+    }
+}

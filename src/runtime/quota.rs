@@ -1,0 +1,139 @@
+//! What is free: asked of the object that counts it, which is no Settler.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use worker::web_sys::{Request, Response};
+use worker::{Context, Delay, Env, console_error};
+
+use super::app::App;
+use super::challenge::payment_required;
+use super::head::RequestHead;
+use super::origin::{self, Asking};
+use super::settler_client::SettlerClient;
+use super::{clock, js};
+use crate::config::Free;
+use crate::gate::goods::Judgement;
+use crate::gate::{Fact, Head as _, Sale, quota};
+use crate::meter::overrides::SETTLEMENT_OVERRIDES;
+use crate::purchase::order::place_of;
+use crate::settlement::quota::{QuotaReply, QuotaReturn};
+
+/// How long the object may take. Whoever isn't counted pays.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One unit that was taken, and where it can be given back.
+struct Unit {
+    counter: SettlerClient,
+    key: String,
+    reply: QuotaReply,
+}
+
+impl Unit {
+    /// Gives it back, while the answer is on its way.
+    fn give_back(self, context: &Context) {
+        context.wait_until(js::in_a_box(async move {
+            let unit = QuotaReturn { key: self.key, until: self.reply.until };
+            if let Err(error) = self.counter.give_back(&unit).await {
+                console_error!("quota: {}", error.to_string());
+            }
+        }));
+    }
+}
+
+/// Answers a request that brings no payment, for something of which some is free.
+pub(super) async fn answer(
+    app: &Rc<App>,
+    env: &Env,
+    context: &Context,
+    request: &Request,
+    head: &RequestHead,
+    sale: &Sale<'_>,
+) -> worker::Result<Response> {
+    let free = sale.route.free.as_ref();
+    let unit = match free {
+        Some(free) => take(env, head, sale, free).await,
+        None => None,
+    };
+    let (Some(free), Some(unit)) = (free, unit) else {
+        // Nothing is given away because nobody counts.
+        return payment_required(app, env, head, sale, None, None, context).await;
+    };
+    let reply = unit.reply;
+    let response = if reply.is_granted {
+        serve(app, env, context, request, head, sale, unit).await?
+    } else {
+        payment_required(app, env, head, sale, None, None, context).await?
+    };
+    for (name, value) in quota::headers(free, &reply, clock::now()) {
+        response.headers().append(name, &value)?;
+    }
+    Ok(response)
+}
+
+/// Asks for a unit; `None` where nobody knows who asks, or the object is away.
+async fn take(env: &Env, head: &RequestHead, sale: &Sale<'_>, free: &Free) -> Option<Unit> {
+    let place = place_of(&head.edge(Fact::Address)?)?;
+    let (name, asked) = sale.quota(free, &place);
+    let counter = SettlerClient::new(env, &name).ok()?;
+    let said = {
+        let asking = pin!(counter.take_free(&asked));
+        match select(asking, pin!(Delay::from(TIMEOUT))).await {
+            Either::Left((said, _)) => said.map_err(|error| error.to_string()),
+            // What it took all the same is lost to this client until the window ends.
+            Either::Right(_) => Err("no answer in time".to_owned()),
+        }
+    };
+    match said {
+        Ok(reply) => Some(Unit { counter, key: asked.key, reply }),
+        Err(problem) => {
+            console_error!("quota: {}", problem);
+            None
+        }
+    }
+}
+
+/// The origin's answer. Only goods cost a unit.
+async fn serve(
+    app: &App,
+    env: &Env,
+    context: &Context,
+    request: &Request,
+    head: &RequestHead,
+    sale: &Sale<'_>,
+    unit: Unit,
+) -> worker::Result<Response> {
+    // A look has taken nothing.
+    let give_back = |unit: Unit| {
+        if head.method() != "HEAD" {
+            unit.give_back(context);
+        }
+    };
+    let asked = origin::ask(&app.loaded, env, request, head, &sale.path, Asking::default()).await;
+    let answer = match asked {
+        Ok(answer) => answer,
+        Err(error) => {
+            give_back(unit);
+            return origin::silent(&error);
+        }
+    };
+    let judged = app.loaded.patterns.as_ref().map(|patterns| {
+        let location = answer.headers().get("Location").ok().flatten();
+        sale.judge(patterns, answer.status(), location.as_deref())
+    });
+    let answer = match judged {
+        Some(Judgement::SoldElsewhere(location)) => {
+            give_back(unit);
+            return origin::redirect(&answer, &location, answer.status());
+        }
+        Some(Judgement::NotGoods) => {
+            give_back(unit);
+            origin::private(&answer)?
+        }
+        Some(Judgement::Goods) | None => origin::private(&answer)?,
+    };
+    answer.headers().delete(SETTLEMENT_OVERRIDES)?;
+    Ok(answer)
+}
