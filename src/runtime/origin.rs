@@ -151,6 +151,7 @@ pub(super) async fn give(
     if is_kept {
         headers.set("Cache-Control", "private, no-cache")?;
     }
+    respond::share_with_trusted(&headers, head, &loaded.trusted_pages)?;
     Ok(answer)
 }
 

@@ -75,16 +75,28 @@ pub(super) fn share(
         }
         return Ok(answer);
     }
+    share_with_trusted(&headers, head, trusted)?;
+    if !headers.has("Access-Control-Expose-Headers")? {
+        allow_origins(&headers)?;
+    }
+    Ok(answer)
+}
+
+/// Lets the pages that the seller trusts read an answer, and no others.
+pub(super) fn share_with_trusted(
+    headers: &Headers,
+    head: &RequestHead,
+    trusted: &[String],
+) -> worker::Result<()> {
+    if trusted.is_empty() {
+        return Ok(());
+    }
     let page = head.header("Origin");
     if let Readers::Page(page) = cors::readers(trusted, page.as_deref()) {
         headers.set("Access-Control-Allow-Origin", page)?;
         headers.set("Access-Control-Allow-Credentials", "true")?;
     }
-    if !headers.has("Access-Control-Expose-Headers")? {
-        allow_origins(&headers)?;
-    }
-    headers.append("Vary", "Origin")?;
-    Ok(answer)
+    Ok(headers.append("Vary", "Origin")?)
 }
 
 /// Lets nobody but the client itself keep an answer that was paid for,

@@ -9,6 +9,7 @@ import { snippet } from '../documents/snippets.mjs';
 import { startSite } from './site.mjs';
 import { assertPaid, nowSeconds, payment, send } from './support.mjs';
 
+const TRUSTED = 'https://staff.example';
 const DIRECTORY = '/.well-known/http-message-signatures-directory';
 const BROWSER = {
   'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0',
@@ -32,7 +33,7 @@ before(async () => {
   const { stdout, stderr } = spawnSync('bash', ['-euo', 'pipefail', '-c', lines], { encoding: 'utf8' });
   const [, made, passes] = /^the pass of staff: ([0-9a-f]{64})\n(staff:[0-9a-f]{64})\n$/.exec(stdout) ?? assert.fail(stdout + stderr);
   pass = made;
-  ({ url } = await world.startWorker({ vars: { ORIGIN: site.url, ROUTES: [articles, signed] }, secrets: { PASSES: passes } }));
+  ({ url } = await world.startWorker({ vars: { ORIGIN: site.url, ROUTES: [articles, signed], CORS_CREDENTIALS: [TRUSTED] }, secrets: { PASSES: passes } }));
 });
 after(async () => {
   await world?.stop();
@@ -74,6 +75,10 @@ test('people and staff read, crawlers for training pay more, and anybody else th
   assert.equal(kept.headers.get('access-control-allow-origin'), null, 'no page elsewhere has its visitors read for it');
   assert.equal((await send(`${url}/articles/kept`, { ...BROWSER, 'if-none-match': '"1"' })).status, 304);
   assert.equal((await send(`${url}/articles/kept`, { 'if-none-match': '"1"' })).status, 402);
+  for (const [page, allowed] of [[TRUSTED, [TRUSTED, 'true']], ['https://other.example', [null, null]]]) {
+    const { headers } = await send(`${url}/articles/kept`, { 'payment-grant': pass, origin: page });
+    assert.deepEqual(['origin', 'credentials'].map((name) => headers.get(`access-control-allow-${name}`)), allowed, page);
+  }
   const { headers } = await send(`${url}/articles/secret`, BROWSER);
   assert.deepEqual(['cache-control', 'access-control-allow-origin'].map((name) => headers.get(name)), ['private, no-store', 'https://app.example']);
 });
