@@ -8,17 +8,20 @@ import { build } from '../build.mjs';
 import { Mistake, command, readArguments } from '../cli.mjs';
 import { isMain, WORKER_MAIN } from '../util.mjs';
 import { check } from './parts/check.mjs';
+import { coldStart } from './parts/cold-start.mjs';
 import { crowd } from './parts/crowd.mjs';
 import { distance } from './parts/distance.mjs';
 import { ledger } from './parts/ledger.mjs';
+import { memory } from './parts/memory.mjs';
 import { page } from './parts/page.mjs';
+import { paidCpu } from './parts/paid-cpu.mjs';
 import { payment } from './parts/payment.mjs';
 import { size } from './parts/size.mjs';
 import { challenge, free } from './parts/speed.mjs';
 import { score, table } from './table.mjs';
 
-const PARTS = { size, page, check, free, 402: challenge, payment, distance, crowd, ledger };
-const ORDER = ['size', 'page', 'check', 'free', '402', 'payment', 'distance', 'crowd', 'ledger'];
+const PARTS = { size, start: coldStart, page, check, free, 402: challenge, payment, cpu: paidCpu, distance, crowd, memory, ledger };
+const ORDER = ['size', 'start', 'page', 'check', 'free', '402', 'payment', 'cpu', 'distance', 'crowd', 'memory', 'ledger'];
 
 const USAGE = `Usage: npm run bench -- [options]
 

@@ -24,6 +24,7 @@ const ROUTES = [{ pattern: '/paid/*', price: PRICE, description: 'Premium pages'
  * @property {string} url through Miniflare's own entry Worker
  * @property {string} directUrl past it: nothing but this Worker
  * @property {number} pid of its workerd
+ * @property {string} [inspectorUrl] of its isolate, if it is inspected
  * @property {() => string} log
  * @property {() => Promise<void>} stop
  */
@@ -32,10 +33,10 @@ const ROUTES = [{ pattern: '/paid/*', price: PRICE, description: 'Premium pages'
  * edge402 before a URL origin.
  *
  * @param {any} world
- * @param {{ origin: string, evmUrl?: string, solanaUrl?: string }} options the nodes that it is told of
+ * @param {{ origin: string, evmUrl?: string, solanaUrl?: string, inspected?: boolean }} options the nodes that it is told of, and whether its isolate can be looked into
  * @returns {Promise<System>}
  */
-export function startEdge402(world, { origin, evmUrl = world.evm.url, solanaUrl = world.solana.url }) {
+export function startEdge402(world, { origin, evmUrl = world.evm.url, solanaUrl = world.solana.url, inspected = false }) {
   const { seller: evmSeller, relayers } = world.accounts.evm;
   const { seller: solanaSeller, feePayers } = world.accounts.solana;
   const { folder, persistTo, configs: [config], config: { main }, secrets } = writeConfig({
@@ -54,6 +55,7 @@ export function startEdge402(world, { origin, evmUrl = world.evm.url, solanaUrl 
   const { workerOptions } = miniflareOptions(config);
   return startInMiniflare('edge402', {
     ...workerOptions,
+    inspected,
     defaultPersistRoot: persistTo,
     bindings: { ...workerOptions.bindings, ...secrets },
     modulesRoot: dirname(main),
@@ -66,7 +68,7 @@ export function startEdge402(world, { origin, evmUrl = world.evm.url, solanaUrl 
  *
  * @returns {Promise<System>}
  */
-export async function startReference(world, { origin, evmUrl = world.evm.url, solanaUrl = world.solana.url }) {
+export async function startReference(world, { origin, evmUrl = world.evm.url, solanaUrl = world.solana.url, warm = true }) {
   const { seller: evmSeller, relayers } = world.accounts.evm;
   const { seller: solanaSeller, feePayers } = world.accounts.solana;
   const facilitator = await startReferenceFacilitator({
@@ -79,7 +81,7 @@ export async function startReference(world, { origin, evmUrl = world.evm.url, so
   ];
   const worker = await startScript('reference', await bundle('reference/worker.mjs'), { ORIGIN: origin, FACILITATOR: facilitator.url, OFFERS });
   // It asks its facilitator within the first request, and waits forever if that one was for something free.
-  await (await fetch(worker.url + PAID_PATH)).text();
+  if (warm) await (await fetch(worker.url + PAID_PATH)).text();
   return {
     ...worker,
     log: () => worker.log() + facilitator.log(),
@@ -107,7 +109,7 @@ export function startScript(name, script, bindings = {}) {
   });
 }
 
-async function startInMiniflare(name, options, cleanUp = () => {}) {
+async function startInMiniflare(name, { inspected = false, ...options }, cleanUp = () => {}) {
   // Ctrl-C ends the process without stopping anything in turn.
   process.once('exit', cleanUp);
   const before = workerdPids();
@@ -117,6 +119,8 @@ async function startInMiniflare(name, options, cleanUp = () => {}) {
     host: '127.0.0.1',
     port: 0,
     cf: false,
+    inspectorHost: '127.0.0.1',
+    inspectorPort: inspected ? 0 : undefined,
     unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
     handleRuntimeStdio: (...streams) => streams.forEach((stream) => stream.on('data', (data) => output.push(data.toString()))),
     ...options,
@@ -129,9 +133,11 @@ async function startInMiniflare(name, options, cleanUp = () => {}) {
     url,
     directUrl,
     pid,
+    inspectorUrl: inspected ? `${await miniflare.getInspectorURL()}core:user:${name}` : undefined,
     log: () => output.join(''),
     async stop() {
       await miniflare.dispose();
+      process.off('exit', cleanUp);
       cleanUp();
     },
   };

@@ -1,0 +1,53 @@
+/** What a whole paid request costs in CPU: the gate, its Settler, the disk, and the runtime around them. */
+import { EVM_NETWORK, SOLANA_NETWORK, startWorld } from '../../world.mjs';
+import { cpuMs } from '../cpu.mjs';
+import { startOrigin } from '../origin.mjs';
+import { withStops } from '../rounds.mjs';
+import { PAID_PATH, startEdge402, startReference } from '../systems.mjs';
+import { ms } from '../table.mjs';
+import { payFor, preparePayment } from '../wallet.mjs';
+
+const BAR_MS = 4;
+const BUYERS = 4;
+const WARM_UP = 60;
+/** A payment on Solana lives for as long as its blockhash. */
+const AT_ONCE = 20;
+
+/** @returns {Promise<import('../table.mjs').Group>} */
+export async function paidCpu({ quick, note }) {
+  return withStops(async (keep) => {
+    const world = keep(await startWorld({ worker: false, relayers: 2, feePayers: 2, buyers: BUYERS }));
+    const origin = keep(await startOrigin());
+    const systems = [];
+    for (const start of [startEdge402, startReference]) systems.push(keep(await start(world, { origin: origin.url })));
+    const rows = [];
+    for (const [chain, network] of [['EVM', EVM_NETWORK], ['Solana', SOLANA_NETWORK]]) {
+      const cpu = {};
+      for (const system of systems) {
+        await pay(system, world, network, WARM_UP);
+        note(`${chain}: ${system.name}`);
+        cpu[system.name] = await pay(system, world, network, quick ? 40 : 200);
+      }
+      const bar = network === EVM_NETWORK ? { bar: `≤ ${BAR_MS} ms`, passes: cpu.edge402 <= BAR_MS } : {};
+      rows.push({ what: chain, ours: ms(cpu.edge402), reference: ms(cpu.reference), ...bar, how: 'of workerd; without the reference’s facilitator, a Node process' });
+    }
+    return { title: 'CPU of a whole paid request', rows };
+  });
+}
+
+/** Pays so many times, one after the other, each few made before the clock starts: milliseconds of CPU each. */
+async function pay({ name, directUrl, pid }, world, network, count) {
+  const page = directUrl + PAID_PATH;
+  let spent = 0;
+  for (let paid = 0; paid < count; paid += AT_ONCE) {
+    const payments = [];
+    for (let i = 0; i < AT_ONCE; i += 1) payments.push(await preparePayment(page, world.buyer(i % BUYERS), network));
+    const before = cpuMs(pid);
+    for (const headers of payments) {
+      const result = await payFor(page, headers);
+      if (!result.paid) throw new Error(`${name} on ${network}: ${result.status} ${result.reason}`);
+    }
+    spent += cpuMs(pid) - before;
+  }
+  return spent / count;
+}
