@@ -58,7 +58,8 @@ pub fn fetch(request: Request, env: Env, context: worker_sys::Context) -> Promis
         return answer;
     }
     let context = Context::new(context);
-    future_to_promise(async move {
+    // In a box: future_to_promise keeps what it is given twice.
+    future_to_promise(Box::pin(async move {
         let answer = match answer(app, request, head, env, context).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -67,7 +68,7 @@ pub fn fetch(request: Request, env: Env, context: worker_sys::Context) -> Promis
             }
         };
         Ok(answer.into())
-    })
+    }))
 }
 
 /// What is said of a body that could not be read to its end.

@@ -85,17 +85,19 @@ impl DurableObject for Settler {
                 return Response::error(why, 503);
             }
         };
+        // In boxes, each as large as it is: the runtime keeps this future twice, and
+        // as large as the largest of them.
         match verb {
-            "claim" => answer(settler.claim(&read(&body)?).await),
-            "settle" => answer(settler.settle(read(&body)?).await),
-            "charge" => answer(settler.charge(read(&body)?).await),
-            "verify" => answer(settler.verify(&read(&body)?).await),
+            "claim" => answer(Box::pin(settler.claim(&read(&body)?)).await),
+            "settle" => answer(Box::pin(settler.settle(read(&body)?)).await),
+            "charge" => answer(Box::pin(settler.charge(read(&body)?)).await),
+            "verify" => answer(Box::pin(settler.verify(&read(&body)?)).await),
             "health" => answer(Ok(settler.health().await)),
             "sales" => answer(settler.sales(&read(&body)?)),
             "sums" => answer(settler.sums(&read(&body)?)),
-            "standing" => answer(settler.standing().await),
+            "standing" => answer(Box::pin(settler.standing()).await),
             "waiting" => answer(self.waiting()),
-            "hold" => answer(settler.hold(read(&body)?).await),
+            "hold" => answer(Box::pin(settler.hold(read(&body)?)).await),
             "use" => answer(settler.charge_used(&read(&body)?)),
             "renew" => answer(settler.renew(&read(&body)?)),
             "report" => answer(settler.report(&read(&body)?)),
