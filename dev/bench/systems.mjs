@@ -98,10 +98,12 @@ export async function startReference(world, { origin, evmUrl = world.evm.url, so
  * @param {string} name
  * @param {string} script one module
  * @param {Record<string, any>} [bindings]
+ * @param {Record<string, any>} [options] more of Miniflare's
  * @returns {Promise<System>}
  */
-export function startScript(name, script, bindings = {}) {
+export function startScript(name, script, bindings = {}, options = {}) {
   return startInMiniflare(name, {
+    ...options,
     modules: [{ type: 'ESModule', path: 'worker.mjs', contents: script }],
     compatibilityDate: '2026-04-01',
     compatibilityFlags: ['nodejs_compat'],
@@ -119,6 +121,8 @@ async function startInMiniflare(name, { inspected = false, ...options }, cleanUp
     host: '127.0.0.1',
     port: 0,
     cf: false,
+    // A Worker of Miniflare's own, through which each request to a node would go.
+    stripCfConnectingIp: false,
     inspectorHost: '127.0.0.1',
     inspectorPort: inspected ? 0 : undefined,
     unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],

@@ -3,7 +3,7 @@ import { EVM_NETWORK, SOLANA_NETWORK, startWorld } from '../../world.mjs';
 import { cpuMs } from '../cpu.mjs';
 import { startOrigin } from '../origin.mjs';
 import { withStops } from '../rounds.mjs';
-import { PAID_PATH, startEdge402, startReference } from '../systems.mjs';
+import { PAID_PATH, startEdge402, startReference, startScript } from '../systems.mjs';
 import { ms } from '../table.mjs';
 import { payFor, preparePayment } from '../wallet.mjs';
 
@@ -13,6 +13,16 @@ const WARM_UP = 60;
 /** A payment on Solana lives for as long as its blockhash. */
 const AT_ONCE = 20;
 
+/** What a payment does with Workers KV: Miniflare's is a Worker of its own, and no part of ours. */
+const KV_WORKER = `export default {
+  async fetch(request, { KV }, context) {
+    const key = crypto.randomUUID();
+    const value = await KV.get(key);
+    context.waitUntil(KV.put(key, 'x'.repeat(600), { expirationTtl: 3600 }));
+    return new Response(value);
+  },
+}`;
+
 /** @returns {Promise<import('../table.mjs').Group>} */
 export async function paidCpu({ quick, note }) {
   return withStops(async (keep) => {
@@ -20,6 +30,10 @@ export async function paidCpu({ quick, note }) {
     const origin = keep(await startOrigin());
     const systems = [];
     for (const start of [startEdge402, startReference]) systems.push(keep(await start(world, { origin: origin.url })));
+    const kv = keep(await startScript('kv', KV_WORKER, {}, { kvNamespaces: ['KV'] }));
+    note('the stand-in for Workers KV');
+    await visit(kv, quick ? 100 : 500);
+    const ofKv = await visit(kv, quick ? 100 : 500);
     const rows = [];
     for (const [chain, network] of [['EVM', EVM_NETWORK], ['Solana', SOLANA_NETWORK]]) {
       const cpu = {};
@@ -28,8 +42,9 @@ export async function paidCpu({ quick, note }) {
         note(`${chain}: ${system.name}`);
         cpu[system.name] = await pay(system, world, network, quick ? 40 : 200);
       }
-      const bar = network === EVM_NETWORK ? { bar: `≤ ${BAR_MS} ms`, passes: cpu.edge402 <= BAR_MS } : {};
-      rows.push({ what: chain, ours: ms(cpu.edge402), reference: ms(cpu.reference), ...bar, how: 'of workerd; without the reference’s facilitator, a Node process' });
+      const own = cpu.edge402 - ofKv;
+      const bar = network === EVM_NETWORK ? { bar: `≤ ${BAR_MS} ms`, passes: own <= BAR_MS } : {};
+      rows.push({ what: chain, ours: ms(own), reference: ms(cpu.reference), ...bar, how: `of workerd, without ${ms(ofKv)} of Miniflare’s KV; the reference without its facilitator, a Node process` });
     }
     return { title: 'CPU of a whole paid request', rows };
   });
@@ -50,4 +65,11 @@ async function pay({ name, directUrl, pid }, world, network, count) {
     spent += cpuMs(pid) - before;
   }
   return spent / count;
+}
+
+/** Asks a Worker so many times, one request after the other: milliseconds of CPU each. */
+async function visit({ directUrl, pid }, count) {
+  const before = cpuMs(pid);
+  for (let i = 0; i < count; i += 1) await (await fetch(directUrl)).text();
+  return (cpuMs(pid) - before) / count;
 }
