@@ -11,13 +11,13 @@ use crate::protocol::Reason;
 /// The object that keeps the counts: no Settler's name.
 pub const REFUSALS_NAME: &str = "desk/refusals";
 
-/// How long an isolate waits after it has sent its counts, in milliseconds; and
-/// how long after many.
+/// How long an isolate waits after it has sent its counts, in milliseconds: at
+/// first, and at most. As long as there are more it waits twice as long each time.
 const PAUSE_MS: u64 = 5_000;
-const LONG_PAUSE_MS: u64 = 60_000;
+const LONGEST_PAUSE_MS: u64 = 60_000;
 
-/// How many refusals between two messages are many.
-const MANY: u64 = 50;
+/// After that without a refusal, a flood is over, in milliseconds.
+const OVER_MS: u64 = 10_000;
 
 /// How long a request can stay to send counts later, in milliseconds: the runtime
 /// ends it after half a minute.
@@ -30,6 +30,8 @@ pub struct Tally {
     counts: Vec<(u64, Reason, u64)>,
     /// Until when nothing is sent, in milliseconds.
     quiet_until_ms: u64,
+    /// How long the last pause was, in milliseconds.
+    pause_ms: u64,
     /// Until when a request stays to send them, in milliseconds.
     stays_until_ms: u64,
 }
@@ -63,8 +65,10 @@ impl Tally {
     /// Takes the counts, to be sent as JSON: `[[day, reason, count], …]`.
     pub fn take(&mut self, now_ms: u64) -> String {
         let counts = std::mem::take(&mut self.counts);
-        let many = counts.iter().map(|(_, _, count)| count).sum::<u64>() >= MANY;
-        self.quiet_until_ms = now_ms + if many { LONG_PAUSE_MS } else { PAUSE_MS };
+        let goes_on = now_ms < self.quiet_until_ms.saturating_add(OVER_MS);
+        let pause = if goes_on { self.pause_ms.saturating_mul(2) } else { PAUSE_MS };
+        self.pause_ms = pause.clamp(PAUSE_MS, LONGEST_PAUSE_MS);
+        self.quiet_until_ms = now_ms + self.pause_ms;
         self.stays_until_ms = 0;
         let counts = counts.iter().map(|(day, reason, count)| {
             Value::from(vec![Value::from(*day), reason.code().into(), (*count).into()])

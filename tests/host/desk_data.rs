@@ -38,8 +38,30 @@ fn a_flood_of_refusals_costs_a_few_messages() {
             due = Some(ms + wait);
         }
     }
-    assert!(messages <= 62, "{messages}");
+    assert!(messages <= 65, "{messages}");
     assert!(counted >= 3_500_000, "{counted}");
+}
+
+#[test]
+fn a_steady_trickle_costs_a_message_a_minute_and_a_quiet_while_ends_it() {
+    let mut tally = Tally::default();
+    let (mut messages, mut due) = (vec![], None);
+    for ms in (1_000_000..4_600_000_u64).step_by(500) {
+        if due.is_some_and(|due| due <= ms) {
+            due = None;
+            messages.push(ms);
+            tally.take(ms);
+        }
+        if let Next::Stay(wait) = tally.count(Reason::EvmSignature, DAY, ms) {
+            due = Some(ms + wait);
+        }
+    }
+    assert!(messages.len() <= 65, "{}", messages.len());
+    assert!(messages[1] - messages[0] < 6_000);
+    let _ = tally.take(4_600_000);
+    assert_eq!(tally.count(Reason::EvmSignature, DAY, 4_700_000), Next::Stay(0));
+    let _ = tally.take(4_700_000);
+    assert_eq!(tally.count(Reason::EvmSignature, DAY, 4_700_000), Next::Stay(5_000));
 }
 
 #[test]
