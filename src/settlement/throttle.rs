@@ -18,21 +18,42 @@ const FAILURE_SECONDS: u64 = 3_600;
 pub(super) struct Throttle {
     /// How many payments of a payer have failed, and when the last one did.
     failures: RefCell<Table<String, (u32, UnixSeconds)>>,
-    /// An hour, counted from 1970, and the gas that failed payments used in it.
-    failed_gas: Cell<(u64, u64)>,
+    /// An hour, counted from 1970.
+    hour: Cell<u64>,
+    /// The gas that failed payments used in it, by payer. What a batch used as a
+    /// whole is nobody's: of no name.
+    failed_gas: RefCell<Table<String, u64>>,
 }
 
 impl Throttle {
-    /// Takes note of gas that a failed transaction used.
-    pub(super) fn note_failed_gas(&self, gas: u64, now: UnixSeconds) {
-        let before = self.failed_gas(now);
-        self.failed_gas.set((hour(now), before.saturating_add(gas)));
+    /// Takes note of gas that a failed transaction used, of one payer or (`""`)
+    /// of several.
+    pub(super) fn note_failed_gas(&self, payer: &str, gas: u64, now: UnixSeconds) {
+        self.begin_hour(now);
+        let mut failed = self.failed_gas.borrow_mut();
+        let used = failed.get_or_insert_with(payer.to_owned(), || 0);
+        *used = used.saturating_add(gas);
     }
 
     /// How much gas failed transactions used in this hour.
     pub(super) fn failed_gas(&self, now: UnixSeconds) -> u64 {
-        let (then, gas) = self.failed_gas.get();
-        if then == hour(now) { gas } else { 0 }
+        self.begin_hour(now);
+        self.failed_gas.borrow().values().fold(0, |sum: u64, gas| sum.saturating_add(*gas))
+    }
+
+    /// How much of so much gas an hour a payer's failed transactions may use
+    /// together with everybody's: who has used some has the first half alone, so
+    /// that a few who fail shut out nobody else.
+    pub(super) fn failed_gas_limit(&self, payer: &str, limit: u64, now: UnixSeconds) -> u64 {
+        self.begin_hour(now);
+        let has_used = self.failed_gas.borrow().contains_key(payer);
+        if has_used { limit / 2 } else { limit }
+    }
+
+    fn begin_hour(&self, now: UnixSeconds) {
+        if self.hour.replace(hour(now)) != hour(now) {
+            self.failed_gas.borrow_mut().clear();
+        }
     }
 
     /// Takes note of a payment that failed on chain by its own fault.
@@ -90,9 +111,13 @@ mod tests {
     #[test]
     fn gas_is_counted_by_the_hour() {
         let throttle = Throttle::default();
-        throttle.note_failed_gas(5, NOW);
-        throttle.note_failed_gas(7, NOW.plus(3_599));
+        throttle.note_failed_gas("a", 5, NOW);
+        throttle.note_failed_gas("a", 4, NOW);
+        throttle.note_failed_gas("", 3, NOW.plus(3_599));
         assert_eq!(throttle.failed_gas(NOW.plus(3_599)), 12);
+        let limit = |payer, seconds| throttle.failed_gas_limit(payer, 100, NOW.plus(seconds));
+        assert_eq!((limit("a", 3_599), limit("b", 3_599)), (50, 100));
+        assert_eq!(limit("a", 3_600), 100);
         assert_eq!(throttle.failed_gas(NOW.plus(3_600)), 0);
     }
 }

@@ -215,7 +215,7 @@ impl<H: Host> EvmLane<H> {
             Some(None) if self.exceeds_price(preview.fees.worst_cost(gas), payment) => {
                 Verdict::FeeExceedsPrice
             }
-            Some(None) if self.goes_alone(payment) && self.burns_too_much(gas) => {
+            Some(None) if self.goes_alone(payment) && self.burns_too_much(payment, gas) => {
                 Verdict::LimitReached
             }
             Some(None)

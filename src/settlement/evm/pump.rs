@@ -349,10 +349,11 @@ impl<H: Host> EvmLane<H> {
         }
         // Accounts may take code on after their preview, always new ones.
         let may_burn = is_loner || (good.len() == 1 && self.is_burnt_out());
+        let burns =
+            may_burn && good.first().is_some_and(|only| self.burns_too_much(&only.payment, gas));
         // For what is settled after its goods went out the fees were set aside.
         let is_held = good.iter().any(|it| it.job.request.metered.is_some());
         let set_aside = if is_held { 0 } else { self.set_aside("") };
-        let burns = may_burn && self.burns_too_much(gas);
         let over_budget = burns || self.is_over_budget(fee, set_aside);
         let written = if over_budget { Ok(None) } else { self.write_down(&good, preview, gas) };
         match written {

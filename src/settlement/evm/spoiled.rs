@@ -151,7 +151,7 @@ impl<H: Host> EvmLane<H> {
         let hour = self.shared.host.now().0 / 3_600;
         let (of, count) = self.spoiled.get();
         self.spoiled.set((hour, if of == hour { count.saturating_add(1) } else { 1 }));
-        self.shared.throttle.note_failed_gas(receipt.gas_used, self.shared.host.now());
+        self.shared.throttle.note_failed_gas("", receipt.gas_used, self.shared.host.now());
         self.log(&format!(
             "{} failed as a whole: {} gas ({} wei) for {} payments, which go out again",
             entry.sent.hash,
@@ -219,42 +219,41 @@ impl<H: Host> EvmLane<H> {
         // A transaction that did not fail is an empty one of ours.
         let Some(receipt) = receipt.filter(|it| is_own && !it.succeeded) else { return };
         let has_burnt = receipt.gas_used.saturating_mul(10) >= entry.sent.gas.saturating_mul(9);
+        let (throttle, payer, now) =
+            (&self.shared.throttle, payment.payer(), self.shared.host.now());
         if has_burnt {
-            self.shared.throttle.note_burnt(&payment.payer(), self.shared.host.now());
+            throttle.note_burnt(&payer, now);
         } else {
-            self.shared.throttle.note_failure(&payment.payer(), self.shared.host.now());
+            throttle.note_failure(&payer, now);
         }
         self.note_loner(payment.from());
-        self.shared.throttle.note_failed_gas(receipt.gas_used, self.shared.host.now());
+        throttle.note_failed_gas(&payer, receipt.gas_used, now);
         self.log(&format!(
-            "{} failed: a payment of {} behaved in its simulation and not on chain; {} gas ({} \
-             wei), {} gas this hour",
+            "{} failed: a payment of {payer} behaved in its simulation and not on chain; {} gas \
+             ({} wei), {} gas this hour",
             entry.sent.hash,
-            payment.payer(),
             receipt.gas_used,
             receipt.cost(),
-            self.shared.throttle.failed_gas(self.shared.host.now())
+            throttle.failed_gas(now)
         ));
     }
 
     /// Whether one more transaction of a payer that goes alone is more than
     /// such payers may still burn in this hour.
-    pub(super) fn burns_too_much(&self, gas: u64) -> bool {
+    pub(super) fn burns_too_much(&self, payment: &evm::VerifiedPayment, gas: u64) -> bool {
         let Some(limit) = self.limits.failed_gas else { return false };
+        let (throttle, payer, now) =
+            (&self.shared.throttle, payment.payer(), self.shared.host.now());
         let in_air: u64 = self.in_air.borrow().values().map(|flight| flight.lone_gas).sum();
-        let most = self
-            .shared
-            .throttle
-            .failed_gas(self.shared.host.now())
-            .saturating_add(in_air)
-            .saturating_add(gas);
-        if most > limit {
+        let most = throttle.failed_gas(now).saturating_add(in_air).saturating_add(gas);
+        let is_too_much = most > throttle.failed_gas_limit(&payer, limit, now);
+        if is_too_much {
             self.log_refusal(&format!(
-                "payments that go alone wait: failed ones may use {limit} gas an hour \
-                 (failed_gas in NETWORKS)"
+                "payments of {payer} that go alone wait: failed ones may use {limit} gas an hour, \
+                 and those of payers with failed ones half of it (failed_gas in NETWORKS)"
             ));
         }
-        most > limit
+        is_too_much
     }
 
     /// Whether failed payments have burnt what they may in this hour.
