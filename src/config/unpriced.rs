@@ -86,9 +86,13 @@ impl Unpriced {
             let paid_in = (Rc::clone(network), Rc::clone(token));
             offers.extend(Offer::new(paid_in, amount, &about, fields.faults()));
         }
-        // What is counted went out before it was settled.
-        let is_metered = self.by_use.as_ref().is_some_and(|it| it.meter.is_some());
-        let redeliver_max = if is_metered { Some(0) } else { self.redeliver_max };
+        let redeliver_max = match &self.by_use {
+            // What is counted went out before it was settled.
+            Some(by_use) if by_use.meter.is_some() => Some(0),
+            // What an answer uses that goes again is charged to nobody.
+            Some(_) => self.redeliver_max.or(Some(0)),
+            None => self.redeliver_max,
+        };
         let mut route = Route {
             pattern: self.pattern.clone(),
             price,

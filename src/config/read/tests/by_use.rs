@@ -45,7 +45,10 @@ fn without_a_meter_the_origin_tells() {
     let config = loaded.config.unwrap();
     let by_use = config.routes[1].by_use.as_ref().unwrap();
     assert_eq!((&by_use.meter, by_use.without_amount), (&None, WithoutAmount::Nothing));
-    assert_eq!(config.routes[1].redeliver_max, DEFAULT_REDELIVER_MAX);
+    // What it uses again is charged to nobody.
+    assert_eq!((config.routes[1].redeliver_max, config.routes[1].redeliver_max_by_cookie), (0, 0));
+    let again = load(&sold(&json!({ "redeliver_max": 2 }))).config.unwrap();
+    assert_eq!((again.routes[1].redeliver_max, again.routes[1].redeliver_max_by_cookie), (2, 2));
     assert!(config.routes[0].by_use.is_none());
 }
 
