@@ -28,8 +28,11 @@ import { privateKeyToAccount } from 'viem/accounts';
 import {
   PERMIT2_ADDRESS,
   permit2WitnessTypes,
+  uptoPermit2WitnessTypes,
   x402ExactPermit2ProxyABI,
   x402ExactPermit2ProxyAddress,
+  x402UptoPermit2ProxyABI,
+  x402UptoPermit2ProxyAddress,
 } from '@x402/evm';
 
 const OUT = new URL('./evm/', import.meta.url);
@@ -269,6 +272,70 @@ async function permit2() {
   return { permit2: PERMIT2_ADDRESS, proxy: x402ExactPermit2ProxyAddress, now: 1700000000n, payments };
 }
 
+/** What was used of the same amounts: some, nothing, all. */
+const USED = [1234n, 0n, 2n ** 128n - 1n, 10000n];
+
+async function upto() {
+  const payments = [];
+  for (const [i, { amount, nonce, deadline, validAfter }] of PERMIT2_MESSAGES.entries()) {
+    const payer = account(`upto payer ${i}`);
+    const domain = DOMAINS[i];
+    const token = domain.verifyingContract;
+    const witness = { to: address(`upto payee ${i}`), facilitator: address(`upto relayer ${i}`), validAfter };
+    const permit = { permitted: { token, amount }, nonce, deadline };
+    const typed = {
+      domain: { name: 'Permit2', chainId: domain.chainId, verifyingContract: PERMIT2_ADDRESS },
+      types: uptoPermit2WitnessTypes,
+      primaryType: 'PermitWitnessTransferFrom',
+      message: { ...permit, spender: x402UptoPermit2ProxyAddress, witness },
+    };
+    const signature = await payer.signTypedData(typed);
+    const approvalSignature = await payer.signTypedData({
+      domain,
+      types: eip2612PermitTypes,
+      primaryType: 'Permit',
+      message: { owner: payer.address, spender: PERMIT2_ADDRESS, value: amount, nonce: BigInt(i), deadline },
+    });
+    const { r, s, yParity } = parseSignature(approvalSignature);
+    const used = USED[i];
+    const args = [permit, used, payer.address, witness, signature];
+    const abi = x402UptoPermit2ProxyABI;
+    payments.push({
+      domain,
+      payload: {
+        signature,
+        permit2Authorization: {
+          permitted: { token, amount },
+          from: payer.address,
+          spender: x402UptoPermit2ProxyAddress,
+          nonce,
+          deadline,
+          witness,
+        },
+      },
+      digest: hashTypedData(typed),
+      approval: {
+        from: payer.address,
+        asset: token,
+        spender: PERMIT2_ADDRESS,
+        amount,
+        nonce: BigInt(i),
+        deadline,
+        signature: approvalSignature,
+        version: '1',
+      },
+      used,
+      settle: encodeFunctionData({ abi, functionName: 'settle', args }),
+      settleWithPermit: encodeFunctionData({
+        abi,
+        functionName: 'settleWithPermit',
+        args: [{ value: amount, deadline, r, s, v: 27 + yParity }, ...args],
+      }),
+    });
+  }
+  return { proxy: x402UptoPermit2ProxyAddress, now: 1700000000n, payments };
+}
+
 function results() {
   const aggregate = (items) => ({
     results: items,
@@ -457,6 +524,7 @@ write('addresses', addresses());
 write('typed-data', await typedData());
 write('calls', await calls());
 write('permit2', await permit2());
+write('upto', await upto());
 write('results', results());
 write('wallets', await wallets());
 write('transactions', await transactions());
