@@ -14,6 +14,15 @@ struct PermitTransferFrom {
     uint256 deadline;
 }
 
+/// @dev A permit of the token's own, as x402's contracts take it.
+struct EIP2612Permit {
+    uint256 value;
+    uint256 deadline;
+    bytes32 r;
+    bytes32 s;
+    uint8 v;
+}
+
 struct SignatureTransferDetails {
     address to;
     uint256 requestedAmount;
@@ -133,10 +142,41 @@ contract TestPermit2 {
     }
 }
 
+/// @title What x402's contracts have in common, for local chains.
+abstract contract TestPermit2Proxy {
+    TestPermit2 public constant PERMIT2 = TestPermit2(0x000000000022D473030F116dDEE9F6B43aC78BA3);
+
+    /// @dev 2 while a call runs, and then 1. It costs here what it costs there.
+    uint256 private entered;
+
+    event Settled();
+    event SettledWithPermit();
+
+    error InvalidDestination();
+    error InvalidOwner();
+    error PaymentTooEarly();
+    error Permit2612AmountMismatch();
+    error ReentrancyGuardReentrantCall();
+
+    modifier nonReentrant() {
+        if (entered == 2) revert ReentrancyGuardReentrantCall();
+        entered = 2;
+        _;
+        entered = 1;
+    }
+
+    function _permit(EIP2612Permit calldata approval, PermitTransferFrom calldata permit, address owner) internal {
+        if (approval.value != permit.permitted.amount) revert Permit2612AmountMismatch();
+        // Somebody may have sent it before: what counts is the allowance.
+        try IToken(permit.permitted.token).permit(
+            owner, address(PERMIT2), approval.value, approval.deadline, approval.v, approval.r, approval.s
+        ) {} catch {}
+    }
+}
+
 /// @title x402's contract for exact amounts, for local chains.
 /// @dev On every chain at 0x402085c248EeA27D92E8b30b2C58ed07f9E20001.
-contract TestExactPermit2Proxy {
-    TestPermit2 public constant PERMIT2 = TestPermit2(0x000000000022D473030F116dDEE9F6B43aC78BA3);
+contract TestExactPermit2Proxy is TestPermit2Proxy {
     string public constant WITNESS_TYPE_STRING =
         "Witness witness)TokenPermissions(address token,uint256 amount)Witness(address to,uint256 validAfter)";
     bytes32 public constant WITNESS_TYPEHASH = keccak256("Witness(address to,uint256 validAfter)");
@@ -146,26 +186,11 @@ contract TestExactPermit2Proxy {
         uint256 validAfter;
     }
 
-    struct EIP2612Permit {
-        uint256 value;
-        uint256 deadline;
-        bytes32 r;
-        bytes32 s;
-        uint8 v;
-    }
-
-    event Settled();
-    event SettledWithPermit();
-
     error InvalidAmount();
-    error InvalidDestination();
-    error InvalidOwner();
-    error PaymentTooEarly();
-    error Permit2612AmountMismatch();
 
     function settle(
         PermitTransferFrom calldata permit, address owner, Witness calldata witness, bytes calldata signature
-    ) external {
+    ) external nonReentrant {
         _settle(permit, owner, witness, signature);
         emit Settled();
     }
@@ -176,12 +201,8 @@ contract TestExactPermit2Proxy {
         address owner,
         Witness calldata witness,
         bytes calldata signature
-    ) external {
-        if (approval.value != permit.permitted.amount) revert Permit2612AmountMismatch();
-        // Somebody may have sent it before: what counts is the allowance.
-        try IToken(permit.permitted.token).permit(
-            owner, address(PERMIT2), approval.value, approval.deadline, approval.v, approval.r, approval.s
-        ) {} catch {}
+    ) external nonReentrant {
+        _permit(approval, permit, owner);
         _settle(permit, owner, witness, signature);
         emit SettledWithPermit();
     }
@@ -206,8 +227,7 @@ contract TestExactPermit2Proxy {
 
 /// @title x402's contract for what is paid by use, for local chains.
 /// @dev On every chain at 0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002.
-contract TestUptoPermit2Proxy {
-    TestPermit2 public constant PERMIT2 = TestPermit2(0x000000000022D473030F116dDEE9F6B43aC78BA3);
+contract TestUptoPermit2Proxy is TestPermit2Proxy {
     string public constant WITNESS_TYPE_STRING =
         "Witness witness)TokenPermissions(address token,uint256 amount)Witness(address to,address facilitator,uint256 validAfter)";
     bytes32 public constant WITNESS_TYPEHASH = keccak256("Witness(address to,address facilitator,uint256 validAfter)");
@@ -218,12 +238,7 @@ contract TestUptoPermit2Proxy {
         uint256 validAfter;
     }
 
-    event Settled();
-
     error AmountExceedsPermitted();
-    error InvalidDestination();
-    error InvalidOwner();
-    error PaymentTooEarly();
     error UnauthorizedFacilitator();
 
     function settle(
@@ -232,7 +247,31 @@ contract TestUptoPermit2Proxy {
         address owner,
         Witness calldata witness,
         bytes calldata signature
-    ) external {
+    ) external nonReentrant {
+        _settle(permit, amount, owner, witness, signature);
+        emit Settled();
+    }
+
+    function settleWithPermit(
+        EIP2612Permit calldata approval,
+        PermitTransferFrom calldata permit,
+        uint256 amount,
+        address owner,
+        Witness calldata witness,
+        bytes calldata signature
+    ) external nonReentrant {
+        _permit(approval, permit, owner);
+        _settle(permit, amount, owner, witness, signature);
+        emit SettledWithPermit();
+    }
+
+    function _settle(
+        PermitTransferFrom calldata permit,
+        uint256 amount,
+        address owner,
+        Witness calldata witness,
+        bytes calldata signature
+    ) private {
         if (msg.sender != witness.facilitator) revert UnauthorizedFacilitator();
         if (amount > permit.permitted.amount) revert AmountExceedsPermitted();
         if (owner == address(0)) revert InvalidOwner();
@@ -246,7 +285,6 @@ contract TestUptoPermit2Proxy {
             WITNESS_TYPE_STRING,
             signature
         );
-        emit Settled();
     }
 }
 

@@ -3,7 +3,7 @@ import { PERMIT2_ADDRESS, x402ExactPermit2ProxyAddress, x402UptoPermit2ProxyAddr
 import { encodeFunctionData, getAddress, maxUint256, parseAbi, parseEther } from 'viem';
 import { compileTestPermit2 } from './compile.mjs';
 
-export { PERMIT2_ADDRESS, x402ExactPermit2ProxyAddress as EXACT_PROXY_ADDRESS };
+export { PERMIT2_ADDRESS, x402ExactPermit2ProxyAddress as EXACT_PROXY_ADDRESS, x402UptoPermit2ProxyAddress as UPTO_PROXY_ADDRESS };
 
 /** Where the token is. */
 export const TOKEN_ADDRESS = getAddress('0x70e2e2e2e2e2e2e2e2e2e2e2e2e2e2e2e2e2e2e2');

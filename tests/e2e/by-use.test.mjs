@@ -4,13 +4,15 @@ import { after, before, describe, test } from 'node:test';
 import { x402Client } from '@x402/core/client';
 import { UptoEvmScheme } from '@x402/evm/upto/client';
 import { wrapFetchWithPayment } from '@x402/fetch';
-import { placePermit2, TOKEN_ADDRESS } from '../../dev/evm/permit2.mjs';
+import { placePermit2, TOKEN_ADDRESS, UPTO_PROXY_ADDRESS } from '../../dev/evm/permit2.mjs';
 import { startWorld } from '../../dev/world.mjs';
 import { startSite } from './site.mjs';
 import { decode, deferred, EVM_NETWORK, send, takeApart } from './support.mjs';
 
 const FUNDS = 10_000_000n;
-const BUYERS = 6;
+/** Who has let Permit2 move the token, and those who have not. */
+const ALLOWED = 6;
+const BUYERS = 8;
 const MOST = 250_000n;
 const DEADLINE_MS = 60_000;
 /** A meter ends an answer 45 seconds before the buyer's signature ends. */
@@ -26,10 +28,8 @@ before(async () => {
   world = await startWorld({ worker: false, buyers: BUYERS });
   token = await placePermit2(world.evm);
   seller = world.accounts.evm.seller.address;
-  for (const buyer of world.accounts.evm.buyers) {
-    await token.mint(buyer.address, FUNDS);
-    await token.approve(buyer);
-  }
+  for (const buyer of world.accounts.evm.buyers) await token.mint(buyer.address, FUNDS);
+  for (const buyer of world.accounts.evm.buyers.slice(0, ALLOWED)) await token.approve(buyer);
   const sold = { price: '$0.25', scheme: 'upto' };
   const worker = await world.startWorker({
     vars: {
@@ -37,12 +37,13 @@ before(async () => {
       NETWORKS: {
         [EVM_NETWORK]: {
           rpc: [world.evm.url], pay_to: seller, max_timeout_seconds: MAX_TIMEOUT_SECONDS,
-          asset: TOKEN_ADDRESS, name: 'Test Dollar', version: '1', decimals: 6, asset_transfer_method: 'permit2',
+          asset: TOKEN_ADDRESS, name: 'Test Dollar', version: '1', decimals: 6, asset_transfer_method: 'permit2', eip2612: true,
         },
       },
       ROUTES: [
         { ...sold, pattern: '/told' },
         { ...sold, pattern: '/model', meter: { json: 'usage.total_tokens', per: 1000, price: '$0.002' } },
+        { ...sold, pattern: '/model/most', meter: { json: 'usage.total_tokens', price: '$0.002' }, without_amount: 'most' },
         { ...sold, pattern: '/bytes', meter: { bytes: 1000, price: '$0.001' } },
       ],
     },
@@ -54,9 +55,9 @@ after(async () => {
   await site?.stop();
 });
 
-/** `@x402/fetch` as its documentation sets it up; `shown` collects the payments that it sends. */
-function clientOf(account, shown = []) {
-  const client = new x402Client().register('eip155:*', new UptoEvmScheme(account)).setSpendControls(false);
+/** `@x402/fetch` as its documentation sets it up; `shown` collects the payments that it sends. With a node it signs permits, too. */
+function clientOf(account, shown = [], options = undefined) {
+  const client = new x402Client().register('eip155:*', new UptoEvmScheme(account, options)).setSpendControls(false);
   const seen = (input, init) => {
     const payment = new Request(input, init).headers.get('payment-signature');
     if (payment) shown.push(payment);
@@ -124,7 +125,77 @@ describe('where the origin tells', () => {
   });
 });
 
+/** A buyer who signs the token's permit with each payment, and has sent nothing. */
+function sponsored(index) {
+  const buyer = world.accounts.evm.buyers[index];
+  return { buyer, pay: clientOf(buyer, [], { rpcUrl: world.evm.url }) };
+}
+
+/** Asserts that the buyer's allowance came with the payment: in one transaction of the relayer's. */
+async function assertSponsored(transaction, buyer, left) {
+  const { from, to, input } = await world.evm.client.getTransaction({ hash: transaction });
+  assert.equal(from, world.accounts.evm.relayers[0].address.toLowerCase());
+  assert.deepEqual([to, input.slice(0, 10)], [UPTO_PROXY_ADDRESS.toLowerCase(), '0x016c1748'], 'settleWithPermit');
+  assert.equal(await token.allowance(buyer.address), left, 'what was allowed and not used');
+  assert.equal(await world.evm.client.getTransactionCount({ address: buyer.address }), 0);
+}
+
+describe('with a permit of the token', () => {
+  test('without one, and without an allowance, it is 412', async () => {
+    const { buyer } = sponsored(6);
+    site.on('/told', (_, response) => response.writeHead(200, { 'settlement-overrides': '{"amount":"50%"}' }).end('the goods'));
+    for (const path of ['/told', '/bytes']) {
+      const answer = await takeApart(await clientOf(buyer)(world.url + path));
+      assert.deepEqual([answer.status, answer.challenge.error], [412, 'permit2_allowance_required'], path);
+    }
+  });
+
+  test('what the origin tells is paid, each time with a permit of its own', async () => {
+    const { buyer, pay } = sponsored(6);
+    for (const charged of [12_345n, MOST]) {
+      site.on('/told', (_, response) => response.writeHead(200, { 'settlement-overrides': JSON.stringify({ amount: String(charged) }) }).end('the goods'));
+      const [had, earned] = await balances(buyer);
+      const answer = await takeApart(await pay(`${world.url}/told`));
+      assert.deepEqual([answer.status, answer.text], [200, 'the goods']);
+      assert.equal(answer.receipt.amount, String(charged));
+      assert.deepEqual(await balances(buyer), [had - charged, earned + charged]);
+      await assertSponsored(answer.receipt.transaction, buyer, MOST - charged);
+    }
+  });
+
+  test('what a meter counts is paid when it has gone out', async () => {
+    const { buyer } = sponsored(7);
+    const shown = [];
+    const pay = clientOf(buyer, shown, { rpcUrl: world.evm.url });
+    site.on('/bytes', (_, response) => response.writeHead(200).end(Buffer.alloc(4_321)));
+    const [had] = await balances(buyer);
+    const answer = await pay(`${world.url}/bytes`);
+    assert.equal((await answer.arrayBuffer()).byteLength, 4_321);
+    await has(buyer, had - 4_321n);
+    const { receipt } = await send(`${world.url}/bytes`, { 'payment-signature': shown[0] });
+    assert.equal(receipt.amount, '4321');
+    await assertSponsored(receipt.transaction, buyer, MOST - 4_321n);
+  });
+});
+
 describe('where a meter counts', () => {
+  test('an answer that is no JSON is charged nothing, or the most where the seller says so', async () => {
+    const [buyer] = world.accounts.evm.buyers;
+    for (const [path, charged] of [['/model', 0n], ['/model/most', MOST]]) {
+      const shown = [];
+      site.on(path, (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<p>{"usage":{"total_tokens":10}}'));
+      const [had] = await balances(buyer);
+      const answer = await clientOf(buyer, shown)(world.url + path);
+      assert.match(await answer.text(), /^<p>/);
+      let again;
+      do again = await send(world.url + path, { 'payment-signature': shown[0] });
+      while (again.status === 503);
+      assert.deepEqual([again.status, again.receipt.errorReason], [402, 'duplicate_settlement']);
+      assert.equal(again.receipt.transaction === '', charged === 0n);
+      await has(buyer, had - charged);
+    }
+  });
+
   test('a model streams: the first event comes at once, and the tokens are charged', async () => {
     const buyer = world.accounts.evm.buyers[1];
     const first = deferred();
