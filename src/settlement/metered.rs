@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::hold::{HoldReply, UseReport};
 use super::lane::Job;
 use super::record::{Order, owed::DEBT_SECONDS};
-use super::shared::{JOIN_LIMIT, Shared, WAKE_SECONDS};
+use super::shared::{JOIN_LIMIT, WAKE_SECONDS};
 use super::{
     Host, Outcome, PaymentRecord, SettleRequest, Settler, State, Store, StoreError, Verdict,
 };
@@ -130,18 +130,30 @@ impl<H: Host> Settler<H> {
     }
 
     /// Writes down what was used of what a held payment pays for, and sees to
-    /// its settlement, for which nobody waits.
+    /// its settlement, for which nobody waits. It may come when the payment is
+    /// owed already, because its gate was not heard of for too long: then it
+    /// takes the place of what was told last, as long as nothing was sent.
     ///
     /// # Errors
-    /// The disk failed: tell it again.
+    /// The disk failed, or it is just being settled: tell it again.
     pub fn charge_used(&self, report: &UseReport) -> Result<(), StoreError> {
-        let record = self.shared.store.payment(&report.payment)?;
-        if let Some(record) = record
-            && matches!(record.state, State::Metered { ticket, .. } if ticket == report.ticket)
-        {
-            self.owe(record, Some(report.used))?;
+        let Some(mut record) = self.shared.store.payment(&report.payment)? else { return Ok(()) };
+        match &record.state {
+            State::Metered { ticket, .. } if *ticket == report.ticket => {
+                self.owe(record, Some(report.used))
+            }
+            State::Owed { order, .. } if order.request.charge != Some(report.used) => {
+                let (payer, now) = (payer_of(order)?, self.shared.host.now());
+                if !record.owe_instead(report.ticket, report.used, &payer, now) {
+                    return Ok(());
+                }
+                if self.shared.unsettled.is_settling(&record.payment) {
+                    return Err(StoreError("what was told last is just being settled".into()));
+                }
+                self.note_owed(record, &payer)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// From now on it is known how much is owed: what the gate has told, or if it
@@ -157,11 +169,17 @@ impl<H: Host> Settler<H> {
         };
         let payer = payer_of(order)?;
         record.owe(used, &payer, shared.host.now());
+        self.note_owed(record, &payer)
+    }
+
+    /// Writes down what is owed, and has it settled.
+    fn note_owed(&self, record: PaymentRecord, payer: &str) -> Result<(), StoreError> {
+        let shared = &self.shared;
         // If the process dies after this, the next life finds it.
         shared.store.put_payment(&record)?;
         shared.log_sale(&record);
         if let Some(order) = record.unsettled() {
-            shared.unsettled.note(&payer, &order.request);
+            shared.unsettled.note(payer, &order.request);
             self.start_settling(record.payment);
         } else {
             shared.unsettled.end(&record.payment);
@@ -287,6 +305,8 @@ impl<H: Host> Settler<H> {
                         record.payment
                     ));
                     self.owe(record, None)?;
+                    // That may fail, too.
+                    next = now;
                 }
                 State::Owed { since, .. } if since.plus(DEBT_SECONDS) <= now => {
                     shared.store.delete_payment(&record.payment)?;
@@ -352,24 +372,6 @@ impl<H: Host> Settler<H> {
             proving: Rc::clone(&self.proving),
             keep_sales: self.keep_sales,
         }
-    }
-}
-
-impl<H: Host> Shared<H> {
-    /// Charges nothing for what was used: that costs more than it brings.
-    pub(super) fn write_off(&self, payment: &str, payer: &str) -> Result<Outcome, StoreError> {
-        let Some(mut record) = self.store.payment(payment)? else {
-            return Ok(Outcome::Unavailable);
-        };
-        record.settle_nothing(payer, self.host.now());
-        self.store.put_payment(&record)?;
-        self.log_sale(&record);
-        self.unsettled.end(payment);
-        self.tell(payment);
-        Ok(match record.state {
-            State::Settled(settlement) => Outcome::Settled(settlement),
-            _ => Outcome::Unavailable,
-        })
     }
 }
 

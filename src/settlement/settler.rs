@@ -6,7 +6,7 @@ use super::journal::{Entries, TxId};
 use super::lane::{Attempt, Job, Lane, Load};
 use super::proving::Proving;
 use super::record::Claim;
-use super::shared::{JOIN_LIMIT, Resolution, Shared, WAKE_SECONDS, refused};
+use super::shared::{JOIN_LIMIT, Shared, WAKE_SECONDS, refused};
 use super::types::LEASE_SECONDS;
 use super::{
     ClaimReply, DeliveryReport, Ending, Health, Host, Outcome, PaymentRecord, ReleaseRequest,
@@ -273,14 +273,14 @@ impl<H: Host> Settler<H> {
         if shared.throttle.is_throttled(&payment.payer(), shared.host.now()) {
             return shared.refuse(&request, Reason::TooManyFailures);
         }
+        let _attending = shared.attend(request.ticket);
         if request.charge == Some(AtomicAmount(0)) {
-            return self.settle_nothing(&request, &payment);
+            return shared.settle_nothing(&request, payment.payer());
         }
         // Of a gate's order release 0.1.0 says so, too: there it is the gate
         // that knows what was delivered.
         let once = request.account.is_some() && request.once;
         let (id, ticket) = (request.payment.clone(), request.ticket);
-        let _attending = shared.attend(ticket);
         let until = shared.host.now().plus(JOIN_LIMIT.as_secs());
         match self.settle_by_lanes(Job { request, payment, verified_at, until }).await? {
             Outcome::Settled(_) if once => {
@@ -288,24 +288,6 @@ impl<H: Host> Settler<H> {
             }
             outcome => Ok(outcome),
         }
-    }
-
-    /// Settles a payment of which nothing is charged: nothing is sent.
-    fn settle_nothing(
-        &self,
-        request: &SettleRequest,
-        payment: &VerifiedPayment,
-    ) -> Result<Outcome, StoreError> {
-        let shared = &self.shared;
-        let (payer, amount) = (payment.payer(), AtomicAmount(0));
-        let _attending = shared.attend(request.ticket);
-        let nothing = Resolution::Paid { payer, amount, transaction: String::new() };
-        shared.settle_claim(request, &nothing)?;
-        let record = shared.store.payment(&request.payment)?;
-        Ok(match record.map(|record| record.state) {
-            Some(State::Settled(settlement)) => Outcome::Settled(settlement),
-            _ => Outcome::Unavailable,
-        })
     }
 
     /// Tries one lane after the other.

@@ -131,6 +131,21 @@ impl<H: Host> Shared<H> {
         self.decide_claim(request, |record| self.end(record, resolution, request))
     }
 
+    /// Settles a claim of whose payment nothing is charged: nothing is sent.
+    pub(super) fn settle_nothing(
+        &self,
+        request: &SettleRequest,
+        payer: String,
+    ) -> Result<Outcome, StoreError> {
+        let (amount, transaction) = (AtomicAmount(0), String::new());
+        self.settle_claim(request, &Resolution::Paid { payer, amount, transaction })?;
+        let record = self.store.payment(&request.payment)?;
+        Ok(match record.map(|record| record.state) {
+            Some(State::Settled(settlement)) => Outcome::Settled(settlement),
+            _ => Outcome::Unavailable,
+        })
+    }
+
     fn decide_claim(
         &self,
         request: &SettleRequest,

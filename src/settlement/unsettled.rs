@@ -7,7 +7,8 @@
 
 use std::cell::RefCell;
 
-use super::{SettleRequest, TokenKey};
+use super::shared::Shared;
+use super::{Host, Outcome, SettleRequest, State, Store, StoreError, TokenKey};
 use crate::table::Table;
 use crate::time::UnixSeconds;
 
@@ -149,6 +150,11 @@ impl Unsettled {
         !settling.contains_key(payment) && settling.insert(payment.to_owned(), now).is_none()
     }
 
+    /// Whether somebody is settling a payment.
+    pub(super) fn is_settling(&self, payment: &str) -> bool {
+        self.settling.borrow().contains_key(payment)
+    }
+
     /// A payment is being settled no more.
     pub(super) fn end_settling(&self, payment: &str) {
         self.settling.borrow_mut().remove(payment);
@@ -157,5 +163,23 @@ impl Unsettled {
     /// Whether nothing is unsettled.
     pub(super) fn is_empty(&self) -> bool {
         self.stakes.borrow().is_empty()
+    }
+}
+
+impl<H: Host> Shared<H> {
+    /// Charges nothing for what was used: that costs more than it brings.
+    pub(super) fn write_off(&self, payment: &str, payer: &str) -> Result<Outcome, StoreError> {
+        let Some(mut record) = self.store.payment(payment)? else {
+            return Ok(Outcome::Unavailable);
+        };
+        record.settle_nothing(payer, self.host.now());
+        self.store.put_payment(&record)?;
+        self.log_sale(&record);
+        self.unsettled.end(payment);
+        self.tell(payment);
+        Ok(match record.state {
+            State::Settled(settlement) => Outcome::Settled(settlement),
+            _ => Outcome::Unavailable,
+        })
     }
 }

@@ -176,7 +176,7 @@ fn an_amount_that_comes_late_takes_the_place_of_the_most() {
 }
 
 /// Sold by what the origin says.
-fn told(world: &Rc<World>, payment: &Payment, overrides: Option<&str>) -> Buyer {
+pub fn told(world: &Rc<World>, payment: &Payment, overrides: Option<&str>) -> Buyer {
     let (tariff, metered) = by_tokens();
     Buyer {
         by_use: Some((Tariff { meter: None, ..tariff }, metered)),

@@ -11,6 +11,7 @@
 
 mod by_use;
 mod by_use_debts;
+mod by_use_leftovers;
 mod classes;
 mod config_report;
 mod delivery;
@@ -87,3 +88,4 @@ mod solana_rules;
 mod solana_support;
 mod solana_vectors;
 mod specification;
+mod upto_rules;

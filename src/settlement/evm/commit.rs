@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::preview::Preview;
 use super::queue::done;
 use super::{EvmLane, InAir, Waiting, calls_of, commitment};
+use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
 use crate::evm::{self, Transaction};
 use crate::settlement::journal::{Attempts, EvmEntry, EvmSent};
@@ -17,14 +18,22 @@ const COIN: u128 = 1_000_000_000_000_000_000;
 impl<H: Host> EvmLane<H> {
     /// The payments that are worth what each may cost, in wei. Fees may fall:
     /// the others are free again. What was used already and isn't worth it is
-    /// charged nothing: it would never be.
+    /// charged nothing: it would never be. So is what an origin has told, unless
+    /// even the most is not worth it: then nobody is given anything.
     pub(super) fn worth_their_fee(&self, batch: Vec<Waiting>, cost: u128) -> Vec<Waiting> {
         let mut worth = vec![];
         for waiting in batch {
             if self.exceeds_price(cost, &waiting.payment) {
                 let request = &waiting.job.request;
+                let payer = waiting.payment.payer();
                 let ended = if request.metered.is_some() {
-                    self.shared.write_off(&request.payment, &waiting.payment.payer())
+                    self.log_refusal(&format!("{}: nothing is charged", request.payment));
+                    self.shared.write_off(&request.payment, &payer)
+                } else if request.is_told()
+                    && !self.is_worth_less(cost, &waiting.payment, request.most())
+                {
+                    self.log_refusal(&format!("{}: nothing is charged", request.payment));
+                    self.shared.settle_nothing(request, payer)
                 } else {
                     let freed = self.shared.release(&request.payment, request.ticket);
                     freed.map(|()| Outcome::Unavailable)
@@ -39,16 +48,27 @@ impl<H: Host> EvmLane<H> {
 
     /// Whether a fee, in wei, is more than a payment.
     pub(super) fn exceeds_price(&self, cost: u128, payment: &evm::VerifiedPayment) -> bool {
-        let price = self.limits.coin_price.of(&payment.asset().to_word());
-        let (Some(price), amount) = (price, payment.value().0) else { return false };
-        let exceeds = cost.saturating_mul(price) / COIN > amount;
+        let exceeds = self.is_worth_less(cost, payment, payment.value());
         if exceeds {
+            let price = self.limits.coin_price.of(&payment.asset().to_word()).unwrap_or_default();
             self.log_refusal(&format!(
-                "not sent: a payment of {amount} atomic units may cost {cost} wei in fees, which \
-                 is more at {price} atomic units per coin (coin_price in NETWORKS)"
+                "not sent: a payment of {} atomic units may cost {cost} wei in fees, which \
+                 is more at {price} atomic units per coin (coin_price in NETWORKS)",
+                payment.value()
             ));
         }
         exceeds
+    }
+
+    /// Whether an amount of a payment's token is less than a fee, in wei.
+    fn is_worth_less(
+        &self,
+        cost: u128,
+        payment: &evm::VerifiedPayment,
+        amount: AtomicAmount,
+    ) -> bool {
+        let price = self.limits.coin_price.of(&payment.asset().to_word());
+        price.is_some_and(|price| cost.saturating_mul(price) / COIN > amount.0)
     }
 
     /// Whether a balance doesn't pay for all that a payer has promised and has in

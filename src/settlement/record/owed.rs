@@ -68,6 +68,30 @@ impl PaymentRecord {
         self.state = State::Owed { ticket: *ticket, order, since: now, again_at: now };
     }
 
+    /// What is owed in place of what was told last, if this ticket has held the
+    /// payment and nothing was ever sent for it; whether that is so.
+    pub fn owe_instead(
+        &mut self,
+        holder: u64,
+        used: AtomicAmount,
+        payer: &str,
+        now: UnixSeconds,
+    ) -> bool {
+        let can_change = self.attempts.is_none() && !self.is_lost();
+        match &mut self.state {
+            State::Owed { ticket, order, again_at, .. } if *ticket == holder && can_change => {
+                let charge = used.min(order.request.most());
+                order.request.charge = Some(charge);
+                *again_at = now;
+                if charge.0 == 0 {
+                    self.settle_nothing(payer, now);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Settles a payment of which nothing is charged: no transaction is sent.
     pub fn settle_nothing(&mut self, payer: &str, now: UnixSeconds) {
         self.sale = self.unsettled().map(|order| order.request.sale_note(None));
@@ -185,6 +209,11 @@ impl SettleRequest {
     /// The most that can be charged, in atomic units.
     pub fn most(&self) -> AtomicAmount {
         self.terms.amount()
+    }
+
+    /// Whether a gate's origin has told how much of it is charged.
+    pub fn is_told(&self) -> bool {
+        self.charge.is_some() && self.metered.is_none() && self.account.is_none()
     }
 
     /// How much the payer may owe at most by this, in atomic units.

@@ -1,0 +1,174 @@
+//! What is sold by use at its edges: not worth its fee, told late, and next to
+//! payers who burn the hour's gas.
+
+use std::rc::Rc;
+
+use crate::by_use::{
+    A_WHILE, ALL, SOME, WORDS, buyer, moved, payment, settlement, state, told, world,
+};
+use crate::sim::chain::Code;
+use crate::sim::{AMOUNT, Answer, Buyer, Payment, Setup, Temper, World, payer};
+use edge402::amount::AtomicAmount;
+use edge402::rpc::TransportError;
+use edge402::settlement::{HoldReply, RenewRequest, State, UseReport};
+
+/// A world in which the most that one transfer costs, twice 10^14 wei, is so many
+/// atomic units.
+fn world_where_a_transfer_costs(units: u128) -> Rc<World> {
+    let mut setup = Setup::default();
+    setup.limits.coin_price = Some(units * 5_000).into();
+    World::new(&setup)
+}
+
+#[test]
+fn what_an_origin_tells_that_is_not_worth_its_fee_is_charged_nothing() {
+    let world = world_where_a_transfer_costs(4_000);
+    let (small, whole) = (payment(1, 1), payment(1, 2));
+    let first = told(&world, &small, Some("{\"amount\":\"3000\"}"));
+    // The origin has worked, and its answer is the buyer's.
+    let Answer::Delivered(settled) = first.now() else { panic!("{:?}", world.log.borrow()) };
+    assert_eq!((settled.transaction.as_str(), settled.amount.0), ("", 0));
+    assert_eq!((moved(&world, &small), world.chain.borrow().count()), (vec![], 0));
+    let says = |text: &str| world.log.borrow().iter().any(|line| line.contains(text));
+    assert!(says("coin_price in NETWORKS") && says("nothing is charged"));
+    // It has bought what it has bought all the same.
+    let elsewhere = Buyer { resource: "/other".into(), ..first.clone() };
+    assert!(!elsewhere.now().is_delivery());
+    assert!(first.now().is_delivery());
+    // What is worth its fee is charged.
+    let Answer::Delivered(settled) = told(&world, &whole, Some("{\"amount\":\"6000\"}")).now()
+    else {
+        panic!()
+    };
+    assert_eq!((settled.amount.0, moved(&world, &whole)), (6_000, vec![6_000]));
+}
+
+#[test]
+fn where_even_the_most_is_not_worth_its_fee_nobody_is_given_anything() {
+    let world = world_where_a_transfer_costs(20_000);
+    for (number, overrides) in [(1, "{\"amount\":\"3000\"}"), (2, "{\"amount\":\"100%\"}")] {
+        let payment = payment(1, number);
+        assert_eq!(told(&world, &payment, Some(overrides)).now(), Answer::Unavailable);
+        assert!(world.tables.record(&payment.id).is_none());
+    }
+    assert_eq!((world.chain.borrow().count(), world.deliveries.borrow().len()), (0, 0));
+}
+
+/// Holds a payment for a gate that tells what was used so far, and is not heard
+/// of again; while no node answers.
+fn owed(world: &Rc<World>, payment: &Payment, used: u128) -> UseReport {
+    let order = buyer(world, payment, &[ALL]).order();
+    let (id, ticket) = (order.claim.payment.clone(), order.claim.ticket);
+    assert!(world.claim(&order.claim).is_claimed());
+    let asker = Rc::clone(world);
+    let held = world.wait(async move {
+        asker.ask(|it| async move { it.hold(order.settle).await }).await.unwrap().unwrap()
+    });
+    assert_eq!(held, HoldReply::Held);
+    let used = AtomicAmount(used);
+    let so_far = RenewRequest { payment: id, ticket, seconds: 35, used: Some(used) };
+    assert!(world.settler().renew(&so_far).unwrap());
+    nodes_are_silent(world, true);
+    while !matches!(state(world, payment), State::Owed { .. }) {
+        world.run_for(500);
+    }
+    UseReport { payment: so_far.payment, ticket, used }
+}
+
+fn nodes_are_silent(world: &Rc<World>, is_on: bool) {
+    let silent: Temper = Box::new(|_, _| Some(Err(TransportError::Unreachable)));
+    *world.temper.borrow_mut() = is_on.then_some(silent);
+}
+
+/// Tells it until it is heard, as a gate does.
+fn tell(world: &Rc<World>, report: &UseReport) {
+    while world.settler().charge_used(report).is_err() {
+        world.run_for(1_000);
+    }
+}
+
+#[test]
+fn what_is_told_late_takes_the_place_of_what_was_told_last() {
+    for (last, late) in [(1_230, AMOUNT), (AMOUNT, 1_230), (1_230, 9 * AMOUNT)] {
+        let world = world();
+        let payment = payment(1, 1);
+        let report = owed(&world, &payment, last);
+        let late = UseReport { used: AtomicAmount(late), ..report };
+        tell(&world, &late);
+        nodes_are_silent(&world, false);
+        world.run_for(A_WHILE);
+        // Never more than the most.
+        let charged = late.used.0.min(AMOUNT);
+        assert_eq!(moved(&world, &payment), [charged]);
+        assert_eq!(settlement(&world, &payment).amount, AtomicAmount(charged));
+        // What is settled stays so, whatever is told.
+        world.settler().charge_used(&UseReport { used: AtomicAmount(1), ..late }).unwrap();
+        world.run_for(A_WHILE);
+        assert_eq!(moved(&world, &payment), [charged]);
+    }
+}
+
+#[test]
+fn nothing_that_is_told_late_settles_nothing() {
+    let world = world();
+    let payment = payment(1, 1);
+    let report = owed(&world, &payment, 1_230);
+    tell(&world, &UseReport { used: AtomicAmount(0), ..report });
+    nodes_are_silent(&world, false);
+    world.run_for(A_WHILE);
+    let settled = settlement(&world, &payment);
+    assert_eq!((settled.transaction.as_str(), settled.amount.0), ("", 0));
+    assert_eq!(world.chain.borrow().count(), 0);
+    // Nothing of it is at stake any more.
+    for number in 2..6 {
+        assert_eq!(buyer(&world, &self::payment(1, number), &[ALL]).now(), Answer::Counted);
+    }
+}
+
+#[test]
+fn what_a_dead_gate_has_left_is_tried_again_by_itself() {
+    let world = world();
+    let payment = payment(1, 1);
+    owed(&world, &payment, 1_230);
+    world.run_for(60_000);
+    nodes_are_silent(&world, false);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &payment), [1_230]);
+}
+
+#[test]
+fn what_another_ticket_tells_late_changes_nothing() {
+    let world = world();
+    let payment = payment(1, 1);
+    let report = owed(&world, &payment, 1_230);
+    let other = UseReport { ticket: report.ticket ^ 1, used: AtomicAmount(AMOUNT), ..report };
+    world.settler().charge_used(&other).unwrap();
+    nodes_are_silent(&world, false);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &payment), [1_230]);
+}
+
+#[test]
+fn who_burns_gas_on_what_he_owes_shuts_out_nobody_else() {
+    let mut setup = Setup::default();
+    setup.limits.failed_gas = Some(2_000_000);
+    let world = World::new(&setup);
+    let owes: Vec<_> = (1..=3).map(|number| Payment::by_use(number, 1, 3_500)).collect();
+    for payment in &owes {
+        assert_eq!(buyer(&world, payment, &[WORDS, SOME]).now(), Answer::Counted);
+    }
+    for number in 1..=3 {
+        world.chain.borrow_mut().codes.insert(payer(number).address(), Code::Burns);
+    }
+    // Well within one hour, counted from 1970.
+    world.run_for(900_000);
+    let burnt = world.chain.borrow().burnt();
+    // One transaction each as somebody who has burnt nothing, and then together
+    // no more than the half.
+    assert!(burnt > 500_000 && burnt <= 1_000_000, "{burnt} gas");
+    // Others are sold to as ever, and it is collected from them.
+    let honest = Payment::by_use(7, 1, 3_500);
+    assert_eq!(buyer(&world, &honest, &[ALL]).now(), Answer::Counted);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &honest), [AMOUNT]);
+}
