@@ -11,6 +11,7 @@ import { check } from './parts/check.mjs';
 import { coldStart } from './parts/cold-start.mjs';
 import { crowd } from './parts/crowd.mjs';
 import { distance } from './parts/distance.mjs';
+import { gas } from './parts/gas.mjs';
 import { ledger } from './parts/ledger.mjs';
 import { memory } from './parts/memory.mjs';
 import { page } from './parts/page.mjs';
@@ -18,15 +19,16 @@ import { paidCpu } from './parts/paid-cpu.mjs';
 import { payment } from './parts/payment.mjs';
 import { size } from './parts/size.mjs';
 import { challenge, free } from './parts/speed.mjs';
+import { stream } from './parts/stream.mjs';
 import { score, table } from './table.mjs';
 
-const PARTS = { size, start: coldStart, page, check, free, 402: challenge, payment, cpu: paidCpu, distance, crowd, memory, ledger };
-const ORDER = ['size', 'start', 'page', 'check', 'free', '402', 'payment', 'cpu', 'distance', 'crowd', 'memory', 'ledger'];
+const PARTS = { size, start: coldStart, page, check, free, 402: challenge, payment, cpu: paidCpu, distance, stream, crowd, gas, memory, ledger };
+const ORDER = ['size', 'start', 'page', 'check', 'free', '402', 'payment', 'cpu', 'distance', 'stream', 'crowd', 'gas', 'memory', 'ledger'];
 
 const USAGE = `Usage: npm run bench -- [options]
 
   --only <parts>   some of ${ORDER.join(',')}
-  --quick          fewer and shorter rounds; no crowd of 64
+  --quick          fewer and shorter rounds; no crowd of 64, gas at 8 at once in place of 32
   --no-build       take build/ as it is`;
 
 const OPTIONS = {

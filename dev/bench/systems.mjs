@@ -33,10 +33,11 @@ const ROUTES = [{ pattern: '/paid/*', price: PRICE, description: 'Premium pages'
  * edge402 before a URL origin.
  *
  * @param {any} world
- * @param {{ origin: string, evmUrl?: string, solanaUrl?: string, inspected?: boolean }} options the nodes that it is told of, and whether its isolate can be looked into
+ * @param {{ origin: string, evmUrl?: string, solanaUrl?: string, inspected?: boolean, vars?: Record<string, any> }} options
+ *   the nodes that it is told of, whether its isolate can be looked into, and what else it sells, for what
  * @returns {Promise<System>}
  */
-export function startEdge402(world, { origin, evmUrl = world.evm.url, solanaUrl = world.solana.url, inspected = false }) {
+export function startEdge402(world, { origin, evmUrl = world.evm.url, solanaUrl = world.solana.url, inspected = false, vars = {} }) {
   const { seller: evmSeller, relayers } = world.accounts.evm;
   const { seller: solanaSeller, feePayers } = world.accounts.solana;
   const { folder, persistTo, configs: [config], config: { main }, secrets } = writeConfig({
@@ -47,6 +48,7 @@ export function startEdge402(world, { origin, evmUrl = world.evm.url, solanaUrl 
         [EVM_NETWORK]: { rpc: [evmUrl], pay_to: evmSeller.address },
         [SOLANA_NETWORK]: { rpc: [solanaUrl], pay_to: solanaSeller.address },
       },
+      ...vars,
     },
     secrets: { EVM_RELAYER_KEYS: relayers[0].privateKey, SOLANA_FEE_PAYER_KEYS: feePayers[0].secretBase58, GRANT_SECRET },
     // With them every request would go through Miniflare's asset server first.

@@ -14,10 +14,22 @@ import { ExactSvmScheme } from '@x402/svm/exact/client';
  * @returns {Promise<Record<string, string>>} the headers that pay
  */
 export async function preparePayment(url, buyer, network, change = (offer) => offer) {
-  const client = new x402Client((_version, offers) => offers[0])
-    .register('eip155:*', new ExactEvmScheme(buyer.evm))
-    .register('solana:*', new ExactSvmScheme(buyer.solana.signer, { rpcUrl: buyer.solanaUrl }))
-    .setSpendControls(false);
+  const schemes = [['eip155:*', new ExactEvmScheme(buyer.evm)], ['solana:*', new ExactSvmScheme(buyer.solana.signer, { rpcUrl: buyer.solanaUrl })]];
+  return signPayment(url, schemes, network, change);
+}
+
+/**
+ * The same by whatever schemes of the reference's.
+ *
+ * @param {string} url
+ * @param {[string, any][]} schemes by the networks that they are for
+ * @param {string} network CAIP-2
+ * @param {(offer: any) => any} [change] as above
+ * @returns {Promise<Record<string, string>>} the headers that pay
+ */
+export async function signPayment(url, schemes, network, change = (offer) => offer) {
+  const client = new x402Client((_version, offers) => offers[0]).setSpendControls(false);
+  for (const [networks, scheme] of schemes) client.register(networks, scheme);
   const response = await fetch(url);
   const required = new x402HTTPClient(client).getPaymentRequiredResponse((name) => response.headers.get(name), await response.json());
   const offer = required.accepts.find((candidate) => candidate.network === network);
