@@ -5,7 +5,8 @@
 import { createMiddleware } from '@faremeter/middleware/hono';
 import { HTTPFacilitatorClient } from '@x402/core/server';
 import { ExactEvmScheme } from '@x402/evm/exact/server';
-import { paymentMiddleware, x402ResourceServer } from '@x402/hono';
+import { UptoEvmScheme } from '@x402/evm/upto/server';
+import { paymentMiddleware, setSettlementOverrides, x402ResourceServer } from '@x402/hono';
 import { ExactSvmScheme } from '@x402/svm/exact/server';
 import { Hono } from 'hono';
 import { paymentMiddleware as paymentMiddlewareV1 } from 'x402-hono';
@@ -24,22 +25,26 @@ export const GOODS = 'These are the goods.\n';
  * @property {string} asset
  * @property {bigint} amount atomic units of USDC
  * @property {any} [price] of another token, as `@x402/hono` takes it
+ * @property {'exact' | 'upto'} [scheme]
  */
 
 /**
  * `@x402/hono`: version 2, all networks at every path.
  *
- * @param {{ facilitator: string, token?: string, offers: Offer[], extensions?: any }} options `extensions`: what the
- *   challenge declares
+ * @param {{ facilitator: string, token?: string, offers: Offer[], extensions?: any, used?: () => string }} options
+ *   `extensions`: what the challenge declares; `used`: what is charged of an offer that is paid by use
  * @returns {Promise<import('./serve.mjs').Server>}
  */
-export function startX402Hono({ facilitator, token, offers, extensions }) {
+export function startX402Hono({ facilitator, token, offers, extensions, used }) {
   const client = new HTTPFacilitatorClient({ url: facilitator, createAuthHeaders: authHeaders(token) });
   const server = new x402ResourceServer(client)
     .register('eip155:*', new ExactEvmScheme())
+    .register('eip155:*', new UptoEvmScheme())
     .register('solana:*', new ExactSvmScheme());
-  const accepts = offers.map(({ network, payTo, amount, price = dollars(amount) }) => ({ scheme: 'exact', network, payTo, price }));
-  return serveShop([paymentMiddleware({ '/goods/*': { accepts, description: 'The goods', mimeType: 'text/plain', extensions } }, server)]);
+  const accepts = offers.map(({ network, payTo, amount, price = dollars(amount), scheme = 'exact' }) => ({ scheme, network, payTo, price }));
+  const sold = { accepts, description: 'The goods', mimeType: 'text/plain', extensions };
+  const answer = used && ((context) => setSettlementOverrides(context, { amount: used() }));
+  return serveShop([paymentMiddleware({ '/goods/*': sold }, server)], answer);
 }
 
 /**
@@ -74,10 +79,13 @@ export async function startFaremeter({ facilitator, offers, versions = [1, 2] })
   return serveShop([middleware]);
 }
 
-function serveShop(middleware) {
+function serveShop(middleware, answer = () => {}) {
   const app = new Hono();
   for (const each of middleware) app.use('/goods/*', each);
-  app.get('/goods/*', (context) => context.text(GOODS));
+  app.get('/goods/*', (context) => {
+    answer(context);
+    return context.text(GOODS);
+  });
   return serve((request) => app.fetch(request));
 }
 
