@@ -3,7 +3,7 @@
 
 use super::per_token::PerToken;
 use super::shared::Shared;
-use super::{Host, SettleRequest, State, Store, StoreError};
+use super::{Host, Outcome, SettleRequest, State, Store, StoreError};
 use crate::amount::AtomicAmount;
 
 /// What a relayer may do on one network.
@@ -125,6 +125,22 @@ impl<H: Host> Shared<H> {
         }
         record.is_payers_fault = None;
         self.store.put_payment(&record)
+    }
+
+    /// Charges nothing for what was used: that costs more than it brings.
+    pub(super) fn write_off(&self, payment: &str, payer: &str) -> Result<Outcome, StoreError> {
+        let Some(mut record) = self.store.payment(payment)? else {
+            return Ok(Outcome::Unavailable);
+        };
+        record.settle_nothing(payer, self.host.now());
+        self.store.put_payment(&record)?;
+        self.log_sale(&record);
+        self.unsettled.end(payment);
+        self.tell(payment);
+        Ok(match record.state {
+            State::Settled(settlement) => Outcome::Settled(settlement),
+            _ => Outcome::Unavailable,
+        })
     }
 
     /// Sets nothing aside for a payment any more: it is not under way.

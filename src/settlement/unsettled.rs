@@ -7,8 +7,7 @@
 
 use std::cell::RefCell;
 
-use super::shared::Shared;
-use super::{Host, Outcome, SettleRequest, State, Store, StoreError, TokenKey};
+use super::{SettleRequest, TokenKey};
 use crate::table::Table;
 use crate::time::UnixSeconds;
 
@@ -163,23 +162,5 @@ impl Unsettled {
     /// Whether nothing is unsettled.
     pub(super) fn is_empty(&self) -> bool {
         self.stakes.borrow().is_empty()
-    }
-}
-
-impl<H: Host> Shared<H> {
-    /// Charges nothing for what was used: that costs more than it brings.
-    pub(super) fn write_off(&self, payment: &str, payer: &str) -> Result<Outcome, StoreError> {
-        let Some(mut record) = self.store.payment(payment)? else {
-            return Ok(Outcome::Unavailable);
-        };
-        record.settle_nothing(payer, self.host.now());
-        self.store.put_payment(&record)?;
-        self.log_sale(&record);
-        self.unsettled.end(payment);
-        self.tell(payment);
-        Ok(match record.state {
-            State::Settled(settlement) => Outcome::Settled(settlement),
-            _ => Outcome::Unavailable,
-        })
     }
 }
