@@ -1,12 +1,15 @@
-/** `npm run screenshots`: the pay page in each of its states, light, dark and on a phone, into `.dev/screenshots/`. */
+/** `npm run screenshots`: the pay page and the desk in each of their states, light, dark and on a phone, into `.dev/screenshots/`. */
+import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { answering, choose, evmWallet, never, open, servedAs, solanaWallet, startBrowser, walletError, withoutCookies } from '../tests/browser/support.mjs';
 import { build } from './build.mjs';
 import { command, readArguments } from './cli.mjs';
 import { DEV_DIR } from './util.mjs';
+import { sale, writeSales } from './ledger.mjs';
 import { placePermit2, TOKEN_ADDRESS } from './evm/permit2.mjs';
-import { EVM_NETWORK, startWorld } from './world.mjs';
+import { USDC_MINT } from './solana/setup.mjs';
+import { EVM_NETWORK, SOLANA_NETWORK, startWorld } from './world.mjs';
 
 const FOLDER = join(DEV_DIR, 'screenshots');
 const LOOKS = {
@@ -15,6 +18,9 @@ const LOOKS = {
   phone: { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 },
 };
 const OWN_LOOK = { name: 'Tuppence', logo: '/favicon.svg', accent: '#a3243d', home: '/', terms: '/about.html', support: 'mailto:help@tuppence.example' };
+const DESK = '/.edge402/desk';
+const DESK_TOKEN = 'a token';
+const DESK_DAYS = 300;
 /** An address that phones can reach. */
 const PUBLIC = 'https://shop.example';
 
@@ -56,6 +62,13 @@ function states(world) {
     }) },
     'approve': { look: 'permit2', wallets: one(), act: press },
     'own-look': { look: 'own', wallets: [...one(refusing(4001)), solanaWallet(solana, { name: 'Phantom', icon: undefined })], act: press },
+    'desk-sign-in': { look: 'desk', path: DESK, act: (page) => signIn(page, 'another').then(() => alerts(page)) },
+    'desk': { look: 'desk', path: DESK, act: (page) => signIn(page).then(() => page.getByRole('table', { name: 'By network' }).waitFor()) },
+    'desk-year': { look: 'desk', path: DESK, act: async (page) => {
+      await signIn(page);
+      await page.getByLabel('365 days').check();
+      await page.locator('figcaption', { hasText: 'by week' }).waitFor();
+    } },
     'no-script': { options: { javaScriptEnabled: false } },
   };
 }
@@ -71,13 +84,37 @@ async function permit2Shop(world) {
   return world.startWorker({ vars: { ROUTES, NETWORKS: { [EVM_NETWORK]: { rpc: [world.evm.url], pay_to: seller.address, tokens } } } });
 }
 
+async function signIn(page, token = DESK_TOKEN) {
+  await page.getByLabel('Token').fill(token);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+}
+
+/** A shop that has sold for most of a year, a little more in some weeks than in others. */
+async function deskShop(world) {
+  const persist = join(DEV_DIR, 'screenshots-desk');
+  rmSync(persist, { recursive: true, force: true });
+  const now = Math.floor(Date.now() / 1_000);
+  const { evm: { relayers: [relayer] }, solana: { feePayers: [feePayer], buyers: [buyer] } } = world.accounts;
+  const sold = Array.from({ length: DESK_DAYS * 3 }, (_, n) => ({ n, day: (n * 7) % DESK_DAYS, time: now - ((n * 7) % DESK_DAYS) * 86_400 - (n * 631) % 80_000 }));
+  const evm = sold.filter(({ n, day }) => n % 4 && (day + n) % 5).map(({ n, time, day }) => sale(n, {
+    time, amount: String(10_000 + (day % 40) * 500), payer: `0x${String(n % 9).repeat(40)}`,
+    ...(n % 3 === 0 && { route: '/data/almanac.json', path: '/data/almanac.json' }), ...(n % 7 === 3 && { redeliveries: 1 }),
+  }));
+  const solana = sold.filter(({ n }) => n % 4 === 0).map(({ n, time }) => sale(n, {
+    time, network: SOLANA_NETWORK, asset: USDC_MINT, payer: buyer.address, payment: `solana/${n}`, transaction: `${'5VERv8NMvzbJMEkV8xnrLkEaWRtSz9CosKDYjCJjBRnbJLgp8uirBgmQpjKhoR4tjF3ZpRzrFmBV6UjKdi'}${String(n).padStart(3, '1').replaceAll('0', 'z')}`, fee: '10000',
+  }));
+  await writeSales(persist, `${EVM_NETWORK}/${relayer.address}`, evm);
+  await writeSales(persist, `${SOLANA_NETWORK}/${feePayer.address}`, solana);
+  return world.startWorker({ persist, secrets: { DESK_TOKENS: createHash('sha256').update(DESK_TOKEN).digest('hex') } });
+}
+
 async function main() {
   readArguments('Usage: npm run screenshots');
   await build({ quiet: true });
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
   const world = await startWorld();
-  const shops = { own: await world.startWorker({ vars: { PAGE: OWN_LOOK } }), permit2: await permit2Shop(world) };
+  const shops = { own: await world.startWorker({ vars: { PAGE: OWN_LOOK } }), permit2: await permit2Shop(world), desk: await deskShop(world) };
   const browser = await startBrowser();
   try {
     for (const [look, options] of Object.entries(LOOKS)) {

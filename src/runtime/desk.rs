@@ -32,8 +32,18 @@ const SILENT: &str = "a Settler does not answer; the log says which";
 /// to an origin, whether there is anything or not: a browser sends the session
 /// along.
 pub(super) fn is_asked_for(head: &RequestHead) -> bool {
-    let rest = UrlParts::of(head.url()).path.strip_prefix(OWN_PATHS);
+    is_own(UrlParts::of(head.url()).path)
+}
+
+/// Whether a path is one of these, however a request has spelled it.
+pub(super) fn is_own(path: &str) -> bool {
+    let rest = path.strip_prefix(OWN_PATHS);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The answer where there is nothing.
+pub(super) fn nothing() -> worker::Result<Response> {
+    respond::error(404, "there is nothing here")
 }
 
 /// Answers a request for one of them.
@@ -51,7 +61,7 @@ pub(super) async fn answer(
     let is_page = path.strip_suffix('/').unwrap_or(path) == DESK_PATH;
     let is_data = matches!(path, SALES_PATH | SUMS_PATH | EXPORT_PATH | STATE_PATH);
     if !is_page && !is_data {
-        return respond::error(404, "there is nothing here");
+        return nothing();
     }
     let config = match access::open_desk(app)? {
         Ok(config) => config,

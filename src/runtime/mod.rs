@@ -82,7 +82,11 @@ fn free_path(app: &app::App, head: &head::RequestHead) -> Option<CanonicalPath> 
         || discovery::is_asked_for(head)
         || gate::machines::asked_for(&app.loaded, head).is_some()
         || origin::has_come_back(&app.loaded, head);
-    if is_ours { None } else { gate::decide_free(&app.loaded, head) }
+    if is_ours {
+        None
+    } else {
+        gate::decide_free(&app.loaded, head).filter(|it| !desk::is_own(it.as_str()))
+    }
 }
 
 async fn answer(
@@ -127,6 +131,7 @@ async fn answer(
     let sale = decision.sale();
     let license = sale.and_then(|sale| gate::machines::license_link(&app.loaded, sale));
     let answer = match decision {
+        Decision::Forward(path) if desk::is_own(path.as_str()) => return desk::nothing(),
         Decision::Forward(path) => {
             return origin::forward(&app.loaded, &env, &request, &head, &path).await;
         }

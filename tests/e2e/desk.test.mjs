@@ -133,7 +133,7 @@ test('no origin sees what is asked of the Worker itself, nor the session', async
     const cookie = await session(own);
     for (const path of ['', '/', '/desk', '/desk/', '/desk/session', '/desk/state', '/sales', '/sales/export', '/anything', '/../.edge402/desk', '/%64esk']) {
       await send(`${own}/.edge402${path}`, { cookie });
-      await send(`${own}/.edge402${path}`, { ...FROM_HERE, cookie }, { method: 'PUT', body: '{}' });
+      await send(`${own}/.edge402${path}`, { ...FROM_HERE, cookie }, { method: 'PUT' });
     }
     assert.deepEqual(site.requests, []);
     // A cookie is for a path, but whoever sends it elsewhere shows it to nobody.
@@ -142,7 +142,7 @@ test('no origin sees what is asked of the Worker itself, nor the session', async
       if (status === 200) assert.equal(json.headers.cookie, 'theme=dark', path);
     }
     assert.ok(site.requests.length >= 3, String(site.requests));
-    assert.ok(!site.requests.includes('/.edge402/desk'), String(site.requests));
+    assert.ok(site.requests.every((path) => !path.startsWith('/.edge402/')), String(site.requests));
   } finally {
     await site.stop();
   }

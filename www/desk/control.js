@@ -18,8 +18,8 @@ export function overridesOf(first) {
     ...(history?.length ? [make('details', {}, make('summary', {}, 'Who changed what'), table('Changes', ['When (UTC)', 'Token', 'Route', 'Price', 'For sale'],
       history.map(({ time, who, route, price, on }) => [timeOf(time), make('code', {}, who), route, price ?? 'set back', on ? 'yes' : 'no']), 'stack'))] : []));
 
-  function rowOf({ route, price, on, default_price: usual }) {
-    const input = make('input', { value: price ?? '', placeholder: usual, 'aria-label': `Price of ${route}`, size: 8 });
+  function rowOf({ route, price, on, default_price: usual, problem }) {
+    const input = make('input', { value: price ?? '', placeholder: usual ?? '', 'aria-label': `Price of ${route}`, size: 8 });
     const sold = make('input', { type: 'checkbox', checked: on, 'aria-label': `${route} is for sale` });
     const said = make('span', { role: 'status' });
     const save = button('Save', async () => {
@@ -30,7 +30,7 @@ export function overridesOf(first) {
         said.replaceChildren(alertOf(error));
       }
     }, { 'aria-label': `Save ${route}` });
-    return [make('code', {}, route), input, sold, [save, said]];
+    return [[make('code', {}, route), problem && make('small', { className: 'bad' }, problem)].filter(Boolean), input, sold, [save, said]];
   }
 
   show(first);

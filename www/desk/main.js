@@ -31,7 +31,6 @@ function signIn(message) {
     try {
       await ask('desk/session', { method: 'POST', body: { token: input.value } });
       await open(new Refusal(401, 'The browser has not kept the session: it needs https, and cookies of this site.'));
-      main.focus();
     } catch (error) {
       said.replaceChildren(alertOf(error.status === 401 ? new Refusal(401, 'This is no token of this shop.') : error));
       input.focus();
@@ -71,11 +70,18 @@ async function open(otherwise) {
     shownBy(problemsOf, state), shownBy((said) => takings(said, { find: sales.find, coins }), sums), sales.element,
     shownBy(waitingOf, state), shownBy(keysOf, state), shownBy(overridesOf, prices), shownBy(webhooksOf, webhooks),
   ];
-  actions.replaceChildren(refresh, leave);
+  if (!refresh.isConnected) actions.replaceChildren(refresh, leave);
   main.replaceChildren(...parts.filter(Boolean));
+  // What had the focus may be gone.
+  if (document.activeElement === document.body) main.focus();
   return sales.load();
 }
 
-const refresh = button('Refresh', () => open(new Refusal(401, 'Your session is over.')));
+let isRefreshing = false;
+const refresh = button('Refresh', async () => {
+  if (isRefreshing) return;
+  isRefreshing = true;
+  await open(new Refusal(401, 'Your session is over.')).finally(() => { isRefreshing = false; });
+});
 const leave = button('Sign out', signOut);
 void open();

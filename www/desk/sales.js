@@ -43,14 +43,14 @@ export function salesList(tokenOf) {
   async function read() {
     const own = (latest += 1);
     const filter = asked();
+    const { route, from, to } = filter;
+    const file = (format) => make('a', { href: `/.edge402/sales/export${query({ format, route, from, to })}`, download: '' }, format.toUpperCase());
+    files.replaceChildren(`As a file${route || from || to ? ', of this route and time' : ', all of them'}: `, file('csv'), ' ', file('json'));
     const page = await ask(`sales${query({ ...filter, limit: PAGE, cursor: cursors.at(-1) })}`);
     if (own !== latest) return;
     next = page.next;
     older.disabled = !next;
     newer.disabled = !cursors.length;
-    const { route, from, to } = filter;
-    const file = (format) => make('a', { href: `/.edge402/sales/export${query({ format, route, from, to })}`, download: '' }, format.toUpperCase());
-    files.replaceChildren(`As a file${route || from || to ? ', of this route and time' : ', all of them'}: `, file('csv'), ' ', file('json'));
     rows.replaceChildren(...(page.sales.length ? [table('Sales, the newest first', TITLES, page.sales.map(rowOf), 'flow')] : []));
     status.textContent = page.sales.length ? `Page ${cursors.length + 1}` : 'No sales are found.';
   }

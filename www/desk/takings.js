@@ -22,7 +22,10 @@ export const daily = () => `sales/sums${query({ from: lastDays(YEAR)[0], to: tod
  */
 export function takings(all, { find, coins }) {
   const detail = make('div', {});
-  const within = (list, count, key = 'day') => list.filter((it) => it[key] >= lastDays(count)[0]);
+  const within = (list, count, key = 'day') => {
+    const [first] = lastDays(count);
+    return list.filter((it) => it[key] >= first);
+  };
   let latest = 0;
 
   async function show(count) {
@@ -36,37 +39,42 @@ export function takings(all, { find, coins }) {
     }
   }
 
+  /** What there is to a span of days: plots, and tables by route, network, payer and reason. */
   async function details(count) {
+    const [routes, networks, payers] = await Promise.all(['route', 'network', 'payer'].map((by) => ask(`sales/sums${query({ from: lastDays(count)[0], to: today(), by })}`)));
+    const tables = routes.sums.length ? [
+      byKey('By route', 'Route', sorted(groups(routes.sums)), finder('route')),
+      byKey('By network', 'Network', sorted(groups(networks.sums)), networkName, ['Fees', feesOf]),
+      byKey(`By payer${payers.cut ? ', of the newest sales' : ''}`, 'Payer', groups(payers.sums), finder('payer')),
+    ] : [];
+    return [...plotsOf(count), make('div', { className: 'columns' }, ...tables, refusedIn(count))];
+  }
+
+  function plotsOf(count) {
     const days = lastDays(Math.max(count, FEWEST_BARS));
-    const shownSums = all.sums.filter(({ key }) => key >= days[0]);
-    const plots = totals(shownSums).map(({ symbol, decimals }) => plot({ symbol, decimals }, days.map((day) => {
-      const [it] = totals(shownSums.filter(({ key }) => key === day)).filter((own) => own.symbol === symbol);
+    const sums = within(all.sums, days.length, 'key');
+    return totals(sums).map(({ symbol, decimals }) => plot({ symbol, decimals }, days.map((day) => {
+      const it = totals(sums.filter(({ key }) => key === day)).find((own) => own.symbol === symbol);
       return { day, count: it?.count ?? 0, units: it ? it.units * 10n ** BigInt(decimals - it.decimals) : 0n };
     })));
-    const by = (name) => ask(`sales/sums${query({ from: lastDays(count)[0], to: today(), by: name })}`).then(({ sums }) => groups(sums));
-    const [routes, networks, payers] = await Promise.all(['route', 'network', 'payer'].map(by));
-    const refused = new Map();
-    for (const { reason, count: times } of within(all.refused ?? [], count)) refused.set(reason, (refused.get(reason) ?? 0) + times);
-    const rows = (list, cell) => list.map(([key, sums]) => [cell(key), countOf(sums).toLocaleString('en'), amounts(sums)]);
-    const finder = (name, words) => (key) => (key ? button(words(key), () => find({ [name]: key }), { className: 'link', title: key }) : 'elsewhere');
-    const titles = ['Sales', 'Amount'];
-    return [
-      ...plots,
-      make('div', { className: 'columns' },
-        ...(routes.length ? [
-          table('By route', ['Route', ...titles], rows(routes, finder('route', (key) => key))),
-          table('By network', ['Network', ...titles, 'Fees'], networks.map(([key, sums]) => [networkName(key), countOf(sums).toLocaleString('en'), amounts(sums), feesOf(key, sums)])),
-          table('By payer', ['Payer', ...titles], rows(payers, finder('payer', short))),
-        ] : []),
-        ...(refused.size ? [table('Refused payments', ['Reason', 'Times'], [...refused].sort(([, a], [, b]) => b - a).map(([reason, times]) => [make('code', {}, reason), times.toLocaleString('en')]))] : [])),
-    ];
   }
+
+  function refusedIn(count) {
+    const times = new Map();
+    for (const it of within(all.refused ?? [], count)) times.set(it.reason, (times.get(it.reason) ?? 0) + it.count);
+    const rows = [...times].sort(([, a], [, b]) => b - a).map(([reason, number]) => [make('code', {}, reason), number.toLocaleString('en')]);
+    return rows.length > 0 && table('Refused payments', ['Reason', 'Times'], rows);
+  }
+
+  /** What shows the sales of a route or payer. */
+  const finder = (name) => (key) => (key ? button(name === 'payer' ? short(key) : key, () => find({ [name]: key }), { className: 'link', title: key }) : 'elsewhere');
 
   const feesOf = (network, sums) => {
     const coin = coins[network];
     const fee = sums.reduce((sum, it) => sum + BigInt(it.fee ?? 0), 0n);
     return coin?.decimals == null ? '–' : `${decimal(fee, coin.decimals)} ${coin.symbol}`;
   };
+
   const choices = SPANS.map(([count, name]) => {
     const sums = within(all.sums, count, 'key');
     const input = make('input', { type: 'radio', name: 'span', checked: count === 30, onchange: () => show(count) });
@@ -79,11 +87,18 @@ export function takings(all, { find, coins }) {
     detail);
 }
 
-/** Sums of one key each, those of the most sales first. */
+/** Sums of one key each. */
 function groups(sums) {
   const all = new Map();
   for (const sum of sums) all.set(sum.key, [...all.get(sum.key) ?? [], sum]);
-  return [...all].sort(([, a], [, b]) => countOf(b) - countOf(a));
+  return [...all];
 }
 
-const amounts = (sums) => totals(sums).map((total) => make('span', { className: 'amount' }, shown(total)));
+/** Those of the most sales first. */
+const sorted = (list) => list.sort(([, a], [, b]) => countOf(b) - countOf(a));
+
+function byKey(caption, title, list, cell, [more, moreOf] = []) {
+  return table(caption, [title, 'Sales', 'Amount', ...(more ? [more] : [])], list.map(([key, sums]) => [
+    cell(key), countOf(sums).toLocaleString('en'), totals(sums).map((total) => make('span', { className: 'amount' }, shown(total))), ...(more ? [moreOf(key, sums)] : []),
+  ]));
+}

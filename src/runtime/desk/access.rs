@@ -66,13 +66,14 @@ pub(super) async fn session(
         Ok(config) => config,
         Err(response) => return Ok(response),
     };
+    // It is read before anything is said: a client may only look up then.
+    let Ok(Some(bytes)) = body::read_at_most(request, MAX_SIGN_IN).await else {
+        return respond::error(400, "the body can't be read");
+    };
     let by_token = config.desk.lets_in(head.header("Authorization").as_deref());
     match head.method() {
         "POST" | "DELETE" if by_token.is_none() && !is_ours(head) => elsewhere(),
         "POST" => {
-            let Ok(Some(bytes)) = body::read_at_most(request, MAX_SIGN_IN).await else {
-                return respond::error(400, "the body can't be read");
-            };
             let said = json::from_slice(&bytes).unwrap_or_default();
             let token = said.get("token").and_then(|it| it.as_str()).map(str::trim);
             match token.and_then(|token| config.desk.hash_of(token)) {

@@ -12,7 +12,7 @@ const SCHEMA: &str = "
         id TEXT PRIMARY KEY,
         token TEXT NOT NULL,
         until INTEGER NOT NULL
-    ) WITHOUT ROWID";
+    )";
 
 /// What is said to one of the verbs `session-open`, `session-find` and
 /// `session-end`: whether it is, or was, open. `None`: it is another verb.
@@ -41,7 +41,7 @@ fn run(storage: &Storage, verb: &str, message: &str) -> worker::Result<bool> {
             vec![id, token, until],
         )?;
         let oldest = "DELETE FROM sessions WHERE id NOT IN \
-                      (SELECT id FROM sessions ORDER BY until DESC LIMIT ?)";
+                      (SELECT id FROM sessions ORDER BY rowid DESC LIMIT ?)";
         sql.exec(oldest, vec![SqlStorageValue::Integer(MAX_SESSIONS)])?;
         return Ok(true);
     }
