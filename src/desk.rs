@@ -4,10 +4,12 @@
 pub mod session;
 
 pub mod export;
+pub mod overrides;
 mod query;
 pub mod refusals;
 pub mod state;
 pub mod sums;
+pub mod webhooks;
 
 use std::iter::Peekable;
 use std::rc::Rc;

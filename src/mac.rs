@@ -9,6 +9,13 @@ pub fn code_of(key: &[u8], lines: &[&str]) -> Option<[u8; 32]> {
     Some(over(key, lines)?.finalize().into_bytes().into())
 }
 
+/// The code of a text as it stands.
+pub fn code_of_text(key: &[u8], text: &str) -> Option<[u8; 32]> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    mac.update(text.as_bytes());
+    Some(mac.finalize().into_bytes().into())
+}
+
 /// Whether a code is that of these lines, told in the same time wherever the
 /// bytes differ.
 pub fn is_code_of(code: &[u8; 32], key: &[u8], lines: &[&str]) -> bool {

@@ -17,6 +17,7 @@ mod network;
 mod notes;
 mod offer;
 mod origin_headers;
+mod overrides;
 mod page;
 mod pattern;
 mod prices;
@@ -31,6 +32,7 @@ mod signers;
 mod smart_wallets;
 mod token;
 mod unpriced;
+mod webhooks;
 mod who;
 
 use std::fmt;
@@ -45,10 +47,11 @@ pub use method::Method;
 pub use network::Network;
 pub use offer::Offer;
 pub use origin_headers::{OriginHeaders, OriginSecret};
+pub use overrides::{MAX_FORMER, MAX_OVERRIDES, Override, Overrides};
 pub use page::PayPage;
 pub use pattern::{Found, Pattern, PatternSet};
 pub use prices::{Wanted, When};
-pub use read::{Parts, read, read_parts};
+pub use read::{Parts, fault_of, read, read_parts};
 pub use route::{PaymentIdentifier, PriceRule, Route, SettleWhen};
 pub use service::Service;
 pub use settings::{Settings, Sources};
@@ -56,6 +59,7 @@ pub use shape::Shape;
 pub use signers::{FormerSigners, Signers};
 pub use smart_wallets::SmartWallets;
 pub use token::Token;
+pub use webhooks::{EVENTS, Webhook};
 pub use who::{Cidr, Class, Pass, Purpose, Who};
 
 use crate::evm::RelayerKey;
@@ -113,6 +117,8 @@ pub struct Config {
     /// Whether machines are told of what is listed where they look first, if the
     /// origin tells them nothing there.
     pub tells_machines: bool,
+    /// Who is told of what happens.
+    pub webhooks: Vec<Webhook>,
 }
 
 impl Config {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::fields::Report;
 use super::network::Network;
 use super::token::Token;
-use crate::amount::AtomicAmount;
+use crate::amount::{AtomicAmount, Price};
 use crate::payment::{NoTerms, Terms, Wanted};
 use crate::protocol::PaymentRequirements;
 use crate::protocol::requirements::{
@@ -31,6 +31,9 @@ pub struct Offer {
     pub v1: Option<PaymentRequirementsV1>,
 }
 
+/// A token on its network.
+pub(super) type OnNetwork = (Rc<Network>, Rc<Token>);
+
 /// What its requirements say of a route.
 pub(super) struct About<'a> {
     pub description: &'a str,
@@ -52,10 +55,23 @@ impl Offer {
         (!Rc::ptr_eq(&self.token, &self.network.token)).then_some(self.v2.asset.as_str())
     }
 
+    /// What a route has cost. What it can't have cost, nobody has paid.
+    pub(super) fn former(chosen: &[OnNetwork], prices: &[Price], about: &About<'_>) -> Vec<Self> {
+        let mut former = vec![];
+        for price in prices {
+            for it in chosen {
+                let (amount, faults) = (it.1.units_of(*price), Report::default());
+                former
+                    .extend(amount.and_then(|units| Self::new(it.clone(), units, about, &faults)));
+            }
+        }
+        former
+    }
+
     /// The offer of this much, in atomic units of a token of a network. `None`
     /// if it can't be made, which has been reported then.
     pub(super) fn new(
-        (network, token): (Rc<Network>, Rc<Token>),
+        (network, token): OnNetwork,
         amount: AtomicAmount,
         about: &About<'_>,
         faults: &Report,

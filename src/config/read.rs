@@ -14,7 +14,7 @@ use super::signers::{FormerSigners, Signers};
 use super::who::Passes;
 use super::{
     Config, Desk, Facilitator, GrantKeys, Loaded, Network, Origin, OriginHeaders, OriginSecret,
-    OriginUrl, PatternSet, PayPage, Route, Settings,
+    OriginUrl, Override, Overrides, PatternSet, PayPage, Route, Settings, Webhook,
 };
 use crate::encoding::encode_hex;
 use crate::evm::{RelayerKey, keccak256};
@@ -24,8 +24,44 @@ use crate::protocol::ChainId;
 use crate::solana::FeePayerKey;
 use crate::table::Table;
 
-/// Reads the configuration: as much of it as can be read, and every fault.
+/// Reads the configuration: as much of it as can be read, and every fault. A
+/// price from the desk that is none any more, since the configuration has
+/// changed, is left out; what is off stays off.
 pub fn read(settings: &Settings) -> Loaded {
+    let loaded = read_with(settings, &settings.overrides);
+    let has_prices = settings.overrides.routes.iter().any(|it| it.price.is_some());
+    if loaded.config.is_ok() || !has_prices {
+        return loaded;
+    }
+    let is_good = |it: &Override| {
+        it.price.is_none() || {
+            let alone = Overrides { routes: vec![it.clone()], changes: 0 };
+            fault_of(settings, &alone).is_none()
+        }
+    };
+    let (mut kept, mut notes) = (settings.overrides.clone(), vec![]);
+    for it in &mut kept.routes {
+        if !is_good(it)
+            && let Some(price) = it.price.take()
+        {
+            notes.push(format!("the desk's price of {}, {price}, can't be had any more", it.route));
+        }
+    }
+    let mut loaded = read_with(settings, &kept);
+    loaded.notes.extend(notes);
+    loaded
+}
+
+/// What is wrong with prices from the desk, as a sentence about the first of
+/// them; nothing where the configuration has the same fault without them.
+pub fn fault_of(settings: &Settings, overrides: &Overrides) -> Option<String> {
+    let faults = read_with(settings, overrides).config.err()?;
+    let known = read_with(settings, &Overrides::default()).config.err().unwrap_or_default();
+    let new = faults.0.into_iter().find(|fault| !known.0.contains(fault))?;
+    Some(format!("{}: {}", new.key, new.problem))
+}
+
+fn read_with(settings: &Settings, overrides: &Overrides) -> Loaded {
     let faults = Report::default();
     let origin = read_origin(settings.origin.as_ref(), settings.sells(), &faults);
     let origin_headers = OriginHeaders::read(
@@ -80,6 +116,7 @@ pub fn read(settings: &Settings) -> Loaded {
         tells_origin: read_tell_origin(settings.tell_origin.as_ref(), &faults),
         has_origin_secret: settings.origin_secret.is_some(),
         origin: origin.as_ref(),
+        overrides,
     };
     let entries = entries.unwrap_or_default().into_iter();
     let routes: Vec<Route> = entries.filter_map(|entry| entry.into_route(&seller)).collect();
@@ -87,6 +124,7 @@ pub fn read(settings: &Settings) -> Loaded {
     let value = settings.facilitator.as_ref();
     let facilitator = value.and_then(|value| Facilitator::read(value, tokens, &networks, &faults));
     let page = PayPage::read(settings.page.as_ref(), &faults);
+    let webhooks = Webhook::read(settings.webhooks.as_ref(), &settings.webhook_secrets, &faults);
     let desk = Desk::read(settings.sales.as_ref(), settings.desk_tokens.as_deref(), &faults);
     if let Some(patterns) = &patterns
         && faults.len() == 0
@@ -108,14 +146,14 @@ pub fn read(settings: &Settings) -> Loaded {
             page,
             desk,
             tells_machines,
+            webhooks,
         })
     } else {
         Err(faults)
     };
     let facilitator_path = value.and_then(facilitator::path_of);
-    let notes = patterns.as_ref().map(PatternSet::notes).unwrap_or_default();
-    let mark = mark_of(settings);
     Loaded {
+        notes: patterns.as_ref().map(PatternSet::notes).unwrap_or_default(),
         origin,
         origin_headers,
         origin_secret,
@@ -123,8 +161,7 @@ pub fn read(settings: &Settings) -> Loaded {
         facilitator_path,
         config,
         trusted_pages,
-        mark,
-        notes,
+        mark: mark_of(settings),
     }
 }
 

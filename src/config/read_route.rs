@@ -8,10 +8,12 @@ use serde_json::Value;
 use super::by_use::read_by_use;
 use super::fields::{Fields, Report};
 use super::listing::read_listed;
+use super::offer::OnNetwork;
 use super::origin_headers::SECRET as ORIGIN_SECRET;
+use super::overrides::{Overrides, name_of};
 use super::prices::{read_price, read_prices};
 use super::service::Service;
-use super::unpriced::{OnNetwork, Unpriced};
+use super::unpriced::Unpriced;
 use super::who::{Passes, read_free_for};
 use super::{
     DEFAULT_REDELIVER, Method, Network, Origin, Pattern, PaymentIdentifier, Route, SettleWhen,
@@ -62,6 +64,8 @@ pub(super) struct Seller<'a> {
     /// Whether there is something that signs it.
     pub has_origin_secret: bool,
     pub origin: Option<&'a Origin>,
+    /// What was changed since it was deployed.
+    pub overrides: &'a Overrides,
 }
 
 /// A route with its pattern read, so that it can be closed whatever else is
@@ -159,14 +163,7 @@ impl<'a> RouteEntry<'a> {
         let mime_type = fields.words("mime_type");
         let service = Service::read(fields);
         let listed = read_listed(fields, self.methods.as_deref());
-        let settle = match fields.text("settle") {
-            None | Some("after") => SettleWhen::After,
-            Some("before") => SettleWhen::Before,
-            Some(_) => {
-                fields.fault("settle", "must be \"before\" or \"after\"");
-                SettleWhen::After
-            }
-        };
+        let settle = SettleWhen::read(fields);
         let redeliver = read_duration(fields, "redeliver").unwrap_or(DEFAULT_REDELIVER);
         let redeliver_max = fields.number("redeliver_max", 0..=1_000);
         let redeliver_max = redeliver_max.and_then(|max| max.try_into().ok());
@@ -175,24 +172,27 @@ impl<'a> RouteEntry<'a> {
             let problem = "is needed for access: wrangler secret put GRANT_SECRET";
             fields.faults().add("GRANT_SECRET", problem);
         }
-        let payment_identifier = match fields.text("payment_identifier") {
-            None => PaymentIdentifier::Off,
-            Some("optional") => PaymentIdentifier::Optional,
-            Some("required") => PaymentIdentifier::Required,
-            Some(_) => {
-                fields.fault("payment_identifier", "must be \"optional\" or \"required\"");
-                PaymentIdentifier::Off
-            }
-        };
+        let payment_identifier = PaymentIdentifier::read(fields);
         let tells_origin = read_tell_origin(fields, seller);
         let (input, output) = super::shape::read_shapes(fields, listed.as_ref());
         let by_use = read_by_use(fields);
         let chosen = choose_tokens(fields, seller.networks);
         let rules = read_prices(fields, seller.passes);
         let free_for = read_free_for(fields, seller.passes);
-        let (pattern, price) = (self.pattern.clone()?, price?);
+        let (pattern, configured_price) = (self.pattern.clone()?, price?);
+        let changed = seller.overrides.of(pattern.as_str(), self.methods.as_deref());
+        let price = match changed.and_then(|it| it.price.as_deref()) {
+            Some(text) => read_price(fields, text)?,
+            None => configured_price,
+        };
         let unpriced = Unpriced {
+            full_name: name_of(pattern.as_str(), self.methods.as_deref()),
             pattern,
+            on: changed.is_none_or(|it| it.on),
+            configured_price,
+            former_prices: changed
+                .map(|it| it.former_prices(configured_price, price))
+                .unwrap_or_default(),
             description,
             mime_type,
             service,

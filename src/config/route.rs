@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::by_use::ByUse;
+use super::fields::Fields;
 use super::method::Method;
 use super::offer::Offer;
 use super::pattern::Pattern;
@@ -18,8 +19,17 @@ use crate::amount::Price;
 pub struct Route {
     /// What it covers.
     pub pattern: Pattern,
+    /// What it is called where its pattern is not enough: `GET,HEAD /a/*`.
+    pub full_name: String,
+    /// Whether it is sold: the seller may have switched it off since it was
+    /// deployed.
+    pub on: bool,
     /// What one request costs, unless one of `prices` says otherwise.
     pub price: Price,
+    /// What it costs by the configuration alone.
+    pub configured_price: Price,
+    /// What it has cost, the latest first, without what it costs.
+    pub former_prices: Vec<Price>,
     /// What requests of certain kinds cost: the first whose conditions hold.
     pub prices: Vec<PriceRule>,
     /// Which of them this is, counted from 1; 0 for the route's own price.
@@ -61,7 +71,10 @@ pub struct Route {
     /// `networks`, or else by their names. None on a network of which too
     /// little is known yet; so there may be none at all.
     pub offers: Vec<Offer>,
-    /// How many of them the challenge's header has room for.
+    /// What it has cost on each of them: nothing is sold for that any more, and
+    /// what was is still to be had.
+    pub former: Vec<Offer>,
+    /// How many of `offers` the challenge's header has room for.
     pub(super) in_header: usize,
 }
 
@@ -85,6 +98,17 @@ impl Route {
         self.free_for.iter().chain(self.prices.iter().filter_map(|rule| rule.when.class.as_ref()))
     }
 
+    /// An offer by its number, which goes on from those that stand to the former
+    /// ones.
+    pub fn offer(&self, number: usize) -> Option<&Offer> {
+        self.offers.iter().chain(&self.former).nth(number)
+    }
+
+    /// Whether an offer is what the configuration alone says.
+    pub fn is_configured(&self, offer: &Offer) -> bool {
+        offer.token.units_of(self.configured_price) == Some(offer.v2.amount)
+    }
+
     /// The least that a request costs.
     pub fn least_price(&self) -> Price {
         self.prices.iter().map(|rule| rule.route.price).fold(self.price, Price::min)
@@ -104,6 +128,18 @@ pub enum PaymentIdentifier {
 }
 
 impl PaymentIdentifier {
+    pub(super) fn read(fields: &Fields<'_>) -> Self {
+        match fields.text("payment_identifier") {
+            None => Self::Off,
+            Some("optional") => Self::Optional,
+            Some("required") => Self::Required,
+            Some(_) => {
+                fields.fault("payment_identifier", "must be \"optional\" or \"required\"");
+                Self::Off
+            }
+        }
+    }
+
     /// What the challenge says of it, under `payment-identifier`.
     pub fn extension(self) -> Value {
         json!({
@@ -133,4 +169,17 @@ pub enum SettleWhen {
     After,
     /// Before the origin is asked.
     Before,
+}
+
+impl SettleWhen {
+    pub(super) fn read(fields: &Fields<'_>) -> Self {
+        match fields.text("settle") {
+            None | Some("after") => Self::After,
+            Some("before") => Self::Before,
+            Some(_) => {
+                fields.fault("settle", "must be \"before\" or \"after\"");
+                Self::After
+            }
+        }
+    }
 }

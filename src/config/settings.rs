@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::origin_headers::secrets_named;
+use super::overrides::Overrides;
+use super::webhooks;
 use crate::facilitator_client::RemoteFacts;
 use crate::path::Fold;
 use crate::protocol::ChainId;
@@ -59,6 +61,12 @@ pub struct Settings {
     pub cors_credentials: Option<Value>,
     /// `PAGE`.
     pub page: Option<Value>,
+    /// `WEBHOOKS`.
+    pub webhooks: Option<Value>,
+    /// The secrets that it names, as far as they are there.
+    pub webhook_secrets: Table<String, String>,
+    /// What the desk has changed of the routes.
+    pub overrides: Overrides,
     /// How letters of paths are made alike.
     pub fold: Fold,
 }
@@ -101,6 +109,10 @@ impl Settings {
         let named = secrets_named(origin_headers.as_ref());
         let header_secrets = named.filter_map(|name| Some((name.to_owned(), from.secret(name)?)));
         let header_secrets = header_secrets.collect();
+        let webhooks = from.variable("WEBHOOKS");
+        let named = webhooks::secrets_named(webhooks.as_ref());
+        let webhook_secrets =
+            named.filter_map(|name| Some((name.to_owned(), from.secret(name)?))).collect();
         let missing_bindings = missing_bindings(from, origin.as_ref());
         Self {
             origin,
@@ -127,6 +139,9 @@ impl Settings {
             missing_bindings,
             cors_credentials: from.variable("CORS_CREDENTIALS"),
             page: from.variable("PAGE"),
+            webhooks,
+            webhook_secrets,
+            overrides: Overrides::default(),
             fold: Fold(fold),
         }
     }

@@ -7,20 +7,23 @@ use serde_json::json;
 
 use super::fields::Fields;
 use super::listing::MAX_CHALLENGE_JSON;
-use super::offer::About;
+use super::offer::{About, OnNetwork};
 use super::prices::ReadRule;
 use super::{
-    ByUse, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Network, Offer, Pattern,
+    ByUse, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Offer, Pattern,
     PaymentIdentifier, PriceRule, Route, Service, SettleWhen, Token,
 };
 use crate::amount::Price;
 
-/// A token on its network.
-pub(super) type OnNetwork = (Rc<Network>, Rc<Token>);
-
 /// What a route is, whatever it costs.
 pub(super) struct Unpriced {
     pub pattern: Pattern,
+    pub full_name: String,
+    pub on: bool,
+    /// What it costs by the configuration alone, where no rule says otherwise; and
+    /// what it has cost.
+    pub configured_price: Price,
+    pub former_prices: Vec<Price>,
     pub description: String,
     pub mime_type: String,
     pub service: Service,
@@ -86,6 +89,12 @@ impl Unpriced {
             let paid_in = (Rc::clone(network), Rc::clone(token));
             offers.extend(Offer::new(paid_in, amount, &about, fields.faults()));
         }
+        // The desk changes the route's own price, and none of its rules'.
+        let (configured_price, former_prices) = match rule {
+            0 => (self.configured_price, self.former_prices.clone()),
+            _ => (price, vec![]),
+        };
+        let former = Offer::former(&self.chosen, &former_prices, &about);
         let redeliver_max = match &self.by_use {
             // What is counted went out before it was settled.
             Some(by_use) if by_use.meter.is_some() => Some(0),
@@ -95,7 +104,11 @@ impl Unpriced {
         };
         let mut route = Route {
             pattern: self.pattern.clone(),
+            full_name: self.full_name.clone(),
+            on: self.on,
             price,
+            configured_price,
+            former_prices,
             prices: vec![],
             free_for: vec![],
             rule,
@@ -115,6 +128,7 @@ impl Unpriced {
             tells_origin: self.tells_origin,
             by_use: self.by_use.clone(),
             offers,
+            former,
             in_header: 0,
         };
         route.in_header = route.count_fitting();
@@ -125,6 +139,7 @@ impl Unpriced {
         // What a facilitator says, or doesn't, is no fault of the seller's:
         // only after all has been checked is it left out.
         route.offers.retain(|offer| offer.network.is_on_offer());
+        route.former.retain(|offer| offer.network.is_on_offer());
         if route.offers.len() < all {
             route.in_header = route.count_fitting();
         }

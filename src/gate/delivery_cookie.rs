@@ -88,9 +88,14 @@ impl Sale<'_> {
         }
         let Bought { settler, payment, offer } = bought;
         let mut claims = format!("{until}{SEPARATOR}{settler}{SEPARATOR}{payment}");
-        if let Some(asset) = offer.other_asset() {
+        let is_configured = self.route.is_configured(offer);
+        if offer.other_asset().is_some() || !is_configured {
             claims.push(SEPARATOR);
-            claims.push_str(asset);
+            claims.push_str(offer.other_asset().unwrap_or_default());
+        }
+        if !is_configured {
+            claims.push(SEPARATOR);
+            claims.push_str(&offer.v2.amount.to_string());
         }
         let code = encode_hex(&mac::code_of(keys.0.first()?, &self.lines(&claims))?);
         Some(self.set_cookie(&format!("{claims}{SEPARATOR}{code}"), path, left))
@@ -133,14 +138,21 @@ impl Sale<'_> {
         let mut claims = claims.split(SEPARATOR);
         let until = claims.next()?;
         let (settler, payment, asset) = (claims.next()?, claims.next()?, claims.next());
+        let amount = claims.next();
         if now >= UnixSeconds(until.parse().ok()?) {
             return None;
         }
         // The route may not have it any more.
-        let offer = self.route.offers.iter().position(|offer| {
-            let is_asset = asset.map_or(offer.other_asset().is_none(), |it| it == offer.v2.asset);
+        let mut offers = self.route.offers.iter().chain(&self.route.former);
+        let offer = offers.position(|offer| {
+            let is_asset = asset.unwrap_or_default() == offer.other_asset().unwrap_or_default();
+            let is_amount = match amount {
+                Some(amount) => amount == offer.v2.amount.to_string(),
+                None => self.route.is_configured(offer),
+            };
+            let is_offer = is_asset && is_amount;
             let rest = settler.strip_prefix(&offer.network.id.to_string());
-            is_asset && rest.is_some_and(|rest| rest.starts_with('/'))
+            is_offer && rest.is_some_and(|rest| rest.starts_with('/'))
         })?;
         let (settler, payment) = (settler.to_owned(), payment.to_owned());
         Some(Collection { offer, settler, payment, by_other_site: false })

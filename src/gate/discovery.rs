@@ -22,6 +22,8 @@ const MAX_LIMIT: usize = 100;
 /// `None` if nothing is listed: then the path is the site's own.
 pub fn well_known(config: &Config, origin: &str) -> Option<String> {
     let mut resources: Vec<String> = vec![];
+    // Where all of it is off, the list is empty, and still not the site's.
+    let is_empty = !config.routes.iter().any(|route| route.listed.is_some());
     for route in listed(config) {
         let url = url_of(route, origin);
         // Two routes may differ in their methods alone.
@@ -29,7 +31,6 @@ pub fn well_known(config: &Config, origin: &str) -> Option<String> {
             resources.push(url);
         }
     }
-    let is_empty = resources.is_empty();
     (!is_empty).then(|| json!({ "version": 1, "resources": resources }).to_string())
 }
 
@@ -92,7 +93,7 @@ fn accepts(route: &Route) -> Vec<Value> {
 const TYPE: &str = "http";
 
 fn listed(config: &Config) -> impl Iterator<Item = &Route> {
-    config.routes.iter().filter(|route| route.listed.is_some())
+    config.routes.iter().filter(|route| route.listed.is_some() && route.on)
 }
 
 /// The URL that stands for a route.

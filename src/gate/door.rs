@@ -122,6 +122,13 @@ pub fn decide_free(loaded: &Loaded, head: &impl Head) -> Option<CanonicalPath> {
     is_free.then_some(path)
 }
 
+/// Whether a request asks for something that is sold.
+pub fn asks_for_sold(loaded: &Loaded, head: &impl Head) -> bool {
+    let Ok(method) = head.method().parse::<Method>();
+    let asked = find(loaded, UrlParts::of(head.url()).path, &method);
+    matches!(asked, Ok(Some(asked)) if asked.found.route.is_some())
+}
+
 /// Whether a request names a method besides its own, in a header or its query.
 pub(super) fn names_other_method(head: &impl Head, query: &str) -> bool {
     METHOD_OVERRIDES.iter().any(|name| head.header(name).is_some()) || names_method(query)

@@ -79,7 +79,8 @@ impl Sale<'_> {
         // What a request there costs, it shows when it comes: at another price the
         // payment is not good.
         let (route, there) = route.at_all_prices().find_map(|route| {
-            let there = route.offers.iter().find(|there| offer.v2.same_terms(&there.v2))?;
+            let mut offers = route.offers.iter().chain(&route.former);
+            let there = offers.find(|there| offer.v2.same_terms(&there.v2))?;
             Some((route, there))
         })?;
         let Sold { route: number, path, query, method } = sold;

@@ -3,12 +3,14 @@
 //! A grant is a text that only this gateway can write: when it ends, who paid,
 //! by which payment, and an HMAC over that and over what it is good for. Host,
 //! route and price are not in the text but under the HMAC, so a grant for one
-//! route opens no other, and a new price or secret ends it.
+//! route opens no other, and a new price in the configuration or a new secret
+//! ends it. A price that is changed at the desk ends none.
 //!
 //! A false yes would give the route away; a false no only costs the visitor
 //! another payment.
 
 use super::{Head, Sale};
+use crate::amount::Price;
 use crate::config::{GrantKeys, Route};
 use crate::encoding::{decode_hex, encode_hex};
 use crate::evm::keccak256;
@@ -98,10 +100,14 @@ impl Scope<'_> {
         let Some((claims, mac)) = token.rsplit_once('.') else { return false };
         let Ok(mac) = decode_hex::<32>(mac) else { return false };
         let ends = claims.split('.').next().and_then(|ends| ends.parse().ok()).map(UnixSeconds);
-        let price = self.route.price.to_string();
-        let lines = self.lines(&price, claims);
-        let is_signed = |key: &[u8; 32]| mac::is_code_of(&mac, key, &lines);
-        ends.is_some_and(|ends| now < ends) && keys.0.iter().any(is_signed)
+        let is_signed = |price: &Price| {
+            let price = price.to_string();
+            let lines = self.lines(&price, claims);
+            keys.0.iter().any(|key| mac::is_code_of(&mac, key, &lines))
+        };
+        let now_costs = [self.route.price];
+        let mut prices = now_costs.iter().chain(&self.route.former_prices);
+        ends.is_some_and(|ends| now < ends) && prices.any(is_signed)
     }
 
     /// What the HMAC covers: no line but the last can hold a line break.

@@ -132,7 +132,8 @@ pub fn has_it(if_none_match: Option<&str>, tag: &str) -> bool {
 }
 
 fn listed(config: &Config) -> impl Iterator<Item = &Route> {
-    config.routes.iter().filter(|route| route.listed.is_some()).take(MAX_ROUTES)
+    let listed = config.routes.iter().filter(|route| route.listed.is_some() && route.on);
+    listed.take(MAX_ROUTES)
 }
 
 /// Whether the licence tells of a route: what is fetched, not what is called.

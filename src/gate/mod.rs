@@ -4,6 +4,7 @@ pub mod accept;
 mod agents;
 mod body;
 pub mod challenge;
+mod check;
 pub mod cors;
 pub mod delivery_cookie;
 pub mod discovery;
@@ -21,23 +22,23 @@ mod who;
 
 use serde_json::Value;
 
-use crate::config::{Config, Loaded, Method, Network, Offer, PaymentIdentifier, Route};
+use crate::config::{Loaded, Method, Network, Offer, PaymentIdentifier, Route};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::path::{CanonicalPath, UrlParts};
 use crate::payment::VerifiedPayment;
-use crate::protocol::payment::{Accepted, InvalidPayment};
-use crate::protocol::requirements::FACILITATOR_ADDRESS;
+use crate::protocol::payment::InvalidPayment;
 use crate::protocol::{PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Version};
 use crate::settlement::Settlement;
 use crate::time::UnixSeconds;
 
 pub use body::{BoundBody, MAX_BOUND_BODY};
 pub use challenge::{Challenge, ChallengeTemplate, Hints};
+use check::{Chosen, check, names};
 pub use delivery_cookie::Collection;
 use delivery_cookie::{REDIRECT_MANUAL, asks_for};
 use door::Asked;
-pub use door::{decide_free, form_names_method, must_look_into_form};
+pub use door::{asks_for_sold, decide_free, form_names_method, must_look_into_form};
 pub use head::{Body, Fact, Head};
 pub use page::{InvalidLayout, Language, Layout, MAX_LAYOUT, PAGE_POLICY, TEMPLATE_POLICY};
 pub use prices::must_read_body;
@@ -54,6 +55,8 @@ pub enum Decision<'a> {
     Preflight,
     /// It is sold, and the configuration doesn't allow selling.
     Closed,
+    /// The seller has switched it off: it is not sold now.
+    Off,
     /// It is sold: say for how much, and what was wrong with the payment if
     /// there was one.
     PaymentRequired(Sale<'a>, Option<Refusal>),
@@ -113,9 +116,10 @@ pub struct Purchase<'a> {
     pub payload: Value,
     /// The client's own name for the payment.
     pub identifier: Option<String>,
-    /// Whether its time is over, or that of its fee payer: then it can only get
-    /// what it has bought.
-    pub has_lapsed: bool,
+    /// Why it can only get what it has bought, if so: its time is over, or that of
+    /// its fee payer; or its offer is withdrawn, because the route is off or costs
+    /// something else now.
+    pub only_collects: Option<Reason>,
     /// Whether the client would rather fetch the goods by a delivery cookie than
     /// have them in the answer.
     pub prefers_minimal: bool,
@@ -148,7 +152,8 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
     let Ok(config) = &loaded.config else { return Decision::Closed };
     let Some(route) = config.routes.get(number) else { return Decision::Closed };
     let url = format!("{}{}{}", parts.origin.to_ascii_lowercase(), path.as_str(), parts.query);
-    let is_free = who::is_free(route, head);
+    // What is off goes to those alone who have paid.
+    let is_free = route.on && who::is_free(route, head);
     let route = route.for_request(head, &method, parts.query);
     let sale = Sale { number, route, path, url, method };
     if let Some(keys) = &config.grant_keys
@@ -167,6 +172,7 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
         Err(message) => Decision::BadRequest(message),
         Ok(None) => match sale.collection(config, head, now) {
             Some(collection) => Decision::Collect(sale, collection),
+            None if !route.on => Decision::Off,
             None if sale.may_be_free() => Decision::MayBeFree(sale),
             None => Decision::PaymentRequired(sale, None),
         },
@@ -190,8 +196,11 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
             if !config.networks.iter().all(|network| is_open(network)) {
                 return Decision::Closed;
             }
-            match check(config, route, payment, now) {
+            match check(config, route, &payment, now) {
                 Ok(Chosen { offer, payment, payload, has_lapsed }) => {
+                    let is_withdrawn = !route.on || offer >= route.offers.len();
+                    let withdrawn = is_withdrawn.then_some(Reason::InvalidPaymentRequirements);
+                    let lapsed = has_lapsed.then(|| payment.too_late());
                     Decision::Purchase(Box::new(Purchase {
                         prefers_minimal: sale.prefers_minimal(config, head),
                         prefers_manual: asks_for(head, REDIRECT_MANUAL),
@@ -201,9 +210,10 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
                         payment,
                         payload,
                         identifier,
-                        has_lapsed,
+                        only_collects: withdrawn.or(lapsed),
                     }))
                 }
+                Err(_) if !route.on => Decision::Off,
                 Err((reason, offer)) => {
                     Decision::PaymentRequired(sale, Some(Refusal { version, reason, offer }))
                 }
@@ -226,72 +236,6 @@ fn read_payment(head: &impl Head) -> Result<Option<PaymentPayload>, &'static str
         return Err("the payment header was sent more than once");
     }
     PaymentPayload::from_header(version, &value).map(Some).map_err(InvalidPayment::message)
-}
-
-/// The member of a Solana offer's `extra` that names who pays the fees.
-const FEE_PAYER: &str = "feePayer";
-
-/// The offer that a payment is for, and the payment, checked against it.
-struct Chosen {
-    offer: usize,
-    payment: VerifiedPayment,
-    payload: Value,
-    has_lapsed: bool,
-}
-
-/// Whether a payment is on this network, as its version calls it.
-fn names(network: &Network, payment: &PaymentPayload) -> bool {
-    match payment.version {
-        Version::V1 => network.v1_name == Some(payment.network.as_str()),
-        Version::V2 => network.id.to_string() == payment.network,
-    }
-}
-
-/// Checks a payment against our own requirements for a route, never against
-/// what the client claims to have accepted.
-fn check(
-    config: &Config,
-    route: &Route,
-    payment: PaymentPayload,
-    now: UnixSeconds,
-) -> Result<Chosen, (Reason, Option<usize>)> {
-    if !route.offers.iter().any(|offer| offer.v2.scheme == payment.scheme) {
-        return Err((Reason::InvalidScheme, None));
-    }
-    let number = route.offer_for(&payment)?;
-    let offer = route.offers.get(number).ok_or((Reason::InvalidNetwork, None))?;
-    let payload = payment.payload;
-    let checked = offer.terms.check(&payload, now).map_err(|reason| (reason, Some(number)))?;
-    // Whoever paid in time may come for the goods later.
-    let (payment, has_lapsed) = checked.into_parts();
-    // Nobody signs for a former fee payer any more.
-    let has_lapsed = has_lapsed || config.has_former_fee_payer(&payment);
-    Ok(Chosen { offer: number, payment, payload, has_lapsed })
-}
-
-impl Route {
-    /// The number of the offer that a payment is for. In v2 it says so; in v1 it
-    /// names a network alone, and what it pays in shows in what was signed.
-    fn offer_for(&self, payment: &PaymentPayload) -> Result<usize, (Reason, Option<usize>)> {
-        let on_network: Vec<_> =
-            self.offers.iter().enumerate().filter(|(_, offer)| offer.is_on(payment)).collect();
-        let (first, others) = on_network.split_first().ok_or((Reason::InvalidNetwork, None))?;
-        let found = match &payment.accepted {
-            Some(Accepted::Terms(accepted)) => {
-                on_network.iter().find(|(_, offer)| offer.is_accepted(accepted))
-            }
-            Some(Accepted::Unreadable) => None,
-            None if others.is_empty() => Some(first),
-            None => {
-                let is_for = |it: &&(_, &Offer)| it.1.terms.may_be_for(&payment.payload);
-                on_network.iter().find(is_for).or(Some(first))
-            }
-        };
-        match found {
-            Some((number, _)) => Ok(*number),
-            None => Err((Reason::InvalidPaymentRequirements, Some(first.0))),
-        }
-    }
 }
 
 impl Sale<'_> {
@@ -329,30 +273,6 @@ impl Sale<'_> {
 }
 
 impl Offer {
-    /// Whether a payment is on its network, in a version that has this offer.
-    fn is_on(&self, payment: &PaymentPayload) -> bool {
-        match payment.version {
-            Version::V1 => self.v1.as_ref().is_some_and(|v1| v1.network == payment.network),
-            Version::V2 => names(&self.network, payment),
-        }
-    }
-
-    /// Whether this is what a client says that it has accepted. The fee payer
-    /// or relayer that it was told of may be another one of ours by now.
-    fn is_accepted(&self, accepted: &PaymentRequirements) -> bool {
-        if accepted.same_terms(&self.v2) {
-            return true;
-        }
-        [FEE_PAYER, FACILITATOR_ADDRESS].into_iter().any(|member| {
-            let Some(named) = accepted.extra.get(member) else { return false };
-            named.as_str().is_some_and(|named| self.terms.is_signer(named)) && {
-                let mut then = self.v2.clone();
-                then.extra.insert(member.into(), named.clone());
-                accepted.same_terms(&then)
-            }
-        })
-    }
-
     /// The network's name in a client's version of the protocol.
     pub fn network_name(&self, version: Version) -> String {
         match (version, &self.v1) {

@@ -59,6 +59,7 @@ fn outcome(loaded: &Loaded, method: &str, path: &str, headers: &[(&str, &str)]) 
         Decision::Granted(_) => "granted",
         Decision::Free(_) => "free",
         Decision::Collect(..) => "collect",
+        Decision::Off => "off",
         Decision::Closed => "closed",
         Decision::PaymentRequired(..) => "payment required",
         Decision::MayBeFree(_) => "free?",

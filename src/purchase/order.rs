@@ -70,7 +70,7 @@ impl Order {
             by_other_site: false,
             // What can't be told from another order is not delivered again.
             redeliver_max: if it.body.is_unread() { 0 } else { route.redeliver_max },
-            look_only: purchase.has_lapsed,
+            look_only: purchase.only_collects.is_some(),
             reserve_seconds: None,
             told: None,
             to_prove: None,
@@ -115,7 +115,7 @@ impl Order {
             settle,
             when: route.settle,
             has_facilitator: it.has_facilitator,
-            too_late: purchase.payment.too_late(),
+            too_late: purchase.only_collects.unwrap_or_else(|| purchase.payment.too_late()),
             // A cookie says nothing of a body.
             prefers_minimal: purchase.prefers_minimal && it.body.is_none(),
             tariff: route.by_use.as_ref().map(|by_use| Tariff {

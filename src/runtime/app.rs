@@ -11,9 +11,8 @@ use worker::web_sys::Headers;
 use worker::{Env, console_error, console_log};
 
 use super::transport::FetchTransport;
-use super::{clock, fold, js, respond};
+use super::{clock, fold, js, known, respond};
 use crate::config::{self, Loaded, Network, Route, Settings, Sources};
-use crate::facilitator_client::RemoteFacts;
 use crate::gate::challenge::BlockhashHint;
 use crate::gate::{ChallengeTemplate, Layout, PAGE_POLICY, Sale};
 use crate::json;
@@ -69,15 +68,13 @@ pub(super) struct CachedLayout {
 impl App {
     /// The isolate's one configuration.
     pub(super) fn get(env: &Env) -> Rc<Self> {
-        APP.with_borrow_mut(|app| {
-            Rc::clone(app.get_or_insert_with(|| Rc::new(Self::new(env, Table::new()))))
-        })
+        APP.with_borrow_mut(|app| Rc::clone(app.get_or_insert_with(|| Rc::new(Self::new(env)))))
     }
 
-    /// Reads the configuration again, with what facilitators have said. Who
-    /// holds the former one keeps it.
-    pub(super) fn renew(env: &Env, facts: Table<ChainId, RemoteFacts>) -> Rc<Self> {
-        let renewed = Self::new(env, facts);
+    /// Reads the configuration again, with what facilitators have said and what
+    /// the desk has changed. Who holds the former one keeps it.
+    pub(super) fn renew(env: &Env) -> Rc<Self> {
+        let renewed = Self::new(env);
         APP.with_borrow_mut(|app| {
             if let Some(former) = app {
                 renewed.blockhashes.swap(&former.blockhashes);
@@ -87,8 +84,8 @@ impl App {
         })
     }
 
-    fn new(env: &Env, facts: Table<ChainId, RemoteFacts>) -> Self {
-        let loaded = config::read(&settings(env, facts));
+    fn new(env: &Env) -> Self {
+        let loaded = config::read(&settings(env));
         log_once(&loaded.notes);
         let challenges = match &loaded.config {
             Ok(config) => {
@@ -179,11 +176,13 @@ fn log_once(notes: &[String]) {
     });
 }
 
-fn settings(env: &Env, remote: Table<ChainId, RemoteFacts>) -> Settings {
+/// All that the configuration is made of.
+pub(super) fn settings(env: &Env) -> Settings {
     let find = |name: &str| variable(env, name);
     let has_binding = |name: &str| js::binding(env, name).is_ok();
     let sources = Sources { variable: &find, secret: &find, has_binding: &has_binding };
-    Settings::collect(&sources, remote, fold::fold)
+    let settings = Settings::collect(&sources, known::facts(), fold::fold);
+    Settings { overrides: known::overrides().unwrap_or_default(), ..settings }
 }
 
 /// A variable of wrangler.toml or a secret, whatever its type.

@@ -66,6 +66,14 @@ pub(super) async fn payment_required(
         refusals::log(&sale.refusal_line(reason));
         refused::count(app, env, context, reason);
     }
+    if !sale.route.on && reason != Some(Reason::SettlementPending) {
+        // What was bought before could not be had: why, the receipt says.
+        let response = respond::off()?;
+        if let Some((version, receipt)) = receipt {
+            response.headers().set(version.receipt_header(), &receipt.to_header())?;
+        }
+        return Ok(response);
+    }
     let hints = hints(app, template.hinted_networks(), context).await;
     let challenge = template.write(&sale.url, reason, &hints);
     let wants_page = wants_page(head);

@@ -11,13 +11,15 @@ use worker::{Context, Env, console_error};
 
 use super::app::App;
 use super::head::RequestHead;
-use super::respond;
 use super::settler_client::SettlerClient;
+use super::{overrides, respond, webhooks};
 use crate::config::Config;
 use crate::desk::export::EXPORT_PATH;
+use crate::desk::overrides::OVERRIDES_PATH;
 use crate::desk::session::SESSION_PATH;
 use crate::desk::state::STATE_PATH;
 use crate::desk::sums::SUMS_PATH;
+use crate::desk::webhooks::WEBHOOKS_PATH;
 use crate::desk::{DESK_PAGE, DESK_PATH, DESK_POLICY, OWN_PATHS, SALES_PATH};
 use crate::desk::{for_settlers, page, read_query, settlers};
 use crate::gate::Head as _;
@@ -59,7 +61,10 @@ pub(super) async fn answer(
         return access::session(app, env, request, head).await;
     }
     let is_page = path.strip_suffix('/').unwrap_or(path) == DESK_PATH;
-    let is_data = matches!(path, SALES_PATH | SUMS_PATH | EXPORT_PATH | STATE_PATH);
+    let is_data = matches!(
+        path,
+        SALES_PATH | SUMS_PATH | EXPORT_PATH | STATE_PATH | OVERRIDES_PATH | WEBHOOKS_PATH
+    );
     if !is_page && !is_data {
         return nothing();
     }
@@ -67,8 +72,14 @@ pub(super) async fn answer(
         Ok(config) => config,
         Err(response) => return Ok(response),
     };
-    if !is_page && let Err(response) = access::seller(app, env, head).await? {
-        return Ok(response);
+    if !is_page {
+        let who = match access::seller(app, env, head).await? {
+            Ok(who) => who,
+            Err(response) => return Ok(response),
+        };
+        if path == OVERRIDES_PATH {
+            return overrides::answer(config, env, request, head, &who).await;
+        }
     }
     if !matches!(head.method(), "GET" | "HEAD") {
         let response = respond::error(405, "this answers to GET")?;
@@ -80,6 +91,7 @@ pub(super) async fn answer(
         SUMS_PATH => sums::answer(config, env, head).await,
         EXPORT_PATH => export::answer(config, env, context, head).await,
         STATE_PATH => state::answer(config, env).await,
+        WEBHOOKS_PATH => webhooks::answer(env).await,
         _ => the_page(),
     }
 }

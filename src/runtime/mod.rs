@@ -14,9 +14,12 @@ mod fold;
 mod head;
 mod health;
 mod js;
+mod kept;
+mod known;
 mod layout;
 mod machines;
 mod origin;
+mod overrides;
 mod purchase;
 mod quota;
 mod quota_rows;
@@ -31,6 +34,8 @@ mod signers;
 mod sql;
 mod stream;
 mod transport;
+mod webhooks;
+mod worker_host;
 
 use std::rc::Rc;
 
@@ -102,6 +107,10 @@ async fn answer(
     if desk::is_asked_for(&head) {
         return desk::answer(&app, &env, &context, &request, &head).await;
     }
+    let app = match overrides::in_force(app, &env, &head).await {
+        Ok(app) => app,
+        Err(answer) => return respond::share(answer?, &head, &[]),
+    };
     if let Some(endpoint) = facilitator::asked_for(&app, &head) {
         return facilitator::answer(&app, &env, &context, &request, &head, endpoint).await;
     }
@@ -140,6 +149,7 @@ async fn answer(
         }
         Decision::BadRequest(message) => respond::error(400, message),
         Decision::Preflight => respond::preflight(&head),
+        Decision::Off => respond::off(),
         Decision::Closed => {
             app.report_faults();
             respond::closed()

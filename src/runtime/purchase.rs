@@ -66,7 +66,7 @@ pub(super) async fn answer(
     head: &RequestHead,
     purchase: Purchase<'_>,
 ) -> worker::Result<Response> {
-    let Some(offer) = purchase.sale.route.offers.get(purchase.offer) else {
+    let Some(offer) = purchase.sale.route.offer(purchase.offer) else {
         return respond::closed();
     };
     let Ok(config) = &app.loaded.config else { return respond::closed() };
@@ -119,7 +119,7 @@ pub(super) async fn collect(
     head: &RequestHead,
     (sale, collection): (Sale<'_>, Collection),
 ) -> worker::Result<Response> {
-    let offer = sale.route.offers.get(collection.offer);
+    let offer = sale.route.offer(collection.offer);
     // A cookie says nothing of a body, and browsers send none with a GET.
     let Some(offer) = offer.filter(|_| request.body().is_none()) else {
         return payment_required(app, env, head, &sale, None, None, context).await;

@@ -12,6 +12,7 @@ use super::settler_client::SettlerClient;
 use super::{clock, js};
 use crate::desk::refusals::{Next, REFUSALS_NAME, Tally, add_counts, read_counts, read_rows};
 use crate::desk::sums::Refused;
+use crate::desk::webhooks::WEBHOOKS_OBJECT;
 use crate::json::{self, member};
 use crate::protocol::Reason;
 use crate::settlement::sums::KEEP_DAYS;
@@ -31,15 +32,25 @@ pub(super) fn count(app: &App, env: &Env, context: &Context, reason: Reason) {
     let Next::Stay(wait_ms) = next else { return };
     // The object is asked for now: what is bound to this request lives as long.
     let client = SettlerClient::new(env, REFUSALS_NAME);
+    let has_hook =
+        app.loaded.config.as_ref().is_ok_and(|config| {
+            config.webhooks.iter().any(|hook| hook.events.contains(&"refused"))
+        });
+    let herald = has_hook.then(|| SettlerClient::new(env, WEBHOOKS_OBJECT));
     context.wait_until(js::in_a_box(async move {
         if wait_ms > 0 {
             Delay::from(Duration::from_millis(wait_ms)).await;
         }
         let counts = TALLY.with_borrow_mut(|it| it.take(clock::now_ms()));
-        let sent = match client {
+        let mut sent = match client {
             Ok(client) => client.count_refusals(&counts).await,
             Err(error) => Err(error),
         };
+        if sent.is_ok()
+            && let Some(Ok(herald)) = herald
+        {
+            sent = herald.nudge().await;
+        }
         if let Err(error) = sent {
             console_error!("counts of refusals: {}", error.to_string());
         }

@@ -5,7 +5,7 @@
 //! Only Solana can't be sold without it. The first request for something that
 //! is sold waits for it, a few seconds at most; a free one never does.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
@@ -16,12 +16,10 @@ use worker::{Context, Env, console_error};
 use super::app::App;
 use super::head::RequestHead;
 use super::transport::GatedTransport;
-use super::{clock, js};
+use super::{clock, js, known};
 use crate::config::{Config, Network, Offer};
-use crate::facilitator_client::{About, Facilitator, RemoteFacts, payment_body};
+use crate::facilitator_client::{About, Facilitator, payment_body};
 use crate::gate::{self, Decision, Purchase};
-use crate::protocol::ChainId;
-use crate::table::Table;
 use crate::together::join_all;
 
 /// For this long facilitators are left in peace after they were asked: where
@@ -33,7 +31,6 @@ const LONG_PAUSE_MS: u64 = 60_000;
 const OLD_MS: u64 = 600_000;
 
 thread_local! {
-    static FACTS: RefCell<Table<ChainId, RemoteFacts>> = const { RefCell::new(Table::new()) };
     /// When they were last asked, and when that last told something.
     static ASKED_MS: Cell<u64> = const { Cell::new(0) };
     static TOLD_MS: Cell<u64> = const { Cell::new(0) };
@@ -63,6 +60,7 @@ pub(super) async fn with_facts(
         Decision::Forward(_)
         | Decision::BadRequest(_)
         | Decision::Preflight
+        | Decision::Off
         | Decision::Collect(..)
         | Decision::Granted(_)
         | Decision::Free(_) => false,
@@ -102,15 +100,11 @@ async fn refresh(app: Rc<App>, env: Env) -> Rc<App> {
     });
     let told = join_all(asked.collect()).await;
     let is_complete = told.iter().all(Option::is_some);
-    let has_changed = FACTS.with_borrow_mut(|facts| {
-        let before = facts.clone();
-        facts.extend(told.into_iter().flatten());
-        *facts != before
-    });
+    let has_changed = known::add_facts(told.into_iter().flatten());
     if is_complete {
         TOLD_MS.set(clock::now_ms());
     }
-    if has_changed { App::renew(&env, FACTS.with_borrow(Clone::clone)) } else { app }
+    if has_changed { App::renew(&env) } else { app }
 }
 
 /// The networks with somebody else's facilitator.

@@ -34,6 +34,13 @@ pub(super) fn closed() -> worker::Result<Response> {
     error(503, "this resource is not for sale right now")
 }
 
+/// The seller has switched it off.
+pub(super) fn off() -> worker::Result<Response> {
+    let response = error(503, "the seller does not sell this at the moment; nothing was charged")?;
+    response.headers().set("Retry-After", "300")?;
+    Ok(response)
+}
+
 /// Nothing was charged, and the same payment may be tried again.
 pub(super) fn try_again(message: &str) -> worker::Result<Response> {
     let response = error(503, message)?;

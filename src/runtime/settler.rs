@@ -1,14 +1,12 @@
 //! The Durable Object around a Settler.
 
 use std::cell::OnceCell;
-use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
 use js_sys::futures::JsFuture;
 use worker::{
-    Delay, DurableObject, Env, Request, Response, State, console_error, console_log,
-    durable_object, web_sys,
+    DurableObject, Env, Request, Response, State, console_error, durable_object, web_sys,
 };
 
 use super::app::App;
@@ -16,15 +14,19 @@ use super::desk::sessions;
 use super::quota_rows::QuotaObject;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
-use super::{clock, js, refused};
+use super::worker_host::WorkerHost;
+use super::{clock, overrides, refused, webhooks};
 use crate::amount::AtomicAmount;
 use crate::config::{Config, Facilitator, Network};
+use crate::desk::overrides::OVERRIDES_OBJECT;
+use crate::desk::webhooks::WEBHOOKS_OBJECT;
 use crate::evm::RelayerKey;
 use crate::facilitator_client;
 use crate::json::{self, FromJson, ToJson};
 use crate::payment::{Asset, PayTo};
 use crate::settlement::evm::EvmLane;
 use crate::settlement::ledger::{OLD_SALES, sums_in};
+use crate::settlement::outbox::SalesAfter;
 use crate::settlement::relayer::is_facilitator_name;
 use crate::settlement::remote::RemoteLane;
 use crate::settlement::settler::LaneParts;
@@ -32,8 +34,7 @@ use crate::settlement::signer::Signer;
 use crate::settlement::solana::{Seller, SolanaLane};
 use crate::settlement::standing::{Standing, waiting_in};
 use crate::settlement::sums::Sums;
-use crate::settlement::{self, Host, Lane, Limits, PerToken, Sale, Store as _, StoreError};
-use crate::time::UnixSeconds;
+use crate::settlement::{self, Lane, Limits, PerToken, Sale, Store as _, StoreError};
 
 /// The one place that can settle the payments of one relayer on one network.
 /// Its name is `{CAIP-2}/{relayer}`, or `{CAIP-2}/facilitator/{digit}`.
@@ -61,6 +62,17 @@ impl DurableObject for Settler {
         }
         if let Some(said) = sessions::answer(&self.state.storage(), verb, &body) {
             return answer(said.map_err(|error| StoreError(error.to_string())));
+        }
+        if overrides::object::is_asked_for(verb) {
+            self.note_name()?;
+            return answer(overrides::object::answer(&self.state, &self.env, verb, &body).await);
+        }
+        if webhooks::is_asked_for(verb) {
+            self.note_name()?;
+            return Response::ok(webhooks::object_answer(&self.state, &self.env, verb).await?);
+        }
+        if verb == "sales-after" {
+            return answer(self.sales_after(&read(&body)?));
         }
         if matches!(verb, "refused" | "refusals") {
             return refused::answer(&self.state, verb, &body);
@@ -110,6 +122,17 @@ impl DurableObject for Settler {
         if let Some(quota) = self.quota() {
             quota.alarm().await?;
             return Response::empty();
+        }
+        match self.note_name()?.as_deref() {
+            Some(OVERRIDES_OBJECT) => {
+                overrides::object::publish(&self.state, &self.env).await;
+                return Response::empty();
+            }
+            Some(WEBHOOKS_OBJECT) => {
+                webhooks::ring(&self.state, &self.env).await?;
+                return Response::empty();
+            }
+            _ => {}
         }
         match self.settler() {
             Ok(settler) => {
@@ -166,6 +189,23 @@ impl Settler {
         Ok(Standing { waiting, is_cut, ..Standing::default() })
     }
 
+    /// The sales for whoever tells others of them. An object that has never settled
+    /// anything stays as it is.
+    fn sales_after(&self, asked: &SalesAfter) -> Result<Vec<Sale>, StoreError> {
+        let storage = self.state.storage();
+        if !SqlStore::exists(&storage)? {
+            return Ok(vec![]);
+        }
+        SqlStore::new(&storage)?.sales_after(asked)
+    }
+
+    /// The name of this object, which its alarm is not told.
+    fn note_name(&self) -> worker::Result<Option<String>> {
+        let name =
+            SqlStore::new(&self.state.storage()).and_then(|it| it.name(self.state.id().name()));
+        name.map_err(|error| error.to_string().into())
+    }
+
     /// Without a configuration nothing can be done for what is in the journal;
     /// it keeps, and so does the alarm. An error here would only have the
     /// runtime ring again at once, and fill the log.
@@ -189,7 +229,8 @@ impl Settler {
             return Err("the configuration has faults".into());
         };
         let transport = GatedTransport::default();
-        let host = WorkerHost { state: Rc::clone(&self.state), transport: transport.clone() };
+        let herald = (!config.webhooks.is_empty()).then(|| self.env.clone());
+        let host = WorkerHost::new(&self.state, &transport, herald);
         let store = SqlStore::new(&self.state.storage()).map_err(|error| error.to_string())?;
         let name = store.name(self.state.id().name()).map_err(|error| error.to_string())?;
         let name = name.ok_or("a Settler without a name")?;
@@ -311,56 +352,6 @@ fn limits(config: &Config, network: &Network) -> Limits {
         ),
         failed_gas: Some(network.failed_gas),
         wallet_gas: network.smart_wallets.as_ref().map(|it| it.gas),
-    }
-}
-
-/// The runtime, as a Settler sees it.
-#[derive(Clone)]
-pub(super) struct WorkerHost {
-    state: Rc<State>,
-    /// All of the object's connections go through one gate.
-    transport: GatedTransport,
-}
-
-impl Host for WorkerHost {
-    type Transport = GatedTransport;
-    type Store = SqlStore;
-
-    fn transport(&self) -> GatedTransport {
-        self.transport.clone()
-    }
-
-    fn now(&self) -> UnixSeconds {
-        clock::now()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        Delay::from(duration).await;
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.state.wait_until(js::in_a_box(task));
-    }
-
-    fn wake_in(&self, seconds: u64) {
-        let storage = self.state.storage();
-        self.spawn(async move {
-            let soon = Duration::from_secs(seconds);
-            let is_set = match storage.get_alarm().await {
-                Ok(Some(at)) => {
-                    let at = u64::try_from(at).unwrap_or(0);
-                    at > clock::now_ms() && at <= clock::now_ms() + seconds * 1_000
-                }
-                Ok(None) | Err(_) => false,
-            };
-            if !is_set && let Err(error) = storage.set_alarm(soon).await {
-                console_error!("alarm: {}", error.to_string());
-            }
-        });
-    }
-
-    fn log(&self, line: &str) {
-        console_log!("{}", line);
     }
 }
 

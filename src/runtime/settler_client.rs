@@ -10,11 +10,13 @@ use worker::web_sys::{RequestInit, Response};
 
 use super::js;
 use crate::config::{Config, Network};
+use crate::desk::overrides::Board;
 use crate::desk::session::Session;
 use crate::evm;
 use crate::json::{self, FromJson, ToJson};
 use crate::payment::VerifiedPayment;
 use crate::settlement::others::{Said, Settlers};
+use crate::settlement::outbox::SalesAfter;
 use crate::settlement::quota::{QuotaReply, QuotaRequest, QuotaReturn};
 use crate::settlement::relayer::{facilitator_name, others_for, relayer_for, settler_name};
 use crate::settlement::standing::Standing;
@@ -118,6 +120,26 @@ impl SettlerClient {
     pub(super) async fn refusals(&self, from: u64, to: u64) -> worker::Result<Value> {
         let text = self.post("refusals", &json!({ "from": from, "to": to }).to_string()).await?;
         json::parse(&text).map_err(|error| error.to_string().into())
+    }
+
+    /// Asks the object that keeps what the desk has changed, and no Settler.
+    pub(super) async fn board(&self, verb: &str, message: &dyn ToJson) -> worker::Result<Board> {
+        self.call(verb, message).await
+    }
+
+    /// The sales that are asked for, the oldest first.
+    pub(super) async fn sales_after(&self, asked: &SalesAfter) -> worker::Result<Vec<Sale>> {
+        self.call("sales-after", asked).await
+    }
+
+    /// Has the object that sends webhooks look for what there is to send.
+    pub(super) async fn nudge(&self) -> worker::Result<()> {
+        self.call("nudge", &()).await
+    }
+
+    /// Asks that object how the webhooks are doing.
+    pub(super) async fn webhooks(&self) -> worker::Result<Value> {
+        self.call("webhooks", &()).await
     }
 
     /// How the Settler is doing.

@@ -8,6 +8,7 @@ mod sums;
 use worker::{SqlStorage, SqlStorageValue, Storage, console_error};
 
 use crate::json::{self, FromJson, to_text};
+use crate::settlement::outbox::SalesAfter;
 use crate::settlement::record;
 use crate::settlement::sales::lookup_key;
 use crate::settlement::sums::{Sums, SumsQuery};
@@ -254,6 +255,20 @@ impl Store for SqlStore {
     fn sales(&self, query: &SalesQuery) -> Result<Vec<Sale>, StoreError> {
         let (text, values) = select_sales(query);
         self.texts(&text, values)?.iter().map(|sale| read(sale)).collect()
+    }
+
+    fn sales_after(&self, asked: &SalesAfter) -> Result<Vec<Sale>, StoreError> {
+        let query = "SELECT sale FROM sales WHERE (settled_at, payment) > (?, ?) \
+                     AND settled_at < ? ORDER BY settled_at, payment LIMIT ?";
+        let SalesAfter { after, before, limit } = asked;
+        let payment = after.payment.as_str().into();
+        let values = vec![
+            seconds(after.time),
+            payment,
+            seconds(*before),
+            SqlStorageValue::Integer((*limit).into()),
+        ];
+        self.texts(query, values)?.iter().map(|sale| read(sale)).collect()
     }
 
     fn enter_old_sales(&self, most: u32) -> Result<bool, StoreError> {

@@ -31,6 +31,9 @@ pub trait Host: Clone + 'static {
     /// many seconds, or earlier if that was asked for before; also when
     /// everything here has died in between.
     fn wake_in(&self, seconds: u64);
+    /// Something was sold, or may have been before everything here died: whoever
+    /// tells others of it is to look into the ledger. Nothing waits for that.
+    fn sold(&self);
     /// Writes a line for the operator.
     fn log(&self, line: &str);
 }

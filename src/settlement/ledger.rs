@@ -90,6 +90,7 @@ impl<H: Host> Shared<H> {
     pub(super) fn log_sale(&self, record: &PaymentRecord) {
         if let Some(sale) = record.sale() {
             self.host.log(&sale.log_line());
+            self.host.sold();
         }
     }
 

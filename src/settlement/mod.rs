@@ -65,6 +65,7 @@ mod live;
 pub mod messages;
 pub mod metered;
 pub mod others;
+pub mod outbox;
 mod per_token;
 mod proving;
 pub mod quota;

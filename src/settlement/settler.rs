@@ -220,6 +220,8 @@ impl<H: Host> Settler<H> {
         let shared = &self.shared;
         shared.store.forget_until(shared.host.now())?;
         shared.will_wake.set(false);
+        // A sale that it died with before anybody was told of it.
+        shared.host.sold();
         let entries = shared.store.open_entries()?;
         if !entries.is_empty() {
             shared.host.wake_in(WAKE_SECONDS);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::outbox::SalesAfter;
 use super::sums::{Sums, SumsQuery};
 use super::{Entry, PaymentRecord, Sale, SalesQuery};
 use crate::time::UnixSeconds;
@@ -63,6 +64,8 @@ pub trait Store {
     fn fold_sales(&self, until: UnixSeconds, least: u32) -> Result<bool, StoreError>;
     /// The sums that are asked for, with the sales that are not folded yet.
     fn sums(&self, query: &SumsQuery) -> Result<Sums, StoreError>;
+    /// The sales that are asked for, the oldest first.
+    fn sales_after(&self, asked: &SalesAfter) -> Result<Vec<Sale>, StoreError>;
     /// Forgets the sales that were settled before then, a thousand at once: the
     /// next call goes on. Their sums stay.
     fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError>;

@@ -63,7 +63,7 @@ test(`README.md has at most ${README_LINES} lines`, () => {
 
 test('every key of the configuration is documented', () => {
   const documented = textOf('docs/configuration.md');
-  const keys = ['network.rs', 'read_route.rs', 'facilitator.rs', 'page.rs', 'desk.rs'].flatMap((file) => {
+  const keys = ['network.rs', 'read_route.rs', 'facilitator.rs', 'page.rs', 'desk.rs', 'webhooks.rs'].flatMap((file) => {
     const lists = [...textOf(`src/config/${file}`).matchAll(/const KNOWN\w*: &\[&str\] =\s*&\[([^\]]*)\]/g)];
     assert.ok(lists.length > 0, file);
     return lists.flatMap(([, list]) => [...list.matchAll(/"(\w+)"/g)].map(([, key]) => key));

@@ -28,9 +28,15 @@ export const NOT_RUN = [
   ['docs/cli.md', 'BUYER_KEY=0x… npx edge402 buy', 'needs money of a real network'],
   ['docs/facilitator.md', 'npx wrangler secret put FACILITATOR_TOKENS', ACCOUNT],
   ['docs/operations.md', 'npx wrangler secret put DESK_TOKENS', ACCOUNT],
+  ['docs/operations.md', '{ "route": "/premium/*"', 'is what the tests of overrides send'],
   ['docs/origin.md', 'openssl rand -hex 32 | npx wrangler secret put ORIGIN_KEY', ACCOUNT],
   ['docs/origin.md', 'openssl rand -hex 32 | npx wrangler secret put ORIGIN_SECRET', ACCOUNT],
   ['docs/prices.md', 'npx wrangler secret put PASSES', ACCOUNT],
+  ['docs/webhooks.md', 'npx wrangler secret put WEBHOOK_SECRET', ACCOUNT],
+  ['docs/webhooks.md', 'echo "whsec_', 'makes a secret'],
+  ['docs/webhooks.md', '[[vars.WEBHOOKS]]', 'is what the tests of webhooks configure'],
+  ['docs/webhooks.md', 'curl -H', 'is what the tests of webhooks ask'],
+  ['docs/webhooks.md', '{\n  "webhooks"', 'is what the tests of webhooks are answered'],
   ['docs/remote-facilitator.md', 'npx wrangler secret put FACILITATOR_HEADERS', ACCOUNT],
 ];
 

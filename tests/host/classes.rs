@@ -1,7 +1,7 @@
 //! Who asks, and what it costs them: a table of requests (`classes.json`), and what
 //! nobody can claim.
 
-use edge402::config::{self, Loaded};
+use edge402::config::{self, Loaded, Override, Overrides};
 use edge402::gate::signed::{DIRECTORY, read_directory, signed_request};
 use edge402::gate::{Decision, Fact, decide};
 use edge402::time::UnixSeconds;
@@ -19,12 +19,17 @@ const PASS: &str = "c4bbcb1fbec99d65bf59d85c8cb62ee2db963f0fe106f483d9afa73bd4e3
 const RFC_KEY: &str = "JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs";
 
 fn shop(more: &Value) -> Loaded {
+    shop_with(more, Overrides::default())
+}
+
+fn shop_with(more: &Value, overrides: Overrides) -> Loaded {
     let mut route = json!({ "pattern": "/page", "price": "$0.05" });
     for (name, value) in more.as_object().unwrap() {
         route[name] = value.clone();
     }
     let passes = Some(format!("staff: {PASS}, other:{}", "ab".repeat(32)));
-    let settings = config::Settings { passes, ..settings("https://own.example", json!([route])) };
+    let given = settings("https://own.example", json!([route]));
+    let settings = config::Settings { passes, overrides, ..given };
     let loaded = config::read(&settings);
     config(&loaded);
     loaded
@@ -158,6 +163,11 @@ fn what_is_free_for_some_takes_no_payment_from_them_and_stays_sold() {
     other.url = format!("{SHOP}/PAGE/");
     assert_eq!(other.outcome(&loaded), "free 0 /PAGE/");
     assert_eq!(Request::get("/page").outcome(&loaded), "402 0 /page");
+    // What the seller has switched off is off for them, too.
+    let off = Override { route: "/page".into(), price: None, on: false, former: vec![] };
+    let overrides = Overrides { routes: vec![off], changes: 1 };
+    let off = shop_with(&json!({ "free_for": ["secret:staff"] }), overrides);
+    assert_eq!(staff().outcome(&off), "off");
     // A fault in the configuration closes what is sold, for everybody.
     let faulty = config::Settings {
         passes: Some(format!("staff:{PASS}")),

@@ -126,6 +126,7 @@ fn is_sound(request: &Request) -> Result<(), TestCaseError> {
             | Decision::Preflight
             | Decision::Granted(_)
             | Decision::Free(_)
+            | Decision::Off
             | Decision::Closed => {}
         }
     }

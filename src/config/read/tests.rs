@@ -86,6 +86,9 @@ fn load(config: &Value) -> Loaded {
         missing_bindings: vec![],
         cors_credentials: config.get("CORS_CREDENTIALS").cloned(),
         page: config.get("PAGE").cloned(),
+        webhooks: None,
+        webhook_secrets: crate::table::Table::new(),
+        overrides: crate::config::Overrides::default(),
         fold: Fold::default(),
     })
 }

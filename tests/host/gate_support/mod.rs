@@ -53,6 +53,9 @@ pub fn settings(origin: &str, routes: Value) -> Settings {
         missing_bindings: vec![],
         cors_credentials: None,
         page: None,
+        webhooks: None,
+        webhook_secrets: edge402::table::Table::new(),
+        overrides: edge402::config::Overrides::default(),
         fold: edge402::path::Fold::default(),
     }
 }
@@ -188,6 +191,7 @@ pub fn outcome(decision: &Decision<'_>) -> String {
         Decision::BadRequest(message) => format!("400 {message}"),
         Decision::Preflight => "preflight".into(),
         Decision::Closed => "closed".into(),
+        Decision::Off => "off".into(),
         Decision::Granted(sale) => format!("granted {} {}", sale.number, sale.path.as_str()),
         Decision::Free(sale) => format!("free {} {}", sale.number, sale.path.as_str()),
         Decision::Collect(sale, it) => {
@@ -201,7 +205,7 @@ pub fn outcome(decision: &Decision<'_>) -> String {
         }
         Decision::MayBeFree(sale) => format!("free? {} {}", sale.number, sale.path.as_str()),
         Decision::Purchase(purchase) => {
-            let offer = &purchase.sale.route.offers[purchase.offer];
+            let offer = purchase.sale.route.offer(purchase.offer).unwrap();
             let version = purchase.version;
             format!("purchase {} {version:?} {}", purchase.sale.number, offer.v2.network)
         }

@@ -53,6 +53,10 @@ impl Host for SimHost {
         });
     }
 
+    fn sold(&self) {
+        self.0.clock.calls.set(self.0.clock.calls.get() + 1);
+    }
+
     fn log(&self, line: &str) {
         if std::env::var_os("SIM_LOG").is_some() {
             eprintln!("{:>9} {line}", self.0.clock.now_ms() - time::START_MS);

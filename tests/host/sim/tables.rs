@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use edge402::amount::AtomicAmount;
+use edge402::settlement::outbox::SalesAfter;
 use edge402::settlement::record::FOREVER;
 use edge402::settlement::sales::{SalePlace, lookup_key};
 use edge402::settlement::sums::{Sum, SumBy, Sums, SumsQuery};
@@ -196,6 +197,15 @@ impl Store for SimStore {
         let sales = self.0.sales.borrow();
         let newest = sales.values().rev().map(|it| edge402::json::from_text::<Sale>(it).unwrap());
         Ok(newest.filter(is_asked_for).take(query.limit as usize).collect())
+    }
+
+    fn sales_after(&self, asked: &SalesAfter) -> Result<Vec<Sale>, StoreError> {
+        self.check()?;
+        let sales = self.0.sales.borrow();
+        let found =
+            sales.iter().filter(|(place, _)| **place > asked.after && place.time < asked.before);
+        let found = found.map(|(_, it)| edge402::json::from_text::<Sale>(it).unwrap());
+        Ok(found.take(asked.limit as usize).collect())
     }
 
     fn enter_old_sales(&self, most: u32) -> Result<bool, StoreError> {

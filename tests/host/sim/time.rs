@@ -23,6 +23,8 @@ pub struct Clock {
     timers: RefCell<BTreeMap<(u64, u64), Waker>>,
     tasks: RefCell<BTreeMap<u64, Task>>,
     ready: Ready,
+    /// How often whoever sends webhooks was called.
+    pub calls: Cell<usize>,
 }
 
 struct Task {
@@ -51,6 +53,7 @@ impl Default for Clock {
             timers: RefCell::default(),
             tasks: RefCell::default(),
             ready: Arc::default(),
+            calls: Cell::new(0),
         }
     }
 }

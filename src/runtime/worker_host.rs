@@ -1,0 +1,97 @@
+//! The runtime, as a Settler sees it.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+
+use worker::{Delay, Env, State, console_error, console_log};
+
+use super::sql::SqlStore;
+use super::transport::GatedTransport;
+use super::{clock, js, webhooks};
+use crate::settlement::Host;
+use crate::time::UnixSeconds;
+
+/// How long after a sale whoever sends webhooks is called.
+const CALL_PAUSE: Duration = Duration::from_millis(500);
+
+/// How soon that is tried again, in seconds.
+const AGAIN_SECONDS: u64 = 60;
+
+/// The runtime, as a Settler sees it.
+#[derive(Clone)]
+pub(super) struct WorkerHost {
+    state: Rc<State>,
+    /// All of the object's connections go through one gate.
+    transport: GatedTransport,
+    /// By which whoever sends webhooks is reached, if there are any.
+    herald: Option<Env>,
+    /// Whether somebody is about to.
+    is_calling: Rc<Cell<bool>>,
+}
+
+impl WorkerHost {
+    pub(super) fn new(state: &Rc<State>, transport: &GatedTransport, herald: Option<Env>) -> Self {
+        let (state, transport) = (Rc::clone(state), transport.clone());
+        Self { state, transport, herald, is_calling: Rc::default() }
+    }
+}
+
+impl Host for WorkerHost {
+    type Transport = GatedTransport;
+    type Store = SqlStore;
+
+    fn transport(&self) -> GatedTransport {
+        self.transport.clone()
+    }
+
+    fn now(&self) -> UnixSeconds {
+        clock::now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        Delay::from(duration).await;
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.state.wait_until(js::in_a_box(task));
+    }
+
+    fn wake_in(&self, seconds: u64) {
+        let storage = self.state.storage();
+        self.spawn(async move {
+            let soon = Duration::from_secs(seconds);
+            let is_set = match storage.get_alarm().await {
+                Ok(Some(at)) => {
+                    let at = u64::try_from(at).unwrap_or(0);
+                    at > clock::now_ms() && at <= clock::now_ms() + seconds * 1_000
+                }
+                Ok(None) | Err(_) => false,
+            };
+            if !is_set && let Err(error) = storage.set_alarm(soon).await {
+                console_error!("alarm: {}", error.to_string());
+            }
+        });
+    }
+
+    fn sold(&self) {
+        let Some(env) = self.herald.clone().filter(|_| !self.is_calling.replace(true)) else {
+            return;
+        };
+        let host = self.clone();
+        self.spawn(async move {
+            // What is sold in the same moment needs no call of its own.
+            Delay::from(CALL_PAUSE).await;
+            host.is_calling.set(false);
+            if let Err(error) = webhooks::nudge(&env).await {
+                console_error!("webhooks: {}", error.to_string());
+                host.wake_in(AGAIN_SECONDS);
+            }
+        });
+    }
+
+    fn log(&self, line: &str) {
+        console_log!("{}", line);
+    }
+}

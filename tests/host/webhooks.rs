@@ -1,0 +1,421 @@
+//! What webhooks hear of sales: each of them at least once, in order, under one id,
+//! whatever dies between the settlement and the message.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use edge402::config::{self, Webhook};
+use edge402::desk::webhooks::{Count, Look, Message, Outbox, Sender, run, view};
+use edge402::encoding::{decode_base64, encode_base64};
+use edge402::settlement::outbox::SalesAfter;
+use edge402::settlement::{Sale, Store as _, StoreError};
+use edge402::time::UnixSeconds;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+
+use crate::gate_support::{routes, settings};
+use crate::sim::tables::SimStore;
+use crate::sim::{Payment, Setup, World};
+
+const A_WHILE: u64 = 120_000;
+/// The secret of the specification's own example.
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const DAY: u64 = 86_400;
+
+fn hooks(list: Value, secret: &str) -> Result<Vec<Webhook>, String> {
+    let mut settings = settings("assets", routes());
+    settings.webhooks = Some(list);
+    settings.webhook_secrets.insert("WEBHOOK_SECRET".into(), secret.into());
+    config::read(&settings).config.map(|it| it.webhooks).map_err(|faults| faults.to_string())
+}
+
+fn hook(events: &[&str]) -> Vec<Webhook> {
+    hooks(json!([{ "url": "https://hook.example/in", "events": events }]), SECRET).unwrap()
+}
+
+/// A receiver, and the object that sends to it.
+struct Office {
+    world: Option<Rc<World>>,
+    now: Cell<u64>,
+    /// What lies on disk.
+    kept: RefCell<String>,
+    /// Dies before it writes down that so many more messages were taken.
+    dies_after: Cell<Option<usize>>,
+    status: Cell<Option<u16>>,
+    got: RefCell<Vec<Message>>,
+    sales: RefCell<Vec<(String, Vec<Sale>)>>,
+    look: RefCell<Look>,
+    refused: RefCell<Vec<Count>>,
+    log: RefCell<Vec<String>>,
+}
+
+impl Office {
+    fn new(world: Option<&Rc<World>>) -> Self {
+        Self {
+            world: world.cloned(),
+            now: Cell::new(1_700_000_000),
+            kept: RefCell::default(),
+            dies_after: Cell::new(None),
+            status: Cell::new(Some(204)),
+            got: RefCell::default(),
+            sales: RefCell::default(),
+            look: RefCell::default(),
+            refused: RefCell::default(),
+            log: RefCell::default(),
+        }
+    }
+
+    fn run(&self, hooks: &[Webhook]) -> Result<Option<u64>, StoreError> {
+        let mut settlers: Vec<_> = self.sales.borrow().iter().map(|it| it.0.clone()).collect();
+        if self.world.is_some() {
+            settlers.push("sim".into());
+        }
+        futures_executor(run(self, hooks, &settlers))
+    }
+
+    fn bodies(&self) -> Vec<Value> {
+        self.got.borrow().iter().map(|it| serde_json::from_str(&it.body).unwrap()).collect()
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.got.borrow().iter().map(|it| it.headers[0].1.clone()).collect()
+    }
+
+    fn shown(&self, hooks: &[Webhook]) -> Value {
+        let settlers: Vec<_> = self.sales.borrow().iter().map(|it| it.0.clone()).collect();
+        futures_executor(view(self, hooks, &settlers)).unwrap()["webhooks"][0].clone()
+    }
+}
+
+/// Nothing here waits.
+fn futures_executor<T>(future: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("it waits"),
+    }
+}
+
+impl Sender for Office {
+    fn now(&self) -> UnixSeconds {
+        match &self.world {
+            Some(world) => world.clock.now(),
+            None => UnixSeconds(self.now.get()),
+        }
+    }
+
+    fn read(&self) -> Result<Outbox, StoreError> {
+        let text = self.kept.borrow();
+        Ok(if text.is_empty() {
+            Outbox::default()
+        } else {
+            edge402::json::from_text(&text).unwrap()
+        })
+    }
+
+    fn keep(&self, outbox: &Outbox) -> Result<(), StoreError> {
+        if self.dies_after.get().is_some_and(|left| self.got.borrow().len() >= left) {
+            return Err(StoreError("the process died".into()));
+        }
+        *self.kept.borrow_mut() = edge402::json::to_text(outbox);
+        Ok(())
+    }
+
+    async fn post(&self, message: &Message) -> Option<u16> {
+        self.got.borrow_mut().push(message.clone());
+        self.status.get()
+    }
+
+    async fn sales(&self, settler: &str, asked: &SalesAfter) -> Option<Vec<Sale>> {
+        if let Some(world) = self.world.as_ref().filter(|_| settler == "sim") {
+            return Some(SimStore(Rc::clone(&world.tables)).sales_after(asked).unwrap());
+        }
+        let sales = self.sales.borrow();
+        let own = &sales.iter().find(|it| it.0 == settler)?.1;
+        let is_asked_for = |sale: &&Sale| sale.place() > asked.after && sale.time < asked.before;
+        Some(own.iter().filter(is_asked_for).take(asked.limit as usize).cloned().collect())
+    }
+
+    async fn look(&self, _settler: &str) -> Option<Look> {
+        Some(self.look.borrow().clone())
+    }
+
+    async fn refused(&self, _day: u64) -> Option<Vec<Count>> {
+        Some(self.refused.borrow().clone())
+    }
+
+    fn log(&self, line: &str) {
+        self.log.borrow_mut().push(line.into());
+    }
+}
+
+fn sale(time: u64, payment: &str) -> Sale {
+    let text = json!({
+        "time": time, "amount": "10000", "payer": "0x1", "transaction": "0x2", "payment": payment,
+    });
+    edge402::json::from_text(&text.to_string()).unwrap()
+}
+
+fn payment(number: u8) -> Payment {
+    Payment::new(number, number, 600)
+}
+
+#[test]
+fn each_sale_is_told_once_and_signed() {
+    let world = World::new(&Setup::default());
+    let (office, hooks) = (Office::new(Some(&world)), hook(&["sale"]));
+    assert_eq!(office.run(&hooks), Ok(None));
+    for number in 0..3 {
+        assert!(world.buy_now(&payment(number), "/r/a").is_delivery());
+        world.run_for(A_WHILE);
+        assert_eq!(office.run(&hooks), Ok(None));
+        assert_eq!(office.run(&hooks), Ok(None));
+    }
+    let bodies = office.bodies();
+    assert_eq!(bodies.len(), 3);
+    let rows =
+        world.settler().sales(&edge402::settlement::SalesQuery { limit: 9, ..Default::default() });
+    let newest = edge402::json::to_value(&rows.unwrap()[0]);
+    assert_eq!(bodies[2]["type"], "sale");
+    assert_eq!(bodies[2]["data"], newest);
+    let Message { headers, body, .. } = &office.got.borrow()[2];
+    let [(_, id), (_, time), (_, signature)] = headers;
+    let key = decode_base64(SECRET.strip_prefix("whsec_").unwrap(), 64).unwrap();
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&key).unwrap();
+    mac.update(format!("{id}.{time}.{body}").as_bytes());
+    assert_eq!(*signature, format!("v1,{}", encode_base64(&mac.finalize().into_bytes())));
+}
+
+#[test]
+fn the_specifications_own_example_is_signed_so() {
+    // https://github.com/standard-webhooks/standard-webhooks, "Signature scheme".
+    let hook = &hook(&["sale"])[0];
+    let body = "{\"test\": 2432232314}";
+    let signature =
+        hook.signature("msg_p5jXN8AQM9LWM0D4loKWxJek", UnixSeconds(1_614_265_330), body);
+    assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+}
+
+#[test]
+fn a_settlement_wakes_who_sends_and_a_crash_before_that_is_made_up_for() {
+    let world = World::new(&Setup::default());
+    let (office, hooks) = (Office::new(Some(&world)), hook(&["sale"]));
+    world.settler();
+    let before = world.clock.calls.get();
+    assert!(world.buy_now(&payment(1), "/r/a").is_delivery());
+    let called = world.clock.calls.get();
+    assert!(called > before);
+    // It dies before anybody is told; its alarm wakes it.
+    world.crash();
+    world.run_for(A_WHILE);
+    assert!(world.clock.calls.get() > called);
+    assert_eq!(office.run(&hooks), Ok(None));
+    let once = office.ids();
+    assert_eq!(once.len(), 1);
+    // The sender dies behind the message, and tells it again as the same.
+    assert!(world.buy_now(&payment(2), "/r/a").is_delivery());
+    world.run_for(A_WHILE);
+    office.dies_after.set(Some(2));
+    assert!(office.run(&hooks).is_err());
+    office.dies_after.set(None);
+    assert_eq!(office.run(&hooks), Ok(None));
+    let ids = office.ids();
+    assert_eq!(ids.len(), 3);
+    assert_eq!(ids[1], ids[2]);
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
+fn sales_of_all_settlers_are_told_in_their_order() {
+    let (office, hooks) = (Office::new(None), hook(&["sale"]));
+    let start = office.now.get();
+    let of = |from: u64| (0..30).map(|n| sale(start + from + 2 * n, &format!("p{n:02}"))).collect();
+    *office.sales.borrow_mut() = vec![("a".into(), of(0)), ("b".into(), of(1))];
+    office.now.set(start + 59);
+    let mut runs = 0;
+    while office.run(&hooks).unwrap() == Some(1) {
+        runs += 1;
+    }
+    assert_eq!(runs, 2, "a run is bounded");
+    let times: Vec<u64> = office
+        .got
+        .borrow()
+        .iter()
+        .map(|it| {
+            serde_json::from_str::<Value>(&it.body).unwrap()["data"]["time"].as_u64().unwrap()
+        })
+        .collect();
+    // Of this very second more may come.
+    assert_eq!(times, (start..start + 59).collect::<Vec<_>>());
+    office.now.set(start + 60);
+    office.run(&hooks).unwrap();
+    assert_eq!(office.got.borrow().len(), 60);
+}
+
+#[test]
+fn what_fails_is_tried_for_a_day_and_then_given_up() {
+    for status in [Some(500), Some(302), Some(404), None] {
+        let (office, hooks) = (Office::new(None), hook(&["sale"]));
+        let start = office.now.get();
+        let sales = vec![sale(start, "first"), sale(start + 7_200, "second")];
+        *office.sales.borrow_mut() = vec![("a".into(), sales)];
+        office.status.set(status);
+        office.now.set(start + 10);
+        let mut tries = 0;
+        while office.now.get() < start + 2 * DAY {
+            let before = office.got.borrow().len();
+            let Some(pause) = office.run(&hooks).unwrap() else { break };
+            let new = office.got.borrow().len() - before;
+            assert!(new <= 1, "nothing overtakes what is to be told first");
+            tries += new;
+            office.now.set(office.now.get() + pause);
+        }
+        assert!((20..60).contains(&tries), "{tries}");
+        let bodies = office.bodies();
+        let of =
+            |payment: &str| bodies.iter().filter(|it| it["data"]["payment"] == payment).count();
+        assert_eq!((of("first") > 20, of("second") > 0), (true, true), "{status:?}");
+        assert_eq!(of("first") + of("second"), tries);
+        assert_eq!(office.log.borrow().len(), 1, "{:?}", office.log.borrow());
+        // It goes on with what is new.
+        office.status.set(Some(200));
+        let now = office.now.get();
+        office.sales.borrow_mut()[0].1.push(sale(now, "third"));
+        office.now.set(now + 3_600);
+        assert_eq!(office.run(&hooks), Ok(None));
+        assert_eq!(office.bodies().last().unwrap()["data"]["payment"], "third");
+        let shown = office.shown(&hooks);
+        assert_eq!(shown["pending"], 0);
+        assert_eq!(shown["failing_since"], Value::Null);
+        assert_eq!(shown["last"], json!({ "time": now + 3_600, "status": 200 }));
+    }
+}
+
+#[test]
+fn the_seller_sees_how_it_stands() {
+    let (office, hooks) = (Office::new(None), hook(&["sale", "fault"]));
+    let start = office.now.get();
+    *office.sales.borrow_mut() = vec![("a".into(), vec![sale(start, "1"), sale(start + 1, "2")])];
+    office.now.set(start + 5);
+    let expected = json!({
+        "url": "https://hook.example/in", "events": ["sale", "fault"], "pending": 2,
+        "last": null, "failing_since": null,
+    });
+    assert_eq!(office.shown(&hooks), expected);
+    office.status.set(None);
+    office.run(&hooks).unwrap();
+    let shown = office.shown(&hooks);
+    assert_eq!(shown["last"], json!({ "time": start + 5, "status": null }));
+    assert_eq!(shown["failing_since"], start + 5);
+}
+
+#[test]
+fn a_condition_is_told_when_it_begins() {
+    let (office, hooks) = (Office::new(None), hook(&["low_balance", "stuck", "fault"]));
+    *office.sales.borrow_mut() = vec![("a".into(), vec![])];
+    let after = |seconds: u64| {
+        office.now.set(office.now.get() + seconds);
+        office.run(&hooks).unwrap();
+        office.got.borrow_mut().drain(..).map(|it| it.body).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(after(0), "");
+    office.look.borrow_mut().low_balance = Some("7".into());
+    assert_eq!(after(10), "", "they are looked at once in a while");
+    let said = after(600);
+    assert!(
+        said.contains("\"type\":\"low_balance\"") && said.contains("\"balance\":\"7\""),
+        "{said}"
+    );
+    assert_eq!(after(600), "");
+    *office.look.borrow_mut() = Look {
+        low_balance: None,
+        stuck: vec![("p".into(), "why".into())],
+        problems: vec!["NETWORKS: no".into()],
+    };
+    let said = after(600);
+    assert!(said.contains("\"type\":\"stuck\"") && said.contains("\"payment\":\"p\""), "{said}");
+    assert!(said.contains("\"type\":\"fault\"") && said.contains("NETWORKS: no"), "{said}");
+    *office.look.borrow_mut() = Look::default();
+    assert_eq!(after(600), "");
+    office.look.borrow_mut().low_balance = Some("6".into());
+    assert!(after(600).contains("low_balance"), "it has begun again");
+}
+
+#[test]
+fn refusals_are_counted_and_told_once_a_minute() {
+    let (office, hooks) = (Office::new(None), hook(&["refused"]));
+    let count = |count| vec![Count { reason: "insufficient_funds".into(), count }];
+    assert_eq!(office.run(&hooks), Ok(None));
+    let told = |office: &Office| -> Vec<u64> {
+        let counts = |it: &Value| it["data"]["refused"][0]["count"].as_u64();
+        office.bodies().iter().filter_map(counts).collect()
+    };
+    *office.refused.borrow_mut() = count(3);
+    assert_eq!(office.run(&hooks), Ok(None));
+    for n in 4..=50 {
+        *office.refused.borrow_mut() = count(n);
+        office.now.set(office.now.get() + 1);
+        assert_eq!(office.run(&hooks), Ok(Some(60 - (n - 3))));
+    }
+    assert_eq!(told(&office), [3]);
+    office.now.set(office.now.get() + 13);
+    assert_eq!(office.run(&hooks), Ok(None));
+    assert_eq!(told(&office), [3, 47]);
+}
+
+#[test]
+fn what_is_kept_is_bounded() {
+    let (office, hooks) = (Office::new(None), hook(&["stuck"]));
+    *office.sales.borrow_mut() = vec![("a".into(), vec![])];
+    office.status.set(None);
+    for n in 0..300 {
+        office.look.borrow_mut().stuck = vec![(format!("p{n}"), "why".into())];
+        office.now.set(office.now.get() + 600);
+        office.run(&hooks).unwrap();
+    }
+    let kept: Value = serde_json::from_str(&office.kept.borrow()).unwrap();
+    assert!(kept["events"].as_array().unwrap().len() <= 200);
+}
+
+#[test]
+fn what_can_not_be_a_webhook_is_a_fault() {
+    let good = json!({ "url": "https://a.example/x", "events": ["sale"] });
+    let with = |name: &str, value: Value| {
+        let mut entry = good.clone();
+        entry[name] = value;
+        json!([entry])
+    };
+    for (list, part) in [
+        (json!({}), "WEBHOOKS: must be a list"),
+        (json!(vec![good.clone(); 6]), "5 are taken"),
+        (json!([good, good]), "WEBHOOKS[1].url: is that of an earlier one"),
+        (with("url", json!("http://a.example/x")), "WEBHOOKS[0].url: must be https://"),
+        (with("url", json!("https://user@a.example/")), "must be https://"),
+        (with("url", json!("http://localhost.evil/")), "must be https://"),
+        (with("url", json!("https:///x")), "must be https://"),
+        (with("events", json!(["sold"])), "has no event \"sold\"; there are sale, refused"),
+        (with("events", json!(["sale", "sale"])), "names sale twice"),
+        (with("events", Value::Null), "WEBHOOKS[0].events: is needed"),
+        (with("secret", json!("OTHER")), "OTHER: is needed to sign webhooks"),
+        (with("colour", json!("red")), "has no key \"colour\""),
+    ] {
+        let said = hooks(list, SECRET).unwrap_err();
+        assert!(said.contains(part), "{said}");
+    }
+    for url in [
+        "https://a.example:8443/x?y=z",
+        "http://localhost:1/",
+        "http://127.0.0.1/",
+        "http://[::1]:9/",
+    ] {
+        assert_eq!(hooks(with("url", json!(url)), SECRET).unwrap()[0].url, url);
+    }
+    for secret in ["", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_%", "whsec_QUJD"] {
+        let said = hooks(json!([good]), secret).unwrap_err();
+        assert!(said.contains("WEBHOOK_SECRET: must be whsec_"), "{said}");
+        assert!(secret.is_empty() || !said.contains(secret), "{said}");
+    }
+    let two = format!("{SECRET},{SECRET}");
+    let both = hooks(json!([good]), &two).unwrap()[0].signature("a", UnixSeconds(1), "b");
+    assert_eq!(both.matches("v1,").count(), 2);
+}
