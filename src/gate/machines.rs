@@ -111,7 +111,6 @@ impl Decision<'_> {
         match self {
             Self::PaymentRequired(sale, _)
             | Self::MayBeFree(sale)
-            | Self::Free(sale)
             | Self::Granted(sale)
             | Self::Collect(sale, _) => Some(sale),
             Self::Purchase(purchase) => Some(&purchase.sale),

@@ -139,6 +139,7 @@ async fn answer(
     let decision = gate::decide(&app.loaded, &head, clock::now());
     let sale = decision.sale();
     let license = sale.and_then(|sale| gate::machines::license_link(&app.loaded, sale));
+    let mut is_shared = true;
     let answer = match decision {
         Decision::Forward(path) if desk::is_own(path.as_str()) => return desk::nothing(),
         Decision::Forward(path) => {
@@ -158,7 +159,11 @@ async fn answer(
             challenge::answer(&app, &env, &head, &sale, refusal, &context).await
         }
         Decision::MayBeFree(sale) => {
-            quota::answer(&app, &env, &context, &request, &head, &sale).await
+            let answer = quota::answer(&app, &env, &context, &request, &head, &sale).await?;
+            let page = head.header("Origin");
+            let is_trusted = |page| app.loaded.trusted_pages.contains(page);
+            is_shared = !answer.is_free || page.as_ref().is_some_and(is_trusted);
+            Ok(answer.response)
         }
         Decision::Granted(sale) => origin::grant(&app.loaded, &env, &request, &head, &sale).await,
         Decision::Collect(sale, collection) => {
@@ -169,7 +174,10 @@ async fn answer(
             purchase::answer(&app, &env, &context, request, &head, *purchase).await
         }
     };
-    let answer = respond::share(answer?, &head, &app.loaded.trusted_pages)?;
+    let mut answer = answer?;
+    if is_shared {
+        answer = respond::share(answer, &head, &app.loaded.trusted_pages)?;
+    }
     if let Some(link) = license {
         answer.headers().append("Link", &link)?;
     }

@@ -43,6 +43,14 @@ impl Unit {
     }
 }
 
+/// What a request is answered that brings no payment.
+pub(super) struct Answer {
+    pub response: Response,
+    /// Whether it is what is free. A page elsewhere could take that with its
+    /// visitors' addresses, so only the origin may let it be read there.
+    pub is_free: bool,
+}
+
 /// Answers a request that brings no payment, for something of which some is free.
 pub(super) async fn answer(
     app: &Rc<App>,
@@ -51,7 +59,7 @@ pub(super) async fn answer(
     request: &Request,
     head: &RequestHead,
     sale: &Sale<'_>,
-) -> worker::Result<Response> {
+) -> worker::Result<Answer> {
     let free = sale.route.free.as_ref();
     let unit = match free {
         Some(free) => take(env, head, sale, free).await,
@@ -59,7 +67,8 @@ pub(super) async fn answer(
     };
     let (Some(free), Some(unit)) = (free, unit) else {
         // Nothing is given away because nobody counts.
-        return payment_required(app, env, head, sale, None, None, context).await;
+        let response = payment_required(app, env, head, sale, None, None, context).await?;
+        return Ok(Answer { response, is_free: false });
     };
     let reply = unit.reply;
     let response = if reply.is_granted {
@@ -70,7 +79,7 @@ pub(super) async fn answer(
     for (name, value) in quota::headers(free, &reply, clock::now()) {
         response.headers().append(name, &value)?;
     }
-    Ok(response)
+    Ok(Answer { response, is_free: reply.is_granted })
 }
 
 /// Asks for a unit; `None` where nobody knows who asks, or the object is away.

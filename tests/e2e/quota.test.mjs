@@ -122,6 +122,16 @@ describe('only goods count', () => {
   });
 });
 
+test('no page elsewhere takes what is free with its visitors\' addresses, unless the origin lets it', async () => {
+  const page = { ...client, Origin: 'https://elsewhere.example' };
+  const shared = async () => (await send(`${url}/few`, page)).headers.get('access-control-allow-origin');
+  assert.equal(await shared(), null);
+  site.on('/few', answering(200, 'goods', { 'access-control-allow-origin': 'https://elsewhere.example' }));
+  assert.equal(await shared(), 'https://elsewhere.example');
+  site.handlers.delete('/few');
+  assert.equal(await shared(), '*', 'what it costs everybody may know');
+});
+
 test('a body reaches the origin, and what the origin says of payments stays here', async () => {
   site.on('/call', async (request, response) => {
     let body = '';
