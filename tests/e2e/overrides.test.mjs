@@ -1,13 +1,15 @@
 /** Prices and a switch that the seller sets at `/.edge402/desk/overrides`, without deploying. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { freePort } from '../../dev/util.mjs';
+import { devPath, freePort } from '../../dev/util.mjs';
 import { EVM_NETWORK, startWorld } from '../../dev/world.mjs';
 import { assertPaid, assertRefused, evmPayload, offerOf, PAGE, paymentHeader, send, unchanged } from './support.mjs';
 
 const OVERRIDES = '/.edge402/desk/overrides';
 const TOKEN = 'a token';
+const PERSISTED = `overrides-${process.pid}`;
 const HASH = createHash('sha256').update(TOKEN).digest('hex');
 const SELLER = { authorization: `Bearer ${TOKEN}` };
 const ROUTES = [
@@ -19,7 +21,10 @@ let world;
 before(async () => {
   world = await startWorld({ worker: { vars: { ROUTES }, secrets: { DESK_TOKENS: HASH } } });
 });
-after(() => world?.stop());
+after(async () => {
+  await world?.stop();
+  rmSync(devPath(PERSISTED), { recursive: true, force: true });
+});
 
 const shown = async (url = world.url) => (await send(`${url}${OVERRIDES}`, SELLER)).json;
 const put = (body, url = world.url) => send(`${url}${OVERRIDES}`, SELLER, { method: 'PUT', body: JSON.stringify(body) });
@@ -117,7 +122,7 @@ test('what can’t be is refused with a sentence', async () => {
 });
 
 test('a switch outlives a restart, and a KV that fails', async () => {
-  const options = { name: `overrides-${process.pid}`, port: await freePort(), persist: true, vars: { ROUTES }, secrets: { DESK_TOKENS: HASH } };
+  const options = { name: PERSISTED, port: await freePort(), persist: true, vars: { ROUTES }, secrets: { DESK_TOKENS: HASH } };
   const first = await world.startWorker(options);
   await set(PAGE, null, false, first.url);
   assertOff(await send(`${first.url}${PAGE}`));
