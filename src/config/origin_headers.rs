@@ -39,12 +39,13 @@ const TAKEN: [&str; 14] = [
 const TAKEN_PREFIXES: [&str; 3] = ["payment-", "x-payment", "x-edge402-"];
 
 /// Secrets that stay with the Worker, whatever an origin is told.
-const KEPT_SECRETS: [&str; 9] = [
+const KEPT_SECRETS: [&str; 10] = [
     "EVM_RELAYER_KEYS",
     "SOLANA_FEE_PAYER_KEYS",
     "RPC_URLS",
     "GRANT_SECRET",
     "FACILITATOR_HEADERS",
+    "CDP_API_KEY",
     "FACILITATOR_TOKENS",
     "DESK_TOKENS",
     "PASSES",
