@@ -39,7 +39,7 @@ const TAKEN: [&str; 14] = [
 const TAKEN_PREFIXES: [&str; 3] = ["payment-", "x-payment", "x-edge402-"];
 
 /// Secrets that stay with the Worker, whatever an origin is told.
-const KEPT_SECRETS: [&str; 10] = [
+const KEPT_SECRETS: [&str; 11] = [
     "EVM_RELAYER_KEYS",
     "SOLANA_FEE_PAYER_KEYS",
     "RPC_URLS",
@@ -48,6 +48,7 @@ const KEPT_SECRETS: [&str; 10] = [
     "CDP_API_KEY",
     "FACILITATOR_TOKENS",
     "DESK_TOKENS",
+    "WEBHOOK_SECRET",
     "PASSES",
     SECRET,
 ];
