@@ -53,12 +53,11 @@ impl Desk {
         let parts = secret.unwrap_or_default().split(',').map(str::trim);
         let mut tokens = vec![];
         for (n, part) in parts.filter(|it| !it.is_empty()).enumerate() {
-            match TokenHash::read(part) {
-                Some(hash) => tokens.push(hash),
-                None => faults.add(
-                    "DESK_TOKENS",
-                    format!("entry {} must be 64 hex digits: the SHA-256 of a token", n + 1),
-                ),
+            match TokenHash::read(part, "must be 64 hex digits: the SHA-256 of a token") {
+                Ok(hash) => tokens.push(hash),
+                Err(problem) => {
+                    faults.add("DESK_TOKENS", format!("entry {} {problem}", n + 1));
+                }
             }
         }
         Self { keep, tokens }

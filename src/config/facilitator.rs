@@ -56,14 +56,24 @@ impl TokenHash {
         &self.0
     }
 
-    /// Reads 64 hex digits.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        encoding::decode_hex::<32>(&format!("0x{}", text.trim())).ok().map(Self)
+    /// Reads 64 hex digits: else says that they must be `expected`. The hash of
+    /// nothing is nobody's, because everybody has that.
+    pub(super) fn read(text: &str, expected: &'static str) -> Result<Self, &'static str> {
+        let hash =
+            encoding::decode_hex::<32>(&format!("0x{}", text.trim())).map_err(|_| expected)?;
+        let is_of = |blank: &&str| Sha256::digest(blank.as_bytes()).as_slice() == hash.as_slice();
+        if BLANKS.iter().any(|it| is_of(it)) {
+            return Err(HASH_OF_NOTHING);
+        }
+        Ok(Self(hash))
     }
 
     /// The number of the last one that is a token's. Every hash is compared, and
     /// each in constant time.
     fn find<'a>(all: impl Iterator<Item = &'a Self>, token: &str) -> Option<usize> {
+        if token.trim().is_empty() {
+            return None;
+        }
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let mut found = None;
         for (number, Self(known)) in all.enumerate() {
@@ -79,6 +89,12 @@ impl TokenHash {
         all.get(Self::find(all.iter(), token)?)
     }
 }
+
+/// What a shell hashes in place of a variable that isn't set.
+const BLANKS: [&str; 5] = ["", "\n", "\r\n", " ", " \n"];
+
+const HASH_OF_NOTHING: &str = "is the hash of nothing, which everybody has: the variable that you \
+                               hashed was empty; make a token, and hash that";
 
 /// The name of the account of those who bring no token.
 pub(super) const OPEN: &str = "open";
@@ -285,17 +301,16 @@ fn read_tokens(
     let mut tokens = vec![];
     let parts = secret.unwrap_or_default().split(',').map(str::trim).filter(|it| !it.is_empty());
     for (n, part) in parts.enumerate() {
-        let read = part
-            .split_once(':')
-            .and_then(|(name, hash)| Some((name.trim(), TokenHash::read(hash)?)));
-        let Some((name, hash)) = read else {
-            let problem = format!(
-                "entry {} must be a client's name, a colon, and 64 hex digits: \
-                the SHA-256 of its token",
-                n + 1
-            );
-            faults.add(key, problem);
-            continue;
+        let expected =
+            "must be a client's name, a colon, and 64 hex digits: the SHA-256 of its token";
+        let (name, hash) = part.split_once(':').unwrap_or_default();
+        let name = name.trim();
+        let hash = match TokenHash::read(hash, expected) {
+            Ok(hash) => hash,
+            Err(problem) => {
+                faults.add(key, format!("entry {} {problem}", n + 1));
+                continue;
+            }
         };
         if tokens.iter().any(|(TokenHash(known), _)| *known == hash.0) {
             faults.add(key, format!("entry {} is the same token as an earlier one", n + 1));

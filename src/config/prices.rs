@@ -32,8 +32,7 @@ pub struct When {
     pub body: Option<(Vec<String>, Wanted)>,
 }
 
-/// A text that is asked for: as a whole, or its start. Letter case and blanks
-/// around it make no difference, as they make none to many origins.
+/// A text that is asked for: as a whole, or its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     text: String,
@@ -61,11 +60,22 @@ impl Wanted {
         is_good.then(|| Self { text: bare.to_owned(), is_start: start.is_some() })
     }
 
-    /// Whether a request's text is one of those.
-    pub fn admits(&self, text: &str) -> bool {
+    /// Whether a request's text is one of those, to the letter.
+    pub fn is(&self, text: &str) -> bool {
+        if self.is_start {
+            text.starts_with(&self.text) && !text.trim().is_empty()
+        } else {
+            text == self.text
+        }
+    }
+
+    /// Whether it is one of those for an origin to which letter case and blanks
+    /// around it make no difference.
+    pub fn resembles(&self, text: &str) -> bool {
         let text = text.trim();
-        let compared = if self.is_start { text.get(..self.text.len()) } else { Some(text) };
-        compared.is_some_and(|it| it.eq_ignore_ascii_case(&self.text))
+        let own = if self.is_start { &self.text } else { self.text.trim_end() };
+        let compared = if self.is_start { text.get(..own.len()) } else { Some(text) };
+        compared.is_some_and(|it| it.eq_ignore_ascii_case(own))
     }
 }
 

@@ -12,7 +12,7 @@ const MAX_CLASSES: usize = 64;
 const PASSES: &str = "PASSES";
 
 const EXPECTED: &str = "must be \"people\", \"search\", \"bots\", \"bots:training\", \"country:DE\", \
-                        \"asn:13335\", \"network:192.0.2.0/24\", \"secret:name\" or \
+                        \"asn:64500\", \"network:192.0.2.0/24\", \"secret:name\" or \
                         \"signed:agent.example\"";
 
 /// A class of clients.
@@ -123,17 +123,12 @@ impl Passes {
         let parts = secret.unwrap_or_default().split(',').map(str::trim);
         let mut passes = vec![];
         for (n, part) in parts.filter(|it| !it.is_empty()).enumerate() {
-            let read = part.split_once(':').and_then(|(name, hash)| {
-                let name = name.trim();
-                (!name.is_empty()).then_some(())?;
-                Some((name.to_owned(), TokenHash::read(hash)?))
-            });
-            match read {
-                Some(pass) => passes.push(pass),
-                None => faults.add(
-                    PASSES,
-                    format!("entry {} must be name:hash, with the SHA-256 of a pass in hex", n + 1),
-                ),
+            let (name, hash) = part.split_once(':').unwrap_or_default();
+            let name = name.trim();
+            let hash = if name.is_empty() { "" } else { hash };
+            match TokenHash::read(hash, "must be name:hash, with the SHA-256 of a pass in hex") {
+                Ok(hash) => passes.push((name.to_owned(), hash)),
+                Err(problem) => faults.add(PASSES, format!("entry {} {problem}", n + 1)),
             }
         }
         Self(passes)
@@ -208,7 +203,7 @@ fn read_kind(kind: &str, value: &str) -> Result<Who, &'static str> {
         }
         "country" if is_country => Ok(Who::Country(value.to_owned())),
         "country" => Err("must be two capital letters, such as \"country:DE\""),
-        "asn" => value.parse().map(Who::Asn).map_err(|_| "must be a number, such as \"asn:13335\""),
+        "asn" => value.parse().map(Who::Asn).map_err(|_| "must be a number, such as \"asn:64500\""),
         "network" => Cidr::parse(value).map(Who::Network).ok_or(
             "must be a network without a bit behind its length, such as \"network:192.0.2.0/24\"",
         ),

@@ -17,6 +17,7 @@ pub mod notice;
 mod page;
 mod prices;
 pub mod quota;
+mod said;
 pub mod signed;
 mod who;
 

@@ -8,13 +8,12 @@
 
 use serde_json::Value;
 
-use super::discovery::decode;
 use super::door;
 use super::notice::spellings_of;
+use super::said::{Content, Said, may_hold_members, resembles};
 use super::who::{Holds, is_of};
 use super::{Body, Head};
 use crate::config::{Loaded, Method, Route, Wanted, When};
-use crate::json;
 use crate::path::UrlParts;
 use crate::protocol::{PaymentPayload, Version};
 
@@ -30,7 +29,10 @@ pub fn must_read_body(loaded: &Loaded, head: &impl Head) -> bool {
     let Ok(Some(door::Asked { found, .. })) = found else { return false };
     let rules = found.route.and_then(|it| config.routes.get(it)).map(|it| it.prices.as_slice());
     rules.unwrap_or_default().iter().any(|rule| {
-        rule.when.reads_body() || rule.when.method.is_some() && door::is_form(head, &method)
+        let when = &rule.when;
+        when.reads_body()
+            || when.method.is_some() && door::is_form(head, &method)
+            || !when.query.is_empty() && may_hold_members(head, &method)
     })
 }
 
@@ -49,8 +51,9 @@ impl Route {
                 dearest = Some(route);
             }
         };
+        let said = Said::new(head, method, query);
         for rule in &self.prices {
-            match holds(&rule.when, head, method, query) {
+            match holds(&rule.when, &said) {
                 Holds::No => {}
                 Holds::Perhaps => offer(&rule.route),
                 Holds::Yes => {
@@ -77,13 +80,14 @@ impl Route {
 }
 
 /// Whether all conditions of a rule hold.
-fn holds(when: &When, head: &impl Head, method: &Method, query: &str) -> Holds {
+fn holds(when: &When, said: &Said<'_, impl Head>) -> Holds {
+    let head = said.head;
     let mut holds = Holds::Yes;
     if let Some(wanted) = &when.method {
-        holds = holds.min(of_method(wanted, head, method, query));
+        holds = holds.min(of_method(wanted, said));
     }
     for (name, wanted) in &when.query {
-        holds = holds.min(of_query(name, wanted, query));
+        holds = holds.min(of_query(name, wanted, said));
     }
     for (name, wanted) in &when.headers {
         holds = holds.min(of_header(name, wanted, head));
@@ -97,13 +101,14 @@ fn holds(when: &When, head: &impl Head, method: &Method, query: &str) -> Holds {
     if let Some((path, wanted)) = &when.body
         && holds > Holds::No
     {
-        holds = holds.min(of_body(path, wanted, head));
+        holds = holds.min(of_body(path, wanted, said));
     }
     holds
 }
 
 /// Origins may read another method from a header, the query or a form.
-fn of_method(wanted: &Method, head: &impl Head, method: &Method, query: &str) -> Holds {
+fn of_method(wanted: &Method, said: &Said<'_, impl Head>) -> Holds {
+    let Said { head, method, query, .. } = *said;
     let in_form = || match head.body() {
         _ if !door::is_form(head, method) => false,
         Body::Unread => true,
@@ -118,15 +123,17 @@ fn of_method(wanted: &Method, head: &impl Head, method: &Method, query: &str) ->
     }
 }
 
-/// A text that is there: others may leave out what is not plain in it, or take it
-/// for a plain letter.
+/// A text that is there. Some origins look for the very text, to others letter case
+/// and blanks make no difference; others leave out what is not plain in it, or take
+/// it for a plain letter.
 fn of_text(wanted: &Wanted, text: &str) -> Holds {
-    if wanted.admits(text) {
+    let is_plain = || text.trim().bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if wanted.is(text) {
         Holds::Yes
-    } else if text.trim().bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
-        Holds::No
-    } else {
+    } else if wanted.resembles(text) || !is_plain() {
         Holds::Perhaps
+    } else {
+        Holds::No
     }
 }
 
@@ -137,26 +144,8 @@ fn of_texts<'a>(wanted: &Wanted, mut texts: impl Iterator<Item = &'a str>) -> Ho
     if texts.all(|text| of_text(wanted, text) == first) { first } else { Holds::Perhaps }
 }
 
-fn of_query(name: &str, wanted: &Wanted, query: &str) -> Holds {
-    let query = query.strip_prefix('?').unwrap_or(query);
-    let mut texts = vec![];
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (own, text) = pair.split_once('=').unwrap_or((pair, ""));
-        match (decode(own), decode(text)) {
-            (Some(own), Some(text)) if own == name => texts.push(text),
-            (Some(own), _) if !resembles(&own, name) => {}
-            // Not as everybody writes its name, or its text.
-            _ => return Holds::Perhaps,
-        }
-        // Some take a semicolon for the end of a member.
-        let is_one = |part: &str| {
-            let own = part.split('=').next().unwrap_or_default();
-            decode(own).is_none_or(|own| resembles(&own, name))
-        };
-        if pair.contains(';') && pair.split(';').any(is_one) {
-            return Holds::Perhaps;
-        }
-    }
+fn of_query(name: &str, wanted: &Wanted, said: &Said<'_, impl Head>) -> Holds {
+    let Some(texts) = said.in_query(name) else { return Holds::Perhaps };
     of_texts(wanted, texts.iter().map(String::as_str))
 }
 
@@ -167,7 +156,7 @@ fn of_header(name: &str, wanted: &Wanted, head: &impl Head) -> Holds {
     }
     let Some(text) = head.named_header(name) else { return Holds::No };
     // One that was sent twice has a comma in it.
-    let parts = text.split(',').filter(|_| text.contains(','));
+    let parts = text.split(',').filter(|_| text.contains(',')).map(str::trim);
     match (of_text(wanted, &text), of_texts(wanted, parts)) {
         (whole, _) if !text.contains(',') => whole,
         (whole, parts) if whole == parts => whole,
@@ -175,20 +164,15 @@ fn of_header(name: &str, wanted: &Wanted, head: &impl Head) -> Holds {
     }
 }
 
-fn of_body(path: &[String], wanted: &Wanted, head: &impl Head) -> Holds {
-    let body = match head.body() {
-        Body::Unread => return Holds::Perhaps,
-        Body::Read([]) => return Holds::No,
-        Body::Read(bytes) => bytes,
-    };
-    if !is_plain_json(&head.header("Content-Type").unwrap_or_default())
-        || head.header("Content-Encoding").is_some()
-    {
+fn of_body(path: &[String], wanted: &Wanted, said: &Said<'_, impl Head>) -> Holds {
+    if said.names_in_query(path) {
         return Holds::Perhaps;
     }
-    // No JSON, nested too deeply, or with a member twice.
-    let Ok(body) = json::from_slice(body) else { return Holds::Perhaps };
-    let mut value = &body;
+    let mut value = match said.content() {
+        Content::Nothing => return Holds::No,
+        Content::Json(body) => body,
+        Content::Unclear => return Holds::Perhaps,
+    };
     for name in path {
         let Some(members) = value.as_object() else { return Holds::Perhaps };
         if members.keys().any(|own| own != name && resembles(own, name)) {
@@ -206,39 +190,4 @@ fn of_body(path: &[String], wanted: &Wanted, head: &impl Head) -> Holds {
         // What an origin makes of `4.0` or `["gpt-4"]`, nobody knows.
         _ => Holds::Perhaps,
     }
-}
-
-/// Whether a `Content-Type` says JSON in UTF-8. In UTF-7 the same bytes would be
-/// another text.
-fn is_plain_json(media_type: &str) -> bool {
-    let lower = media_type.to_ascii_lowercase();
-    let mut parts = lower.split(';').map(str::trim);
-    let kind = parts.next().unwrap_or_default();
-    let is_utf8 = |part: &str| {
-        part.strip_prefix("charset").is_none_or(|rest| {
-            matches!(rest.trim_start_matches(['=', ' ']).trim_matches('"'), "utf-8" | "utf8")
-        })
-    };
-    (kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json"))
-        && !lower.contains(',')
-        && parts.all(is_utf8)
-}
-
-/// Whether some origins take one name for another: in other letters (Go's
-/// `encoding/json`), up to a bracket (PHP, `qs`) or a zero, and with PHP's
-/// underscores.
-fn resembles(own: &str, name: &str) -> bool {
-    let plain = |name: &str| {
-        let name = name.split(['[', '\0']).next().unwrap_or_default();
-        let name = name.trim_matches([' ', '?', '\t', '\r', '\n']);
-        let letter = |c: char| match c {
-            // Those beyond ASCII that are the same letters in lower case.
-            'ſ' => 's',
-            '\u{212a}' => 'k',
-            '.' | ' ' | '+' => '_',
-            other => other.to_ascii_lowercase(),
-        };
-        name.chars().map(letter).collect::<String>()
-    };
-    own == name || plain(own) == plain(name)
 }

@@ -118,5 +118,6 @@ fn has_pass(head: &impl Head, is_it: impl Fn(&str) -> bool) -> bool {
         return false;
     }
     let in_cookies = cookies.split(';').filter_map(|it| it.trim().strip_prefix(PASS_COOKIE));
-    in_cookies.chain(header.split(',').map(str::trim)).take(MAX_TOKENS).any(is_it)
+    let given = in_cookies.chain(header.split(',').map(str::trim)).filter(|it| !it.is_empty());
+    given.take(MAX_TOKENS).any(is_it)
 }

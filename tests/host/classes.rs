@@ -181,6 +181,52 @@ fn what_is_free_for_some_takes_no_payment_from_them_and_stays_sold() {
     assert_eq!(staff().outcome(&config::read(&faulty)), "closed");
 }
 
+/// `printf %s "$PASS"` where `$PASS` is not set, with and without a line feed.
+#[test]
+fn the_hash_of_nothing_is_nobodys_pass_or_token() {
+    use sha2::Digest as _;
+    let routes = || json!([{ "pattern": "/page", "price": "$0.05", "free_for": ["secret:staff"] }]);
+    for blank in ["", "\n", "\r\n", " "] {
+        let hash = edge402::encoding::encode_hex(&sha2::Sha256::digest(blank));
+        let hash = hash.trim_start_matches("0x").to_uppercase();
+        let given = || settings("https://own.example", routes());
+        let good = Some(format!("staff:{PASS}"));
+        let facilitator =
+            json!({ "path": "/f", "clients": [{ "name": "acme", "pay_to": [PAY_TO] }] });
+        for (key, settings) in [
+            (
+                "PASSES",
+                config::Settings { passes: Some(format!("staff:{PASS},staff:{hash}")), ..given() },
+            ),
+            (
+                "DESK_TOKENS",
+                config::Settings {
+                    passes: good.clone(),
+                    desk_tokens: Some(hash.clone()),
+                    ..given()
+                },
+            ),
+            (
+                "FACILITATOR_TOKENS",
+                config::Settings {
+                    passes: good.clone(),
+                    facilitator: Some(facilitator),
+                    facilitator_tokens: Some(format!("acme:{PASS},acme:{hash}")),
+                    ..given()
+                },
+            ),
+        ] {
+            let loaded = config::read(&settings);
+            let faults = loaded.config.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            assert!(faults.contains(key) && faults.contains("nothing"), "{key}: {faults}");
+            for header in ["", ",", "x, "] {
+                let request = Request::get("/page").with("PAYMENT-GRANT", header);
+                assert_eq!(request.outcome(&loaded), "closed");
+            }
+        }
+    }
+}
+
 /// What a test signs with: 32 times this byte.
 const SEED: u8 = 9;
 

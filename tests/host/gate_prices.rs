@@ -43,6 +43,9 @@ fn a_body_says_what_it_costs() {
     for (body, expected) in [
         (r#"{"model":"gpt-5","messages":[]}"#, "$0.05"),
         (r#"{"model":" GPT-5 "}"#, "$0.05"),
+        // An origin may look for the very text.
+        (r#"{"model":"MINI"}"#, "$0.02"),
+        (r#"{"model":"mini","stream":true,"modes":[{"model":"gpt-5"}]}"#, "$0.01"),
         (r#"{"model":"mini-1"}"#, "$0.01"),
         (r#"{"model":"mini"}"#, "$0.01"),
         (r#"{"model":"large"}"#, "$0.02"),
@@ -156,7 +159,14 @@ fn a_query_says_what_it_costs() {
     for (query, expected) in [
         ("", "$0.02"),
         ("?size=small", "$0.01"),
-        ("?size=Small", "$0.01"),
+        // An origin may look for the very text.
+        ("?size=SMALL", "$0.02"),
+        ("?size=Small", "$0.02"),
+        ("?size=small%0A", "$0.02"),
+        ("?size=+small", "$0.02"),
+        ("?size=LARGE", "$0.05"),
+        ("?size=large%0A", "$0.05"),
+        ("?size=%20large", "$0.05"),
         ("?size=%73mall&x=1", "$0.01"),
         ("?size=large", "$0.05"),
         ("?size=large-2", "$0.05"),
@@ -179,8 +189,131 @@ fn a_query_says_what_it_costs() {
         ("?size=%EF%BD%8Carge", "$0.05"),
         ("?size=small%00", "$0.05"),
         ("??size=small", "$0.05"),
+        // Names that some readers take for it: qs, Rack, Spring, PHP.
+        ("?size=small&[size]=large", "$0.05"),
+        ("?[size]=large", "$0.05"),
+        ("?%5Bsize=large", "$0.05"),
+        ("?]size=large", "$0.05"),
+        ("?size]=large", "$0.05"),
+        ("?!size=large", "$0.05"),
+        ("?_size=large", "$0.05"),
+        ("?[[size]]=large", "$0.05"),
     ] {
         assert_eq!(price(loaded, &Request::get(&format!("/image{query}"))), expected, "{query}");
+    }
+    // Readers stop at some number of members.
+    for (before, expected) in [
+        ("x&".repeat(99), "$0.01"),
+        ("x&".repeat(100), "$0.05"),
+        ("&".repeat(1_000), "$0.05"),
+        (";".repeat(1_000) + "&", "$0.05"),
+    ] {
+        let request = Request::get(&format!("/image?{before}size=small"));
+        assert_eq!(price(loaded, &request), expected, "{}", before.len());
+    }
+    let loaded = shop(json!([{
+        "pattern": "/image", "price": "$0.02",
+        "prices": [{ "when": { "query": { "image_size": "large" } }, "price": "$0.05" }],
+    }]));
+    for (query, expected) in [
+        ("", "$0.02"),
+        ("?image_size=small", "$0.02"),
+        ("?image=x&size=large", "$0.02"),
+        ("?image_size=large", "$0.05"),
+        ("?image[size=large", "$0.05"),
+        ("?image.size=large", "$0.05"),
+        ("?image%20size=large", "$0.05"),
+        ("?image+size=large", "$0.05"),
+    ] {
+        assert_eq!(price(loaded, &Request::get(&format!("/image{query}"))), expected, "{query}");
+    }
+}
+
+/// Many origins read one set of members, and what the body says counts more.
+#[test]
+fn a_body_may_say_something_else_than_the_query() {
+    let loaded = shop(json!([{
+        "pattern": "/image", "price": "$0.02",
+        "prices": [
+            { "when": { "query": { "size": "small" } }, "price": "$0.01" },
+            { "when": { "query": { "size": "large" } }, "price": "$0.05" },
+        ],
+    }]));
+    let with = |method: &str, kind: &str, body: Option<&[u8]>| {
+        let request = Request::new(method, "/image?size=small");
+        let request = if kind.is_empty() { request } else { request.with("Content-Type", kind) };
+        Request { body: body.map(<[u8]>::to_vec), ..request }
+    };
+    let form = "application/x-www-form-urlencoded";
+    let json = "application/json";
+    for (request, expected) in [
+        (with("POST", form, Some(b"size=large")), "$0.05"),
+        (with("POST", form, Some(b"a=1")), "$0.05"),
+        (with("GET", form, Some(b"size=large")).with("Content-Length", "10"), "$0.05"),
+        (with("GET", form, None).with("Transfer-Encoding", "chunked"), "$0.05"),
+        (with("POST", "multipart/form-data; boundary=x", Some(b"--x")), "$0.05"),
+        (with("POST", "", Some(b"size=large")), "$0.05"),
+        (with("POST", "text/plain", Some(b"size=large")), "$0.05"),
+        (with("POST", json, Some(br#"{"size":"large"}"#)), "$0.05"),
+        (with("POST", json, Some(br#"{"Size":"large"}"#)), "$0.05"),
+        (with("POST", json, Some(br#"{"x":1,"x":2}"#)), "$0.05"),
+        (with("POST", json, Some(b"{")), "$0.05"),
+        (with("POST", json, None), "$0.05"),
+        (with("POST", "image/png, application/json", None), "$0.05"),
+        (with("POST", "image/png; application/x-www-form-urlencoded", None), "$0.05"),
+        (with("POST", "image/svg+xml", None), "$0.05"),
+        // The usual: nothing in it that could be meant.
+        (with("POST", json, Some(br#"{"prompt":"a cat","options":{"size":"x"}}"#)), "$0.01"),
+        (with("POST", json, Some(b"[1]")), "$0.01"),
+        (with("POST", "", Some(b"")), "$0.01"),
+        (with("DELETE", "", Some(b"")), "$0.01"),
+        (with("POST", "image/png", None), "$0.01"),
+        (with("PUT", "application/octet-stream", None), "$0.01"),
+        (with("GET", "", None), "$0.01"),
+        (with("GET", "", None).with("Content-Length", "0"), "$0.01"),
+    ] {
+        assert_eq!(price(loaded, &request), expected, "{request:?}");
+    }
+    for (request, is_read) in [
+        (with("POST", json, None), true),
+        (with("DELETE", "", None), true),
+        (with("GET", "", None), false),
+        (with("HEAD", "", None), false),
+    ] {
+        assert_eq!(must_read_body(loaded, &request), is_read, "{request:?}");
+    }
+}
+
+#[test]
+fn a_query_may_say_something_else_than_the_body() {
+    let mini = r#"{"model":"mini"}"#;
+    for (query, expected) in [
+        ("", "$0.01"),
+        ("?stream=1&models=gpt-5", "$0.01"),
+        ("?model=mini", "$0.05"),
+        ("?model=gpt-5", "$0.05"),
+        ("?model[]=gpt-5", "$0.05"),
+        ("?x=1;Model=gpt-5", "$0.05"),
+    ] {
+        let request = Request::post(&format!("/v1/chat{query}"), mini);
+        assert_eq!(price(models(), &request), expected, "{query}");
+    }
+    let loaded = shop(json!([{
+        "pattern": "/x", "price": "$0.05",
+        "prices": [{ "when": { "body": "options.size", "is": "small" }, "price": "$0.01" }],
+    }]));
+    let small = r#"{"options":{"size":"small"}}"#;
+    for (query, expected) in [
+        ("", "$0.01"),
+        ("?size=large", "$0.01"),
+        ("?options[size]=large", "$0.05"),
+        ("?options.size=large", "$0.05"),
+    ] {
+        assert_eq!(
+            price(loaded, &Request::post(&format!("/x{query}"), small)),
+            expected,
+            "{query}"
+        );
     }
 }
 
@@ -200,6 +333,8 @@ fn a_header_and_a_method_say_what_it_costs() {
         (get(), "$0.02"),
         (Request::new("HEAD", "/work"), "$0.02"),
         (get().with("x-quality", "low"), "$0.01"),
+        (get().with("X-Quality", "LOW"), "$0.02"),
+        (post().with("X-Quality", "HIGH"), "$0.09"),
         (get().with("X-Quality", "high"), "$0.02"),
         (post().with("X-Quality", "high-2"), "$0.09"),
         (post(), "$0.05"),

@@ -43,13 +43,16 @@ fn cost(loaded: &Loaded, request: &Request) -> u128 {
     }
 }
 
-/// What a model costs, in atomic units.
+/// What a model costs, in atomic units: at an origin that looks for the very
+/// text, and at one that minds neither letter case nor blanks.
 fn worth(model: Option<&str>) -> u128 {
-    match model.map(|it| it.trim().to_lowercase()) {
+    let of = |model: Option<&str>| match model {
         Some(model) if model.starts_with("gpt-") => 50_000,
-        Some(model) if model == "mini" => 10_000,
+        Some("mini") => 10_000,
         _ => 20_000,
-    }
+    };
+    let lenient = model.map(|it| it.trim().to_lowercase());
+    of(model).max(of(lenient.as_deref()))
 }
 
 /// What is found by readers of each kind among names and values.
@@ -57,7 +60,13 @@ fn readings(members: &[(String, String)]) -> Vec<Option<&str>> {
     let exact = |name: &str| name == "model";
     let any_case = |name: &str| name.to_lowercase() == "model";
     let php = |name: &str| name.trim_start().split('[').next() == Some("model");
-    let readers: [&dyn Fn(&str) -> bool; 3] = [&exact, &any_case, &php];
+    let qs = |name: &str| name == "[model]" || name.split('[').next() == Some("model");
+    let rack = |name: &str| {
+        let name = name.trim_start_matches(['[', ']']);
+        name.split(['[', ']']).next() == Some("model")
+    };
+    let spring = |name: &str| name.strip_prefix(['!', '_']).unwrap_or(name) == "model";
+    let readers: [&dyn Fn(&str) -> bool; 6] = [&exact, &any_case, &php, &qs, &rack, &spring];
     let mut all = vec![];
     for is_it in readers {
         let mut found = members.iter().filter(|(name, _)| is_it(name)).map(|(_, it)| it.as_str());
@@ -70,12 +79,16 @@ fn readings(members: &[(String, String)]) -> Vec<Option<&str>> {
 fn members() -> impl Strategy<Value = Vec<(String, String)>> {
     let name = prop_oneof![
         4 => Just("model"), 1 => Just("Model"), 1 => Just("MODEL"), 1 => Just("model[]"),
+        1 => Just("[model]"), 1 => Just("]model"), 1 => Just("!model"), 1 => Just("_model"),
         1 => Just(" model"), 1 => Just("size"), 1 => Just("mode"), 1 => Just("models"),
     ];
     let text = prop_oneof![
         Just("mini"),
         Just("MINI"),
         Just(" mini"),
+        Just("mini\n"),
+        Just("gpt-5\n"),
+        Just("\tgpt-5"),
         Just("gpt-5"),
         Just("GPT-5"),
         Just("gpt-"),
@@ -110,7 +123,9 @@ proptest! {
 
     #[test]
     fn no_reading_of_a_query_is_worth_more(members in members(), semicolons in any::<bool>()) {
-        let escaped = |text: &str| text.replace(' ', "%20");
+        let escaped = |text: &str| {
+            text.replace(' ', "%20").replace('\n', "%0A").replace('\t', "%09")
+        };
         let written: Vec<_> = members
             .iter()
             .map(|(name, text)| format!("{}={}", escaped(name), escaped(text)))

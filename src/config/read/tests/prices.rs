@@ -77,7 +77,7 @@ fn classes_are_read_or_named_with_their_key() {
         "bots:ai-search",
         "country:DE",
         "country:T1",
-        "asn:13335",
+        "asn:64500",
         "network:192.0.2.0/24",
         "network:2001:db8::/32",
         "secret:staff",
