@@ -62,7 +62,7 @@ impl TokenHash {
         let hash =
             encoding::decode_hex::<32>(&format!("0x{}", text.trim())).map_err(|_| expected)?;
         let is_of = |blank: &&str| Sha256::digest(blank.as_bytes()).as_slice() == hash.as_slice();
-        if BLANKS.iter().any(|it| is_of(it)) {
+        if BLANKS.iter().any(is_of) {
             return Err(HASH_OF_NOTHING);
         }
         Ok(Self(hash))

@@ -228,7 +228,7 @@ test('docs/operations.md: what the health says', async () => {
 test('docs/operations.md: what was sold', async () => {
   const bash = (...commands) => spawnSync('bash', ['-euo', 'pipefail', '-c', commands.join('')], { encoding: 'utf8' }).stdout;
   const made = snippet('docs/operations.md', 'TOKEN=');
-  const [token, hash] = bash(made, 'echo $TOKEN\n', snippet('docs/operations.md', 'printf %s "$TOKEN"')).trim().split('\n');
+  const [token, hash] = bash(made, 'echo $TOKEN\n', snippet('docs/operations.md', 'printf %s "${TOKEN:?}"')).trim().split('\n');
   const { url } = await world.startWorker({ secrets: { DESK_TOKENS: hash } });
   await buy(url + PAGE);
   const asked = snippet('docs/operations.md', 'curl -H "Authorization: Bearer $TOKEN"').replace('https://shop.example', url).replace('curl', 'curl -s');
