@@ -104,9 +104,10 @@ impl Route {
         self.offers.iter().chain(&self.former).nth(number)
     }
 
-    /// Whether an offer is what the configuration alone says.
+    /// Whether an offer is what the configuration alone says of the route's own
+    /// price.
     pub fn is_configured(&self, offer: &Offer) -> bool {
-        offer.token.units_of(self.configured_price) == Some(offer.v2.amount)
+        self.rule == 0 && offer.token.units_of(self.configured_price) == Some(offer.v2.amount)
     }
 
     /// The least that a request costs.

@@ -73,13 +73,6 @@ fn check_against(
     Ok(Chosen { offer: number, payment: verified, payload: payload.clone(), has_lapsed })
 }
 
-impl Route {
-    /// The number of the offer that a payment is for, of those that stand.
-    pub(super) fn offer_for(&self, payment: &PaymentPayload) -> Result<usize, Mismatch> {
-        Offer::chosen_of(&self.offers, payment)
-    }
-}
-
 impl Offer {
     /// Whether a payment is on its network, in a version that has this offer.
     fn is_on(&self, payment: &PaymentPayload) -> bool {

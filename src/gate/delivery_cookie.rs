@@ -16,7 +16,7 @@
 
 use super::grant::{COOKIE_PREFIX, MAX_HEADER, MAX_TOKENS, may_hold_grants};
 use super::{Head, Sale};
-use crate::config::{Config, GrantKeys, Offer};
+use crate::config::{Config, GrantKeys, Offer, Route};
 use crate::encoding::{decode_hex, encode_hex};
 use crate::evm::keccak256;
 use crate::mac;
@@ -61,7 +61,7 @@ pub struct Collection {
     pub by_other_site: bool,
 }
 
-impl Sale<'_> {
+impl<'a> Sale<'a> {
     /// Whether a client that pays would rather fetch the goods than have them in
     /// the answer, and can: by GET, and where what was paid for is delivered
     /// again at all. For a HEAD request no answer is smaller than its own.
@@ -106,13 +106,15 @@ impl Sale<'_> {
         self.set_cookie("", path, 0)
     }
 
-    /// What a request may fetch by its cookie.
+    /// What a request may fetch by its cookie, and the route at the price that was
+    /// paid for that. `whole` is the route with all its prices.
     pub(super) fn collection(
         &self,
+        whole: &'a Route,
         config: &Config,
         head: &impl Head,
         now: UnixSeconds,
-    ) -> Option<Collection> {
+    ) -> Option<(&'a Route, Collection)> {
         if !self.method.is_safe() {
             return None;
         }
@@ -124,11 +126,18 @@ impl Sale<'_> {
         let tokens = cookies
             .split(';')
             .filter_map(|cookie| cookie.trim().strip_prefix(name.as_str())?.strip_prefix('='));
-        let found = tokens.take(MAX_TOKENS).find_map(|token| self.read(config, token, now));
-        found.map(|found| Collection { by_other_site: is_by_other_site(head), ..found })
+        let found = tokens.take(MAX_TOKENS).find_map(|token| self.read(whole, config, token, now));
+        let by_other_site = is_by_other_site(head);
+        found.map(|(route, found)| (route, Collection { by_other_site, ..found }))
     }
 
-    fn read(&self, config: &Config, token: &str, now: UnixSeconds) -> Option<Collection> {
+    fn read(
+        &self,
+        whole: &'a Route,
+        config: &Config,
+        token: &str,
+        now: UnixSeconds,
+    ) -> Option<(&'a Route, Collection)> {
         let (claims, code) = token.rsplit_once(SEPARATOR)?;
         let code = decode_hex::<32>(code).ok()?;
         let lines = self.lines(claims);
@@ -142,25 +151,31 @@ impl Sale<'_> {
         if now >= UnixSeconds(until.parse().ok()?) {
             return None;
         }
-        // The route may not have it any more.
-        let mut offers = self.route.offers.iter().chain(&self.route.former);
-        let offer = offers.position(|offer| {
+        let is_it = |route: &Route, offer: &Offer| {
             let is_asset = asset.unwrap_or_default() == offer.other_asset().unwrap_or_default();
             let is_amount = match amount {
                 Some(amount) => amount == offer.v2.amount.to_string(),
-                None => self.route.is_configured(offer),
+                None => route.is_configured(offer),
             };
             let is_offer = is_asset && is_amount;
             let rest = settler.strip_prefix(&offer.network.id.to_string());
             is_offer && rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        // The route may not have it any more, or may ask more for it.
+        let asked = self.route;
+        let (route, offer) = whole.asked_first(asked).find_map(|route| {
+            let is_good = |offer: &Offer| {
+                is_it(route, offer) && (route.rule == asked.rule || asked.is_covered_by(offer))
+            };
+            Some((route, route.offers.iter().chain(&route.former).position(is_good)?))
         })?;
         let (settler, payment) = (settler.to_owned(), payment.to_owned());
-        Some(Collection { offer, settler, payment, by_other_site: false })
+        Some((route, Collection { offer, settler, payment, by_other_site: false }))
     }
 
     /// What the HMAC covers. The URL has the host in it, and it is the same for
     /// GET and HEAD: what the one shows of the goods, the other does.
-    fn lines<'a>(&'a self, claims: &'a str) -> [&'a str; 3] {
+    fn lines<'b>(&'b self, claims: &'b str) -> [&'b str; 3] {
         ["edge402 delivery 1", &self.url, claims]
     }
 

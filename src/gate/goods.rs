@@ -97,7 +97,7 @@ impl Sale<'_> {
             query
         });
         let url = format!("{}{}{query}", UrlParts::of(&self.url).origin, path.as_str());
-        Some((Sale { number, route, path, url, method }, there))
+        Some((Sale { number, route, asked: route, path, url, method }, there))
     }
 
     /// What a redirect leads to, if it is sold here.
@@ -202,6 +202,7 @@ mod tests {
         let sale = Sale {
             number: 0,
             route: &loaded.config.as_ref().unwrap().routes[0],
+            asked: &loaded.config.as_ref().unwrap().routes[0],
             url: "https://shop:8443/premium/a?q=1".into(),
             path,
             method: method.parse().unwrap(),

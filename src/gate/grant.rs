@@ -2,15 +2,15 @@
 //!
 //! A grant is a text that only this gateway can write: when it ends, who paid,
 //! by which payment, and an HMAC over that and over what it is good for. Host,
-//! route and price are not in the text but under the HMAC, so a grant for one
-//! route opens no other, and a new price in the configuration or a new secret
-//! ends it. A price that is changed at the desk ends none.
+//! route and price are under the HMAC, so a grant for one route opens no other,
+//! and a new price in the configuration or a new secret ends it. A price that is
+//! changed at the desk ends none. A price of `prices` is in the text as well; where
+//! the request is asked less, its grant is good, too.
 //!
 //! A false yes would give the route away; a false no only costs the visitor
 //! another payment.
 
 use super::{Head, Sale};
-use crate::amount::Price;
 use crate::config::{GrantKeys, Route};
 use crate::encoding::{decode_hex, encode_hex};
 use crate::evm::keccak256;
@@ -67,8 +67,12 @@ impl Scope<'_> {
             return None;
         }
         let payment = encode_hex(&keccak256(settlement.transaction.as_bytes()));
-        let claims = format!("{ends}.{}.{payment}", settlement.payer);
         let price = self.route.price.to_string();
+        let mut claims = format!("{ends}.{}.{payment}", settlement.payer);
+        if self.route.rule > 0 {
+            claims.push('.');
+            claims.push_str(&price);
+        }
         let mac = mac::code_of(keys.0.first()?, &self.lines(&price, &claims))?;
         let token = format!("{claims}.{}", encode_hex(&mac));
         let cookie = format!(
@@ -78,36 +82,40 @@ impl Scope<'_> {
         Some(Grant { token, cookie })
     }
 
-    /// Whether a request carries a grant for this route that is not over.
-    pub fn admits(&self, keys: &GrantKeys, head: &impl Head, now: UnixSeconds) -> bool {
+    /// Whether a request carries a grant for this route, at this price or a higher
+    /// one, that is not over. `whole` is the route with all its prices.
+    pub fn admits(
+        &self,
+        whole: &Route,
+        keys: &GrantKeys,
+        head: &impl Head,
+        now: UnixSeconds,
+    ) -> bool {
         if self.route.access.is_none() {
             return false;
         }
-        let name = self.cookie_name();
+        let name = self.common_name();
         let cookies = head.header("Cookie").unwrap_or_default();
         let header = head.header(GRANT_HEADER).unwrap_or_default();
         if cookies.len() > MAX_HEADER || header.len() > MAX_HEADER {
             return false;
         }
-        let cookies = cookies
-            .split(';')
-            .filter_map(|cookie| cookie.trim().strip_prefix(name.as_str())?.strip_prefix('='));
+        let cookies = cookies.split(';').filter_map(|cookie| {
+            let (at_price, token) = cookie.trim().strip_prefix(name.as_str())?.split_once('=')?;
+            (at_price.is_empty() || at_price.starts_with('_')).then_some(token)
+        });
         let tokens = cookies.chain(header.split(',').map(str::trim));
-        tokens.take(MAX_TOKENS).any(|token| self.is_genuine(keys, token, now))
+        tokens.take(MAX_TOKENS).any(|token| self.is_genuine(whole, keys, token, now))
     }
 
-    fn is_genuine(&self, keys: &GrantKeys, token: &str, now: UnixSeconds) -> bool {
-        let Some((claims, mac)) = token.rsplit_once('.') else { return false };
+    fn is_genuine(&self, whole: &Route, keys: &GrantKeys, token: &str, now: UnixSeconds) -> bool {
+        let Some((text, mac)) = token.rsplit_once('.') else { return false };
         let Ok(mac) = decode_hex::<32>(mac) else { return false };
-        let ends = claims.split('.').next().and_then(|ends| ends.parse().ok()).map(UnixSeconds);
-        let is_signed = |price: &Price| {
-            let price = price.to_string();
-            let lines = self.lines(&price, claims);
+        let Some(claims) = Claims::read(text).filter(|it| now < it.ends) else { return false };
+        self.prices_of(whole, &claims).iter().any(|price| {
+            let lines = self.lines(price, text);
             keys.0.iter().any(|key| mac::is_code_of(&mac, key, &lines))
-        };
-        let now_costs = [self.route.price];
-        let mut prices = now_costs.iter().chain(&self.route.former_prices);
-        ends.is_some_and(|ends| now < ends) && prices.any(is_signed)
+        })
     }
 
     /// What the HMAC covers: no line but the last can hold a line break.
@@ -115,10 +123,38 @@ impl Scope<'_> {
         ["edge402 grant 1", self.host, self.route.pattern.as_str(), price, claims]
     }
 
-    /// One cookie for each route, so that several grants can be held at once.
+    /// One cookie for each route and price, so that several grants can be held at
+    /// once, and what costs less takes the place of nothing that costs more.
     fn cookie_name(&self) -> String {
+        let mut name = self.common_name();
+        if self.route.rule > 0 {
+            // Such as `_0.05`.
+            name.push('_');
+            name.push_str(self.route.price.to_string().trim_start_matches('$'));
+        }
+        name
+    }
+
+    /// What the names of a route's cookies begin with, and the name of the one at
+    /// its own price.
+    fn common_name(&self) -> String {
         let hash = encode_hex(&keccak256(self.route.pattern.as_str().as_bytes()));
         format!("{COOKIE_PREFIX}{}", hash.get(2..18).unwrap_or_default())
+    }
+}
+
+/// What a grant says in its own text.
+pub(super) struct Claims<'a> {
+    ends: UnixSeconds,
+    /// The price, if it is one of `prices`.
+    pub price: Option<&'a str>,
+}
+
+impl<'a> Claims<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let mut parts = text.splitn(4, '.');
+        let ends = UnixSeconds(parts.next()?.parse().ok()?);
+        Some(Self { ends, price: parts.nth(2) })
     }
 }
 
@@ -230,14 +266,38 @@ mod tests {
             Request("", &grant.token),
             Request("", &several),
         ] {
-            assert!(ours.admits(keys, &request, NOW.plus(3_599)));
-            assert!(!ours.admits(keys, &request, NOW.plus(3_600)), "it is over");
-            assert!(!scope(1, "https://shop").admits(keys, &request, NOW), "another route");
-            assert!(!scope(2, "https://shop").admits(keys, &request, NOW), "sold by the request");
-            assert!(!scope(0, "https://other").admits(keys, &request, NOW), "another host");
+            assert!(ours.admits(ours.route, keys, &request, NOW.plus(3_599)));
+            assert!(!ours.admits(ours.route, keys, &request, NOW.plus(3_600)), "it is over");
+            assert!(
+                !scope(1, "https://shop").admits(
+                    scope(1, "https://shop").route,
+                    keys,
+                    &request,
+                    NOW
+                ),
+                "another route"
+            );
+            assert!(
+                !scope(2, "https://shop").admits(
+                    scope(2, "https://shop").route,
+                    keys,
+                    &request,
+                    NOW
+                ),
+                "sold by the request"
+            );
+            assert!(
+                !scope(0, "https://other").admits(
+                    scope(0, "https://other").route,
+                    keys,
+                    &request,
+                    NOW
+                ),
+                "another host"
+            );
             let dearer = self::config("$0.02");
             let dearer = Scope { host: "https://shop", route: &dearer.routes[0] };
-            assert!(!dearer.admits(keys, &request, NOW), "another price");
+            assert!(!dearer.admits(dearer.route, keys, &request, NOW), "another price");
         }
     }
 
@@ -251,14 +311,17 @@ mod tests {
             let mut bytes = token.clone().into_bytes();
             bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
             let changed = String::from_utf8(bytes).unwrap();
-            assert!(!scope.admits(keys, &Request("", &changed), NOW), "{changed}");
+            assert!(!scope.admits(scope.route, keys, &Request("", &changed), NOW), "{changed}");
         }
         for wrong in ["", ".", "..", "9999999999..", "9999999999.a.b.0x", &token[1..]] {
-            assert!(!scope.admits(keys, &Request("", wrong), NOW), "{wrong}");
+            assert!(!scope.admits(scope.route, keys, &Request("", wrong), NOW), "{wrong}");
         }
         let rotated = GrantKeys(vec![[1; 32], keys.0[0]]);
-        assert!(scope.admits(&rotated, &Request("", &token), NOW), "the old key is still taken");
-        assert!(!scope.admits(&GrantKeys(vec![[1; 32]]), &Request("", &token), NOW));
+        assert!(
+            scope.admits(scope.route, &rotated, &Request("", &token), NOW),
+            "the old key is still taken"
+        );
+        assert!(!scope.admits(scope.route, &GrantKeys(vec![[1; 32]]), &Request("", &token), NOW));
     }
 
     #[test]
@@ -275,10 +338,13 @@ mod tests {
         for (length, is_searched) in [(MAX_HEADER, true), (MAX_HEADER + 1, false)] {
             let header = padded(&grant.token, ",", length);
             let cookies = padded(cookie, ";", length);
-            assert_eq!(scope.admits(keys, &Request("", &header), NOW), is_searched);
-            assert_eq!(scope.admits(keys, &Request(&cookies, ""), NOW), is_searched);
+            assert_eq!(scope.admits(scope.route, keys, &Request("", &header), NOW), is_searched);
+            assert_eq!(scope.admits(scope.route, keys, &Request(&cookies, ""), NOW), is_searched);
             // Nor is the other one beside it.
-            assert_eq!(scope.admits(keys, &Request(cookie, &header), NOW), is_searched);
+            assert_eq!(
+                scope.admits(scope.route, keys, &Request(cookie, &header), NOW),
+                is_searched
+            );
         }
     }
 
@@ -296,7 +362,7 @@ mod tests {
         let grant = scope.grant(keys, &settlement(), NOW).unwrap();
         assert!(grant.cookie.starts_with(&format!("{}={}", name(0), grant.token)));
         let other = format!("{}={}", name(1), grant.token);
-        assert!(!scope.admits(keys, &Request(&other, ""), NOW), "under another name");
+        assert!(!scope.admits(scope.route, keys, &Request(&other, ""), NOW), "under another name");
     }
 
     #[test]

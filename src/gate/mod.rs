@@ -15,6 +15,7 @@ mod head;
 pub mod machines;
 pub mod notice;
 mod page;
+mod paid;
 mod prices;
 pub mod quota;
 mod said;
@@ -35,7 +36,7 @@ use crate::time::UnixSeconds;
 
 pub use body::{BoundBody, MAX_BOUND_BODY};
 pub use challenge::{Challenge, ChallengeTemplate, Hints};
-use check::{Chosen, check, names};
+use check::{Chosen, names};
 pub use delivery_cookie::Collection;
 use delivery_cookie::{REDIRECT_MANUAL, asks_for};
 use door::Asked;
@@ -81,8 +82,11 @@ pub enum Decision<'a> {
 pub struct Sale<'a> {
     /// The number of the route.
     pub number: usize,
-    /// The route, at the price of this request.
+    /// The route, at the price of this request, or at that which was paid for it
+    /// before.
     pub route: &'a Route,
+    /// The route, at the price of this request.
+    pub asked: &'a Route,
     /// The path that was matched and is forwarded.
     pub path: CanonicalPath,
     /// The URL that is sold: origin, canonical path and query.
@@ -118,8 +122,8 @@ pub struct Purchase<'a> {
     /// The client's own name for the payment.
     pub identifier: Option<String>,
     /// Why it can only get what it has bought, if so: its time is over, or that of
-    /// its fee payer; or its offer is withdrawn, because the route is off or costs
-    /// something else now.
+    /// its fee payer; or its offer is withdrawn, because the route is off or this
+    /// request costs something else now.
     pub only_collects: Option<Reason>,
     /// Whether the client would rather fetch the goods by a delivery cookie than
     /// have them in the answer.
@@ -155,10 +159,11 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
     let url = format!("{}{}{}", parts.origin.to_ascii_lowercase(), path.as_str(), parts.query);
     // What is off goes to those alone who have paid.
     let is_free = route.on && who::is_free(route, head);
-    let route = route.for_request(head, &method, parts.query);
-    let sale = Sale { number, route, path, url, method };
+    let whole = route;
+    let route = whole.for_request(head, &method, parts.query);
+    let sale = Sale { number, route, asked: route, path, url, method };
     if let Some(keys) = &config.grant_keys
-        && sale.scope().admits(keys, head, now)
+        && sale.scope().admits(whole, keys, head, now)
     {
         return Decision::Granted(sale);
     }
@@ -171,15 +176,13 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
     }
     match read_payment(head) {
         Err(message) => Decision::BadRequest(message),
-        Ok(None) => match sale.collection(config, head, now) {
-            Some(collection) => Decision::Collect(sale, collection),
+        Ok(None) => match sale.collection(whole, config, head, now) {
+            Some((route, collection)) => Decision::Collect(Sale { route, ..sale }, collection),
             None if !route.on => Decision::Off,
             None if sale.may_be_free() => Decision::MayBeFree(sale),
             None => Decision::PaymentRequired(sale, None),
         },
         Ok(Some(payment)) => {
-            let route = config.routes.get(number).map_or(route, |all| all.paid_by(route, &payment));
-            let sale = Sale { route, ..sale };
             let version = payment.version;
             let identifier = payment.identifier.clone();
             // A client that speaks v1 has no way to name its payments.
@@ -197,15 +200,17 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
             if !config.networks.iter().all(|network| is_open(network)) {
                 return Decision::Closed;
             }
-            match check(config, route, &payment, now) {
-                Ok(Chosen { offer, payment, payload, has_lapsed }) => {
-                    let is_withdrawn = !route.on || offer >= route.offers.len();
+            match whole.check_at_all(route, config, &payment, now) {
+                Ok((paid, Chosen { offer, payment, payload, has_lapsed })) => {
+                    // Nobody is charged for what was asked before.
+                    let is_withdrawn =
+                        !route.on || offer >= paid.offers.len() || paid.price != route.price;
                     let withdrawn = is_withdrawn.then_some(Reason::InvalidPaymentRequirements);
                     let lapsed = has_lapsed.then(|| payment.too_late());
                     Decision::Purchase(Box::new(Purchase {
                         prefers_minimal: sale.prefers_minimal(config, head),
                         prefers_manual: asks_for(head, REDIRECT_MANUAL),
-                        sale,
+                        sale: Sale { route: paid, ..sale },
                         offer,
                         version,
                         payment,

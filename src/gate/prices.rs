@@ -15,7 +15,6 @@ use super::who::{Holds, is_of};
 use super::{Body, Head};
 use crate::config::{Loaded, Method, Route, Wanted, When};
 use crate::path::UrlParts;
-use crate::protocol::{PaymentPayload, Version};
 
 /// Whether the price of a request depends on its body: then it must be read
 /// before [`decide`](super::decide).
@@ -64,18 +63,6 @@ impl Route {
         }
         offer(self);
         dearest.unwrap_or(self)
-    }
-
-    /// The route at the price that a payment is for: at what the request costs, or
-    /// at a higher price of the route's, if the client says that it has accepted
-    /// that. Whoever bought something when it was dearer, or was taken for somebody
-    /// who pays more, still has it.
-    pub(super) fn paid_by<'a>(&'a self, asked: &'a Self, payment: &PaymentPayload) -> &'a Self {
-        if payment.version == Version::V1 || asked.offer_for(payment).is_ok() {
-            return asked;
-        }
-        let is_it = |it: &&Self| it.price > asked.price && it.offer_for(payment).is_ok();
-        self.at_all_prices().find(is_it).unwrap_or(asked)
     }
 }
 

@@ -69,7 +69,8 @@ pub async fn collect<W: World>(world: &W, claim: &ClaimRequest) -> End<W::Answer
 }
 
 /// Asks for what a cookie fetches: the settlement that paid for it, and whether
-/// the Settler waits to hear how the answer ended.
+/// the Settler waits to hear how the answer ended. A refusal names the transaction
+/// where it is certain that the cookie fetches nothing any more.
 async fn ask_by_cookie<W: World>(
     world: &W,
     claim: &ClaimRequest,
@@ -85,6 +86,13 @@ async fn ask_by_cookie<W: World>(
         (Ok(ClaimReply::Busy), _) => {
             Err(End::TryAgain("what was paid for is being fetched; try again"))
         }
+        // It has bought this, and gives no more of it.
+        (Ok(ClaimReply::Spent { transaction, .. }), _) => Err(End::Refused {
+            reason: Reason::DuplicateSettlement,
+            transaction: Some(transaction),
+            amount: None,
+        }),
+        // It may stand for something all the same: at another price, say.
         (Ok(_), _) => Err(refused(Reason::DuplicateSettlement)),
     }
 }

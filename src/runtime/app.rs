@@ -123,7 +123,7 @@ impl App {
 
     /// The challenge of what a request asks for.
     pub(super) fn challenge(&self, sale: &Sale<'_>) -> Option<&ChallengeTemplate> {
-        self.challenges.get(sale.number)?.get(sale.route.rule)
+        self.challenges.get(sale.number)?.get(sale.asked.rule)
     }
 
     /// The headers that all 402 answers share, made once: each header that is

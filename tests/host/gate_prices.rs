@@ -391,8 +391,9 @@ fn a_payment_for_a_higher_price_is_good_for_a_lower_one() {
         let request = asking(quality).paying(&v2(&payload));
         assert_eq!(request.outcome(loaded), bought, "{quality}");
         if let Decision::Purchase(purchase) = request.decide(loaded) {
-            // What was signed is charged, and it is bound to that.
+            // It is bound to what was signed, and charged for no more than is asked.
             assert_eq!(purchase.sale.route.price.to_string(), "$0.01");
+            assert_eq!(purchase.only_collects.is_some(), quality == "any");
         }
     }
     // It says so, and has signed less.
@@ -402,9 +403,14 @@ fn a_payment_for_a_higher_price_is_good_for_a_lower_one() {
         let found = asking("high").paying(&claim).outcome(loaded);
         assert!(found.starts_with("402 0 V2 invalid_"), "{amount}: {found}");
     }
-    // v1 says nothing of what it has accepted.
-    assert_eq!(asking("high").paying(&v1(&payload)).outcome(loaded), "purchase 0 V1 eip155:84532");
-    assert!(asking("any").paying(&v1(&payload)).outcome(loaded).starts_with("402 0 V1 invalid_"));
+    // v1 says nothing of what it has accepted: what it has signed shows that.
+    for (quality, bought) in [
+        ("high", "purchase 0 V1 eip155:84532"),
+        ("any", "purchase 0 V1 eip155:84532"),
+        ("best", "402 0 V1 invalid_exact_evm_payload_authorization_value_mismatch"),
+    ] {
+        assert_eq!(asking(quality).paying(&v1(&payload)).outcome(loaded), bought, "{quality}");
+    }
 }
 
 #[test]

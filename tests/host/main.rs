@@ -37,6 +37,7 @@ mod gate_machines;
 mod gate_never_panics;
 mod gate_offers;
 mod gate_page;
+mod gate_paid;
 mod gate_paths;
 mod gate_payments;
 mod gate_prices;

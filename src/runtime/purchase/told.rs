@@ -241,8 +241,9 @@ impl Sequence<'_> {
     ) -> worker::Result<Response> {
         let Some(PaidBy { purchase, .. }) = &self.paid_by else {
             let answer = self.payment_required(None, None).await?;
-            if !self.claim.by_other_site {
-                // What the cookie was for can't be had any more.
+            // What the cookie was for can't be had any more, for certain.
+            let is_over = transaction.is_some() && self.claim.by_cookie == Some(Wanted::Whole);
+            if is_over && !self.claim.by_other_site {
                 let path = UrlParts::of(self.head.url()).path;
                 answer.headers().append("Set-Cookie", &self.sale.no_delivery_cookie(path))?;
             }
