@@ -145,7 +145,7 @@ describe('somebody else’s facilitator', () => {
   });
 
   for (const [what, reply, words] of [
-    ['turns us away', { status: 401, text: '' }, /\.facilitator: turns us away \(401\): see FACILITATOR_HEADERS$/],
+    ['turns us away', { status: 401, text: '' }, /\.facilitator: turns us away \(401\): see FACILITATOR_HEADERS and facilitator_auth$/],
     ['fails', { status: 502, text: '' }, /\.facilitator: answers 502$/],
     ['breaks off', { drop: true }, /\.facilitator: can't be reached$/],
   ]) {
