@@ -1,7 +1,10 @@
 //! What a request asks for, whatever it calls it.
 
+use serde_json::Value;
+
 use super::Head;
-use crate::config::{Found, Loaded, Method, Origin};
+use crate::config::{Found, Loaded, Method, Origin, Route};
+use crate::json;
 use crate::path::{BadPath, CanonicalPath, UrlParts};
 
 /// What a request asks for.
@@ -32,6 +35,9 @@ const METHOD_MEMBERS: [&str; 2] = ["_method", "x-http-method-override"];
 
 /// What the media types of forms hold, in small letters.
 const FORMS: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/"];
+
+/// What those of JSON hold.
+const JSON: &str = "json";
 
 /// Looks for what sells a path; `None` if the patterns are not known.
 pub(super) fn find(loaded: &Loaded, raw: &str, method: &Method) -> Result<Option<Asked>, BadPath> {
@@ -134,28 +140,70 @@ pub(super) fn names_other_method(head: &impl Head, query: &str) -> bool {
     METHOD_OVERRIDES.iter().any(|name| head.header(name).is_some()) || names_method(query)
 }
 
-/// Whether a request brings a form, from which some origins read a method.
-pub(super) fn is_form(head: &impl Head, method: &Method) -> bool {
+/// The media type of a request from whose body some origins read a method: a form,
+/// or JSON (Laravel).
+pub(super) fn type_that_may_name_method(head: &impl Head, method: &Method) -> Option<String> {
     if matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS") {
-        return false;
+        return None;
     }
-    let media_type = head.header("Content-Type").unwrap_or_default().to_ascii_lowercase();
+    let media_type = head.header("Content-Type")?.to_ascii_lowercase();
+    (is_form(&media_type) || media_type.contains(JSON)).then_some(media_type)
+}
+
+fn is_form(media_type: &str) -> bool {
     FORMS.iter().any(|form| media_type.contains(form))
 }
 
-/// Whether the method that an origin reads from a form counts for what is asked
-/// for: the body must be looked into then, see [`form_names_method`].
-pub fn must_look_into_form(loaded: &Loaded, head: &impl Head) -> bool {
+/// The media type of a body, in small letters, if the method that an origin reads
+/// from it counts for what is asked for: it must be looked into then, see
+/// [`body_names_method`].
+///
+/// JSON is often long where it is what is sold: it is looked into only where
+/// another method costs more.
+pub fn type_to_look_into(loaded: &Loaded, head: &impl Head) -> Option<String> {
     let Ok(method) = head.method().parse::<Method>();
-    if !is_form(head, &method) {
-        return false;
-    }
-    let asked = find(loaded, UrlParts::of(head.url()).path, &method);
-    matches!(asked, Ok(Some(asked)) if asked.found.by_method)
+    let media_type = type_that_may_name_method(head, &method)?;
+    let asked = find(loaded, UrlParts::of(head.url()).path, &method).ok()??;
+    let counts = asked.found.by_method
+        && (is_form(&media_type) || is_dearer_elsewise(loaded, &asked.path, asked.found));
+    counts.then_some(media_type)
 }
 
-/// Whether a form has a field that some origins read a method from.
-pub fn form_names_method(body: &[u8]) -> bool {
+/// Whether a path costs more by another method.
+fn is_dearer_elsewise(loaded: &Loaded, path: &CanonicalPath, found: Found) -> bool {
+    let (Some(patterns), Ok(config)) = (&loaded.patterns, &loaded.config) else { return true };
+    let route = |number: Option<usize>| config.routes.get(number?);
+    let own = route(found.route).map(Route::least_price);
+    Method::KNOWN.iter().any(|name| {
+        let Ok(method) = name.parse::<Method>();
+        patterns.find(path, &method).map_or(true, |other| {
+            let most =
+                route(other.route).and_then(|it| it.at_all_prices().map(|it| it.price).max());
+            other.route != found.route && most > own
+        })
+    })
+}
+
+/// Whether a body has a member that some origins read a method from.
+pub fn body_names_method(media_type: &str, body: &[u8]) -> bool {
+    is_form(media_type) && form_names_method(body)
+        || media_type.contains(JSON) && json_names_method(body)
+}
+
+fn json_names_method(body: &[u8]) -> bool {
+    let is_known = |name: &String| METHOD_MEMBERS.contains(&name.to_ascii_lowercase().as_str());
+    match json::from_slice(body) {
+        Ok(Value::Object(members)) => members.keys().any(is_known),
+        Ok(_) => false,
+        // Others may read it.
+        Err(_) => {
+            let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+            text.contains("\\u") || METHOD_MEMBERS.iter().any(|it| text.contains(it))
+        }
+    }
+}
+
+fn form_names_method(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body);
     // What is between the quotes of a part's name may be written in more ways
     // than this (RFC 2231): then it isn't looked at closely.

@@ -40,7 +40,7 @@ use check::{Chosen, names};
 pub use delivery_cookie::Collection;
 use delivery_cookie::{REDIRECT_MANUAL, asks_for};
 use door::Asked;
-pub use door::{asks_for_sold, decide_free, form_names_method, must_look_into_form};
+pub use door::{asks_for_sold, body_names_method, decide_free, type_to_look_into};
 pub use head::{Body, Fact, Head};
 pub use page::{InvalidLayout, Language, Layout, MAX_LAYOUT, PAGE_POLICY, TEMPLATE_POLICY};
 pub use prices::must_read_body;

@@ -30,7 +30,7 @@ pub fn must_read_body(loaded: &Loaded, head: &impl Head) -> bool {
     rules.unwrap_or_default().iter().any(|rule| {
         let when = &rule.when;
         when.reads_body()
-            || when.method.is_some() && door::is_form(head, &method)
+            || when.method.is_some() && door::type_that_may_name_method(head, &method).is_some()
             || !when.query.is_empty() && may_hold_members(head, &method)
     })
 }
@@ -93,15 +93,16 @@ fn holds(when: &When, said: &Said<'_, impl Head>) -> Holds {
     holds
 }
 
-/// Origins may read another method from a header, the query or a form.
+/// Origins may read another method from a header, the query or the body.
 fn of_method(wanted: &Method, said: &Said<'_, impl Head>) -> Holds {
     let Said { head, method, query, .. } = *said;
-    let in_form = || match head.body() {
-        _ if !door::is_form(head, method) => false,
-        Body::Unread => true,
-        Body::Read(bytes) => door::form_names_method(bytes),
+    let in_body = || {
+        door::type_that_may_name_method(head, method).is_some_and(|it| match head.body() {
+            Body::Unread => true,
+            Body::Read(bytes) => door::body_names_method(&it, bytes),
+        })
     };
-    if door::names_other_method(head, query) || in_form() {
+    if door::names_other_method(head, query) || in_body() {
         Holds::Perhaps
     } else if wanted.covers(method) {
         Holds::Yes

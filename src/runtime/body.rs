@@ -5,7 +5,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::Request;
 
 use super::js;
-use crate::gate::form_names_method;
+use crate::gate::body_names_method;
 
 /// Reads a body of at most `limit` bytes; `None` for a longer one, which is
 /// read no further.
@@ -31,19 +31,20 @@ pub(super) async fn read_at_most(
     }
 }
 
-/// The largest form that is looked into for a method, in bytes.
-const MAX_FORM: usize = 1024 * 1024;
+/// The largest body that is looked into for a method, in bytes.
+const MAX_LOOKED_INTO: usize = 1024 * 1024;
 
-/// What is wrong with a form that goes where the method counts: the status and
-/// what to tell the client.
-pub(super) async fn look_into_form(
+/// What is wrong with a body of this media type that goes where the method counts:
+/// the status and what to tell the client.
+pub(super) async fn look_for_method(
     request: &Request,
+    media_type: &str,
 ) -> Result<Option<(u16, &'static str)>, JsValue> {
     let copy = request.clone()?;
-    Ok(match read_at_most(&copy, MAX_FORM).await? {
-        None => Some((413, "a form of more than 1 MiB is not taken here")),
-        Some(body) if form_names_method(&body) => {
-            Some((400, "the request names another method in its form"))
+    Ok(match read_at_most(&copy, MAX_LOOKED_INTO).await? {
+        None => Some((413, "a form, or JSON, of more than 1 MiB is not taken here")),
+        Some(body) if body_names_method(media_type, &body) => {
+            Some((400, "the request names another method in its body"))
         }
         Some(_) => None,
     })

@@ -124,8 +124,8 @@ async fn answer(
     if let Some(asked) = gate::machines::asked_for(&app.loaded, &head) {
         return machines::answer(&app.loaded, &env, &request, &head, asked).await;
     }
-    if gate::must_look_into_form(&app.loaded, &head) {
-        match body::look_into_form(&request).await {
+    if let Some(media_type) = gate::type_to_look_into(&app.loaded, &head) {
+        match body::look_for_method(&request, &media_type).await {
             Ok(None) => {}
             Ok(Some((status, message))) => return respond::error(status, message),
             Err(_) => return respond::error(400, BROKEN_BODY),

@@ -3,6 +3,7 @@
 
 use crate::gate_support::{Request, assets, config, routes, settings, site};
 use edge402::config;
+use edge402::gate::{body_names_method, type_to_look_into};
 use serde_json::{Value, json};
 
 const SEPARATOR: &str = "400 the path holds an encoded slash or a backslash";
@@ -330,11 +331,13 @@ fn a_query_that_names_a_method_is_refused_where_the_method_counts() {
     }
 }
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 #[test]
 fn a_form_is_looked_into_where_the_method_counts() {
     let looks = |method: &str, target: &str, media_type: &str| {
         let request = Request::new(method, target).with("Content-Type", media_type);
-        edge402::gate::must_look_into_form(site(), &request)
+        type_to_look_into(site(), &request).is_some()
     };
     for form in ["application/x-www-form-urlencoded", "Multipart/Form-Data; boundary=x"] {
         assert!(looks("POST", "/guide", form), "free, where a GET is sold");
@@ -343,7 +346,18 @@ fn a_form_is_looked_into_where_the_method_counts() {
         assert!(!looks("POST", "/about", form), "free whatever the method");
         assert!(!looks("POST", "/premium/page", form), "sold whatever the method");
     }
-    assert!(!looks("POST", "/guide", "application/json"));
+    // Laravel takes a method from JSON as it does from a form. JSON may be long, so
+    // it is looked into only where another method costs more.
+    for json in ["application/json", "Application/Vnd.api+JSON; charset=utf-8"] {
+        assert!(looks("POST", "/guide", json), "free, where a GET is sold");
+        assert!(!looks("GET", "/guide", json));
+        assert!(!looks("POST", "/premium/orders", json), "the dearest itself");
+        assert!(looks("PUT", "/premium/orders", json), "where a POST costs more");
+        assert!(!looks("POST", "/about", json));
+        assert!(!looks("POST", "/premium/page", json));
+    }
+    assert!(!looks("POST", "/guide", "image/png"));
+    assert!(!looks("POST", "/guide", ""));
     let part = |name: &str| {
         format!("--x\r\nContent-Disposition: form-data; {name}\r\n\r\nGET\r\n--x--\r\n")
     };
@@ -356,14 +370,38 @@ fn a_form_is_looked_into_where_the_method_counts() {
         part("name=\"x-http-method-override\""),
         part("name*=utf-8''%5fmethod"),
     ] {
-        assert!(edge402::gate::form_names_method(names.as_bytes()), "{names}");
+        assert!(body_names_method(FORM, names.as_bytes()), "{names}");
     }
     for fine in
         ["method=GET".to_owned(), "a=_method".into(), part("name=\"method\""), String::new()]
     {
-        assert!(!edge402::gate::form_names_method(fine.as_bytes()), "{fine}");
+        assert!(!body_names_method(FORM, fine.as_bytes()), "{fine}");
     }
-    assert!(!edge402::gate::form_names_method(&[0xff, 0xfe]));
+    assert!(!body_names_method(FORM, &[0xff, 0xfe]));
+    for names in [
+        r#"{"_method":"GET"}"#,
+        r#" {"a":1,"_METHOD":null}"#,
+        r#"{"\u005fmethod":"GET"}"#,
+        r#"{"X-HTTP-Method-Override":"GET"}"#,
+        // Not everybody refuses these.
+        r#"{"_method":"GET","_method":"GET"}"#,
+        r#"{"\u005fmethod":"GET","a":1,"a":2}"#,
+        r#"{"_method":"GET",}"#,
+        "\u{feff}{\"_method\":\"GET\"}",
+    ] {
+        assert!(body_names_method("application/json", names.as_bytes()), "{names}");
+    }
+    for fine in [
+        r#"{"method":"GET"}"#,
+        r#"{"a":"x&_method=GET"}"#,
+        r#"{"a":{"_method":"GET"}}"#,
+        r#"{"a":"\u00e9"}"#,
+        r#"["_method"]"#,
+        r#"{"a":1,"a":2}"#,
+        "",
+    ] {
+        assert!(!body_names_method("application/json", fine.as_bytes()), "{fine}");
+    }
 }
 
 #[test]

@@ -133,7 +133,8 @@ fn only_what_depends_on_it_has_its_body_read() {
     for (request, is_read) in [
         (Request::post("/chat", "{}"), true),
         (Request::get("/chat"), true),
-        (Request::post("/work", "{}"), false),
+        (Request::post("/work", "{}"), true),
+        (Request::new("POST", "/work").with("Content-Type", "image/png"), false),
         (form("/work"), true),
         (form("/plain"), false),
         (Request::post("/free", "{}"), false),
@@ -145,6 +146,11 @@ fn only_what_depends_on_it_has_its_body_read() {
     let plain = Request { body: Some(b"a=1".into()), ..form("/work") };
     assert_eq!(price(loaded, &plain), "$0.02");
     assert_eq!(price(loaded, &Request { body: None, ..plain }), "$0.05");
+    let json = |body| price(loaded, &Request::post("/work", body));
+    assert_eq!(json(r#"{"_method":"PUT"}"#), "$0.05");
+    assert_eq!(json(r#"{"a":"_method"}"#), "$0.02");
+    let unread = Request { body: None, ..Request::post("/work", "{}") };
+    assert_eq!(price(loaded, &unread), "$0.05");
 }
 
 #[test]
