@@ -5,7 +5,8 @@
 //! The key comes from that host over HTTPS, so nobody else can sign for it. A
 //! signature is for one host and for a time, and a day at most is taken. Who sees
 //! a signed request could send it again meanwhile, but nobody does but the agent,
-//! Cloudflare and the gate; one with a nonce is taken once by each isolate.
+//! Cloudflare, the gate and the origin; each isolate takes one with a nonce for one
+//! request, and for two minutes (see [`nonces`](super::nonces)).
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -51,7 +52,7 @@ pub struct SignedRequest {
     signature: [u8; 64],
     /// Until when it is good.
     pub expires_at: UnixSeconds,
-    /// What makes the signature good once.
+    /// What makes the signature good for one request.
     pub nonce: Option<String>,
 }
 

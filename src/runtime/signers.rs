@@ -12,6 +12,8 @@ use super::head::RequestHead;
 use super::transport::FetchTransport;
 use crate::config::Loaded;
 use crate::facilitator_client::{Http as _, HttpRequest};
+use crate::gate::Head as _;
+use crate::gate::nonces::Nonces;
 use crate::gate::signed::{AgentKey, SignedRequest, read_directory, signed_request};
 use crate::table::Table;
 use crate::time::UnixSeconds;
@@ -29,15 +31,10 @@ const PAUSE_MS: u64 = 30_000;
 /// another request asks.
 const MOST_ASKING: u32 = 8;
 
-/// How many signatures with a nonce are remembered. Only good ones are, so none
-/// but the agents themselves can fill it.
-const MOST_NONCES: usize = 4_096;
-
 thread_local! {
     /// What the hosts last said. There are as many as the configuration names.
     static DIRECTORIES: RefCell<Table<String, Directory>> = const { RefCell::new(Table::new()) };
-    /// The nonces that were used, and until when they could be again.
-    static NONCES: RefCell<Table<String, UnixSeconds>> = const { RefCell::new(Table::new()) };
+    static NONCES: RefCell<Nonces> = const { RefCell::new(Nonces::new()) };
 }
 
 /// What a host last said.
@@ -56,7 +53,7 @@ pub(super) async fn signer_of(loaded: &Loaded, head: &RequestHead) -> Option<Str
     let now = clock::now();
     let signed = signed_request(loaded, head, now)?;
     let keys = keys_of(&signed).await?;
-    (signed.is_by_one_of(&keys, now) && is_new(&signed, now)).then_some(signed.host)
+    (signed.is_by_one_of(&keys, now) && is_new(&signed, head, now)).then_some(signed.host)
 }
 
 async fn keys_of(signed: &SignedRequest) -> Option<Rc<Vec<AgentKey>>> {
@@ -98,18 +95,9 @@ fn keep(host: &str, directory: Directory) {
     DIRECTORIES.with_borrow_mut(|all| all.insert(host.to_owned(), directory));
 }
 
-/// Whether a signature was not seen here before, if it may be only once.
-fn is_new(signed: &SignedRequest, now: UnixSeconds) -> bool {
+/// Whether a signature's nonce counts, if it has one.
+fn is_new(signed: &SignedRequest, head: &RequestHead, now: UnixSeconds) -> bool {
     let Some(nonce) = &signed.nonce else { return true };
-    let nonce = format!("{} {nonce}", signed.host);
-    NONCES.with_borrow_mut(|seen| {
-        if seen.len() >= MOST_NONCES {
-            seen.retain(|_, until| now < *until);
-        }
-        if seen.contains_key(&nonce) || seen.len() >= MOST_NONCES {
-            return false;
-        }
-        seen.insert(nonce, signed.expires_at);
-        true
-    })
+    let request = (head.method(), head.url());
+    NONCES.with_borrow_mut(|all| all.take((&signed.host, nonce), request, signed.expires_at, now))
 }
