@@ -63,6 +63,20 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || is_mark(byte))
 }
 
+/// Whether a page elsewhere asks that the seller doesn't trust, and not a person
+/// who goes from there to here. `own`: the scheme and host that are asked.
+///
+/// Such a page can't be let read what is free for its visitors, whose country or
+/// network it could borrow. It is told the price, which it can pay.
+pub(super) fn is_by_page_elsewhere(trusted: &[String], own: &str, head: &impl Head) -> bool {
+    let Some(page) = head.header("Origin") else { return false };
+    let says = |name, known: &[&str]| head.header(name).is_some_and(|it| known.contains(&&*it));
+    // No page can write these two.
+    let is_here = says("Sec-Fetch-Site", &["same-origin", "none"]);
+    let is_visit = says("Sec-Fetch-Mode", &["navigate"]);
+    !(is_here || is_visit || page.eq_ignore_ascii_case(own) || trusted.contains(&page))
+}
+
 /// Who may read an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers<'a> {

@@ -13,6 +13,7 @@ pub mod goods;
 pub mod grant;
 mod head;
 pub mod machines;
+pub mod nonces;
 pub mod notice;
 mod page;
 mod paid;
@@ -158,7 +159,9 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
     let Some(route) = config.routes.get(number) else { return Decision::Closed };
     let url = format!("{}{}{}", parts.origin.to_ascii_lowercase(), path.as_str(), parts.query);
     // What is off goes to those alone who have paid.
-    let is_free = route.on && who::is_free(route, head);
+    let is_free = route.on
+        && who::is_free(route, head)
+        && !cors::is_by_page_elsewhere(&loaded.trusted_pages, parts.origin, head);
     let whole = route;
     let route = whole.for_request(head, &method, parts.query);
     let sale = Sale { number, route, asked: route, path, url, method };

@@ -75,8 +75,10 @@ test('people and staff read, crawlers for training pay more, and anybody else th
   assert.equal(kept.headers.get('access-control-allow-origin'), null, 'no page elsewhere has its visitors read for it');
   assert.equal((await send(`${url}/articles/kept`, { ...BROWSER, 'if-none-match': '"1"' })).status, 304);
   assert.equal((await send(`${url}/articles/kept`, { 'if-none-match': '"1"' })).status, 402);
-  for (const [page, allowed] of [[TRUSTED, [TRUSTED, 'true']], ['https://other.example', [null, null]]]) {
-    const { headers } = await send(`${url}/articles/kept`, { 'payment-grant': pass, origin: page });
+  // A page elsewhere is told the price, which it can pay.
+  for (const [page, code, allowed] of [[TRUSTED, 200, [TRUSTED, 'true']], ['https://other.example', 402, ['*', null]]]) {
+    const { status, headers } = await send(`${url}/articles/kept`, { 'payment-grant': pass, origin: page });
+    assert.equal(status, code, page);
     assert.deepEqual(['origin', 'credentials'].map((name) => headers.get(`access-control-allow-${name}`)), allowed, page);
   }
   const { headers } = await send(`${url}/articles/secret`, BROWSER);
@@ -100,12 +102,13 @@ function signing({ privateKey, id }, by, { created = nowSeconds(), life = 60, no
 
 const serving = (status, body, headers = {}) => (_, response) => response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body);
 
-test('an agent that signs reads, once for each nonce, and its directory is asked once', async () => {
+test('an agent that signs reads, one thing with each nonce, and its directory is asked once', async () => {
   const key = keyPair();
   agent.on(DIRECTORY, serving(200, JSON.stringify({ keys: [key.jwk] })));
   const first = signing(key, agent);
   assert.equal((await priceOf('/signed', first)).path, '/signed');
-  assert.equal(await priceOf('/signed', first), 10_000, 'what somebody sends again');
+  assert.equal((await priceOf('/signed', first)).path, '/signed', 'as one does with a payment');
+  assert.equal(await priceOf('/signed?page=2', first), 10_000, 'what somebody makes of it');
   assert.equal((await priceOf('/signed', signing(key, agent))).path, '/signed');
   assert.equal(await priceOf('/signed', signing(keyPair(), agent)), 10_000, 'another key');
   assert.equal(await priceOf('/signed', signing(key, agent, { created: nowSeconds() - 90 })), 10_000, 'over');

@@ -127,6 +127,56 @@ fn who_pays_what() {
 }
 
 #[test]
+fn what_is_free_for_its_visitors_a_page_elsewhere_may_buy() {
+    let route = json!([{ "pattern": "/page", "price": "$0.05",
+        "free_for": ["people", "country:IS", "asn:64500", "network:203.0.113.0/24", "secret:staff"] }]);
+    let mut given = settings("https://own.example", route);
+    given.passes = Some(format!("staff: {PASS}"));
+    given.cors_credentials = Some(json!(["https://app.example"]));
+    let loaded = config::read(&given);
+    config(&loaded);
+    let at = |fact: Fact, value: &str| {
+        let mut request = Request::get("/page");
+        request.edge.push((fact, value.into()));
+        request
+    };
+    for visitor in [
+        at(Fact::Country, "IS"),
+        at(Fact::Asn, "64500"),
+        at(Fact::Address, "203.0.113.7"),
+        Request::get("/page").with("PAYMENT-GRANT", "correct horse battery staple"),
+    ] {
+        let by = |headers: &[(&str, &str)]| {
+            let with = |it: Request, (name, value): &(&str, &str)| it.with(name, value);
+            headers.iter().fold(visitor.clone(), with)
+        };
+        let elsewhere = ("Origin", "https://page.example");
+        for page in [
+            by(&[elsewhere]),
+            by(&[elsewhere, ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "cors")]),
+            by(&[("Origin", "https://www.shop.example"), ("Sec-Fetch-Site", "same-site")]),
+            by(&[("Origin", "null"), ("Sec-Fetch-Site", "cross-site")]),
+        ] {
+            assert_eq!(cost(&loaded, &page, NOW), "$0.05", "{page:?}");
+            let paid = page.paying(&v2(&crate::evm_support::signed(|_| ())));
+            assert_eq!(cost(&loaded, &paid, NOW), "402 0 V2 invalid_payment_requirements");
+        }
+        for page in [
+            by(&[]),
+            by(&[("Origin", "https://app.example"), ("Sec-Fetch-Site", "cross-site")]),
+            by(&[("Origin", SHOP)]),
+            // A form of its own, under a policy that says of no page where it is.
+            by(&[("Origin", "null"), ("Sec-Fetch-Site", "same-origin")]),
+            // A person goes there, by a link or with a form.
+            by(&[("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")]),
+            by(&[elsewhere, ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")]),
+        ] {
+            assert_eq!(cost(&loaded, &page, NOW), "free", "{page:?}");
+        }
+    }
+}
+
+#[test]
 fn a_lower_price_needs_a_second_sign_and_a_higher_one_needs_none() {
     let at = |price: &str| {
         shop(&json!({ "prices": [{ "when": { "class": "bots:training" }, "price": price }] }))
