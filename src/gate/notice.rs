@@ -3,7 +3,7 @@
 
 use super::Sale;
 use crate::amount::AtomicAmount;
-use crate::config::{Offer, OriginSecret};
+use crate::config::{MAX_DASHES, Offer, OriginSecret};
 use crate::encoding::encode_hex;
 use crate::mac;
 use crate::payment::VerifiedPayment;
@@ -30,12 +30,12 @@ pub fn spellings() -> impl Iterator<Item = String> {
 }
 
 /// The other names that CGI takes for this one (RFC 3875, section 4.1.18), of its
-/// first four dashes.
+/// first [`MAX_DASHES`] dashes or underscores.
 pub fn spellings_of(name: &str) -> Vec<String> {
     let mut all = vec![String::new()];
-    let mut left = 4;
+    let mut left = MAX_DASHES;
     for letter in name.chars() {
-        if letter == '-' && left > 0 {
+        if matches!(letter, '-' | '_') && left > 0 {
             left -= 1;
             let with_dash = all.clone();
             push(&mut all, '_');
