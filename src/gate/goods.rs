@@ -76,8 +76,14 @@ impl Sale<'_> {
     ) -> Option<(Sale<'a>, &'a Offer)> {
         let sold = self.sold_at(loaded.patterns.as_ref()?, status, location)?;
         let route = loaded.config.as_ref().ok()?.routes.get(sold.route)?;
-        // What a request there costs, it shows when it comes: at another price the
-        // payment is not good.
+        // Where the price depends on the request, only one that says the same is known
+        // to cost the same.
+        let own_query = UrlParts::of(&self.url).query;
+        let is_same =
+            sold.route == self.number && sold.method == self.method && sold.query == own_query;
+        if !route.prices.is_empty() && !is_same {
+            return None;
+        }
         let (route, there) = route.at_all_prices().find_map(|route| {
             let mut offers = route.offers.iter().chain(&route.former);
             let there = offers.find(|there| offer.v2.same_terms(&there.v2))?;

@@ -86,10 +86,7 @@ fn is_bot(wanted: Option<Purpose>, head: &impl Head) -> Holds {
     let is_wanted = |purpose| wanted.is_none_or(|it| it == purpose);
     // What the edge has verified needs no other sign.
     if let Some(category) = head.edge(Fact::BotCategory).filter(|it| !it.is_empty()) {
-        return match purpose_of(&category) {
-            Some(purpose) => is_wanted(purpose).into(),
-            None => wanted.is_none().into(),
-        };
+        return purpose_of(&category).is_some_and(is_wanted).into();
     }
     let name = head.header("User-Agent").unwrap_or_default().to_ascii_lowercase();
     let named = AGENTS.iter().filter(|it| is_wanted(it.purpose) && name.contains(it.name));

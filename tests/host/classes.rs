@@ -200,6 +200,24 @@ fn a_lower_price_needs_a_second_sign_and_a_higher_one_needs_none() {
 }
 
 #[test]
+fn all_bots_are_those_of_the_purposes_that_are_listed() {
+    let loaded = shop(&json!({ "free_for": ["bots"] }));
+    let verified = |category: &str| Request {
+        edge: vec![(Fact::VerifiedBot, "true".into()), (Fact::BotCategory, category.into())],
+        ..Request::get("/page")
+    };
+    for category in
+        ["AI Crawler", "Search Engine Crawler", "AI Search", "AI Assistant", "Page Preview"]
+    {
+        assert_eq!(cost(&loaded, &verified(category), WHEN), "free", "{category}");
+    }
+    for category in ["Webhooks", "Monitoring & Analytics", "Feed Fetcher", "Accessibility"] {
+        let named = verified(category).with("User-Agent", "Googlebot/2.1");
+        assert_eq!(cost(&loaded, &named, WHEN), "$0.05", "{category}");
+    }
+}
+
+#[test]
 fn what_is_free_for_some_takes_no_payment_from_them_and_stays_sold() {
     let loaded = shop(&json!({ "free_for": ["secret:staff"] }));
     let staff =

@@ -357,6 +357,61 @@ fn a_header_and_a_method_say_what_it_costs() {
 }
 
 #[test]
+fn a_payment_goes_with_a_redirect_only_where_it_is_good() {
+    let loaded = shop(json!([
+        { "pattern": "/a", "price": "$0.05",
+          "prices": [{ "when": { "query": { "size": "small" } }, "price": "$0.01" }] },
+        { "pattern": "/cheap", "price": "$0.01" },
+        { "pattern": "/other", "price": "$0.05",
+          "prices": [{ "when": { "header": { "X-Quality": "low" } }, "price": "$0.01" }] },
+    ]));
+    let request = Request::get("/a?size=small");
+    let Decision::PaymentRequired(sale, None) = request.decide(loaded) else { panic!() };
+    let offer = &sale.route.offers[0];
+    for (to, is_good) in [
+        ("/a/?size=small", true),
+        ("/A?size=small", true),
+        ("/cheap", true),
+        ("/a/", false),
+        ("/a?size=small&size=large", false),
+        // What the client will say there isn't known.
+        ("/other", false),
+    ] {
+        let found = sale.sale_at(loaded, offer, (301, Some(to)));
+        assert_eq!(found.is_some(), is_good, "{to}");
+        let bound = sale.binding_at(loaded, offer, &BoundBody::none(), (301, Some(to)));
+        assert_eq!(bound.is_some(), is_good, "{to}");
+    }
+}
+
+/// CGI takes `-` and `_` in a name for the same, wherever they are.
+#[test]
+fn each_spelling_of_a_header_is_seen() {
+    for name in ["X-Our-Own-Work-Quality", "X_Our-Own-Work_Quality"] {
+        let loaded = shop(json!([{
+            "pattern": "/work", "price": "$0.05",
+            "prices": [{ "when": { "header": { name: "low" } }, "price": "$0.01" }],
+        }]));
+        let low = || Request::get("/work").with(name, "low");
+        assert_eq!(price(loaded, &low()), "$0.01");
+        for mask in 0..16 {
+            let mut at = 0;
+            let dash = |it: char| {
+                if !matches!(it, '-' | '_') {
+                    return it;
+                }
+                at += 1;
+                if mask >> (at - 1) & 1 == 0 { '-' } else { '_' }
+            };
+            let spelled: String = name.chars().map(dash).collect();
+            if spelled != name {
+                assert_eq!(price(loaded, &low().with(&spelled, "high")), "$0.05", "{spelled}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_payment_for_one_price_buys_nothing_at_another() {
     let loaded = shop(json!([{
         "pattern": "/work", "price": "$0.05",

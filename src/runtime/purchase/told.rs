@@ -38,7 +38,7 @@ impl Sequence<'_> {
             End::NotCharged(answer) => match self.judge(&answer) {
                 Judgement::SoldElsewhere(location) => {
                     let words = "nothing was charged: it is sold at another address, where the \
-                                 same payment is good";
+                                 same payment is good if it costs the same";
                     self.send_on(&answer, &location, words)
                 }
                 Judgement::Goods | Judgement::NotGoods => origin::private(&answer),
@@ -104,7 +104,7 @@ impl Sequence<'_> {
         let settlement = &goods.settlement;
         let answer = if let Judgement::SoldElsewhere(location) = self.judge(&goods.answer) {
             // It is paid for, and had there, or here if the payment is no good there.
-            let words = "it was charged, and is to be had at another address by the same payment";
+            let words = "it was charged, and is to be had at another address by the same payment if it costs the same there";
             let answer = self.send_on(&goods.answer, &location, words)?;
             let to = (goods.answer.status(), Some(location.as_str()));
             if self.claim.by_cookie == Some(Wanted::Whole)
