@@ -67,10 +67,6 @@ pub(super) fn read_by_use(fields: &Fields<'_>) -> Option<ByUse> {
     };
     let meter =
         within(fields, "meter", &["json", "bytes", "per", "price"]).and_then(|it| read_meter(&it));
-    if fields.has("unsettled_max") && !fields.has("meter") {
-        let problem = "is for routes with a meter: without one nothing goes out unsettled";
-        fields.fault("unsettled_max", problem);
-    }
     let bounds = within(fields, "unsettled_max", &["payer", "route"]);
     let bound = |name| bounds.as_ref().and_then(|fields| read_dollars(fields, name));
     Some(ByUse { meter, without_amount, payer_max: bound("payer"), route_max: bound("route") })

@@ -10,7 +10,7 @@ use crate::encoding::encode_hex;
 use crate::evm::keccak256;
 use crate::gate::{BoundBody, Collection, Purchase, Sale};
 use crate::protocol::Reason;
-use crate::settlement::{ClaimRequest, Metered, Proof, SettleRequest, Sold, Wanted};
+use crate::settlement::{ClaimRequest, Metered, Proof, SettleRequest, Sold, Unpaid, Wanted};
 use crate::time::UnixSeconds;
 
 /// One order, as the Settler is asked for it.
@@ -59,6 +59,16 @@ impl Order {
             identifier: purchase.identifier.as_ref().map(|name| format!("{payer}/{name}")),
             client: it.address.and_then(|address| client_of(&payment, address)),
         };
+        let by_use = route.by_use.as_ref();
+        let bounds = by_use.map(|by_use| by_use.unsettled_max(offer));
+        let has_meter = by_use.is_some_and(|by_use| by_use.meter.is_some());
+        let unpaid = bounds.map(|(payer_max, route_max)| Unpaid {
+            payer,
+            route: format!("{} {}", route.pattern.as_str(), encode_hex(&offer.terms.token_key())),
+            payer_max,
+            route_max,
+            is_metered: has_meter,
+        });
         let mut claim = ClaimRequest {
             payment,
             resource: purchase.sale.binding(offer, &it.body),
@@ -76,11 +86,12 @@ impl Order {
             to_prove: None,
             to_prepare: None,
             asker: None,
+            unpaid,
         };
-        let by_use = route.by_use.as_ref();
-        let metered = by_use.filter(|by_use| by_use.meter.is_some()).map(|by_use| {
-            let (payer_max, route_max) = by_use.unsettled_max(offer);
-            Metered { route: route.pattern.as_str().to_owned(), payer_max, route_max }
+        let metered = bounds.filter(|_| has_meter).map(|(payer_max, route_max)| Metered {
+            route: route.pattern.as_str().to_owned(),
+            payer_max,
+            route_max,
         });
         let settle = SettleRequest {
             payment: claim.payment.clone(),
@@ -97,6 +108,7 @@ impl Order {
             remote: it.remote,
             charge: None,
             metered,
+            unpaid: claim.unpaid.clone(),
             sold: Some(Sold::at_gate(
                 purchase.version.number(),
                 route.pattern.as_str(),
@@ -153,6 +165,7 @@ impl Order {
             to_prove: None,
             to_prepare: None,
             asker: None,
+            unpaid: None,
         }
     }
 

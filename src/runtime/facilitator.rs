@@ -207,6 +207,7 @@ impl Exchange<'_> {
             remote: None,
             charge: None,
             metered: None,
+            unpaid: None,
             sold: Some(Sold::elsewhere(order.version.number())),
         };
         Ok((settlers, request))

@@ -149,7 +149,7 @@ impl<H: Host> Shared<H> {
         self.commitments.end(payment);
     }
 
-    fn today(&self) -> u64 {
+    pub(super) fn today(&self) -> u64 {
         self.host.now().day()
     }
 }

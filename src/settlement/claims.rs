@@ -76,6 +76,11 @@ impl<H: Host> Settler<H> {
                 }
                 Claim::Reserved => return Ok(ClaimReply::Busy),
                 claim @ (Claim::Fresh | Claim::Unproven) => {
+                    if let Some(bounds) = &request.unpaid
+                        && !shared.may_go_unpaid(bounds)?
+                    {
+                        return Ok(ClaimReply::TooMuch);
+                    }
                     // Read, decided and written without an await: nothing
                     // else runs in between.
                     self.write_claim(request, known.as_ref(), unproven.as_ref(), now)?;

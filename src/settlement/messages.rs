@@ -9,6 +9,7 @@ use super::hold::Metered;
 use super::journal::TxId;
 use super::sales::Sold;
 use super::types::{Ending, Proof, Settlement, Wanted};
+use super::unpaid::Unpaid;
 use crate::amount::AtomicAmount;
 use crate::payment::Terms;
 use crate::protocol::{ChainId, Reason};
@@ -64,6 +65,8 @@ pub struct ClaimRequest {
     pub to_prepare: Option<Box<SettleRequest>>,
     /// Names who asks for the proof, if it is known: a hash of the address.
     pub asker: Option<String>,
+    /// What may come of it that is not charged, where it is sold by use.
+    pub unpaid: Option<Unpaid>,
 }
 
 json_struct!(ClaimRequest {
@@ -82,6 +85,7 @@ json_struct!(ClaimRequest {
     to_prove,
     to_prepare,
     asker,
+    unpaid,
 });
 
 /// How often a server is told of the settlement that it has asked for.
@@ -161,6 +165,8 @@ pub enum ClaimReply {
     Busy,
     /// The client gave this name to another payment.
     IdentifierTaken,
+    /// So much went unpaid today that no more is sold now: see [`Unpaid`].
+    TooMuch,
 }
 
 json_enum!(ClaimReply {
@@ -173,6 +179,7 @@ json_enum!(ClaimReply {
     Pending { transaction },
     Busy,
     IdentifierTaken,
+    TooMuch,
 });
 
 impl ClaimReply {
@@ -219,6 +226,8 @@ pub struct SettleRequest {
     pub charge: Option<AtomicAmount>,
     /// Its goods go out before it is settled: until then it is owed.
     pub metered: Option<Metered>,
+    /// As its claim says.
+    pub unpaid: Option<Unpaid>,
     /// What it sells, for the ledger.
     pub sold: Option<Sold>,
 }
@@ -238,6 +247,7 @@ json_struct!(SettleRequest {
     remote,
     charge,
     metered,
+    unpaid,
     sold,
 });
 
@@ -261,6 +271,7 @@ impl SettleRequest {
             to_prove: self.terms.takes_wallets().then(|| Box::new(self.clone())),
             to_prepare: None,
             asker: None,
+            unpaid: None,
         }
     }
 }
@@ -338,6 +349,7 @@ impl From<ClaimReply> for Outcome {
             ClaimReply::Pending { transaction } => Self::Pending { transaction },
             ClaimReply::Busy
             | ClaimReply::IdentifierTaken
+            | ClaimReply::TooMuch
             | ClaimReply::Fresh
             | ClaimReply::Unproven => Self::Unavailable,
         }

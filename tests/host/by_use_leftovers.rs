@@ -43,6 +43,71 @@ fn what_an_origin_tells_that_is_not_worth_its_fee_is_charged_nothing() {
     assert_eq!((settled.amount.0, moved(&world, &whole)), (6_000, vec![6_000]));
 }
 
+/// Asks for what comes to 3,000 atomic units, with a signature of its own.
+fn small(world: &Rc<World>, payer: u8, number: u8) -> (Answer, bool) {
+    let (payment, before) = (payment(payer, number), world.asked.get());
+    let answer = told(world, &payment, Some("{\"amount\":\"3000\"}")).now();
+    (answer, world.asked.get() > before)
+}
+
+#[test]
+fn no_more_is_given_for_nothing_in_a_day_than_the_seller_risks() {
+    let world = world_where_a_transfer_costs(4_000);
+    // 40,000 atomic units of one payer, 60,000 of all.
+    for number in 1..=13 {
+        assert!(small(&world, 1, number).0.is_delivery());
+        if number == 7 {
+            world.crash();
+        }
+    }
+    // From now on the origin works for this payer no more, be it after a restart.
+    assert_eq!(small(&world, 1, 14), (Answer::Unavailable, true));
+    world.crash();
+    for number in 15..20 {
+        assert_eq!(small(&world, 1, number), (Answer::Unavailable, false));
+        let payment = payment(1, number);
+        let whole = told(&world, &payment, Some("{\"amount\":\"6000\"}"));
+        assert_eq!(whole.now(), Answer::Unavailable);
+        assert!(world.tables.record(&payment.id).is_none());
+    }
+    // New payers have what is left of the route's, and then nothing for nothing.
+    for number in 1..=7 {
+        assert!(small(&world, number + 1, 1).0.is_delivery());
+    }
+    assert_eq!(small(&world, 9, 1), (Answer::Unavailable, true));
+    assert_eq!(world.chain.borrow().count(), 0);
+    // What is worth its fee is sold to them as ever.
+    let whole = payment(10, 1);
+    assert!(told(&world, &whole, Some("{\"amount\":\"6000\"}")).now().is_delivery());
+    assert_eq!(moved(&world, &whole), [6_000]);
+    // The next day begins anew.
+    world.run_for(86_400_000);
+    let tomorrow = Payment::by_use(1, 99, 90_000);
+    assert!(told(&world, &tomorrow, Some("{\"amount\":\"3000\"}")).now().is_delivery());
+}
+
+#[test]
+fn what_a_meter_counts_and_is_not_worth_its_fee_counts_against_its_payer() {
+    let world = world_where_a_transfer_costs(4_000);
+    // 1,230 atomic units each: of 40,000 of one payer.
+    let metered = |payer, number| {
+        let answer = buyer(&world, &Payment::by_use(payer, number, 90_000), &[WORDS, SOME]).now();
+        world.run_for(A_WHILE);
+        answer
+    };
+    for number in 1..=33 {
+        assert_eq!(metered(1, number), Answer::Counted, "{number}");
+    }
+    assert_eq!(metered(1, 34), Answer::Unavailable);
+    assert_eq!(world.asked.get(), 33);
+    // And of 60,000 of all.
+    for number in 1..=16 {
+        assert_eq!(metered(2, number), Answer::Counted, "{number}");
+    }
+    assert_eq!(metered(3, 1), Answer::Unavailable);
+    assert_eq!(world.chain.borrow().count(), 0);
+}
+
 #[test]
 fn where_even_the_most_is_not_worth_its_fee_nobody_is_given_anything() {
     let world = world_where_a_transfer_costs(20_000);

@@ -10,7 +10,7 @@ use crate::encoding::encode_hex;
 use crate::evm::{self, Transaction};
 use crate::settlement::journal::{Attempts, EvmEntry, EvmSent};
 use crate::settlement::shared::WAKE_SECONDS;
-use crate::settlement::{Host, Outcome, Store, StoreError};
+use crate::settlement::{Host, Outcome, SettleRequest, Store, StoreError};
 
 /// One coin in its smallest unit: wei.
 const COIN: u128 = 1_000_000_000_000_000_000;
@@ -19,7 +19,8 @@ impl<H: Host> EvmLane<H> {
     /// The payments that are worth what each may cost, in wei. Fees may fall:
     /// the others are free again. What was used already and isn't worth it is
     /// charged nothing: it would never be. So is what an origin has told, unless
-    /// even the most is not worth it: then nobody is given anything.
+    /// even the most is not worth it, or too much went unpaid today: then nobody is
+    /// given anything.
     pub(super) fn worth_their_fee(&self, batch: Vec<Waiting>, cost: u128) -> Vec<Waiting> {
         let mut worth = vec![];
         for waiting in batch {
@@ -28,12 +29,12 @@ impl<H: Host> EvmLane<H> {
                 let payer = waiting.payment.payer();
                 let ended = if request.metered.is_some() {
                     self.log_refusal(&format!("{}: nothing is charged", request.payment));
-                    self.shared.write_off(&request.payment, &payer)
+                    let noted = self.shared.note_unpaid(request);
+                    noted.and_then(|_| self.shared.write_off(&request.payment, &payer))
                 } else if request.is_told()
                     && !self.is_worth_less(cost, &waiting.payment, request.most())
                 {
-                    self.log_refusal(&format!("{}: nothing is charged", request.payment));
-                    self.shared.settle_nothing(request, payer)
+                    self.give_for_nothing(request, payer)
                 } else {
                     let freed = self.shared.release(&request.payment, request.ticket);
                     freed.map(|()| Outcome::Unavailable)
@@ -44,6 +45,24 @@ impl<H: Host> EvmLane<H> {
             }
         }
         worth
+    }
+
+    /// Charges nothing for what an origin has told, as far as that is bounded.
+    fn give_for_nothing(
+        &self,
+        request: &SettleRequest,
+        payer: String,
+    ) -> Result<Outcome, StoreError> {
+        if self.shared.note_unpaid(request)? {
+            self.log_refusal(&format!("{}: nothing is charged", request.payment));
+            return self.shared.settle_nothing(request, payer);
+        }
+        self.log_refusal(&format!(
+            "{}: not given for nothing: too much went so today (unsettled_max)",
+            request.payment
+        ));
+        self.shared.release(&request.payment, request.ticket)?;
+        Ok(Outcome::Unavailable)
     }
 
     /// Whether a fee, in wei, is more than a payment.

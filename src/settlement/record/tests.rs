@@ -22,6 +22,7 @@ fn request(resource: &str, ticket: u64) -> ClaimRequest {
         to_prove: None,
         to_prepare: None,
         asker: None,
+        unpaid: None,
     }
 }
 

@@ -12,7 +12,7 @@ use edge402::purchase::by_use::follow_counted;
 use edge402::purchase::{self, Counted, End, Goods, Order, Tariff};
 use edge402::settlement::journal::TxId;
 use edge402::settlement::{
-    ClaimRequest, Metered, Proof, SettleRequest, Settlement, StoreError, Wanted,
+    ClaimRequest, Metered, Proof, SettleRequest, Settlement, StoreError, Unpaid, Wanted,
 };
 use edge402::time::UnixSeconds;
 use futures_util::future::select;
@@ -183,6 +183,14 @@ impl Buyer {
             .by_use
             .as_ref()
             .and_then(|(by_use, metered)| by_use.meter.is_some().then(|| metered.clone()));
+        claim.unpaid = self.by_use.as_ref().map(|(by_use, metered)| Unpaid {
+            payer: self.payment.verified().payer(),
+            route: metered.route.clone(),
+            payer_max: metered.payer_max,
+            route_max: metered.route_max,
+            is_metered: by_use.meter.is_some(),
+        });
+        settle.unpaid.clone_from(&claim.unpaid);
         if self.when == SettleWhen::After && self.by_use.is_none() && self.facilitator.is_none() {
             claim.to_prepare = claim.to_prove.is_none().then(|| Box::new(settle.clone()));
         }

@@ -191,6 +191,7 @@ impl World {
             to_prove: None,
             to_prepare: None,
             asker: None,
+            unpaid: None,
         })
     }
 

@@ -281,6 +281,7 @@ impl Payment {
             remote: None,
             charge: None,
             metered: None,
+            unpaid: None,
             sold: Some(Sold::at_gate(2, "/r/*", &claim.resource, "GET")),
             account: None,
         }

@@ -64,7 +64,6 @@ fn each_fault_names_its_key() {
         (json!({ "networks": [BASE, DEVNET] }), "ROUTES[1].scheme"),
         (json!({ "settle": "before" }), "ROUTES[1].settle"),
         (json!({ "without_amount": "all" }), "ROUTES[1].without_amount"),
-        (json!({ "unsettled_max": { "payer": "$1" } }), "ROUTES[1].unsettled_max"),
         (json!({ "meter": "usage" }), "ROUTES[1].meter"),
         (json!({ "meter": { "price": "$1" } }), "ROUTES[1].meter"),
         (json!({ "meter": { "json": "a", "bytes": 1, "price": "$1" } }), "ROUTES[1].meter"),
