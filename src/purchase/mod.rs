@@ -162,9 +162,9 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
         (_, Ok(ClaimReply::Refused(reason))) => refused(reason),
         (_, Ok(ClaimReply::Pending { transaction })) => pending(transaction),
         (_, Ok(ClaimReply::IdentifierTaken)) => End::NameTaken,
-        (_, Ok(ClaimReply::TooMuch)) => End::TryAgain(
-            "too much that was used today was not worth its fee; nothing was charged",
-        ),
+        (_, Ok(ClaimReply::TooMuch)) => {
+            End::TryAgain("too much that was used today was not worth its fee; nothing was charged")
+        }
         (_, Ok(ClaimReply::Busy)) => End::TryAgain(
             "another request with this payment is being answered; nothing more was charged",
         ),

@@ -45,7 +45,8 @@ pub trait Store {
     fn spent_on(&self, day: u64) -> Result<u128, StoreError>;
     /// Writes what was spent on fees on a day, in wei or lamports.
     fn set_spent_on(&self, day: u64, amount: u128) -> Result<(), StoreError>;
-    /// What was spent on fees for an account on a day, in wei or lamports.
+    /// What was spent on fees for an account on a day, in wei or lamports. Other
+    /// sums of a day have names that no account has ([`Unpaid`](super::Unpaid)).
     fn account_spent_on(&self, account: &str, day: u64) -> Result<u128, StoreError>;
     /// Writes what was spent on fees for an account on a day, in wei or
     /// lamports.
