@@ -76,9 +76,7 @@ impl<H: Host> Settler<H> {
                 }
                 Claim::Reserved => return Ok(ClaimReply::Busy),
                 claim @ (Claim::Fresh | Claim::Unproven) => {
-                    if let Some(bounds) = &request.unpaid
-                        && !shared.may_go_unpaid(bounds)?
-                    {
+                    if !shared.may_go_unpaid(request.unpaid.as_ref())? {
                         return Ok(ClaimReply::TooMuch);
                     }
                     // Read, decided and written without an await: nothing

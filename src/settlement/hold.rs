@@ -18,6 +18,23 @@ pub struct Metered {
 
 json_struct!(Metered { route, payer_max, route_max });
 
+/// How much may go unpaid in a day of what is sold by use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unpaid {
+    /// Who pays.
+    pub payer: String,
+    /// The pattern of the route, and the token.
+    pub route: String,
+    /// How much of one payer's, in atomic units.
+    pub payer_max: AtomicAmount,
+    /// How much of all payers' together.
+    pub route_max: AtomicAmount,
+    /// Whether the goods go out before anybody knows what they come to.
+    pub is_metered: bool,
+}
+
+json_struct!(Unpaid { payer, route, payer_max, route_max, is_metered });
+
 /// What became of the request to hold a claimed payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HoldReply {

@@ -5,11 +5,10 @@
 
 use serde_json::Value;
 
-use super::hold::Metered;
+use super::hold::{Metered, Unpaid};
 use super::journal::TxId;
 use super::sales::Sold;
 use super::types::{Ending, Proof, Settlement, Wanted};
-use super::unpaid::Unpaid;
 use crate::amount::AtomicAmount;
 use crate::payment::Terms;
 use crate::protocol::{ChainId, Reason};

@@ -19,7 +19,7 @@
 //! | [`hold`] | what the gate asks for what is sold by use |
 //! | [`metered`] | holding a payment for that, and settling what was used |
 //! | `unsettled` | what is at stake meanwhile |
-//! | [`unpaid`] | what was used and is worth less than its fee |
+//! | `unpaid` | what was used and is worth less than its fee |
 //! | `admission` | signatures that only the chain can judge |
 //! | `proving` | how many of those are before the nodes |
 //! | `waiting` | requests that wait for one another |
@@ -85,14 +85,14 @@ pub mod store;
 pub mod sums;
 mod throttle;
 pub mod types;
-pub mod unpaid;
+mod unpaid;
 mod unsettled;
 mod waiting;
 
 pub use budget::Limits;
 pub use delivery::Delivery;
 pub use health::Health;
-pub use hold::{HoldReply, Metered, UseReport};
+pub use hold::{HoldReply, Metered, Unpaid, UseReport};
 pub use host::Host;
 pub use journal::Entry;
 pub use lane::Lane;
@@ -106,4 +106,3 @@ pub use sales::{Sale, SalesQuery, Sold};
 pub use settler::Settler;
 pub use store::{Store, StoreError};
 pub use types::{Ending, Proof, Settlement, Wanted};
-pub use unpaid::Unpaid;

@@ -5,26 +5,7 @@
 //! forgives nothing.
 
 use super::shared::Shared;
-use super::{Host, SettleRequest, Store, StoreError};
-use crate::amount::AtomicAmount;
-use crate::json_struct;
-
-/// How much may go unpaid in a day of what is sold by use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unpaid {
-    /// Who pays.
-    pub payer: String,
-    /// The pattern of the route, and the token.
-    pub route: String,
-    /// How much of one payer's, in atomic units.
-    pub payer_max: AtomicAmount,
-    /// How much of all payers' together.
-    pub route_max: AtomicAmount,
-    /// Whether the goods go out before anybody knows what they come to.
-    pub is_metered: bool,
-}
-
-json_struct!(Unpaid { payer, route, payer_max, route_max, is_metered });
+use super::{Host, SettleRequest, Store, StoreError, Unpaid};
 
 impl Unpaid {
     /// The names of its two sums: no client of the facilitator has such a one.
@@ -36,7 +17,8 @@ impl Unpaid {
 
 impl<H: Host> Shared<H> {
     /// Whether the origin may work for a payer who may turn out not to be charged.
-    pub(super) fn may_go_unpaid(&self, bounds: &Unpaid) -> Result<bool, StoreError> {
+    pub(super) fn may_go_unpaid(&self, bounds: Option<&Unpaid>) -> Result<bool, StoreError> {
+        let Some(bounds) = bounds else { return Ok(true) };
         let (today, [of_payer, of_all]) = (self.today(), bounds.sums());
         let is_over = self.store.account_spent_on(&of_payer, today)? >= bounds.payer_max.0
             // What is told may still be worth its fee, and is given only if it is.

@@ -138,8 +138,7 @@ impl World {
         let host = SimHost(Rc::clone(self));
         let store = SimStore(Rc::clone(&self.tables));
         let settler = Settler::new(host.clone(), store, |parts| (self.lane)(&host, parts));
-        let name = self.name.borrow().clone();
-        let settler = Rc::new(settler.named(&name).keeping_sales(tables::KEEP));
+        let settler = Rc::new(settler.named(&self.name.borrow()).keeping_sales(tables::KEEP));
         *self.settler.borrow_mut() = Some(Rc::clone(&settler));
         // On a broken disk the next question fails as well.
         let _ = settler.wake();
