@@ -6,7 +6,7 @@ import { x402Fetch } from '../../dev/clients.mjs';
 import { serve } from '../../dev/servers/serve.mjs';
 import { startWorld } from '../../dev/world.mjs';
 import { snippet } from '../documents/snippets.mjs';
-import { assertPaid, decode, evmPayload, ledger, paymentHeader, send } from './support.mjs';
+import { assertPaid, decode, evmPayload, ledger, paymentHeader, send, unchanged } from './support.mjs';
 
 const CHAT = '/v1/chat/completions';
 const { ROUTES } = parse(snippet('docs/prices.md', '[[vars.ROUTES]]\npattern = "/v1/chat/completions"')).vars;
@@ -93,4 +93,29 @@ test('what was paid with one header collects nothing with another', async () => 
   assert.equal((await send(`${url}/work`, { ...paid, 'x-quality': 'high' })).status, 402);
   assert.equal((await send(`${url}/work`, paid)).status, 402);
   assertPaid(await send(`${url}/work`, { ...paid, ...low }));
+});
+
+test('what was paid dearly is fetched where less is asked, and nothing else is charged dearly', async () => {
+  const target = `${url}/work?dear`;
+  const low = { 'x-quality': 'low' };
+  const cookieOf = (answer) => answer.headers.getSetCookie().find((it) => it.startsWith('edge402_paid_'));
+  const promised = async (headers) => {
+    const answer = await send(target, { ...(await payingFor(target, headers)), ...headers, prefer: 'return=minimal' });
+    assert.equal(answer.status, 204, answer.text);
+    return { cookie: cookieOf(answer).split(';')[0] };
+  };
+  const dear = await promised({});
+  assert.equal((await unchanged(world, () => send(target, { ...dear, ...low }))).json.quality, 'low');
+  assert.equal((await unchanged(world, () => send(target, dear))).status, 200);
+  // Where more is asked a cookie fetches nothing, and is left for where it does.
+  const cheap = await promised(low);
+  const refused = await send(target, cheap);
+  assert.deepEqual([refused.status, refused.challenge.accepts[0].amount, cookieOf(refused)], [402, '50000', undefined]);
+  assert.equal((await send(target, { ...cheap, ...low })).status, 200);
+  // Signed for more than is asked now: not charged, until it is asked again.
+  const fresh = await payingFor(target);
+  const asked = await unchanged(world, () => send(target, { ...fresh, ...low }));
+  assert.deepEqual([asked.status, asked.challenge.accepts[0].amount, asked.reason], [402, '10000', 'invalid_payment_requirements']);
+  assertPaid(await send(target, fresh));
+  assertPaid(await unchanged(world, () => send(target, { ...fresh, ...low })));
 });
