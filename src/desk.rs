@@ -6,6 +6,7 @@ pub mod session;
 pub mod export;
 pub mod overrides;
 mod query;
+pub mod reading;
 pub mod refusals;
 pub mod state;
 pub mod sums;
@@ -30,6 +31,36 @@ use crate::time::UnixSeconds;
 
 /// Below this everything is the Worker's own.
 pub const OWN_PATHS: &str = "/.edge402";
+
+/// Whether a path is one of these, also for an origin that reads an escape, a
+/// backslash, or a `;` with what follows, otherwise than we do.
+pub fn is_own(path: &str) -> bool {
+    let mut read = Vec::with_capacity(OWN_PATHS.len() + 1);
+    let mut rest = path.as_bytes();
+    while read.len() <= OWN_PATHS.len() {
+        let (byte, after) = match rest {
+            [] => break,
+            [b'%', high, low, after @ ..] => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, after),
+                _ => return false,
+            },
+            [byte, after @ ..] => (*byte, after),
+        };
+        rest = after;
+        let byte = if byte == b'\\' { b'/' } else { byte };
+        // Some read several slashes as one.
+        if (read.as_slice(), byte) != (b"/", b'/') {
+            read.push(byte);
+        }
+    }
+    let after = read.strip_prefix(OWN_PATHS.as_bytes());
+    after.is_some_and(|after| matches!(after, [] | [b'/' | b';']))
+}
+
+/// The value of a hex digit.
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok())
+}
 
 /// Where the seller's page is.
 pub const DESK_PATH: &str = "/.edge402/desk";

@@ -48,7 +48,7 @@ pub use method::Method;
 pub use network::Network;
 pub use offer::Offer;
 pub use origin_headers::{OriginHeaders, OriginSecret};
-pub use overrides::{MAX_FORMER, MAX_OVERRIDES, Override, Overrides};
+pub use overrides::{MAX_FORMER, MAX_OVERRIDES, Override, Overrides, canonical_name, pattern_in};
 pub use page::PayPage;
 pub use pattern::{Found, Pattern, PatternSet};
 pub use prices::{Wanted, When};

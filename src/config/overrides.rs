@@ -1,6 +1,8 @@
 //! What a seller has changed of the routes since they were deployed: prices, and
 //! which of them are off. It comes from the desk, by way of KV.
 
+use std::borrow::Cow;
+
 use super::method::Method;
 use crate::amount::Price;
 use crate::json::{from_text, to_text};
@@ -40,6 +42,12 @@ impl Override {
             }
         }
         prices
+    }
+
+    /// Whether this is what a route is called, in whatever order the methods stand:
+    /// `ROUTES` of an earlier deployment may have had another one.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.route == name || canonical_name(&self.route) == canonical_name(name)
     }
 
     /// Whether it changes nothing and remembers nothing.
@@ -85,14 +93,29 @@ impl Overrides {
     /// What holds for a route. What names its methods comes before what names the
     /// pattern alone, so that a route that is split later stays off.
     pub(super) fn of(&self, pattern: &str, methods: Option<&[Method]>) -> Option<&Override> {
-        let by_name = |name: &str| self.routes.iter().find(|it| it.route == name);
+        let by_name = |name: &str| self.routes.iter().find(|it| it.is_called(name));
         methods.and_then(|it| by_name(&name_of(pattern, Some(it)))).or_else(|| by_name(pattern))
     }
 }
 
-/// What a route is called where its pattern is not enough.
+/// The pattern in a route's name, if its methods stand before it.
+pub fn pattern_in(name: &str) -> Option<&str> {
+    name.split_once(' ').map(|(_, pattern)| pattern)
+}
+
+/// A name with its methods in order.
+pub fn canonical_name(name: &str) -> Cow<'_, str> {
+    let Some((methods, pattern)) = name.split_once(' ') else { return name.into() };
+    let mut methods: Vec<&str> = methods.split(',').collect();
+    methods.sort_unstable();
+    format!("{} {pattern}", methods.join(",")).into()
+}
+
+/// What a route is called where its pattern is not enough: with its methods in
+/// order, so that the order in `ROUTES` means nothing.
 pub(super) fn name_of(pattern: &str, methods: Option<&[Method]>) -> String {
     let Some(methods) = methods else { return pattern.to_owned() };
-    let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    let mut methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    methods.sort_unstable();
     format!("{} {pattern}", methods.join(","))
 }

@@ -33,13 +33,21 @@ pub fn read(settings: &Settings) -> Loaded {
     if loaded.config.is_ok() || !has_prices {
         return loaded;
     }
+    let mut kept = settings.overrides.clone();
+    kept.routes.iter_mut().for_each(|it| it.price = None);
+    let without_prices = read_with(settings, &kept);
+    // Each look at a price reads all of the configuration: only if that is good.
+    if without_prices.config.is_err() {
+        return without_prices;
+    }
     let is_good = |it: &Override| {
         it.price.is_none() || {
             let alone = Overrides { routes: vec![it.clone()], changes: 0 };
-            fault_of(settings, &alone).is_none()
+            read_with(settings, &alone).config.is_ok()
         }
     };
-    let (mut kept, mut notes) = (settings.overrides.clone(), vec![]);
+    let mut notes = vec![];
+    kept.routes.clone_from(&settings.overrides.routes);
     for it in &mut kept.routes {
         if !is_good(it)
             && let Some(price) = it.price.take()

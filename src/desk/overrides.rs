@@ -7,7 +7,9 @@
 use serde_json::{Value, json};
 
 use crate::amount::Price;
-use crate::config::{Config, MAX_FORMER, MAX_OVERRIDES, Override, Overrides, Route};
+use crate::config::{
+    Config, MAX_FORMER, MAX_OVERRIDES, Override, Overrides, Route, canonical_name, pattern_in,
+};
 use crate::json;
 use crate::json_struct;
 use crate::time::UnixSeconds;
@@ -37,8 +39,10 @@ pub struct Change {
     pub full_name: String,
     /// The new price; none for the configured one.
     pub price: Option<String>,
-    /// Whether it is sold.
-    pub on: bool,
+    /// Whether the price changes at all.
+    pub sets_price: bool,
+    /// Whether it is sold; none if that stays as it is.
+    pub on: Option<bool>,
     /// What it costs by the configuration; none if there is no such route any
     /// more.
     pub configured: Option<String>,
@@ -46,7 +50,7 @@ pub struct Change {
     pub who: String,
 }
 
-json_struct!(Change { route, full_name, price, on, configured, who });
+json_struct!(Change { route, full_name, price, sets_price, on, configured, who });
 
 /// A change that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,9 +78,11 @@ pub struct Board {
     pub changes: u64,
     /// What was changed, the latest first.
     pub history: Vec<Past>,
+    /// How many changes had been made when KV last took what holds.
+    pub published: u64,
 }
 
-json_struct!(Board { routes, changes, history });
+json_struct!(Board { routes, changes, history, published = default });
 
 /// So many routes are overridden that there is no room for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,18 +94,28 @@ impl Board {
         Overrides { routes: self.routes.clone(), changes: self.changes }
     }
 
-    /// Makes a change.
+    /// Whether KV holds it.
+    pub fn is_published(&self) -> bool {
+        self.published >= self.changes
+    }
+
+    /// Makes a change. What it doesn't name stays as it is here, whatever the
+    /// seller has seen of it.
     ///
     /// # Errors
     /// There is no room for another route.
     pub fn make(&mut self, change: Change, now: UnixSeconds) -> Result<(), NoRoom> {
-        let Change { route, full_name, price, on, configured, who } = change;
-        let named = |name: &str| self.routes.iter().position(|it| it.route == name);
+        let Change { route, full_name, price, sets_price, on, configured, who } = change;
+        let named = |name: &str| self.routes.iter().position(|it| it.is_called(name));
         let at = match named(&full_name).or_else(|| named(&route)) {
             Some(at) => at,
             None => self.add(&route)?,
         };
+        let Some(entry) = self.routes.get(at) else { return Err(NoRoom) };
+        let has_whole = self.whole_of(entry).is_some();
         let Some(entry) = self.routes.get_mut(at) else { return Err(NoRoom) };
+        let price = if sets_price { price } else { entry.price.clone() };
+        let on = on.unwrap_or(entry.on);
         let before = entry.price.take().or_else(|| configured.clone());
         let after = price.clone().or_else(|| configured.clone());
         entry.former.retain(|it| Some(it) != before.as_ref() && Some(it) != after.as_ref());
@@ -108,7 +124,8 @@ impl Board {
         }
         entry.former.truncate(if configured.is_some() { MAX_FORMER } else { 0 });
         (entry.price, entry.on) = (price.clone(), on);
-        if entry.is_empty() {
+        // What is set for the whole pattern must not hold in its place.
+        if entry.is_empty() && !has_whole {
             self.routes.remove(at);
         }
         self.changes += 1;
@@ -117,14 +134,28 @@ impl Board {
         Ok(())
     }
 
-    /// Makes room for a route: what only remembers former prices goes first.
+    /// What is kept for all methods of the pattern, where an entry is for some: of
+    /// the time before the route was split.
+    fn whole_of(&self, entry: &Override) -> Option<&Override> {
+        let pattern = pattern_in(&entry.route)?;
+        self.routes.iter().find(|it| it.route == pattern)
+    }
+
+    /// Makes room for a route, which is as its whole pattern has been: what only
+    /// remembers former prices goes first.
     fn add(&mut self, route: &str) -> Result<usize, NoRoom> {
         if self.routes.len() >= MAX_OVERRIDES {
-            let spare = self.routes.iter().position(|it| it.on && it.price.is_none());
+            let is_spare =
+                |it: &Override| it.on && it.price.is_none() && self.whole_of(it).is_none();
+            let spare = self.routes.iter().position(is_spare);
             self.routes.remove(spare.ok_or(NoRoom)?);
         }
         let route = route.to_owned();
-        self.routes.push(Override { route, price: None, on: true, former: vec![] });
+        let mut entry = Override { route, price: None, on: true, former: vec![] };
+        if let Some(whole) = self.whole_of(&entry) {
+            entry = Override { route: entry.route, ..whole.clone() };
+        }
+        self.routes.push(entry);
         Ok(self.routes.len() - 1)
     }
 
@@ -132,7 +163,7 @@ impl Board {
     /// no more.
     pub fn view(&self, config: &Config) -> Value {
         let routes = config.routes.iter().map(|route| {
-            let entry = self.routes.iter().find(|it| it.route == route.full_name);
+            let entry = self.routes.iter().find(|it| it.is_called(&route.full_name));
             let by_pattern = || self.routes.iter().find(|it| it.route == route.pattern.as_str());
             let price = entry.or_else(by_pattern).and_then(|it| it.price.clone());
             let mut shown = json!({
@@ -148,8 +179,9 @@ impl Board {
             shown
         });
         let is_gone = |it: &&Override| {
-            let is_it =
-                |route: &Route| it.route == route.full_name || it.route == route.pattern.as_str();
+            let is_it = |route: &Route| {
+                it.is_called(&route.full_name) || it.route == route.pattern.as_str()
+            };
             !config.routes.iter().any(is_it) && (!it.on || it.price.is_some())
         };
         let gone = self.routes.iter().filter(is_gone).map(|it| {
@@ -160,6 +192,7 @@ impl Board {
         });
         json!({
             "routes": routes.chain(gone).collect::<Vec<_>>(),
+            "published": self.is_published(),
             "history": self.history.iter().map(|it| json::to_value(it)).collect::<Vec<_>>(),
         })
     }
@@ -174,19 +207,26 @@ impl Board {
         body: &[u8],
         who: &str,
     ) -> Result<(Change, Self), String> {
-        const WANTED: &str = "the body must be {\"route\": \"/a/*\", \"price\": \"$0.02\" or null, \"on\": true or false}";
+        const WANTED: &str = "the body must be {\"route\": \"/a/*\", \"price\": \"$0.02\" or null, \
+                              \"on\": true or false}, without what stays as it is";
         let body = json::from_slice(body).map_err(|_| WANTED)?;
-        let members = body.as_object().filter(|it| it.len() == 3).ok_or(WANTED)?;
+        let members = body.as_object().ok_or(WANTED)?;
         let name = members.get("route").and_then(Value::as_str).ok_or(WANTED)?;
-        let on = members.get("on").and_then(Value::as_bool).ok_or(WANTED)?;
-        let price = match members.get("price").ok_or(WANTED)? {
-            Value::Null => None,
-            Value::String(text) => {
+        let (price, on) = (members.get("price"), members.get("on"));
+        let known = 1 + usize::from(price.is_some()) + usize::from(on.is_some());
+        if known == 1 || members.len() != known || on.is_some_and(|it| !it.is_boolean()) {
+            return Err(WANTED.into());
+        }
+        let (on, sets_price) = (on.and_then(Value::as_bool), price.is_some());
+        let price = match price {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => {
                 let price = text.parse::<Price>().map_err(|error| format!("price: {error}"))?;
                 Some(price.to_string())
             }
-            _ => return Err(WANTED.into()),
+            Some(_) => return Err(WANTED.into()),
         };
+        let name = &*canonical_name(name);
         let named = |it: &&Route| it.full_name == name || it.pattern.as_str() == name;
         let mut found = config.routes.iter().filter(named);
         // All methods of a pattern are called as the pattern is.
@@ -206,13 +246,17 @@ impl Board {
                 route.full_name.clone(),
                 Some(route.configured_price.to_string()),
             ),
-            None if price.is_none() && on && self.routes.iter().any(|it| it.route == name) => {
+            None if sets_price
+                && price.is_none()
+                && on == Some(true)
+                && self.routes.iter().any(|it| it.is_called(name)) =>
+            {
                 (name.to_owned(), name.to_owned(), None)
             }
             None => return Err(format!("there is no route {name:?}")),
         };
         let who = who.to_owned();
-        let change = Change { route: name, full_name, price, on, configured, who };
+        let change = Change { route: name, full_name, price, sets_price, on, configured, who };
         let mut then = self.clone();
         then.make(change.clone(), UnixSeconds(0)).map_err(|NoRoom| {
             format!("{MAX_OVERRIDES} routes are overridden; set another one back first")

@@ -35,9 +35,6 @@ pub const NO_COOKIE: &str =
 /// Named like all cookies of the gate's, which no origin gets.
 const COOKIE: &str = "edge402_desk=";
 
-/// How many cookies of the name are looked at: a browser sends one.
-const MAX_COOKIES: usize = 4;
-
 /// What the Worker keeps of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -65,8 +62,10 @@ impl Session {
     /// The session that a `Cookie` header names, if it may be one: whether it is
     /// open is for what is kept to say.
     pub fn read(cookies: &str, desk: &Desk) -> Option<Self> {
-        let values = cookies.split(';').filter_map(|it| it.trim().strip_prefix(COOKIE));
-        values.take(MAX_COOKIES).find_map(|value| {
+        // All of them, as many as the header holds: pages of a sibling host can set
+        // others of this name, which come first.
+        let mut values = cookies.split(';').filter_map(|it| it.trim().strip_prefix(COOKIE));
+        values.find_map(|value| {
             let (number, code) = value.split_once('.')?;
             let number = decode_hex::<32>(number).ok()?;
             let code = decode_hex::<32>(code).ok()?;

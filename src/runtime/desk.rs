@@ -20,7 +20,7 @@ use crate::desk::session::SESSION_PATH;
 use crate::desk::state::STATE_PATH;
 use crate::desk::sums::SUMS_PATH;
 use crate::desk::webhooks::WEBHOOKS_PATH;
-use crate::desk::{DESK_PAGE, DESK_PATH, DESK_POLICY, OWN_PATHS, SALES_PATH};
+use crate::desk::{DESK_PAGE, DESK_PATH, DESK_POLICY, SALES_PATH};
 use crate::desk::{for_settlers, page, read_query, settlers};
 use crate::gate::Head as _;
 use crate::path::UrlParts;
@@ -39,8 +39,7 @@ pub(super) fn is_asked_for(head: &RequestHead) -> bool {
 
 /// Whether a path is one of these, however a request has spelled it.
 pub(super) fn is_own(path: &str) -> bool {
-    let rest = path.strip_prefix(OWN_PATHS);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    crate::desk::is_own(path)
 }
 
 /// The answer where there is nothing.
@@ -132,10 +131,17 @@ async fn sales(config: &Config, env: &Env, head: &RequestHead) -> worker::Result
 
 /// An answer for the seller alone.
 fn json(text: &str) -> worker::Result<Response> {
+    json_with(200, text)
+}
+
+/// The same, with another status.
+pub(super) fn json_with(status: u16, text: &str) -> worker::Result<Response> {
     let headers = Headers::new()?;
     headers.set("Content-Type", "application/json")?;
     headers.set("Cache-Control", "no-store")?;
-    respond::respond(200, &headers, Some(text))
+    headers.set("Cross-Origin-Resource-Policy", "same-origin")?;
+    headers.set("X-Content-Type-Options", "nosniff")?;
+    respond::respond(status, &headers, Some(text))
 }
 
 async fn ask(env: &Env, name: String, query: &SalesQuery) -> Option<Vec<Sale>> {

@@ -32,6 +32,11 @@ pub(super) fn overrides() -> Option<Overrides> {
     OVERRIDES.with_borrow(Clone::clone)
 }
 
+/// Whether that was read.
+pub(super) fn has_overrides() -> bool {
+    OVERRIDES.with_borrow(Option::is_some)
+}
+
 /// Takes note of what was read, unless it is older than what is known: KV may go
 /// back. Whether it changes anything.
 pub(super) fn set_overrides(read: Overrides) -> bool {

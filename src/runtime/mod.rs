@@ -107,7 +107,7 @@ async fn answer(
     if desk::is_asked_for(&head) {
         return desk::answer(&app, &env, &context, &request, &head).await;
     }
-    let app = match overrides::in_force(app, &env, &head).await {
+    let app = match overrides::in_force(app, &env, &context, &head).await {
         Ok(app) => app,
         Err(answer) => return respond::share(answer?, &head, &[]),
     };

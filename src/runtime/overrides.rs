@@ -1,9 +1,9 @@
 //! What the desk has changed of the routes: read at the edge, and changed.
 //!
 //! Every isolate reads KV, once a minute at most and only where something that is
-//! sold is asked for. Where KV can't be read, what is known goes on to hold, and an
-//! isolate that knows nothing asks the object that keeps it all. Where that fails
-//! too, nothing is sold: what is off must not be sold because something failed.
+//! sold or listed is asked for. Where KV can't be read, the object that keeps it all is
+//! asked. Where that fails too, what is known goes on to hold, and an isolate that
+//! knows nothing sells nothing: what is off must not be sold because something failed.
 
 pub(super) mod object;
 
@@ -11,50 +11,35 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use js_sys::{Object, Reflect};
-use serde_json::{Value, json};
+use serde_json::Value;
 use worker::wasm_bindgen::JsValue;
-use worker::web_sys::{Headers, Request, Response};
-use worker::{Delay, Env, console_error};
+use worker::web_sys::{Request, Response};
+use worker::{Context, Delay, Env, console_error};
 
 use super::app::{self, App};
 use super::head::RequestHead;
 use super::settler_client::SettlerClient;
-use super::{body, clock, discovery, facilitator, js, known, respond};
+use super::{body, clock, desk, discovery, facilitator, js, known, respond};
 use crate::config::{Config, Overrides, fault_of};
 use crate::desk::overrides::{Board, MAX_CHANGE, OVERRIDES_KEY, OVERRIDES_OBJECT};
+use crate::desk::reading::{ASKING_MS, Reading, Step};
 use crate::facilitator::Endpoint;
 use crate::gate::{self, Head as _};
 use crate::json::ToJson;
 
-/// For how long what was read holds, in milliseconds: KV is read once in that time.
-const FRESH_MS: u64 = 60_000;
-
-/// How soon the object is asked again where nothing is known, in milliseconds.
-const PAUSE_MS: u64 = 2_000;
-
 /// For how long a location may keep what KV has said, in seconds: KV takes no less.
 const CACHE_SECONDS: u32 = 30;
 
-/// How long KV or the object is waited for, and whoever asks them.
+/// How long KV or the object is waited for: both together for less than
+/// [`ASKING_MS`].
 const TIMEOUT: Duration = Duration::from_secs(2);
-const TIMEOUT_MS: u64 = 4_500;
 const POLL: Duration = Duration::from_millis(10);
 
 thread_local! {
-    static READING: Cell<Reading> = const { Cell::new(Reading { told_at: 0, asked_kv_at: 0, asking_since: 0 }) };
-}
-
-/// When this isolate has read what holds, in milliseconds.
-#[derive(Clone, Copy)]
-struct Reading {
-    /// When it was last read, or was to be.
-    told_at: u64,
-    /// When KV was last asked.
-    asked_kv_at: u64,
-    /// Since when somebody has been asking; 0 for nobody.
-    asking_since: u64,
+    static READING: Cell<Reading> = const { Cell::new(Reading::NONE) };
 }
 
 /// The configuration with what the desk has changed, for a request that needs it;
@@ -62,6 +47,7 @@ struct Reading {
 pub(super) async fn in_force(
     app: Rc<App>,
     env: &Env,
+    context: &Context,
     head: &RequestHead,
 ) -> Result<Rc<App>, worker::Result<Response>> {
     // Without a desk nobody can have changed anything.
@@ -69,11 +55,12 @@ pub(super) async fn in_force(
         return Ok(app);
     }
     let is_listing = discovery::is_asked_for(head)
-        || matches!(facilitator::asked_for(&app, head), Some(Endpoint::Resources));
+        || matches!(facilitator::asked_for(&app, head), Some(Endpoint::Resources))
+        || gate::machines::asked_for(&app.loaded, head).is_some();
     if !is_listing && !gate::asks_for_sold(&app.loaded, head) {
         return Ok(app);
     }
-    let (app, is_known) = up_to_date(app, env).await;
+    let (app, is_known) = up_to_date(app, env, context).await;
     if is_known || is_listing { Ok(app) } else { Err(unknown()) }
 }
 
@@ -82,55 +69,56 @@ fn unknown() -> worker::Result<Response> {
 }
 
 /// The configuration with what is known now, and whether anything is.
-async fn up_to_date(app: Rc<App>, env: &Env) -> (Rc<App>, bool) {
+async fn up_to_date(app: Rc<App>, env: &Env, context: &Context) -> (Rc<App>, bool) {
     let started = clock::now_ms();
     loop {
-        let now = clock::now_ms();
-        let (is_known, reading) = (known::overrides().is_some(), READING.get());
-        let pause = if is_known { FRESH_MS } else { PAUSE_MS };
-        let is_fresh = now.saturating_sub(reading.told_at) < pause;
-        let is_asking = now.saturating_sub(reading.asking_since) < TIMEOUT_MS;
-        if is_fresh || (is_asking && is_known) {
+        let (now, is_known) = (clock::now_ms(), known::has_overrides());
+        let mut reading = READING.get();
+        let step = reading.step(now, is_known);
+        READING.set(reading);
+        match step {
             // Whoever asked may have read the configuration anew.
-            return (App::get(env), is_known);
+            Step::GoOn => return (App::get(env), is_known),
+            Step::Ask { kv } => {
+                let env = env.clone();
+                let (tell, told) = oneshot::channel();
+                // It goes on when the client has hung up: a question that is
+                // dropped would leave the isolate with what it knew.
+                context.wait_until(js::in_a_box(async move {
+                    let _ = tell.send(refresh(&env, kv).await);
+                }));
+                return told.await.unwrap_or((app, is_known));
+            }
+            // None may wait for what another request does: it looks again.
+            Step::Wait if now.saturating_sub(started) >= ASKING_MS => return (app, false),
+            Step::Wait => Delay::from(POLL).await,
         }
-        if !is_asking {
-            return refresh(app, env, now).await;
-        }
-        // None may wait for what another request does: it looks again.
-        if now.saturating_sub(started) >= TIMEOUT_MS {
-            return (app, false);
-        }
-        Delay::from(POLL).await;
     }
 }
 
-async fn refresh(app: Rc<App>, env: &Env, now: u64) -> (Rc<App>, bool) {
-    let mut reading = READING.get();
-    let may_read = now.saturating_sub(reading.asked_kv_at) >= FRESH_MS;
-    reading.asking_since = now;
-    if may_read {
-        reading.asked_kv_at = now;
-    }
-    READING.set(reading);
-    let mut read = if may_read { within(read_kv(env)).await } else { None };
+/// Asks KV, if it may be, and else the object.
+async fn refresh(env: &Env, kv: bool) -> (Rc<App>, bool) {
+    let mut read = if kv { within(read_kv(env)).await } else { None };
     if read.is_none() {
-        if may_read {
+        if kv {
             console_error!("REPLAY: {} can't be read", OVERRIDES_KEY);
         }
-        if known::overrides().is_none() {
-            read = within(async { Some(ask(env, "overrides", &()).await.ok()?.overrides()) }).await;
-        }
+        read = within(async { Some(ask(env, "overrides", &()).await.ok()?.overrides()) }).await;
     }
-    take(app, env, read)
+    take(env, read)
 }
 
-/// Takes note of what was read.
-fn take(app: Rc<App>, env: &Env, read: Option<Overrides>) -> (Rc<App>, bool) {
-    READING.set(Reading { told_at: clock::now_ms(), asking_since: 0, ..READING.get() });
+/// Takes note of what was read, or that nothing could be.
+fn take(env: &Env, read: Option<Overrides>) -> (Rc<App>, bool) {
+    let (now, mut reading) = (clock::now_ms(), READING.get());
+    if read.is_some() {
+        reading.told(now);
+    } else {
+        reading.failed(now);
+    }
+    READING.set(reading);
     let has_changed = read.is_some_and(known::set_overrides);
-    let is_known = known::overrides().is_some();
-    (if has_changed { App::renew(env) } else { app }, is_known)
+    (if has_changed { App::renew(env) } else { App::get(env) }, known::has_overrides())
 }
 
 async fn within<T>(future: impl Future<Output = Option<T>>) -> Option<T> {
@@ -174,7 +162,7 @@ pub(super) async fn answer(
     let Ok(board) = ask(env, "overrides", &()).await else { return unreachable() };
     if !is_change {
         let app = accept(env, &board);
-        return show(app.loaded.config.as_ref().unwrap_or(config), &board);
+        return show(app.loaded.config.as_ref().unwrap_or(config), &board, 200);
     }
     let Ok(Some(body)) = body::read_at_most(request, MAX_CHANGE).await else {
         return respond::error(400, "the body can't be read, or is too long");
@@ -189,7 +177,9 @@ pub(super) async fn answer(
     match ask(env, "override", &change).await {
         Ok(board) => {
             let app = accept(env, &board);
-            show(app.loaded.config.as_ref().unwrap_or(config), &board)
+            // Kept, and written again by the object's alarm.
+            let status = if board.is_published() { 200 } else { 202 };
+            show(app.loaded.config.as_ref().unwrap_or(config), &board, status)
         }
         Err(error) => {
             console_error!("{}", error.to_string());
@@ -200,13 +190,10 @@ pub(super) async fn answer(
 
 /// What the object says holds here at once.
 fn accept(env: &Env, board: &Board) -> Rc<App> {
-    take(App::get(env), env, Some(board.overrides())).0
+    take(env, Some(board.overrides())).0
 }
 
-fn show(config: &Config, board: &Board) -> worker::Result<Response> {
+fn show(config: &Config, board: &Board, status: u16) -> worker::Result<Response> {
     let view: Value = board.view(config);
-    let headers = Headers::new()?;
-    headers.set("Content-Type", "application/json")?;
-    headers.set("Cache-Control", "no-store")?;
-    respond::respond(200, &headers, Some(&json!(view).to_string()))
+    desk::json_with(status, &view.to_string())
 }

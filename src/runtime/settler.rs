@@ -1,6 +1,6 @@
 //! The Durable Object around a Settler.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -45,11 +45,19 @@ pub struct Settler {
     inner: OnceCell<settlement::Settler<WorkerHost>>,
     /// What it is in place of a Settler, if its name says so.
     quota: OnceCell<Option<QuotaObject>>,
+    /// Since when it writes to KV what the desk has changed, in milliseconds.
+    publishing_since: Cell<u64>,
 }
 
 impl DurableObject for Settler {
     fn new(state: State, env: Env) -> Self {
-        Self { state: Rc::new(state), env, inner: OnceCell::new(), quota: OnceCell::new() }
+        Self {
+            state: Rc::new(state),
+            env,
+            inner: OnceCell::new(),
+            quota: OnceCell::new(),
+            publishing_since: Cell::default(),
+        }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
@@ -65,7 +73,9 @@ impl DurableObject for Settler {
         }
         if overrides::object::is_asked_for(verb) {
             self.note_name()?;
-            return answer(overrides::object::answer(&self.state, &self.env, verb, &body).await);
+            let (state, since) = (&self.state, &self.publishing_since);
+            let asked = (verb, body.as_str());
+            return answer(overrides::object::answer(state, &self.env, since, asked).await);
         }
         if webhooks::is_asked_for(verb) {
             self.note_name()?;
@@ -125,7 +135,8 @@ impl DurableObject for Settler {
         }
         match self.note_name()?.as_deref() {
             Some(OVERRIDES_OBJECT) => {
-                overrides::object::publish(&self.state, &self.env).await;
+                let (state, since) = (&self.state, &self.publishing_since);
+                overrides::object::ring(state, &self.env, since).await;
                 return Response::empty();
             }
             Some(WEBHOOKS_OBJECT) => {

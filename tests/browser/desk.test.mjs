@@ -198,6 +198,44 @@ test('the keys stand there with what they hold', async () => {
   await opened.close();
 });
 
+test('a route is switched off and on, and costs what the desk says', async () => {
+  const opened = await signedIn();
+  const { page } = opened;
+  const save = async (shown) => {
+    await page.getByRole('button', { name: `Save ${PAGE}`, exact: true }).click();
+    await waitFor(async () => (await page.locator('details', { hasText: 'Who changed what' }).locator('tbody tr').allTextContents())[0]?.includes(shown), { what: `the history to say ${shown}` });
+  };
+  const asked = async () => {
+    const { status, challenge } = await send(`${shop.url}${PAGE}`);
+    return challenge ? [...new Set(challenge.accepts.map(({ amount }) => amount))] : status;
+  };
+  const usual = await asked();
+  const price = page.getByLabel(`Price of ${PAGE}`, { exact: true });
+  const sold = page.getByLabel(`${PAGE} is for sale`, { exact: true });
+  const stale = await signedIn();
+  await sold.uncheck();
+  await save('no');
+  assert.equal(await asked(), 503);
+  // A page that was opened before saves a price, and nothing else.
+  await stale.page.getByLabel(`Price of ${PAGE}`, { exact: true }).fill('$0.07');
+  await stale.page.getByRole('button', { name: `Save ${PAGE}`, exact: true }).click();
+  await waitFor(async () => !(await stale.page.getByLabel(`${PAGE} is for sale`, { exact: true }).isChecked()), { what: 'the other page to show that it is off' });
+  assert.equal(await asked(), 503);
+  await stale.close();
+  await sold.check();
+  await save('yes');
+  assert.ok(await sold.isChecked());
+  assert.equal(await price.inputValue(), '$0.07');
+  assert.deepEqual(await asked(), ['70000']);
+  await price.fill('');
+  await save('set back');
+  assert.deepEqual(await asked(), usual);
+  await page.getByText('There are none.').waitFor();
+  assert.deepEqual(await faults(page), []);
+  assertClean(opened);
+  await opened.close();
+});
+
 test('whoever signs out is out, in this browser and with its cookie', async () => {
   const opened = await signedIn();
   const { page, context } = opened;

@@ -131,7 +131,7 @@ test('no origin sees what is asked of the Worker itself, nor the session', async
   try {
     const { url: own } = await world.startWorker({ vars: { ORIGIN: site.url }, ...tokens(TOKEN) });
     const cookie = await session(own);
-    for (const path of ['', '/', '/desk', '/desk/', '/desk/session', '/desk/state', '/sales', '/sales/export', '/anything', '/../.edge402/desk', '/%64esk']) {
+    for (const path of ['', '/', '/desk', '/desk/', '/desk/session', '/desk/state', '/sales', '/sales/export', '/anything', '/../.edge402/desk', '/%64esk', '%2Fdesk', '%5cdesk', ';x/sales', '%3Bx/sales']) {
       await send(`${own}/.edge402${path}`, { cookie });
       await send(`${own}/.edge402${path}`, { ...FROM_HERE, cookie }, { method: 'PUT' });
     }

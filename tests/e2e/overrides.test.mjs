@@ -111,7 +111,7 @@ test('what can’t be is refused with a sentence', async () => {
     [{ route: PAGE, price: '$0', on: true }, /is zero/],
     [{ route: PAGE, price: '$0.0000001', on: true }, /finer than the 6 decimals of USDC/],
     [{ route: '/none', price: null, on: false }, /there is no route/],
-    [{ route: PAGE, on: false }, /the body must be/],
+    [{ route: PAGE }, /the body must be/],
     ['x'.repeat(5_000), /too long/],
   ]) {
     const { status, json } = await put(body);
@@ -121,6 +121,17 @@ test('what can’t be is refused with a sentence', async () => {
   assert.deepEqual((await shown()).history, history);
 });
 
+test('what a change does not name stays as it is', async () => {
+  assert.equal((await put({ route: PAGE, on: false })).json.routes[0].on, false);
+  // As a page of the desk does that was opened before.
+  const { status, json } = await put({ route: PAGE, price: '$0.03' });
+  assert.deepEqual([status, json.routes[0], json.published], [200, { route: PAGE, price: '$0.03', on: false, default_price: '$0.01' }, true]);
+  assertOff(await send(`${world.url}${PAGE}`));
+  await put({ route: PAGE, on: true });
+  assert.equal((await signed()).offer.amount, '30000');
+  await set(PAGE, null, true);
+});
+
 test('a switch outlives a restart, and a KV that fails', async () => {
   const options = { name: PERSISTED, port: await freePort(), persist: true, vars: { ROUTES }, secrets: { DESK_TOKENS: HASH } };
   const first = await world.startWorker(options);
@@ -128,6 +139,8 @@ test('a switch outlives a restart, and a KV that fails', async () => {
   assertOff(await send(`${first.url}${PAGE}`));
   await first.stop();
   const again = await world.startWorker(options);
+  // The first thing that it is asked for.
+  assert.ok(!(await send(`${again.url}/.well-known/prices.md`)).text.includes(PAGE), 'what is off is not listed');
   assertOff(await send(`${again.url}${PAGE}`));
   assert.equal((await send(`${again.url}/data/almanac.json`)).status, 402);
   await again.stop();
@@ -136,7 +149,9 @@ test('a switch outlives a restart, and a KV that fails', async () => {
   const broken = await world.startWorker({ ...options, bindings: { kv_namespaces: [] }, services: [{ binding: 'REPLAY', script }] });
   assertOff(await send(`${broken.url}${PAGE}`));
   assert.equal((await send(`${broken.url}/data/almanac.json`)).status, 402, 'what is known of it is that it is on');
-  const { routes } = await set(PAGE, null, true, broken.url);
-  assert.equal(routes[0].on, true);
+  const { status, json } = await put({ route: PAGE, on: true }, broken.url);
+  assert.equal(status, 202, 'kept, but KV has not taken it');
+  assert.deepEqual([json.routes[0].on, json.published], [true, false]);
+  assert.equal((await shown(broken.url)).published, false);
   assert.equal((await send(`${broken.url}${PAGE}`)).status, 402);
 });

@@ -1,6 +1,7 @@
 //! Sessions of the desk: what a cookie opens, and what makes none.
 
 use edge402::config::{self, Config, Desk, Settings};
+use edge402::desk::is_own;
 use edge402::desk::session::{Session, is_from_here};
 use edge402::encoding::encode_hex;
 use edge402::gate::grant::{cookies_without_grants, may_hold_grants};
@@ -83,10 +84,19 @@ fn what_is_no_cookie_of_ours_is_not_looked_up() {
         &swapped,
         &format!("edge402_desk=0x{zeros}.0x{zeros}"),
         &format!("{cookie}0"),
-        // More than a browser has of one name.
-        &format!("{}{cookie}", "edge402_desk=x; ".repeat(4)),
     ] {
         assert_eq!(Session::read(cookies, &config.desk), None, "{cookies}");
+    }
+}
+
+#[test]
+fn cookies_of_the_same_name_from_a_sibling_host_hide_none() {
+    let config = config(&["one"]);
+    let (session, cookie) = open(&config.desk, "one");
+    let zeros = "0x".to_owned() + &"0".repeat(64);
+    for other in ["edge402_desk=x; ".to_owned(), format!("edge402_desk={zeros}.{zeros}; ")] {
+        let cookies = format!("{}{cookie}", other.repeat(180));
+        assert_eq!(Session::read(&cookies, &config.desk), Some(session.clone()));
     }
 }
 
@@ -96,6 +106,31 @@ fn no_origin_gets_the_cookie() {
     assert!(may_hold_grants(&cookie));
     assert_eq!(cookies_without_grants(&cookie), None);
     assert_eq!(cookies_without_grants(&format!("a=b; {cookie}")).as_deref(), Some("a=b"));
+}
+
+#[test]
+fn own_paths_are_own_ones_however_they_are_spelled() {
+    for path in [
+        "/.edge402",
+        "/.edge402/desk",
+        "/.edge402%2Fdesk",
+        "/.edge402%2fdesk",
+        "/.edge402%5Cdesk",
+        "/.edge402\\desk",
+        "/.edge402;x/sales",
+        "/.edge402%3Bx/sales",
+        "/%2Eedge402/desk",
+        "/%2eedge40%32%2Fdesk",
+        "//.edge402/desk",
+        "/%2F.edge402/desk",
+    ] {
+        assert!(is_own(path), "{path}");
+    }
+    for path in
+        ["", "/", "/.edge40", "/.edge4021", "/.edge402x/desk", "/a/.edge402/desk", "/%", "/%zz"]
+    {
+        assert!(!is_own(path), "{path}");
+    }
 }
 
 #[test]

@@ -326,7 +326,9 @@ fn a_change_that_can_not_be_is_refused_with_a_sentence() {
         (put("/none", None, false), "there is no route \"/none\""),
         (put("/none", None, true), "there is no route \"/none\""),
         (put("/api", None, false), "name one, such as GET /api"),
-        (json!({ "route": "/premium/*", "on": false }), "the body must be"),
+        (json!({ "route": "/premium/*" }), "the body must be"),
+        (json!({ "route": "/premium/*", "off": true }), "the body must be"),
+        (json!({ "route": "/premium/*", "on": null }), "the body must be"),
         (json!({ "route": "/premium/*", "price": 1, "on": false }), "the body must be"),
         (json!({ "route": "/premium/*", "price": null, "on": "no" }), "the body must be"),
         (json!([]), "the body must be"),
@@ -370,4 +372,97 @@ fn what_is_kept_is_bounded() {
     change(&mut board, &[put("/premium/*", None, false)]).unwrap();
     assert_eq!(board.routes.len(), 200);
     assert_eq!(board.routes[199].route, "/premium/*");
+}
+
+/// The shop as it is after this.
+fn after(board: &Board) -> Loaded {
+    shop(&board.routes)
+}
+
+#[test]
+fn a_route_that_was_off_before_it_was_split_is_switched_on_alone() {
+    let mut board = Board { routes: vec![of("/api", Some("$0.07"), false)], ..Board::default() };
+    assert_eq!(Request::get("/api").outcome(&after(&board)), "off");
+    change(&mut board, &[put("GET /api", None, true)]).unwrap();
+    assert_eq!(Request::get("/api").outcome(&after(&board)), "402 1 /api");
+    assert_eq!(config(&after(&board)).routes[1].price.to_string(), "$0.01");
+    assert_eq!(Request::new("POST", "/api").outcome(&after(&board)), "off");
+    // It is no spare room, and neither is what it stands against.
+    board.routes.extend((2..200).map(|n| of(&format!("/{n}"), None, false)));
+    assert!(change(&mut board, &[put("/premium/*", None, false)]).is_err());
+    // What was set at the whole holds where only the other one is changed.
+    change(&mut board, &[json!({ "route": "POST,PUT /api", "on": true })]).unwrap_err();
+    board.routes.truncate(2);
+    change(&mut board, &[json!({ "route": "POST,PUT /api", "on": true })]).unwrap();
+    assert_eq!(Request::new("POST", "/api").outcome(&after(&board)), "402 2 /api");
+    assert_eq!(config(&after(&board)).routes[2].price.to_string(), "$0.07");
+}
+
+#[test]
+fn what_a_change_does_not_name_stays_as_it_is() {
+    let mut board = Board::default();
+    change(&mut board, &[put("/premium/*", Some("$0.02"), false)]).unwrap();
+    // A page that was read before the switch saves a price.
+    change(&mut board, &[json!({ "route": "/premium/*", "price": "$0.03" })]).unwrap();
+    let former = vec!["$0.02".to_owned(), "$0.01".to_owned()];
+    let expected = Override { former: former.clone(), ..of("/premium/*", Some("$0.03"), false) };
+    assert_eq!(board.routes, [expected]);
+    let last = &board.history[0];
+    assert_eq!((last.price.as_deref(), last.on), (Some("$0.03"), false));
+    // One that was read before the price switches it on.
+    change(&mut board, &[json!({ "route": "/premium/*", "on": true })]).unwrap();
+    let expected = Override { former, ..of("/premium/*", Some("$0.03"), true) };
+    assert_eq!(board.routes, [expected]);
+}
+
+#[test]
+fn two_changes_of_one_reading_are_both_kept() {
+    let loaded = shop(&[]);
+    let board = Board::default();
+    let read = |body: Value| {
+        board.read_change(config(&loaded), body.to_string().as_bytes(), "0a1b").unwrap().0
+    };
+    let off = read(json!({ "route": "/premium/*", "on": false }));
+    let dear = read(json!({ "route": "/premium/*", "price": "$0.02" }));
+    let mut kept = board.clone();
+    kept.make(off, UnixSeconds(1)).unwrap();
+    kept.make(dear, UnixSeconds(2)).unwrap();
+    let expected =
+        Override { former: vec!["$0.01".into()], ..of("/premium/*", Some("$0.02"), false) };
+    assert_eq!(kept.routes, [expected]);
+}
+
+#[test]
+fn the_order_of_methods_is_not_part_of_a_name() {
+    let mut turned = routes();
+    turned[2]["methods"] = json!(["PUT", "POST"]);
+    for routes in [routes(), turned] {
+        for name in ["POST,PUT /api", "PUT,POST /api"] {
+            let mut settings = settings("assets", routes.clone());
+            settings.grant_secret = Some(GRANT.into());
+            settings.overrides = all(&[of(name, Some("$0.50"), false)]);
+            let loaded = config::read(&settings);
+            assert_eq!(Request::new("POST", "/api").outcome(&loaded), "off", "{name}");
+            let mut board = Board { routes: settings.overrides.routes, ..Board::default() };
+            let view = board.view(config(&loaded));
+            assert_eq!(view["routes"].as_array().unwrap().len(), 4, "none of them is gone");
+            assert_eq!(view["routes"][2]["route"], "POST,PUT /api");
+            assert_eq!(view["routes"][2]["price"], "$0.50");
+            change(&mut board, &[json!({ "route": name, "on": true })]).unwrap();
+            assert_eq!(board.routes.len(), 1);
+            assert!(board.routes[0].on);
+        }
+    }
+}
+
+#[test]
+fn a_fault_of_the_configuration_is_none_of_the_prices() {
+    let mut routes = routes();
+    routes[3]["price"] = json!("free");
+    let mut settings = settings("assets", routes);
+    settings.overrides = all(&[of("/premium/*", Some("$0"), false), of("/api", Some("$1"), true)]);
+    let loaded = config::read(&settings);
+    let faults = loaded.config.err().unwrap().to_string();
+    assert!(faults.contains("ROUTES[3].price") && !faults.contains("ROUTES[0]"), "{faults}");
+    assert_eq!(loaded.notes, Vec::<String>::new());
 }

@@ -13,7 +13,8 @@ export function webhooksOf({ webhooks }) {
 
 export function overridesOf(first) {
   const body = make('div', {});
-  const show = ({ routes, history }) => body.replaceChildren(
+  const show = ({ routes, history, published }) => body.replaceChildren(
+    ...(published === false ? [make('p', { role: 'status' }, 'The last change is kept, but KV has not taken it yet: it is written again.')] : []),
     table('Prices, until they are set back', ['Route', 'Price', 'For sale', 'Change'], routes.map(rowOf), 'stack'),
     ...(history?.length ? [make('details', {}, make('summary', {}, 'Who changed what'), table('Changes', ['When (UTC)', 'Token', 'Route', 'Price', 'For sale'],
       history.map(({ time, who, route, price, on }) => [timeOf(time), make('code', {}, who), route, price ?? 'set back', on ? 'yes' : 'no']), 'stack'))] : []));
@@ -23,9 +24,11 @@ export function overridesOf(first) {
     const sold = make('input', { type: 'checkbox', checked: on, 'aria-label': `${route} is for sale` });
     const said = make('span', { role: 'status' });
     const save = button('Save', async () => {
+      // What was not touched here may have been changed elsewhere since.
+      const wanted = input.value.trim() || null;
+      const body = { route, ...(wanted !== price && { price: wanted }), ...(sold.checked !== on && { on: sold.checked }) };
       try {
-        await ask('desk/overrides', { method: 'PUT', body: { route, price: input.value.trim() || null, on: sold.checked } });
-        show(await ask('desk/overrides'));
+        show(await ask('desk/overrides', Object.keys(body).length > 1 ? { method: 'PUT', body } : {}));
       } catch (error) {
         said.replaceChildren(alertOf(error));
       }

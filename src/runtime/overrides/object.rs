@@ -20,13 +20,16 @@ const BOARD: &str = "overrides";
 /// How soon KV is written again that took nothing, in seconds.
 const AGAIN_SECONDS: u64 = 10;
 
+/// How long after a write KV is asked whether it holds that, in seconds: longer than
+/// a location keeps what it has said. A former write that took too long may have come
+/// after it.
+const LOOK_SECONDS: u64 = 40;
+
 /// How long KV is waited for.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-thread_local! {
-    /// Whether somebody writes to KV at this moment.
-    static IS_WRITING: Cell<bool> = const { Cell::new(false) };
-}
+/// After so long, in milliseconds, whoever writes is taken for dead.
+const DEAD_MS: u64 = 9_000;
 
 /// Whether an object is asked as the one that keeps what the desk has changed.
 pub(in crate::runtime) fn is_asked_for(verb: &str) -> bool {
@@ -37,14 +40,14 @@ pub(in crate::runtime) fn is_asked_for(verb: &str) -> bool {
 pub(in crate::runtime) async fn answer(
     state: &State,
     env: &Env,
-    verb: &str,
-    message: &str,
+    writing_since: &Cell<u64>,
+    (verb, message): (&str, &str),
 ) -> Result<Board, StoreError> {
     if verb == "overrides" {
         return board(state);
     }
     let change = json::from_text(message).map_err(|error| StoreError(error.to_string()))?;
-    make(state, env, change).await
+    make(state, env, writing_since, change).await
 }
 
 /// What is kept.
@@ -56,42 +59,82 @@ fn board(state: &State) -> Result<Board, StoreError> {
 }
 
 /// Makes a change, and lets every edge know. Says what holds now.
-async fn make(state: &State, env: &Env, change: Change) -> Result<Board, StoreError> {
-    let mut board = board(state)?;
-    board.make(change, clock::now()).map_err(|NoRoom| StoreError("no room".into()))?;
-    Kept::new(&state.storage())?.put(BOARD, &json::to_text(&board))?;
-    // If the process dies from here on, the alarm writes it.
-    if let Err(error) = state.storage().set_alarm(Duration::from_secs(AGAIN_SECONDS)).await {
-        console_error!("alarm: {}", error.to_string());
-    }
+async fn make(
+    state: &State,
+    env: &Env,
+    writing_since: &Cell<u64>,
+    change: Change,
+) -> Result<Board, StoreError> {
+    let mut made = board(state)?;
+    made.make(change, clock::now()).map_err(|NoRoom| StoreError("no room".into()))?;
+    keep(state, &made)?;
     // What the seller has asked for is kept, and will be written.
-    publish(state, env).await;
-    Ok(board)
+    publish(state, env, writing_since).await;
+    board(state)
 }
 
-/// Writes to KV what is kept, until it is the same. One at a time: of two writes at
-/// once the older might be the last.
-pub(in crate::runtime) async fn publish(state: &State, env: &Env) {
-    if IS_WRITING.replace(true) {
-        return;
+fn keep(state: &State, board: &Board) -> Result<(), StoreError> {
+    Kept::new(&state.storage())?.put(BOARD, &json::to_text(board))
+}
+
+/// What the alarm does: writes to KV what is kept, unless KV says that it holds it.
+pub(in crate::runtime) async fn ring(state: &State, env: &Env, writing_since: &Cell<u64>) {
+    // If the process dies from here on, the alarm rings again.
+    wake_in(state, AGAIN_SECONDS).await;
+    let read = within(async {
+        super::read_kv(env).await.ok_or_else(|| StoreError("can't be read".into()))
+    });
+    let is_there = match (read.await, board(state)) {
+        (Ok(read), Ok(board)) => read == board.overrides(),
+        _ => false,
+    };
+    if !is_there {
+        return publish(state, env, writing_since).await;
     }
-    let write = pin!(write(state, env));
-    let written = match select(write, pin!(Delay::from(TIMEOUT))).await {
-        Either::Left((written, _)) => written,
-        Either::Right(((), _)) => Err(StoreError("takes too long".into())),
-    };
-    IS_WRITING.set(false);
-    let storage = state.storage();
-    let alarm = match &written {
-        Ok(()) => storage.delete_alarm().await,
-        Err(error) => {
-            console_error!("REPLAY: {}: {}", OVERRIDES_KEY, error.0.as_str());
-            storage.set_alarm(Duration::from_secs(AGAIN_SECONDS)).await
-        }
-    };
-    if let Err(error) = alarm {
+    // Nothing has been waited for since it was compared.
+    if let Err(error) = note_published(state) {
+        console_error!("{}", error.0.as_str());
+    } else if let Err(error) = state.storage().delete_alarm().await {
         console_error!("alarm: {}", error.to_string());
     }
+}
+
+/// Writes to KV what is kept, until it is the same, and looks later whether it is
+/// there. One at a time in an object: of two writes at once the older might be the
+/// last. `writing_since` says since when somebody writes, in milliseconds.
+async fn publish(state: &State, env: &Env, writing_since: &Cell<u64>) {
+    // If the process dies from here on, or somebody else writes, the alarm rings.
+    wake_in(state, AGAIN_SECONDS).await;
+    let now = clock::now_ms();
+    if now.saturating_sub(writing_since.get()) < DEAD_MS {
+        return;
+    }
+    writing_since.set(now);
+    let written = within(write(state, env)).await;
+    writing_since.set(0);
+    match written {
+        Ok(()) => wake_in(state, LOOK_SECONDS).await,
+        Err(error) => console_error!("REPLAY: {}: {}", OVERRIDES_KEY, error.0.as_str()),
+    }
+}
+
+async fn wake_in(state: &State, seconds: u64) {
+    if let Err(error) = state.storage().set_alarm(Duration::from_secs(seconds)).await {
+        console_error!("alarm: {}", error.to_string());
+    }
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match select(pin!(work), pin!(Delay::from(TIMEOUT))).await {
+        Either::Left((done, _)) => done,
+        Either::Right(((), _)) => Err(StoreError("takes too long".into())),
+    }
+}
+
+fn note_published(state: &State) -> Result<(), StoreError> {
+    let mut board = board(state)?;
+    board.published = board.changes;
+    keep(state, &board)
 }
 
 async fn write(state: &State, env: &Env) -> Result<(), StoreError> {
@@ -104,7 +147,7 @@ async fn write(state: &State, env: &Env) -> Result<(), StoreError> {
         };
         put.await.map_err(|error| StoreError(format!("{error:?}")))?;
         if board(state)?.overrides().to_text() == text {
-            return Ok(());
+            return note_published(state);
         }
     }
 }

@@ -1,0 +1,123 @@
+//! When an isolate reads what the desk has changed, and when it goes on with what
+//! it knows.
+
+/// For how long what was read holds, in milliseconds: KV is read once in that time.
+const FRESH_MS: u64 = 60_000;
+
+/// How soon it is tried again where neither KV nor the object could be read, in
+/// milliseconds: by an isolate that knows nothing, and by one that knows something.
+const PAUSE_MS: u64 = 2_000;
+const LONG_PAUSE_MS: u64 = 10_000;
+
+/// How long whoever asks is waited for, in milliseconds: longer than KV and the
+/// object together are.
+pub const ASKING_MS: u64 = 4_500;
+
+/// What an isolate has read so far. All times are in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// When something was last read.
+    told_at: u64,
+    /// When nothing could be read.
+    failed_at: u64,
+    /// When KV was last asked.
+    asked_kv_at: u64,
+    /// Since when somebody has been asking; 0 for nobody.
+    asking_since: u64,
+}
+
+/// What a request does that needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It goes on with what is known.
+    GoOn,
+    /// It waits for another request that asks.
+    Wait,
+    /// It asks.
+    Ask {
+        /// KV first. Else the object alone, since KV was asked a moment ago, and
+        /// nothing has come of it.
+        kv: bool,
+    },
+}
+
+impl Reading {
+    /// Before anything was read.
+    pub const NONE: Self = Self { told_at: 0, failed_at: 0, asked_kv_at: 0, asking_since: 0 };
+
+    /// What a request does. If it asks, the others know of it from here on.
+    pub fn step(&mut self, now: u64, is_known: bool) -> Step {
+        let is_within = |at: u64, time: u64| now.saturating_sub(at) < time;
+        if is_known && is_within(self.told_at, FRESH_MS) {
+            return Step::GoOn;
+        }
+        if is_within(self.asking_since, ASKING_MS) {
+            return if is_known { Step::GoOn } else { Step::Wait };
+        }
+        if is_within(self.failed_at, if is_known { LONG_PAUSE_MS } else { PAUSE_MS }) {
+            return Step::GoOn;
+        }
+        let kv = !is_within(self.asked_kv_at, FRESH_MS);
+        if kv {
+            self.asked_kv_at = now;
+        }
+        self.asking_since = now;
+        Step::Ask { kv }
+    }
+
+    /// Something was read.
+    pub fn told(&mut self, now: u64) {
+        (self.told_at, self.asking_since) = (now, 0);
+    }
+
+    /// Nothing could be read.
+    pub fn failed(&mut self, now: u64) {
+        (self.failed_at, self.asking_since) = (now, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_000_000_000;
+
+    #[test]
+    fn it_is_read_once_a_minute() {
+        let mut reading = Reading::NONE;
+        assert_eq!(reading.step(NOW, false), Step::Ask { kv: true });
+        assert_eq!(reading.step(NOW + 5, false), Step::Wait);
+        reading.told(NOW + 10);
+        assert_eq!(reading.step(NOW + 60_009, true), Step::GoOn);
+        assert_eq!(reading.step(NOW + 60_010, true), Step::Ask { kv: true });
+        assert_eq!(reading.step(NOW + 60_015, true), Step::GoOn, "with what is known");
+    }
+
+    #[test]
+    fn a_question_that_was_dropped_is_asked_again_and_postpones_nothing() {
+        let mut reading = Reading::NONE;
+        reading.step(NOW, false);
+        reading.told(NOW);
+        for round in 1..5 {
+            let now = NOW + 60_000 + round * ASKING_MS;
+            assert_eq!(reading.step(now, true), Step::Ask { kv: round == 1 }, "{round}");
+        }
+        let mut cold = Reading::NONE;
+        cold.step(NOW, false);
+        assert_eq!(cold.step(NOW + ASKING_MS, false), Step::Ask { kv: false });
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_tried_again_soon() {
+        for (is_known, pause) in [(false, PAUSE_MS), (true, LONG_PAUSE_MS)] {
+            let mut reading = Reading::NONE;
+            assert_eq!(reading.step(NOW, is_known), Step::Ask { kv: true });
+            reading.failed(NOW);
+            assert_eq!(reading.step(NOW + pause - 1, is_known), Step::GoOn);
+            assert_eq!(reading.step(NOW + pause, is_known), Step::Ask { kv: false });
+            reading.failed(NOW + 59_000);
+            let later = NOW + 59_000 + pause;
+            assert_eq!(reading.step(later, is_known), Step::Ask { kv: true });
+        }
+    }
+}
