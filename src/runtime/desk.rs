@@ -131,17 +131,7 @@ async fn sales(config: &Config, env: &Env, head: &RequestHead) -> worker::Result
 
 /// An answer for the seller alone.
 fn json(text: &str) -> worker::Result<Response> {
-    json_with(200, text)
-}
-
-/// The same, with another status.
-pub(super) fn json_with(status: u16, text: &str) -> worker::Result<Response> {
-    let headers = Headers::new()?;
-    headers.set("Content-Type", "application/json")?;
-    headers.set("Cache-Control", "no-store")?;
-    headers.set("Cross-Origin-Resource-Policy", "same-origin")?;
-    headers.set("X-Content-Type-Options", "nosniff")?;
-    respond::respond(status, &headers, Some(text))
+    respond::private(200, text)
 }
 
 async fn ask(env: &Env, name: String, query: &SalesQuery) -> Option<Vec<Sale>> {

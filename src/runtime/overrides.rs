@@ -22,7 +22,7 @@ use worker::{Context, Delay, Env, console_error};
 use super::app::{self, App};
 use super::head::RequestHead;
 use super::settler_client::SettlerClient;
-use super::{body, clock, desk, discovery, facilitator, js, known, respond};
+use super::{body, clock, discovery, facilitator, js, known, respond};
 use crate::config::{Config, Overrides, fault_of};
 use crate::desk::overrides::{Board, MAX_CHANGE, OVERRIDES_KEY, OVERRIDES_OBJECT};
 use crate::desk::reading::{ASKING_MS, Reading, Step};
@@ -195,5 +195,5 @@ fn accept(env: &Env, board: &Board) -> Rc<App> {
 
 fn show(config: &Config, board: &Board, status: u16) -> worker::Result<Response> {
     let view: Value = board.view(config);
-    desk::json_with(status, &view.to_string())
+    respond::private(status, &view.to_string())
 }

@@ -29,6 +29,16 @@ pub(super) fn error(status: u16, message: &str) -> worker::Result<Response> {
     respond(status, &headers, Some(&json!({ "error": message }).to_string()))
 }
 
+/// JSON for the seller alone.
+pub(super) fn private(status: u16, text: &str) -> worker::Result<Response> {
+    let headers = Headers::new()?;
+    headers.set("Content-Type", "application/json")?;
+    headers.set("Cache-Control", "no-store")?;
+    headers.set("Cross-Origin-Resource-Policy", "same-origin")?;
+    headers.set("X-Content-Type-Options", "nosniff")?;
+    respond(status, &headers, Some(text))
+}
+
 /// Nothing can be sold now. Says nothing of why: the log does.
 pub(super) fn closed() -> worker::Result<Response> {
     error(503, "this resource is not for sale right now")
