@@ -41,13 +41,12 @@ impl Throttle {
         self.failed_gas.borrow().values().fold(0, |sum: u64, gas| sum.saturating_add(*gas))
     }
 
-    /// How much of so much gas an hour a payer's failed transactions may use
-    /// together with everybody's: who has used some has the first half alone, so
-    /// that a few who fail shut out nobody else.
-    pub(super) fn failed_gas_limit(&self, payer: &str, limit: u64, now: UnixSeconds) -> u64 {
+    /// Whether a payer's own transactions have failed lately.
+    pub(super) fn has_failed(&self, payer: &str, now: UnixSeconds) -> bool {
         self.begin_hour(now);
-        let has_used = self.failed_gas.borrow().contains_key(payer);
-        if has_used { limit / 2 } else { limit }
+        let failures = self.failures.borrow();
+        let failed = failures.get(payer).is_some_and(|(_, at)| now.since(*at) < FAILURE_SECONDS);
+        failed || self.failed_gas.borrow().contains_key(payer)
     }
 
     fn begin_hour(&self, now: UnixSeconds) {
@@ -115,9 +114,9 @@ mod tests {
         throttle.note_failed_gas("a", 4, NOW);
         throttle.note_failed_gas("", 3, NOW.plus(3_599));
         assert_eq!(throttle.failed_gas(NOW.plus(3_599)), 12);
-        let limit = |payer, seconds| throttle.failed_gas_limit(payer, 100, NOW.plus(seconds));
-        assert_eq!((limit("a", 3_599), limit("b", 3_599)), (50, 100));
-        assert_eq!(limit("a", 3_600), 100);
+        let has_failed = |payer, seconds| throttle.has_failed(payer, NOW.plus(seconds));
+        assert_eq!((has_failed("a", 3_599), has_failed("b", 3_599)), (true, false));
+        assert!(!has_failed("a", 3_600));
         assert_eq!(throttle.failed_gas(NOW.plus(3_600)), 0);
     }
 }

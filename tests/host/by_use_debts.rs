@@ -250,6 +250,36 @@ fn who_burns_gas_is_to_blame_though_no_more_may_be_burnt() {
 }
 
 #[test]
+fn what_strangers_gas_kept_us_from_collecting_is_held_against_nobody() {
+    let mut setup = Setup::default();
+    setup.limits.failed_gas = Some(400_000);
+    let world = World::new(&setup);
+    let (first, second) = (payment(1, 1), Payment::by_use(1, 2, 100_000));
+    let account = payer(1).address();
+    world.chain.borrow_mut().codes.insert(account, Code::Honest);
+    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+    // The payer is short for a moment, and can be blamed for that.
+    world.chain.borrow_mut().balances.insert(account, 0);
+    world.run_for(10_000);
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
+    // Strangers burn the hour's gas before there is money again.
+    for number in 20..30 {
+        world.chain.borrow_mut().codes.insert(payer(number).address(), Code::Burns);
+        world.buy_now(&Payment::new(number, number, 600), "a");
+    }
+    world.chain.borrow_mut().balances.insert(account, 9 * AMOUNT);
+    // What was signed has ended.
+    world.run_for(905_000);
+    assert_eq!(moved(&world, &first), []);
+    assert_eq!(settlement(&world, &first).amount, AtomicAmount(0));
+    // The next hour.
+    world.run_for(3_600_000);
+    assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Counted);
+    world.run_for(A_WHILE);
+    assert_eq!(moved(&world, &second), [AMOUNT]);
+}
+
+#[test]
 fn what_we_did_not_collect_in_the_end_is_held_against_nobody() {
     for hindrance in [the_key_has_no_coin as Hindrance, fees_are_high] {
         let mut setup = Setup::default();

@@ -215,6 +215,30 @@ fn failed_payments_of_payers_with_code_burn_so_much_gas_an_hour() {
 }
 
 #[test]
+fn new_accounts_burn_half_of_the_hours_gas_and_leave_the_rest_to_customers() {
+    let mut setup = setup();
+    setup.limits.failed_gas = Some(800_000);
+    let world = World::new(&setup);
+    let code = |number: u8, code| {
+        world.chain.borrow_mut().codes.insert(payer(number).address(), code);
+    };
+    code(99, Code::Honest);
+    assert!(world.buy_now(&Payment::new(99, 1, 9_000), "a").is_delivery());
+    for number in 1..=20 {
+        code(number, Code::Burns);
+        world.buy_now(&Payment::new(number, number, 900), "a");
+    }
+    let burnt = world.chain.borrow().burnt();
+    assert!(burnt > 200_000 && burnt <= 400_000, "{burnt} gas");
+    // Whoever has paid before is sold to as ever.
+    assert!(world.buy_now(&Payment::new(99, 2, 9_000), "a").is_delivery());
+    code(50, Code::Honest);
+    assert_eq!(world.buy_now(&Payment::new(50, 1, 9_000), "a"), Answer::Unavailable);
+    // So is whoever has no code.
+    assert!(world.buy_now(&Payment::new(51, 1, 9_000), "a").is_delivery());
+}
+
+#[test]
 fn one_who_spoils_simulations_costs_few_messages() {
     for code in [Code::Spoils, Code::Burns] {
         let world = World::new(&setup());

@@ -354,6 +354,8 @@ impl<H: Host> EvmLane<H> {
         // For what is settled after its goods went out the fees were set aside.
         let is_held = good.iter().any(|it| it.job.request.metered.is_some());
         let set_aside = if is_held { 0 } else { self.set_aside("") };
+        // Where strangers have burnt the gas, its payer is not to blame for it.
+        let is_own_doing = burns && good.first().is_some_and(|only| self.has_failed(&only.payment));
         let over_budget = burns || self.is_over_budget(fee, set_aside);
         let written = if over_budget { Ok(None) } else { self.write_down(&good, preview, gas) };
         match written {
@@ -364,7 +366,9 @@ impl<H: Host> EvmLane<H> {
                     let freed = self.shared.release(&request.payment, request.ticket);
                     // The chain calls it good: what keeps us from it is ours.
                     let freed = match freed {
-                        Ok(()) if over_budget && !burns => self.shared.absolve(&request.payment),
+                        Ok(()) if over_budget && !is_own_doing => {
+                            self.shared.absolve(&request.payment)
+                        }
                         freed => freed,
                     };
                     let outcome =

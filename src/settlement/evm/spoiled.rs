@@ -20,7 +20,7 @@ use crate::protocol::Reason;
 use crate::rpc::Reply;
 use crate::settlement::journal::EvmEntry;
 use crate::settlement::lane::Job;
-use crate::settlement::{Host, State, Store};
+use crate::settlement::{Host, SalesQuery, State, Store};
 
 /// How many transactions may be in the air at once whose payers go alone: the
 /// others' batches find room beside them.
@@ -32,6 +32,9 @@ const LONER_SECONDS: u64 = 3_600;
 
 /// How many payers are known to go alone at most. Of more, a preview finds out.
 const LONERS_MAX: usize = 4_096;
+
+/// How many sales of a payer are looked at for one that was paid.
+const LATEST_SALES: u32 = 8;
 
 impl<H: Host> EvmLane<H> {
     /// Whether a payer is known to go alone.
@@ -245,15 +248,42 @@ impl<H: Host> EvmLane<H> {
         let (throttle, payer, now) =
             (&self.shared.throttle, payment.payer(), self.shared.host.now());
         let in_air: u64 = self.in_air.borrow().values().map(|flight| flight.lone_gas).sum();
-        let most = throttle.failed_gas(now).saturating_add(in_air).saturating_add(gas);
-        let is_too_much = most > throttle.failed_gas_limit(&payer, limit, now);
+        let used = throttle.failed_gas(now).saturating_add(in_air);
+        let most = used.saturating_add(gas);
+        // Accounts cost nothing: those with code that have never paid have the first
+        // half alone, however many they are, so that they shut out no customer.
+        let has_code = payment.wallet_signature().is_some() || self.is_loner(payment.from());
+        let is_beyond_half = used > 0 && most > limit / 2;
+        let is_too_much = most > limit || is_beyond_half && has_code && !self.has_paid(&payer);
         if is_too_much {
             self.log_refusal(&format!(
                 "payments of {payer} that go alone wait: failed ones may use {limit} gas an hour, \
-                 and those of payers with failed ones half of it (failed_gas in NETWORKS)"
+                 and those of payers with code that have paid nothing yet half of it \
+                 (failed_gas in NETWORKS)"
             ));
         }
         is_too_much
+    }
+
+    /// Whether the ledger has a sale that a payer has paid for among the latest.
+    fn has_paid(&self, payer: &str) -> bool {
+        let query = SalesQuery {
+            from: None,
+            to: None,
+            route: None,
+            network: None,
+            payer: Some(payer.to_owned()),
+            transaction: None,
+            before: None,
+            limit: LATEST_SALES,
+        };
+        let sales = self.shared.store.sales(&query);
+        sales.is_ok_and(|sales| sales.iter().any(|sale| sale.amount.0 > 0))
+    }
+
+    /// Whether a payer's own transactions have failed lately.
+    pub(super) fn has_failed(&self, payment: &evm::VerifiedPayment) -> bool {
+        self.shared.throttle.has_failed(&payment.payer(), self.shared.host.now())
     }
 
     /// Whether failed payments have burnt what they may in this hour.
