@@ -17,7 +17,7 @@ const pathOf = (folder, name) => join(folder, 'node_modules', name);
 const env = { PATH: PATH_WITHOUT_RUST };
 
 /** Runs a line of a document; npx finds what is installed there. */
-const shell = (folder, line) => runIn(folder, 'bash', ['-c', line], { env });
+const shell = (folder, line) => runIn(folder, 'bash', ['--norc', '-c', line], { env });
 
 /** Runs the installed command. */
 const edge402 = (folder, ...args) => runIn(folder, pathOf(folder, '.bin/edge402'), args, { env });
@@ -84,7 +84,7 @@ test('from the tarball to a bought page, without Rust', async (t) => {
 
   const port = await freePort();
   const dev = snippet('docs/cli.md', 'npx edge402 dev').split('#')[0].trim();
-  const open = startProcess('bash', ['-c', `${dev} --port ${port}`], { cwd: folder, env: { ...process.env, ...env } });
+  const open = startProcess('bash', ['--norc', '-c', `${dev} --port ${port}`], { cwd: folder, env: { ...process.env, ...env } });
   t.after(() => open.stop());
   await waitFor(() => open.log().includes('The shop is open') || !open.alive(), { timeout: 120_000, what: 'the shop to open' });
   const url = `http://127.0.0.1:${port}`;

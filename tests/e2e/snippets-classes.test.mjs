@@ -30,7 +30,7 @@ before(async () => {
   world = await startWorld({ worker: false });
   const signed = { pattern: '/signed', price: '$0.01', free_for: Object.values(hosts).map((it) => `signed:${hostOf(it)}`) };
   const lines = snippet('docs/prices.md', 'PASS=') + snippet('docs/prices.md', 'echo "the pass') + snippet('docs/prices.md', 'echo "staff:');
-  const { stdout, stderr } = spawnSync('bash', ['-euo', 'pipefail', '-c', lines], { encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync('bash', ['--norc', '-euo', 'pipefail', '-c', lines], { encoding: 'utf8' });
   const [, made, passes] = /^the pass of staff: ([0-9a-f]{64})\n(staff:[0-9a-f]{64})\n$/.exec(stdout) ?? assert.fail(stdout + stderr);
   pass = made;
   ({ url } = await world.startWorker({ vars: { ORIGIN: site.url, ROUTES: [articles, signed], CORS_CREDENTIALS: [TRUSTED] }, secrets: { PASSES: passes } }));

@@ -151,7 +151,7 @@ describe('docs/facilitator.md', () => {
   let hash;
   before(() => {
     const lines = snippet('docs/facilitator.md', 'TOKEN=') + snippet('docs/facilitator.md', 'printf %s');
-    const { stdout, stderr } = spawnSync('bash', ['-euo', 'pipefail', '-c', lines], { encoding: 'utf8' });
+    const { stdout, stderr } = spawnSync('bash', ['--norc', '-euo', 'pipefail', '-c', lines], { encoding: 'utf8' });
     [, token, hash] = /^token for acme: ([0-9a-f]{64})\n([0-9a-f]{64})\n$/.exec(stdout) ?? assert.fail(stdout + stderr);
     assert.equal(hash, createHash('sha256').update(token).digest('hex'));
   });
@@ -226,7 +226,7 @@ test('docs/operations.md: what the health says', async () => {
 });
 
 test('docs/operations.md: what was sold', async () => {
-  const bash = (...commands) => spawnSync('bash', ['-euo', 'pipefail', '-c', commands.join('')], { encoding: 'utf8' }).stdout;
+  const bash = (...commands) => spawnSync('bash', ['--norc', '-euo', 'pipefail', '-c', commands.join('')], { encoding: 'utf8' }).stdout;
   const made = snippet('docs/operations.md', 'TOKEN=');
   const [token, hash] = bash(made, 'echo $TOKEN\n', snippet('docs/operations.md', 'printf %s "${TOKEN:?}"')).trim().split('\n');
   const { url } = await world.startWorker({ secrets: { DESK_TOKENS: hash } });

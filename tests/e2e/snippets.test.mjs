@@ -28,12 +28,12 @@ after(() => rmSync(clone, { recursive: true, force: true }));
 
 /** Runs a shell command of a document in the clone, to its end. */
 function shell(command, environment = {}) {
-  return spawnSync('bash', ['-euo', 'pipefail', '-c', command], { cwd: clone, encoding: 'utf8', env: { ...process.env, ...environment } });
+  return spawnSync('bash', ['--norc', '-euo', 'pipefail', '-c', command], { cwd: clone, encoding: 'utf8', env: { ...process.env, ...environment } });
 }
 
 /** Starts what stays open, and answers it once it has said `ready`. */
 async function open(command, ready) {
-  const child = spawn('bash', ['-euo', 'pipefail', '-c', command], { cwd: clone, detached: true });
+  const child = spawn('bash', ['--norc', '-euo', 'pipefail', '-c', command], { cwd: clone, detached: true });
   const shop = { output: '', child };
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (shop.output += data));
   await waitFor(() => ready.test(shop.output) || child.exitCode !== null, { timeout: 120_000, what: command });
