@@ -1,33 +1,64 @@
 //! What is free of a route, as it is asked about and told.
 
-use super::Sale;
-use crate::config::Free;
+use super::{Head, Sale, who};
+use crate::config::{Config, Free, Loaded};
 use crate::encoding::encode_hex;
-use crate::evm::keccak256;
+use crate::mac;
 use crate::settlement::quota::{QuotaReply, QuotaRequest, object_of};
 use crate::time::UnixSeconds;
 
 impl Sale<'_> {
-    /// Who counts what is free here of a client at this place, and what it is
-    /// asked. Nobody keeps the place itself.
-    pub fn quota(&self, free: &Free, place: &str) -> (String, QuotaRequest) {
-        let hash = |text: String| encode_hex(&keccak256(text.as_bytes()));
-        let client = hash(format!("edge402 quota 1\n{place}"));
-        let route = self.route.pattern.as_str();
-        let key = hash(format!("{client}\n{}\n{route}\n{}", self.number, free.window));
+    /// Who counts what is free here of a client at this place
+    /// ([`place_of`](crate::purchase::order::place_of)), and what it is asked.
+    ///
+    /// The place itself is kept nowhere, only codes by a key of the shop's: without
+    /// it nobody finds the address again, nor addresses that are counted in one
+    /// object or have another client's row. A shop that signs nothing and has no
+    /// `GRANT_SECRET` has no key, and so no such promise.
+    pub fn quota(
+        &self,
+        config: &Config,
+        free: &Free,
+        place: &str,
+    ) -> Option<(String, QuotaRequest)> {
+        let key = config.delivery_keys.0.first().map_or(&[][..], |key| key.as_slice());
+        let code = |lines: &[&str]| mac::code_of(key, lines).map(|code| encode_hex(&code));
+        let client = code(&["edge402 quota client 1", place])?;
+        let network = code(&["edge402 quota network 1", network_of(place)])?;
+        let (number, route) = (self.number.to_string(), self.route.pattern.as_str());
+        let row = code(&["edge402 quota 1", place, &number, free.window, route])?;
         let request = QuotaRequest {
-            key,
+            key: format!("{}/{row}", network.get(2..18)?),
             units: free.units,
             seconds: free.seconds,
             look_only: self.method.as_str() == "HEAD",
         };
-        (object_of(&client), request)
+        Some((object_of(&client), request))
     }
 
-    /// Whether this may cost nothing: it is one of the requests that count.
-    pub(super) fn may_be_free(&self) -> bool {
-        self.route.free.is_some() && self.method.as_str() != "OPTIONS"
+    /// Whether this may cost nothing: it is one of the requests that count, and not
+    /// a page elsewhere that has its visitors make it, unless the seller trusts it.
+    pub(super) fn may_be_free(&self, loaded: &Loaded, head: &impl Head) -> bool {
+        self.route.free.is_some()
+            && self.method.as_str() != "OPTIONS"
+            && (!who::is_for_page_elsewhere(head) || is_trusted(loaded, head))
     }
+}
+
+/// Whether a page makes this request that the seller trusts.
+pub fn is_trusted(loaded: &Loaded, head: &impl Head) -> bool {
+    head.header("Origin").is_some_and(|page| loaded.trusted_pages.contains(&page))
+}
+
+/// The network that a place is in: what one party has at little cost, the /24 of an
+/// IPv4 address, or the /48 of a /64.
+fn network_of(place: &str) -> &str {
+    let end = if place.contains(':') {
+        place.match_indices(':').nth(2).map(|(at, _)| at)
+    } else {
+        place.rfind('.')
+    };
+    end.and_then(|end| place.get(..end)).unwrap_or(place)
 }
 
 /// The headers that tell a client what it has left

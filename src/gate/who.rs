@@ -67,9 +67,7 @@ fn is_person(head: &impl Head) -> bool {
     let header = |name| head.header(name).unwrap_or_default();
     let is_asked_for = match header("Sec-Fetch-Site").as_str() {
         "same-origin" | "none" => !header("Sec-Fetch-Mode").is_empty(),
-        "same-site" | "cross-site" => {
-            header("Sec-Fetch-Mode") == "navigate" && header("Sec-Fetch-Dest") == "document"
-        }
+        "same-site" | "cross-site" => !is_for_page_elsewhere(head),
         _ => false,
     };
     is_asked_for
@@ -80,6 +78,14 @@ fn is_person(head: &impl Head) -> bool {
             .edge(Fact::BotScore)
             .and_then(|score| score.parse::<u32>().ok())
             .is_none_or(|score| score == 0 || score >= LIKELY_AUTOMATED)
+}
+
+/// Whether a browser asks on behalf of a page of another host, which shows what it
+/// gets or only has it fetched, and not because its user goes there.
+pub(super) fn is_for_page_elsewhere(head: &impl Head) -> bool {
+    let is = |name, value| head.header(name).as_deref() == Some(value);
+    (is("Sec-Fetch-Site", "same-site") || is("Sec-Fetch-Site", "cross-site"))
+        && !(is("Sec-Fetch-Mode", "navigate") && is("Sec-Fetch-Dest", "document"))
 }
 
 fn is_bot(wanted: Option<Purpose>, head: &impl Head) -> Holds {

@@ -160,9 +160,7 @@ async fn answer(
         }
         Decision::MayBeFree(sale) => {
             let answer = quota::answer(&app, &env, &context, &request, &head, &sale).await?;
-            let page = head.header("Origin");
-            let is_trusted = |page| app.loaded.trusted_pages.contains(page);
-            is_shared = !answer.is_free || page.as_ref().is_some_and(is_trusted);
+            is_shared = !answer.is_free || gate::quota::is_trusted(&app.loaded, &head);
             Ok(answer.response)
         }
         Decision::Granted(sale) => origin::grant(&app.loaded, &env, &request, &head, &sale).await,

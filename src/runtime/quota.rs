@@ -24,6 +24,9 @@ use crate::settlement::quota::{QuotaReply, QuotaReturn};
 /// How long the object may take. Whoever isn't counted pays.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Which pages may show an answer (Fetch standard, section 3.7).
+const RESOURCE_POLICY: &str = "Cross-Origin-Resource-Policy";
+
 /// One unit that was taken, and where it can be given back.
 struct Unit {
     counter: SettlerClient,
@@ -62,7 +65,7 @@ pub(super) async fn answer(
 ) -> worker::Result<Answer> {
     let free = sale.route.free.as_ref();
     let unit = match free {
-        Some(free) => take(env, head, sale, free).await,
+        Some(free) => take(app, env, head, sale, free, false).await,
         None => None,
     };
     let (Some(free), Some(unit)) = (free, unit) else {
@@ -70,22 +73,52 @@ pub(super) async fn answer(
         let response = payment_required(app, env, head, sale, None, None, context).await?;
         return Ok(Answer { response, is_free: false });
     };
-    let reply = unit.reply;
-    let response = if reply.is_granted {
-        serve(app, env, context, request, head, sale, unit).await?
-    } else {
-        payment_required(app, env, head, sale, None, None, context).await?
-    };
-    for (name, value) in quota::headers(free, &reply, clock::now()) {
-        response.headers().append(name, &value)?;
+    let mut reply = Some(unit.reply);
+    let mut served = None;
+    if unit.reply.is_granted {
+        let (response, are_goods) = serve(app, env, context, request, head, sale, unit).await?;
+        served = Some(response);
+        // Where it is the goods that an answer leads to, HEAD has them all.
+        if are_goods && head.method() == "HEAD" && served.as_ref().is_some_and(leads_on) {
+            reply = take(app, env, head, sale, free, true).await.map(|unit| unit.reply);
+            served = served.filter(|_| reply.is_some_and(|it| it.is_granted));
+        }
     }
-    Ok(Answer { response, is_free: reply.is_granted })
+    let is_free = served.is_some();
+    let response = match served {
+        Some(response) => response,
+        None => payment_required(app, env, head, sale, None, None, context).await?,
+    };
+    let headers = response.headers();
+    for (name, value) in reply.iter().flat_map(|it| quota::headers(free, it, clock::now())) {
+        headers.append(name, &value)?;
+    }
+    // A page elsewhere that shows it would show it at its visitors' cost.
+    if is_free && !headers.has(RESOURCE_POLICY)? && !quota::is_trusted(&app.loaded, head) {
+        headers.set(RESOURCE_POLICY, "same-origin")?;
+    }
+    Ok(Answer { response, is_free })
 }
 
-/// Asks for a unit; `None` where nobody knows who asks, or the object is away.
-async fn take(env: &Env, head: &RequestHead, sale: &Sale<'_>, free: &Free) -> Option<Unit> {
+/// Whether the head of an answer says where something is.
+fn leads_on(response: &Response) -> bool {
+    let headers = response.headers();
+    ["Location", "Refresh"].iter().any(|name| !matches!(headers.has(name), Ok(false)))
+}
+
+/// Asks for a unit, of which HEAD only looks whether there is one unless it must
+/// `have` it; `None` where nobody knows who asks, or the object is away.
+async fn take(
+    app: &App,
+    env: &Env,
+    head: &RequestHead,
+    sale: &Sale<'_>,
+    free: &Free,
+    must_have: bool,
+) -> Option<Unit> {
     let place = place_of(&head.edge(Fact::Address)?)?;
-    let (name, asked) = sale.quota(free, &place);
+    let (name, mut asked) = sale.quota(app.loaded.config.as_ref().ok()?, free, &place)?;
+    asked.look_only &= !must_have;
     let counter = SettlerClient::new(env, &name).ok()?;
     let said = {
         let asking = pin!(counter.take_free(&asked));
@@ -104,7 +137,7 @@ async fn take(env: &Env, head: &RequestHead, sale: &Sale<'_>, free: &Free) -> Op
     }
 }
 
-/// The origin's answer. Only goods cost a unit.
+/// The origin's answer, and whether it is the goods. Only they cost a unit.
 async fn serve(
     app: &App,
     env: &Env,
@@ -113,7 +146,7 @@ async fn serve(
     head: &RequestHead,
     sale: &Sale<'_>,
     unit: Unit,
-) -> worker::Result<Response> {
+) -> worker::Result<(Response, bool)> {
     // A look has taken nothing.
     let give_back = |unit: Unit| {
         if head.method() != "HEAD" {
@@ -125,17 +158,18 @@ async fn serve(
         Ok(answer) => answer,
         Err(error) => {
             give_back(unit);
-            return origin::silent(&error);
+            return Ok((origin::silent(&error)?, false));
         }
     };
     let judged = app.loaded.patterns.as_ref().map(|patterns| {
         let location = answer.headers().get("Location").ok().flatten();
         sale.judge(patterns, answer.status(), location.as_deref())
     });
+    let are_goods = matches!(judged, Some(Judgement::Goods) | None);
     let answer = match judged {
         Some(Judgement::SoldElsewhere(location)) => {
             give_back(unit);
-            return origin::redirect(&answer, &location, answer.status());
+            return Ok((origin::redirect(&answer, &location, answer.status())?, false));
         }
         Some(Judgement::NotGoods) => {
             give_back(unit);
@@ -144,5 +178,5 @@ async fn serve(
         Some(Judgement::Goods) | None => origin::private(&answer)?,
     };
     answer.headers().delete(SETTLEMENT_OVERRIDES)?;
-    Ok(answer)
+    Ok((answer, are_goods))
 }

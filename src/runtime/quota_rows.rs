@@ -8,28 +8,31 @@ use worker::{Response, SqlStorage, SqlStorageValue, State, Storage, console_erro
 use super::clock;
 use crate::json::{from_text, to_text};
 use crate::settlement::StoreError;
-use crate::settlement::quota::{Counter, QuotaReturn, QuotaRows, is_counter};
+use crate::settlement::quota::{Counter, QuotaReturn, QuotaRows, Row, is_counter};
 use crate::time::UnixSeconds;
 
-/// Rows of one window lie together, so what is over is found without a search.
+/// Rows of one window lie together, and in it those of one network, so what is over,
+/// what is empty and what a network has are found without a search.
 const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS quotas (
+    CREATE TABLE IF NOT EXISTS free_units (
         until INTEGER NOT NULL,
         key TEXT NOT NULL,
         used INTEGER NOT NULL,
+        taken INTEGER NOT NULL,
         PRIMARY KEY (until, key)
     ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS free_units_empty ON free_units (used) WHERE used = 0;
 ";
 
-/// How soon the alarm rings again where more is to be forgotten than at once.
-const SOON: Duration = Duration::from_mins(1);
+/// How soon, in seconds, the alarm rings again where more is to be forgotten than at once.
+const SOON: u64 = 60;
 
 /// An object that counts.
 pub(super) struct QuotaObject {
     counter: Counter<Rows>,
     storage: Storage,
-    /// Whether the alarm was set in this life.
-    has_alarm: Cell<bool>,
+    /// When the alarm rings, as far as this life knows.
+    alarm: Cell<Option<UnixSeconds>>,
 }
 
 impl QuotaObject {
@@ -41,10 +44,10 @@ impl QuotaObject {
         let is_one = if let Some(name) = state.id().name() {
             is_counter(&name)
         } else {
-            let query = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'quotas'";
+            let query = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'free_units'";
             matches!(rows.number(query, vec![]), Ok(Some(1)))
         };
-        is_one.then(|| Self { counter: Counter::new(rows), storage, has_alarm: Cell::new(false) })
+        is_one.then(|| Self { counter: Counter::new(rows), storage, alarm: Cell::new(None) })
     }
 
     /// Answers a message.
@@ -69,10 +72,25 @@ impl QuotaObject {
         let asked = from_text(body).map_err(unreadable)?;
         let now = clock::now();
         let reply = self.counter.take(&asked, now).map_err(|error| error.to_string())?;
-        if !self.has_alarm.replace(true) {
-            self.storage.set_alarm(Duration::from_secs(reply.until.since(now) + 1)).await?;
-        }
+        self.ring_by(reply.until.plus(1), now).await?;
         Ok(to_text(&reply))
+    }
+
+    /// Sets the alarm, unless it rings before then: an earlier life may have set it,
+    /// for a shorter window.
+    async fn ring_by(&self, at: UnixSeconds, now: UnixSeconds) -> worker::Result<()> {
+        let mut set = self.alarm.get().filter(|set| *set >= now);
+        if set.is_none() {
+            let milliseconds = self.storage.get_alarm().await?;
+            let milliseconds = milliseconds.and_then(|it| u64::try_from(it).ok());
+            set = milliseconds.map(|it| UnixSeconds(it / 1_000));
+        }
+        if set.is_none_or(|set| set > at) {
+            self.storage.set_alarm(Duration::from_secs(at.since(now))).await?;
+            set = Some(at);
+        }
+        self.alarm.set(set);
+        Ok(())
     }
 
     fn counter_is_open(&self) -> worker::Result<()> {
@@ -83,16 +101,15 @@ impl QuotaObject {
     /// it is counted.
     pub(super) async fn alarm(&self) -> worker::Result<()> {
         self.counter_is_open()?;
-        self.has_alarm.set(false);
+        self.alarm.set(None);
         let now = clock::now();
         let left = self.counter.forget(now).map_err(|error| error.to_string())?;
         if left > 0 {
             let next = Rows(self.storage.sql())
-                .number("SELECT MIN(until) FROM quotas", vec![])
+                .number("SELECT MIN(until) FROM free_units", vec![])
                 .map_err(|error| error.to_string())?;
-            let wait = UnixSeconds(next.unwrap_or_default()).since(now);
-            self.has_alarm.set(true);
-            self.storage.set_alarm(Duration::from_secs(wait).max(SOON)).await?;
+            let next = UnixSeconds(next.unwrap_or_default());
+            self.ring_by(next.max(now.plus(SOON)), now).await?;
         }
         Ok(())
     }
@@ -104,37 +121,68 @@ struct Rows(SqlStorage);
 impl Rows {
     /// The first number of the first row.
     fn number(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Option<u64>, StoreError> {
+        let [number, _] = self.numbers(query, values)?;
+        Ok(number)
+    }
+
+    /// The first two.
+    fn numbers(
+        &self,
+        query: &str,
+        values: Vec<SqlStorageValue>,
+    ) -> Result<[Option<u64>; 2], StoreError> {
         let rows = self.0.exec(query, values).map_err(failed)?;
-        let Some(row) = rows.raw().next() else { return Ok(None) };
-        match row.map_err(failed)?.into_iter().next() {
-            Some(SqlStorageValue::Integer(number)) => Ok(u64::try_from(number).ok()),
-            _ => Ok(None),
-        }
+        let Some(row) = rows.raw().next() else { return Ok([None; 2]) };
+        let mut row = row.map_err(failed)?.into_iter();
+        Ok([(); 2].map(|()| match row.next() {
+            Some(SqlStorageValue::Integer(number)) => u64::try_from(number).ok(),
+            _ => None,
+        }))
+    }
+
+    /// Deletes rows of which that is true, and so many at most; says how many.
+    fn delete(&self, which: &str, values: Vec<SqlStorageValue>) -> Result<u64, StoreError> {
+        let query = format!(
+            "DELETE FROM free_units WHERE (until, key) IN \
+             (SELECT until, key FROM free_units WHERE {which} LIMIT ?) RETURNING 1"
+        );
+        let rows = self.0.exec(&query, values).map_err(failed)?;
+        Ok(rows.raw().flatten().count() as u64)
     }
 }
 
 impl QuotaRows for Rows {
-    fn used(&self, key: &str, until: UnixSeconds) -> Result<Option<u64>, StoreError> {
-        let query = "SELECT used FROM quotas WHERE until = ? AND key = ?";
-        self.number(query, vec![integer(until.0), key.into()])
+    fn row(&self, key: &str, until: UnixSeconds) -> Result<Option<Row>, StoreError> {
+        let query = "SELECT used, taken FROM free_units WHERE until = ? AND key = ?";
+        let [used, taken] = self.numbers(query, vec![integer(until.0), key.into()])?;
+        Ok(used.zip(taken).map(|(used, taken)| Row { used, taken }))
     }
 
-    fn set_used(&self, key: &str, until: UnixSeconds, used: u64) -> Result<(), StoreError> {
-        let query = "INSERT OR REPLACE INTO quotas (until, key, used) VALUES (?, ?, ?)";
-        let values = vec![integer(until.0), key.into(), integer(used)];
+    fn set(&self, key: &str, until: UnixSeconds, row: Row) -> Result<(), StoreError> {
+        let query =
+            "INSERT OR REPLACE INTO free_units (until, key, used, taken) VALUES (?, ?, ?, ?)";
+        let values = vec![integer(until.0), key.into(), integer(row.used), integer(row.taken)];
         self.0.exec(query, values).map(drop).map_err(failed)
     }
 
+    fn count_in(&self, network: &str, until: UnixSeconds) -> Result<u64, StoreError> {
+        // A slash comes before a zero.
+        let query = "SELECT COUNT(*) FROM free_units \
+                     WHERE until = ? AND key >= ? || '/' AND key < ? || '0'";
+        let values = vec![integer(until.0), network.into(), network.into()];
+        self.number(query, values).map(Option::unwrap_or_default)
+    }
+
+    fn forget_empty(&self, most: u32) -> Result<u64, StoreError> {
+        self.delete("used = 0", vec![integer(most.into())])
+    }
+
     fn forget(&self, now: UnixSeconds, most: u32) -> Result<u64, StoreError> {
-        let query = "DELETE FROM quotas WHERE (until, key) IN \
-                     (SELECT until, key FROM quotas WHERE until <= ? LIMIT ?) RETURNING 1";
-        let values = vec![integer(now.0), integer(most.into())];
-        let rows = self.0.exec(query, values).map_err(failed)?;
-        Ok(rows.raw().flatten().count() as u64)
+        self.delete("until <= ?", vec![integer(now.0), integer(most.into())])
     }
 
     fn count(&self) -> Result<u64, StoreError> {
-        self.number("SELECT COUNT(*) FROM quotas", vec![]).map(Option::unwrap_or_default)
+        self.number("SELECT COUNT(*) FROM free_units", vec![]).map(Option::unwrap_or_default)
     }
 }
 

@@ -4,6 +4,10 @@
 //! A unit is taken before the origin is asked, and given back where that came to
 //! nothing: so a crowd of one client gets no more than its share. A request that
 //! dies in between has had its unit. What can't be counted is not free.
+//!
+//! Addresses cost little: a network that has many gets only so many rows, and a row
+//! of which nothing was had gives way where there is no room. No other does, else
+//! whoever fills the table would have everything again.
 
 use std::cell::Cell;
 
@@ -14,6 +18,13 @@ use crate::time::UnixSeconds;
 /// How many clients and routes are told apart in a window by one object. Whoever
 /// comes when there are so many pays.
 pub const MAX_ROWS: u64 = 20_000;
+
+/// How many of them one network has: a /24 of IPv4, a /48 of IPv6.
+pub const MAX_IN_NETWORK: u64 = 64;
+
+/// How often a unit is taken, or looked for, in a window, for each one that is
+/// free: what is given back has cost the origin its work all the same.
+const TAKEN_FOR_EACH: u64 = 5;
 
 /// How many rows are forgotten at a time.
 const FORGOTTEN: u32 = 500;
@@ -36,13 +47,14 @@ pub fn is_counter(name: &str) -> bool {
 /// Asks for one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotaRequest {
-    /// Whose it is, and of which route: a hash.
+    /// Whose it is, and of which route: the network's code, a slash and the
+    /// client's.
     pub key: String,
     /// How many are free in a window.
     pub units: u64,
     /// How long the window is.
     pub seconds: u64,
-    /// Whether to look, and take nothing.
+    /// Whether to look, and take nothing: as if it were given back at once.
     pub look_only: bool,
 }
 
@@ -70,19 +82,42 @@ json_struct!(QuotaRequest { key, units, seconds, look_only });
 json_struct!(QuotaReply { is_granted, left, until });
 json_struct!(QuotaReturn { key, until });
 
+/// What a key has had in a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// How many units it has.
+    pub used: u64,
+    /// How many it has taken or looked for, with those that it gave back.
+    pub taken: u64,
+}
+
+/// The network that a key is of.
+pub fn network_of_key(key: &str) -> &str {
+    key.split('/').next().unwrap_or_default()
+}
+
 /// The table of an object that counts.
 pub trait QuotaRows {
-    /// How many units a key has had in the window that ends then; `None` if it has
-    /// no row.
+    /// What a key has had in the window that ends then, if anything.
     ///
     /// # Errors
     /// The table can't be read.
-    fn used(&self, key: &str, until: UnixSeconds) -> Result<Option<u64>, StoreError>;
+    fn row(&self, key: &str, until: UnixSeconds) -> Result<Option<Row>, StoreError>;
     /// Writes that.
     ///
     /// # Errors
     /// The table can't be written.
-    fn set_used(&self, key: &str, until: UnixSeconds, used: u64) -> Result<(), StoreError>;
+    fn set(&self, key: &str, until: UnixSeconds, row: Row) -> Result<(), StoreError>;
+    /// How many rows a network has in that window.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    fn count_in(&self, network: &str, until: UnixSeconds) -> Result<u64, StoreError>;
+    /// Forgets so many rows at most that have no unit; says how many.
+    ///
+    /// # Errors
+    /// The table can't be written.
+    fn forget_empty(&self, most: u32) -> Result<u64, StoreError>;
     /// Forgets so many rows at most whose window has ended; says how many.
     ///
     /// # Errors
@@ -117,19 +152,37 @@ impl<R: QuotaRows> Counter<R> {
         let window = request.seconds.max(1);
         let until = UnixSeconds((now.0 / window).saturating_add(1).saturating_mul(window));
         let rows = self.forget(now)?;
-        let had = self.rows.used(&request.key, until)?;
-        let used = had.unwrap_or_default();
-        let is_new = had.is_none();
-        let is_granted = used < request.units && !(is_new && rows >= MAX_ROWS);
-        if !is_granted {
-            return Ok(QuotaReply { is_granted, left: 0, until });
+        let had = self.rows.row(&request.key, until)?;
+        let Row { used, taken } = had.unwrap_or_default();
+        let is_over =
+            used >= request.units || taken >= request.units.saturating_mul(TAKEN_FOR_EACH);
+        if is_over || had.is_none() && !self.has_room(request, until, rows)? {
+            return Ok(QuotaReply { is_granted: false, left: 0, until });
         }
-        if request.look_only {
-            return Ok(QuotaReply { is_granted, left: request.units - used, until });
+        let used = used + u64::from(!request.look_only);
+        self.rows.set(&request.key, until, Row { used, taken: taken + 1 })?;
+        if had.is_none() {
+            self.count.set(self.count.get().map(|rows| rows + 1));
         }
-        self.rows.set_used(&request.key, until, used + 1)?;
-        self.count.set(Some(rows + u64::from(is_new)));
-        Ok(QuotaReply { is_granted, left: request.units - used - 1, until })
+        Ok(QuotaReply { is_granted: true, left: request.units - used, until })
+    }
+
+    /// Whether there is room for a new row, perhaps after some were forgotten.
+    fn has_room(
+        &self,
+        request: &QuotaRequest,
+        until: UnixSeconds,
+        rows: u64,
+    ) -> Result<bool, StoreError> {
+        if self.rows.count_in(network_of_key(&request.key), until)? >= MAX_IN_NETWORK {
+            return Ok(false);
+        }
+        if rows < MAX_ROWS {
+            return Ok(true);
+        }
+        let left = rows.saturating_sub(self.rows.forget_empty(FORGOTTEN)?);
+        self.count.set(Some(left));
+        Ok(left < MAX_ROWS)
     }
 
     /// Gives a unit back. What was forgotten meanwhile is not had again.
@@ -137,8 +190,11 @@ impl<R: QuotaRows> Counter<R> {
     /// # Errors
     /// The table fails.
     pub fn give_back(&self, unit: &QuotaReturn) -> Result<(), StoreError> {
-        match self.rows.used(&unit.key, unit.until)? {
-            Some(used) => self.rows.set_used(&unit.key, unit.until, used.saturating_sub(1)),
+        match self.rows.row(&unit.key, unit.until)? {
+            Some(Row { used, taken }) => {
+                let used = used.saturating_sub(1);
+                self.rows.set(&unit.key, unit.until, Row { used, taken })
+            }
             None => Ok(()),
         }
     }

@@ -108,6 +108,27 @@ describe('only goods count', () => {
     assert.deepEqual([answer.status, answer.text, left(answer)], [200, 'goods', '0']);
   });
 
+  test('HEAD of a redirect has the goods, and so takes a unit', async () => {
+    site.on('/moved', answering(302, '', { location: 'https://files.example/signed' }));
+    const head = () => send(`${url}/moved`, client, { method: 'HEAD' });
+    for (const expected of ['1', '0']) {
+      const answer = await head();
+      assert.deepEqual([answer.status, answer.headers.get('location'), left(answer)], [302, 'https://files.example/signed', expected]);
+    }
+    const answer = await head();
+    assert.deepEqual([answer.status, answer.headers.get('location')], [402, null]);
+    site.handlers.delete('/moved');
+  });
+
+  test('what the origin refuses after its work is refused here in the end', async () => {
+    site.on('/few', answering(422, 'no'));
+    for (let n = 0; n < 10; n += 1) assert.equal((await send(`${url}/few`, client)).status, 422, String(n));
+    const before = site.requests.length;
+    assert.equal((await send(`${url}/few`, client)).status, 402);
+    assert.equal(site.requests.length, before);
+    site.handlers.delete('/few');
+  });
+
   test('HEAD says what GET would, and counts nothing; OPTIONS is no request for goods', async () => {
     for (let n = 0; n < 4; n += 1) {
       const answer = await send(`${url}/few`, client, { method: 'HEAD' });
@@ -130,6 +151,16 @@ test('no page elsewhere takes what is free with its visitors\' addresses, unless
   assert.equal(await shared(), 'https://elsewhere.example');
   site.handlers.delete('/few');
   assert.equal(await shared(), '*', 'what it costs everybody may know');
+});
+
+test('no page elsewhere shows what is free, or uses it up', async () => {
+  const image = { ...client, 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'image' };
+  assert.equal((await send(`${url}/few`, image)).status, 402);
+  const answer = await send(`${url}/few`, client);
+  assert.deepEqual([answer.status, left(answer), answer.headers.get('cross-origin-resource-policy')], [200, '1', 'same-origin']);
+  site.on('/few', answering(200, 'goods', { 'cross-origin-resource-policy': 'cross-origin' }));
+  assert.equal((await send(`${url}/few`, client)).headers.get('cross-origin-resource-policy'), 'cross-origin');
+  site.handlers.delete('/few');
 });
 
 test('a body reaches the origin, and what the origin says of payments stays here', async () => {

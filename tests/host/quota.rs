@@ -8,7 +8,8 @@ use edge402::config::{self, Loaded, Settings};
 use edge402::gate::{Decision, quota};
 use edge402::settlement::StoreError;
 use edge402::settlement::quota::{
-    Counter, MAX_ROWS, QuotaReply, QuotaRequest, QuotaReturn, QuotaRows, is_counter, object_of,
+    Counter, MAX_IN_NETWORK, MAX_ROWS, QuotaReply, QuotaRequest, QuotaReturn, QuotaRows, Row,
+    is_counter, network_of_key, object_of,
 };
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ const START: UnixSeconds = UnixSeconds(10 * DAY + 3_600);
 
 #[derive(Default)]
 struct Rows {
-    table: RefCell<BTreeMap<(u64, String), u64>>,
+    table: RefCell<BTreeMap<(u64, String), Row>>,
     is_broken: Cell<bool>,
     counted: Cell<u32>,
 }
@@ -30,15 +31,30 @@ impl Rows {
 }
 
 impl QuotaRows for &Rows {
-    fn used(&self, key: &str, until: UnixSeconds) -> Result<Option<u64>, StoreError> {
+    fn row(&self, key: &str, until: UnixSeconds) -> Result<Option<Row>, StoreError> {
         self.works()?;
         Ok(self.table.borrow().get(&(until.0, key.to_owned())).copied())
     }
 
-    fn set_used(&self, key: &str, until: UnixSeconds, used: u64) -> Result<(), StoreError> {
+    fn set(&self, key: &str, until: UnixSeconds, row: Row) -> Result<(), StoreError> {
         self.works()?;
-        self.table.borrow_mut().insert((until.0, key.to_owned()), used);
+        self.table.borrow_mut().insert((until.0, key.to_owned()), row);
         Ok(())
+    }
+
+    fn count_in(&self, network: &str, until: UnixSeconds) -> Result<u64, StoreError> {
+        let rows = self.table.borrow();
+        let is_there = |it: &&(u64, String)| it.0 == until.0 && network_of_key(&it.1) == network;
+        Ok(rows.keys().filter(is_there).count() as u64)
+    }
+
+    fn forget_empty(&self, most: u32) -> Result<u64, StoreError> {
+        self.works()?;
+        let mut rows = self.table.borrow_mut();
+        let empty = rows.iter().filter(|(_, row)| row.used == 0).map(|(key, _)| key.clone());
+        let empty: Vec<_> = empty.take(most as usize).collect();
+        rows.retain(|it, _| !empty.contains(it));
+        Ok(empty.len() as u64)
     }
 
     fn forget(&self, now: UnixSeconds, most: u32) -> Result<u64, StoreError> {
@@ -106,17 +122,38 @@ fn each_key_has_its_own_and_what_is_given_back_is_had_again() {
 }
 
 #[test]
-fn a_look_takes_nothing_and_writes_nothing() {
+fn a_look_takes_nothing_and_there_is_an_end_to_looking() {
     let rows = Rows::default();
     let counter = Counter::new(&rows);
-    let look = QuotaRequest { look_only: true, ..request("a", 1) };
-    for _ in 0..5 {
+    let look = |key| {
+        let look = QuotaRequest { look_only: true, ..request(key, 1) };
         let said = counter.take(&look, START).unwrap();
-        assert_eq!((said.is_granted, said.left), (true, 1));
+        (said.is_granted, said.left)
+    };
+    for _ in 0..4 {
+        assert_eq!(look("a"), (true, 1));
     }
-    assert!(rows.table.borrow().is_empty());
     assert!(counter.take(&request("a", 1), START).unwrap().is_granted);
-    assert!(!counter.take(&look, START).unwrap().is_granted);
+    assert_eq!(look("a"), (false, 0));
+    for _ in 0..5 {
+        assert_eq!(look("b"), (true, 1));
+    }
+    assert_eq!(look("b"), (false, 0));
+    assert!(!counter.take(&request("b", 1), START).unwrap().is_granted);
+}
+
+#[test]
+fn what_is_given_back_is_had_again_only_so_often() {
+    let rows = Rows::default();
+    let counter = Counter::new(&rows);
+    let take = |at| counter.take(&request("a", 2), at).unwrap();
+    for n in 0..10 {
+        let reply = take(START);
+        assert_eq!((reply.is_granted, reply.left), (true, 1), "{n}");
+        counter.give_back(&QuotaReturn { key: "a".into(), until: reply.until }).unwrap();
+    }
+    assert!(!take(START).is_granted, "ten times the origin has worked for nothing");
+    assert!(take(START.plus(DAY)).is_granted);
 }
 
 #[test]
@@ -147,6 +184,38 @@ fn a_crowd_is_bounded_and_keeps_out_nobody_who_was_there() {
 }
 
 #[test]
+fn what_came_to_nothing_keeps_nobody_out() {
+    let rows = Rows::default();
+    let counter = Counter::new(&rows);
+    let take = |key: &str| counter.take(&request(key, 2), START).unwrap();
+    for n in 0..MAX_ROWS {
+        let until = take(&n.to_string()).until;
+        if n % 40 == 0 {
+            counter.give_back(&QuotaReturn { key: n.to_string(), until }).unwrap();
+        }
+    }
+    for n in 0..500 {
+        assert!(take(&format!("more {n}")).is_granted, "{n}");
+    }
+    assert!(!take("one more").is_granted, "nothing else gives way");
+    assert!(take("1").is_granted);
+    assert_eq!(rows.table.borrow().len() as u64, MAX_ROWS);
+}
+
+#[test]
+fn one_network_takes_no_others_places() {
+    let rows = Rows::default();
+    let counter = Counter::new(&rows);
+    let take = |key: &str| counter.take(&request(key, 2), START).unwrap().is_granted;
+    for n in 0..MAX_IN_NETWORK {
+        assert!(take(&format!("net/{n}")));
+    }
+    assert!(!take("net/more") && take("net/0") && take("other/0"));
+    assert_eq!(rows.table.borrow().len() as u64, MAX_IN_NETWORK + 1);
+    assert!(counter.take(&request("net/more", 2), START.plus(DAY)).unwrap().is_granted);
+}
+
+#[test]
 fn what_cannot_be_counted_is_not_given() {
     let rows = Rows::default();
     rows.is_broken.set(true);
@@ -163,12 +232,15 @@ fn a_client_has_one_key_for_each_route_and_all_are_spread() {
     let asked = |method: &str, target: &str, place: &str| match Request::new(method, target)
         .decide(&loaded)
     {
-        Decision::MayBeFree(sale) => sale.quota(sale.route.free.as_ref().unwrap(), place),
+        Decision::MayBeFree(sale) => {
+            let free = sale.route.free.as_ref().unwrap();
+            sale.quota(loaded.config.as_ref().unwrap(), free, place).unwrap()
+        }
         other => panic!("{other:?}"),
     };
     let (object, request) = asked("GET", "/a?x=1", "203.0.113.7");
     assert_eq!((request.units, request.seconds, request.look_only), (2, DAY, false));
-    assert!(!request.key.contains("203"), "{}", request.key);
+    assert!(!request.key.contains("203.0"), "{}", request.key);
     assert_eq!(asked("GET", "/a", "203.0.113.7"), (object.clone(), request.clone()));
     let head = asked("HEAD", "/a", "203.0.113.7").1;
     assert_eq!(head, QuotaRequest { look_only: true, ..request.clone() });
@@ -180,11 +252,86 @@ fn a_client_has_one_key_for_each_route_and_all_are_spread() {
     let keys: HashSet<String> = others.iter().map(|it| it.1.key.clone()).collect();
     assert!(keys.len() == 3 && !keys.contains(&request.key));
     assert_eq!(others[0].0, object, "a client is counted in one place");
+    let at_network = |place| network_of_key(&asked("GET", "/a", place).1.key).to_owned();
+    for (one, other, is_same) in [
+        ("203.0.113.7", "203.0.113.8", true),
+        ("203.0.113.7", "203.0.114.7", false),
+        ("2001:db8:1::/48", "203.0.113.7", false),
+        ("2001:db8:1:2::", "2001:db8:1:3::", true),
+        ("2001:db8:1:2::", "2001:db8:2:2::", false),
+    ] {
+        assert_eq!(at_network(one) == at_network(other), is_same, "{one} {other}");
+    }
     let objects: HashSet<String> =
         (0..200).map(|n| asked("GET", "/a", &format!("10.0.0.{n}")).0).collect();
     assert_eq!(objects.len(), 16);
     assert!(objects.iter().all(|name| is_counter(name)));
     assert!(!is_counter("eip155:8453/0x00") && is_counter(&object_of("")));
+}
+
+#[test]
+fn nobody_without_the_keys_of_the_shop_can_tell_where_a_client_is_counted() {
+    let route = || json!([{ "pattern": "/a", "price": "$1", "free": "2/day" }]);
+    let key_with = |relayer: u8| {
+        let loaded = config::read(&Settings {
+            evm_relayer_keys: Some(format!("0x{}", format!("{relayer:02x}").repeat(32))),
+            ..settings("assets", route())
+        });
+        let config = loaded.config.as_ref().unwrap();
+        match Request::get("/a").decide(&loaded) {
+            Decision::MayBeFree(sale) => {
+                let free = sale.route.free.as_ref().unwrap();
+                sale.quota(config, free, "203.0.113.7").unwrap().1.key
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let key = key_with(0x11);
+    assert_eq!(key, key_with(0x11));
+    assert_ne!(key, key_with(0x12));
+}
+
+#[test]
+fn no_page_elsewhere_uses_up_what_its_visitors_have() {
+    let route = json!([{ "pattern": "/a", "price": "$1", "free": "2/day" }]);
+    let loaded = config::read(&Settings {
+        cors_credentials: Some(json!(["https://app.example"])),
+        ..settings("assets", route)
+    });
+    let outcome = |site: &str, mode: &str, dest: &str, origin: &str| {
+        let mut request = Request::get("/a");
+        for (name, value) in [
+            ("Sec-Fetch-Site", site),
+            ("Sec-Fetch-Mode", mode),
+            ("Sec-Fetch-Dest", dest),
+            ("Origin", origin),
+        ] {
+            if !value.is_empty() {
+                request = request.with(name, value);
+            }
+        }
+        request.outcome(&loaded)
+    };
+    for (site, mode, dest, origin) in [
+        ("cross-site", "no-cors", "image", ""),
+        ("same-site", "no-cors", "script", ""),
+        ("cross-site", "cors", "empty", "https://elsewhere.example"),
+        ("cross-site", "navigate", "iframe", ""),
+        ("cross-site", "websocket", "websocket", "https://elsewhere.example"),
+        ("cross-site", "", "document", ""),
+    ] {
+        assert_eq!(outcome(site, mode, dest, origin), "402 0 /a", "{site} {mode} {dest}");
+    }
+    for (site, mode, dest, origin) in [
+        ("", "", "", ""),
+        ("none", "navigate", "document", ""),
+        ("same-origin", "no-cors", "image", ""),
+        ("cross-site", "navigate", "document", ""),
+        ("same-site", "navigate", "document", ""),
+        ("cross-site", "cors", "empty", "https://app.example"),
+    ] {
+        assert_eq!(outcome(site, mode, dest, origin), "free? 0 /a", "{site} {mode} {dest}");
+    }
 }
 
 #[test]
