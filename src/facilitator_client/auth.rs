@@ -79,9 +79,12 @@ impl RequestAuth for CdpKey {
         let header = json!({
             "alg": "EdDSA", "kid": self.name, "typ": "JWT", "nonce": nonce.trim_start_matches("0x"),
         });
-        let host = host_of(url);
-        // Its host and path, as the server sees them.
-        let path = url.split_once("://").map_or("", |(_, rest)| rest);
+        // Its host and path, as `fetch` tells them to the server: in small letters,
+        // and without a port that goes without saying.
+        let (scheme, path) = url.split_once("://").unwrap_or_default();
+        let host = host_of(url).to_ascii_lowercase();
+        let usual = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+        let host = host.strip_suffix(usual).unwrap_or(&host);
         let path = path.get(path.find('/').unwrap_or(path.len())..).unwrap_or_default();
         let path = path.split('?').next().unwrap_or_default();
         let claims = json!({
@@ -143,6 +146,27 @@ mod tests {
         let signed = format!("{}.{}", parts[0], parts[1]);
         assert!(pair(2).verifying_key().verify(signed.as_bytes(), &signature).is_ok());
         assert_eq!(parts.len(), 3);
+    }
+
+    #[test]
+    fn what_is_signed_is_the_host_that_the_server_is_told() {
+        let key = CdpKey::read(NAME, &secret(2)).unwrap();
+        for (url, expected) in [
+            ("https://API.cdp.Example:443/X/verify", "POST api.cdp.example/X/verify"),
+            ("HTTPS://api.cdp.example:443/a", "POST api.cdp.example/a"),
+            ("http://localhost:80/a", "POST localhost/a"),
+            ("http://localhost:443/a", "POST localhost:443/a"),
+            ("https://api.cdp.example:8443/a", "POST api.cdp.example:8443/a"),
+            ("https://api.cdp.example:4443/a", "POST api.cdp.example:4443/a"),
+        ] {
+            let now = UnixSeconds(1_700_000_000);
+            let asked = ToSign { method: "POST", url, now, nonce: [0xab; 16] };
+            let header = key.authorization(&asked);
+            let claims = header.split('.').nth(1).unwrap();
+            let claims: Value =
+                serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+            assert_eq!(claims["uris"], json!([expected]), "{url}");
+        }
     }
 
     #[test]

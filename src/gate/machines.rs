@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
+use super::escape::{code_span, escape_markdown, escape_xml};
 use super::{Decision, Head, Sale, door};
 use crate::amount::Price;
 use crate::config::{Config, Free, Loaded, Method, Route, Shape};
@@ -144,19 +145,21 @@ fn is_licensed(route: &Route) -> bool {
 /// Whether there is a licence, and it is free to be read.
 fn has_license(loaded: &Loaded) -> bool {
     let Ok(config) = &loaded.config else { return false };
-    config.tells_machines
-        && listed(config).any(is_licensed)
-        && loaded
-            .patterns
-            .as_ref()
-            .zip(CanonicalPath::parse(LICENSE).ok())
-            .is_some_and(|(patterns, path)| !patterns.may_sell(&path))
+    config.tells_machines && listed(config).any(is_licensed) && is_unsold(loaded, LICENSE)
+}
+
+/// Whether nothing sells a path.
+fn is_unsold(loaded: &Loaded, path: &str) -> bool {
+    let asked = loaded.patterns.as_ref().zip(CanonicalPath::parse(path).ok());
+    asked.is_some_and(|(patterns, path)| !patterns.may_sell(&path))
 }
 
 fn robots(loaded: &Loaded, origin: &str) -> String {
-    let mut text = format!(
-        "# What is sold here, for machines too: {origin}{PRICES}\nUser-agent: *\nAllow: /\n"
-    );
+    let mut text = String::new();
+    if is_unsold(loaded, PRICES) {
+        let _ = writeln!(text, "# What is sold here, for machines too: {origin}{PRICES}");
+    }
+    text.push_str("User-agent: *\nAllow: /\n");
     if has_license(loaded) {
         // For all crawlers: it belongs to no group.
         let _ = write!(text, "\nLicense: {origin}{LICENSE}\n");
@@ -202,7 +205,7 @@ fn prices(config: &Config, origin: &str) -> String {
     );
     for route in listed(config) {
         text.push_str("| ");
-        escape_markdown(route.pattern.as_str(), &mut text);
+        code_span(route.pattern.as_str(), &mut text);
         let method = route.listed.as_ref().map_or("GET", Method::as_str);
         let (least, most) = bounds(route);
         let _ = match least {
@@ -228,9 +231,7 @@ fn prices(config: &Config, origin: &str) -> String {
     }
     for (name, link) in [("Terms", &config.page.terms), ("Support", &config.page.support)] {
         if !link.is_empty() {
-            let _ = write!(text, "\n{name}: ");
-            escape_markdown(&absolute(link, origin), &mut text);
-            text.push('\n');
+            let _ = writeln!(text, "\n{name}: <{}>", absolute(link, origin));
         }
     }
     text
@@ -350,40 +351,4 @@ fn title<'a>(config: &'a Config, origin: &'a str) -> &'a str {
 /// A link of the seller's, which may be a path.
 fn absolute(link: &str, origin: &str) -> String {
     if link.starts_with('/') { format!("{origin}{link}") } else { link.to_owned() }
-}
-
-/// Writes a text for the inside of an element or an attribute (XML 1.0, sections
-/// 2.2 and 2.4).
-fn escape_xml(text: &str, to: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => to.push_str("&amp;"),
-            '<' => to.push_str("&lt;"),
-            '>' => to.push_str("&gt;"),
-            '"' => to.push_str("&quot;"),
-            '\'' => to.push_str("&apos;"),
-            // No document may hold these, however they are written.
-            '\u{fffe}' | '\u{ffff}' => to.push('\u{fffd}'),
-            c if c.is_control() => to.push(' '),
-            c => to.push(c),
-        }
-    }
-}
-
-/// Writes a text for one cell of a table: all that Markdown gives a meaning to
-/// is escaped (`CommonMark` 0.31, section 2.4).
-fn escape_markdown(text: &str, to: &mut String) {
-    for c in text.chars() {
-        match c {
-            c if c.is_control() => to.push(' '),
-            // An entity is the only way in which no reader takes it for a tag.
-            '<' => to.push_str("&lt;"),
-            '&' => to.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '>' | '#' | '|' | '!' | '~' => {
-                to.push('\\');
-                to.push(c);
-            }
-            c => to.push(c),
-        }
-    }
 }

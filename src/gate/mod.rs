@@ -9,6 +9,7 @@ pub mod cors;
 pub mod delivery_cookie;
 pub mod discovery;
 mod door;
+mod escape;
 pub mod goods;
 pub mod grant;
 mod head;

@@ -45,7 +45,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use worker::web_sys::{Request, Response};
 use worker::{Context, Env, console_error, worker_sys};
 
-use crate::gate::{self, Decision, Head as _};
+use crate::gate::{self, Decision};
 use crate::path::CanonicalPath;
 
 /// Answers one request.

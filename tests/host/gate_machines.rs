@@ -115,6 +115,17 @@ fn what_is_sold_at_these_paths_stays_sold() {
     assert_eq!(told(&license), ["/robots.txt", "/.well-known/prices.md", "/openapi.json"]);
     assert_eq!(link(&license, "/a"), None);
     assert!(!Document::Robots.write(&license, SHOP).contains("License:"));
+    // Nor to prices that do.
+    let prices = load(
+        true,
+        json!([
+            { "pattern": "/a", "price": "$1", "listed": true },
+            { "pattern": "/.well-known/*", "price": "$1" },
+        ]),
+    );
+    assert_eq!(told(&prices), ["/robots.txt", "/license.xml", "/openapi.json"]);
+    let robots = Document::Robots.write(&prices, SHOP);
+    assert!(robots.starts_with("User-agent: *\n") && !robots.contains("prices"), "{robots}");
 }
 
 fn link(loaded: &Loaded, target: &str) -> Option<String> {
@@ -183,12 +194,12 @@ fn the_prices_are_a_table_that_no_text_breaks() {
             "| path | method | price | paid in | what it is |",
             "|---|---|---|---|---|",
             &format!(
-                r"| /premium/\* | GET | $0.01 | {usdc} | Premium &lt;pages\> \| &amp; \*more\* |"
+                r"| `/premium/*` | GET | $0.01 | {usdc} | Premium &lt;pages\> \| &amp; \*more\* |"
             ),
-            "| /guide | GET | $2.5, for 3600 seconds | USDC on eip155:84532 |  |",
-            &format!("| /orders | POST | $0.02 | {usdc} |  |"),
+            "| `/guide` | GET | $2.5, for 3600 seconds | USDC on eip155:84532 |  |",
+            &format!("| `/orders` | POST | $0.02 | {usdc} |  |"),
             "",
-            "Terms: https://shop.example/terms?a=1&amp;b=2",
+            "Terms: <https://shop.example/terms?a=1&b=2>",
         ]
     );
 }
@@ -275,7 +286,7 @@ fn what_has_several_prices_has_a_least_and_a_most() {
     );
     config(&loaded);
     assert!(!Document::License.write(&loaded, SHOP).contains("<amount"));
-    assert!(Document::Prices.write(&loaded, SHOP).contains("| /a | GET | $0.5 to $3 |"));
+    assert!(Document::Prices.write(&loaded, SHOP).contains("| `/a` | GET | $0.5 to $3 |"));
     let document: Value = serde_json::from_str(&Document::OpenApi.write(&loaded, SHOP)).unwrap();
     assert_eq!(
         document["paths"]["/a"]["get"]["x-payment-info"]["price"],
@@ -291,7 +302,7 @@ fn a_document_tells_of_so_many_routes_and_no_more() {
     let loaded = load(true, many.into());
     config(&loaded);
     assert_eq!(Document::License.write(&loaded, SHOP).matches("<content ").count(), 200);
-    assert_eq!(Document::Prices.write(&loaded, SHOP).matches("\n| /a/").count(), 200);
+    assert_eq!(Document::Prices.write(&loaded, SHOP).matches("\n| `/a/").count(), 200);
 }
 
 #[test]

@@ -43,9 +43,8 @@ impl QuotaRows for &Rows {
     }
 
     fn count_in(&self, network: &str, until: UnixSeconds) -> Result<u64, StoreError> {
-        let rows = self.table.borrow();
-        let is_there = |it: &&(u64, String)| it.0 == until.0 && network_of_key(&it.1) == network;
-        Ok(rows.keys().filter(is_there).count() as u64)
+        let bound = |end: char| (until.0, format!("{network}{end}"));
+        Ok(self.table.borrow().range(bound('/')..bound('0')).count() as u64)
     }
 
     fn forget_empty(&self, most: u32) -> Result<u64, StoreError> {
@@ -53,16 +52,20 @@ impl QuotaRows for &Rows {
         let mut rows = self.table.borrow_mut();
         let empty = rows.iter().filter(|(_, row)| row.used == 0).map(|(key, _)| key.clone());
         let empty: Vec<_> = empty.take(most as usize).collect();
-        rows.retain(|it, _| !empty.contains(it));
+        for key in &empty {
+            rows.remove(key);
+        }
         Ok(empty.len() as u64)
     }
 
     fn forget(&self, now: UnixSeconds, most: u32) -> Result<u64, StoreError> {
         self.works()?;
         let mut rows = self.table.borrow_mut();
-        let over: Vec<_> =
-            rows.keys().filter(|it| it.0 <= now.0).take(most as usize).cloned().collect();
-        rows.retain(|it, _| !over.contains(it));
+        let over = rows.keys().take_while(|it| it.0 <= now.0).take(most as usize);
+        let over: Vec<_> = over.cloned().collect();
+        for key in &over {
+            rows.remove(key);
+        }
         Ok(over.len() as u64)
     }
 
