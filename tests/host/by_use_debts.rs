@@ -354,3 +354,27 @@ fn cheap_payments_all_the_time_put_off_no_debt() {
     }
     assert_eq!(moved(&world, &owed), [AMOUNT]);
 }
+
+#[test]
+fn what_nodes_have_forgotten_is_held_against_nobody_whom_it_may_have_charged() {
+    let world = world();
+    let owed = payment(1, 1);
+    assert_eq!(buyer(&world, &owed, &[ALL]).now(), Answer::Counted);
+    // It lands, and the nodes tell neither receipts nor logs.
+    *world.hook.borrow_mut() = Some(Box::new(|_, method, _| match method {
+        "eth_getTransactionReceipt" => Some(Ok(Value::Null)),
+        "eth_getLogs" => Some(Ok(json!([]))),
+        _ => None,
+    }));
+    world.run_for(6_000_000);
+    assert_eq!(moved(&world, &owed), [AMOUNT]);
+    assert!(matches!(state(&world, &owed), State::Submitted { .. }), "{:?}", state(&world, &owed));
+    *world.hook.borrow_mut() = None;
+    for _ in 0..4_000 {
+        if !matches!(state(&world, &owed), State::Submitted { .. }) {
+            break;
+        }
+        world.run_for(1_000);
+    }
+    assert_eq!(settlement(&world, &owed).amount, AtomicAmount(AMOUNT));
+}

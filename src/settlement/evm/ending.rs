@@ -140,7 +140,8 @@ impl<H: Host> EvmLane<H> {
         // empty one in place of a payment.
         let is_empty = |it: &Receipt| entry.sent.empty.contains(&encode_hex(&it.transaction_hash));
         let failed = landed.filter(|it| !is_empty(it));
-        let resolution = self.paid_by_another(&mut attempts, payment).await;
+        let is_known = landed.is_some() || entry.sent.judged;
+        let resolution = self.paid_by_another(&mut attempts, payment, is_known).await;
         if matches!(resolution, Resolution::Unclear(_)) {
             self.note_search(id, &attempts)?;
         }
@@ -235,7 +236,7 @@ impl<H: Host> EvmLane<H> {
             let request = &waiting.job.request;
             // Nothing is written or sent: if the process dies here, the claim is
             // free again after its lease, and whoever asks again comes here again.
-            let resolution = lane.paid_by_another(&mut attempts, &waiting.payment).await;
+            let resolution = lane.paid_by_another(&mut attempts, &waiting.payment, true).await;
             // Whatever it comes to, and whoever holds the claim by now, the next
             // search goes on from here.
             let noted = lane.note_search(&request.payment, &attempts);
@@ -285,11 +286,13 @@ impl<H: Host> EvmLane<H> {
     ///
     /// It is unclear where a node did not answer, where there is more to look
     /// through than one search does, or where the authorization is used and no
-    /// node tells by whom. A node that is behind may know later.
+    /// node tells by whom. A node that is behind may know later. `is_known`: whether
+    /// a block shows what became of our own transactions.
     async fn paid_by_another(
         &self,
         attempts: &mut Attempts,
         payment: &evm::VerifiedPayment,
+        is_known: bool,
     ) -> Resolution {
         let (nodes, quorum) = (&self.nodes, &self.limits.quorum_above);
         let (now, used) = (self.shared.host.now(), payment.reasons().used);
@@ -323,8 +326,8 @@ impl<H: Host> EvmLane<H> {
             },
             (Ok(None), Some(false)) => return Resolution::NotPaid(used),
             // Canceled, or used by another purchase: it stays what it is. Nobody
-            // but we could have settled it, and our own transactions are known.
-            (Ok(None), Some(true)) if is_over && payment.relayer().is_some() => {
+            // but we could have settled it, and none of our own transactions has.
+            (Ok(None), Some(true)) if is_over && is_known && payment.relayer().is_some() => {
                 return Resolution::NotPaid(used);
             }
             // No log is told, and nobody has used what nobody can use any more.
