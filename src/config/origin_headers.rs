@@ -105,10 +105,11 @@ pub(super) fn secrets_named(value: Option<&Value>) -> impl Iterator<Item = &str>
 
 impl OriginHeaders {
     /// Reads the table: header → text, or the name of a secret that holds it.
+    /// `kept` are names of secrets that stay here, beside those that always do.
     /// Faults never show a value.
     pub(super) fn read(
         value: Option<&Value>,
-        secrets: &Table<String, String>,
+        (secrets, kept): (&Table<String, String>, &[&str]),
         origin: Option<&Origin>,
         faults: &Report,
     ) -> Self {
@@ -135,7 +136,9 @@ impl OriginHeaders {
             } else if read.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
                 "is there twice, in other letters"
             } else {
-                read.extend(read_value(key, value, secrets, faults).map(|it| (name.clone(), it)));
+                read.extend(
+                    read_value(key, value, (secrets, kept), faults).map(|it| (name.clone(), it)),
+                );
                 continue;
             };
             faults.add(key, problem);
@@ -148,7 +151,7 @@ impl OriginHeaders {
 fn read_value(
     key: String,
     value: &Value,
-    secrets: &Table<String, String>,
+    (secrets, kept): (&Table<String, String>, &[&str]),
     faults: &Report,
 ) -> Option<String> {
     let (key, text) = if let Some(text) = value.as_str() {
@@ -159,7 +162,7 @@ fn read_value(
     } else {
         let fields = Fields::new(key.clone(), value, &["secret"], faults);
         let name = fields.needed("secret", "the name of a secret that holds the value")?;
-        if KEPT_SECRETS.contains(&name) {
+        if KEPT_SECRETS.contains(&name) || kept.contains(&name) {
             fields.fault("secret", "names a secret that stays with the Worker; make another one");
             return None;
         }

@@ -11,6 +11,7 @@ use super::network::Elsewhere;
 use super::read_route::{RouteEntry, Seller, read_route_entries};
 use super::remote::{read_cdp_key, read_headers, report_unknown};
 use super::signers::{FormerSigners, Signers};
+use super::webhooks::secrets_named;
 use super::who::Passes;
 use super::{
     Config, Desk, Facilitator, GrantKeys, Loaded, Network, Origin, OriginHeaders, OriginSecret,
@@ -72,9 +73,10 @@ pub fn fault_of(settings: &Settings, overrides: &Overrides) -> Option<String> {
 fn read_with(settings: &Settings, overrides: &Overrides) -> Loaded {
     let faults = Report::default();
     let origin = read_origin(settings.origin.as_ref(), settings.sells(), &faults);
+    let signing: Vec<&str> = secrets_named(settings.webhooks.as_ref()).collect();
     let origin_headers = OriginHeaders::read(
         settings.origin_headers.as_ref(),
-        &settings.header_secrets,
+        (&settings.header_secrets, &signing),
         origin.as_ref(),
         &faults,
     );

@@ -200,7 +200,8 @@ fn write_row(sale: &Sale, to: &mut String) {
         // As spreadsheets read it.
         sale.time.iso8601(),
         text(&sale.route),
-        text(&sale.path),
+        // What a buyer writes there begins no cell where `;` parts them.
+        text(&sale.path).replace(';', "%3B"),
         text(&sale.method),
         sale.amount.to_string(),
         text(&sale.asset),
@@ -223,26 +224,42 @@ fn write_row(sale: &Sale, to: &mut String) {
     to.push_str("\r\n");
 }
 
-/// Writes a cell (RFC 4180, section 2). One that a spreadsheet would take for a
-/// formula begins with an apostrophe: [OWASP, CSV injection].
+/// Writes a cell (RFC 4180, section 2). What a spreadsheet would take for a formula
+/// has an apostrophe before it: [OWASP, CSV injection]. That is where the cell
+/// begins, and inside of it behind what parts cells or rows elsewhere.
 ///
 /// [OWASP, CSV injection]: https://owasp.org/www-community/attacks/CSV_Injection
 pub fn write_cell(cell: &str, to: &mut String) {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
     let is_quoted = cell.contains(['"', ',', '\r', '\n']);
     if is_quoted {
         to.push('"');
     }
-    if is_formula {
-        to.push('\'');
-    }
-    for letter in cell.chars() {
+    let mut rest = cell;
+    let mut is_start = true;
+    while let Some(letter) = rest.chars().next() {
+        if is_start && begins_formula(rest) {
+            to.push('\'');
+        }
+        is_start = is_separator(letter);
         if letter == '"' {
             to.push('"');
         }
         to.push(letter);
+        rest = rest.get(letter.len_utf8()..).unwrap_or_default();
     }
     if is_quoted {
         to.push('"');
     }
+}
+
+/// What parts cells or rows in some spreadsheet.
+const fn is_separator(letter: char) -> bool {
+    matches!(letter, ';' | '\t' | '\r' | '\n')
+}
+
+/// Whether a spreadsheet calculates a cell that begins so. Quotes and blanks in
+/// front may not be seen as part of it.
+fn begins_formula(text: &str) -> bool {
+    text.starts_with(['\t', '\r', '\n'])
+        || text.trim_start_matches(['"', ' ']).starts_with(['=', '+', '-', '@'])
 }

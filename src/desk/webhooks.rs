@@ -6,19 +6,21 @@
 //! from where it stopped. It writes down that something was told after it was, so
 //! after a crash it is told again, under the same id.
 
+mod aside;
 mod outbox;
+mod pages;
+mod tell;
+mod view;
 mod watch;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 
 use futures_util::future::LocalBoxFuture;
-use serde_json::{Value, json};
 
-use crate::config::Webhook;
+use crate::config::{EVENTS, Webhook};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
-use crate::json::{self, ToJson, write_object};
+use crate::json::{ToJson, write_object};
 use crate::json_struct;
 use crate::settlement::outbox::SalesAfter;
 use crate::settlement::{Sale, StoreError};
@@ -26,6 +28,9 @@ use crate::time::UnixSeconds;
 use crate::together::join_all;
 
 pub use outbox::{Count, Outbox};
+use pages::Pages;
+use tell::Teller;
+pub use view::view;
 use watch::{count_refused, look};
 
 /// Where the seller sees how they are doing.
@@ -35,20 +40,17 @@ pub const WEBHOOKS_PATH: &str = "/.edge402/desk/webhooks";
 /// with a network.
 pub const WEBHOOKS_OBJECT: &str = "desk/webhooks";
 
-/// How long something is tried to be delivered, in seconds.
+/// How long something is tried to be delivered, in seconds, since it first was.
 pub const DAY: u64 = 86_400;
 
 /// How many events besides sales wait at most.
 const MAX_EVENTS: usize = 200;
 
-/// How many events one webhook is told in one run: what a run may ask is bounded.
-const PER_RUN: u32 = 20;
+/// How many sales of a Settler are read at once.
+const PAGE: u32 = 30;
 
-/// How many sales are read at once.
-const PAGE: u32 = 10;
-
-/// How many sales are counted at most that wait.
-const COUNTED: u32 = 100;
+/// From when on what was not told is a problem, in seconds since it happened.
+const LATE_SECONDS: u64 = 3_600;
 
 /// How often the Settlers are looked at for what is low, stuck or at fault, in
 /// seconds.
@@ -138,169 +140,65 @@ pub async fn run<S: Sender>(
     outbox.follow(hooks, sender.now());
     let wants =
         |kinds: &[&str]| hooks.iter().any(|hook| hook.events.iter().any(|it| kinds.contains(it)));
-    let mut next: Option<u64> = None;
+    sender.keep(&outbox)?;
+    let outbox = RefCell::new(outbox);
+    // Sales first: a node that does not answer is in the way of none.
+    let mut next = tell(sender, hooks, settlers, &outbox, true).await?;
+    let mut outbox = outbox.into_inner();
     if wants(&["low_balance", "stuck", "fault"]) {
         look(sender, settlers, &mut outbox).await;
-        next = Some(LOOK_SECONDS);
+        next = sooner(next, Some(LOOK_SECONDS));
     }
-    if wants(&["refused"])
-        && let Some(soon) = count_refused(sender, &mut outbox).await
-    {
-        next = Some(next.map_or(soon, |it| it.min(soon)));
+    if wants(&["refused"]) {
+        next = sooner(next, count_refused(sender, &mut outbox).await);
+    } else {
+        outbox.refused_day = 0;
     }
     sender.keep(&outbox)?;
-    let outbox = &RefCell::new(outbox);
-    let told = hooks
-        .iter()
-        .map(|hook| -> LocalBoxFuture<'_, _> { Box::pin(tell(sender, hook, settlers, outbox)) });
-    for said in join_all(told.collect()).await {
-        if let Some(soon) = said? {
-            next = Some(next.map_or(soon, |it| it.min(soon)));
-        }
-    }
-    Ok(next)
+    Ok(sooner(next, tell(sender, hooks, settlers, &RefCell::new(outbox), false).await?))
 }
 
-/// Tells one webhook, each kind of event in its order.
+/// The smaller of two pauses.
+fn sooner(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    a.into_iter().chain(b).min()
+}
+
+/// Tells every webhook of sales, or of all else: side by side, each kind of event in
+/// its order.
 async fn tell<S: Sender>(
     sender: &S,
-    hook: &Webhook,
+    hooks: &[Webhook],
     settlers: &[String],
     outbox: &RefCell<Outbox>,
+    is_sales: bool,
 ) -> Result<Option<u64>, StoreError> {
-    let mut left = PER_RUN;
-    let mut next: Option<u64> = None;
-    for kind in &hook.events {
-        let now = sender.now();
-        let at =
-            outbox.borrow().hook(&hook.url).and_then(|it| it.stream(kind)).map(|it| it.next_at);
-        let pause = at.unwrap_or(now).since(now);
-        let soon = if pause > 0 {
-            Some(pause)
-        } else if *kind == "sale" {
-            tell_sales(sender, hook, settlers, outbox, &mut left).await?
-        } else {
-            tell_events(sender, hook, kind, outbox, &mut left).await?
-        };
-        next = match (next, soon) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+    let now = sender.now();
+    let is_due = |hook: &&Webhook| {
+        let outbox = outbox.borrow();
+        let Some(state) = outbox.hook(&hook.url).filter(|_| is_sales) else { return false };
+        // What is new may follow at once what was put aside.
+        let stream = state.stream("sale");
+        stream.is_some_and(|it| it.next_at <= now || state.count_aside("sale") > 0)
+    };
+    let due: Vec<&Webhook> = hooks.iter().filter(is_due).collect();
+    let pages = &Pages::read(sender, &due, settlers, outbox, PAGE).await;
+    let told = hooks.iter().enumerate().map(|(number, hook)| -> LocalBoxFuture<'_, _> {
+        Box::pin(async move {
+            let mut next = None;
+            for kind in EVENTS.into_iter().filter(|it| hook.events.contains(it)) {
+                if (kind == "sale") == is_sales {
+                    let teller = Teller { sender, hook, number, kind, outbox };
+                    next = sooner(next, teller.tell(settlers, pages).await?);
+                }
+            }
+            Ok::<_, StoreError>(next)
+        })
+    });
+    let mut next = None;
+    for said in join_all(told.collect()).await {
+        next = sooner(next, said?);
     }
     Ok(next)
-}
-
-/// Sends one message and keeps what came of it: whether it was taken, or else in how
-/// many seconds to try again. If the process dies before that is written, it is sent
-/// again, as the same.
-async fn deliver<S: Sender>(
-    sender: &S,
-    hook: &Webhook,
-    (kind, id, time, data): (&str, &str, UnixSeconds, &dyn ToJson),
-    outbox: &RefCell<Outbox>,
-    told: impl FnOnce(&mut outbox::HookState),
-) -> Result<Result<(), u64>, StoreError> {
-    let status = sender.post(&message(hook, kind, id, (time, sender.now()), data)).await;
-    let now = sender.now();
-    let mut outbox = outbox.borrow_mut();
-    let Some(state) = outbox.hook_mut(&hook.url) else { return Ok(Err(AGAIN_SECONDS)) };
-    let was_failing = state.stream(kind).is_some_and(|it| it.failing_since.is_some());
-    let is_taken = state.note(kind, status, now);
-    if is_taken {
-        told(state);
-    }
-    let pause = state.stream(kind).map_or(AGAIN_SECONDS, |it| it.next_at.since(now));
-    if !is_taken && !was_failing {
-        let why = status.map_or_else(|| "nothing in time".to_owned(), |it| it.to_string());
-        sender.log(&format!("WEBHOOKS: a {kind} is answered {why}; it is tried for a day"));
-    }
-    sender.keep(&outbox)?;
-    Ok(if is_taken { Ok(()) } else { Err(pause.max(1)) })
-}
-
-async fn tell_events<S: Sender>(
-    sender: &S,
-    hook: &Webhook,
-    kind: &str,
-    outbox: &RefCell<Outbox>,
-    left: &mut u32,
-) -> Result<Option<u64>, StoreError> {
-    loop {
-        let event = outbox.borrow().next_event(&hook.url, kind, sender.now()).cloned();
-        let Some(event) = event else { return Ok(None) };
-        if *left == 0 {
-            return Ok(Some(1));
-        }
-        *left -= 1;
-        let data = json::parse(&event.data).unwrap_or_default();
-        let it: (_, _, _, &dyn ToJson) = (kind, event.id.as_str(), event.time, &data);
-        if let Err(pause) = deliver(sender, hook, it, outbox, |state| state.told(&event)).await? {
-            return Ok(Some(pause));
-        }
-    }
-}
-
-/// A Settler's sales that are read and not told yet.
-struct List<'a> {
-    settler: &'a str,
-    sales: VecDeque<Sale>,
-    /// Whether there may be more behind them.
-    is_cut: bool,
-}
-
-async fn tell_sales<S: Sender>(
-    sender: &S,
-    hook: &Webhook,
-    settlers: &[String],
-    outbox: &RefCell<Outbox>,
-    left: &mut u32,
-) -> Result<Option<u64>, StoreError> {
-    loop {
-        let (mut lists, mut again) = (vec![], None);
-        for settler in settlers {
-            match read_sales(sender, &hook.url, settler, outbox, PAGE).await {
-                Some(sales) => lists.push(List {
-                    settler,
-                    is_cut: sales.len() >= PAGE as usize,
-                    sales: sales.into(),
-                }),
-                None => again = Some(AGAIN_SECONDS),
-            }
-        }
-        loop {
-            let heads = lists.iter_mut().filter(|it| !it.sales.is_empty());
-            let Some(list) = heads.min_by_key(|it| it.sales.front().map(Sale::place)) else {
-                return Ok(again);
-            };
-            if *left == 0 {
-                return Ok(Some(1));
-            }
-            *left -= 1;
-            let (Some(sale), settler) = (list.sales.pop_front(), list.settler) else { break };
-            let (place, id) = (sale.place(), id_of("sale", &sale.payment));
-            let it: (_, _, _, &dyn ToJson) = ("sale", id.as_str(), sale.time, &sale);
-            let told = |state: &mut outbox::HookState| state.told_sale(settler, place);
-            if let Err(pause) = deliver(sender, hook, it, outbox, told).await? {
-                return Ok(Some(pause));
-            }
-            if list.is_cut && list.sales.is_empty() {
-                // What follows may come before what others have.
-                break;
-            }
-        }
-    }
-}
-
-async fn read_sales<S: Sender>(
-    sender: &S,
-    url: &str,
-    settler: &str,
-    outbox: &RefCell<Outbox>,
-    limit: u32,
-) -> Option<Vec<Sale>> {
-    let before = sender.now();
-    let after = outbox.borrow().hook(url)?.place(settler, before);
-    sender.sales(settler, &SalesAfter { after, before, limit }).await
 }
 
 /// What an event is called, however often it is sent.
@@ -324,43 +222,4 @@ fn message(
         ("webhook-signature", hook.signature(id, now, &body)),
     ];
     Message { url: hook.url.clone(), headers, body }
-}
-
-/// How the webhooks are doing, for the seller.
-///
-/// # Errors
-/// The disk failed.
-pub async fn view<S: Sender>(
-    sender: &S,
-    hooks: &[Webhook],
-    settlers: &[String],
-) -> Result<Value, StoreError> {
-    let mut outbox = sender.read()?;
-    outbox.follow(hooks, sender.now());
-    let outbox = RefCell::new(outbox);
-    let mut shown = vec![];
-    for hook in hooks {
-        let mut pending = 0;
-        if hook.events.contains(&"sale") {
-            for settler in settlers {
-                let sales = read_sales(sender, &hook.url, settler, &outbox, COUNTED).await;
-                pending += sales.map_or(0, |it| it.len());
-            }
-        }
-        let outbox = outbox.borrow();
-        let Some(state) = outbox.hook(&hook.url) else { continue };
-        pending += outbox
-            .events
-            .iter()
-            .filter(|it| state.stream(&it.kind).is_some_and(|stream| stream.done < it.number))
-            .count();
-        let last =
-            state.last_time.map(|time| json!({ "time": time.0, "status": state.last_status }));
-        let failing = state.streams.iter().filter_map(|it| it.failing_since).min();
-        shown.push(json!({
-            "url": hook.url, "events": hook.events, "pending": pending, "last": last,
-            "failing_since": failing.map(|it| it.0),
-        }));
-    }
-    Ok(json!({ "webhooks": shown }))
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
+import { Webhook } from 'standardwebhooks';
 import { waitFor } from '../../dev/util.mjs';
 import { snippet } from '../documents/snippets.mjs';
 import { EVM_NETWORK, SOLANA_NETWORK, startWorld } from '../../dev/world.mjs';
@@ -53,10 +54,16 @@ function assertSigned({ id, time, signatures, body }) {
   assert.ok(Math.abs(Number(time) - Date.now() / 1_000) < 600);
 }
 
+/** As the specification's own library has it. */
+const verify = ({ id, time, signatures }, body) =>
+  new Webhook(WEBHOOK_SECRET).verify(body, { 'webhook-id': id, 'webhook-timestamp': time, 'webhook-signature': signatures.join(' ') });
+
 test('each sale is told, signed, once it is taken', async () => {
   const { transaction } = await buy('1');
   await waitFor(() => got.length === 1, { what: 'the sale' });
   assertSigned(got[0]);
+  assert.deepEqual(verify(got[0], got[0].body), got[0].event);
+  assert.throws(() => verify(got[0], `${got[0].body} `));
   const { type, method, path, event } = got[0];
   assert.deepEqual([type, method, path, event.type], ['application/json', 'POST', '/in', 'sale']);
   assert.match(event.timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);

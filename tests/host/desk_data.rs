@@ -111,17 +111,38 @@ fn no_cell_is_a_formula_and_none_breaks_its_row() {
         ("+1", "'+1"),
         ("-1", "'-1"),
         ("@A", "'@A"),
-        ("\t=1", "'\t=1"),
-        ("\r=1", "\"'\r=1\""),
+        ("\t=1", "'\t'=1"),
+        ("\r=1", "\"'\r'=1\""),
         ("a,b", "\"a,b\""),
         ("=\"a\"", "\"'=\"\"a\"\"\""),
         ("a\nb", "\"a\nb\""),
         ("1-1", "1-1"),
+        // Where `;` or a tab parts cells, one begins behind it.
+        ("/a/x;=HYPERLINK(1)", "/a/x;'=HYPERLINK(1)"),
+        ("/a;;@A", "/a;;'@A"),
+        ("/a; +1", "/a;' +1"),
+        ("/a;\"=1\"", "\"/a;'\"\"=1\"\"\""),
+        ("a\t-1", "a\t'-1"),
+        ("a\n=1", "\"a\n'=1\""),
+        ("\"=1", "\"'\"\"=1\""),
+        ("/a;b=1", "/a;b=1"),
     ] {
         let mut text = String::new();
         write_cell(cell, &mut text);
         assert_eq!(text, written);
     }
+}
+
+#[test]
+fn no_path_begins_a_cell_where_semicolons_part_them() {
+    let mut bought = sale(1, "p");
+    bought.path = Some("/a/x;=HYPERLINK(1)".into());
+    let mut merge = Merge::new(1, Format::Csv);
+    merge.wanted(&edge402::settlement::SalesQuery::default());
+    merge.add(0, vec![bought]);
+    let text = merge.write();
+    assert!(text.contains(",/a/x%3B=HYPERLINK(1),"), "{text}");
+    assert!(!text.contains(';'), "{text}");
 }
 
 fn sale(time: u64, payment: &str) -> Sale {

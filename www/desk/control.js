@@ -3,12 +3,13 @@ import { ask } from './api.js';
 import { timeOf } from './days.js';
 import { alertOf, button, make, section, table } from './parts.js';
 
-export function webhooksOf({ webhooks }) {
+export function webhooksOf({ webhooks, problems = [] }) {
   const rows = webhooks.map(({ url, events, pending, last, failing_since: failing }) => [
     make('code', {}, url), events.join(', '), pending.toLocaleString('en'), last ? `${timeOf(last.time)}: ${last.status}` : 'none yet',
     failing ? make('span', { className: 'bad' }, `since ${timeOf(failing)}`) : 'no',
   ]);
-  return section('Webhooks', rows.length ? table('Who hears of what', ['URL', 'Events', 'Pending', 'Last (UTC)', 'Failing'], rows, 'stack') : make('p', { className: 'soft' }, 'There are none.'));
+  const alerts = problems.map((it) => alertOf({ message: it }));
+  return section('Webhooks', ...alerts, rows.length ? table('Who hears of what', ['URL', 'Events', 'Pending', 'Last (UTC)', 'Failing'], rows, 'stack') : make('p', { className: 'soft' }, 'There are none.'));
 }
 
 export function overridesOf(first) {

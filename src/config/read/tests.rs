@@ -86,8 +86,11 @@ fn load(config: &Value) -> Loaded {
         missing_bindings: vec![],
         cors_credentials: config.get("CORS_CREDENTIALS").cloned(),
         page: config.get("PAGE").cloned(),
-        webhooks: None,
-        webhook_secrets: crate::table::Table::new(),
+        webhooks: config.get("WEBHOOKS").cloned(),
+        webhook_secrets: ["WEBHOOK_SECRET", "OTHER_KEY"]
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), text(name)?)))
+            .collect(),
         overrides: crate::config::Overrides::default(),
         fold: Fold::default(),
     })

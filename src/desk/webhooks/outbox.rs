@@ -5,14 +5,12 @@ use crate::json_struct;
 use crate::settlement::sales::SalePlace;
 use crate::time::UnixSeconds;
 
-use super::{DAY, Event, MAX_EVENTS};
+use super::aside::{Aside, SaleSpot};
+use super::{Event, MAX_EVENTS};
 
 /// How much of what was before it is told to a webhook that is new, in seconds:
 /// it may have been sold while nobody had seen the new configuration.
 const BACK_SECONDS: u64 = 300;
-
-/// The pauses after a failure, in seconds; the last one again and again.
-const PAUSES: [u64; 7] = [5, 30, 120, 300, 900, 1_800, 3_600];
 
 /// All that is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,30 +47,43 @@ pub struct Count {
 json_struct!(Count { reason, count });
 
 /// How far one webhook has been told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HookState {
     /// Which.
     pub url: String,
-    /// From when on it is told.
-    pub since: UnixSeconds,
     /// How far, of each Settler's sales.
     pub cursors: Vec<Cursor>,
     /// How it stands with each kind of event.
     pub streams: Vec<Stream>,
+    /// What was not taken, and is tried again beside what follows it.
+    pub aside: Vec<Aside>,
     /// When it was last tried.
     pub last_time: Option<UnixSeconds>,
     /// What it answered then; none if nothing came.
     pub last_status: Option<u64>,
+    /// How much was given up.
+    pub given_up: u64,
+    /// When something was, last.
+    pub given_up_at: Option<UnixSeconds>,
 }
 
-json_struct!(HookState { url, since, cursors, streams, last_time, last_status });
+json_struct!(HookState {
+    url,
+    cursors,
+    streams,
+    aside = default,
+    last_time,
+    last_status,
+    given_up = default,
+    given_up_at,
+});
 
 /// How far one Settler's sales were told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The Settler.
     pub settler: String,
-    /// The last sale that was told.
+    /// The last sale that was tried.
     pub place: SalePlace,
 }
 
@@ -83,63 +94,77 @@ json_struct!(Cursor { settler, place });
 pub struct Stream {
     /// The kind.
     pub kind: String,
-    /// The number of the last event that was told; of sales see the cursors.
+    /// From when on it is told.
+    pub since: UnixSeconds,
+    /// The number of the last event that was tried; of sales see the cursors.
     pub done: u64,
-    /// How often the next one was tried.
+    /// How often something failed, with nothing taken since.
     pub tries: u64,
-    /// Not before then.
+    /// Nothing is tried for the first time before then.
     pub next_at: UnixSeconds,
     /// Since when it fails.
     pub failing_since: Option<UnixSeconds>,
+    /// When the log was last told that it is behind.
+    pub late_at: UnixSeconds,
+    /// The sale that was taken last.
+    pub taken: Option<SaleSpot>,
 }
 
-json_struct!(Stream { kind, done, tries, next_at, failing_since });
+json_struct!(Stream {
+    kind,
+    since = default,
+    done,
+    tries,
+    next_at,
+    failing_since,
+    late_at = default,
+    taken,
+});
 
 impl Outbox {
-    /// Follows the configuration: a webhook that is gone is forgotten, and a new one
-    /// begins now.
+    /// Follows the configuration: a webhook or a kind of event that is gone is
+    /// forgotten, and a new one begins now.
     pub fn follow(&mut self, hooks: &[Webhook], now: UnixSeconds) {
         self.hooks.retain(|it| hooks.iter().any(|hook| hook.url == it.url));
+        let since = UnixSeconds(now.0.saturating_sub(BACK_SECONDS));
+        let old = self.events.iter().filter(|it| it.time < since).map(|it| it.number);
+        let done = old.max().unwrap_or_default();
         for hook in hooks {
             if !self.hooks.iter().any(|it| it.url == hook.url) {
-                self.hooks.push(HookState {
-                    url: hook.url.clone(),
-                    since: UnixSeconds(now.0.saturating_sub(BACK_SECONDS)),
-                    cursors: vec![],
-                    streams: vec![],
-                    last_time: None,
-                    last_status: None,
-                });
+                self.hooks.push(HookState { url: hook.url.clone(), ..HookState::default() });
             }
             let Some(state) = self.hook_mut(&hook.url) else { continue };
-            let number = state.streams.iter().map(|it| it.done).max();
-            state.streams.retain(|it| hook.events.contains(&it.kind.as_str()));
+            let is_heard = |kind: &str| hook.events.contains(&kind);
+            state.streams.retain(|it| is_heard(&it.kind));
+            state.aside.retain(|it| is_heard(&it.kind));
+            if !is_heard("sale") {
+                state.cursors.clear();
+            }
             for kind in &hook.events {
                 if !state.streams.iter().any(|it| it.kind == *kind) {
-                    let done = number.unwrap_or_default();
                     let kind = (*kind).to_owned();
-                    state.streams.push(Stream { kind, done, ..Stream::default() });
+                    state.streams.push(Stream { kind, since, done, ..Stream::default() });
                 }
             }
         }
-        let is_wanted = |event: &Event| {
-            let mut hooks = self.hooks.iter().flat_map(|it| &it.streams);
-            let is_new = now.since(event.time) < DAY;
-            is_new && hooks.any(|it| it.kind == event.kind && it.done < event.number)
-        };
-        let events: Vec<Event> = self.events.iter().filter(|it| is_wanted(it)).cloned().collect();
-        self.events = events;
+        let hooks = &self.hooks;
+        self.events.retain(|event| hooks.iter().any(|it| it.waits_for(event)));
     }
 
-    /// Adds an event; the oldest goes if there are too many.
-    pub fn push(&mut self, kind: &str, time: UnixSeconds, data: String) {
+    /// Adds an event. If there are too many, the oldest goes; answers with it if
+    /// somebody was to hear of it.
+    pub fn push(&mut self, kind: &str, time: UnixSeconds, data: String) -> Option<Event> {
         self.number += 1;
         let number = self.number;
         let id = super::id_of(kind, &format!("{number}\n{time}\n{data}"));
         self.events.push(Event { number, kind: kind.to_owned(), time, id, data });
-        if self.events.len() > MAX_EVENTS {
-            self.events.remove(0);
+        if self.events.len() <= MAX_EVENTS {
+            return None;
         }
+        let oldest = self.events.remove(0);
+        let waiting = self.hooks.iter_mut().filter(|it| it.waits_for(&oldest));
+        let waiting = waiting.map(|it| it.count_given_up(time)).count();
+        (waiting > 0).then_some(oldest)
     }
 
     /// The state of a webhook.
@@ -152,11 +177,12 @@ impl Outbox {
         self.hooks.iter_mut().find(|it| it.url == url)
     }
 
-    /// The oldest event of a kind that a webhook was not told of.
-    pub fn next_event(&self, url: &str, kind: &str, now: UnixSeconds) -> Option<&Event> {
-        let done = self.hook(url)?.stream(kind)?.done;
-        let is_next = |it: &&Event| it.kind == kind && it.number > done && now.since(it.time) < DAY;
-        self.events.iter().find(is_next)
+    /// The oldest events of a kind that were not tried with a webhook.
+    pub fn next_events(&self, url: &str, kind: &str, limit: usize) -> Vec<Event> {
+        let stream = self.hook(url).and_then(|it| it.stream(kind));
+        let Some(done) = stream.map(|it| it.done) else { return vec![] };
+        let next = self.events.iter().filter(|it| it.kind == kind && it.number > done);
+        next.take(limit).cloned().collect()
     }
 }
 
@@ -166,46 +192,38 @@ impl HookState {
         self.streams.iter().find(|it| it.kind == kind)
     }
 
-    /// Behind which sale a Settler's next one stands. What a day has not been
-    /// enough for is given up.
-    pub fn place(&self, settler: &str, now: UnixSeconds) -> SalePlace {
-        let cursor = self.cursors.iter().find(|it| it.settler == settler);
-        let at = |time| SalePlace { time, payment: String::new() };
-        let place = cursor.map_or_else(|| at(self.since), |it| it.place.clone());
-        place.max(at(UnixSeconds(now.0.saturating_sub(DAY))))
+    /// The same, to be changed.
+    pub fn stream_mut(&mut self, kind: &str) -> Option<&mut Stream> {
+        self.streams.iter_mut().find(|it| it.kind == kind)
     }
 
-    /// Takes note that a sale was told.
-    pub fn told_sale(&mut self, settler: &str, place: SalePlace) {
+    /// Behind which sale the next one of a Settler stands that was never tried.
+    pub fn place(&self, settler: &str) -> SalePlace {
+        let cursor = self.cursors.iter().find(|it| it.settler == settler);
+        let since = self.stream("sale").map(|it| it.since).unwrap_or_default();
+        cursor.map_or_else(
+            || SalePlace { time: since, payment: String::new() },
+            |it| it.place.clone(),
+        )
+    }
+
+    /// Takes note that a sale was tried.
+    pub fn passed_sale(&mut self, settler: &str, place: SalePlace) {
         match self.cursors.iter_mut().find(|it| it.settler == settler) {
             Some(cursor) => cursor.place = place,
             None => self.cursors.push(Cursor { settler: settler.to_owned(), place }),
         }
     }
 
-    /// Takes note of what came of telling it something.
-    pub fn note(&mut self, kind: &str, status: Option<u16>, now: UnixSeconds) -> bool {
-        self.last_time = Some(now);
-        self.last_status = status.map(u64::from);
-        let is_good = status.is_some_and(|status| (200..300).contains(&status));
-        if let Some(stream) = self.streams.iter_mut().find(|it| it.kind == kind) {
-            if is_good {
-                (stream.tries, stream.next_at, stream.failing_since) = (0, now, None);
-            } else {
-                let pauses = PAUSES.iter().skip(usize::try_from(stream.tries).unwrap_or(7));
-                stream.next_at =
-                    now.plus(pauses.chain(PAUSES.last()).next().copied().unwrap_or(3_600));
-                stream.tries += 1;
-                stream.failing_since = stream.failing_since.or(Some(now));
-            }
-        }
-        is_good
+    /// Whether an event is still to be told.
+    fn waits_for(&self, event: &Event) -> bool {
+        self.stream(&event.kind).is_some_and(|it| it.done < event.number)
+            || self.aside.iter().any(|it| it.id == event.id)
     }
 
-    /// Takes note that an event was told.
-    pub fn told(&mut self, event: &Event) {
-        if let Some(stream) = self.streams.iter_mut().find(|it| it.kind == event.kind) {
-            stream.done = event.number;
-        }
+    /// Takes note that something was given up.
+    pub fn count_given_up(&mut self, now: UnixSeconds) {
+        self.given_up += 1;
+        self.given_up_at = Some(now);
     }
 }

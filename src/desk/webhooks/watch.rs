@@ -1,9 +1,14 @@
 //! What is told besides sales: what has changed with the Settlers, and how many
 //! payments were refused.
 
+use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
-use super::{LOOK_SECONDS, Outbox, Sender};
+use super::{AGAIN_SECONDS, Count, LOOK_SECONDS, Look, Outbox, Sender};
+use crate::together::join_all;
+
+/// How many Settlers are looked at at once: a Worker has six connections.
+const AT_ONCE: usize = 6;
 
 /// How often refusals are told of at most, in seconds.
 const REFUSED_SECONDS: u64 = 60;
@@ -15,10 +20,14 @@ pub(super) async fn look<S: Sender>(sender: &S, settlers: &[String], outbox: &mu
         return;
     }
     outbox.looked_at = now;
-    let mut seen = vec![];
-    for settler in settlers {
+    let (mut seen, mut looks): (_, Vec<Option<Look>>) = (vec![], vec![]);
+    for some in settlers.chunks(AT_ONCE) {
+        let some = some.iter().map(|it| -> LocalBoxFuture<'_, _> { Box::pin(sender.look(it)) });
+        looks.extend(join_all(some.collect()).await);
+    }
+    for (settler, look) in settlers.iter().zip(looks) {
         // Of who does not answer nothing has changed.
-        let Some(look) = sender.look(settler).await else {
+        let Some(look) = look else {
             let own = format!("\n{settler}\n");
             seen.extend(outbox.seen.iter().filter(|it| it.contains(&own)).cloned());
             continue;
@@ -35,7 +44,7 @@ pub(super) async fn look<S: Sender>(sender: &S, settlers: &[String], outbox: &mu
                 data.insert("settler".into(), json!(settler));
             }
             if !outbox.seen.contains(&mark) {
-                outbox.push(kind, now, data.to_string());
+                push(sender, outbox, kind, &data);
             }
             seen.push(mark);
         }
@@ -52,23 +61,45 @@ pub(super) async fn count_refused<S: Sender>(sender: &S, outbox: &mut Outbox) ->
         return Some(pause);
     }
     let counts = sender.refused(now.day()).await?;
-    if outbox.refused_day != now.day() {
-        // What was counted last before midnight is not told of any more.
-        (outbox.refused_day, outbox.refused) = (now.day(), vec![]);
+    let mut new: Vec<Count> = vec![];
+    if outbox.refused_day == 0 {
+        // What was refused before anybody wanted to hear of it is not told.
+        outbox.refused.clone_from(&counts);
+    } else if outbox.refused_day != now.day() {
+        // What came behind the last count of the day before.
+        let Some(then) = sender.refused(outbox.refused_day).await else {
+            return Some(AGAIN_SECONDS);
+        };
+        add_new(&then, &outbox.refused, &mut new);
+        outbox.refused = vec![];
     }
-    let before = |reason: &str| {
-        outbox.refused.iter().find(|it| it.reason == reason).map_or(0, |it| it.count)
-    };
-    let new: Vec<Value> = counts
-        .iter()
-        .map(|it| (it, it.count.saturating_sub(before(&it.reason))))
-        .filter(|(_, count)| *count > 0)
-        .map(|(it, count)| json!({ "reason": it.reason, "count": count }))
-        .collect();
+    outbox.refused_day = now.day();
+    add_new(&counts, &outbox.refused, &mut new);
     if !new.is_empty() {
-        outbox.push("refused", now, json!({ "refused": new }).to_string());
+        let new = new.iter().map(|it| json!({ "reason": it.reason, "count": it.count }));
+        push(sender, outbox, "refused", &json!({ "refused": new.collect::<Vec<Value>>() }));
         outbox.refused_at = now;
     }
     outbox.refused = counts;
     None
+}
+
+/// Adds by how much the counts of a day have grown.
+fn add_new(counts: &[Count], before: &[Count], new: &mut Vec<Count>) {
+    for Count { reason, count } in counts {
+        let before = before.iter().find(|it| it.reason == *reason).map_or(0, |it| it.count);
+        let count = count.saturating_sub(before);
+        match new.iter_mut().find(|it| it.reason == *reason) {
+            Some(it) => it.count += count,
+            None if count > 0 => new.push(Count { reason: reason.clone(), count }),
+            None => {}
+        }
+    }
+}
+
+/// Adds an event, and says which one is given up for it.
+fn push<S: Sender>(sender: &S, outbox: &mut Outbox, kind: &str, data: &Value) {
+    if let Some(lost) = outbox.push(kind, sender.now(), data.to_string()) {
+        sender.log(&format!("WEBHOOKS: {} is given up: too many others wait", lost.id));
+    }
 }

@@ -107,6 +107,19 @@ fn no_secret_of_the_worker_can_be_named() {
 }
 
 #[test]
+fn no_secret_that_signs_a_webhook_can_be_named() {
+    let mut config = of(&json!({ "X-Key": { "secret": "OTHER_KEY" } }));
+    let hook = json!({ "url": "https://a.example/", "events": ["sale"], "secret": "OTHER_KEY" });
+    set(&mut config, "/OTHER_KEY", &json!(format!("whsec_{}", "A".repeat(32))));
+    assert!(load(&config).config.is_ok());
+    set(&mut config, "/WEBHOOKS", &json!([hook]));
+    let found = faults(&config);
+    let key = "ORIGIN_HEADERS.\"X-Key\".secret";
+    let problem = "names a secret that stays with the Worker; make another one";
+    assert_eq!(found, [(key.to_owned(), problem.to_owned())]);
+}
+
+#[test]
 fn files_read_no_headers() {
     let found = faults(&with(&[("/ORIGIN_HEADERS", json!({ "X-Key": "1" }))]));
     assert_eq!(found.len(), 1);

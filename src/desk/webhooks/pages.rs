@@ -1,0 +1,142 @@
+//! The Settlers' sales, read side by side, and once for all webhooks that are equally
+//! far.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use futures_util::future::LocalBoxFuture;
+
+use super::aside::SaleSpot;
+use super::{Outbox, Sender};
+use crate::config::Webhook;
+use crate::settlement::Sale;
+use crate::settlement::outbox::SalesAfter;
+use crate::settlement::sales::SalePlace;
+use crate::time::UnixSeconds;
+use crate::together::join_all;
+
+/// How many Settlers are asked at once: a Worker has six connections.
+const AT_ONCE: usize = 6;
+
+/// What was read of one Settler behind one place; nothing if it did not answer.
+type Page = (String, SalePlace, Option<Vec<Sale>>);
+
+/// What was read.
+pub(super) struct Pages {
+    pages: Vec<Page>,
+    limit: u32,
+}
+
+impl Pages {
+    /// Reads what these webhooks have not been told.
+    pub(super) async fn read<S: Sender>(
+        sender: &S,
+        hooks: &[&Webhook],
+        settlers: &[String],
+        outbox: &RefCell<Outbox>,
+        limit: u32,
+    ) -> Self {
+        let mut wanted: Vec<(&str, SalePlace)> = vec![];
+        for hook in hooks {
+            let outbox = outbox.borrow();
+            let Some(state) = outbox.hook(&hook.url) else { continue };
+            for settler in settlers {
+                let one = (settler.as_str(), state.place(settler));
+                if !wanted.contains(&one) {
+                    wanted.push(one);
+                }
+            }
+        }
+        let before = sender.now();
+        let mut pages = vec![];
+        for some in wanted.chunks(AT_ONCE) {
+            let reads = some.iter().map(|(settler, after)| -> LocalBoxFuture<'_, Page> {
+                Box::pin(async move {
+                    let asked = SalesAfter { after: after.clone(), before, limit };
+                    let sales = sender.sales(settler, &asked).await;
+                    ((*settler).to_owned(), after.clone(), sales)
+                })
+            });
+            pages.extend(join_all(reads.collect()).await);
+        }
+        Self { pages, limit }
+    }
+
+    /// The sales of a Settler behind a place.
+    pub(super) fn sales(&self, settler: &str, after: &SalePlace) -> Option<&[Sale]> {
+        let page = self.pages.iter().find(|it| it.0 == settler && it.1 == *after)?;
+        page.2.as_deref()
+    }
+}
+
+/// One Settler's sales that are read and not tried yet.
+struct List {
+    settler: String,
+    sales: VecDeque<Sale>,
+    /// The last that was taken out, or before the first.
+    last: SalePlace,
+    /// Whether there may be more behind them.
+    is_cut: bool,
+}
+
+/// All Settlers' sales for one webhook, in their order.
+pub(super) struct Merged {
+    lists: Vec<List>,
+    limit: u32,
+    /// Whether each Settler has answered.
+    pub is_whole: bool,
+}
+
+impl Merged {
+    /// From what was read.
+    pub(super) fn new(
+        pages: &Pages,
+        url: &str,
+        settlers: &[String],
+        outbox: &RefCell<Outbox>,
+    ) -> Self {
+        let limit = pages.limit;
+        let (mut lists, mut is_whole) = (vec![], true);
+        let outbox = outbox.borrow();
+        for settler in settlers {
+            let Some(state) = outbox.hook(url) else { continue };
+            let last = state.place(settler);
+            let Some(sales) = pages.sales(settler, &last) else {
+                is_whole = false;
+                continue;
+            };
+            let (is_cut, sales) = (sales.len() >= limit as usize, sales.to_vec().into());
+            lists.push(List { settler: settler.clone(), sales, last, is_cut });
+        }
+        Self { lists, limit, is_whole }
+    }
+
+    /// Reads on where a list is used up: what follows may come before what others have.
+    pub(super) async fn refill<S: Sender>(&mut self, sender: &S, before: UnixSeconds) {
+        let limit = self.limit;
+        let dry = self.lists.iter_mut().filter(|it| it.is_cut && it.sales.is_empty());
+        for list in dry {
+            let asked = SalesAfter { after: list.last.clone(), before, limit };
+            let sales = sender.sales(&list.settler, &asked).await;
+            self.is_whole &= sales.is_some();
+            let sales = sales.unwrap_or_default();
+            list.is_cut = sales.len() >= limit as usize;
+            list.sales = sales.into();
+        }
+    }
+
+    /// The next ones, as long as it is known which they are.
+    pub(super) fn take(&mut self, most: usize) -> Vec<(Sale, SaleSpot)> {
+        let mut taken = vec![];
+        while taken.len() < most && !self.lists.iter().any(|it| it.is_cut && it.sales.is_empty()) {
+            let heads = self.lists.iter_mut().filter(|it| !it.sales.is_empty());
+            let first = heads.min_by_key(|it| it.sales.front().map(Sale::place));
+            let Some(list) = first else { break };
+            let Some(sale) = list.sales.pop_front() else { break };
+            let (settler, place) = (list.settler.clone(), sale.place());
+            let after = std::mem::replace(&mut list.last, place.clone());
+            taken.push((sale, SaleSpot { settler, after, place }));
+        }
+        taken
+    }
+}
