@@ -250,8 +250,10 @@ impl<S: Sender> Teller<'_, S> {
         is_back &= aside > 0;
         drop(outbox);
         let pause = self.state(|it| it.next_at).since(now);
-        // What was put aside comes before what follows.
-        Ok((pause > 0 || !is_free || is_back).then_some(pause))
+        // What was put aside comes before what follows, and so does the question
+        // whether anybody is there.
+        let is_asked = self.state(|it| it.tries == IS_DOWN);
+        Ok((pause > 0 || !is_free || is_back || is_asked).then_some(pause))
     }
 
     async fn post(&self, item: &Item) -> Option<u16> {
