@@ -81,7 +81,7 @@ pub(super) fn is_taken(status: Option<u16>) -> bool {
 
 /// Whether an answer to what was taken before shows that the receiver is there: it may
 /// say that it has it (RFC 9110, section 15.5.10).
-pub(super) fn is_there(status: Option<u16>) -> bool {
+fn is_there(status: Option<u16>) -> bool {
     is_taken(status) || status == Some(409)
 }
 
