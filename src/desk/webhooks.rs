@@ -27,7 +27,7 @@ use crate::settlement::{Sale, StoreError};
 use crate::time::UnixSeconds;
 use crate::together::join_all;
 
-pub use outbox::{Count, Outbox};
+pub use outbox::{Count, HookState, Outbox};
 use pages::Pages;
 use tell::Teller;
 pub use view::view;

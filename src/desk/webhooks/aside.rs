@@ -2,8 +2,7 @@
 //! nothing, and tried again for a day. Not everything that fails is the receiver's
 //! fault: a buyer chooses the path that a sale's message has.
 
-use super::outbox::HookState;
-use super::{AGAIN_SECONDS, DAY};
+use super::{AGAIN_SECONDS, DAY, HookState};
 use crate::json_struct;
 use crate::settlement::sales::SalePlace;
 use crate::time::UnixSeconds;
