@@ -9,6 +9,7 @@
 mod aside;
 mod outbox;
 mod pages;
+mod spot;
 mod tell;
 mod view;
 mod watch;
@@ -27,7 +28,7 @@ use crate::settlement::{Sale, StoreError};
 use crate::time::UnixSeconds;
 use crate::together::join_all;
 
-pub use outbox::{Count, HookState, Outbox};
+pub use outbox::{Count, Outbox};
 use pages::Pages;
 use tell::Teller;
 pub use view::view;

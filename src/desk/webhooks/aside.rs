@@ -2,9 +2,9 @@
 //! nothing, and tried again for a day. Not everything that fails is the receiver's
 //! fault: a buyer chooses the path that a sale's message has.
 
-use super::{AGAIN_SECONDS, DAY, HookState};
-use crate::json_struct;
-use crate::settlement::sales::SalePlace;
+use super::outbox::HookState;
+use super::spot::{Aside, SaleSpot};
+use super::{AGAIN_SECONDS, DAY};
 use crate::time::UnixSeconds;
 
 /// How many of one kind are put aside at one webhook.
@@ -24,40 +24,6 @@ const FULL_PAUSE: u64 = 300;
 
 /// How many failures in a row look like a receiver that takes nothing.
 pub(super) const IS_DOWN: u64 = 3;
-
-/// A message that was tried and is tried again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aside {
-    /// What it is called.
-    pub id: String,
-    /// Its kind.
-    pub kind: String,
-    /// Where it is, if it is a sale; events are found by their id.
-    pub sale: Option<SaleSpot>,
-    /// When it was first tried.
-    pub since: UnixSeconds,
-    /// How often it was.
-    pub tries: u64,
-    /// Not before then.
-    pub next_at: UnixSeconds,
-    /// What was answered last; none if nothing came.
-    pub status: Option<u64>,
-}
-
-json_struct!(Aside { id, kind, sale, since, tries, next_at, status });
-
-/// Where a sale is found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SaleSpot {
-    /// With whom.
-    pub settler: String,
-    /// Behind this one.
-    pub after: SalePlace,
-    /// Its own place.
-    pub place: SalePlace,
-}
-
-json_struct!(SaleSpot { settler, after, place });
 
 /// Where a message stands among those of its kind.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use crate::json_struct;
 use crate::settlement::sales::SalePlace;
 use crate::time::UnixSeconds;
 
-use super::aside::{Aside, SaleSpot};
+use super::spot::{Aside, SaleSpot};
 use super::{Event, MAX_EVENTS};
 
 /// How much of what was before it is told to a webhook that is new, in seconds:

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use futures_util::future::LocalBoxFuture;
 
-use super::aside::SaleSpot;
+use super::spot::SaleSpot;
 use super::{Outbox, Sender};
 use crate::config::Webhook;
 use crate::settlement::Sale;

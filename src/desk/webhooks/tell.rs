@@ -4,8 +4,9 @@ use std::cell::RefCell;
 
 use futures_util::future::LocalBoxFuture;
 
-use super::aside::{Aside, IS_DOWN, SaleSpot, Spot, is_taken};
+use super::aside::{IS_DOWN, Spot, is_taken};
 use super::pages::{Merged, Pages};
+use super::spot::{Aside, SaleSpot};
 use super::{AGAIN_SECONDS, LATE_SECONDS, Outbox, Sender, id_of, message, sooner};
 use crate::config::Webhook;
 use crate::json::{self, ToJson};
