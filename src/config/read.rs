@@ -73,10 +73,9 @@ pub fn fault_of(settings: &Settings, overrides: &Overrides) -> Option<String> {
 fn read_with(settings: &Settings, overrides: &Overrides) -> Loaded {
     let faults = Report::default();
     let origin = read_origin(settings.origin.as_ref(), settings.sells(), &faults);
-    let signing: Vec<&str> = secrets_named(settings.webhooks.as_ref()).collect();
     let origin_headers = OriginHeaders::read(
         settings.origin_headers.as_ref(),
-        (&settings.header_secrets, &signing),
+        (&settings.header_secrets, &secrets_named(settings.webhooks.as_ref()).collect::<Vec<_>>()),
         origin.as_ref(),
         &faults,
     );

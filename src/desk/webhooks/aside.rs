@@ -128,7 +128,9 @@ impl HookState {
         let is_over = |it: &Aside| it.kind == kind && now.since(it.since) >= DAY;
         let over: Vec<Aside> = self.aside.iter().filter(|it| is_over(it)).cloned().collect();
         self.aside.retain(|it| !is_over(it));
-        over.iter().for_each(|_| self.count_given_up(now));
+        for _ in &over {
+            self.count_given_up(now);
+        }
         over
     }
 

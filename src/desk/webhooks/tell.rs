@@ -106,7 +106,9 @@ impl<S: Sender> Teller<'_, S> {
         let now = self.sender.now();
         self.change(|state| {
             let over = state.expire(self.kind, now);
-            over.iter().for_each(|it| self.log_given_up(it));
+            for it in &over {
+                self.log_given_up(it);
+            }
             let is_probing = state
                 .stream(self.kind)
                 .is_some_and(|it| it.failing_since.is_some() && it.next_at <= now)
@@ -244,7 +246,9 @@ impl<S: Sender> Teller<'_, S> {
                 let what = (self.kind, item.id.as_str(), item.spot);
                 is_free = state.note_first(what, status, now, &mut given_up);
             })?;
-            given_up.iter().for_each(|it| self.log_given_up(it));
+            for it in &given_up {
+                self.log_given_up(it);
+            }
         }
         let outbox = self.outbox.borrow();
         let aside = outbox.hook(&self.hook.url).map_or(0, |it| it.count_aside(self.kind));
