@@ -188,7 +188,8 @@ pub(super) fn is_header_name(name: &str) -> bool {
 pub const MAX_DASHES: usize = 4;
 
 /// The fault of a header's name that has more of them.
-pub(super) const MANY_DASHES: &str = "has more than four dashes and underscores, of which servers                                       take one for the other: find a shorter name";
+pub(super) const MANY_DASHES: &str = "has more than four dashes and underscores, of which servers \
+                                       take one for the other: find a shorter name";
 
 /// Whether a header's name has more of them.
 pub(super) fn has_many_dashes(name: &str) -> bool {

@@ -192,15 +192,21 @@ pub fn body_names_method(media_type: &str, body: &[u8]) -> bool {
 
 fn json_names_method(body: &[u8]) -> bool {
     let is_known = |name: &String| METHOD_MEMBERS.contains(&name.to_ascii_lowercase().as_str());
-    match json::from_slice(body) {
-        Ok(Value::Object(members)) => members.keys().any(is_known),
-        Ok(_) => false,
+    let names = |text: &[u8]| match json::from_slice(text) {
+        Ok(Value::Object(members)) => Some(members.keys().any(is_known)),
+        Ok(_) => Some(false),
+        Err(_) => None,
+    };
+    // Or an object on each line, as bulk interfaces take them.
+    let by_line = || {
+        let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        lines.map(names).try_fold(false, |any, line| Some(any || line?))
+    };
+    names(body).or_else(by_line).unwrap_or_else(|| {
         // Others may read it.
-        Err(_) => {
-            let text = String::from_utf8_lossy(body).to_ascii_lowercase();
-            text.contains("\\u") || METHOD_MEMBERS.iter().any(|it| text.contains(it))
-        }
-    }
+        let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+        text.contains("\\u") || METHOD_MEMBERS.iter().any(|it| text.contains(it))
+    })
 }
 
 fn form_names_method(body: &[u8]) -> bool {

@@ -250,6 +250,25 @@ fn who_burns_gas_is_to_blame_though_no_more_may_be_burnt() {
 }
 
 #[test]
+fn no_goods_go_out_to_a_new_account_for_which_no_gas_is_left() {
+    let mut setup = Setup::default();
+    setup.limits.failed_gas = Some(800_000);
+    let world = World::new(&setup);
+    for number in 20..40 {
+        world.chain.borrow_mut().codes.insert(payer(number).address(), Code::Burns);
+        world.buy_now(&Payment::new(number, number, 600), "a");
+    }
+    assert!(world.chain.borrow().burnt() > 200_000);
+    let before = world.deliveries.borrow().len();
+    // Nothing is known of him but what the chain says of his code.
+    world.chain.borrow_mut().codes.insert(payer(1).address(), Code::Honest);
+    assert_eq!(buyer(&world, &payment(1, 1), &[ALL]).now(), Answer::Unavailable);
+    assert_eq!(world.deliveries.borrow().len(), before);
+    // Whoever has no code is sold to as ever.
+    assert_eq!(buyer(&world, &payment(2, 1), &[ALL]).now(), Answer::Counted);
+}
+
+#[test]
 fn what_strangers_gas_kept_us_from_collecting_is_held_against_nobody() {
     let mut setup = Setup::default();
     setup.limits.failed_gas = Some(400_000);

@@ -388,6 +388,7 @@ fn a_form_is_looked_into_where_the_method_counts() {
         r#"{"\u005fmethod":"GET","a":1,"a":2}"#,
         r#"{"_method":"GET",}"#,
         "\u{feff}{\"_method\":\"GET\"}",
+        "{\"a\":1}\n{\"_method\":\"GET\"}",
     ] {
         assert!(body_names_method("application/json", names.as_bytes()), "{names}");
     }
@@ -398,6 +399,7 @@ fn a_form_is_looked_into_where_the_method_counts() {
         r#"{"a":"\u00e9"}"#,
         r#"["_method"]"#,
         r#"{"a":1,"a":2}"#,
+        "{\"index\":{}}\n{\"name\":\"caf\\u00e9\"}\n",
         "",
     ] {
         assert!(!body_names_method("application/json", fine.as_bytes()), "{fine}");

@@ -191,6 +191,10 @@ impl<H: Host> EvmLane<H> {
         let gas = preview.gas.unwrap_or(most);
         let cost = cost_of_each(preview.fees, gas, 1);
         let facts = preview.facts.first();
+        if preview.has_code.as_deref() == Some(&[true]) {
+            // Or goods would go out for which it may not be sent.
+            self.note_loner(payment.from());
+        }
         let verdict = match facts.map(|facts| evm::refusal(facts, payment)) {
             // It can be simulated in a later block only; the rest is good.
             Some(Some(reason))
