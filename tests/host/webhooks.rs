@@ -340,9 +340,9 @@ fn sales_that_are_never_taken_hold_up_no_others() {
         let (office, hooks) = (Office::new(None), hook(&["sale"]));
         let start = office.now.get();
         *office.bad.borrow_mut() = Some(("bad".into(), status));
-        // One that is good, many in a row that are not, and a good one behind.
+        // Many that are not good, more than are put aside, and good ones between them.
         let mut sales = vec![sale(start, "good0")];
-        sales.extend((0..120).map(|n| sale(start + 1, &format!("bad{n:03}"))));
+        sales.extend((0..120).map(|n| sale(start + 1 + 2 * (n / 40), &format!("bad{n:03}"))));
         sales.extend((1..30).map(|n| sale(start + 2 * n, &format!("good{n:02}"))));
         sales.sort_by_key(Sale::place);
         *office.sales.borrow_mut() = vec![("a".into(), sales)];
@@ -388,6 +388,65 @@ fn a_receiver_that_is_down_for_long_misses_nothing_that_was_not_tried() {
         let shown = office.shown(&hooks);
         assert_eq!((&shown["pending"], &shown["failing_since"]), (&json!(0), &Value::Null));
     }
+}
+
+#[test]
+fn a_receiver_that_takes_only_what_it_has_misses_nothing_new() {
+    for status in [200, 409] {
+        let (office, hooks) = (Office::new(None), hook(&["sale"]));
+        let start = office.now.get();
+        let mut sales = vec![sale(start, "old")];
+        sales.extend((1..300).map(|n| sale(start + n * 60, &format!("new{n:03}"))));
+        *office.sales.borrow_mut() = vec![("a".into(), sales)];
+        office.run_until(&hooks, start + 30);
+        assert_eq!(office.told(), ["old"]);
+        // It looks for the id first, and fails behind that.
+        office.status.set(Some(status));
+        *office.bad.borrow_mut() = Some(("new".into(), Some(500)));
+        let (mut now, end) = (start + 30, start + 300 * 60);
+        while now < end {
+            now += 60;
+            office.run_until(&hooks, now);
+        }
+        let log = office.log.borrow().clone();
+        assert!(log.iter().all(|it| !it.contains("given up")), "{log:?}");
+        // Once that it fails; each hour that it is late.
+        assert_eq!(log.iter().filter(|it| it.contains("put aside")).count(), 1, "{log:?}");
+        let shown = office.shown(&hooks);
+        assert_eq!((&shown["given_up"], &shown["aside"]), (&json!(0), &json!(50)));
+        let failing = shown["failing_since"].as_u64().unwrap();
+        assert!((start + 60..start + 180).contains(&failing), "{failing}");
+        let asked = office.got.borrow().len();
+        assert!(asked < 1_500, "{asked}");
+        // It is mended.
+        office.status.set(Some(200));
+        *office.bad.borrow_mut() = None;
+        office.got.borrow_mut().clear();
+        office.run_until(&hooks, now + 3_700);
+        assert_eq!(office.told().iter().filter(|it| it.starts_with("new")).count(), 299);
+        let shown = office.shown(&hooks);
+        assert_eq!((&shown["pending"], &shown["given_up"]), (&json!(0), &json!(0)));
+        assert_eq!(shown["failing_since"], Value::Null);
+    }
+}
+
+#[test]
+fn more_bad_sales_in_a_row_than_are_put_aside_wait_and_are_all_tried() {
+    let (office, hooks) = (Office::new(None), hook(&["sale"]));
+    let start = office.now.get();
+    *office.bad.borrow_mut() = Some(("bad".into(), Some(422)));
+    let mut sales = vec![sale(start, "good0")];
+    sales.extend((0..70).map(|n| sale(start + 1, &format!("bad{n:03}"))));
+    sales.push(sale(start + 2, "good1"));
+    *office.sales.borrow_mut() = vec![("a".into(), sales)];
+    office.now.set(start + 10);
+    office.run_until(&hooks, start + DAY / 2);
+    assert_eq!(office.shown(&hooks)["given_up"], 0);
+    // Those that were put aside have had their day.
+    office.run_until(&hooks, start + DAY + 3_600);
+    assert!(office.told().contains(&"good1".to_owned()));
+    assert_eq!(office.shown(&hooks)["given_up"], 50);
+    assert_eq!(office.told().len(), 72);
 }
 
 #[test]

@@ -67,6 +67,9 @@ impl HookState {
                 stream.taken = Some(sale.clone());
             }
             self.pass(kind, spot);
+            for aside in self.aside.iter_mut().filter(|it| it.kind == kind) {
+                aside.overtaken = true;
+            }
             self.note_success(kind, now);
             return true;
         }
@@ -83,9 +86,10 @@ impl HookState {
                 Spot::Sale(sale) => Some(sale.clone()),
                 Spot::Event(_) => None,
             };
-            let (id, kind_of, status) = (id.to_owned(), kind.to_owned(), status.map(u64::from));
+            let (id, status) = (id.to_owned(), status.map(u64::from));
             let next_at = now.plus(pause(&PAUSES, 0));
-            let aside = Aside { id, kind: kind_of, sale, since: now, tries: 1, next_at, status };
+            let (kind_of, since, tries, overtaken) = (kind.to_owned(), now, 1, false);
+            let aside = Aside { id, kind: kind_of, sale, since, tries, next_at, status, overtaken };
             self.aside.push(aside);
             self.pass(kind, spot);
         }
@@ -105,11 +109,12 @@ impl HookState {
         }
     }
 
-    /// Takes note of what came of sending once more what was taken last.
+    /// Takes note of what came of sending once more what was taken last. That it has that
+    /// does not show that it takes anything new: it still fails.
     pub fn note_canary(&mut self, kind: &str, status: Option<u16>, now: UnixSeconds) {
         self.note_answer(status, now);
         if is_there(status) {
-            self.note_success(kind, now);
+            self.go_on(kind, now);
         }
     }
 
@@ -139,12 +144,20 @@ impl HookState {
         self.last_status = status.map(u64::from);
     }
 
-    /// Something was taken: if nothing was before, all that was put aside is tried
-    /// now, before what follows it.
+    /// Something was taken that was not before.
     fn note_success(&mut self, kind: &str, now: UnixSeconds) {
+        self.go_on(kind, now);
+        if let Some(stream) = self.stream_mut(kind) {
+            stream.failing_since = None;
+        }
+    }
+
+    /// The receiver is there: if it was not before, all that was put aside is tried
+    /// now, before what follows it.
+    fn go_on(&mut self, kind: &str, now: UnixSeconds) {
         let Some(stream) = self.stream_mut(kind) else { return };
         let is_news = stream.tries > IS_DOWN;
-        (stream.tries, stream.next_at, stream.failing_since) = (0, now, None);
+        (stream.tries, stream.next_at) = (0, now);
         if is_news {
             for aside in self.aside.iter_mut().filter(|it| it.kind == kind) {
                 aside.next_at = aside.next_at.min(now);
@@ -152,8 +165,9 @@ impl HookState {
         }
     }
 
-    /// Whether one more of a kind can be put aside. While others are taken, what has
-    /// been tried most makes room; a receiver that may be down loses nothing.
+    /// Whether one more of a kind can be put aside. Of what was put aside before
+    /// something new was taken, what has been tried most makes room. A receiver that may
+    /// be down loses nothing, nor one that only says that it has what it took before.
     fn make_room(
         &mut self,
         kind: &str,
@@ -164,7 +178,8 @@ impl HookState {
         if self.count_aside(kind) < MAX_ASIDE {
             return true;
         }
-        let may_go = self.aside.iter().enumerate().filter(|(_, it)| !is_down && it.kind == kind);
+        let may_go = |it: &Aside| !is_down && it.kind == kind && it.overtaken;
+        let may_go = self.aside.iter().enumerate().filter(|(_, it)| may_go(it));
         let most = may_go.max_by_key(|(place, it)| (it.tries, usize::MAX - place));
         let Some(place) = most.map(|(place, _)| place) else { return false };
         given_up.push(self.aside.remove(place));

@@ -98,11 +98,11 @@ pub struct Stream {
     pub since: UnixSeconds,
     /// The number of the last event that was tried; of sales see the cursors.
     pub done: u64,
-    /// How often something failed, with nothing taken since.
+    /// How often something failed, with no sign of the receiver since.
     pub tries: u64,
     /// Nothing is tried for the first time before then.
     pub next_at: UnixSeconds,
-    /// Since when it fails.
+    /// Since when it fails, with nothing taken but what was taken before.
     pub failing_since: Option<UnixSeconds>,
     /// When the log was last told that it is behind.
     pub late_at: UnixSeconds,

@@ -21,9 +21,11 @@ pub struct Aside {
     pub next_at: UnixSeconds,
     /// What was answered last; none if nothing came.
     pub status: Option<u64>,
+    /// Whether something new was taken since.
+    pub overtaken: bool,
 }
 
-json_struct!(Aside { id, kind, sale, since, tries, next_at, status });
+json_struct!(Aside { id, kind, sale, since, tries, next_at, status, overtaken = default });
 
 /// Where a sale is found.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -109,10 +109,9 @@ impl<S: Sender> Teller<'_, S> {
             for it in &over {
                 self.log_given_up(it);
             }
-            let is_probing = state
-                .stream(self.kind)
-                .is_some_and(|it| it.failing_since.is_some() && it.next_at <= now)
-                && state.due_again(self.kind, now).is_none();
+            let is_probing =
+                state.stream(self.kind).is_some_and(|it| it.tries > 0 && it.next_at <= now)
+                    && state.due_again(self.kind, now).is_none();
             let first = state.aside.iter_mut().find(|it| it.kind == self.kind);
             if let Some(first) = first.filter(|_| is_probing) {
                 first.next_at = first.next_at.min(now);
@@ -234,7 +233,7 @@ impl<S: Sender> Teller<'_, S> {
                 break;
             }
             let before = self.state(|it| it.tries);
-            if !is_taken(status) && before == 0 {
+            if !is_taken(status) && self.state(|it| it.failing_since.is_none()) {
                 let (number, id) = (self.number, &item.id);
                 let why = said_of(status.map(u64::from));
                 let line = "put aside and tried for a day";
