@@ -227,6 +227,13 @@ impl Board {
             Some(_) => return Err(WANTED.into()),
         };
         let name = &*canonical_name(name);
+        // A route that is gone can only be set back: what is not named is as it is kept.
+        let sets_back = |kept: Option<&Override>| {
+            kept.is_some_and(|it| {
+                let has_price = if sets_price { price.is_some() } else { it.price.is_some() };
+                !has_price && on.unwrap_or(it.on)
+            })
+        };
         let named = |it: &&Route| it.full_name == name || it.pattern.as_str() == name;
         let mut found = config.routes.iter().filter(named);
         // All methods of a pattern are called as the pattern is.
@@ -246,11 +253,7 @@ impl Board {
                 route.full_name.clone(),
                 Some(route.configured_price.to_string()),
             ),
-            None if sets_price
-                && price.is_none()
-                && on == Some(true)
-                && self.routes.iter().any(|it| it.is_called(name)) =>
-            {
+            None if sets_back(self.routes.iter().find(|it| it.is_called(name))) => {
                 (name.to_owned(), name.to_owned(), None)
             }
             None => return Err(format!("there is no route {name:?}")),

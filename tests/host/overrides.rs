@@ -358,6 +358,29 @@ fn a_route_that_is_gone_is_shown_and_can_be_set_back() {
 }
 
 #[test]
+fn a_route_that_is_gone_is_set_back_by_what_differs_alone() {
+    let (price, on) =
+        (json!({ "route": "/gone", "price": null }), json!({ "route": "/gone", "on": true }));
+    for (kept, body) in [(of("/gone", Some("$1"), true), &price), (of("/gone", None, false), &on)] {
+        let mut board = Board { routes: vec![kept], ..Board::default() };
+        change(&mut board, slice::from_ref(body)).unwrap();
+        assert_eq!(board.routes, []);
+        let last = &board.history[0];
+        assert_eq!((last.route.as_str(), &last.price, last.on), ("/gone", &None, true));
+    }
+    // One of two is not all of it, and nothing else can be changed.
+    let both = Board { routes: vec![of("/gone", Some("$1"), false)], ..Board::default() };
+    let off = json!({ "route": "/gone", "on": false });
+    let dear = json!({ "route": "/gone", "price": "$2" });
+    for body in [price, on, off, dear] {
+        let mut board = both.clone();
+        let said = change(&mut board, &[body]).unwrap_err();
+        assert!(said.contains("there is no route \"/gone\""), "{said}");
+        assert_eq!(board, both);
+    }
+}
+
+#[test]
 fn what_is_kept_is_bounded() {
     let mut board = Board::default();
     let steps: Vec<_> =

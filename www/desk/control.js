@@ -21,20 +21,28 @@ export function overridesOf(first) {
       history.map(({ time, who, route, price, on }) => [timeOf(time), make('code', {}, who), route, price ?? 'set back', on ? 'yes' : 'no']), 'stack'))] : []));
 
   function rowOf({ route, price, on, default_price: usual, problem }) {
-    const input = make('input', { value: price ?? '', placeholder: usual ?? '', 'aria-label': `Price of ${route}`, size: 8 });
-    const sold = make('input', { type: 'checkbox', checked: on, 'aria-label': `${route} is for sale` });
+    const name = [make('code', {}, route), problem && make('small', { className: 'bad' }, problem)].filter(Boolean);
     const said = make('span', { role: 'status' });
-    const save = button('Save', async () => {
-      // What was not touched here may have been changed elsewhere since.
-      const wanted = input.value.trim() || null;
-      const body = { route, ...(wanted !== price && { price: wanted }), ...(sold.checked !== on && { on: sold.checked }) };
+    const send = async (body) => {
       try {
         show(await ask('desk/overrides', Object.keys(body).length > 1 ? { method: 'PUT', body } : {}));
       } catch (error) {
         said.replaceChildren(alertOf(error));
       }
+    };
+    if (usual === null) {
+      // There is no such route any more.
+      const remove = button('Remove', () => send({ route, price: null, on: true }), { 'aria-label': `Remove ${route}` });
+      return [name, price ?? 'none', on ? 'yes' : 'no', [remove, said]];
+    }
+    const input = make('input', { value: price ?? '', placeholder: usual ?? '', 'aria-label': `Price of ${route}`, size: 8 });
+    const sold = make('input', { type: 'checkbox', checked: on, 'aria-label': `${route} is for sale` });
+    const save = button('Save', () => {
+      // What was not touched here may have been changed elsewhere since.
+      const wanted = input.value.trim() || null;
+      return send({ route, ...(wanted !== price && { price: wanted }), ...(sold.checked !== on && { on: sold.checked }) });
     }, { 'aria-label': `Save ${route}` });
-    return [[make('code', {}, route), problem && make('small', { className: 'bad' }, problem)].filter(Boolean), input, sold, [save, said]];
+    return [name, input, sold, [save, said]];
   }
 
   show(first);
