@@ -237,7 +237,9 @@ pub fn write_cell(cell: &str, to: &mut String) {
     let mut rest = cell;
     let mut is_start = true;
     while let Some(letter) = rest.chars().next() {
-        if is_start && begins_formula(rest) {
+        // The two halves of one line break are not parted.
+        let goes_on = letter == '\n' && rest.len() < cell.len();
+        if is_start && !goes_on && begins_formula(rest) {
             to.push('\'');
         }
         is_start = is_separator(letter);

@@ -143,8 +143,8 @@ test('all sales of a range are one file, streamed, and no cell of it runs', asyn
   assert.equal(rows.length, all.length);
   const expected = all.map((it) => names.map((name) => {
     if (name === 'time') return new Date(it.time * 1_000).toISOString().replace('.000', '');
-    const text = String(it[name] ?? '');
-    return /^[=+\-@\t\r\n]/.test(text) ? `'${text}` : text;
+    const text = String(it[name] ?? '').replace(/(^|[;\t\r\n])(?=[=+\-@])/g, "$1'");
+    return /^[\t\r\n]/.test(text) ? `'${text}` : text;
   }));
   assert.deepEqual(rows, expected);
   const head = await fetch(`${url}/.edge402/sales/export`, { method: 'HEAD', headers: { authorization } });
