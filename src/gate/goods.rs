@@ -76,19 +76,20 @@ impl Sale<'_> {
     ) -> Option<(Sale<'a>, &'a Offer)> {
         let sold = self.sold_at(loaded.patterns.as_ref()?, status, location)?;
         let route = loaded.config.as_ref().ok()?.routes.get(sold.route)?;
-        // Where the price depends on the request, only one that says the same is known
-        // to cost the same.
         let own_query = UrlParts::of(&self.url).query;
         let is_same =
             sold.route == self.number && sold.method == self.method && sold.query == own_query;
-        if !route.prices.is_empty() && !is_same {
+        let (priced, there) = route.at_all_prices().find_map(|priced| {
+            let mut offers = priced.offers.iter().chain(&priced.former);
+            let there = offers.find(|there| offer.v2.same_terms(&there.v2))?;
+            Some((priced, there))
+        })?;
+        // Where the price depends on the request, what a client will say there is not
+        // known: it is good if nothing there costs more.
+        let is_good = is_same || route.at_all_prices().all(|it| it.is_covered_by(there));
+        if !route.prices.is_empty() && !is_good {
             return None;
         }
-        let (route, there) = route.at_all_prices().find_map(|route| {
-            let mut offers = route.offers.iter().chain(&route.former);
-            let there = offers.find(|there| offer.v2.same_terms(&there.v2))?;
-            Some((route, there))
-        })?;
         let Sold { route: number, path, query, method } = sold;
         // As URL parsers write it.
         let query = query.chars().fold(String::new(), |mut query, c| {
@@ -103,7 +104,7 @@ impl Sale<'_> {
             query
         });
         let url = format!("{}{}{query}", UrlParts::of(&self.url).origin, path.as_str());
-        Some((Sale { number, route, asked: route, path, url, method }, there))
+        Some((Sale { number, route: priced, asked: priced, path, url, method }, there))
     }
 
     /// What a redirect leads to, if it is sold here.

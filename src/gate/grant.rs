@@ -268,33 +268,14 @@ mod tests {
         ] {
             assert!(ours.admits(ours.route, keys, &request, NOW.plus(3_599)));
             assert!(!ours.admits(ours.route, keys, &request, NOW.plus(3_600)), "it is over");
-            assert!(
-                !scope(1, "https://shop").admits(
-                    scope(1, "https://shop").route,
-                    keys,
-                    &request,
-                    NOW
-                ),
-                "another route"
-            );
-            assert!(
-                !scope(2, "https://shop").admits(
-                    scope(2, "https://shop").route,
-                    keys,
-                    &request,
-                    NOW
-                ),
-                "sold by the request"
-            );
-            assert!(
-                !scope(0, "https://other").admits(
-                    scope(0, "https://other").route,
-                    keys,
-                    &request,
-                    NOW
-                ),
-                "another host"
-            );
+            for (number, host, why) in [
+                (1, "https://shop", "another route"),
+                (2, "https://shop", "sold by the request"),
+                (0, "https://other", "another host"),
+            ] {
+                let other = scope(number, host);
+                assert!(!other.admits(other.route, keys, &request, NOW), "{why}");
+            }
             let dearer = self::config("$0.02");
             let dearer = Scope { host: "https://shop", route: &dearer.routes[0] };
             assert!(!dearer.admits(dearer.route, keys, &request, NOW), "another price");

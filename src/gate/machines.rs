@@ -67,7 +67,7 @@ impl Document {
     }
 
     /// The document itself, for an origin (`https://host`, in lower case).
-    pub fn write(self, loaded: &Loaded, origin: &str) -> String {
+    pub fn text(self, loaded: &Loaded, origin: &str) -> String {
         let Ok(config) = &loaded.config else { return String::new() };
         match self {
             Self::Robots => robots(loaded, origin),

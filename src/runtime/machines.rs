@@ -28,7 +28,7 @@ pub(super) async fn answer(
     if let Some(body) = own.body() {
         let _ = body.cancel();
     }
-    let text = document.write(loaded, &UrlParts::of(head.url()).origin.to_ascii_lowercase());
+    let text = document.text(loaded, &UrlParts::of(head.url()).origin.to_ascii_lowercase());
     let tag = entity_tag(&text);
     let headers = Headers::new()?;
     headers.set("Cache-Control", CACHE)?;

@@ -50,7 +50,7 @@ fn shop() -> Loaded {
 fn written(document: Document) -> String {
     let loaded = shop();
     config(&loaded);
-    document.write(&loaded, SHOP)
+    document.text(&loaded, SHOP)
 }
 
 /// Which of the documents a shop has.
@@ -114,7 +114,7 @@ fn what_is_sold_at_these_paths_stays_sold() {
     );
     assert_eq!(told(&license), ["/robots.txt", "/.well-known/prices.md", "/openapi.json"]);
     assert_eq!(link(&license, "/a"), None);
-    assert!(!Document::Robots.write(&license, SHOP).contains("License:"));
+    assert!(!Document::Robots.text(&license, SHOP).contains("License:"));
     // Nor to prices that do.
     let prices = load(
         true,
@@ -124,7 +124,7 @@ fn what_is_sold_at_these_paths_stays_sold() {
         ]),
     );
     assert_eq!(told(&prices), ["/robots.txt", "/license.xml", "/openapi.json"]);
-    let robots = Document::Robots.write(&prices, SHOP);
+    let robots = Document::Robots.text(&prices, SHOP);
     assert!(robots.starts_with("User-agent: *\n") && !robots.contains("prices"), "{robots}");
 }
 
@@ -265,10 +265,10 @@ fn what_is_sold_by_use_has_a_most_and_no_price() {
                  "networks": ["eip155:84532"] }]),
     );
     config(&loaded);
-    let license = Document::License.write(&loaded, SHOP);
+    let license = Document::License.text(&loaded, SHOP);
     assert!(license.contains("<payment type=\"crawl\">\n      </payment>"), "{license}");
-    assert!(Document::Prices.write(&loaded, SHOP).contains("| at most $1 |"));
-    let document: Value = serde_json::from_str(&Document::OpenApi.write(&loaded, SHOP)).unwrap();
+    assert!(Document::Prices.text(&loaded, SHOP).contains("| at most $1 |"));
+    let document: Value = serde_json::from_str(&Document::OpenApi.text(&loaded, SHOP)).unwrap();
     assert_eq!(
         document["paths"]["/a"]["get"]["x-payment-info"]["price"],
         json!({ "mode": "dynamic", "currency": "USD", "min": "0", "max": "1" })
@@ -285,9 +285,9 @@ fn what_has_several_prices_has_a_least_and_a_most() {
         ] }]),
     );
     config(&loaded);
-    assert!(!Document::License.write(&loaded, SHOP).contains("<amount"));
-    assert!(Document::Prices.write(&loaded, SHOP).contains("| `/a` | GET | $0.5 to $3 |"));
-    let document: Value = serde_json::from_str(&Document::OpenApi.write(&loaded, SHOP)).unwrap();
+    assert!(!Document::License.text(&loaded, SHOP).contains("<amount"));
+    assert!(Document::Prices.text(&loaded, SHOP).contains("| `/a` | GET | $0.5 to $3 |"));
+    let document: Value = serde_json::from_str(&Document::OpenApi.text(&loaded, SHOP)).unwrap();
     assert_eq!(
         document["paths"]["/a"]["get"]["x-payment-info"]["price"],
         json!({ "mode": "dynamic", "currency": "USD", "min": "0.5", "max": "3" })
@@ -301,8 +301,8 @@ fn a_document_tells_of_so_many_routes_and_no_more() {
         .collect();
     let loaded = load(true, many.into());
     config(&loaded);
-    assert_eq!(Document::License.write(&loaded, SHOP).matches("<content ").count(), 200);
-    assert_eq!(Document::Prices.write(&loaded, SHOP).matches("\n| `/a/").count(), 200);
+    assert_eq!(Document::License.text(&loaded, SHOP).matches("<content ").count(), 200);
+    assert_eq!(Document::Prices.text(&loaded, SHOP).matches("\n| `/a/").count(), 200);
 }
 
 #[test]

@@ -364,6 +364,8 @@ fn a_payment_goes_with_a_redirect_only_where_it_is_good() {
         { "pattern": "/cheap", "price": "$0.01" },
         { "pattern": "/other", "price": "$0.05",
           "prices": [{ "when": { "header": { "X-Quality": "low" } }, "price": "$0.01" }] },
+        { "pattern": "/cheaper", "price": "$0.01",
+          "prices": [{ "when": { "header": { "X-Quality": "low" } }, "price": "$0.005" }] },
     ]));
     let request = Request::get("/a?size=small");
     let Decision::PaymentRequired(sale, None) = request.decide(loaded) else { panic!() };
@@ -376,6 +378,8 @@ fn a_payment_goes_with_a_redirect_only_where_it_is_good() {
         ("/a?size=small&size=large", false),
         // What the client will say there isn't known.
         ("/other", false),
+        // But nothing there costs more than was paid.
+        ("/cheaper", true),
     ] {
         let found = sale.sale_at(loaded, offer, (301, Some(to)));
         assert_eq!(found.is_some(), is_good, "{to}");

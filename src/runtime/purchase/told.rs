@@ -104,7 +104,8 @@ impl Sequence<'_> {
         let settlement = &goods.settlement;
         let answer = if let Judgement::SoldElsewhere(location) = self.judge(&goods.answer) {
             // It is paid for, and had there, or here if the payment is no good there.
-            let words = "it was charged, and is to be had at another address by the same payment if it costs the same there";
+            let words = "it was charged, and is to be had at another address by the same \
+                         payment if it costs no more there";
             let answer = self.send_on(&goods.answer, &location, words)?;
             let to = (goods.answer.status(), Some(location.as_str()));
             if self.claim.by_cookie == Some(Wanted::Whole)
