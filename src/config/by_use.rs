@@ -150,4 +150,11 @@ impl ByUse {
         };
         (units(self.payer_max, PAYER_TIMES), units(self.route_max, ROUTE_TIMES))
     }
+
+    /// The same for what goes unpaid in a day: half of it all at most is one
+    /// payer's, so that nobody can use up alone what is everybody's.
+    pub fn unpaid_max(&self, offer: &Offer) -> (AtomicAmount, AtomicAmount) {
+        let (of_payer, of_all) = self.unsettled_max(offer);
+        (of_payer.min(AtomicAmount(of_all.0 / 2).max(offer.v2.amount)), of_all)
+    }
 }

@@ -62,12 +62,16 @@ impl Order {
         let by_use = route.by_use.as_ref();
         let bounds = by_use.map(|by_use| by_use.unsettled_max(offer));
         let has_meter = by_use.is_some_and(|by_use| by_use.meter.is_some());
-        let unpaid = bounds.map(|(payer_max, route_max)| Unpaid {
-            payer,
-            route: format!("{} {}", route.pattern.as_str(), encode_hex(&offer.terms.token_key())),
-            payer_max,
-            route_max,
-            is_metered: has_meter,
+        let unpaid = by_use.map(|by_use| {
+            let (payer_max, route_max) = by_use.unpaid_max(offer);
+            Unpaid {
+                payer,
+                route: route.pattern.as_str().to_owned(),
+                asset: offer.terms.asset(),
+                payer_max,
+                route_max,
+                is_metered: has_meter,
+            }
         });
         let mut claim = ClaimRequest {
             payment,

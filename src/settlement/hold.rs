@@ -23,8 +23,10 @@ json_struct!(Metered { route, payer_max, route_max });
 pub struct Unpaid {
     /// Who pays.
     pub payer: String,
-    /// The pattern of the route, and the token.
+    /// The pattern of the route.
     pub route: String,
+    /// The token's address or mint.
+    pub asset: String,
     /// How much of one payer's, in atomic units.
     pub payer_max: AtomicAmount,
     /// How much of all payers' together.
@@ -33,7 +35,7 @@ pub struct Unpaid {
     pub is_metered: bool,
 }
 
-json_struct!(Unpaid { payer, route, payer_max, route_max, is_metered });
+json_struct!(Unpaid { payer, route, asset, payer_max, route_max, is_metered });
 
 /// What became of the request to hold a claimed payment.
 #[derive(Clone, Debug, PartialEq, Eq)]

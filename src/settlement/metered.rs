@@ -221,6 +221,8 @@ impl<H: Host> Settler<H> {
                      not to blame: they are written off ({reason})",
                     request.at_stake()
                 ));
+                // Whoever is to blame, it was had for nothing.
+                shared.note_unpaid(&request)?;
                 shared.write_off(payment, &payer)?;
                 return Ok(());
             }

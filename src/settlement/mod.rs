@@ -19,7 +19,7 @@
 //! | [`hold`] | what the gate asks for what is sold by use |
 //! | [`metered`] | holding a payment for that, and settling what was used |
 //! | `unsettled` | what is at stake meanwhile |
-//! | `unpaid` | what was used and is worth less than its fee |
+//! | `unpaid` | what was used and is charged to nobody |
 //! | `admission` | signatures that only the chain can judge |
 //! | `proving` | how many of those are before the nodes |
 //! | `waiting` | requests that wait for one another |

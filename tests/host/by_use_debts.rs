@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use crate::by_use::{A_WHILE, ALL, WORDS, buyer, moved, payment, settlement, state, world};
+use crate::by_use_leftovers::begin_a_day;
 use crate::sim::chain::Code;
+use crate::sim::time::START_MS;
 use crate::sim::{AMOUNT, Answer, Payment, Setup, Temper, World, payer, permit2_of};
 use edge402::amount::AtomicAmount;
 use edge402::protocol::Reason;
@@ -296,6 +298,44 @@ fn what_strangers_gas_kept_us_from_collecting_is_held_against_nobody() {
     assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Counted);
     world.run_for(A_WHILE);
     assert_eq!(moved(&world, &second), [AMOUNT]);
+}
+
+#[test]
+fn what_we_did_not_collect_went_unpaid_all_the_same() {
+    let mut setup = Setup::default();
+    setup.limits.failed_gas = Some(400_000);
+    let world = World::new(&setup);
+    begin_a_day(&world);
+    let burn_the_hours_gas = |from: u8| {
+        for number in from..from + 5 {
+            world.chain.borrow_mut().codes.insert(payer(number).address(), Code::Burns);
+            world.buy_now(&Payment::new(number, number, 200_000), "a");
+        }
+    };
+    let goes_out = |payer: u8, number: u8| {
+        let passed = (world.clock.now_ms() - START_MS) / 1_000;
+        let payment = Payment::by_use(payer, number, passed + 900);
+        buyer(&world, &payment, &[ALL]).now()
+    };
+    // Four of one payer's, with code: of which nothing is collected, because others
+    // have burnt the hour's gas meanwhile.
+    world.chain.borrow_mut().codes.insert(payer(1).address(), Code::Honest);
+    for number in 1..=4 {
+        assert_eq!(goes_out(1, number), Answer::Counted, "{number}");
+    }
+    world.chain.borrow_mut().balances.insert(payer(1).address(), 0);
+    world.run_for(10_000);
+    burn_the_hours_gas(20);
+    world.chain.borrow_mut().balances.insert(payer(1).address(), 9 * AMOUNT);
+    world.run_for(905_000);
+    let written_off = world.log.borrow().iter().filter(|it| it.contains("written off")).count();
+    assert_eq!(written_off, 4);
+    // That is what one payer may have unpaid in a day, whoever is to blame.
+    world.run_for(3_600_000);
+    assert_eq!(goes_out(1, 5), Answer::Unavailable);
+    assert_eq!(goes_out(2, 1), Answer::Counted);
+    world.run_for(86_400_000);
+    assert_eq!(goes_out(1, 6), Answer::Counted);
 }
 
 #[test]

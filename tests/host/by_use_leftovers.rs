@@ -43,6 +43,12 @@ fn what_an_origin_tells_that_is_not_worth_its_fee_is_charged_nothing() {
     assert_eq!((settled.amount.0, moved(&world, &whole)), (6_000, vec![6_000]));
 }
 
+/// Goes on to the next day (UTC), which begins.
+pub fn begin_a_day(world: &World) {
+    let day = 86_400_000;
+    world.run_for(day - world.clock.now_ms() % day);
+}
+
 /// Asks for what comes to 3,000 atomic units, with a signature of its own.
 fn small(world: &Rc<World>, payer: u8, number: u8) -> (Answer, bool) {
     let (payment, before) = (payment(payer, number), world.asked.get());
@@ -106,6 +112,68 @@ fn what_a_meter_counts_and_is_not_worth_its_fee_counts_against_its_payer() {
     }
     assert_eq!(metered(3, 1), Answer::Unavailable);
     assert_eq!(world.chain.borrow().count(), 0);
+}
+
+#[test]
+fn who_has_paid_is_sold_to_though_others_have_used_up_the_routes_day() {
+    let world = world_where_a_transfer_costs(4_000);
+    begin_a_day(&world);
+    let metered = |payer, number, piece| {
+        let answer = buyer(&world, &Payment::by_use(payer, number, 90_000), &[WORDS, piece]).now();
+        world.run_for(A_WHILE);
+        answer
+    };
+    // Somebody has paid 10,000 atomic units for what was worth its fee.
+    let paid = Payment::by_use(7, 1, 90_000);
+    assert_eq!(metered(7, 1, ALL), Answer::Counted);
+    assert_eq!(moved(&world, &paid), [AMOUNT]);
+    // Two others have the day's 60,000 for nothing, 1,230 each time.
+    for (payer, times) in [(1, 33), (2, 17)] {
+        for number in 1..=times {
+            metered(payer, number, SOME);
+        }
+    }
+    assert_eq!(metered(3, 1, SOME), Answer::Unavailable);
+    world.crash();
+    assert_eq!(metered(3, 2, ALL), Answer::Unavailable);
+    // As much as was paid goes unpaid at most, though this payer might have 40,000.
+    for number in 2..=10 {
+        assert_eq!(metered(7, number, SOME), Answer::Counted, "{number}");
+    }
+    assert_eq!(metered(7, 11, SOME), Answer::Unavailable);
+    // A week later it is as if nothing had been paid.
+    world.run_for(7 * 86_400_000);
+    begin_a_day(&world);
+    let later = |payer, number, piece: &'static str| {
+        let payment = Payment::by_use(payer, number, 30 * 86_400);
+        let answer = buyer(&world, &payment, &[WORDS, piece]).now();
+        world.run_for(A_WHILE);
+        answer
+    };
+    for (payer, times) in [(11, 33), (12, 17)] {
+        for number in 1..=times {
+            later(payer, number, SOME);
+        }
+    }
+    assert_eq!(later(7, 12, SOME), Answer::Unavailable);
+}
+
+#[test]
+fn who_has_paid_has_what_an_origin_tells_though_others_have_used_up_the_routes_day() {
+    let world = world_where_a_transfer_costs(4_000);
+    let whole = told(&world, &payment(7, 1), Some("{\"amount\":\"6000\"}"));
+    assert!(whole.now().is_delivery());
+    for (payer, times) in [(1, 13), (2, 7)] {
+        for number in 1..=times {
+            assert!(small(&world, payer, number).0.is_delivery());
+        }
+    }
+    assert_eq!(small(&world, 3, 1), (Answer::Unavailable, true));
+    // 6,000 atomic units were paid: as much is given, of which the last in part.
+    for number in 2..=3 {
+        assert!(small(&world, 7, number).0.is_delivery());
+    }
+    assert!(!small(&world, 7, 4).0.is_delivery());
 }
 
 #[test]

@@ -186,6 +186,7 @@ impl Buyer {
         claim.unpaid = self.by_use.as_ref().map(|(by_use, metered)| Unpaid {
             payer: self.payment.verified().payer(),
             route: metered.route.clone(),
+            asset: self.payment.terms.asset(),
             payer_max: metered.payer_max,
             route_max: metered.route_max,
             is_metered: by_use.meter.is_some(),

@@ -40,6 +40,22 @@ fn a_meter_is_read() {
 }
 
 #[test]
+fn half_of_what_may_go_unpaid_in_a_day_is_one_payers() {
+    for (bounds, payer, all) in [
+        (json!(null), 1_000_000, 10_000_000),
+        (json!({ "payer": "$2", "route": "$3" }), 1_500_000, 3_000_000),
+        (json!({ "payer": "$9" }), 5_000_000, 10_000_000),
+        // Never less than one payment.
+        (json!({ "route": "$0.30" }), 250_000, 300_000),
+    ] {
+        let config = load(&sold(&json!({ "unsettled_max": bounds }))).config.unwrap();
+        let route = &config.routes[1];
+        let read = route.by_use.as_ref().unwrap().unpaid_max(&route.offers[0]);
+        assert_eq!(read, (AtomicAmount(payer), AtomicAmount(all)), "{bounds}");
+    }
+}
+
+#[test]
 fn without_a_meter_the_origin_tells() {
     let loaded = load(&sold(&json!({})));
     let config = loaded.config.unwrap();
