@@ -23,11 +23,11 @@ pub struct Signature {
     y_is_odd: bool,
 }
 
-/// Not 65 bytes of hex, a number out of range, a high s, or a wrong v.
+/// Not 65 or 64 bytes of hex, a number out of range, a high s, or a wrong v.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidSignature;
 
-plain_error!(InvalidSignature, |_| "is no signature: 65 bytes of hex with a low s");
+plain_error!(InvalidSignature, |_| "is no signature: 65 or 64 bytes of hex with a low s");
 
 impl Signature {
     /// Reads `r ‖ s ‖ v`, v being 0, 1, 27 or 28.
@@ -93,8 +93,20 @@ impl Signature {
 impl FromStr for Signature {
     type Err = InvalidSignature;
 
+    /// Reads 65 bytes of hex, or 64 with the parity in the first bit of s (EIP-2098).
     fn from_str(text: &str) -> Result<Self, InvalidSignature> {
-        Self::from_bytes(&decode_hex(text).map_err(|_| InvalidSignature)?)
+        if let Ok(bytes) = decode_hex(text) {
+            return Self::from_bytes(&bytes);
+        }
+        let mut compact: [u8; 64] = decode_hex(text).map_err(|_| InvalidSignature)?;
+        let parity = compact.get_mut(32).map_or(0, |first| {
+            let parity = *first >> 7;
+            *first &= 0x7f;
+            parity
+        });
+        let mut bytes = [parity; 65];
+        bytes.iter_mut().zip(compact).for_each(|(to, from)| *to = from);
+        Self::from_bytes(&bytes)
     }
 }
 
@@ -208,7 +220,24 @@ mod tests {
     }
 
     #[test]
-    fn only_one_form_of_a_signature_is_read() {
+    fn a_signature_of_64_bytes_has_its_parity_in_s() {
+        // The two of EIP-2098's own examples.
+        let (r, s) = (
+            "68a020a209d3d56c46f38cc50a33f704f4a9a10a59377f8dd762ac66910e9b90",
+            "7e865ad05c4035ab5792787d4a0297a43617ae897930a6fe4d822b8faea52064",
+        );
+        let even = format!("0x{r}{s}").parse::<Signature>().unwrap();
+        assert_eq!(even.to_string(), format!("0x{r}{s}1b"));
+        let (r, s) = (
+            "9328da16089fcba9bececa81663203989f2df5fe1faa6291a45381c81bd17f76",
+            "139c6d6b623b42da56557e5e734a43dc83345ddfadec52cbe24d0cc64f550793",
+        );
+        let odd = format!("0x{r}939c6d6b{}", &s[8..]).parse::<Signature>().unwrap();
+        assert_eq!(odd.to_string(), format!("0x{r}{s}1c"));
+    }
+
+    #[test]
+    fn no_other_form_of_a_signature_is_read() {
         let good = KEY.parse::<RelayerKey>().unwrap().sign_digest(&[7; 32]);
         let with = |edit: &dyn Fn(&mut [u8; 65])| {
             let mut bytes = good.to_bytes();
@@ -229,7 +258,7 @@ mod tests {
         };
         assert_eq!(with(&above), Err(InvalidSignature), "high s");
         let text = good.to_string();
-        for wrong in ["", "0x", &text[2..], &text[..130], &text[..131], &format!("{text}00")] {
+        for wrong in ["", "0x", &text[2..], &text[..128], &text[..131], &format!("{text}00")] {
             assert_eq!(wrong.parse::<Signature>(), Err(InvalidSignature), "{wrong}");
         }
     }

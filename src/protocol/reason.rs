@@ -66,7 +66,7 @@ reasons! {
     TooManyFailures = "too_many_failed_settlements",
 
     // exact on EVM (EIP-3009).
-    /// Not 65 bytes, high s, a wrong v, or not signed by `from`; where smart
+    /// Not 65 or 64 bytes, high s, a wrong v, or not signed by `from`; where smart
     /// wallets may pay, nor taken by the contract at `from`.
     EvmSignature = "invalid_exact_evm_payload_signature",
     /// The wallet is to be deployed by a factory that is not on the list.
@@ -85,7 +85,7 @@ reasons! {
     EvmSimulationFailed = "invalid_exact_evm_transaction_simulation_failed",
 
     // exact on EVM by Permit2.
-    /// Not 65 bytes, high s, a wrong v, or not signed by `from`.
+    /// Not 65 or 64 bytes, high s, a wrong v, or not signed by `from`.
     Permit2Signature = "invalid_permit2_signature",
     /// `spender` is not x402's contract for exact amounts.
     Permit2Spender = "invalid_permit2_spender",

@@ -9,7 +9,7 @@ use edge402::encoding::{decode_hex, encode_hex};
 use serde_json::{Value, json};
 
 #[test]
-fn signature_has_one_form() {
+fn a_signature_is_read_in_its_usual_forms_alone() {
     let good = sign(&authorization(), &domain());
     let bytes = good.to_bytes();
     let with = |edit: &dyn Fn(&mut [u8; 65])| {
@@ -38,6 +38,19 @@ fn signature_has_one_form() {
     assert_eq!(with(&no_point).unwrap_err(), SIGNATURE, "r of no point");
     assert_eq!(with(&high_s).unwrap_err(), SIGNATURE, "high s");
 
+    // EIP-2098: 64 bytes, with the parity in the first bit of s.
+    let compact = |edit: &dyn Fn(&mut [u8; 64])| {
+        let mut bytes: [u8; 64] = bytes[..64].try_into().unwrap();
+        bytes[32] |= if good.y_is_odd() { 0x80 } else { 0 };
+        edit(&mut bytes);
+        check(&payload(&authorization(), &encode_hex(&bytes)))
+    };
+    assert_eq!(compact(&|_| {}).unwrap(), same, "the same payment");
+    assert_eq!(compact(&|b| b[32] ^= 0x80).unwrap_err(), SIGNATURE, "the other parity");
+    assert_eq!(compact(&|b| b[63] ^= 1).unwrap_err(), SIGNATURE, "another s");
+    assert_eq!(compact(&|b| b[32..].fill(0)).unwrap_err(), SIGNATURE, "s of zero");
+    assert_eq!(compact(&|b| b.rotate_left(32)).unwrap_err(), SIGNATURE, "r and s swapped");
+
     let text = good.to_string();
     for wrong in [
         "",
@@ -46,7 +59,7 @@ fn signature_has_one_form() {
         "signature",
         &text[2..],
         &text[..131],
-        &text[..130],
+        &text[..128],
         &format!("{text}0"),
         &format!("{text}00"),
         &format!(" {text}"),

@@ -2,7 +2,7 @@
 //! `exact` on EVM, in their order. The codes are literals: they are the wire.
 
 use edge402::amount::AtomicAmount;
-use edge402::encoding::decode_hex_bytes;
+use edge402::encoding::{decode_hex_bytes, encode_hex};
 use edge402::evm::transfer::permit2::{EXACT_PROXY, PERMIT2, permit_digest};
 use edge402::evm::{
     self, Address, Facts, Permit2Authorization, Terms, TransferMethod, Uint256, VerifiedPayment,
@@ -129,15 +129,21 @@ fn the_signature_is_the_payers_over_this_very_permit() {
     let good = payer().sign_digest(&permit_digest(84_532, &authorization()));
     let with = |text: &str| check(&authorization().payload(text));
     let (hex, short) = (good.to_string(), &good.to_string()[..130]);
-    // EIP-2098's 64 bytes, which Permit2 takes: clients don't send them, and
-    // the reference refuses them.
-    for wrong in ["", "0x", short, &format!("{hex}00"), &hex[2..], &hex.replace("0x", "0X")] {
+    for wrong in ["", "0x", &hex[..128], &format!("{hex}00"), &hex[2..], &hex.replace("0x", "0X")] {
         assert_eq!(with(wrong).unwrap_err(), SIGNATURE, "{wrong}");
     }
     let parity = |v: u8| with(&format!("{short}{v:02x}"));
     assert_eq!(parity(good.v() - 27), parity(good.v()), "0 and 1 mean 27 and 28");
     assert!(parity(good.v()).is_ok());
     assert_eq!(parity(29).unwrap_err(), SIGNATURE);
+    // EIP-2098's 64 bytes are the same signature.
+    let compact = |is_odd: bool| {
+        let mut bytes = good.to_bytes();
+        bytes[32] |= u8::from(is_odd) << 7;
+        with(&encode_hex(&bytes[..64]))
+    };
+    assert_eq!(compact(good.y_is_odd()), parity(good.v()));
+    assert_eq!(compact(!good.y_is_odd()).unwrap_err(), SIGNATURE);
 }
 
 #[test]

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 /// Past the end of every payment here, and of the time after it.
 const LONG_AFTER: u64 = 1_200_000;
 
+const HOUR: u64 = 3_600_000;
+
 const USED: &str = "invalid_exact_evm_nonce_already_used";
 
 fn is_pending(answer: &Answer) -> bool {
@@ -367,12 +369,41 @@ fn an_authorization_that_is_canceled_meanwhile_buys_nothing() {
     facilitator.settles.borrow_mut().push_back(Does::Nothing);
     let buyer = facilitator.start_buy(&payment, "a");
     world.run_for(10_000);
+    // No log tells of it.
     world.chain.borrow_mut().cancel(&payment);
     assert!(is_pending(&world.take(&buyer)));
-    world.run_for(LONG_AFTER);
+    world.run_for(25 * HOUR);
     assert!(world.tables.entries().is_empty());
     assert!(!facilitator.buy_now(&payment, "a").is_delivery());
     assert!(world.deliveries.borrow().is_empty());
+}
+
+/// Nodes without old logs, or that are behind, tell for a while that it is used and
+/// not by whom.
+#[test]
+fn what_is_used_and_no_node_tells_by_whom_is_open_for_a_day() {
+    for told_after in [Some(5), Some(20), None] {
+        let (world, facilitator) = world(true);
+        let payment = payment(1);
+        *world.hook.borrow_mut() =
+            Some(Box::new(|_, method, _| (method == "eth_getLogs").then(|| Ok(json!([])))));
+        facilitator.settles.borrow_mut().push_back(Does::WellButSilent);
+        assert!(is_pending(&facilitator.buy_now(&payment, "a")));
+        world.run_for(HOUR * told_after.unwrap_or(20));
+        assert_eq!(world.tables.entries().len(), 1, "{told_after:?}");
+        // Neither the facilitator nor the nodes are asked all the time.
+        let asked = facilitator.count("/settle");
+        assert!(asked < 110, "{asked} requests");
+        if told_after.is_some() {
+            *world.hook.borrow_mut() = None;
+            world.run_for(2 * HOUR);
+            assert_bought_once(&world, &payment);
+            continue;
+        }
+        world.run_for(6 * HOUR);
+        assert!(world.tables.entries().is_empty());
+        assert!(world.log.borrow().iter().any(|line| line.contains("ended unclear")));
+    }
 }
 
 #[test]
@@ -563,7 +594,9 @@ fn nodes_that_tell_nothing_do_not_keep_a_payment_open_forever() {
     facilitator.settles.borrow_mut().extend(vec![says(USED); 2_000]);
     world.faults.borrow_mut().extend(vec![Fault::Unreachable; 20_000]);
     assert!(is_pending(&facilitator.buy_now(&payment, "a")));
-    world.run_for(2 * LONG_AFTER);
+    world.run_for(20 * HOUR);
+    assert_eq!(world.tables.entries().len(), 1);
+    world.run_for(6 * HOUR);
     assert!(world.tables.entries().is_empty());
     let log = world.log.borrow().join("\n");
     assert!(log.contains("ended unclear"), "{log:.200}");

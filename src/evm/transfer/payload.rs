@@ -11,7 +11,7 @@ use crate::protocol::Reason;
 /// a signature is refused as a wrong signature, not as an unreadable payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExactEvmPayload {
-    /// `0x` and the 65 bytes `r ‖ s ‖ v` in hex, if the client is honest.
+    /// A [`Signature`](crate::evm::Signature) in hex, or a wallet's, if the client is honest.
     pub signature: String,
     /// What was signed.
     pub authorization: Authorization,

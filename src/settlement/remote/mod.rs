@@ -9,12 +9,14 @@
 
 mod lane;
 mod look;
+mod patience;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use look::Observation;
+use patience::{end_of, pause_after};
 
 use super::host::within;
 use super::journal::{FacilitatorEntry, FacilitatorSent, TxId, name_at_facilitator};
@@ -29,6 +31,7 @@ use crate::payment::VerifiedPayment;
 use crate::protocol::{ChainId, Reason};
 use crate::rpc::Nodes;
 use crate::table::Table;
+use crate::time::UnixSeconds;
 
 /// How many payments may be followed at once, how many unclear ones a payer may
 /// have among them, and how many the alarm takes up each time.
@@ -48,13 +51,9 @@ const FOLLOW_SECONDS: u64 = 60;
 /// seconds: clocks differ, and facilitators may be slow to tell.
 const END_MARGIN: u64 = 120;
 
-/// For how long after its end a payment is looked for on the chain, in seconds,
-/// where somebody else used its authorization: nodes may be slow to tell, too.
-const UNCLEAR_SECONDS: u64 = 600;
-
-/// For how long the outcome of a payment is waited for at most, in seconds,
-/// where the payment itself ends later or never.
-const LONGEST_WAIT: u64 = 86_400;
+/// For how long after its end it is asked what became of a payment, in seconds,
+/// where the nodes don't tell: as in the lane of our own.
+const GIVE_UP_SECONDS: u64 = 86_400;
 
 /// The lane of a facilitator.
 pub struct RemoteLane<H: Host> {
@@ -71,8 +70,8 @@ pub struct RemoteLane<H: Host> {
     verifies: bool,
     /// The journal entries that somebody follows, and who pays what is unclear.
     in_air: RefCell<Table<String, Option<String>>>,
-    /// The entries that the alarm took up, in the order in which it did.
-    resumed: RefCell<Vec<String>>,
+    /// The entries that the alarm took up, and when, in that order.
+    resumed: RefCell<Vec<(String, UnixSeconds)>>,
 }
 
 impl<H: Host> RemoteLane<H> {
@@ -184,19 +183,25 @@ impl<H: Host> RemoteLane<H> {
     /// Each has its turn: first those that were not taken up yet, then those
     /// whose turn was longest ago.
     fn take_up(self: &Rc<Self>, mut entries: Vec<FacilitatorEntry>) {
+        let now = self.shared.host.now();
         let mut resumed = self.resumed.borrow_mut();
-        resumed.retain(|id| entries.iter().any(|entry| entry.id == *id));
+        resumed.retain(|(id, _)| entries.iter().any(|entry| entry.id == *id));
+        let turn =
+            |entry: &FacilitatorEntry| resumed.iter().position(|(id, _)| *id == entry.id);
         // One that is still at it keeps its place in the order.
-        entries.retain(|entry| !self.in_air.borrow().contains_key(&entry.id));
-        let turn = |entry: &FacilitatorEntry| resumed.iter().position(|id| *id == entry.id);
+        entries.retain(|entry| {
+            let at = turn(entry).and_then(|turn| resumed.get(turn)).map(|(_, at)| *at);
+            !self.in_air.borrow().contains_key(&entry.id)
+                && at.is_none_or(|at| now >= at.plus(pause_after(entry, now)))
+        });
         let mut in_turn: Vec<FacilitatorEntry> = vec![];
         for entry in entries {
             let place = in_turn.partition_point(|other| turn(other) <= turn(&entry));
             in_turn.insert(place, entry);
         }
         for entry in in_turn.into_iter().take(RESUMED_MAX) {
-            resumed.retain(|id| *id != entry.id);
-            resumed.push(entry.id.clone());
+            resumed.retain(|(id, _)| *id != entry.id);
+            resumed.push((entry.id.clone(), now));
             self.start(entry, false);
         }
     }
@@ -296,8 +301,7 @@ impl<H: Host> RemoteLane<H> {
         self.log(&format!("{id}: settle is unclear: {why}"));
         self.in_air.borrow_mut().insert(entry.id.clone(), Some(payment.payer()));
         let now = self.shared.host.now();
-        // The payment's end, or that of everybody's patience.
-        let end = entry.sent.expires_at.min(entry.written_at.plus(LONGEST_WAIT));
+        let end = end_of(entry);
         let is_over = |margin| now > end.plus(margin);
         let resolution = match self.look(entry, &payment).await? {
             Observation::Paid(resolution) => resolution,
@@ -312,7 +316,7 @@ impl<H: Host> RemoteLane<H> {
             Observation::Silent if is_over(END_MARGIN) && self.nodes_of(&payment).is_none() => {
                 self.ends_unclear(&id, &payment)
             }
-            Observation::Used | Observation::Silent if is_over(UNCLEAR_SECONDS) => {
+            Observation::Used | Observation::Silent if is_over(GIVE_UP_SECONDS) => {
                 self.ends_unclear(&id, &payment)
             }
             Observation::Unused | Observation::Used | Observation::Silent => return Ok(false),

@@ -9,7 +9,7 @@ use crate::protocol::Reason;
 /// read, nothing checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit2Payload {
-    /// `0x` and the 65 bytes `r ‖ s ‖ v` in hex, if the client is honest.
+    /// A [`Signature`](crate::evm::Signature) in hex, if the client is honest.
     pub signature: String,
     /// What was signed.
     pub authorization: Permit2Authorization,
