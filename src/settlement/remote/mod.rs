@@ -186,8 +186,7 @@ impl<H: Host> RemoteLane<H> {
         let now = self.shared.host.now();
         let mut resumed = self.resumed.borrow_mut();
         resumed.retain(|(id, _)| entries.iter().any(|entry| entry.id == *id));
-        let turn =
-            |entry: &FacilitatorEntry| resumed.iter().position(|(id, _)| *id == entry.id);
+        let turn = |entry: &FacilitatorEntry| resumed.iter().position(|(id, _)| *id == entry.id);
         // One that is still at it keeps its place in the order.
         entries.retain(|entry| {
             let at = turn(entry).and_then(|turn| resumed.get(turn)).map(|(_, at)| *at);
