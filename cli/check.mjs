@@ -1,18 +1,20 @@
 /** `edge402 check`: what is wrong with a shop, before a buyer finds it. */
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { Mistake, readArguments } from '../dev/cli.mjs';
 import { checkChains } from './check/chains.mjs';
 import { checkConfig } from './check/config.mjs';
-import { fault, noteOf } from './check/findings.mjs';
+import { fault, noteOf, warning } from './check/findings.mjs';
 import { checkKeys } from './check/keys.mjs';
+import { checkLimits } from './check/limits.mjs';
 import { checkOrigin } from './check/origin.mjs';
 import { checkSite } from './check/site.mjs';
-import { KINDS, grantSecret } from './new-keys.mjs';
-import { CONFIG_FILE, SECRETS_FILE, bindingsOf, readConfig, readSecrets, report } from './reader.mjs';
+import { checkWebhooks } from './check/webhooks.mjs';
+import { KINDS, cdpKey, grantSecret, webhookSecret } from './new-keys.mjs';
+import { CONFIG_FILE, SECRETS_FILE, bindingsOf, configFileOf, configFilesIn, readConfig, readSecrets, report } from './reader.mjs';
 
 const USAGE = `Usage: edge402 check [options]
 
-Reads wrangler.toml and .dev.vars as the Worker does, looks at the folder that is
+Reads wrangler.toml (or wrangler.jsonc) and .dev.vars as the Worker does, looks at the folder that is
 sold, and asks the chains. Ends with 0 if nothing keeps the shop from selling, with
 1 if something does.
 
@@ -20,7 +22,7 @@ sold, and asks the chains. Ends with 0 if nothing keeps the shop from selling, w
   --offline         asks no chain
   --without-secrets takes the secrets for stored: for CI, where ${SECRETS_FILE} is not
   --env <name>      for an environment of wrangler.toml
-  --config <file>   default ${CONFIG_FILE}
+  --config <file>   default: the one that wrangler takes here
   --secrets <file>  default ${SECRETS_FILE} beside it
   --json            the findings as JSON`;
 
@@ -29,7 +31,7 @@ const OPTIONS = {
   offline: { type: 'boolean', default: false },
   'without-secrets': { type: 'boolean', default: false },
   env: { type: 'string' },
-  config: { type: 'string', default: CONFIG_FILE },
+  config: { type: 'string' },
   secrets: { type: 'string' },
   json: { type: 'boolean', default: false },
 };
@@ -49,8 +51,8 @@ export async function main(args) {
  * @param {{ config?: string, env?: string, secrets?: string, offline?: boolean, 'without-secrets'?: boolean, live?: string }} options
  * @returns {Promise<{ findings: import('./check/findings.mjs').Finding[], lines: string[], report: any, config: any }>}
  */
-export async function check({ config: file = CONFIG_FILE, env, secrets: secretsFile, offline = false, 'without-secrets': areStored = false, live }) {
-  const path = resolve(file);
+export async function check({ config: file, env, secrets: secretsFile, offline = false, 'without-secrets': areStored = false, live }) {
+  const path = resolve(configFileOf(file));
   const folder = dirname(path);
   const config = readConfig(path, env);
   const secrets = secretsOf(folder, secretsFile, env);
@@ -58,6 +60,7 @@ export async function check({ config: file = CONFIG_FILE, env, secrets: secretsF
   const read = await report({ variables, secrets: areStored ? standIns(variables) : secrets.values, bindings: bindingsOf(config) });
   if (areStored) forgetStandIns(read);
   const site = await checkSite(config, folder);
+  const limits = checkLimits(config, read, secrets.values, site.files);
   const chains = offline ? { findings: [], lines: [] } : await checkChains(read);
   const shop = live === undefined ? { findings: [], lines: [] } : await (await import('./check/live.mjs')).checkLive(live, { config, report: read, files: site.files });
   const findings = [
@@ -66,25 +69,44 @@ export async function check({ config: file = CONFIG_FILE, env, secrets: secretsF
     ...checkKeys(read),
     ...read.notes.map(noteOf),
     ...site.findings,
-    ...offline ? [] : await checkOrigin(config, read),
+    ...limits.findings,
+    ...offline ? [] : [...await checkOrigin(config, read), ...await checkWebhooks(config)],
     ...chains.findings,
     ...shop.findings,
-  ];
-  return { findings, lines: [...soldLines(read), ...chains.lines, ...shop.lines], report: read, config };
+    ...file === undefined ? passedOver(folder) : [],
+  ].map((found) => ({ ...found, problem: found.problem.replaceAll(CONFIG_FILE, basename(path)) }));
+  return { findings, lines: [...soldLines(read), ...limits.lines, ...chains.lines, ...shop.lines], report: read, config };
+}
+
+/** Configurations that wrangler takes no notice of, because it takes another one. */
+function passedOver(folder) {
+  const [taken, ...others] = configFilesIn(folder);
+  return others.map((name) => warning(name, `counts for nothing: wrangler takes ${taken}, and so does this check. Remove one of them`));
 }
 
 /** Stands for nodes that only the Worker knows. */
 const UNKNOWN_NODE = 'https://stored.invalid';
 
 /** Secrets that will do in place of those that are stored, whatever these are. */
-function standIns({ FACILITATOR: facilitator, NETWORKS: networks = {}, ORIGIN_HEADERS: headers, ROUTES: routes = [] }) {
+function standIns({ FACILITATOR: facilitator, NETWORKS: networks = {}, ORIGIN_HEADERS: headers, ROUTES: routes = [], WEBHOOKS: webhooks = [] }) {
   const withoutNodes = Object.entries(networks).filter(([, it]) => it?.rpc === undefined && it?.facilitator === undefined);
   const urls = Object.fromEntries(withoutNodes.map(([id]) => [id, [UNKNOWN_NODE]]));
   const tokens = [facilitator?.clients ?? []].flat().map(({ name }) => `${name}:${grantSecret()}`);
-  const passes = [...JSON.stringify(routes).matchAll(/"secret:([^"\\]+)"/g)].map(([, name]) => `${name}:${grantSecret()}`);
+  const classes = [...JSON.stringify(routes).matchAll(/"secret:([^"\\]+)"/g)].map(([, name]) => name);
+  const passes = [...new Set(classes)].map((name) => `${name}:${grantSecret()}`);
   const keys = Object.values(KINDS).map(({ secret, make }) => [secret, make()]);
   const named = Object.values(headers ?? {}).flatMap((it) => (typeof it?.secret === 'string' ? [[it.secret, grantSecret()]] : []));
-  return { ...Object.fromEntries([...named, ...keys]), GRANT_SECRET: grantSecret(), ORIGIN_SECRET: grantSecret(), RPC_URLS: JSON.stringify(urls), ...(tokens.length > 0 ? { FACILITATOR_TOKENS: tokens.join(',') } : {}), ...(passes.length > 0 ? { PASSES: passes.join(',') } : {}) };
+  const hooks = [webhooks].flat().map((it) => [it?.secret ?? 'WEBHOOK_SECRET', webhookSecret()]);
+  const isSigned = Object.values(networks).some((it) => it?.facilitator_auth !== undefined);
+  return {
+    ...Object.fromEntries([...named, ...hooks, ...keys]),
+    GRANT_SECRET: grantSecret(),
+    ORIGIN_SECRET: grantSecret(),
+    RPC_URLS: JSON.stringify(urls),
+    ...(isSigned ? { CDP_API_KEY: cdpKey() } : {}),
+    ...(tokens.length > 0 ? { FACILITATOR_TOKENS: tokens.join(',') } : {}),
+    ...(passes.length > 0 ? { PASSES: passes.join(',') } : {}),
+  };
 }
 
 function forgetStandIns(read) {

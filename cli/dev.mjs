@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { Mistake, readArguments } from '../dev/cli.mjs';
 import { ROOT } from '../dev/util.mjs';
-import { CONFIG_FILE } from './reader.mjs';
+import { configFileOf } from './reader.mjs';
 
 const USAGE = `Usage: edge402 dev [options]
 
@@ -13,23 +13,26 @@ Opens the shop of this folder on this machine: its ROUTES and ORIGIN count, its
 NETWORKS are an EVM chain and a Solana cluster that run here, with test money. The
 first time it installs the programs that play them, and says so.
 
-  --config <file>  default ${CONFIG_FILE}
+  --config <file>  default: the one that wrangler takes here
+  --env <name>     an environment of it
   --port <n>       default 8402, or another one if that is taken
   --no-install     installs nothing: says what is missing`;
 
 const OPTIONS = {
-  config: { type: 'string', default: CONFIG_FILE },
+  config: { type: 'string' },
+  env: { type: 'string' },
   port: { type: 'string' },
   'no-install': { type: 'boolean', default: false },
 };
 
 export async function main(args) {
   const { values } = readArguments(USAGE, { options: OPTIONS, args });
-  const config = resolve(values.config);
-  if (!existsSync(config)) throw new Mistake(`There is no file ${values.config}. \`edge402 init\` writes one.`);
+  const file = configFileOf(values.config);
+  const config = resolve(file);
+  if (!existsSync(config)) throw new Mistake(`There is no file ${file}. \`edge402 init\` writes one.`);
   await ensurePrograms(dirname(config), !values['no-install']);
   const { configShop, openShop } = await import('../dev/shop.mjs');
-  await openShop(configShop(config), { port: values.port, buy: 'npx edge402 buy', prepare: async () => {} });
+  await openShop(configShop(config, values.env), { port: values.port, buy: 'npx edge402 buy', prepare: async () => {} });
 }
 
 /** Sees to it that what plays the chains is there. */

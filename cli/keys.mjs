@@ -5,7 +5,7 @@ import { Mistake, readArguments } from '../dev/cli.mjs';
 import { ignoreLine, isPublishedByGit } from './git.mjs';
 import { KINDS, addressesOf, grantSecret } from './new-keys.mjs';
 import { convert } from './other-keys.mjs';
-import { CONFIG_FILE, SECRETS_FILE, readConfig, readSecrets, report } from './reader.mjs';
+import { SECRETS_FILE, configFileIn, readConfig, readSecrets, report } from './reader.mjs';
 import { wrangler } from './wrangler.mjs';
 
 const USAGE = `Usage: edge402 keys [options]

@@ -1,5 +1,5 @@
 /** Keys that sign and pay fees, made here and never sent anywhere. */
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { createKeyPairSignerFromBytes, getBase58Decoder, getBase58Encoder } from '@solana/kit';
 import { Mistake } from '../dev/cli.mjs';
 import { report } from './reader.mjs';
@@ -15,13 +15,24 @@ export const KINDS = {
 /** What signs access grants and delivery cookies: 32 bytes in hex. */
 export const grantSecret = () => randomBytes(32).toString('hex');
 
+/** What signs webhooks: Standard Webhooks' spelling of 32 bytes. */
+export const webhookSecret = () => `whsec_${randomBytes(32).toString('base64')}`;
+
+/** What looks like a key of the Coinbase Developer Platform, and is nobody's. */
+export const cdpKey = () => `${randomUUID()}:${keyPair().toString('base64')}`;
+
 /** The kind of chain of a CAIP-2 name. */
 export const kindOf = (network) => network.split(':')[0];
 
 /** 64 bytes in base58, the secret seed and then the public key: what wallets export. */
 function solanaKey() {
+  return base58(keyPair());
+}
+
+/** Ed25519: the secret seed and then the public key, 64 bytes. */
+function keyPair() {
   const { d, x } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
-  return base58(Buffer.concat([d, x].map((part) => Buffer.from(part, 'base64url'))));
+  return Buffer.concat([d, x].map((part) => Buffer.from(part, 'base64url')));
 }
 
 /**

@@ -1,9 +1,10 @@
-/** A seller's configuration as the Worker reads it: `wrangler.toml` and `.dev.vars`, by the Worker's own Rust code. */
+/** A seller's configuration as the Worker reads it: `wrangler.toml` or `wrangler.jsonc`, and `.dev.vars`, by the Worker's own Rust code. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { Mistake } from '../dev/cli.mjs';
 import { ROOT } from '../dev/util.mjs';
+import { parseJsonc } from './jsonc.mjs';
 
 // A name that no bundler follows: the module is made by Rust.
 const READER = join(ROOT, 'build/check/check.js');
@@ -13,8 +14,8 @@ const CONFIG_FILES = ['wrangler.json', 'wrangler.jsonc', 'wrangler.toml'];
 export const CONFIG_FILE = 'wrangler.toml';
 export const SECRETS_FILE = '.dev.vars';
 
-/** The tables that a named environment doesn't inherit from the top of wrangler.toml. */
-const NOT_INHERITED = ['vars', 'durable_objects', 'kv_namespaces', 'services', 'define', 'secrets'];
+/** The tables that a named environment doesn't inherit from the top of the file. */
+const NOT_INHERITED = ['vars', 'durable_objects', 'kv_namespaces', 'services', 'analytics_engine_datasets', 'define', 'secrets'];
 
 /**
  * What a configuration comes to; see `report` in `src/check.rs`.
@@ -26,20 +27,28 @@ export async function report({ variables = {}, secrets = {}, bindings = [], requ
   return JSON.parse(read(JSON.stringify({ variables, secrets, bindings, requests })));
 }
 
+/** The configurations of a folder, the one that `wrangler` takes first. */
+export const configFilesIn = (folder) => CONFIG_FILES.filter((name) => existsSync(join(folder, name)));
+
 /** The configuration that `wrangler` would take in a folder: its name, or undefined. */
-export const configFileIn = (folder) => CONFIG_FILES.find((name) => existsSync(join(folder, name)));
+export const configFileIn = (folder) => configFilesIn(folder)[0];
+
+/** The configuration that a command means: the one it was given, else the one that `wrangler` would take here. */
+export const configFileOf = (given) => given ?? configFileIn('.') ?? CONFIG_FILE;
 
 /**
- * Reads a folder's wrangler.toml, for one of its environments if one is named.
+ * Reads a configuration, for one of its environments if one is named.
  *
  * @param {string} path
  * @param {string} [environment]
- * @returns {Record<string, any>} as wrangler would take it
+ * @returns {Record<string, any>} as wrangler would take it. For an environment it has two members more, which aren't
+ *   enumerable: `environment`, and `notInherited`, the tables that stand at the top alone
  */
 export function readConfig(path, environment) {
   let written;
   try {
-    written = parse(readFileSync(path, 'utf8'));
+    const text = readFileSync(path, 'utf8');
+    written = /\.jsonc?$/.test(path) ? parseJsonc(text) : parse(text);
   } catch (error) {
     if (error.code === 'ENOENT') throw new Mistake(`There is no file ${path}. \`edge402 init\` writes one.`);
     throw new Mistake(`${path} can't be read: ${error.message}`);
@@ -50,8 +59,11 @@ export function readConfig(path, environment) {
     const names = Object.keys(env);
     throw new Mistake(`${path} has no [env.${environment}]${names.length > 0 ? `; it has ${names.join(', ')}` : ''}`);
   }
+  const own = env[environment];
   const inherited = Object.entries(top).filter(([name]) => !NOT_INHERITED.includes(name));
-  return { ...Object.fromEntries(inherited), ...env[environment] };
+  const config = { ...Object.fromEntries(inherited), ...(top.name === undefined ? {} : { name: `${top.name}-${environment}` }), ...own };
+  const notInherited = NOT_INHERITED.filter((name) => name in top && !(name in own));
+  return Object.defineProperties(config, { environment: { value: environment }, notInherited: { value: notInherited } });
 }
 
 /** The names of a configuration's bindings. */

@@ -5,12 +5,12 @@ import { build as bundle } from 'esbuild';
 import { build } from './build.mjs';
 import { buildCheckModule } from './check-module.mjs';
 import { command, readArguments } from './cli.mjs';
-import { compileTestUsdc } from './evm/compile.mjs';
+import { compileTestPermit2, compileTestUsdc } from './evm/compile.mjs';
 import { writeNotices } from './notices.mjs';
 import { ROOT, devPath, isMain, run, step } from './util.mjs';
 
 /** What is packed as it is. */
-const COPIED = ['dev/watchdog.mjs', 'dev/evm/TestUSDC.sol', 'build/index.js', 'build/index_bg.wasm', 'build/check/check.js', 'build/check/check_bg.wasm', 'docs', 'LICENSE-APACHE', 'LICENSE-MIT', 'CHANGELOG.md'];
+const COPIED = ['dev/watchdog.mjs', 'dev/evm/TestUSDC.sol', 'dev/evm/TestPermit2.sol', 'build/index.js', 'build/index_bg.wasm', 'build/check/check.js', 'build/check/check_bg.wasm', 'docs', 'LICENSE-APACHE', 'LICENSE-MIT', 'CHANGELOG.md'];
 
 /** What isn't bundled, because it holds programs for one kind of machine: `edge402 dev` gets it when it is needed. */
 const EXTERNAL = ['litesvm', '@foundry-rs/anvil', 'miniflare', 'wrangler', 'solc'];
@@ -35,6 +35,7 @@ export async function makePackage() {
   await step('Commands', () => bundleCommands(folder));
   for (const path of COPIED) cpSync(join(ROOT, path), join(folder, path), { recursive: true });
   compileTestUsdc();
+  compileTestPermit2();
   cpSync(devPath('solc'), join(folder, 'dev/evm/compiled'), { recursive: true });
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`);
   cpSync(join(ROOT, 'cli/README.md'), join(folder, 'README.md'));

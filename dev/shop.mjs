@@ -1,12 +1,12 @@
 /** A shop on this machine, with both chains behind it: what `npm start` and `edge402 dev` open. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
-import { parse } from 'smol-toml';
-import { readSecrets, SECRETS_FILE } from '../cli/reader.mjs';
+import { readConfig, readSecrets, SECRETS_FILE } from '../cli/reader.mjs';
 import { Mistake } from './cli.mjs';
+import { placePermit2 } from './evm/permit2.mjs';
 import { holderOf, isFree } from './ports.mjs';
-import { freePort, step } from './util.mjs';
-import { startWorld } from './world.mjs';
+import { freePort, step, waitFor } from './util.mjs';
+import { EVM_NETWORK, startWorld } from './world.mjs';
 import { findWorld, forgetWorld, noteWorld } from './world-file.mjs';
 
 const PORT = 8402;
@@ -19,7 +19,7 @@ let stopping = false;
 /**
  * Opens a shop and keeps it open until a signal comes.
  *
- * @param {{ worker: object, example: string }} shop of `siteShop` or `configShop`
+ * @param {{ worker: object, example: string, isByUse?: boolean, notes?: string[] }} shop of `siteShop` or `configShop`
  * @param {object} options
  * @param {string} [options.port] default: 8402, or another one if that is taken
  * @param {() => Promise<void>} options.prepare what must be there before the chains start
@@ -34,11 +34,13 @@ export async function openShop(shop, { port: asked, prepare, buy }) {
     await prepare();
     const world = await step('Local chains, with test money', startChains);
     stops.push(world.stop);
+    if (shop.isByUse) await placePermit2(world.evm);
     const port = await portOf(asked);
     await step('Worker in workerd', startShop(world, { ...shop.worker, port }));
     noteWorld(world);
     stops.push(forgetWorld);
-    console.log(welcome(world, shop.example, buy));
+    console.log(welcome(world, shop, buy));
+    for (const problem of await faultsOf(world.worker, shop.example)) console.error(problem);
   } catch (error) {
     console.error(`\n${error.message}`);
     await end(1);
@@ -60,36 +62,52 @@ export function siteShop(folder, pattern, price) {
   return { worker: { assets: folder, vars: { ROUTES: [{ pattern, price }] } }, example: pathOf(pattern) };
 }
 
-/** What a wrangler.toml sells, on the local chains. */
-export function configShop(configFile) {
-  const { vars = {}, assets } = readConfig(configFile);
+/**
+ * What a wrangler.toml or wrangler.jsonc sells, on the local chains.
+ *
+ * @param {string} configFile
+ * @param {string} [environment] one of the file's
+ */
+export function configShop(configFile, environment) {
+  const { vars = {}, assets } = readConfig(configFile, environment);
   const name = relative(process.cwd(), configFile);
-  const { ORIGIN: origin, ROUTES: routes = [] } = vars;
+  const { ORIGIN: origin, ROUTES: routes = [], WEBHOOKS: webhooks = [] } = vars;
   if (['zone', 'service'].includes(origin)) {
     throw new Mistake(`${name}: ORIGIN = "${origin}" is there on Cloudflare only. To try it here, put the URL of the site: ORIGIN = "https://…"`);
   }
   if (origin === 'assets' && !existsSync(resolve(configFile, '..', assets?.directory ?? ''))) {
     throw new Mistake(`${name}: [assets] directory = "${assets?.directory}" is no folder`);
   }
-  // The local chains play other networks than the file may name.
-  const sold = routes.map(({ networks: _networks, ...route }) => route);
-  const secrets = originSecrets(vars, resolve(configFile, '..', SECRETS_FILE));
-  const worker = { configFile, vars: { ROUTES: sold, FACILITATOR: undefined }, secrets };
-  return { worker, example: pathOf(sold[0]?.pattern ?? '/') };
+  // Nobody far away may take what is bought here for a sale.
+  const [told, untold] = [true, false].map((isNear) => [webhooks].flat().filter(({ url }) => isOnThisMachine(url) === isNear));
+  const sold = [routes].flat().map(onLocalChains);
+  const changes = { ROUTES: sold, FACILITATOR: undefined, FORMER_SIGNERS: undefined, ...(told.length > 0 ? { WEBHOOKS: told } : { WEBHOOKS: undefined }) };
+  const secrets = ownSecrets({ ...vars, WEBHOOKS: told }, secretsFile(configFile, environment));
+  const worker = { configFile, environment, vars: changes, secrets };
+  const notes = [
+    ...untold.map(({ url }) => `${URL.canParse(url) ? new URL(url).host : url} is not told of what is bought here: it may take it for a sale`),
+    ...(secrets.DESK_TOKENS ? ['The desk, for one of your tokens: /.edge402/desk'] : []),
+  ];
+  return { worker, example: pathOf(sold[0]?.pattern ?? '/'), isByUse: sold.some(({ scheme }) => scheme === 'upto'), notes };
 }
 
-/** Of the seller's secrets those that are for the origin: the chains here have keys of their own. */
-function originSecrets({ ORIGIN_HEADERS: headers = {} }, file) {
-  const names = ['ORIGIN_SECRET', ...Object.values(headers).map((value) => value.secret)];
+/** The local chains play other networks than the file may name; what is sold by use is sold on EVM alone. */
+function onLocalChains({ networks: _networks, ...route }) {
+  return route.scheme === 'upto' ? { ...route, networks: [EVM_NETWORK] } : route;
+}
+
+const isOnThisMachine = (url) => URL.canParse(url) && ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname);
+
+/** As wrangler: the plain file counts where the environment has none. */
+function secretsFile(configFile, environment) {
+  const [own, plain] = [`${SECRETS_FILE}.${environment}`, SECRETS_FILE].map((name) => resolve(configFile, '..', name));
+  return environment !== undefined && existsSync(own) ? own : plain;
+}
+
+/** Of the seller's secrets those that are for the origin, for passes, the desk and receivers on this machine: the chains here have keys of their own. */
+function ownSecrets({ ORIGIN_HEADERS: headers = {}, WEBHOOKS: webhooks }, file) {
+  const names = ['ORIGIN_SECRET', 'PASSES', 'DESK_TOKENS', ...Object.values(headers).map((value) => value.secret), ...webhooks.map(({ secret = 'WEBHOOK_SECRET' }) => secret)];
   return Object.fromEntries(Object.entries(readSecrets(file)).filter(([name]) => names.includes(name)));
-}
-
-function readConfig(configFile) {
-  try {
-    return parse(readFileSync(configFile, 'utf8'));
-  } catch (error) {
-    throw new Mistake(error.code === 'ENOENT' ? `There is no file ${configFile}` : `${configFile} can't be read: ${error.message}`);
-  }
 }
 
 /** A path that a pattern covers. */
@@ -115,7 +133,16 @@ function startShop(world, options) {
   };
 }
 
-function welcome({ url, evm, solana, accounts }, example, buy) {
+/** What keeps the shop from selling: the Worker says it in its log, where nobody looks. */
+async function faultsOf({ url, log }, example) {
+  const { status } = await fetch(`${url}${encodeURI(example)}`, { method: 'HEAD', redirect: 'manual' });
+  if (status !== 503) return [];
+  const said = () => /^.*the configuration has \d+ fault\(s\).*\n((?: +.*\n)+)/m.exec(log())?.[1];
+  const lines = await waitFor(said, { timeout: 5_000 }).catch(() => undefined);
+  return ['', 'It sells nothing:', lines?.trimEnd() ?? `  ${url}/.edge402/health says why`];
+}
+
+function welcome({ url, evm, solana, accounts }, { example, notes = [] }, buy) {
   const [evmKey, solanaKey] = [accounts.evm.buyers[0].privateKey, accounts.solana.buyers[0].secretBase58];
   return `
 The shop is open:  ${url}
@@ -136,7 +163,7 @@ and its money is worth something on this machine alone:
                    RPC URL ${evm.url}, chain ID ${evm.chainId}, currency ETH
                    import the account ${evmKey}
   on Solana        import the account ${solanaKey}
-
+${notes.map((note) => `\n${note}`).join('')}
 Ctrl-C closes the shop. So does \`kill ${process.pid}\`; to end npm alone would leave it open.`;
 }
 

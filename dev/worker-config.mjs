@@ -1,7 +1,7 @@
 /** The configuration that a local Worker runs with: the demo shop's, or another, and what a world changes in it. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { parse } from 'smol-toml';
+import { readConfig } from '../cli/reader.mjs';
 import { DEV_DIR, ROOT, WORKER_MAIN } from './util.mjs';
 
 /**
@@ -18,6 +18,7 @@ import { DEV_DIR, ROOT, WORKER_MAIN } from './util.mjs';
  * @property {boolean | string} [persist] keep KV and Durable Objects from one start to the next: `true` (below `.dev/<name>`) or a folder
  * @property {string} [main] default: the built Worker
  * @property {string} [configFile] default: the demo shop's
+ * @property {string} [environment] one of that file's
  */
 
 /** The demo shop's configuration, which the tests run, too: no seller's edits are in it. */
@@ -49,9 +50,9 @@ export function writeConfig(options) {
 }
 
 /** The configuration with absolute paths, without a build step, and with the changes. */
-function workerConfig({ configFile = DEMO_CONFIG, main = WORKER_MAIN, vars = {}, assets, bindings = {}, services = [] }) {
+function workerConfig({ configFile = DEMO_CONFIG, environment, main = WORKER_MAIN, vars = {}, assets, bindings = {}, services = [] }) {
   // Routes name a zone; locally they would only change the host of every URL.
-  const { build: _build, routes: _routes, route: _route, $schema: _schema, ...written } = parse(readFileSync(configFile, 'utf8'));
+  const { build: _build, routes: _routes, route: _route, $schema: _schema, ...written } = readConfig(configFile, environment);
   const config = mergeDeep({ ...written, main, vars: { ...written.vars, ...vars } }, bindings);
   if (services.length > 0) {
     config.services = [...(config.services ?? []), ...services.map(({ binding, name }) => ({ binding, service: name ?? serviceName(binding) }))];

@@ -19,6 +19,7 @@ const list = (value) => [value ?? []].flat();
  */
 export function checkConfig(config, folder, { names }, secrets) {
   return [
+    ...environment(config),
     ...worker(config, folder),
     ...replay(config),
     ...settler(config),
@@ -28,6 +29,15 @@ export function checkConfig(config, folder, { names }, secrets) {
     ...variables(config, names),
     ...secretFile(secrets, folder, names),
   ];
+}
+
+/** What stands at the top of the file and doesn't hold for the environment that is checked. */
+function environment({ environment: name, notInherited = [] }) {
+  const isList = (key) => ['kv_namespaces', 'services', 'analytics_engine_datasets'].includes(key);
+  return notInherited.filter((key) => key !== 'define').map((key) => {
+    const table = `[env.${name}.${key === 'durable_objects' ? 'durable_objects.bindings' : key}]`;
+    return fault(key, `stands at the top of the file, and environments don't inherit it: repeat it in ${isList(key) || key === 'durable_objects' ? `[${table}]` : table}`);
+  });
 }
 
 function worker({ main, compatibility_date: date }, folder) {
@@ -64,7 +74,7 @@ function settler({ durable_objects: { bindings } = {}, migrations }) {
 function assets({ assets: table, vars }, folder, secretsPath) {
   if (table === undefined) return [];
   const found = [];
-  if (table.run_worker_first !== true) found.push(fault('assets.run_worker_first', 'must be true: without it Cloudflare gives away each file that exists before the Worker runs'));
+  if (!isWorkerFirst(table.run_worker_first)) found.push(fault('assets.run_worker_first', 'must be true: without it Cloudflare gives away each file that exists before the Worker runs'));
   const { directory } = table;
   const path = resolve(folder, directory ?? '');
   if (typeof directory !== 'string') found.push(fault('assets.directory', 'is needed: the folder with your site'));
@@ -81,6 +91,9 @@ function assets({ assets: table, vars }, folder, secretsPath) {
   }
   return found;
 }
+
+/** `["/*"]` is all, too, if nothing is taken out of it again. */
+const isWorkerFirst = (rule) => rule === true || (Array.isArray(rule) && rule.includes('/*') && !rule.some((it) => String(it).startsWith('!')));
 
 const isIn = (folder, file) => !relative(folder, file).split(sep).includes('..');
 
@@ -100,12 +113,16 @@ function isIgnored(folder, file) {
   return lines.some((line) => line !== '' && (line.includes('/') ? covers(line.replace(/^\//, ''), path) : covers(line, basename(path))));
 }
 
+/** With this a request to the Worker's own zone goes through the front door, and so to the Worker. */
+const ASKS_ITSELF = 'global_fetch_strictly_public';
+
 /** Where the Worker can be reached. */
-function routes({ route, routes: several, workers_dev: hasOwnHost, vars, name }) {
+function routes({ route, routes: several, workers_dev: hasOwnHost, vars, name, compatibility_flags: flags }) {
   const found = [];
   const all = [...list(route), ...list(several)].map((it) => (typeof it === 'string' ? { pattern: it } : it));
   if (all.length === 0 && hasOwnHost === false) found.push(fault('workers_dev', 'is false and there are no routes, so nobody can reach the shop'));
   if (vars?.ORIGIN === 'zone') {
+    if (list(flags).includes(ASKS_ITSELF)) found.push(fault('compatibility_flags', `${JSON.stringify(ASKS_ITSELF)} makes the Worker ask itself in place of the server behind the zone: take it out`));
     if (all.length === 0) found.push(fault('routes', 'are needed for ORIGIN = "zone": routes = [{ pattern = "example.com/*", zone_name = "example.com" }]'));
     for (const { pattern, custom_domain: isCustom } of all) {
       if (isCustom) found.push(fault('routes', `${JSON.stringify(pattern)} is a custom domain, behind which there is no server: ORIGIN = "zone" needs a route with zone_name`));
@@ -120,6 +137,9 @@ function routes({ route, routes: several, workers_dev: hasOwnHost, vars, name })
 
 const LOCAL = /^(localhost|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|0\.0\.0\.0|\[::1\])/;
 
+/** Whether a host is one of this machine or of a network that only its owner reaches. */
+export const isLocalHost = (host) => LOCAL.test(host);
+
 function origin({ vars, name, route, routes: several, services }) {
   const value = vars?.ORIGIN;
   if (value === 'service') {
@@ -128,7 +148,7 @@ function origin({ vars, name, route, routes: several, services }) {
   }
   if (typeof value !== 'string' || !URL.canParse(value)) return [];
   const { host, protocol } = new URL(value);
-  if (LOCAL.test(host)) return [fault('ORIGIN', `${host} can't be reached from Cloudflare: put the public URL of your site`)];
+  if (isLocalHost(host)) return [fault('ORIGIN', `${host} can't be reached from Cloudflare: put the public URL of your site`)];
   const hosts = [...list(route), ...list(several)].map((it) => (it.pattern ?? it).split('/')[0]);
   if (hosts.includes(host)) return [fault('ORIGIN', `${host} is the Worker's own host, see routes: it would ask itself. For the server behind it: ORIGIN = "zone"`)];
   return protocol === 'http:' ? [warning('ORIGIN', 'begins with http://, so what is sold can be read on its way; take https://')] : [];

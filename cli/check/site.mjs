@@ -1,32 +1,33 @@
 /** The files of a site beside the routes: what is sold of them, and what is free that may not be meant to be. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
 import { report } from '../reader.mjs';
 import { warning } from './findings.mjs';
 
 /** How many files are named in a finding. */
 const NAMED = 3;
-/** How many files are looked at. */
-const MOST = 20_000;
+/** How many files are looked at: one more than Cloudflare takes. */
+const MOST = 100_001;
 
 /**
  * Looks at the folder of `[assets]`.
  *
  * @param {any} config
  * @param {string} folder where the configuration lies
- * @returns {Promise<{ findings: import('./findings.mjs').Finding[], files: { path: string, route: number | null }[] }>}
+ * @returns {Promise<{ findings: import('./findings.mjs').Finding[], files: { path: string, bytes: number, route: number | null }[] }>}
  *   the files by their paths on the site, with the number of the route that sells each
  */
 export async function checkSite({ vars, assets }, folder) {
   const site = resolve(folder, assets?.directory ?? '');
   if (vars?.ORIGIN !== 'assets' || typeof assets?.directory !== 'string' || !existsSync(site)) return { findings: [], files: [] };
-  const paths = filesOf(site);
+  const all = filesOf(site);
+  const paths = all.map(({ path }) => path);
   const routes = [vars.ROUTES ?? []].flat();
   const requests = paths.map((path) => ['GET', encodeURI(path)]);
   const { sold, faults } = await report({ variables: vars, requests });
   // Nobody knows what is sold then.
-  if (faults.some(({ key }) => /^ROUTES(\[\d+\](\.(pattern|methods))?)?$/.test(key))) return { findings: [], files: [] };
-  const files = paths.map((path, index) => ({ path, route: sold[index] }));
+  if (faults.some(({ key }) => /^ROUTES(\[\d+\](\.(pattern|methods))?)?$/.test(key))) return { findings: [], files: all.map((it) => ({ ...it, route: null })) };
+  const files = all.map((it, index) => ({ ...it, route: sold[index] }));
   return { findings: routes.flatMap((route, number) => checkRoute(route, number, files, assets.directory)), files };
 }
 
@@ -56,6 +57,10 @@ const named = (files) => `${files.slice(0, NAMED).map(({ path }) => path).join('
 
 function filesOf(site) {
   const entries = readdirSync(site, { recursive: true, withFileTypes: true }).filter((it) => it.isFile()).slice(0, MOST);
-  const paths = entries.map(({ parentPath, path, name }) => `/${relative(site, join(parentPath ?? path, name)).split(sep).join('/')}`);
-  return paths.filter((path) => !['/.assetsignore', '/_headers', '/_redirects'].includes(path)).sort();
+  const all = entries.map(({ parentPath, path: former, name }) => {
+    const file = join(parentPath ?? former, name);
+    return { path: `/${relative(site, file).split(sep).join('/')}`, bytes: statSync(file).size };
+  });
+  const isServed = ({ path }) => !['/.assetsignore', '/_headers', '/_redirects'].includes(path);
+  return all.filter(isServed).sort((a, b) => (a.path < b.path ? -1 : 1));
 }

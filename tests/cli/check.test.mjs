@@ -1,107 +1,33 @@
 /** `edge402 check`: each fault is found, with its key and what to write instead, and nothing is said of what is good. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { stringify } from 'smol-toml';
-import { check } from '../../cli/check.mjs';
 import { PUBLISHED } from '../../cli/check/keys.mjs';
-import { KINDS, addressesOf } from '../../cli/new-keys.mjs';
+import { KINDS } from '../../cli/new-keys.mjs';
 import { report } from '../../cli/reader.mjs';
 import { evmAccount, evmRelayers, solanaFeePayers, solanaSeller } from '../../dev/accounts.mjs';
 import { startRpcProxy, wrongChain } from '../../dev/rpc-proxy.mjs';
-import { TOKEN_2022_MINT, ataOf, createAta, fundSol } from '../../dev/solana/setup.mjs';
+import { TOKEN_2022_MINT, ataOf } from '../../dev/solana/setup.mjs';
 import { startTemperedNode } from '../../dev/tempered-node.mjs';
 import { freePort, listen } from '../../dev/util.mjs';
-import { startWorld } from '../../dev/world.mjs';
+import { BASE, DEVNET, EXAMPLE_KEY, FILES, NO_ACCOUNT, asService, asUrl, asZone, onlyEvm, startConfigured, write } from './configured.mjs';
 import { EVM_PAY_TO, SOLANA_PAY_TO, edge402 } from './support.mjs';
-
-const BASE = 'eip155:84532';
-const DEVNET = 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1';
-/** Whoever this is, they hold no USDC. */
-const NO_ACCOUNT = '7Np41oeYqPefeNQEHSv1UDhYrehxin3NStELsSKCT4K2';
-const EXAMPLE_KEY = '0123456789abcdef0123456789abcdef';
 
 let world;
 let secrets;
 let addresses;
+let good;
+let findingsOf;
 
 before(async () => {
-  world = await startWorld({ worker: false });
-  secrets = { EVM_RELAYER_KEYS: KINDS.eip155.make(), SOLANA_FEE_PAYER_KEYS: KINDS.solana.make(), GRANT_SECRET: 'a7'.repeat(32) };
-  [addresses] = [{ evm: (await addressesOf('eip155', secrets.EVM_RELAYER_KEYS)).addresses[0], solana: (await addressesOf('solana', secrets.SOLANA_FEE_PAYER_KEYS)).addresses[0] }];
-  await world.evm.fund(addresses.evm);
-  fundSol(world.solana, addresses.solana);
-  await createAta(world.solana, SOLANA_PAY_TO);
+  ({ world, secrets, addresses, good, findingsOf } = await startConfigured());
 });
 after(() => world?.stop());
-
-/** A good configuration; each test changes one thing. */
-const good = () => ({
-  name: 'my-shop',
-  main: 'node_modules/edge402/build/index.js',
-  compatibility_date: '2026-04-01',
-  assets: { directory: './site', binding: 'ASSETS', run_worker_first: true },
-  kv_namespaces: [{ binding: 'REPLAY' }],
-  durable_objects: { bindings: [{ name: 'SETTLER', class_name: 'Settler' }] },
-  migrations: [{ tag: 'v1', new_sqlite_classes: ['Settler'] }],
-  vars: {
-    ORIGIN: 'assets',
-    ROUTES: [{ pattern: '/premium/*', price: '$0.01' }],
-    NETWORKS: { [BASE]: { rpc: [world.evm.url], pay_to: EVM_PAY_TO }, [DEVNET]: { rpc: [world.solana.url], pay_to: SOLANA_PAY_TO } },
-  },
-});
-
-const FILES = ['node_modules/edge402/build/index.js', 'site/index.html', 'site/premium/index.html', 'site/premium/two.html', 'site/report.html', 'site/report/part.html'];
-
-/** What is found in a folder with this configuration. */
-async function findingsOf(change, options = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'edge402-check-'));
-  const config = good();
-  const own = { ...secrets };
-  try {
-    for (const name of FILES) write(folder, name, name);
-    await change({ config, vars: config.vars, route: config.vars.ROUTES[0], evm: config.vars.NETWORKS[BASE], solana: config.vars.NETWORKS[DEVNET], secrets: own, folder });
-    write(folder, 'wrangler.toml', stringify(config));
-    write(folder, '.dev.vars', Object.entries(own).map(([name, value]) => `${name}='${value}'\n`).join(''));
-    const { findings } = await check({ config: join(folder, 'wrangler.toml'), ...options });
-    return findings;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
-function write(folder, name, text) {
-  mkdirSync(dirname(join(folder, name)), { recursive: true });
-  writeFileSync(join(folder, name), text);
-}
-
-/** One network less: what is left of it must not be asked for. */
-const onlyEvm = ({ vars, secrets: own }) => {
-  delete vars.NETWORKS[DEVNET];
-  delete own.SOLANA_FEE_PAYER_KEYS;
-};
-
-const asService = ({ config, vars }) => {
-  delete config.assets;
-  vars.ORIGIN = 'service';
-  config.services = [{ binding: 'ORIGIN_SERVICE', service: 'my-site' }];
-};
-
-const asZone = ({ config, vars }) => {
-  delete config.assets;
-  vars.ORIGIN = 'zone';
-  config.workers_dev = false;
-  config.routes = [{ pattern: 'example.com/*', zone_name: 'example.com' }];
-};
-
-const asUrl = ({ config, vars }) => {
-  delete config.assets;
-  vars.ORIGIN = 'https://origin.example.com/site';
-};
 
 /** What must be found: the kind, the key, and what to do. */
 const BROKEN = {
