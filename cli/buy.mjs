@@ -52,6 +52,7 @@ export async function main(args) {
     client: (how) => x402Fetch({ ...people, solanaUrl: nodeOf, network, asset, names, ...how }),
     idOf,
     nodeOf,
+    otherNode: '--rpc https://…',
     decimalsOf: decimalsBy(known, idOf, local !== undefined),
     approve: limit({ most, asset, mostUnits }),
     onChallenge: ({ v1, v2 }) => requireKey((v2 ?? v1)?.accepts ?? [], people, idOf),
@@ -93,6 +94,8 @@ function evmAccount(text) {
 /** Says which key is missing, before a client says that it knows no scheme. */
 function requireKey(offers, { evm, solana }, idOf) {
   if (offers.length === 0) return;
+  const schemes = [...new Set(offers.map(({ scheme }) => scheme))];
+  if (!schemes.includes('exact')) throw new Mistake(`It is sold by the scheme ${schemes.join(', ')}, which this command does not pay; a program can: see docs/buyers.md`);
   const kinds = new Set(offers.map(({ network }) => idOf(network).split(':')[0]));
   const has = { eip155: evm, solana };
   if ([...kinds].some((kind) => has[kind])) return;

@@ -18,13 +18,13 @@ Reads wrangler.toml (or wrangler.jsonc) and .dev.vars as the Worker does, looks 
 sold, and asks the chains. Ends with 0 if nothing keeps the shop from selling, with
 1 if something does.
 
-  --live <url>      looks at the deployed shop as well, as a buyer and a crawler would
-  --offline         asks no chain
-  --without-secrets takes the secrets for stored: for CI, where ${SECRETS_FILE} is not
-  --env <name>      for an environment of wrangler.toml
-  --config <file>   default: the one that wrangler takes here
-  --secrets <file>  default ${SECRETS_FILE} beside it
-  --json            the findings as JSON`;
+  --live <url>       looks at the deployed shop as well, as a buyer and a crawler would
+  --offline          asks no chain
+  --without-secrets  takes the secrets for stored: for CI, where ${SECRETS_FILE} is not
+  --env <name>       an environment of the configuration
+  --config <file>    default: the one that wrangler takes here
+  --secrets <file>   default ${SECRETS_FILE} beside it
+  --json             the findings as JSON`;
 
 const OPTIONS = {
   live: { type: 'string' },
@@ -62,7 +62,7 @@ export async function check({ config: file, env, secrets: secretsFile, offline =
   const site = await checkSite(config, folder);
   const limits = checkLimits(config, read, secrets.values, site.files);
   const chains = offline ? { findings: [], lines: [] } : await checkChains(read);
-  const shop = live === undefined ? { findings: [], lines: [] } : await (await import('./check/live.mjs')).checkLive(live, { config, report: read, files: site.files });
+  const shop = live === undefined ? { findings: [], lines: [] } : await (await import('./check/live.mjs')).checkLive(live, { config, report: read, files: site.files, secrets: secrets.values });
   const findings = [
     ...read.faults.map(({ key, problem }) => fault(key, problem)),
     ...checkConfig(config, folder, read, secrets),

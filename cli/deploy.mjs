@@ -9,16 +9,18 @@ const USAGE = `Usage: edge402 deploy [options]
 Checks as \`edge402 check\` does, and deploys with wrangler if nothing keeps the shop
 from selling.
 
-  --env <name>     an environment of it
-  --config <file>  default: the one that wrangler takes here
-  --offline        asks no chain before
-  --force          deploys in spite of faults: a Worker with a fault sells nothing
-  --dry-run        has wrangler build and not deploy`;
+  --env <name>       an environment of it
+  --config <file>    default: the one that wrangler takes here
+  --offline          asks no chain before
+  --without-secrets  takes the secrets for stored: for CI, where .dev.vars is not
+  --force            deploys in spite of faults: a Worker with a fault sells nothing
+  --dry-run          has wrangler build and not deploy`;
 
 const OPTIONS = {
   env: { type: 'string' },
   config: { type: 'string' },
   offline: { type: 'boolean', default: false },
+  'without-secrets': { type: 'boolean', default: false },
   force: { type: 'boolean', default: false },
   'dry-run': { type: 'boolean', default: false },
 };

@@ -6,7 +6,7 @@ import { Mistake, readArguments } from '../dev/cli.mjs';
 import { conversation } from './ask.mjs';
 import { filesOf, writeShop } from './init-files.mjs';
 import { KINDS, addressesOf, kindOf } from './new-keys.mjs';
-import { findNetwork, knownNetworks, namesOf } from './networks.mjs';
+import { findNetwork, freeCoinOf, knownNetworks, namesOf } from './networks.mjs';
 import { bindingsOf, report } from './reader.mjs';
 
 const USAGE = `Usage: edge402 init [options]
@@ -149,7 +149,7 @@ async function tell(shop, { written, added, left }) {
     console.log('\nThese accounts pay the fees. Send each a little of its chain’s coin:');
     for (const { id, title, coin } of shop.networks) {
       const { addresses } = await addressesOf(kindOf(id), shop.keys[KINDS[kindOf(id)].secret]);
-      console.log(`  ${addresses[0]}  ${coin.symbol} on ${title}`);
+      console.log(`  ${addresses[0]}  ${coin.symbol} on ${title}${freeCoinOf(id)}`);
     }
   }
   console.log(`

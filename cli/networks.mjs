@@ -21,6 +21,17 @@ const PUBLIC_NODES = {
 /** Nodes of a network that anybody may ask. */
 export const publicNodes = (id) => PUBLIC_NODES[id] ?? [];
 
+/** Where coin for fees is free, on the test networks. */
+const FAUCETS = {
+  'eip155:84532': 'https://docs.base.org/base-chain/network-information/network-faucets',
+  'eip155:43113': 'https://core.app/tools/testnet-faucet',
+  'eip155:80002': 'https://faucet.polygon.technology',
+  'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1': 'https://faucet.solana.com',
+};
+
+/** Where a test network's coin is free, in words that go behind a sentence; empty for every other network. */
+export const freeCoinOf = (id) => (Object.hasOwn(FAUCETS, id) ? `, free at ${FAUCETS[id]}` : '');
+
 /** Every network that needs no more than its name. */
 export async function knownNetworks() {
   return (await report({})).known;

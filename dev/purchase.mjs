@@ -17,6 +17,7 @@ const REASONS = {
   settlement_pending: 'the chain has not answered yet: the same payment may be sent again',
   invalid_exact_evm_payload_signature: 'the signature is not the buyer’s, or not for this token',
   invalid_exact_svm_transaction_simulation_failed: 'the cluster would refuse the transaction',
+  permit2_allowance_required: 'the buyer must let Permit2 move the token before, in a transaction of their own',
 };
 
 /**
@@ -33,11 +34,12 @@ const REASONS = {
  *   the seller says. Default: 6
  * @param {(offer: any, price: { text: string, units: bigint, dollars: number | undefined }) => void} [order.approve] throws if it is too dear
  * @param {(challenge: any) => void} [order.onChallenge] told what is asked for, before anything is chosen
+ * @param {string} [order.otherNode] how to name another node, for a message
  * @param {string} [order.out] where to write what was bought
  * @returns {Promise<boolean>} whether the answer was good
  */
 export async function purchase(order) {
-  const state = { offer: null, before: null, mistake: null };
+  const state = { offer: null, before: null, mistake: null, isSent: false };
   // The clients put errors of others into words of their own.
   const own = (work) => {
     try {
@@ -52,7 +54,8 @@ export async function purchase(order) {
   const pay = order.client({
     fetch: async (input, init) => {
       await state.before;
-      const response = await reach(input, init);
+      state.isSent ||= hasPayment(input, init);
+      const response = await reach(input, init, state);
       if (response.status === 402 && !state.offer) {
         const challenge = await challengeOf(response.clone());
         own(() => order.onChallenge?.(challenge));
@@ -68,8 +71,8 @@ export async function purchase(order) {
       Object.assign(state, { offer, before: balances(order, offer) });
     },
   });
-  const response = await pay(order.url, { headers: { accept: '*/*' } }).catch((error) => {
-    throw state.mistake ?? error;
+  const response = await pay(order.url, { headers: { accept: '*/*' } }).catch(async (error) => {
+    throw state.mistake ?? (await silentNode(order, state)) ?? error;
   });
   const body = Buffer.from(await response.arrayBuffer());
   console.log(`\nAnswer       ${response.status} ${response.statusText}`);
@@ -81,12 +84,30 @@ export async function purchase(order) {
   return response.ok;
 }
 
-async function reach(input, init) {
+const hasPayment = (input, init) => ['payment-signature', 'x-payment'].some((name) => new Headers(init?.headers ?? input.headers).has(name));
+
+async function reach(input, init, state) {
   try {
     return await fetch(input, init);
   } catch (error) {
-    throw new Mistake(`${input.url ?? input} can't be reached: ${error.cause?.message ?? error.message}`);
+    const why = error.cause?.message ?? error.message;
+    // Whatever the client makes of it.
+    state.mistake = new Mistake(state.isSent
+      ? `${input.url ?? input} was sent the payment and has not answered: ${why}. It may have been made: look at the buyer's balance before you buy again.`
+      : `${input.url ?? input} can't be reached: ${why}`);
+    throw state.mistake;
   }
+}
+
+/** On Solana a client asks a node before it signs; where that is silent, clients say no more than "fetch failed". */
+async function silentNode({ idOf, nodeOf, otherNode }, { offer, isSent }) {
+  const id = offer && idOf(offer.network);
+  if (!id?.startsWith('solana:') || isSent) return undefined;
+  const node = nodeOf(id);
+  if (node === undefined) return new Mistake(`No node of ${offer.network} is known, and a payment on Solana can't be signed without one.${otherNode ? ` Name one: ${otherNode}` : ''}`);
+  const why = await ask(node, 'getLatestBlockhash', [{ commitment: 'confirmed' }]).then(() => undefined, (error) => error.cause?.message ?? error.message);
+  if (why === undefined) return undefined;
+  return new Mistake(`A payment on Solana can't be signed without a node, and ${new URL(node).host} does not answer: ${why}. Nothing was paid.${otherNode ? ` Name another node of ${offer.network}: ${otherNode}` : ''}`);
 }
 
 /** What a 402 asks for, in version 2, or else in version 1. */
@@ -138,8 +159,8 @@ async function balanceOf(node, id, owner, { asset, extra }) {
 async function ask(node, method, params) {
   const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
   const response = await fetch(node, { method: 'POST', headers: { 'content-type': 'application/json' }, body, signal: AbortSignal.timeout(NODE_TIMEOUT_MS) });
-  const { result, error } = await response.json();
-  if (error) throw new Error(error.message);
+  const { result, error } = await response.json().catch(() => ({ error: { message: `HTTP ${response.status} and no JSON` } }));
+  if (error) throw new Error(error.message ?? `HTTP ${response.status}`);
   return result;
 }
 

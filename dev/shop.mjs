@@ -4,6 +4,7 @@ import { relative, resolve } from 'node:path';
 import { readConfig, readSecrets, SECRETS_FILE } from '../cli/reader.mjs';
 import { Mistake } from './cli.mjs';
 import { placePermit2 } from './evm/permit2.mjs';
+import { whenNpmEnds } from './npm.mjs';
 import { holderOf, isFree } from './ports.mjs';
 import { freePort, step, waitFor } from './util.mjs';
 import { EVM_NETWORK, startWorld } from './world.mjs';
@@ -27,6 +28,7 @@ let stopping = false;
  */
 export async function openShop(shop, { port: asked, prepare, buy }) {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => end(0));
+  whenNpmEnds(() => end(0));
   const open = findWorld();
   // Two shops would share one folder, and each would take the other's keys for its own.
   if (open) throw new Mistake(`The shop is open already: ${open.url} (process ${open.pid}). Close it first: Ctrl-C in its terminal, or \`kill ${open.pid}\`.`);
@@ -164,7 +166,7 @@ and its money is worth something on this machine alone:
                    import the account ${evmKey}
   on Solana        import the account ${solanaKey}
 ${notes.map((note) => `\n${note}`).join('')}
-Ctrl-C closes the shop. So does \`kill ${process.pid}\`; to end npm alone would leave it open.`;
+Ctrl-C closes the shop. So does \`kill ${process.pid}\`.`;
 }
 
 async function end(code) {

@@ -183,6 +183,7 @@ fn token(token: &Token, pay_to: Option<PayTo>) -> Value {
         "asset": token.asset.address(),
         "symbol": token.symbol,
         "decimals": token.decimals,
+        "coinPrice": token.coin_price.map(|it| it.to_string()),
         "onChain": token.asset.on_chain(pay_to),
     })
 }
@@ -252,6 +253,7 @@ mod tests {
             json!({ "method": "eth_chainId", "expected": "0x14a34" })
         );
         assert_eq!(network["signers"], json!(["0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F"]));
+        assert_eq!(network["tokens"][0]["coinPrice"], json!(null));
         // What the token itself answers on Base Sepolia.
         assert_eq!(
             network["tokens"][0]["onChain"]["domainSeparator"],
@@ -271,6 +273,16 @@ mod tests {
             report["faults"].as_array().unwrap().iter().map(|it| &it["key"]).collect();
         assert_eq!(keys, ["REPLAY", "ASSETS", "ROUTES[0].price"]);
         assert_eq!(report["networks"][0]["id"], "eip155:84532");
+    }
+
+    #[test]
+    fn a_coin_has_a_price_in_atomic_units_of_the_token() {
+        let mut input = good();
+        let network = input["variables"]["NETWORKS"]["eip155:84532"].take();
+        input["variables"]["NETWORKS"] = json!({ "eip155:1": network });
+        let report = read(&input);
+        // $500.
+        assert_eq!(report["networks"][0]["tokens"][0]["coinPrice"], "500000000");
     }
 
     #[test]

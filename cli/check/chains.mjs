@@ -18,14 +18,14 @@ const FACILITATOR_TIMEOUT_MS = 8_000;
  */
 export async function checkChains({ networks, routes, contracts, known }) {
   const namesOf = (id) => [id, known.find((it) => it.id === id)?.v1Name];
-  const all = await Promise.all(networks.map((network) => checkNetwork(network, { contracts, names: namesOf(network.id), soldByUse: soldByUse(routes, network.id) })));
+  const all = await Promise.all(networks.map((network) => checkNetwork(network, { contracts, names: namesOf(network.id), routes: routesOn(routes, network.id) })));
   return { findings: all.flatMap(({ findings }) => findings), lines: all.flatMap(({ lines }) => lines) };
 }
 
-/** The numbers of the routes that are sold by use on a network. */
-const soldByUse = (routes, id) => routes.flatMap(({ isByUse, networks }, number) => (isByUse && networks.includes(id) ? [number] : []));
+/** The routes that are sold on a network, with their numbers. */
+const routesOn = (routes, id) => routes.map((route, number) => ({ ...route, number })).filter(({ networks }) => networks.includes(id));
 
-async function checkNetwork(network, { contracts, names, soldByUse: byUse }) {
+async function checkNetwork(network, { contracts, names, routes }) {
   const { id, title, rpc, chainCheck, namespace } = network;
   const key = (name) => `NETWORKS.${JSON.stringify(id)}.${name}`;
   const findings = (await Promise.all([network.facilitator, network.fallback].map((url, index) => checkFacilitator(url, names, key(index === 0 ? 'facilitator' : 'fallback_facilitator'))))).flat();
@@ -39,7 +39,7 @@ async function checkNetwork(network, { contracts, names, soldByUse: byUse }) {
   const known = Object.fromEntries(asked.map(([name], index) => [name, { result: good.results[index], error: good.errors[index] }]));
   // The first token is the network's own; the others have tables of their own.
   const keyOfToken = (index) => (name) => key(index === 0 ? name : `tokens[${index - 1}].${name}`);
-  const checked = check(network, known, { key, keyOfToken, soldByUse: byUse });
+  const checked = check(network, known, { key, keyOfToken, routes });
   return { findings: [...findings, ...checked.findings], lines: [`${title} (${id}), by ${good.host}`, ...checked.lines.map((line) => `  ${line}`)] };
 }
 

@@ -1,4 +1,6 @@
 /** What an EVM chain must say of a configuration. */
+import { freeCoinOf } from '../networks.mjs';
+import { checkFees } from './fees.mjs';
 import { coins, fault, warning } from './findings.mjs';
 
 /** Gas of one payment to an address that holds none of the token yet, the dearest. */
@@ -44,7 +46,7 @@ export function questionsOfEvm({ signers, tokens, payTo }, { multicall3, permit2
 }
 
 /** @param {Record<string, { result?: any, error: string }>} said */
-export function checkEvm(network, said, { key, keyOfToken, soldByUse }) {
+export function checkEvm(network, said, { key, keyOfToken, routes }) {
   const findings = [];
   const lines = [];
   const age = Date.now() / 1_000 - Number(said.block.result?.timestamp ?? NaN);
@@ -58,7 +60,8 @@ export function checkEvm(network, said, { key, keyOfToken, soldByUse }) {
   network.tokens.forEach((token, index) => findings.push(...checkToken(network, token, said, keyOfToken(index))));
   for (const { asset } of network.tokens) findings.push(...checkRecipient(network, asset, said, key('pay_to')));
   const missing = missingOf(['permit2', 'uptoProxy'], said);
-  for (const number of missing ? soldByUse : []) findings.push(fault(`ROUTES[${number}].scheme`, `"upto" needs ${missing}, which ${network.title} does not have: leave ${network.id} out of the route's networks`));
+  for (const { number } of missing ? routes.filter(({ isByUse }) => isByUse) : []) findings.push(fault(`ROUTES[${number}].scheme`, `"upto" needs ${missing}, which ${network.title} does not have: leave ${network.id} out of the route's networks`));
+  findings.push(...checkFees(network, GAS_OF_PAYMENT * BigInt(said.gasPrice.result ?? 0), routes));
   return { findings, lines };
 }
 
@@ -68,14 +71,14 @@ function missingOf(names, said) {
   return missing.length > 0 ? missing.map((name) => CONTRACTS[name]).join(' and ') : undefined;
 }
 
-function checkBalance({ signerSecret, signerTitle, coin, title, lowBalance }, address, said) {
+function checkBalance({ id, signerSecret, signerTitle, coin, title, lowBalance }, address, said) {
   const { result, error } = said[`balance ${address}`];
   if (result === undefined) return { findings: [warning(signerSecret, `the balance of ${address} on ${title} is not known: ${error}`)], line: `${signerTitle} ${address}: balance unknown` };
   const balance = BigInt(result);
   const each = GAS_OF_PAYMENT * BigInt(said.gasPrice.result ?? 0);
   const line = `${signerTitle} ${address} has ${coins(balance, coin)}; a payment costs about ${coins(each, coin)}`;
   if (balance === 0n || balance < each) {
-    const wanted = each === 0n ? '' : `, and one payment costs about ${coins(each, coin)}. Send it ${coins(each * PAYMENTS_TO_FUND, coin)} for a thousand`;
+    const wanted = each === 0n ? '' : `, and one payment costs about ${coins(each, coin)}. Send it ${coins(each * PAYMENTS_TO_FUND, coin)} for a thousand${freeCoinOf(id)}`;
     return { findings: [fault(signerSecret, `${signerTitle} ${address} has ${coins(balance, coin)} on ${title}${wanted}`)], line };
   }
   if (lowBalance !== null && balance < BigInt(lowBalance)) return { findings: [warning(signerSecret, `${signerTitle} ${address} has ${coins(balance, coin)} on ${title}, less than low_balance`)], line };

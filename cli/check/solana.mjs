@@ -1,5 +1,7 @@
 /** What a Solana cluster must say of a configuration. */
 import { getBase58Decoder } from '@solana/kit';
+import { freeCoinOf } from '../networks.mjs';
+import { checkFees } from './fees.mjs';
 import { coins, fault, warning } from './findings.mjs';
 
 /** Lamports of one payment: two signatures. */
@@ -27,7 +29,7 @@ export function questionsOfSolana({ signers, tokens, payTo }) {
 }
 
 /** @param {Record<string, { result?: any, error: string }>} said */
-export function checkSolana(network, said, { key, keyOfToken }) {
+export function checkSolana(network, said, { key, keyOfToken, routes }) {
   const { payTo, title } = network;
   const lines = [];
   const findings = [];
@@ -43,16 +45,17 @@ export function checkSolana(network, said, { key, keyOfToken }) {
     findings.push(fault(key('pay_to'), `${payTo} is a token account; put the wallet that owns it${owner ? `: ${owner}` : ''}`));
   }
   network.tokens.forEach((token, index) => findings.push(...checkToken(token, said, { payTo, title, key: keyOfToken(index), keyOfPayTo: key('pay_to'), isTokenAccount })));
+  findings.push(...checkFees(network, FEE_OF_PAYMENT, routes));
   return { findings, lines };
 }
 
-function checkBalance({ signerSecret, signerTitle, coin, title, lowBalance }, address, said) {
+function checkBalance({ id, signerSecret, signerTitle, coin, title, lowBalance }, address, said) {
   const { result, error } = said[`balance ${address}`];
   if (result === undefined) return { findings: [warning(signerSecret, `the balance of ${address} on ${title} is not known: ${error}`)], line: `${signerTitle} ${address}: balance unknown` };
   const balance = BigInt(result.value);
   const line = `${signerTitle} ${address} has ${coins(balance, coin)}; a payment costs ${coins(FEE_OF_PAYMENT, coin)}`;
   if (balance < RENT + FEE_OF_PAYMENT) {
-    return { findings: [fault(signerSecret, `${signerTitle} ${address} has ${coins(balance, coin)} on ${title}; it must keep ${coins(RENT, coin)}, and each payment costs ${coins(FEE_OF_PAYMENT, coin)}. Send it ${coins(RENT + FEE_OF_PAYMENT * PAYMENTS_TO_FUND, coin)} for a thousand`)], line };
+    return { findings: [fault(signerSecret, `${signerTitle} ${address} has ${coins(balance, coin)} on ${title}; it must keep ${coins(RENT, coin)}, and each payment costs ${coins(FEE_OF_PAYMENT, coin)}. Send it ${coins(RENT + FEE_OF_PAYMENT * PAYMENTS_TO_FUND, coin)} for a thousand${freeCoinOf(id)}`)], line };
   }
   if (lowBalance !== null && balance < BigInt(lowBalance)) return { findings: [warning(signerSecret, `${signerTitle} ${address} has ${coins(balance, coin)} on ${title}, less than low_balance`)], line };
   return { findings: [], line };

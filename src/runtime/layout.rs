@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use worker::web_sys::{Headers, RequestInit, Response};
-use worker::{Context, Env, console_error};
+use worker::{Context, Delay, Env, console_error};
 
 use super::app::{App, CachedLayout};
 use super::head::RequestHead;
@@ -21,6 +21,9 @@ const PAUSE_MS: u64 = 10_000;
 
 /// How long a 402 answer waits for the first one.
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often it looks whether another request has it.
+const POLL: Duration = Duration::from_millis(25);
 
 /// Why there is no page.
 enum Problem {
@@ -43,8 +46,14 @@ pub(super) async fn of_seller(
     let CachedLayout { layout, at_ms, asking_since_ms } = app.layout.borrow().clone();
     let age = now.saturating_sub(at_ms);
     let Some(layout) = layout else {
-        let is_left_in_peace = at_ms > 0 && age < PAUSE_MS;
-        return if is_left_in_peace { None } else { refresh(app, env, path, head.url()).await };
+        if at_ms > 0 && age < PAUSE_MS {
+            return None;
+        }
+        if u128::from(now.saturating_sub(asking_since_ms)) < TIMEOUT.as_millis() {
+            return of_another_request(app, at_ms).await;
+        }
+        app.layout.borrow_mut().asking_since_ms = now;
+        return refresh(app, env, path, head.url()).await;
     };
     if age >= FRESH_MS && now.saturating_sub(asking_since_ms) >= PAUSE_MS {
         app.layout.borrow_mut().asking_since_ms = now;
@@ -55,6 +64,21 @@ pub(super) async fn of_seller(
         }));
     }
     Some(layout)
+}
+
+/// What another request gets, which asks already. What one request awaits no other
+/// can, but it sees what was kept.
+async fn of_another_request(app: &App, before_ms: u64) -> Option<Rc<Layout>> {
+    let mut waited = Duration::ZERO;
+    while waited < TIMEOUT {
+        Delay::from(POLL).await;
+        waited += POLL;
+        let cached = app.layout.borrow();
+        if cached.at_ms > before_ms {
+            return cached.layout.clone();
+        }
+    }
+    None
 }
 
 /// Asks for the page, and keeps what came of it. One that was good is kept

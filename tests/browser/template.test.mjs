@@ -72,6 +72,17 @@ describe('a page of the seller’s own', () => {
     assert.equal(site.requests.filter((it) => it === '/headers.html').length, 1, 'asked for once');
   });
 
+  test('is asked for once, however many come first, and all of them see it', async () => {
+    const slowly = async (request, response) => {
+      await new Promise((done) => setTimeout(done, 300));
+      return answering(200, '<p>mine {{price}}</p>{{pay}}', HTML)(request, response);
+    };
+    const shop = await shopWith('/first.html', slowly);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => asBrowser(`${shop.url}/sold/tea`)));
+    for (const answer of answers) assert.match(await answer.text(), /^<p>mine \$0.01<\/p>/);
+    assert.equal(site.requests.filter((it) => it === '/first.html').length, 1);
+  });
+
   test('runs scripts of the shop’s host, and none that stand in it', async () => {
     site.on('/own.js', answering(200, 'window.offers = JSON.parse(document.getElementById("facts").textContent).offers.map((it) => it.shown);', { 'content-type': 'text/javascript' }));
     const file = '<!doctype html><html lang="{{lang}}"><link rel="icon" href="data:,"><script type="application/json" id="facts">{{data}}</script><script>window.hurt = 1</script><script src="/own.js"></script>';

@@ -1,9 +1,11 @@
 /** `edge402 buy`: with a key of one's own, on a network that isn't the local default, and what it says where it doesn't buy. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { freePort } from '../../dev/util.mjs';
+import { ataOf } from '../../dev/solana/setup.mjs';
+import { freePort, listen } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
 import { edge402, folderOf } from './support.mjs';
 
@@ -100,4 +102,42 @@ test('what is free is free', async (t) => {
   const { status, stdout } = await buy(t, [`${world.url}/`], keys.evm);
   assert.equal(status, 0);
   assert.match(stdout, /nothing had to be paid/);
+});
+
+test('on Solana a node that is silent is named, with what to do, and nothing is paid', async (t) => {
+  const { seller } = world.accounts.solana;
+  const before = await balanceOf(seller.address);
+  const port = await freePort();
+  const { status, stderr } = await buy(t, [page(), '--network', 'solana-devnet', '--rpc', `http://127.0.0.1:${port}`], keys.solana);
+  assert.equal(status, 2, stderr);
+  assert.match(stderr, new RegExp(`127\\.0\\.0\\.1:${port} does not answer: .*ECONNREFUSED.*Nothing was paid\\. Name another node of solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1: --rpc https://`));
+  assert.equal(await balanceOf(seller.address), before);
+  const busy = createServer((_request, response) => response.writeHead(429).end('slow down'));
+  t.after(() => busy.close());
+  const limited = await buy(t, [page(), '--network', 'solana-devnet', '--rpc', `http://127.0.0.1:${await listen(busy)}`], keys.solana);
+  assert.match(limited.stderr, /does not answer: HTTP 429 and no JSON\. Nothing was paid\./);
+});
+
+const balanceOf = async (owner) => (await (await fetch(world.solana.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'getTokenAccountBalance', params: [await ataOf(owner)] }) })).json()).result.value.amount;
+
+test('a shop that is silent once it has the payment: the buyer is told to look before they buy again', async (t) => {
+  const challenge = (await fetch(page())).headers.get('payment-required');
+  const server = createServer((request, response) => {
+    if (request.headers['payment-signature']) return request.socket.destroy();
+    return response.writeHead(402, { 'payment-required': challenge }).end('{}');
+  });
+  t.after(() => server.close());
+  const { status, stderr } = await buy(t, [`http://127.0.0.1:${await listen(server)}/premium/`, '--rpc', world.evm.url], keys.evm);
+  assert.equal(status, 2, stderr);
+  assert.match(stderr, /was sent the payment and has not answered: .*It may have been made: look at the buyer's balance/);
+});
+
+test('what is sold by use is not paid, and it says so', async (t) => {
+  const accepts = [{ scheme: 'upto', network: 'eip155:43113', asset: FUJI.token.address, amount: '10000', payTo: world.accounts.evm.seller.address, maxTimeoutSeconds: 60, extra: {} }];
+  const header = Buffer.from(JSON.stringify({ x402Version: 2, resource: { url: 'http://shop.example/' }, accepts })).toString('base64');
+  const server = createServer((_request, response) => response.writeHead(402, { 'payment-required': header }).end('{}'));
+  t.after(() => server.close());
+  const { status, stderr } = await buy(t, [`http://127.0.0.1:${await listen(server)}/`], keys.evm);
+  assert.equal(status, 2, stderr);
+  assert.match(stderr, /sold by the scheme upto, which this command does not pay/);
 });

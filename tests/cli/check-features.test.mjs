@@ -153,6 +153,30 @@ describe('each fault is found', () => {
   }
 });
 
+describe('fees above the price', () => {
+  /** Findings of a price on a network that is known to have a coin of this price. */
+  const said = (price, coinPrice, more = {}) => findingsOf(({ evm, route }) => {
+    evm.coin_price = coinPrice;
+    Object.assign(route, { price, networks: [BASE], ...more });
+  });
+
+  test('a price far below them is a fault, one just below a warning, and with coin_price = "off" nothing is said', async () => {
+    const fee = 86_000n * await world.evm.client.getGasPrice();
+    // What the coin is worth if one payment costs $0.01.
+    const perCoin = 1e16 / Number(fee);
+    const at = (dollars) => `$${(perCoin * dollars / 0.01).toFixed(2)}`;
+    assert.deepEqual(await said('$0.01', at(0.001)), []);
+    assert.deepEqual(await said('$0.01', 'off'), []);
+    const [far] = await said('$0.01', at(0.05));
+    assert.deepEqual([far.kind, far.key], ['fault', 'ROUTES[0].price']);
+    assert.match(far.problem, /\$0\.01 is less than the fee of a payment on Base Sepolia, about 0\.0\d+ ETH now, or \$0\.0\d+ at the coin_price .* is not sent\. Take more/);
+    const [near] = await said('$0.01', at(0.014));
+    assert.deepEqual([near.kind, near.key], ['warning', 'ROUTES[0].price']);
+    const [one] = await said('$0.9', at(0.05), { prices: [{ when: { query: { small: '*' } }, price: '$0.01' }] });
+    assert.deepEqual([one.kind, one.key], ['fault', 'ROUTES[0].prices']);
+  });
+});
+
 test('what the desk asks is told, where the free plan would not allow it', async (t) => {
   const folder = folderOf(t);
   const config = good();

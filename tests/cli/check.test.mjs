@@ -89,7 +89,7 @@ const BROKEN = {
   'income on the relayer': [({ evm }) => (evm.pay_to = addresses.evm), 'warning', `NETWORKS."${BASE}".pay_to`, /Let another account be paid/],
   'income for the token': [({ evm }) => (evm.pay_to = '0x036CbD53842c5426634e7929541eC2318f3dCF7e'), 'fault', `NETWORKS."${BASE}".pay_to`, /is the token itself/],
   // What the chains say.
-  'a relayer without coin': [({ secrets: own }) => (own.EVM_RELAYER_KEYS = KINDS.eip155.make()), 'fault', 'EVM_RELAYER_KEYS', /has 0 ETH on Base Sepolia, and one payment costs about .* ETH\. Send it/],
+  'a relayer without coin': [({ secrets: own }) => (own.EVM_RELAYER_KEYS = KINDS.eip155.make()), 'fault', 'EVM_RELAYER_KEYS', /has 0 ETH on Base Sepolia, and one payment costs about .* ETH\. Send it .* ETH for a thousand, free at https:/],
   'a fee payer without coin': [({ secrets: own }) => (own.SOLANA_FEE_PAYER_KEYS = KINDS.solana.make()), 'fault', 'SOLANA_FEE_PAYER_KEYS', /has 0 SOL on Solana Devnet; it must keep 0\.0008908 SOL/],
   'a node that is down': [async ({ evm }) => (evm.rpc = [`http://127.0.0.1:${await freePort()}`]), 'fault', `NETWORKS."${BASE}".rpc`, /refuses connections, and no other node can be asked/],
   'one node of two that is down': [async ({ evm }) => evm.rpc.push(`http://127.0.0.1:${await freePort()}`), 'warning', `NETWORKS."${BASE}".rpc`, /refuses connections; the others are asked/],

@@ -32,6 +32,7 @@ test('options alone make a shop without a fault, with keys of its own', async (t
   assert.deepEqual(networks.map(({ id, payTo }) => [id, payTo]), [[BASE_SEPOLIA, EVM_PAY_TO], [DEVNET, SOLANA_PAY_TO]]);
   assert.deepEqual(routes.map(({ path, price }) => [path, price]), [['/premium/', '$0.02']]);
   for (const address of [...signers.eip155, ...signers.solana]) assert.ok(stdout.includes(address), address);
+  assert.match(stdout, /SOL on Solana Devnet, free at https:\/\/faucet\.solana\.com$/m);
   assert.equal(statSync(join(folder, '.dev.vars')).mode & 0o777, 0o600);
   assert.match(readFileSync(join(folder, '.gitignore'), 'utf8'), /^\.dev\.vars$/m);
   assert.ok(!stdout.includes(readSecrets(join(folder, '.dev.vars')).EVM_RELAYER_KEYS));

@@ -1,14 +1,14 @@
 /** `edge402 keys`: what it shows, makes, converts and hands to wrangler. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createCipheriv, randomBytes, scryptSync } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createCipheriv, createHash, randomBytes, scryptSync } from 'node:crypto';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { keccak256 } from 'viem';
 import { solanaAccount } from '../../dev/accounts.mjs';
 import { configShop } from '../../dev/shop.mjs';
-import { readSecrets } from '../../cli/reader.mjs';
+import { readSecrets, report } from '../../cli/reader.mjs';
 import { edge402, folderOf } from './support.mjs';
 
 const KEY = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80';
@@ -231,4 +231,119 @@ test('a shop with a fault is not deployed, unless it is forced', async (t) => {
   const forced = await edge402(folder, ['deploy', '--offline', '--force', '--dry-run']);
   assert.equal(forced.status, 0, forced.stderr);
   assert.deepEqual(told().args, ['deploy', '--config', 'wrangler.toml', '--dry-run']);
+});
+
+const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+
+test('tokens and passes are shown once, and only their hashes are kept', async (t) => {
+  const folder = folderOf(t);
+  const make = async (what) => {
+    const { status, stdout, stderr } = await edge402(folder, ['keys', '--new', what]);
+    assert.equal(status, 0, stderr);
+    const [, token] = /: ([0-9a-f]{64})$/m.exec(stdout);
+    return { token, stdout };
+  };
+  const [first, second] = [await make('desk'), await make('desk')];
+  assert.notEqual(first.token, second.token);
+  const [staff, next, client] = [await make('pass:staff'), await make('pass:staff'), await make('client:my-server')];
+  const secrets = readSecrets(join(folder, '.dev.vars'));
+  assert.deepEqual(secrets, {
+    DESK_TOKENS: [first, second].map(({ token }) => sha256(token)).join(','),
+    PASSES: [staff, next].map(({ token }) => `staff:${sha256(token)}`).join(','),
+    FACILITATOR_TOKENS: `my-server:${sha256(client.token)}`,
+  });
+  assert.match(first.stdout, /It is shown this once/);
+  const text = readFileSync(join(folder, '.dev.vars'), 'utf8');
+  for (const { token } of [first, second, staff, next, client]) assert.ok(!text.includes(token));
+  const { faults } = await report({ secrets });
+  assert.deepEqual(faults.filter(({ key }) => Object.keys(secrets).includes(key)), []);
+  const shown = await edge402(folder, ['keys']);
+  assert.equal(shown.status, 0, shown.stdout);
+  assert.match(shown.stdout, /^DESK_TOKENS +2 tokens open the desk$/m);
+  assert.match(shown.stdout, /^PASSES +staff, staff$/m);
+  assert.match(shown.stdout, /^FACILITATOR_TOKENS +my-server$/m);
+});
+
+test('secrets that somebody else needs too are shown: of webhooks, and the origin’s', async (t) => {
+  const folder = folderOf(t);
+  for (const [what, name, form] of [['webhook', 'WEBHOOK_SECRET', /^whsec_[\w+/]+=*$/], ['webhook:ORDERS_SECRET', 'ORDERS_SECRET', /^whsec_[\w+/]+=*$/], ['origin', 'ORIGIN_SECRET', /^[0-9a-f]{64}$/]]) {
+    const { status, stdout, stderr } = await edge402(folder, ['keys', '--new', what]);
+    assert.equal(status, 0, stderr);
+    const value = readSecrets(join(folder, '.dev.vars'))[name];
+    assert.match(value, form);
+    assert.ok(stdout.includes(value), stdout);
+  }
+  const again = await edge402(folder, ['keys', '--new', 'webhook']);
+  assert.equal(again.status, 0, again.stderr);
+  const both = readSecrets(join(folder, '.dev.vars')).WEBHOOK_SECRET.split(',');
+  assert.equal(both.length, 2);
+  // The newest signs first, and the one before it goes on.
+  assert.ok(again.stdout.includes(both[0]) && !again.stdout.includes(both[1]));
+  const third = await edge402(folder, ['keys', '--new', 'webhook']);
+  assert.equal(third.status, 2);
+  assert.match(third.stderr, /WEBHOOK_SECRET holds two already: take out the older one/);
+  const twice = await edge402(folder, ['keys', '--new', 'origin']);
+  assert.equal(twice.status, 2);
+  assert.match(twice.stderr, /ORIGIN_SECRET is there already/);
+});
+
+test('what can’t be made is refused with what can', async (t) => {
+  const folder = folderOf(t);
+  for (const what of ['bitcoin', 'pass', 'pass:', 'client', 'desk:x', 'evm:x', 'pass:a b', 'webhook:__proto__']) {
+    const { status, stderr } = await edge402(folder, ['keys', '--new', what]);
+    assert.equal(status, 2, what);
+    assert.match(stderr, /--new .*: must be evm, solana, desk, pass:<name>, client:<name>, webhook or origin/, what);
+  }
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+test('a hash that can’t be read is named, and the status is 1', async (t) => {
+  const folder = folderOf(t);
+  writeFileSync(join(folder, '.dev.vars'), `DESK_TOKENS=my token\n`);
+  const { status, stdout } = await edge402(folder, ['keys']);
+  assert.equal(status, 1);
+  assert.match(stdout, /DESK_TOKENS +entry 1 must be 64 hex digits/);
+});
+
+test('secrets go to the Worker of the configuration beside them, which names those of webhooks', async (t) => {
+  const folder = folderOf(t);
+  const told = fakeWrangler(folder);
+  mkdirSync(join(folder, 'shop'));
+  writeFileSync(join(folder, 'shop/wrangler.jsonc'), '{ "name": "shop", "vars": { "WEBHOOKS": [{ "url": "https://hooks.example", "events": ["sale"], "secret": "ORDERS_SECRET" }] } }');
+  writeFileSync(join(folder, 'shop/.dev.vars'), 'ORDERS_SECRET=whsec_abc\nWEBHOOK_SECRET=whsec_def\n');
+  const { status, stderr } = await edge402(folder, ['keys', '--store', '--secrets', 'shop/.dev.vars']);
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(told().args, ['secret', 'bulk', '--config', 'shop/wrangler.jsonc']);
+  assert.deepEqual(JSON.parse(told().input), { ORDERS_SECRET: 'whsec_abc' });
+});
+
+test('a shop on this machine knows passes and the desk, and tells nobody far away of its sales', (t) => {
+  const folder = folderOf(t);
+  const file = join(folder, 'wrangler.jsonc');
+  const [near, far] = [{ url: 'http://localhost:9000/hook', events: ['sale'], secret: 'NEAR' }, { url: 'https://hooks.example/a', events: ['sale'] }];
+  writeFileSync(file, JSON.stringify({ vars: { ORIGIN: 'https://origin.example.com', WEBHOOKS: [far, near], ROUTES: [{ pattern: '/a/*', price: '$1', networks: ['eip155:1'] }, { pattern: '/b', price: '$1', scheme: 'upto' }] } }));
+  const secrets = { PASSES: `staff:${sha256('x')}`, DESK_TOKENS: sha256('y'), NEAR: 'whsec_near' };
+  writeFileSync(join(folder, '.dev.vars'), Object.entries({ ...secrets, WEBHOOK_SECRET: 'whsec_far', EVM_RELAYER_KEYS: KEY }).map(([name, value]) => `${name}=${value}\n`).join(''));
+  const { worker, isByUse, notes } = configShop(file);
+  assert.deepEqual(worker.secrets, secrets);
+  assert.deepEqual(worker.vars.WEBHOOKS, [near]);
+  assert.deepEqual(worker.vars.ROUTES.map(({ networks }) => networks), [undefined, ['eip155:84532']]);
+  assert.equal(isByUse, true);
+  assert.match(notes[0], /^hooks\.example is not told of what is bought here/);
+  assert.match(notes[1], /\/\.edge402\/desk/);
+});
+
+test('where the secrets are not, a shop is deployed as well', async (t) => {
+  const folder = folderOf(t);
+  const told = fakeWrangler(folder);
+  await edge402(folder, ['init', '--origin', './site', '--sell', '/premium/*', '--price', '0.01', '--network', 'base-sepolia', '--pay-to', '0x209693Bc6afc0C5328bA36FaF03C514EF312287C']);
+  mkdirSync(join(folder, 'node_modules/edge402/build'), { recursive: true });
+  writeFileSync(join(folder, 'node_modules/edge402/build/index.js'), '');
+  rmSync(join(folder, '.dev.vars'));
+  const refused = await edge402(folder, ['deploy', '--offline']);
+  assert.equal(refused.status, 2, refused.stdout);
+  assert.match(refused.stdout, /^✘ EVM_RELAYER_KEYS: /m);
+  const { status, stdout, stderr } = await edge402(folder, ['deploy', '--offline', '--without-secrets']);
+  assert.equal(status, 0, stdout + stderr);
+  assert.deepEqual(told().args, ['deploy', '--config', 'wrangler.toml']);
 });

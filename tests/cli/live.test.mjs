@@ -19,7 +19,7 @@ before(async () => {
 after(() => world?.stop());
 
 /** What is found of a shop, if wrangler.toml says this. */
-async function findingsOf(url, change = () => {}) {
+async function findingsOf(url, change = () => {}, own = {}) {
   const { evm: { seller, relayers }, solana: { seller: solanaSeller, feePayers } } = world.accounts;
   const vars = {
     ORIGIN: 'assets',
@@ -28,12 +28,12 @@ async function findingsOf(url, change = () => {}) {
   };
   change(vars);
   const config = { vars, assets: { directory: './www' } };
-  const secrets = { EVM_RELAYER_KEYS: relayers[0].privateKey, SOLANA_FEE_PAYER_KEYS: feePayers[0].secretBase58, GRANT_SECRET: '8f'.repeat(32) };
+  const secrets = { EVM_RELAYER_KEYS: relayers[0].privateKey, SOLANA_FEE_PAYER_KEYS: feePayers[0].secretBase58, GRANT_SECRET: '8f'.repeat(32), ...own };
   const read = await report({ variables: vars, secrets, bindings: ['SETTLER', 'REPLAY', 'ASSETS'] });
   assert.deepEqual(read.faults, []);
   const { files } = await checkSite(config, ROOT);
   assert.ok(files.some(({ route }) => route === 0));
-  const { findings } = await checkLive(url, { config, report: read, files });
+  const { findings } = await checkLive(url, { config, report: read, files, secrets });
   return findings;
 }
 
@@ -82,4 +82,41 @@ test('a URL that is none is refused', async (t) => {
   const { status, stderr } = await edge402(folderOf(t), ['check', '--live', 'shop']);
   assert.equal(status, 2);
   assert.match(stderr, /--live shop is no URL/);
+});
+
+/** A shop with all that makes an answer something else than a 402 at the route's price. */
+const MANY = [
+  { pattern: '/premium/*', price: '$0.01', free: '2/day', listed: true },
+  { pattern: '/data/almanac.json', price: '$0.005', free_for: ['people', 'search', 'secret:staff'] },
+  { pattern: '/photos/*', price: '$0.02', free_for: ['network:127.0.0.0/8', 'network:::1/128'], prices: [{ when: { method: 'GET' }, price: '$0.04' }, { when: { class: 'bots:training' }, price: '$0.20' }] },
+  { pattern: '/api/*', price: '$0.05', methods: ['POST'], prices: [{ when: { body: 'model', is: 'mini*' }, price: '$0.01' }] },
+];
+const PASSES = `staff:${'ab'.repeat(32)}`;
+const TOKEN = 'cd'.repeat(32);
+
+test('nothing is said of a shop that is free for some, dearer for others, and has a desk; and nobody’s share is used up', async () => {
+  const shop = await world.startWorker({ vars: { ROUTES: MANY, TELL_MACHINES: true }, secrets: { PASSES, DESK_TOKENS: TOKEN } });
+  const change = (vars) => Object.assign(vars, { ROUTES: structuredClone(MANY), TELL_MACHINES: true });
+  assert.deepEqual(await findingsOf(shop.url, change, { PASSES, DESK_TOKENS: TOKEN }), []);
+  const { status, headers } = await fetch(`${shop.url}/premium/`, { headers: { accept: 'text/html' } });
+  assert.equal(status, 200);
+  assert.match(headers.get('ratelimit'), /r=1;/);
+});
+
+test('a price that none of several is, a closed desk and documents that are missing are found', async () => {
+  const change = (vars) => {
+    Object.assign(vars, { TELL_MACHINES: true });
+    vars.ROUTES[1].prices = [{ when: { method: 'POST' }, price: '$0.01' }];
+    vars.ROUTES[1].price = '$0.02';
+  };
+  const findings = await findingsOf(world.url, change, { DESK_TOKENS: TOKEN });
+  const found = (key, words) => assert.ok(findings.some((it) => it.key === key && words.test(it.problem)), JSON.stringify(findings, null, 2));
+  found('deployed ROUTES[1]', /asks for 5000 atomic units .* \$0\.02 or \$0\.01: deploy again, unless you changed the price at the desk/);
+  found('deployed DESK_TOKENS', /the desk is closed: edge402 keys --store/);
+  found('deployed', /\/openapi\.json is not there for crawlers/);
+});
+
+test('people who pay where they should read for free are found', async () => {
+  const findings = await findingsOf(world.url, (vars) => (vars.ROUTES[0].free_for = ['people']));
+  assert.ok(findings.some(({ key, problem }) => key === 'deployed ROUTES[0]' && /is free for people, and a browser gets 402/.test(problem)), JSON.stringify(findings, null, 2));
 });

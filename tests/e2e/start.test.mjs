@@ -130,3 +130,27 @@ describe('npm start -- --site', { skip: findWorld() ? 'a shop is open on this ma
     assert.equal(findWorld(), null);
   });
 });
+
+describe('npm start, where npm alone is ended', { skip: findWorld() ? 'a shop is open on this machine' : false }, () => {
+  for (const signal of ['SIGTERM', 'SIGKILL']) {
+    test(`${signal} to npm closes the shop`, async () => {
+      const port = await freePort();
+      const npm = spawn('npm', ['start', '--', '--site', join(ROOT, 'www'), '--port', String(port)], { cwd: ROOT });
+      let output = '';
+      for (const stream of [npm.stdout, npm.stderr]) stream.on('data', (data) => (output += data));
+      try {
+        await waitFor(() => output.includes('The shop is open') || npm.exitCode !== null, { timeout: 150_000, what: 'the shop to open' });
+        const { pid } = findWorld();
+        assert.notEqual(pid, npm.pid);
+        npm.kill(signal);
+        await waitFor(() => !isAlive(pid), { timeout: 15_000, what: `process ${pid} to end` });
+        await waitFor(() => isFree(port), { what: `port ${port} to be free` });
+        assert.equal(findWorld(), null);
+      } finally {
+        npm.kill('SIGKILL');
+        const left = findWorld();
+        if (left) process.kill(left.pid, 'SIGKILL');
+      }
+    });
+  }
+});
