@@ -5,16 +5,22 @@ import { join } from 'node:path';
 import { ROOT } from '../../dev/util.mjs';
 
 const ACCOUNT = 'needs an account at Cloudflare';
+const COMMANDS = 'is what tests/cli/package.test.mjs runs, with the lines of docs/cli.md';
 const TARBALL = 'is what `install` does in the tests of the package';
 
 /** What no test runs: `[document, how it begins, why]`. */
 export const NOT_RUN = [
   ['README.md', 'npm ci\n', 'installs what the tests run with'],
-  ['README.md', 'npx wrangler login', ACCOUNT],
+  ['README.md', 'npx wrangler login\n', ACCOUNT],
   ['README.md', 'npx wrangler kv namespace create REPLAY', ACCOUNT],
-  ['README.md', 'npx wrangler secret put EVM_RELAYER_KEYS', ACCOUNT],
-  ['README.md', 'npx wrangler secret put SOLANA_FEE_PAYER_KEYS', ACCOUNT],
-  ['README.md', 'npx wrangler secret put RPC_URLS', ACCOUNT],
+  ['README.md', 'npm install ../edge402', TARBALL],
+  ['README.md', 'npx edge402 init', COMMANDS],
+  ['README.md', 'npx edge402 dev', COMMANDS],
+  ['README.md', 'npx edge402 check', COMMANDS],
+  ['README.md', 'npx wrangler login && npx edge402 deploy', ACCOUNT],
+  ['README.md', 'npx edge402 keys --store', ACCOUNT],
+  ['README.md', 'npm run package', 'is what the tests of the package are made of'],
+  ['README.md', 'node cli/edge402.mjs keys --store', ACCOUNT],
   ['README.md', 'npx wrangler tail', ACCOUNT],
   ['docs/sales.md', 'curl -H "Authorization: Bearer $TOKEN" \'https', 'is what tests/e2e/sums.test.mjs asks'],
   ['docs/sales.md', '{\n  "from"', 'tests/e2e/desk-data.test.mjs holds it to docs/sales-openapi.json'],

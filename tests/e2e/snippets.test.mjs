@@ -5,9 +5,10 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { isAddress } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
+import { readSecrets } from '../../cli/reader.mjs';
 import { build } from '../../dev/build.mjs';
+import { buildCheckModule } from '../../dev/check-module.mjs';
 import { ROOT, waitFor } from '../../dev/util.mjs';
 import { snippet } from '../documents/snippets.mjs';
 import { base58Bytes, decode } from './support.mjs';
@@ -17,6 +18,7 @@ const clone = mkdtempSync(join(tmpdir(), 'edge402-clone-'));
 /** What `git clone`, `npm ci` and a build would leave: the installed packages and tools are lent, not copied. */
 before(async () => {
   await build();
+  await buildCheckModule({ quiet: true });
   const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: ROOT, encoding: 'utf8' }).trim().split('\n');
   for (const path of [...files, '.dev/build.stamp', 'build']) {
     mkdirSync(dirname(join(clone, path)), { recursive: true });
@@ -136,14 +138,17 @@ describe('one’s own site', () => {
     }
   });
 
-  test('new keys are printed with their addresses', () => {
-    const { stdout, status, stderr } = shell(snippet('README.md', 'node --input-type=module'));
-    assert.equal(status, 0, stderr);
-    const [evm, evmAddress, solana, solanaAddress] = stdout.trim().split('\n').map((line) => line.trim().split(/\s+/).at(-1));
-    assert.ok(isAddress(evmAddress));
-    assert.equal(privateKeyToAccount(evm).address, evmAddress);
-    assert.equal(base58Bytes(solana).length, 64);
-    assert.deepEqual(base58Bytes(solana).subarray(32), base58Bytes(solanaAddress));
+  test('new keys are kept, their addresses printed, and what is still missing is said', () => {
+    const [evm, solana, check] = [snippet('README.md', 'node cli/edge402.mjs keys --new evm'), snippet('README.md', 'node cli/edge402.mjs keys --new solana'), snippet('README.md', 'node cli/edge402.mjs check')].map((it) => () => shell(it));
+    const made = [evm(), solana()].map(({ stdout, stderr }) => /^new in \.dev\.vars: (\S+)$/m.exec(stdout)?.[1] ?? stderr);
+    const secrets = readSecrets(join(clone, '.dev.vars'));
+    assert.equal(privateKeyToAccount(secrets.EVM_RELAYER_KEYS).address, made[0]);
+    const bytes = base58Bytes(secrets.SOLANA_FEE_PAYER_KEYS);
+    assert.equal(bytes.length, 64);
+    assert.deepEqual(bytes.subarray(32), base58Bytes(made[1]));
+    const { stdout, status } = check();
+    assert.equal(status, 1, stdout);
+    assert.match(stdout, /✘ NETWORKS\."eip155:84532"\.pay_to: is the zero address; put yours/);
   });
 
   test('what would be deployed is complete', () => {
