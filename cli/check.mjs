@@ -10,7 +10,7 @@ import { checkOrigin } from './check/origin.mjs';
 import { checkSite } from './check/site.mjs';
 import { checkWebhooks } from './check/webhooks.mjs';
 import { KINDS, cdpKey, grantSecret, webhookSecret } from './new-keys.mjs';
-import { CONFIG_FILE, SECRETS_FILE, bindingsOf, configFileOf, configFilesIn, readConfig, readSecrets, report } from './reader.mjs';
+import { CONFIG_FILE, SECRETS_FILE, bindingsOf, configFileOf, configFilesIn, readConfig, readSecrets, report, secretsFileIn } from './reader.mjs';
 
 const USAGE = `Usage: edge402 check [options]
 
@@ -115,11 +115,8 @@ function forgetStandIns(read) {
 }
 
 function secretsOf(folder, given, env) {
-  const path = resolve(folder, given ?? (env === undefined ? SECRETS_FILE : `${SECRETS_FILE}.${env}`));
-  const values = readSecrets(path);
-  // As wrangler: the plain file counts where the environment has none.
-  if (given === undefined && env !== undefined && Object.keys(values).length === 0) return secretsOf(folder, SECRETS_FILE, undefined);
-  return { path, values };
+  const path = given === undefined ? secretsFileIn(folder, env) : resolve(folder, given);
+  return { path, values: readSecrets(path) };
 }
 
 function soldLines({ routes, networks }) {

@@ -6,7 +6,7 @@ import { ignoreLine, isPublishedByGit } from './git.mjs';
 import { KINDS, addressesOf, grantSecret } from './new-keys.mjs';
 import { KINDS_OF_SECRETS, newSecret, secretsInWords } from './new-secrets.mjs';
 import { convert } from './other-keys.mjs';
-import { SECRETS_FILE, configFileIn, readConfig, readSecrets, report } from './reader.mjs';
+import { SECRETS_FILE, configFileIn, readConfig, readSecrets, report, secretsFileIn } from './reader.mjs';
 import { wrangler } from './wrangler.mjs';
 
 const USAGE = `Usage: edge402 keys [options]
@@ -22,7 +22,8 @@ Shows the accounts whose keys are in ${SECRETS_FILE}: send each a little of its 
                         solana-keygen's id.json, a base58 keypair, a seed phrase, or an
                         Ethereum keystore (its password in KEY_PASSWORD). "-" reads it
                         from the standard input
-  --env <name>          with --store: an environment of the configuration
+  --env <name>          for an environment of the configuration: its ${SECRETS_FILE}.<name>,
+                        if there is one, and with --store its Worker
   --secrets <file>      default ${SECRETS_FILE}`;
 
 const OPTIONS = {
@@ -30,7 +31,7 @@ const OPTIONS = {
   store: { type: 'boolean', default: false },
   convert: { type: 'string' },
   env: { type: 'string' },
-  secrets: { type: 'string', default: SECRETS_FILE },
+  secrets: { type: 'string' },
 };
 
 /** What people call the kinds of chains. */
@@ -40,13 +41,14 @@ const HASHES = ['DESK_TOKENS', 'PASSES', 'FACILITATOR_TOKENS'];
 
 export async function main(args) {
   const { values } = readArguments(USAGE, { options: OPTIONS, args });
-  const { new: kind, store, convert: file, secrets } = values;
+  const { new: kind, store, convert: file, env } = values;
+  const secrets = values.secrets ?? secretsFileIn('', env);
   if ([kind, store || undefined, file].filter((it) => it !== undefined).length > 1) throw new Mistake(`--new, --store and --convert exclude each other\n\n${USAGE}`);
   if (file !== undefined) return showConverted(file);
   if (kind !== undefined) {
     if (!await add(kind, secrets)) return;
   } else if (!existsSync(secrets)) throw new Mistake(`There is no file ${secrets}. \`edge402 init\` writes one, and \`edge402 keys --new evm\` begins one.`);
-  if (store) return storeAll(secrets, values.env);
+  if (store) return storeAll(secrets, env);
   await showAccounts(secrets);
 }
 

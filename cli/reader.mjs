@@ -72,6 +72,12 @@ export function bindingsOf({ assets, kv_namespaces: kv = [], durable_objects: { 
   return names.filter((name) => typeof name === 'string');
 }
 
+/** The file of secrets that `wrangler` takes in a folder: an environment's own, if it is there. */
+export function secretsFileIn(folder, environment) {
+  const own = join(folder, `${SECRETS_FILE}.${environment}`);
+  return environment !== undefined && existsSync(own) ? own : join(folder, SECRETS_FILE);
+}
+
 /** What stands in a file of secrets, `NAME=value` lines as wrangler reads them; none if there is no such file. */
 export function readSecrets(path) {
   if (!existsSync(path)) return {};

@@ -1,7 +1,7 @@
 /** A shop on this machine, with both chains behind it: what `npm start` and `edge402 dev` open. */
 import { existsSync } from 'node:fs';
-import { relative, resolve } from 'node:path';
-import { readConfig, readSecrets, SECRETS_FILE } from '../cli/reader.mjs';
+import { dirname, relative, resolve } from 'node:path';
+import { readConfig, readSecrets, secretsFileIn } from '../cli/reader.mjs';
 import { Mistake } from './cli.mjs';
 import { placePermit2 } from './evm/permit2.mjs';
 import { whenNpmEnds } from './npm.mjs';
@@ -84,7 +84,7 @@ export function configShop(configFile, environment) {
   const [told, untold] = [true, false].map((isNear) => [webhooks].flat().filter(({ url }) => isOnThisMachine(url) === isNear));
   const sold = [routes].flat().map(onLocalChains);
   const changes = { ROUTES: sold, FACILITATOR: undefined, FORMER_SIGNERS: undefined, ...(told.length > 0 ? { WEBHOOKS: told } : { WEBHOOKS: undefined }) };
-  const secrets = ownSecrets({ ...vars, WEBHOOKS: told }, secretsFile(configFile, environment));
+  const secrets = ownSecrets({ ...vars, WEBHOOKS: told }, secretsFileIn(dirname(configFile), environment));
   const worker = { configFile, environment, vars: changes, secrets };
   const notes = [
     ...untold.map(({ url }) => `${URL.canParse(url) ? new URL(url).host : url} is not told of what is bought here: it may take it for a sale`),
@@ -99,12 +99,6 @@ function onLocalChains({ networks: _networks, ...route }) {
 }
 
 const isOnThisMachine = (url) => URL.canParse(url) && ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname);
-
-/** As wrangler: the plain file counts where the environment has none. */
-function secretsFile(configFile, environment) {
-  const [own, plain] = [`${SECRETS_FILE}.${environment}`, SECRETS_FILE].map((name) => resolve(configFile, '..', name));
-  return environment !== undefined && existsSync(own) ? own : plain;
-}
 
 /** Of the seller's secrets those that are for the origin, for passes, the desk and receivers on this machine: the chains here have keys of their own. */
 function ownSecrets({ ORIGIN_HEADERS: headers = {}, WEBHOOKS: webhooks }, file) {

@@ -317,6 +317,21 @@ test('secrets go to the Worker of the configuration beside them, which names tho
   assert.deepEqual(JSON.parse(told().input), { ORDERS_SECRET: 'whsec_abc' });
 });
 
+test('an environment with secrets of its own gets those, and no others', async (t) => {
+  const folder = folderOf(t);
+  const told = fakeWrangler(folder);
+  writeFileSync(join(folder, 'wrangler.toml'), 'name = "shop"\n[env.live.vars]\n[env.test.vars]\n');
+  writeFileSync(join(folder, '.dev.vars'), `EVM_RELAYER_KEYS=${KEY}\n`);
+  writeFileSync(join(folder, '.dev.vars.live'), `EVM_RELAYER_KEYS=${KEYSTORE_KEY}\n`);
+  for (const [env, key] of [['live', KEYSTORE_KEY], ['test', KEY]]) {
+    const { status, stderr } = await edge402(folder, ['keys', '--store', '--env', env]);
+    assert.equal(status, 0, stderr);
+    assert.deepEqual([told().args, JSON.parse(told().input)], [['secret', 'bulk', '--env', env], { EVM_RELAYER_KEYS: key }]);
+  }
+  const shown = await edge402(folder, ['keys', '--env', 'live']);
+  assert.ok(!shown.stdout.includes(ADDRESS), shown.stdout);
+});
+
 test('a shop on this machine knows passes and the desk, and tells nobody far away of its sales', (t) => {
   const folder = folderOf(t);
   const file = join(folder, 'wrangler.jsonc');
