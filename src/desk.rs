@@ -7,6 +7,7 @@ pub mod export;
 pub mod overrides;
 mod query;
 pub mod reading;
+pub mod refunds;
 pub mod refusals;
 pub mod state;
 pub mod sums;
@@ -19,6 +20,7 @@ use std::vec::IntoIter;
 use serde_json::Value;
 
 use self::query::pairs_of;
+use self::refunds::{Given, Shown};
 use crate::config::{Config, Network};
 use crate::encoding::{decode_hex_bytes, encode_hex};
 use crate::evm::keccak256;
@@ -125,8 +127,9 @@ pub fn for_settlers(asked: &SalesQuery) -> SalesQuery {
     SalesQuery { limit: asked.limit + 1, ..asked.clone() }
 }
 
-/// One page of what the Settlers have said, each the newest first, as JSON.
-pub fn page(asked: &SalesQuery, said: Vec<Vec<Sale>>) -> String {
+/// The sales of one page, of what the Settlers have said, each the newest first; and
+/// the last of them, if there is a next page.
+pub fn page_of(asked: &SalesQuery, said: Vec<Vec<Sale>>) -> (Vec<Sale>, Option<SalePlace>) {
     let mut lists: Vec<_> = said.into_iter().map(|it| it.into_iter().peekable()).collect();
     let mut sales: Vec<Sale> = vec![];
     let mut is_last = true;
@@ -137,9 +140,15 @@ pub fn page(asked: &SalesQuery, said: Vec<Vec<Sale>>) -> String {
         }
         sales.push(sale);
     }
-    let next = sales.last().filter(|_| !is_last).map(|sale| cursor_of(&sale.place()));
+    let next = sales.last().filter(|_| !is_last).map(Sale::place);
+    (sales, next)
+}
+
+/// The page as JSON, with what has come back of its sales.
+pub fn page(sales: &[Sale], next: Option<&SalePlace>, given: &Given) -> String {
+    let sales: Vec<_> = sales.iter().map(|sale| Shown(sale, given)).collect();
+    let next = next.map_or(Value::Null, |place| cursor_of(place).into());
     let mut text = String::new();
-    let next = next.map_or(Value::Null, Value::from);
     write_object(&[("sales", &sales), ("next", &next)], &mut text);
     text
 }

@@ -84,6 +84,26 @@ impl Receipt {
     pub fn cost(&self) -> u128 {
         self.effective_gas_price.saturating_mul(u128::from(self.gas_used))
     }
+
+    /// What an account has more of a token than before, by the token's logs: what
+    /// it sent on in the same transaction is taken off. An amount beyond 128 bits
+    /// counts as none.
+    pub fn received(&self, asset: Address, account: Address) -> u128 {
+        let word = account.to_word();
+        let (mut came, mut went) = (0_u128, 0_u128);
+        for log in self.logs.iter().filter(|log| log.is_transfer(asset)) {
+            let [_, from, to] = log.topics.as_slice() else { continue };
+            let value = log.data.as_slice().try_into().ok().map(Uint256::from_be_bytes);
+            let value = value.and_then(|it| u128::try_from(it).ok()).unwrap_or(0);
+            if *to == word {
+                came = came.saturating_add(value);
+            }
+            if *from == word {
+                went = went.saturating_add(value);
+            }
+        }
+        came.saturating_sub(went)
+    }
 }
 
 impl Log {

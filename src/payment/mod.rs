@@ -2,6 +2,7 @@
 
 mod asset;
 mod on_chain;
+pub mod refund;
 
 use serde_json::Value;
 

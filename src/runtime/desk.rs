@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 mod export;
+pub(super) mod refunds;
 pub(super) mod sessions;
 mod state;
 mod sums;
@@ -16,12 +17,13 @@ use super::{overrides, respond, webhooks};
 use crate::config::Config;
 use crate::desk::export::EXPORT_PATH;
 use crate::desk::overrides::OVERRIDES_PATH;
+use crate::desk::refunds::{Given, REFUNDS_OBJECT, REFUNDS_PATH};
 use crate::desk::session::SESSION_PATH;
 use crate::desk::state::STATE_PATH;
 use crate::desk::sums::SUMS_PATH;
 use crate::desk::webhooks::WEBHOOKS_PATH;
 use crate::desk::{DESK_PAGE, DESK_PATH, DESK_POLICY, SALES_PATH};
-use crate::desk::{for_settlers, page, read_query, settlers};
+use crate::desk::{for_settlers, page, page_of, read_query, settlers};
 use crate::gate::Head as _;
 use crate::path::UrlParts;
 use crate::settlement::{Sale, SalesQuery};
@@ -62,7 +64,13 @@ pub(super) async fn answer(
     let is_page = path.strip_suffix('/').unwrap_or(path) == DESK_PATH;
     let is_data = matches!(
         path,
-        SALES_PATH | SUMS_PATH | EXPORT_PATH | STATE_PATH | OVERRIDES_PATH | WEBHOOKS_PATH
+        SALES_PATH
+            | SUMS_PATH
+            | EXPORT_PATH
+            | STATE_PATH
+            | OVERRIDES_PATH
+            | WEBHOOKS_PATH
+            | REFUNDS_PATH
     );
     if !is_page && !is_data {
         return nothing();
@@ -78,6 +86,9 @@ pub(super) async fn answer(
         };
         if path == OVERRIDES_PATH {
             return overrides::answer(config, env, request, head, &who).await;
+        }
+        if path == REFUNDS_PATH {
+            return refunds::answer(config, env, request, head, &who).await;
         }
     }
     if !matches!(head.method(), "GET" | "HEAD") {
@@ -119,14 +130,36 @@ async fn sales(config: &Config, env: &Env, head: &RequestHead) -> worker::Result
         Ok(asked) => asked,
         Err(message) => return respond::error(400, &message),
     };
-    let query = for_settlers(&asked);
-    let questions = settlers(config, asked.network).into_iter();
-    let questions = questions.map(|(_, name)| Box::pin(ask(env, name, &query)) as _).collect();
-    let said = join_all(questions).await;
-    match said.into_iter().collect() {
-        Some(said) => json(&page(&asked, said)),
+    let Some(said) = ask_all(config, env, &for_settlers(&asked)).await else {
+        return respond::error(503, SILENT);
+    };
+    let (sales, next) = page_of(&asked, said);
+    match given(env, &sales).await {
+        Some(given) => json(&page(&sales, next.as_ref(), &given)),
         None => respond::error(503, SILENT),
     }
+}
+
+/// What all Settlers say, or none of them: one that is silent leaves out what nobody
+/// would miss.
+async fn ask_all(config: &Config, env: &Env, query: &SalesQuery) -> Option<Vec<Vec<Sale>>> {
+    let questions = settlers(config, query.network).into_iter();
+    let questions = questions.map(|(_, name)| Box::pin(ask(env, name, query)) as _).collect();
+    join_all(questions).await.into_iter().collect()
+}
+
+/// What has come back of these sales.
+async fn given(env: &Env, sales: &[Sale]) -> Option<Given> {
+    if sales.is_empty() {
+        return Some(Given::default());
+    }
+    let payments: Vec<String> = sales.iter().map(|sale| sale.payment.clone()).collect();
+    let said = match SettlerClient::new(env, REFUNDS_OBJECT) {
+        Ok(client) => client.refunds("refunds-of", &payments).await,
+        Err(error) => Err(error),
+    };
+    let said = said.map_err(|error| console_error!("refunds: {}", error.to_string()));
+    said.ok().map(Given::new)
 }
 
 /// An answer for the seller alone.

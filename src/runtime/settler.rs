@@ -10,7 +10,7 @@ use worker::{
 };
 
 use super::app::App;
-use super::desk::sessions;
+use super::desk::{refunds, sessions};
 use super::quota_rows::QuotaObject;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
@@ -19,6 +19,7 @@ use super::{clock, overrides, refused, webhooks};
 use crate::amount::AtomicAmount;
 use crate::config::{Config, Facilitator, Network};
 use crate::desk::overrides::OVERRIDES_OBJECT;
+use crate::desk::refunds::REFUNDS_OBJECT;
 use crate::desk::webhooks::WEBHOOKS_OBJECT;
 use crate::evm::RelayerKey;
 use crate::facilitator_client;
@@ -81,6 +82,11 @@ impl DurableObject for Settler {
             self.note_name()?;
             return Response::ok(webhooks::object_answer(&self.state, &self.env, verb).await?);
         }
+        if refunds::object::is_asked_for(verb) {
+            self.note_name()?;
+            let asked = (verb, body.as_str());
+            return Response::ok(refunds::object::answer(&self.state, &self.env, asked).await?);
+        }
         if verb == "sales-after" {
             return answer(self.sales_after(&read(&body)?));
         }
@@ -137,6 +143,10 @@ impl DurableObject for Settler {
             Some(OVERRIDES_OBJECT) => {
                 let (state, since) = (&self.state, &self.publishing_since);
                 overrides::object::ring(state, &self.env, since).await;
+                return Response::empty();
+            }
+            Some(REFUNDS_OBJECT) => {
+                refunds::object::ring(&self.state, &self.env).await?;
                 return Response::empty();
             }
             Some(WEBHOOKS_OBJECT) => {

@@ -116,7 +116,7 @@ fn is_of_key(config: &Config, settler: &str) -> bool {
 }
 
 /// Sets the alarm, unless it rings before that.
-async fn wake_in(state: &State, seconds: u64) -> worker::Result<()> {
+pub(super) async fn wake_in(state: &State, seconds: u64) -> worker::Result<()> {
     let storage = state.storage();
     let at = storage.get_alarm().await?.and_then(|at| u64::try_from(at).ok());
     let (now, wanted) = (clock::now_ms(), clock::now_ms() + seconds * 1_000);

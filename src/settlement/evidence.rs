@@ -195,7 +195,7 @@ pub(super) fn authorization_call(from: Address, payment: &evm::VerifiedPayment) 
 }
 
 /// What one node says, or what two say where there must be a quorum.
-pub(super) async fn ask_agreed<T: Transport, P: PartialEq>(
+pub(crate) async fn ask_agreed<T: Transport, P: PartialEq>(
     nodes: &Nodes<T>,
     call: &Call,
     quorum: bool,

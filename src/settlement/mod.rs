@@ -91,6 +91,7 @@ mod waiting;
 
 pub use budget::Limits;
 pub use delivery::Delivery;
+pub(crate) use evidence::ask_agreed;
 pub use health::Health;
 pub use hold::{HoldReply, Metered, Unpaid, UseReport};
 pub use host::Host;

@@ -1,0 +1,149 @@
+//! `/.edge402/desk/refunds`: what the seller's own wallet has sent back.
+
+pub(in crate::runtime) mod object;
+
+use worker::web_sys::{Request, Response};
+use worker::{Env, console_error};
+
+use super::super::app::App;
+use super::super::head::RequestHead;
+use super::super::settler_client::SettlerClient;
+use super::super::{body, clock, respond};
+use super::{SILENT, ask_all};
+use crate::config::{Config, Network};
+use crate::desk::refunds::{
+    MAX_NOTE, Place, REFUNDS_OBJECT, Refund, answer_to, list, read_forget, read_note, read_place,
+    terms,
+};
+use crate::gate::Head as _;
+use crate::path::UrlParts;
+use crate::rpc::Call;
+use crate::settlement::Sale;
+use crate::solana::rpc::{get_latest_blockhash_params, parse_latest_blockhash};
+
+/// Why there is no answer.
+const UNREADABLE: &str = "what is kept can't be read right now; try again";
+
+/// Answers the seller: what is under way or what a refund needs (`GET`), a transaction
+/// that is one (`POST`), one that is to be forgotten (`DELETE`). `who` asks.
+pub(super) async fn answer(
+    config: &Config,
+    env: &Env,
+    request: &Request,
+    head: &RequestHead,
+    who: &str,
+) -> worker::Result<Response> {
+    let query = UrlParts::of(head.url()).query;
+    match head.method() {
+        "GET" | "HEAD" => match read_place(query) {
+            Ok(Some(place)) => show(config, env, &place).await,
+            Ok(None) => match refunds(env)?.refunds("refunds-open", &()).await {
+                Ok(refunds) => respond::private(200, &list(&refunds)),
+                Err(error) => fail(&error),
+            },
+            Err(message) => respond::error(400, &message),
+        },
+        "POST" => note(config, env, request, who).await,
+        "DELETE" => match read_forget(query) {
+            Ok(named) => match refunds(env)?.forget_refund(&named).await {
+                Ok(true) => respond::private(200, "{}"),
+                Ok(false) => respond::error(404, "no such transaction is looked for"),
+                Err(error) => fail(&error),
+            },
+            Err(message) => respond::error(400, &message),
+        },
+        _ => {
+            let response = respond::error(405, "this answers to GET, POST and DELETE")?;
+            response.headers().set("Allow", "GET, HEAD, POST, DELETE")?;
+            Ok(response)
+        }
+    }
+}
+
+fn refunds(env: &Env) -> worker::Result<SettlerClient> {
+    SettlerClient::new(env, REFUNDS_OBJECT)
+}
+
+fn fail(error: &worker::Error) -> worker::Result<Response> {
+    console_error!("refunds: {}", error.to_string());
+    respond::error(503, UNREADABLE)
+}
+
+/// The sale that is meant; else what to answer.
+async fn sale_at(
+    config: &Config,
+    env: &Env,
+    place: &Place,
+) -> worker::Result<Result<Sale, Response>> {
+    match ask_all(config, env, &place.query()).await {
+        Some(said) => match place.pick(said) {
+            Some(sale) => Ok(Ok(sale)),
+            None => respond::error(404, "there is no such sale").map(Err),
+        },
+        None => respond::error(503, SILENT).map(Err),
+    }
+}
+
+/// What a sale's refund needs.
+async fn show(config: &Config, env: &Env, place: &Place) -> worker::Result<Response> {
+    let sale = match sale_at(config, env, place).await? {
+        Ok(sale) => sale,
+        Err(response) => return Ok(response),
+    };
+    let known = match refunds(env)?.refunds("refunds-of", &vec![sale.payment.clone()]).await {
+        Ok(known) => known,
+        Err(error) => return fail(&error),
+    };
+    let network = config.network(place.network);
+    let blockhash = match network.filter(|network| network.id.names_fee_payer()) {
+        Some(network) => latest_blockhash(network).await,
+        None => None,
+    };
+    respond::private(200, &terms(config, &sale, &known, blockhash))
+}
+
+async fn latest_blockhash(network: &Network) -> Option<String> {
+    let call = Call::new("getLatestBlockhash", get_latest_blockhash_params());
+    let answer = App::nodes(network).ask(&[call]).await.ok()?.into_iter().next()?;
+    Some(parse_latest_blockhash(&answer.ok()?).ok()?.blockhash)
+}
+
+/// Takes note of a transaction.
+async fn note(
+    config: &Config,
+    env: &Env,
+    request: &Request,
+    who: &str,
+) -> worker::Result<Response> {
+    let Ok(Some(bytes)) = body::read_at_most(request, MAX_NOTE).await else {
+        return respond::error(400, "the body can't be read, or is too long");
+    };
+    let asked = match read_note(&bytes) {
+        Ok(asked) => asked,
+        Err(message) => return respond::error(400, &message),
+    };
+    let network = asked.place.network;
+    if config.network(network).is_none_or(|it| it.rpc.is_empty()) {
+        let why =
+            format!("NETWORKS.\"{network}\" needs rpc: the chain is asked for the transaction");
+        return respond::error(409, &why);
+    }
+    let sale = match sale_at(config, env, &asked.place).await? {
+        Ok(sale) => sale,
+        Err(response) => return Ok(response),
+    };
+    let refund: Refund = match asked.refund(sale, who, clock::now()) {
+        Ok(refund) => refund,
+        Err(message) => return respond::error(409, &message),
+    };
+    match refunds(env)?.tell_refund(&refund).await {
+        Ok(told) => {
+            let (status, text) = answer_to(&told);
+            respond::private(status, &text)
+        }
+        Err(error) => {
+            console_error!("refunds: {}", error.to_string());
+            respond::error(503, "whether it is noted can't be told; look, and try again")
+        }
+    }
+}

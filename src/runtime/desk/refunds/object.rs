@@ -1,0 +1,173 @@
+//! The Durable Object that keeps the refunds, and asks the chains for them.
+
+use worker::{Env, SqlStorage, SqlStorageValue, State, console_error, console_log};
+
+use super::super::super::app::App;
+use super::super::super::{clock, webhooks};
+use crate::desk::refunds::{Book, Look, Refund, forget, look, look_again, tell};
+use crate::json::{self, FromJson, to_text};
+use crate::protocol::ChainId;
+use crate::settlement::StoreError;
+use crate::time::UnixSeconds;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS refunds (
+        id TEXT PRIMARY KEY,
+        payment TEXT NOT NULL,
+        sale_time INTEGER NOT NULL,
+        is_noted INTEGER NOT NULL,
+        looked_at INTEGER NOT NULL,
+        refund TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS refunds_by_payment ON refunds (payment);
+    CREATE INDEX IF NOT EXISTS refunds_by_sale ON refunds (sale_time, payment);
+    CREATE INDEX IF NOT EXISTS refunds_to_look_for ON refunds (looked_at) WHERE is_noted = 0;
+";
+
+/// How soon the alarm rings after somebody has told of a transaction, in seconds.
+const SOON_SECONDS: u64 = 5;
+
+/// How soon to go on after a fault, in seconds.
+const AGAIN_SECONDS: u64 = 60;
+
+/// Whether an object is asked as the one that keeps the refunds.
+pub(in crate::runtime) fn is_asked_for(verb: &str) -> bool {
+    verb.starts_with("refund-") || verb.starts_with("refunds-")
+}
+
+/// What it answers, as JSON.
+pub(in crate::runtime) async fn answer(
+    state: &State,
+    env: &Env,
+    (verb, message): (&str, &str),
+) -> worker::Result<String> {
+    let book = Pages::new(state, env)?;
+    let said = match verb {
+        "refund-tell" => {
+            // Before anything is written: whatever dies then, the alarm rings.
+            webhooks::wake_in(state, SOON_SECONDS).await?;
+            let told = tell(&book, read(message)?).await;
+            told.map(|told| to_text(&told))
+        }
+        "refund-forget" => {
+            let named: Vec<String> = read(message)?;
+            let [network, transaction] = named.as_slice() else { return Err("no name".into()) };
+            let network: ChainId = network.parse().map_err(|_| "no network")?;
+            forget(&book, network, transaction).map(|it| to_text(&it))
+        }
+        "refunds-of" => book.of_payments(&read::<Vec<String>>(message)?).map(|it| to_text(&it)),
+        _ => book.unconfirmed().map(|it| to_text(&it)),
+    };
+    said.map_err(|error| error.to_string().into())
+}
+
+/// What the alarm does.
+pub(in crate::runtime) async fn ring(state: &State, env: &Env) -> worker::Result<()> {
+    let next = look_again(&Pages::new(state, env)?).await.unwrap_or_else(|error| {
+        console_error!("refunds: {}", error.to_string());
+        Some(AGAIN_SECONDS)
+    });
+    match next {
+        Some(seconds) => webhooks::wake_in(state, seconds).await,
+        None => Ok(()),
+    }
+}
+
+fn read<T: FromJson>(text: &str) -> worker::Result<T> {
+    json::from_text(text).map_err(|error| error.to_string().into())
+}
+
+/// The rows, and the chains.
+struct Pages<'a> {
+    sql: SqlStorage,
+    env: &'a Env,
+}
+
+impl<'a> Pages<'a> {
+    fn new(state: &State, env: &'a Env) -> worker::Result<Self> {
+        let sql = state.storage().sql();
+        sql.exec(SCHEMA, None)?;
+        Ok(Self { sql, env })
+    }
+
+    fn rows(&self, query: &str, value: Option<String>) -> Result<Vec<Refund>, StoreError> {
+        let values = value.map(|it| vec![SqlStorageValue::from(it)]);
+        let rows = self.sql.exec(query, values).map_err(failed)?;
+        rows.raw()
+            .map(|row| match row.map_err(failed)?.into_iter().next() {
+                Some(SqlStorageValue::String(text)) => {
+                    json::from_text(&text).map_err(|error| StoreError(error.to_string()))
+                }
+                _ => Err(StoreError("a row without a text".into())),
+            })
+            .collect()
+    }
+}
+
+impl Book for Pages<'_> {
+    fn now(&self) -> UnixSeconds {
+        clock::now()
+    }
+
+    fn find(&self, network: ChainId, transaction: &str) -> Result<Option<Refund>, StoreError> {
+        let rows =
+            self.rows("SELECT refund FROM refunds WHERE id = ?", Some(id(network, transaction)));
+        Ok(rows?.into_iter().next())
+    }
+
+    fn of_payments(&self, payments: &[String]) -> Result<Vec<Refund>, StoreError> {
+        let query = "SELECT refund FROM refunds WHERE payment IN (SELECT value FROM json_each(?))";
+        self.rows(query, Some(to_text(&payments.to_vec())))
+    }
+
+    fn unconfirmed(&self) -> Result<Vec<Refund>, StoreError> {
+        self.rows("SELECT refund FROM refunds WHERE is_noted = 0 ORDER BY looked_at", None)
+    }
+
+    fn put(&self, refund: &Refund) -> Result<(), StoreError> {
+        let query = "INSERT OR REPLACE INTO refunds \
+                     (id, payment, sale_time, is_noted, looked_at, refund) VALUES (?, ?, ?, ?, ?, ?)";
+        let values = vec![
+            id(refund.network, &refund.transaction).into(),
+            refund.payment.as_str().into(),
+            seconds(refund.sale_time),
+            SqlStorageValue::Integer(refund.amount.is_some().into()),
+            seconds(refund.looked_at),
+            to_text(refund).into(),
+        ];
+        self.sql.exec(query, values).map(drop).map_err(failed)
+    }
+
+    fn remove(&self, refund: &Refund) -> Result<(), StoreError> {
+        let values = vec![id(refund.network, &refund.transaction).into()];
+        self.sql.exec("DELETE FROM refunds WHERE id = ?", values).map(drop).map_err(failed)
+    }
+
+    async fn look(&self, refund: &Refund) -> Look {
+        let app = App::get(self.env);
+        let config = app.loaded.config.as_ref().ok();
+        let network = config.and_then(|config| config.network(refund.network));
+        let Some(network) = network.filter(|it| !it.rpc.is_empty()) else { return Look::Nothing };
+        let token = network.tokens().find(|token| token.asset.is_at(&refund.asset));
+        let limit = token.and_then(|token| token.quorum_above);
+        let quorum = limit.is_some_and(|limit| refund.paid > limit);
+        look(&App::nodes(network), refund, quorum).await
+    }
+
+    fn log(&self, line: &str) {
+        console_log!("{}", line);
+    }
+}
+
+fn id(network: ChainId, transaction: &str) -> String {
+    format!("{network}/{transaction}")
+}
+
+fn seconds(time: UnixSeconds) -> SqlStorageValue {
+    SqlStorageValue::Integer(i64::try_from(time.0).unwrap_or(i64::MAX))
+}
+
+#[allow(clippy::needless_pass_by_value)] // Its only use is in `map_err`.
+fn failed(error: worker::Error) -> StoreError {
+    StoreError(error.to_string())
+}
