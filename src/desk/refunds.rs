@@ -205,7 +205,9 @@ pub async fn tell<B: Book>(book: &B, told: Refund) -> Result<Told, StoreError> {
                 return Ok(Told::Refused(why));
             }
             if book.of_payments(std::slice::from_ref(&told.payment))?.len() >= MAX_OF_SALE {
-                return Ok(Told::Refused(format!("{MAX_OF_SALE} transactions are known of this sale")));
+                return Ok(Told::Refused(format!(
+                    "{MAX_OF_SALE} transactions are known of this sale"
+                )));
             }
             book.put(&told)?;
         }

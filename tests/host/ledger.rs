@@ -269,7 +269,9 @@ fn read_all(worlds: &[Rc<World>], filter: &str) -> Vec<Sale> {
     loop {
         let asked = desk::read_query(&format!("?limit=4{filter}{cursor}")).unwrap();
         let said = worlds.iter().map(|world| sales(world, &desk::for_settlers(&asked))).collect();
-        let page: Value = serde_json::from_str(&desk::page(&asked, said)).unwrap();
+        let (page, next) = desk::page_of(&asked, said);
+        let page = desk::page(&page, next.as_ref(), &desk::refunds::Given::default());
+        let page: Value = serde_json::from_str(&page).unwrap();
         let of_page = page["sales"].as_array().unwrap();
         assert!(of_page.len() <= 4);
         read.extend(of_page.iter().map(|it| edge402::json::FromJson::from_json(it).unwrap()));

@@ -55,6 +55,7 @@ mod permit2_rules;
 mod permit2_sponsoring;
 mod permit2_support;
 mod quota;
+mod refunds;
 mod remote_support;
 mod settlement_charge;
 mod settlement_checks;

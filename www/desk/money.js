@@ -21,6 +21,13 @@ export function roughly(units, decimals) {
   return decimal(units, decimals, Math.min(decimals, zeros + 4));
 }
 
+/** What people have written, in atomic units; undefined for what is no amount, or finer than those. */
+export function unitsOf(text, decimals) {
+  const [, whole, fraction = ''] = /^(\d{1,30})(?:\.(\d*))?$/.exec(text.trim().replaceAll(',', '')) ?? [];
+  const rest = fraction.replace(/0+$/, '');
+  return whole && rest.length <= decimals ? BigInt(whole + rest.padEnd(decimals, '0')) : undefined;
+}
+
 export const short = (text) => (text.length > 16 ? `${text.slice(0, 6)}…${text.slice(-4)}` : text);
 
 /** What an amount is of, if the Worker knows no symbol for it. */

@@ -3,9 +3,10 @@ import { ask, query } from './api.js';
 import { shift, startOf, timeOf } from './days.js';
 import { short, shown, totals } from './money.js';
 import { alertOf, button, make, networkName, section, table, transactionOf } from './parts.js';
+import { openRefund } from './refund.js';
 
 const PAGE = 25;
-const TITLES = ['Time (UTC)', 'What', 'Amount', 'Network', 'Payer', 'Transaction', 'Goods'];
+const TITLES = ['Time (UTC)', 'What', 'Amount', 'Network', 'Payer', 'Transaction', 'Goods', 'Refund'];
 
 /** What a text to search for is: hex and base58 name payers and transactions by their lengths, anything else is a route. */
 export function filterOf(text) {
@@ -79,7 +80,16 @@ export function salesList(tokenOf) {
     return [
       timeOf(time), what.filter(Boolean), totals([{ ...tokenOf(sale), ...sale, count: 1 }]).map((total) => make('b', {}, shown(total))), network ? networkName(network) : 'not known',
       button(short(payer), () => find({ payer }), { className: 'link', title: payer }), transactionOf(network, transaction), deliveredOf(sale),
+      refundOf(sale),
     ];
+  }
+
+  /** What came back of a sale, and a way to send more. */
+  function refundOf(sale) {
+    const { amount, asset, network, refunded = '0', payer } = sale;
+    const back = refunded === '0' ? [] : totals([{ ...tokenOf(sale), ...sale, amount: refunded, count: 1 }]).map((total) => make('span', { className: 'amount' }, `${shown(total)} back`));
+    const isLeft = network && asset && BigInt(amount) > BigInt(refunded);
+    return [...back, isLeft && button('Refund', () => openRefund(sale, load), { className: 'link', 'aria-label': `Refund ${shown(totals([{ ...tokenOf(sale), ...sale, count: 1 }])[0])} to ${short(payer)}` })].filter(Boolean);
   }
 
   const element = section('Sales', form, rows, make('div', { className: 'pager' }, newer, older, status), files);

@@ -1,9 +1,9 @@
 /** A payment by a wallet of an EVM chain, signed as typed data: by EIP-3009, or by Permit2. */
 import { hex, randomBytes } from './bytes.js';
 import { freshTerms, inTokens, minutesOf } from './challenge.js';
-import { chainOf } from './chains.js';
-import { amountOf, pause, Stop } from './page.js';
+import { amountOf, Stop } from './page.js';
 import { approve, lacksAllowance, permit2Payment, signPermit } from './permit2.js';
+import { accountOf, balanceOf, chainIdOf, useChain } from './switch.js';
 
 const field = (name, type) => ({ name, type });
 const TYPES = {
@@ -34,9 +34,7 @@ export async function payByEvm(provider, shown, { say, step, agree }) {
   say('asking');
   let { offer, now, isSponsored, wrap } = await step(freshTerms(shown));
   await useChain(ask, shown, say);
-  const accounts = (await ask('eth_accounts')) ?? [];
-  if (!accounts.includes(from)) from = accounts[0] ?? from;
-  if (!/^0x[0-9a-f]{40}$/i.test(from)) throw new Stop('no_account');
+  from = await accountOf(ask, from);
   await checkBalance(ask, shown, from);
   const isContract = await hasCode(ask, from);
   const isPermit2 = offer.extra.assetTransferMethod === 'permit2';
@@ -69,43 +67,6 @@ function eip3009Payment({ asset, amount, payTo, extra: { name, version } }, from
   };
 }
 
-const chainIdOf = ({ network }) => Number(network.split(':')[1]);
-const isDeclined = ({ code }) => code === 4001 || code === -32002;
-
-/** Wallets sign for the chain that they are on. */
-async function useChain(ask, shown, say) {
-  const id = chainIdOf(shown);
-  const chainId = `0x${id.toString(16)}`;
-  const isThere = async () => Number(await ask('eth_chainId')) === id;
-  const turn = () => ask('wallet_switchEthereumChain', [{ chainId }]);
-  if (await isThere()) return;
-  say('switching');
-  try {
-    await turn();
-  } catch (error) {
-    // An unknown chain has several codes, by wallet; a refusal has one.
-    if (error instanceof Stop || isDeclined(error)) throw error;
-    await addChain(ask, shown, chainId);
-    if (!(await isThere())) await turn();
-  }
-  // Some say yes and do nothing, others do it a moment later.
-  for (let tries = 0; !(await isThere()); tries += 1) {
-    if (tries === 5) throw new Stop('no_switch');
-    await pause(200);
-  }
-}
-
-async function addChain(ask, shown, chainId) {
-  const { title, rpc, explorer, coin } = chainOf(shown.network);
-  if (!rpc) throw new Stop('no_chain', { id: chainIdOf(shown) });
-  try {
-    await ask('wallet_addEthereumChain', [{ chainId, chainName: title, rpcUrls: [rpc], blockExplorerUrls: [explorer], nativeCurrency: coin }]);
-  } catch (error) {
-    if (error instanceof Stop || isDeclined(error)) throw error;
-    throw new Stop('no_switch');
-  }
-}
-
 /** Whether an account is a smart wallet, as far as its wallet tells. */
 async function hasCode(ask, from) {
   try {
@@ -118,13 +79,6 @@ async function hasCode(ask, from) {
 
 /** Says before anything is signed that there is too little money. Where the wallet can't tell, the shop will. */
 async function checkBalance(ask, shown, from) {
-  let balance;
-  try {
-    const call = { to: shown.asset, data: `0x70a08231${from.slice(2).toLowerCase().padStart(64, '0')}` };
-    balance = BigInt(await ask('eth_call', [call, 'latest']));
-  } catch (error) {
-    if (error instanceof Stop) throw error;
-    return;
-  }
-  if (balance < BigInt(shown.amount)) throw new Stop('no_balance', { balance: inTokens(balance, shown.decimals) });
+  const balance = await balanceOf(ask, shown.asset, from);
+  if (balance !== undefined && balance < BigInt(shown.amount)) throw new Stop('no_balance', { balance: inTokens(balance, shown.decimals) });
 }

@@ -1,7 +1,8 @@
 /** What the Worker put into the page, its texts, and how elements are made. */
 import { make } from './make.js';
+import { pause, Stop } from './stop.js';
 
-export { make };
+export { make, pause, Stop };
 
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 
@@ -36,18 +37,8 @@ export const language = texts.lang;
 /** What an offer costs, for people. */
 export const amountOf = ({ shown, symbol }) => `${shown} ${symbol}`;
 
-/** What went wrong, as the name of a text that says what to do, and what to fill in. */
-export class Stop extends Error {
-  constructor(name, values = {}) {
-    super(name);
-    this.values = values;
-  }
-}
-
 export const link = (href, ...children) => make('a', { href, rel: 'noreferrer' }, ...children);
 export const button = (words, onclick, more = {}) => make('button', { type: 'button', onclick, ...more }, words);
-
-export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /** Gives what is pressed the seller's colour, and its words the one that can be read on it (WCAG 2, relative luminance). */
 export function paint(colour) {

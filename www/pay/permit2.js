@@ -3,6 +3,7 @@ import { hex, randomBytes } from './bytes.js';
 import { inTokens, SPONSORING } from './challenge.js';
 import { chainOf } from './chains.js';
 import { pause, Stop, text } from './page.js';
+import { word } from './switch.js';
 
 /** At one address on every chain: Uniswap's contract, and x402's that pays whom the buyer has signed for. */
 const PERMIT2 = '0x000000000022D473030F116dDEE9F6B43aC78BA3';
@@ -32,8 +33,6 @@ export function permit2Payment({ asset, amount, payTo }, from, chainId, [validAf
     payload: (signature) => ({ signature, permit2Authorization: { from, ...message } }),
   };
 }
-
-const word = (value) => BigInt(value).toString(16).padStart(64, '0');
 
 /** Whether Permit2 may not move the token yet. Where the wallet can't tell, the shop will. */
 export async function lacksAllowance(ask, { asset, amount }, from) {

@@ -1,12 +1,10 @@
 /** A payment by a wallet of Solana: a transaction that the shop signs and pays for, too. */
-import { base58, base64, concat, littleEndian, randomBytes } from './bytes.js';
+import { ataOf, COMPUTE_BUDGET, connect, instruction, signedBy, transferChecked, unitLimit, unitPrice } from './ata.js';
+import { base58, base64, concat, randomBytes } from './bytes.js';
 import { freshTerms, minutesOf } from './challenge.js';
 import { chainOf } from './chains.js';
-import { isOnCurve } from './curve.js';
 import { amountOf, Stop } from './page.js';
 
-const ATA_PROGRAM = base58('ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL');
-const COMPUTE_BUDGET = base58('ComputeBudget111111111111111111111111111111');
 /** Room for the guards that wallets add. */
 const UNITS = 80_000;
 /** A blockhash is good for about a minute; what the page got may be some seconds old. */
@@ -24,18 +22,15 @@ const SIGN_SECONDS = 50;
 export async function payBySolana(wallet, shown, { say, step }) {
   const { standard } = chainOf(shown.network);
   say('connecting');
-  const connected = await step(wallet.features['standard:connect'].connect());
-  const accounts = connected?.accounts ?? wallet.accounts ?? [];
-  const account = accounts.find(({ chains }) => chains?.includes(standard)) ?? accounts[0];
+  const account = await step(connect(wallet, standard));
   if (!account) throw new Stop('no_account');
   say('asking');
   const { offer, wrap } = await step(freshTerms(shown));
   if (!offer.extra.recentBlockhash) throw new Stop('no_blockhash');
   const transaction = await step(transactionOf(offer, base58(account.address)));
   say('signing', { amount: amountOf(shown), minutes: minutesOf(SIGN_SECONDS) });
-  const [signed] = (await step(wallet.features['solana:signTransaction'].signTransaction({ account, chain: standard, transaction }))) ?? [];
-  const bytes = signed?.signedTransaction;
-  if (!(bytes?.length > 64)) throw new Stop('nonsense');
+  const bytes = await step(signedBy(wallet, account, standard, transaction));
+  if (!bytes) throw new Stop('nonsense');
   return { header: wrap({ transaction: base64(bytes) }), seconds: SIGN_SECONDS };
 }
 
@@ -46,31 +41,18 @@ async function transactionOf({ amount, asset, payTo, extra }, buyer) {
   const [source, destination] = await Promise.all([buyer, base58(payTo)].map((owner) => ataOf(owner, mint, tokenProgram)));
   // Two purchases of the same price on one blockhash must not be the same message.
   const [low, high, price] = randomBytes(3);
-  const limit = concat([2], littleEndian(UNITS + low + 256 * (high % 4), 4));
-  const unitPrice = concat([3], littleEndian(1 + price, 8));
-  const transfer = concat([12], littleEndian(amount, 8), [extra.decimals]);
   // Writable ones first, after those that sign.
   const keys = [base58(extra.feePayer), buyer, source, destination, mint, tokenProgram, COMPUTE_BUDGET];
   const [, BUYER, SOURCE, DESTINATION, MINT, TOKEN, BUDGET] = keys.keys();
-  const instruction = (program, accounts, bytes) => [program, accounts.length, ...accounts, bytes.length, ...bytes];
   const message = concat(
     // Two sign, of whom one only reads; of the others three only read.
     [2, 1, 3, keys.length],
     ...keys,
     base58(extra.recentBlockhash),
     [3],
-    instruction(BUDGET, [], limit),
-    instruction(BUDGET, [], unitPrice),
-    instruction(TOKEN, [SOURCE, MINT, DESTINATION, BUYER], transfer),
+    instruction(BUDGET, [], unitLimit(UNITS + low + 256 * (high % 4))),
+    instruction(BUDGET, [], unitPrice(1 + price)),
+    instruction(TOKEN, [SOURCE, MINT, DESTINATION, BUYER], transferChecked(amount, extra.decimals)),
   );
   return concat([2], new Uint8Array(128), message);
-}
-
-/** The associated token account of an owner: the first address of its seeds that is no point of the curve. */
-async function ataOf(owner, mint, tokenProgram) {
-  for (let bump = 255; ; bump -= 1) {
-    const seeds = concat(owner, tokenProgram, mint, [bump], ATA_PROGRAM, new TextEncoder().encode('ProgramDerivedAddress'));
-    const address = new Uint8Array(await crypto.subtle.digest('SHA-256', seeds));
-    if (!isOnCurve(address)) return address;
-  }
 }
