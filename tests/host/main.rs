@@ -56,6 +56,7 @@ mod permit2_sponsoring;
 mod permit2_support;
 mod quota;
 mod refunds;
+mod refunds_chain;
 mod remote_support;
 mod settlement_charge;
 mod settlement_checks;

@@ -3,18 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use edge402::desk::refunds::{
-    Book, Given, Look, Refund, Shown, Told, answer_to, forget, look, look_again, read_forget,
-    read_note, read_place, tell,
+    Book, Given, Look, Refund, Shown, Told, answer_to, forget, look_again, read_forget, read_note,
+    read_place, tell,
 };
 use edge402::json::{from_text, to_text, to_value};
-use edge402::payment::refund::{canonical_transaction, signed_transaction};
 use edge402::protocol::ChainId;
-use edge402::rpc::{ChainCheck, Expected, Nodes, PostAnswer, Transport, TransportError};
 use edge402::settlement::{Sale, StoreError};
 use edge402::time::UnixSeconds;
 use futures_util::future::join;
@@ -22,7 +18,6 @@ use serde_json::{Value, json};
 
 const NOW: u64 = 1_800_000_000;
 const PAYER: &str = "0x1111111111111111111111111111111111111111";
-const SHOP: &str = "0x2222222222222222222222222222222222222222";
 const TOKEN: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
 
 fn evm() -> ChainId {
