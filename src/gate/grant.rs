@@ -127,16 +127,20 @@ impl Scope<'_> {
     /// once, and what costs less takes the place of nothing that costs more.
     fn cookie_name(&self) -> String {
         let mut name = self.common_name();
-        if self.route.rule > 0 {
-            // Such as `_0.05`.
-            name.push('_');
-            name.push_str(self.route.price.to_string().trim_start_matches('$'));
-        }
+        let mark = match self.route.rule {
+            // At the configured price, and at one that the desk has set.
+            0 if self.route.price == self.route.configured_price => return name,
+            0 => "_desk_",
+            _ => "_",
+        };
+        // Such as `_0.05`.
+        name.push_str(mark);
+        name.push_str(self.route.price.to_string().trim_start_matches('$'));
         name
     }
 
     /// What the names of a route's cookies begin with, and the name of the one at
-    /// its own price.
+    /// its configured price.
     fn common_name(&self) -> String {
         let hash = encode_hex(&keccak256(self.route.pattern.as_str().as_bytes()));
         format!("{COOKIE_PREFIX}{}", hash.get(2..18).unwrap_or_default())

@@ -178,6 +178,55 @@ fn a_grant_outlives_a_price_and_a_switch_of_the_desk() {
 }
 
 #[test]
+fn what_is_bought_at_a_lower_price_of_the_desk_takes_no_dearer_grants_place() {
+    let shop = |price: Option<&str>| {
+        let mut settings = settings(
+            "assets",
+            json!([
+                { "pattern": "/premium/*", "price": "$0.01", "access": "1h",
+                  "prices": [{ "when": { "method": "POST" }, "price": "$0.05" }] },
+            ]),
+        );
+        settings.grant_secret = Some(GRANT.into());
+        let former = if price.is_some() { vec!["$0.01".into()] } else { vec!["$0.10".into()] };
+        settings.overrides = all(&[Override { former, ..of("/premium/*", price, true) }]);
+        config::read(&settings)
+    };
+    // A browser's cookies, by their names.
+    let mut jar: Vec<(String, String)> = vec![];
+    let mut buy = |loaded: &Loaded, transaction: &str| {
+        let settlement = Settlement {
+            transaction: transaction.into(),
+            payer: "0x2".into(),
+            amount: edge402::amount::AtomicAmount(10_000),
+            settled_at: UnixSeconds(NOW),
+            redeliver_until: UnixSeconds(NOW + 600),
+        };
+        let keys = config(loaded).grant_keys.as_ref().unwrap();
+        let grant = sale(loaded).scope().grant(keys, &settlement, UnixSeconds(NOW)).unwrap();
+        let (name, value) = grant.cookie.split(';').next().unwrap().split_once('=').unwrap();
+        jar.retain(|(known, _)| known != name);
+        jar.push((name.into(), value.into()));
+        let cookies: Vec<String> =
+            jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        cookies.join("; ")
+    };
+    let (dear, cheap) = (shop(Some("$0.10")), shop(None));
+    let post = |cookies: &str| Request::new("POST", PAGE).with("Cookie", cookies);
+    let cookies = buy(&dear, "0x1");
+    assert_eq!(post(&cookies).outcome(&cheap), "granted 0 /premium/page");
+    let cookies = buy(&cheap, "0x3");
+    assert_eq!(post(&cookies).outcome(&cheap), "granted 0 /premium/page", "it was paid for");
+    assert_eq!(
+        Request::get(PAGE).with("Cookie", &cookies).outcome(&cheap),
+        "granted 0 /premium/page"
+    );
+    // What was cheap opens nothing dear.
+    let (_, only) = cookies.split_once("; ").unwrap();
+    assert_eq!(post(only).outcome(&cheap), "402 0 /premium/page");
+}
+
+#[test]
 fn a_delivery_cookie_fetches_what_was_bought_at_its_price() {
     const SETTLER: &str = "eip155:84532/0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A";
     let cookie_of = |loaded: &Loaded| {
