@@ -64,7 +64,7 @@ const rowsOf = (page) => sales(page).locator('tbody tr').evaluateAll((rows) => r
 
 const usdc = (units) => `${(Number(units) / 1e6).toString()} USDC`;
 const rowOf = ({ time, amount, network, payer, transaction }) => [
-  new Date(time * 1_000).toISOString().slice(0, 16).replace('T', ' '), usdc(amount), network === EVM_NETWORK ? 'Base Sepolia' : 'Solana Devnet', payer, transaction, 'delivered',
+  new Date(time * 1_000).toISOString().slice(0, 16).replace('T', ' '), usdc(amount), network === EVM_NETWORK ? 'Base Sepolia' : 'Solana Devnet', payer, transaction, 'delivered', 'Refund',
 ];
 const withoutWhat = ([time, , ...rest]) => [time, ...rest];
 

@@ -5,9 +5,9 @@ import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { DESK_PAGE, deskFiles } from '../../dev/desk-page.mjs';
 import { dayOf, shift, startOf, timeOf } from '../../www/desk/days.js';
-import { decimal, roughly, shown, totals } from '../../www/desk/money.js';
+import { decimal, roughly, shown, totals, unitsOf } from '../../www/desk/money.js';
 
-const MAX_BYTES = 9 * 1_024;
+const MAX_BYTES = 15 * 1_024;
 
 test(`the page is at most ${MAX_BYTES} bytes, compressed`, (t) => {
   const { length } = gzipSync(deskFiles()[DESK_PAGE], { level: 9 });
@@ -30,6 +30,14 @@ test('amounts are written to the last digit', () => {
     ['0', 6, '0'], ['1', 6, '0.000001'], ['10000', 6, '0.01'], ['500000', 6, '0.50'], ['1000000', 6, '1'], ['1234567890123', 6, '1,234,567.890123'],
     ['7', 0, '7'], ['123456789012345678901234567890', 18, '123,456,789,012.34567890123456789'], ['9007199254740993', 0, '9,007,199,254,740,993'],
   ]) assert.equal(decimal(units, decimals), text, `${units} / 10^${decimals}`);
+});
+
+test('what people write is an amount to the last digit, or none', () => {
+  for (const [text, decimals, units] of [
+    ['0.01', 6, 10_000n], [' 1,234.5 ', 6, 1_234_500_000n], ['7', 0, 7n], ['0.000001', 6, 1n], ['1.', 6, 1_000_000n], ['0.0100000', 6, 10_000n], ['0', 6, 0n],
+    ['123456789012.34567890123456789', 18, 123456789012345678901234567890n],
+    ['', 6], ['.5', 6], ['-1', 6], ['1e3', 6], ['0.0000001', 6], ['1.5', 0], ['0x10', 6], ['1 2', 6],
+  ]) assert.equal(unitsOf(text, decimals), units, text);
 });
 
 test('what is in a purse is written with four digits that count, and rounded down', () => {

@@ -25,6 +25,7 @@ export const NOT_RUN = [
   ['docs/sales.md', 'curl -H "Authorization: Bearer $TOKEN" \'https', 'is what tests/e2e/sums.test.mjs asks'],
   ['docs/sales.md', '{\n  "from"', 'tests/e2e/desk-data.test.mjs holds it to docs/sales-openapi.json'],
   ['docs/sales.md', 'curl -H "Authorization: Bearer $TOKEN" -o', 'is what tests/e2e/desk-data.test.mjs asks'],
+  ['docs/sales.md', '{ "network"', 'is what tests/e2e/refunds.test.mjs sends'],
   ['docs/sales.md', '{\n  "keys"', 'tests/e2e/desk-data.test.mjs holds it to docs/sales-openapi.json'],
   ['docs/cli.md', 'npm install ./edge402', TARBALL],
   ['docs/cli.md', 'npx wrangler login', ACCOUNT],

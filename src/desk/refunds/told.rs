@@ -59,7 +59,7 @@ pub fn answer_to(told: &Told) -> (u16, String) {
 
 /// What is needed to pay a sale back (`GET` with a sale), as JSON. `known`: what is
 /// kept for it. `blockhash`: a recent one, where a transaction needs that.
-pub fn terms(config: &Config, sale: &Sale, known: &[Refund], blockhash: Option<String>) -> String {
+pub fn terms(config: &Config, sale: &Sale, known: &[Refund], blockhash: Option<&String>) -> String {
     let network = sale.network.and_then(|id| config.network(id));
     let asset = sale.asset.as_deref();
     let mut tokens = network.into_iter().flat_map(|network| network.tokens());
@@ -81,7 +81,7 @@ pub fn terms(config: &Config, sale: &Sale, known: &[Refund], blockhash: Option<S
             ("symbol", &Always(&token.map(|token| token.symbol.clone()))),
             ("refunds", &lines),
             ("token_program", &program.filter(Value::is_string)),
-            ("blockhash", &blockhash),
+            ("blockhash", &blockhash.cloned()),
         ],
         &mut text,
     );

@@ -99,7 +99,7 @@ async fn show(config: &Config, env: &Env, place: &Place) -> worker::Result<Respo
         Some(network) => latest_blockhash(network).await,
         None => None,
     };
-    respond::private(200, &terms(config, &sale, &known, blockhash))
+    respond::private(200, &terms(config, &sale, &known, blockhash.as_ref()))
 }
 
 async fn latest_blockhash(network: &Network) -> Option<String> {

@@ -1,0 +1,182 @@
+/** Refunds told to the Worker: which transactions it takes, and what the ledger says then. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import Ajv from 'ajv/dist/2020.js';
+import { encodeFunctionData, parseAbi } from 'viem';
+import { ROOT, waitFor } from '../../dev/util.mjs';
+import { EVM_NETWORK, startWorld } from '../../dev/world.mjs';
+import { assertPaid, PAGE, payment, send, USDC_ADDRESS } from './support.mjs';
+
+const TOKEN = 'a token';
+const REFUNDS = '/.edge402/desk/refunds';
+const PRICE = 10_000n;
+const ABI = parseAbi(['function transfer(address to, uint256 amount) returns (bool)']);
+const API = JSON.parse(readFileSync(join(ROOT, 'docs/sales-openapi.json'), 'utf8'));
+const ajv = new Ajv.default({ strict: false });
+ajv.addSchema(API, 'api');
+
+let world;
+before(async () => {
+  world = await startWorld({ worker: { secrets: { DESK_TOKENS: createHash('sha256').update(TOKEN).digest('hex') } } });
+});
+after(() => world?.stop());
+
+const authorization = `Bearer ${TOKEN}`;
+const asSeller = (path, init) => send(`${world.url}${path}`, { authorization }, init);
+const post = (body) => asSeller(REFUNDS, { method: 'POST', body: JSON.stringify(body) });
+const tell = ({ network, time, payment: name }, more) => post({ network, time, payment: name, ...more });
+
+/** A new sale. */
+async function sold() {
+  assertPaid(await send(`${world.url}${PAGE}`, await payment(world, `${world.url}${PAGE}`)));
+  return (await asSeller('/.edge402/sales?limit=1')).json.sales[0];
+}
+
+/** A transfer by the seller; its hash. */
+async function transferred(amount, { to = world.accounts.evm.buyers[0].address, token = USDC_ADDRESS, ...more } = {}) {
+  const { client } = world.evm;
+  const data = encodeFunctionData({ abi: ABI, functionName: 'transfer', args: [to, amount] });
+  return client.sendTransaction({ account: world.accounts.evm.seller, to: token, data, ...more });
+}
+
+const saleNow = async ({ transaction }) => (await asSeller(`/.edge402/sales?transaction=${transaction}`)).json.sales[0];
+const validatePage = () => ajv.getSchema('api#/paths/~1.edge402~1sales/get/responses/200/content/application~1json/schema');
+
+test('a transfer to the payer is noted once, and stands in the ledger', async () => {
+  const sale = await sold();
+  assert.equal('refunded' in sale, false);
+  const transaction = await transferred(PRICE);
+  for (let n = 0; n < 2; n += 1) {
+    const { status, json } = await tell(sale, { transaction: transaction.toUpperCase().replace('X', 'x') });
+    assert.equal(status, 200, JSON.stringify(json));
+    assert.deepEqual([json.state, json.amount, json.transaction, json.payment], ['noted', '10000', transaction, sale.payment]);
+  }
+  const now = await saleNow(sale);
+  const { timestamp } = await world.evm.client.getBlock();
+  const [{ time, ...refund }] = now.refunds;
+  assert.deepEqual({ ...now, refunds: undefined }, { ...sale, delivered: now.delivered, refunded: '10000', refunds: undefined });
+  assert.deepEqual(refund, { amount: '10000', transaction });
+  assert.ok(Math.abs(Number(timestamp) - time) < 120);
+  const { json } = await asSeller('/.edge402/sales');
+  assert.ok(validatePage()(json), JSON.stringify(validatePage().errors));
+});
+
+test('what is none is refused with the reason, and no sale shows it', async () => {
+  const sale = await sold();
+  const other = await sold();
+  const { client, addToken } = world.evm;
+  const { seller, buyers } = world.accounts.evm;
+  const fake = await addToken('0x00000000000000000000000000000000000fa4e0', 'Fake');
+  await fake.mintUsdc(seller.address, PRICE);
+  const counted = await transferred(PRICE);
+  assert.equal((await tell(other, { transaction: counted })).status, 200);
+  const tooMuch = await transferred(PRICE + 1n);
+  const elsewhere = await transferred(PRICE, { to: buyers[1].address });
+  const ofFake = await transferred(PRICE, { token: '0x00000000000000000000000000000000000fa4e0' });
+  const failed = await transferred(10n ** 30n, { gas: 100_000n });
+  const plain = await client.sendTransaction({ account: seller, to: buyers[0].address, value: 1n });
+  const before = await asSeller(REFUNDS);
+  for (const [transaction, part] of [
+    [counted, /another sale/], [tooMuch, /10001, and 10000 are left/], [elsewhere, /nothing in the token/], [ofFake, /nothing in the token/],
+    [failed, /failed/], [plain, /nothing in the token/], [sale.transaction, /nothing in the token/],
+  ]) {
+    const { status, json } = await tell(sale, { transaction });
+    assert.equal(status, 409, `${part} ${JSON.stringify(json)}`);
+    assert.match(json.error, part);
+  }
+  assert.equal('refunded' in (await saleNow(sale)), false);
+  assert.deepEqual((await asSeller(REFUNDS)).json, before.json, 'nothing is left of them');
+});
+
+test('a part is noted, and no more than the rest', async () => {
+  const sale = await sold();
+  const parts = [];
+  for (const amount of [3_000n, 7_001n, 7_000n]) parts.push(await transferred(amount));
+  assert.deepEqual(await Promise.all(parts.map(async (transaction) => (await tell(sale, { transaction })).status)).then((all) => all.filter((it) => it === 200).length), 2);
+  const { refunded, refunds } = await saleNow(sale);
+  assert.ok(BigInt(refunded) <= PRICE, refunded);
+  assert.equal(refunds.length, 2);
+});
+
+test('what no block has yet is looked for by itself, and is noted without being told again', async () => {
+  const sale = await sold();
+  const { client } = world.evm;
+  await client.setAutomine(false);
+  await client.setIntervalMining({ interval: 0 });
+  let transaction;
+  try {
+    transaction = await transferred(PRICE);
+    const { status, json } = await tell(sale, { transaction });
+    assert.deepEqual([status, json.state, json.amount], [202, 'open', undefined]);
+    const terms = await asSeller(`${REFUNDS}?${new URLSearchParams({ network: sale.network, time: sale.time, payment: sale.payment })}`);
+    assert.deepEqual([terms.json.left, terms.json.refunds.map((it) => it.state)], ['10000', ['open']]);
+    assert.deepEqual((await asSeller(REFUNDS)).json.refunds.map((it) => it.transaction), [transaction]);
+  } finally {
+    await client.setAutomine(true);
+    await client.setIntervalMining({ interval: 2 });
+    await client.mine({ blocks: 1 });
+  }
+  await waitFor(async () => (await saleNow(sale)).refunded === '10000', { what: 'the refund to be noted', timeout: 60_000 });
+  assert.deepEqual((await asSeller(REFUNDS)).json.refunds, []);
+});
+
+test('what never comes can be taken off', async () => {
+  const sale = await sold();
+  const transaction = `0x${'ab'.repeat(32)}`;
+  assert.equal((await tell(sale, { transaction })).status, 202);
+  const path = `${REFUNDS}?${new URLSearchParams({ network: sale.network, transaction })}`;
+  assert.equal((await asSeller(path, { method: 'DELETE' })).status, 200);
+  assert.equal((await asSeller(path, { method: 'DELETE' })).status, 404);
+  assert.deepEqual((await asSeller(REFUNDS)).json.refunds, []);
+});
+
+test('what a refund needs is told to the seller alone', async () => {
+  const sale = await sold();
+  const query = `?${new URLSearchParams({ network: sale.network, time: sale.time, payment: sale.payment })}`;
+  const { status, json } = await asSeller(`${REFUNDS}${query}`);
+  assert.equal(status, 200);
+  const { payer, asset, amount } = sale;
+  assert.deepEqual(json, { network: EVM_NETWORK, time: sale.time, payment: sale.payment, payer, asset, amount, left: amount, decimals: 6, symbol: 'USDC', refunds: [] });
+  for (const [method, path] of [['GET', REFUNDS], ['GET', `${REFUNDS}${query}`], ['POST', REFUNDS], ['DELETE', `${REFUNDS}?network=eip155:1&transaction=0x`]]) {
+    assert.equal((await send(`${world.url}${path}`, {}, { method })).status, 401, `${method} ${path}`);
+  }
+});
+
+test('what can’t be read, or names no sale, says what to change', async () => {
+  const sale = await sold();
+  const transaction = await transferred(1n);
+  for (const [body, status, part] of [
+    [{}, 400, /the body must be/], [{ ...sale, transaction }, 400, /the body must be/],
+    [{ network: sale.network, time: sale.time, payment: sale.payment, transaction: '0x12' }, 400, /transaction is none/],
+    [{ network: sale.network, time: sale.time, payment: sale.payment, signed: 'AAAA' }, 400, /signed must be/],
+    [{ network: sale.network, time: sale.time + 1, payment: sale.payment, transaction }, 404, /no such sale/],
+    [{ network: sale.network, time: sale.time, payment: 'x', transaction }, 404, /no such sale/],
+    [{ network: 'eip155:1', time: sale.time, payment: sale.payment, transaction }, 409, /NETWORKS."eip155:1" needs rpc/],
+  ]) {
+    const answer = await post(body);
+    assert.equal(answer.status, status, JSON.stringify(answer.json));
+    assert.match(answer.json.error, part);
+  }
+  assert.equal((await asSeller(REFUNDS, { method: 'POST', body: 'x'.repeat(9_000) })).status, 400);
+  const put = await asSeller(REFUNDS, { method: 'PUT' });
+  assert.deepEqual([put.status, put.headers.get('allow')], [405, 'GET, HEAD, POST, DELETE']);
+  for (const query of ['?network=eip155:1', '?x=1', '?network=base&time=1&payment=p', '?network=eip155:1&time=-1&payment=p']) {
+    assert.equal((await asSeller(`${REFUNDS}${query}`)).status, 400, query);
+  }
+});
+
+test('no page of another site tells of a refund with the seller’s session', async () => {
+  const sale = await sold();
+  const transaction = await transferred(PRICE);
+  const from = { 'sec-fetch-site': 'same-origin' };
+  const signIn = await send(`${world.url}/.edge402/desk/session`, from, { method: 'POST', body: JSON.stringify({ token: TOKEN }) });
+  const cookie = signIn.headers.get('set-cookie').split(';')[0];
+  const body = JSON.stringify({ network: sale.network, time: sale.time, payment: sale.payment, transaction });
+  for (const headers of [{}, { 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site', origin: world.url }, { origin: 'https://evil.example' }]) {
+    assert.equal((await send(`${world.url}${REFUNDS}`, { ...headers, cookie }, { method: 'POST', body })).status, 403, JSON.stringify(headers));
+  }
+  assert.equal((await send(`${world.url}${REFUNDS}`, { ...from, cookie }, { method: 'POST', body })).status, 200);
+});
