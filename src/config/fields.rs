@@ -183,19 +183,6 @@ pub(super) fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_token)
 }
 
-/// How many dashes and underscores a header's name may have where each of its
-/// spellings counts: CGI takes the ones for the others, so each doubles them.
-pub const MAX_DASHES: usize = 4;
-
-/// The fault of a header's name that has more of them.
-pub(super) const MANY_DASHES: &str = "has more than four dashes and underscores, of which servers \
-                                       take one for the other: find a shorter name";
-
-/// Whether a header's name has more of them.
-pub(super) fn has_many_dashes(name: &str) -> bool {
-    name.matches(['-', '_']).count() > MAX_DASHES
-}
-
 /// Whether a text is the value of a header: visible ASCII with blanks between
 /// (RFC 9110, section 5.5).
 pub(super) fn is_header_value(value: &str) -> bool {

@@ -42,7 +42,6 @@ use std::time::Duration;
 pub use by_use::ByUse;
 pub use desk::Desk;
 pub use facilitator::{Account, Facilitator, TokenHash};
-pub use fields::MAX_DASHES;
 pub use free::Free;
 pub use method::Method;
 pub use network::Network;

@@ -6,9 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::Origin;
-use super::fields::{
-    Fields, MANY_DASHES, Report, has_many_dashes, is_header_name, is_header_value,
-};
+use super::fields::{Fields, Report, is_header_name, is_header_value};
 use crate::encoding::decode_hex;
 use crate::table::Table;
 
@@ -127,8 +125,6 @@ impl OriginHeaders {
             let lower = name.to_ascii_lowercase();
             let problem = if !is_header_name(name) {
                 "is no name of a header"
-            } else if has_many_dashes(name) {
-                MANY_DASHES
             } else if TAKEN.contains(&&*lower)
                 || TAKEN_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
             {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Method;
-use super::fields::{Fields, MANY_DASHES, has_many_dashes, is_header_name};
+use super::fields::{Fields, is_header_name};
 use super::who::{Class, Passes, read_class_of};
 use crate::amount::{InvalidPrice, Price};
 
@@ -154,9 +154,6 @@ fn read_when(rule: &Fields<'_>, passes: &Passes) -> Option<When> {
     };
     if let Some((name, _)) = when.headers.iter().find(|(name, _)| !is_header_name(name)) {
         fields.fault("header", format!("{name:?} is no name of a header"));
-    }
-    if let Some((name, _)) = when.headers.iter().find(|(name, _)| has_many_dashes(name)) {
-        fields.fault("header", format!("{name:?} {MANY_DASHES}"));
     }
     // One way to write a name, so that it is asked for once.
     for (name, _) in &mut when.headers {

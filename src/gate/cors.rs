@@ -66,15 +66,26 @@ fn is_token(text: &str) -> bool {
 /// Whether a page elsewhere asks that the seller doesn't trust, and not a person
 /// who goes from there to here. `own`: the scheme and host that are asked.
 ///
-/// Such a page can't be let read what is free for its visitors, whose country or
-/// network it could borrow. It is told the price, which it can pay.
+/// Such a page can't be let read or show what is free for its visitors, whose
+/// address, country or network it could borrow. It is told the price, which it can
+/// pay.
 pub(super) fn is_by_page_elsewhere(trusted: &[String], own: &str, head: &impl Head) -> bool {
-    let Some(page) = head.header("Origin") else { return false };
-    let says = |name, known: &[&str]| head.header(name).is_some_and(|it| known.contains(&&*it));
-    // No page can write these two.
-    let is_here = says("Sec-Fetch-Site", &["same-origin", "none"]);
-    let is_visit = says("Sec-Fetch-Mode", &["navigate"]);
-    !(is_here || is_visit || page.eq_ignore_ascii_case(own) || trusted.contains(&page))
+    let page = head.header("Origin");
+    let is_own = |page: &String| page.eq_ignore_ascii_case(own) || trusted.contains(page);
+    if page.as_ref().is_some_and(is_own) {
+        return false;
+    }
+    match head.header("Sec-Fetch-Site").as_deref() {
+        Some("same-origin" | "none") => false,
+        Some("same-site" | "cross-site") => !is_visit(head),
+        _ => page.is_some(),
+    }
+}
+
+/// Whether a person goes to a page, which no page elsewhere has in itself.
+pub(super) fn is_visit(head: &impl Head) -> bool {
+    let is = |name, value| head.header(name).as_deref() == Some(value);
+    is("Sec-Fetch-Mode", "navigate") && is("Sec-Fetch-Dest", "document")
 }
 
 /// Who may read an answer.

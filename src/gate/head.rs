@@ -13,6 +13,10 @@ pub trait Head {
     fn named_header(&self, _name: &str) -> Option<String> {
         None
     }
+    /// The names of all headers, in small letters.
+    fn header_names(&self) -> Vec<String> {
+        vec![]
+    }
     /// The body, where the price depends on it.
     fn body(&self) -> Body<'_> {
         Body::Unread

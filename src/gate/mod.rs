@@ -183,7 +183,7 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
         Ok(None) => match sale.collection(whole, config, head, now) {
             Some((route, collection)) => Decision::Collect(Sale { route, ..sale }, collection),
             None if !route.on => Decision::Off,
-            None if sale.may_be_free(loaded, head) => Decision::MayBeFree(sale),
+            None if sale.may_be_free(loaded, parts.origin, head) => Decision::MayBeFree(sale),
             None => Decision::PaymentRequired(sale, None),
         },
         Ok(Some(payment)) => {

@@ -3,7 +3,7 @@
 
 use super::Sale;
 use crate::amount::AtomicAmount;
-use crate::config::{MAX_DASHES, Offer, OriginSecret};
+use crate::config::{Offer, OriginSecret};
 use crate::encoding::encode_hex;
 use crate::mac;
 use crate::payment::VerifiedPayment;
@@ -29,14 +29,28 @@ pub fn spellings() -> impl Iterator<Item = String> {
     NAMES.into_iter().flat_map(spellings_of)
 }
 
-/// The other names that CGI takes for this one (RFC 3875, section 4.1.18), of its
-/// first [`MAX_DASHES`] dashes or underscores.
-pub fn spellings_of(name: &str) -> Vec<String> {
+/// Of a name with so many dashes and underscores each spelling is asked for; one
+/// with more has so many that the request's own names are looked through instead.
+const FEW_DASHES: usize = 4;
+
+/// The other names that CGI takes for this one (RFC 3875, section 4.1.18), of which
+/// a request may have some; `names` are the request's own, asked for where this has
+/// too many spellings to ask for each.
+pub fn other_spellings(name: &str, names: impl FnOnce() -> Vec<String>) -> Vec<String> {
+    if name.matches(['-', '_']).count() <= FEW_DASHES {
+        return spellings_of(name);
+    }
+    let plain = |name: &str| name.to_ascii_lowercase().replace('_', "-");
+    let wanted = plain(name);
+    let is_other = |it: &String| plain(it) == wanted && !it.eq_ignore_ascii_case(name);
+    names().into_iter().filter(is_other).collect()
+}
+
+/// All of them; each dash doubles their number.
+fn spellings_of(name: &str) -> Vec<String> {
     let mut all = vec![String::new()];
-    let mut left = MAX_DASHES;
     for letter in name.chars() {
-        if matches!(letter, '-' | '_') && left > 0 {
-            left -= 1;
+        if matches!(letter, '-' | '_') {
             let with_dash = all.clone();
             push(&mut all, '_');
             all.extend(with_dash.into_iter().map(|it| it + "-"));

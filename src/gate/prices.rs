@@ -9,7 +9,7 @@
 use serde_json::Value;
 
 use super::door;
-use super::notice::spellings_of;
+use super::notice::other_spellings;
 use super::said::{Content, Said, may_hold_members, resembles};
 use super::who::{Holds, is_of};
 use super::{Body, Head};
@@ -139,7 +139,8 @@ fn of_query(name: &str, wanted: &Wanted, said: &Said<'_, impl Head>) -> Holds {
 
 fn of_header(name: &str, wanted: &Wanted, head: &impl Head) -> Holds {
     // CGI knows no dashes.
-    if spellings_of(name).iter().any(|it| head.named_header(it).is_some()) {
+    let others = other_spellings(name, || head.header_names());
+    if others.iter().any(|it| head.named_header(it).is_some()) {
         return Holds::Perhaps;
     }
     let Some(text) = head.named_header(name) else { return Holds::No };

@@ -1,6 +1,7 @@
 //! What is free of a route, as it is asked about and told.
 
-use super::{Head, Sale, who};
+use super::cors::is_by_page_elsewhere;
+use super::{Head, Sale};
 use crate::config::{Config, Free, Loaded};
 use crate::encoding::encode_hex;
 use crate::mac;
@@ -38,10 +39,11 @@ impl Sale<'_> {
 
     /// Whether this may cost nothing: it is one of the requests that count, and not
     /// a page elsewhere that has its visitors make it, unless the seller trusts it.
-    pub(super) fn may_be_free(&self, loaded: &Loaded, head: &impl Head) -> bool {
+    /// `own`: the scheme and host that are asked.
+    pub(super) fn may_be_free(&self, loaded: &Loaded, own: &str, head: &impl Head) -> bool {
         self.route.free.is_some()
             && self.method.as_str() != "OPTIONS"
-            && (!who::is_for_page_elsewhere(head) || is_trusted(loaded, head))
+            && !is_by_page_elsewhere(&loaded.trusted_pages, own, head)
     }
 }
 

@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 
 use super::agents::{AGENTS, Agent, is_browser, purpose_of};
+use super::cors::is_visit;
 use super::grant::{GRANT_HEADER, MAX_HEADER, MAX_TOKENS};
 use super::{Fact, Head};
 use crate::config::{Cidr, Class, Purpose, Route, Who};
@@ -67,7 +68,7 @@ fn is_person(head: &impl Head) -> bool {
     let header = |name| head.header(name).unwrap_or_default();
     let is_asked_for = match header("Sec-Fetch-Site").as_str() {
         "same-origin" | "none" => !header("Sec-Fetch-Mode").is_empty(),
-        "same-site" | "cross-site" => !is_for_page_elsewhere(head),
+        "same-site" | "cross-site" => is_visit(head),
         _ => false,
     };
     is_asked_for
@@ -78,14 +79,6 @@ fn is_person(head: &impl Head) -> bool {
             .edge(Fact::BotScore)
             .and_then(|score| score.parse::<u32>().ok())
             .is_none_or(|score| score == 0 || score >= LIKELY_AUTOMATED)
-}
-
-/// Whether a browser asks on behalf of a page of another host, which shows what it
-/// gets or only has it fetched, and not because its user goes there.
-pub(super) fn is_for_page_elsewhere(head: &impl Head) -> bool {
-    let is = |name, value| head.header(name).as_deref() == Some(value);
-    (is("Sec-Fetch-Site", "same-site") || is("Sec-Fetch-Site", "cross-site"))
-        && !(is("Sec-Fetch-Mode", "navigate") && is("Sec-Fetch-Dest", "document"))
 }
 
 fn is_bot(wanted: Option<Purpose>, head: &impl Head) -> Holds {

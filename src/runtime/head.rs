@@ -77,6 +77,10 @@ impl Head for RequestHead {
         self.headers.get(name).ok().flatten()
     }
 
+    fn header_names(&self) -> Vec<String> {
+        js::header_names(&self.headers)
+    }
+
     fn edge(&self, fact: Fact) -> Option<String> {
         if fact == Fact::Signer {
             return self.signer.clone();

@@ -53,6 +53,11 @@ pub(super) fn header(headers: &Headers, name: &'static str) -> Option<String> {
     with_name(name, |name| headers.unchecked_ref::<Fields>().get(name))
 }
 
+/// The names of all headers, in small letters.
+pub(super) fn header_names(headers: &Headers) -> Vec<String> {
+    Array::from(&headers.keys()).iter().filter_map(|name| name.as_string()).collect()
+}
+
 /// Takes a header out, if it is there.
 pub(super) fn delete_header(headers: &Headers, name: &'static str) {
     with_name(name, |name| headers.unchecked_ref::<Fields>().delete(name));

@@ -15,7 +15,7 @@ use super::{clock, js, respond};
 use crate::config::{Loaded, Origin, OriginSecret, OriginUrl};
 use crate::gate::grant::{GRANT_HEADER, cookies_without_grants, may_hold_grants};
 use crate::gate::notice::{self, Notice};
-use crate::gate::{Head as _, Sale};
+use crate::gate::{Head as _, Sale, quota};
 use crate::path::{CanonicalPath, UrlParts};
 
 /// What a client sends to the gate, and not to the origin: payments, grants, and
@@ -27,6 +27,9 @@ const KEPT: [&str; 4] = ["X-PAYMENT", "PAYMENT-SIGNATURE", GRANT_HEADER, "Expect
 /// The conditions under which a client would rather have a 304: who pays gets
 /// the goods.
 const CONDITIONS: [&str; 2] = ["If-None-Match", "If-Modified-Since"];
+
+/// Which pages may show an answer (Fetch standard, section 3.7).
+const RESOURCE_POLICY: &str = "Cross-Origin-Resource-Policy";
 
 /// The marks of the gates that a request came through. A client that writes
 /// one itself gets a 508 for its trouble, and nobody else anything.
@@ -152,7 +155,21 @@ pub(super) async fn give(
         headers.set("Cache-Control", "private, no-cache")?;
     }
     respond::share_with_trusted(&headers, head, &loaded.trusted_pages)?;
+    show_here_alone(loaded, head, &headers)?;
     Ok(answer)
+}
+
+/// Lets no page elsewhere show what is free for its visitors, or has them use it up,
+/// unless the origin or the seller lets it.
+pub(super) fn show_here_alone(
+    loaded: &Loaded,
+    head: &RequestHead,
+    headers: &Headers,
+) -> worker::Result<()> {
+    if !headers.has(RESOURCE_POLICY)? && !quota::is_trusted(loaded, head) {
+        headers.set(RESOURCE_POLICY, "same-origin")?;
+    }
+    Ok(())
 }
 
 /// How the origin is asked for what is sold.
@@ -266,7 +283,7 @@ fn add_ours(
         headers.append(MARKS, &loaded.mark)?;
     }
     for (name, value) in &loaded.origin_headers.0 {
-        for spelled in notice::spellings_of(name) {
+        for spelled in notice::other_spellings(name, || js::header_names(headers)) {
             headers.delete(&spelled)?;
         }
         headers.set(name, value)?;

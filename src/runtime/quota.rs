@@ -24,9 +24,6 @@ use crate::settlement::quota::{QuotaReply, QuotaReturn};
 /// How long the object may take. Whoever isn't counted pays.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Which pages may show an answer (Fetch standard, section 3.7).
-const RESOURCE_POLICY: &str = "Cross-Origin-Resource-Policy";
-
 /// One unit that was taken, and where it can be given back.
 struct Unit {
     counter: SettlerClient,
@@ -93,9 +90,8 @@ pub(super) async fn answer(
     for (name, value) in reply.iter().flat_map(|it| quota::headers(free, it, clock::now())) {
         headers.append(name, &value)?;
     }
-    // A page elsewhere that shows it would show it at its visitors' cost.
-    if is_free && !headers.has(RESOURCE_POLICY)? && !quota::is_trusted(&app.loaded, head) {
-        headers.set(RESOURCE_POLICY, "same-origin")?;
+    if is_free {
+        origin::show_here_alone(&app.loaded, head, &headers)?;
     }
     Ok(Answer { response, is_free })
 }

@@ -25,6 +25,7 @@ before(async () => {
           { pattern: '/report.php', price: '$0.01' },
           { pattern: '/caf%C3%A9/*', price: '$0.01' },
           { pattern: '/form', price: '$0.01', methods: ['GET'] },
+          { pattern: '/json', price: '$0.01', methods: ['DELETE'] },
           { pattern: '/hour/*', price: '$0.01', access: '1h' },
         ],
       },
@@ -99,6 +100,27 @@ describe('another method than the request’s own', () => {
     assert.equal(answer.status, 200);
     assert.equal((await answer.json()).size, large.length);
     assert.equal((await form('_method=GET', 'text/plain')).status, 200);
+  });
+});
+
+describe('JSON names a method as a form does', () => {
+  const json = (body, type = 'application/json') => fetch(`${site}/json`, { method: 'POST', headers: { 'content-type': type }, body });
+  test('and is refused where the other one is sold', async () => {
+    const before = origin.requests.length;
+    for (const body of ['{"_method":"DELETE"}', '{"a":1,"_Method":"delete"}', '{"_\\u006dethod":"DELETE"}', '{"a":1}\n{"_method":"DELETE"}', '{"_method":"DELETE"', '{"X-HTTP-Method-Override":"DELETE"}']) {
+      for (const type of ['application/json', 'application/vnd.api+json']) assert.equal((await json(body, type)).status, 400, `${type} ${body}`);
+    }
+    assert.equal((await json(`{"a":"${'a'.repeat(MB)}"}`)).status, 413);
+    assert.equal(origin.requests.length, before, 'the site was not asked');
+  });
+  test('and what names none reaches the site whole', async () => {
+    for (const body of ['{"method":"DELETE"}', '{"a":{"_method":"DELETE"}}', '[{"_method":"DELETE"}]', '{"a":"_method"}', `{"a":"${'b'.repeat(MB - 8)}"}`, '']) {
+      const answer = await json(body);
+      assert.equal(answer.status, 200, body.slice(0, 40));
+      assert.equal((await answer.json()).size, body.length);
+    }
+    assert.equal((await json('{"_method":"DELETE"}', 'text/plain')).status, 200);
+    assert.equal((await fetch(`${site}/json`, { method: 'DELETE' })).status, 402);
   });
 });
 

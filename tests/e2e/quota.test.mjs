@@ -143,14 +143,19 @@ describe('only goods count', () => {
   });
 });
 
-test('no page elsewhere takes what is free with its visitors\' addresses, unless the origin lets it', async () => {
-  const page = { ...client, Origin: 'https://elsewhere.example' };
-  const shared = async () => (await send(`${url}/few`, page)).headers.get('access-control-allow-origin');
-  assert.equal(await shared(), null);
+test('a page elsewhere is told the price, which it can read and pay, and takes nothing of its visitors', async () => {
   site.on('/few', answering(200, 'goods', { 'access-control-allow-origin': 'https://elsewhere.example' }));
-  assert.equal(await shared(), 'https://elsewhere.example');
+  const page = { ...client, Origin: 'https://elsewhere.example' };
+  // With what browsers say of it, and without, as older ones and those over http.
+  for (const more of [{}, { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'cors', 'Sec-Fetch-Dest': 'empty' }]) {
+    const answer = await send(`${url}/few`, { ...page, ...more });
+    assert.deepEqual([answer.status, answer.headers.get('access-control-allow-origin'), answer.headers.get('ratelimit')], [402, '*', null]);
+    assert.match(answer.headers.get('access-control-expose-headers'), /PAYMENT-REQUIRED/i);
+    assert.equal(answer.challenge.accepts[0].amount, '10000');
+  }
   site.handlers.delete('/few');
-  assert.equal(await shared(), '*', 'what it costs everybody may know');
+  assertPaid(await send(`${url}/few`, { ...page, ...(await payment(world, `${url}/premium/offer`)) }));
+  assert.equal(left(await send(`${url}/few`, { ...client, Origin: new URL(url).origin })), '1', 'a page of its own');
 });
 
 test('no page elsewhere shows what is free, or uses it up', async () => {

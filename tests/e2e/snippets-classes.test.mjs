@@ -73,6 +73,7 @@ test('people and staff read, crawlers for training pay more, and anybody else th
   const kept = await send(`${url}/articles/kept`, BROWSER);
   assert.deepEqual([kept.status, kept.text, kept.headers.get('cache-control'), kept.headers.get('cdn-cache-control')], [200, 'kept', 'private, no-cache', null]);
   assert.equal(kept.headers.get('access-control-allow-origin'), null, 'no page elsewhere has its visitors read for it');
+  assert.equal(kept.headers.get('cross-origin-resource-policy'), 'same-origin', 'or shows it to them');
   assert.equal((await send(`${url}/articles/kept`, { ...BROWSER, 'if-none-match': '"1"' })).status, 304);
   assert.equal((await send(`${url}/articles/kept`, { 'if-none-match': '"1"' })).status, 402);
   // A page elsewhere is told the price, which it can pay.

@@ -53,6 +53,17 @@ describe('let only the gate in', () => {
     }
   });
 
+  test('a name of many dashes has no other spelling, either', async () => {
+    const name = 'X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id';
+    const { url: other } = await withKey({ ORIGIN_HEADERS: { ...ORIGIN_HEADERS, [name]: 'ours' } });
+    const headers = [[name, 'mine'], [name.replaceAll('-', '_'), 'mine'], [name.replace('-', '_'), 'mine'], [`${name}-2`, 'mine']];
+    for (const path of ['/free', '/premium/a']) {
+      const pays = path === '/free' ? {} : await payment(world, other + path);
+      const all = told(await raw(other, path, { headers: [...headers, ...Object.entries(pays)] }));
+      assert.deepEqual(Object.entries(all).filter(([it]) => /^x.amz/.test(it)), [[name.toLowerCase(), 'ours'], [`${name}-2`.toLowerCase(), 'mine']]);
+    }
+  });
+
   test('a service gets them, too', async () => {
     const service = await withKey({ ORIGIN: 'service' }, { services: [{ binding: 'ORIGIN_SERVICE', script: ECHO }] });
     assertKnown((await send(`${service.url}/free`, { 'x-origin-key': 'mine' })).json.headers);

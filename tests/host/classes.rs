@@ -151,7 +151,15 @@ fn what_is_free_for_its_visitors_a_page_elsewhere_may_buy() {
             headers.iter().fold(visitor.clone(), with)
         };
         let elsewhere = ("Origin", "https://page.example");
+        let shown = |site: &'static str, mode: &'static str, dest: &'static str| {
+            by(&[("Sec-Fetch-Site", site), ("Sec-Fetch-Mode", mode), ("Sec-Fetch-Dest", dest)])
+        };
         for page in [
+            // It can't read these, and shows them, or has them run.
+            shown("cross-site", "no-cors", "image"),
+            shown("same-site", "no-cors", "script"),
+            shown("cross-site", "navigate", "iframe"),
+            shown("cross-site", "navigate", "embed"),
             by(&[elsewhere]),
             by(&[elsewhere, ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "cors")]),
             by(&[("Origin", "https://www.shop.example"), ("Sec-Fetch-Site", "same-site")]),
@@ -168,8 +176,9 @@ fn what_is_free_for_its_visitors_a_page_elsewhere_may_buy() {
             // A form of its own, under a policy that says of no page where it is.
             by(&[("Origin", "null"), ("Sec-Fetch-Site", "same-origin")]),
             // A person goes there, by a link or with a form.
-            by(&[("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")]),
-            by(&[elsewhere, ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")]),
+            shown("cross-site", "navigate", "document"),
+            shown("cross-site", "navigate", "document").with(elsewhere.0, elsewhere.1),
+            shown("same-origin", "no-cors", "image"),
         ] {
             assert_eq!(cost(&loaded, &page, NOW), "free", "{page:?}");
         }

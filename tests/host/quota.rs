@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 
-use crate::gate_support::{NOW, Request, settings};
+use crate::gate_support::{NOW, Request, SHOP, settings};
 use edge402::config::{self, Loaded, Settings};
 use edge402::gate::{Decision, quota};
 use edge402::settlement::StoreError;
@@ -322,6 +322,10 @@ fn no_page_elsewhere_uses_up_what_its_visitors_have() {
         ("cross-site", "navigate", "iframe", ""),
         ("cross-site", "websocket", "websocket", "https://elsewhere.example"),
         ("cross-site", "", "document", ""),
+        ("cross-site", "navigate", "iframe", "https://elsewhere.example"),
+        // Browsers that send no Sec-Fetch, and what is read over http.
+        ("", "", "", "https://elsewhere.example"),
+        ("", "", "", "null"),
     ] {
         assert_eq!(outcome(site, mode, dest, origin), "402 0 /a", "{site} {mode} {dest}");
     }
@@ -332,6 +336,10 @@ fn no_page_elsewhere_uses_up_what_its_visitors_have() {
         ("cross-site", "navigate", "document", ""),
         ("same-site", "navigate", "document", ""),
         ("cross-site", "cors", "empty", "https://app.example"),
+        ("", "", "", "https://app.example"),
+        ("", "", "", SHOP),
+        ("same-origin", "cors", "empty", SHOP),
+        ("cross-site", "navigate", "document", "https://elsewhere.example"),
     ] {
         assert_eq!(outcome(site, mode, dest, origin), "free? 0 /a", "{site} {mode} {dest}");
     }

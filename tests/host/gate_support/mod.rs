@@ -121,6 +121,10 @@ impl Head for Request {
         self.header(Box::leak(name.into()))
     }
 
+    fn header_names(&self) -> Vec<String> {
+        self.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect()
+    }
+
     fn edge(&self, fact: Fact) -> Option<String> {
         self.edge.iter().find(|(known, _)| *known == fact).map(|(_, it)| it.clone())
     }
