@@ -1,6 +1,9 @@
 //! `free`: how many requests of each client cost nothing.
 
+use serde_json::{Value, json};
+
 use super::fields::Fields;
+use super::route::Route;
 
 /// The most that may be free in a window.
 const MAX_UNITS: u64 = 1_000_000;
@@ -8,16 +11,26 @@ const MAX_UNITS: u64 = 1_000_000;
 /// The windows by their names, with their length in seconds.
 const WINDOWS: [(&str, u64); 3] = [("minute", 60), ("hour", 3_600), ("day", 86_400)];
 
+/// What they are counted by in place of a window, and how long the window of the
+/// address is then.
+const WALLET: (&str, u64) = ("wallet", 86_400);
+
+/// x402's extension by which a client shows its wallet (CAIP-122).
+pub const SIGN_IN: &str = "sign-in-with-x";
+
 /// How many requests of one client address cost nothing in a window of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {
     /// How many.
     pub units: u64,
-    /// What the window is called: `minute`, `hour` or `day`.
+    /// What the window is called: `minute`, `hour` or `day`; or `wallet`.
     pub window: &'static str,
     /// How long it is, in seconds. Windows begin at whole minutes, hours and
     /// days (UTC).
     pub seconds: u64,
+    /// Whether each wallet has so many and no more. An address has as many in a
+    /// day, whatever its wallets are: else whoever makes wallets would have all.
+    pub by_wallet: bool,
 }
 
 impl Free {
@@ -25,21 +38,51 @@ impl Free {
     pub(super) fn read(fields: &Fields<'_>) -> Option<Self> {
         let text = fields.text("free")?;
         let (units, window) = text.split_once('/').unwrap_or((text, ""));
-        if matches!(window.trim(), "wallet" | "payer") {
-            let problem = "can't be counted by wallet: a wallet costs nothing to make, so there \
-                           would be no limit; count by address, such as \"20/day\"";
-            fields.fault("free", problem);
-            return None;
-        }
         let digits = units.bytes().all(|byte| byte.is_ascii_digit());
         let units = units.parse().ok().filter(|units| digits && (1..=MAX_UNITS).contains(units));
-        let window = WINDOWS.into_iter().find(|(name, _)| *name == window);
+        let mut windows = WINDOWS.into_iter().chain([WALLET]);
+        let window = windows.find(|(name, _)| *name == window);
         let (Some(units), Some((window, seconds))) = (units, window) else {
-            let problem = "must be a number up to 1000000 and a minute, an hour or a day, such as \
-                           \"20/day\"";
+            let problem = "must be a number up to 1000000 and a minute, an hour, a day or a \
+                           wallet, such as \"20/day\"";
             fields.fault("free", problem);
             return None;
         };
-        Some(Self { units, window, seconds })
+        Some(Self { units, window, seconds, by_wallet: window == WALLET.0 })
+    }
+}
+
+impl Route {
+    /// What the challenge says of [`SIGN_IN`], without what differs from one to the
+    /// next; `None` if nothing here is counted by wallet.
+    pub fn sign_in(&self) -> Option<Value> {
+        if !self.free.is_some_and(|it| it.by_wallet) {
+            return None;
+        }
+        let mut chains: Vec<Value> = vec![];
+        for offer in &self.offers {
+            let network = offer.v2.network;
+            let kind = if network.names_fee_payer() { "ed25519" } else { "eip191" };
+            let chain = json!({ "chainId": network.to_string(), "type": kind });
+            if !chains.contains(&chain) {
+                chains.push(chain);
+            }
+        }
+        let members = [
+            "domain",
+            "address",
+            "uri",
+            "version",
+            "chainId",
+            "type",
+            "nonce",
+            "issuedAt",
+            "signature",
+        ];
+        Some(json!({
+            "info": { "version": "1" },
+            "supportedChains": chains,
+            "schema": { "type": "object", "required": members },
+        }))
     }
 }

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
+use super::free::SIGN_IN;
 use super::method::Method;
 use super::offer::Offer;
 use super::route::{PaymentIdentifier, Route};
@@ -17,6 +18,9 @@ pub(super) const MAX_CHALLENGE_JSON: usize = 1_920;
 
 /// What a blockhash hint adds to the challenge, in bytes of JSON.
 const HINT_BYTES: usize = 130;
+
+/// What is filled into the extension by which wallets sign in, in bytes of JSON.
+const SIGN_IN_BYTES: usize = 200;
 
 /// The methods that can be listed besides those whose input is in the body.
 const QUERY_METHODS: &[&str] = &["GET", "HEAD", "DELETE"];
@@ -75,9 +79,14 @@ impl Route {
 
     /// What the challenge takes without any offer, in bytes of JSON.
     pub(super) fn resource_size(&self) -> usize {
-        let (resource, extensions) = (self.resource(), self.extensions());
+        let (resource, mut extensions) = (self.resource(), self.extensions());
+        let mut filled = 0;
+        if let Some(sign_in) = self.sign_in() {
+            extensions.insert(SIGN_IN.into(), sign_in);
+            filled = SIGN_IN_BYTES;
+        }
         let challenge = json!({ "resource": resource, "accepts": [], "extensions": extensions });
-        challenge.to_string().len()
+        challenge.to_string().len() + filled
     }
 
     /// What the v2 challenge says of the resource, besides its URL

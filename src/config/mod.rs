@@ -42,7 +42,7 @@ use std::time::Duration;
 pub use by_use::ByUse;
 pub use desk::Desk;
 pub use facilitator::{Account, Facilitator, TokenHash};
-pub use free::Free;
+pub use free::{Free, SIGN_IN};
 pub use method::Method;
 pub use network::Network;
 pub use offer::Offer;

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::Sale;
 use super::page::{self, Language, Layout};
-use crate::config::{Config, Method, Route};
+use super::wallet::SignIn;
+use crate::config::{Config, Method, Route, SIGN_IN};
 use crate::encoding::encode_base64;
+use crate::path::UrlParts;
 use crate::protocol::{ChainId, Reason};
 use crate::settlement::sales::RefusalLine;
 
@@ -27,10 +29,15 @@ pub const fn status(reason: Option<Reason>) -> u16 {
     }
 }
 
-/// A recent blockhash of each Solana network: it spares a client an RPC of its
-/// own. Where none is known the client asks its own node.
+/// What differs from one challenge to the next: a recent blockhash of each Solana
+/// network, which spares a client an RPC of its own. Where none is known the client
+/// asks its own node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hints(Vec<(ChainId, BlockhashHint)>);
+pub struct Hints {
+    blockhashes: Vec<(ChainId, BlockhashHint)>,
+    /// What a wallet may sign to have what is free of it.
+    pub sign_in: Option<SignIn>,
+}
 
 /// A recent blockhash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,13 +51,13 @@ pub struct BlockhashHint {
 impl Hints {
     /// Notes what is known of one network.
     pub fn set(&mut self, network: ChainId, hint: BlockhashHint) {
-        self.0.retain(|(id, _)| *id != network);
-        self.0.push((network, hint));
+        self.blockhashes.retain(|(id, _)| *id != network);
+        self.blockhashes.push((network, hint));
     }
 
     /// What is known of one network.
     pub fn of(&self, network: ChainId) -> Option<&BlockhashHint> {
-        self.0.iter().find(|(id, _)| *id == network).map(|(_, hint)| hint)
+        self.blockhashes.iter().find(|(id, _)| *id == network).map(|(_, hint)| hint)
     }
 }
 
@@ -81,6 +88,12 @@ enum Piece {
     Text(String),
     Url,
     Error,
+    /// The host, and with it the scheme, that are asked.
+    Domain,
+    Origin,
+    /// What a wallet may sign.
+    Nonce,
+    IssuedAt,
     /// The blockhash hint of one Solana network, as members of `extra`.
     Hint(ChainId),
 }
@@ -107,7 +120,20 @@ impl ChallengeTemplate {
         let mut v2 = json!({
             "x402Version": 2, "error": mark("ERROR"), "resource": resource, "accepts": v2,
         });
-        let extensions = route.extensions();
+        let mut extensions = route.extensions();
+        if let Some(mut sign_in) = route.sign_in() {
+            for (name, gap) in [
+                ("domain", "DOMAIN"),
+                ("uri", "ORIGIN"),
+                ("nonce", "NONCE"),
+                ("issuedAt", "ISSUED"),
+            ] {
+                if let Some(info) = sign_in.get_mut("info").and_then(Value::as_object_mut) {
+                    info.insert(name.to_owned(), json!(mark(gap)));
+                }
+            }
+            extensions.insert(SIGN_IN.into(), sign_in);
+        }
         if !extensions.is_empty()
             && let Some(v2) = v2.as_object_mut()
         {
@@ -206,6 +232,10 @@ impl Template {
                 }
                 "URL" => pieces.push(Piece::Url),
                 "ERROR" => pieces.push(Piece::Error),
+                "DOMAIN" => pieces.push(Piece::Domain),
+                "ORIGIN" => pieces.push(Piece::Origin),
+                "NONCE" => pieces.push(Piece::Nonce),
+                "ISSUED" => pieces.push(Piece::IssuedAt),
                 _ => {
                     let Some(Ok(network)) = part.strip_prefix("HINT ").map(str::parse) else {
                         continue;
@@ -223,11 +253,20 @@ impl Template {
 
     fn fill(&self, url: &str, error: &str, hints: &Hints) -> String {
         let mut filled = String::with_capacity(2_048);
+        let origin = UrlParts::of(url).origin;
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => filled.push_str(text),
                 Piece::Url => push_json(url, &mut filled),
                 Piece::Error => push_json(error, &mut filled),
+                Piece::Origin => push_json(origin, &mut filled),
+                Piece::Domain => {
+                    push_json(origin.split_once("://").unwrap_or_default().1, &mut filled);
+                }
+                Piece::Nonce => filled.push_str(hints.sign_in.as_ref().map_or("", |it| &it.nonce)),
+                Piece::IssuedAt => {
+                    filled.push_str(hints.sign_in.as_ref().map_or("", |it| &it.issued_at));
+                }
                 Piece::Hint(network) => {
                     if let Some(hint) = hints.of(*network) {
                         filled.push_str(",\"recentBlockhash\":\"");

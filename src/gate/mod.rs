@@ -22,6 +22,7 @@ mod prices;
 pub mod quota;
 mod said;
 pub mod signed;
+pub mod wallet;
 mod who;
 
 use serde_json::Value;

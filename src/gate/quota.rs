@@ -5,7 +5,7 @@ use super::{Head, Sale};
 use crate::config::{Config, Free, Loaded};
 use crate::encoding::encode_hex;
 use crate::mac;
-use crate::settlement::quota::{QuotaReply, QuotaRequest, object_of};
+use crate::settlement::quota::{FOREVER, QuotaReply, QuotaRequest, object_of, object_of_wallet};
 use crate::time::UnixSeconds;
 
 impl Sale<'_> {
@@ -22,8 +22,7 @@ impl Sale<'_> {
         free: &Free,
         place: &str,
     ) -> Option<(String, QuotaRequest)> {
-        let key = config.delivery_keys.0.first().map_or(&[][..], |key| key.as_slice());
-        let code = |lines: &[&str]| mac::code_of(key, lines).map(|code| encode_hex(&code));
+        let code = |lines: &[&str]| code_of(config, lines);
         let client = code(&["edge402 quota client 1", place])?;
         let network = code(&["edge402 quota network 1", network_of(place)])?;
         let (number, route) = (self.number.to_string(), self.route.pattern.as_str());
@@ -37,6 +36,24 @@ impl Sale<'_> {
         Some((object_of(&client), request))
     }
 
+    /// The same for a wallet ([`Sale::wallet`]), which has what is free here once.
+    pub fn wallet_quota(
+        &self,
+        config: &Config,
+        free: &Free,
+        wallet: &str,
+    ) -> Option<(String, QuotaRequest)> {
+        let client = code_of(config, &["edge402 quota wallet 1", wallet])?;
+        let row = code_of(config, &["edge402 quota wallet 1", wallet, &self.route.full_name])?;
+        let request = QuotaRequest {
+            key: format!("{}/{row}", client.get(2..18)?),
+            units: free.units,
+            seconds: FOREVER,
+            look_only: self.method.as_str() == "HEAD",
+        };
+        Some((object_of_wallet(&client), request))
+    }
+
     /// Whether this may cost nothing: it is one of the requests that count, and not
     /// a page elsewhere that has its visitors make it, unless the seller trusts it.
     /// `own`: the scheme and host that are asked.
@@ -45,6 +62,15 @@ impl Sale<'_> {
             && self.method.as_str() != "OPTIONS"
             && !is_by_page_elsewhere(&loaded.trusted_pages, own, head)
     }
+}
+
+/// The key of all that is made for quotas.
+pub(super) fn key_of(config: &Config) -> &[u8] {
+    config.delivery_keys.0.first().map_or(&[], |key| key.as_slice())
+}
+
+fn code_of(config: &Config, lines: &[&str]) -> Option<String> {
+    mac::code_of(key_of(config), lines).map(|code| encode_hex(&code))
 }
 
 /// Whether a page makes this request that the seller trusts.
@@ -68,8 +94,11 @@ fn network_of(place: &str) -> &str {
 pub fn headers(free: &Free, reply: &QuotaReply, now: UnixSeconds) -> [(&'static str, String); 2] {
     let (units, seconds) = (free.units, free.seconds);
     let (left, reset) = (reply.left, reply.until.since(now));
+    // What a wallet has doesn't come again.
+    let window = if free.by_wallet { String::new() } else { format!(";w={seconds}") };
+    let reset = if reply.until.0 < FOREVER { format!(";t={reset}") } else { String::new() };
     [
-        ("RateLimit-Policy", format!("\"free\";q={units};w={seconds}")),
-        ("RateLimit", format!("\"free\";r={left};t={reset}")),
+        ("RateLimit-Policy", format!("\"free\";q={units}{window}")),
+        ("RateLimit", format!("\"free\";r={left}{reset}")),
     ]
 }

@@ -74,7 +74,10 @@ pub(super) async fn payment_required(
         }
         return Ok(response);
     }
-    let hints = hints(app, template.hinted_networks(), context).await;
+    let mut hints = hints(app, template.hinted_networks(), context).await;
+    if let Ok(config) = &app.loaded.config {
+        hints.sign_in = sale.sign_in(config, clock::now());
+    }
     let challenge = template.write(&sale.url, reason, &hints);
     let wants_page = wants_page(head);
     let headers = Headers::new_with_headers(&app.challenge_headers(wants_page)?)?;

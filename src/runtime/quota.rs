@@ -14,20 +14,20 @@ use super::head::RequestHead;
 use super::origin::{self, Asking};
 use super::settler_client::SettlerClient;
 use super::{clock, js};
-use crate::config::Free;
 use crate::gate::goods::Judgement;
+use crate::gate::wallet::SIGN_IN_HEADER;
 use crate::gate::{Fact, Head as _, Sale, quota};
 use crate::meter::overrides::SETTLEMENT_OVERRIDES;
 use crate::purchase::order::place_of;
-use crate::settlement::quota::{QuotaReply, QuotaReturn};
+use crate::settlement::quota::{QuotaReply, QuotaRequest, QuotaReturn};
 
 /// How long the object may take. Whoever isn't counted pays.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// One unit that was taken, and where it can be given back.
+/// One unit that was taken, and where it can be given back: of an address, and of a
+/// wallet if those are counted as well.
 struct Unit {
-    counter: SettlerClient,
-    key: String,
+    taken: Vec<(SettlerClient, String, QuotaReply)>,
     reply: QuotaReply,
 }
 
@@ -35,9 +35,11 @@ impl Unit {
     /// Gives it back, while the answer is on its way.
     fn give_back(self, context: &Context) {
         context.wait_until(js::in_a_box(async move {
-            let unit = QuotaReturn { key: self.key, until: self.reply.until };
-            if let Err(error) = self.counter.give_back(&unit).await {
-                console_error!("quota: {}", error.to_string());
+            for (counter, key, reply) in self.taken.into_iter().filter(|it| it.2.is_granted) {
+                let unit = QuotaReturn { key, until: reply.until };
+                if let Err(error) = counter.give_back(&unit).await {
+                    console_error!("quota: {}", error.to_string());
+                }
             }
         }));
     }
@@ -62,7 +64,7 @@ pub(super) async fn answer(
 ) -> worker::Result<Answer> {
     let free = sale.route.free.as_ref();
     let unit = match free {
-        Some(free) => take(app, env, head, sale, free, false).await,
+        Some(_) => take(app, env, context, head, sale, false).await,
         None => None,
     };
     let (Some(free), Some(unit)) = (free, unit) else {
@@ -77,7 +79,7 @@ pub(super) async fn answer(
         served = Some(response);
         // Where it is the goods that an answer leads to, HEAD has them all.
         if are_goods && head.method() == "HEAD" && served.as_ref().is_some_and(leads_on) {
-            reply = take(app, env, head, sale, free, true).await.map(|unit| unit.reply);
+            reply = take(app, env, context, head, sale, true).await.map(|unit| unit.reply);
             served = served.filter(|_| reply.is_some_and(|it| it.is_granted));
         }
     }
@@ -103,21 +105,55 @@ fn leads_on(response: &Response) -> bool {
 }
 
 /// Asks for a unit, of which HEAD only looks whether there is one unless it must
-/// `have` it; `None` where nobody knows who asks, or the object is away.
+/// `have` it; `None` where nobody knows who asks, or an object is away.
 async fn take(
     app: &App,
     env: &Env,
+    context: &Context,
     head: &RequestHead,
     sale: &Sale<'_>,
-    free: &Free,
     must_have: bool,
 ) -> Option<Unit> {
+    let config = app.loaded.config.as_ref().ok()?;
+    let free = sale.route.free.as_ref()?;
+    let wallet = if free.by_wallet {
+        let wallet = sale.wallet(config, head, clock::now())?;
+        Some(sale.wallet_quota(config, free, &wallet)?)
+    } else {
+        None
+    };
     let place = place_of(&head.edge(Fact::Address)?)?;
-    let (name, mut asked) = sale.quota(app.loaded.config.as_ref().ok()?, free, &place)?;
-    asked.look_only &= !must_have;
-    let counter = SettlerClient::new(env, &name).ok()?;
+    let mut unit: Option<Unit> = None;
+    // The address first: whoever makes wallets fills no table of them.
+    for (name, mut asked) in [Some(sale.quota(config, free, &place)?), wallet].into_iter().flatten()
+    {
+        asked.look_only &= !must_have;
+        let said = ask(env, &name, &asked).await;
+        let Some((counter, reply)) = said else {
+            if let Some(unit) = unit.filter(|_| !asked.look_only) {
+                unit.give_back(context);
+            }
+            return None;
+        };
+        let taken = unit.map(|it| it.taken).unwrap_or_default();
+        let mut asked_of = Unit { taken, reply };
+        asked_of.taken.push((counter, asked.key, reply));
+        if !reply.is_granted {
+            if !asked.look_only {
+                asked_of.give_back(context);
+            }
+            return Some(Unit { taken: vec![], reply });
+        }
+        unit = Some(asked_of);
+    }
+    unit
+}
+
+/// Asks one object.
+async fn ask(env: &Env, name: &str, asked: &QuotaRequest) -> Option<(SettlerClient, QuotaReply)> {
+    let counter = SettlerClient::new(env, name).ok()?;
     let said = {
-        let asking = pin!(counter.take_free(&asked));
+        let asking = pin!(counter.take_free(asked));
         match select(asking, pin!(Delay::from(TIMEOUT))).await {
             Either::Left((said, _)) => said.map_err(|error| error.to_string()),
             // What it took all the same is lost to this client until the window ends.
@@ -125,7 +161,7 @@ async fn take(
         }
     };
     match said {
-        Ok(reply) => Some(Unit { counter, key: asked.key, reply }),
+        Ok(reply) => Some((counter, reply)),
         Err(problem) => {
             console_error!("quota: {}", problem);
             None
@@ -149,7 +185,9 @@ async fn serve(
             unit.give_back(context);
         }
     };
-    let asked = origin::ask(&app.loaded, env, request, head, &sale.path, Asking::default()).await;
+    // What a wallet has signed is for nobody else.
+    let how = Asking { kept: &[SIGN_IN_HEADER], ..Asking::default() };
+    let asked = origin::ask(&app.loaded, env, request, head, &sale.path, how).await;
     let answer = match asked {
         Ok(answer) => answer,
         Err(error) => {

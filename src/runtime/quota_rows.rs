@@ -8,7 +8,7 @@ use worker::{Response, SqlStorage, SqlStorageValue, State, Storage, console_erro
 use super::clock;
 use crate::json::{from_text, to_text};
 use crate::settlement::StoreError;
-use crate::settlement::quota::{Counter, QuotaReturn, QuotaRows, Row, is_counter};
+use crate::settlement::quota::{Counter, FOREVER, QuotaReturn, QuotaRows, Row, is_counter};
 use crate::time::UnixSeconds;
 
 /// Rows of one window lie together, and in it those of one network, so what is over,
@@ -79,6 +79,10 @@ impl QuotaObject {
     /// Sets the alarm, unless it rings before then: an earlier life may have set it,
     /// for a shorter window.
     async fn ring_by(&self, at: UnixSeconds, now: UnixSeconds) -> worker::Result<()> {
+        // What is kept for ever is never over.
+        if at.0 >= FOREVER {
+            return Ok(());
+        }
         let mut set = self.alarm.get().filter(|set| *set >= now);
         if set.is_none() {
             let milliseconds = self.storage.get_alarm().await?;

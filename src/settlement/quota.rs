@@ -29,6 +29,10 @@ const TAKEN_FOR_EACH: u64 = 5;
 /// How many rows are forgotten at a time.
 const FORGOTTEN: u32 = 500;
 
+/// The length of a window that doesn't end, in seconds: what is counted in it is
+/// kept.
+pub const FOREVER: u64 = 1 << 40;
+
 /// How many objects share the clients: one for each hexadecimal digit.
 const NAME: &str = "quota/";
 
@@ -37,6 +41,12 @@ const NAME: &str = "quota/";
 pub fn object_of(client: &str) -> String {
     // No network is called so: theirs have a colon.
     format!("{NAME}{}", client.get(2..3).unwrap_or("0"))
+}
+
+/// The same for a wallet: those of addresses are others, so that neither takes the
+/// other's places.
+pub fn object_of_wallet(wallet: &str) -> String {
+    format!("{NAME}wallet/{}", wallet.get(2..3).unwrap_or("0"))
 }
 
 /// Whether an object of this name counts.
@@ -154,8 +164,10 @@ impl<R: QuotaRows> Counter<R> {
         let rows = self.forget(now)?;
         let had = self.rows.row(&request.key, until)?;
         let Row { used, taken } = had.unwrap_or_default();
-        let is_over =
-            used >= request.units || taken >= request.units.saturating_mul(TAKEN_FOR_EACH);
+        // What is tried for ever is bounded where it is counted by the day as well.
+        let is_tried_too_often =
+            window < FOREVER && taken >= request.units.saturating_mul(TAKEN_FOR_EACH);
+        let is_over = used >= request.units || is_tried_too_often;
         if is_over || had.is_none() && !self.has_room(request, until, rows)? {
             return Ok(QuotaReply { is_granted: false, left: 0, until });
         }

@@ -93,4 +93,5 @@ mod solana_support;
 mod solana_vectors;
 mod specification;
 mod upto_rules;
+mod wallet_quota;
 mod webhooks;

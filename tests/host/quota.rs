@@ -385,6 +385,6 @@ fn what_is_no_quota_is_a_fault_that_says_what_is_one() {
         let said = faults(&json!(wrong));
         assert!(said.contains("ROUTES[0].free: must be a number up to 1000000 and"), "{said}");
     }
-    assert!(faults(&json!("3/wallet")).contains("a wallet costs nothing to make"));
+    assert!(faults(&json!("3/payer")).contains("an hour, a day or a wallet"));
     assert!(faults(&json!(20)).contains("ROUTES[0].free: must be a text"));
 }
