@@ -1,11 +1,15 @@
 //! What a hosted facilitator wants to see with each request: a token that is
 //! signed for this one alone.
+//!
+//! A key of P-256 signs where the Worker runs (WebCrypto): the curve costs much to
+//! have here, and is used for nothing else.
 
 use std::fmt;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::json;
 
+use super::p256::P256Key;
 use crate::encoding::{decode_base64, encode_base64url, encode_hex};
 use crate::rpc::host_of;
 use crate::time::UnixSeconds;
@@ -18,8 +22,23 @@ pub const AUTHORIZATION: &str = "Authorization";
 
 /// A way to sign requests.
 pub trait RequestAuth: fmt::Debug {
-    /// The value of [`AUTHORIZATION`] for a request.
-    fn authorization(&self, request: &ToSign<'_>) -> String;
+    /// What is signed for a request.
+    fn text(&self, request: &ToSign<'_>) -> String;
+    /// The signature of that.
+    fn sign(&self, text: &str) -> Signing<'_>;
+    /// The value of [`AUTHORIZATION`] for a text and its signature.
+    fn authorization(&self, text: &str, signature: &[u8; 64]) -> String {
+        format!("Bearer {text}.{}", encode_base64url(signature))
+    }
+}
+
+/// A signature, or what makes it.
+#[derive(Debug)]
+pub enum Signing<'a> {
+    /// It is this.
+    Done([u8; 64]),
+    /// ECDSA by this key with SHA-256: `r ‖ s` (RFC 7518, section 3.4).
+    ByHost(&'a P256Key),
 }
 
 /// What is signed of a request.
@@ -36,11 +55,17 @@ pub struct ToSign<'a> {
 }
 
 /// A key of the Coinbase Developer Platform (CDP, "API Key Authentication"): JWTs
-/// (RFC 7519) by Ed25519 (RFC 8037).
+/// (RFC 7519) by Ed25519 (RFC 8037), or by ECDSA with P-256 (RFC 7518).
 #[derive(Clone, PartialEq, Eq)]
 pub struct CdpKey {
     name: String,
-    key: SigningKey,
+    key: Key,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Key {
+    Ed25519(Box<SigningKey>),
+    P256(P256Key),
 }
 
 /// Says whose key it is, and nothing of it.
@@ -52,7 +77,7 @@ impl fmt::Debug for CdpKey {
 
 impl CdpKey {
     /// Reads a key's name and its secret: base64 of 64 bytes, the seed and the
-    /// public key.
+    /// public key; or a PEM file of P-256.
     ///
     /// # Errors
     /// What is wrong with them, and never what they are.
@@ -62,22 +87,25 @@ impl CdpKey {
             return Err("has no key's id, such as a UUID");
         }
         if secret.contains("-----BEGIN") {
-            return Err("is an ECDSA key; make an Ed25519 key, which CDP recommends");
+            let key = P256Key::read(secret).map(Key::P256);
+            let key = key.ok_or("has a PEM that is no key of P-256, or one with a passphrase")?;
+            return Ok(Self { name: name.to_owned(), key });
         }
         let bytes = decode_base64(secret.trim(), 64).ok();
         let bytes = bytes.and_then(|bytes| <[u8; 64]>::try_from(bytes).ok());
         let key = bytes.and_then(|bytes| SigningKey::from_keypair_bytes(&bytes).ok());
-        let key = key.ok_or("must have an Ed25519 key's secret: base64 of 64 bytes")?;
-        Ok(Self { name: name.to_owned(), key })
+        let key = key.ok_or("must have an Ed25519 key's secret, base64 of 64 bytes, or a PEM")?;
+        Ok(Self { name: name.to_owned(), key: Key::Ed25519(Box::new(key)) })
     }
 }
 
 impl RequestAuth for CdpKey {
-    fn authorization(&self, request: &ToSign<'_>) -> String {
+    fn text(&self, request: &ToSign<'_>) -> String {
         let ToSign { method, url, now, nonce } = *request;
         let nonce = encode_hex(&nonce);
         let header = json!({
-            "alg": "EdDSA", "kid": self.name, "typ": "JWT", "nonce": nonce.trim_start_matches("0x"),
+            "alg": if matches!(self.key, Key::P256(_)) { "ES256" } else { "EdDSA" },
+            "kid": self.name, "typ": "JWT", "nonce": nonce.trim_start_matches("0x"),
         });
         // Its host and path, as `fetch` tells them to the server: in small letters,
         // and without a port that goes without saying.
@@ -92,9 +120,14 @@ impl RequestAuth for CdpKey {
             "iat": now.0, "nbf": now.0, "exp": now.plus(LIFETIME).0,
         });
         let part = |value: serde_json::Value| encode_base64url(value.to_string().as_bytes());
-        let signed = format!("{}.{}", part(header), part(claims));
-        let signature = self.key.sign(signed.as_bytes()).to_bytes();
-        format!("Bearer {signed}.{}", encode_base64url(&signature))
+        format!("{}.{}", part(header), part(claims))
+    }
+
+    fn sign(&self, text: &str) -> Signing<'_> {
+        match &self.key {
+            Key::Ed25519(key) => Signing::Done(key.sign(text.as_bytes()).to_bytes()),
+            Key::P256(key) => Signing::ByHost(key),
+        }
     }
 }
 
@@ -116,15 +149,35 @@ mod tests {
         crate::encoding::encode_base64(&pair(seed).to_keypair_bytes())
     }
 
+    fn to_sign(url: &str) -> ToSign<'_> {
+        ToSign { method: "POST", url, now: UnixSeconds(1_700_000_000), nonce: [0xab; 16] }
+    }
+
+    fn signed(key: &CdpKey, url: &str) -> String {
+        let text = key.text(&to_sign(url));
+        let Signing::Done(signature) = key.sign(&text) else { panic!() };
+        key.authorization(&text, &signature)
+    }
+
+    #[test]
+    fn a_key_of_p_256_signs_the_same_elsewhere() {
+        let key = CdpKey::read("organizations/a/apiKeys/b", super::super::p256::PEM).unwrap();
+        let text = key.text(&to_sign("https://api.cdp.example/x402/verify"));
+        let header = text.split('.').next().unwrap();
+        let header: Value =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
+        assert_eq!((header["alg"].as_str(), header["typ"].as_str()), (Some("ES256"), Some("JWT")));
+        assert_eq!(header["kid"], "organizations/a/apiKeys/b");
+        assert!(matches!(key.sign(&text), Signing::ByHost(_)));
+        let token = key.authorization(&text, &[7; 64]);
+        assert_eq!(token, format!("Bearer {text}.{}", encode_base64url(&[7; 64])));
+        assert_eq!(format!("{key:?}"), "CdpKey(organizations/a/apiKeys/b)");
+    }
+
     #[test]
     fn a_token_names_its_key_its_request_and_two_minutes() {
         let key = CdpKey::read(NAME, &secret(2)).unwrap();
-        let header = key.authorization(&ToSign {
-            method: "POST",
-            url: "https://api.cdp.example/platform/v2/x402/verify?x=1",
-            now: UnixSeconds(1_700_000_000),
-            nonce: [0xab; 16],
-        });
+        let header = signed(&key, "https://api.cdp.example/platform/v2/x402/verify?x=1");
         let token = header.strip_prefix("Bearer ").unwrap();
         let parts: Vec<&str> = token.split('.').collect();
         let json = |n: usize| -> Value {
@@ -159,9 +212,7 @@ mod tests {
             ("https://api.cdp.example:8443/a", "POST api.cdp.example:8443/a"),
             ("https://api.cdp.example:4443/a", "POST api.cdp.example:4443/a"),
         ] {
-            let now = UnixSeconds(1_700_000_000);
-            let asked = ToSign { method: "POST", url, now, nonce: [0xab; 16] };
-            let header = key.authorization(&asked);
+            let header = signed(&key, url);
             let claims = header.split('.').nth(1).unwrap();
             let claims: Value =
                 serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
@@ -178,7 +229,7 @@ mod tests {
         for (name, secret, problem) in [
             ("", secret(2), "no key's id"),
             ("a b", secret(2), "no key's id"),
-            (NAME, pem.to_owned(), "make an Ed25519 key"),
+            (NAME, pem.to_owned(), "no key of P-256"),
             (NAME, mixed, "base64 of 64 bytes"),
             (NAME, "AAAA".to_owned(), "base64 of 64 bytes"),
             (NAME, String::new(), "base64 of 64 bytes"),

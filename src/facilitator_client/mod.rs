@@ -10,12 +10,14 @@
 //! | [`body`] | the one body for `/verify` and `/settle` |
 //! | [`answer`] | what is said to it |
 //! | [`auth`] | how a request is signed for one that wants it |
+//! | [`p256`] | a key that signs elsewhere |
 //! | [`facts`] | what must be known of a facilitator before anything is sold |
 
 pub mod answer;
 pub mod auth;
 pub mod body;
 pub mod facts;
+pub mod p256;
 
 use std::fmt;
 use std::time::Duration;
@@ -70,12 +72,10 @@ pub struct HttpRequest<'a> {
 }
 
 impl HttpRequest<'_> {
-    /// The value of the header `Authorization`, if it is signed; `nonce` is what
-    /// nobody has used before.
-    pub fn authorization(&self, now: UnixSeconds, nonce: [u8; 16]) -> Option<String> {
+    /// What is signed of it; `nonce` is what nobody has used before.
+    pub fn to_sign(&self, now: UnixSeconds, nonce: [u8; 16]) -> ToSign<'_> {
         let method = if self.body.is_some() { "POST" } else { "GET" };
-        let signed = ToSign { method, url: &self.url, now, nonce };
-        self.auth.map(|auth| auth.authorization(&signed))
+        ToSign { method, url: &self.url, now, nonce }
     }
 }
 

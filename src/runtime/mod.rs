@@ -34,6 +34,7 @@ mod signers;
 mod sql;
 mod stream;
 mod transport;
+mod web_crypto;
 mod webhooks;
 mod worker_host;
 

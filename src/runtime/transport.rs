@@ -14,8 +14,8 @@ use worker::web_sys::{
 };
 use worker::{Delay, console_log};
 
-use super::clock;
-use crate::facilitator_client::auth::AUTHORIZATION;
+use super::{clock, web_crypto};
+use crate::facilitator_client::auth::{AUTHORIZATION, Signing};
 use crate::facilitator_client::{Http, HttpAnswer, HttpRequest, MAX_ANSWER};
 use crate::rpc::gate::Gate;
 use crate::rpc::{PostAnswer, Transport, TransportError};
@@ -150,12 +150,15 @@ async fn ask(request: &HttpRequest<'_>, signal: &AbortSignal) -> Result<HttpAnsw
     for (name, value) in &request.headers {
         headers.set(name, value)?;
     }
-    if request.auth.is_some() {
+    if let Some(auth) = request.auth {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|error| JsValue::from(error.to_string()))?;
-        if let Some(signed) = request.authorization(clock::now(), nonce) {
-            headers.set(AUTHORIZATION, &signed)?;
-        }
+        let text = auth.text(&request.to_sign(clock::now(), nonce));
+        let signature = match auth.sign(&text) {
+            Signing::Done(signature) => signature,
+            Signing::ByHost(key) => web_crypto::sign(key, text.as_bytes()).await?,
+        };
+        headers.set(AUTHORIZATION, &auth.authorization(&text, &signature))?;
     }
     if let Some(body) = request.body {
         set_json(&init, &headers, body)?;

@@ -1,5 +1,6 @@
 /** A facilitator that wants each request signed, as CDP's does: every one of its questions comes with a token that `jose` takes. */
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { extractDiscoveryInfo } from '@x402/extensions/bazaar';
 import { decodeJwt, exportJWK, generateKeyPair, jwtVerify } from 'jose';
@@ -17,6 +18,7 @@ let world;
 let facilitator;
 let url;
 let publicKey;
+let expected = { kid: NAME, alg: 'EdDSA' };
 /** What was wrong with a token, if anything was. */
 const problems = [];
 const nonces = [];
@@ -61,10 +63,10 @@ after(async () => {
 async function check({ method, path, headers }) {
   const token = /^Bearer (\S+)$/.exec(headers.authorization)?.[1];
   assert.ok(token, 'a bearer token');
-  const { payload, protectedHeader } = await jwtVerify(token, publicKey, { algorithms: ['EdDSA'], issuer: 'cdp', subject: NAME, maxTokenAge: 120, typ: 'JWT' });
+  const { payload, protectedHeader } = await jwtVerify(token, publicKey, { algorithms: [expected.alg], issuer: 'cdp', subject: expected.kid, maxTokenAge: 120, typ: 'JWT' });
   assert.deepEqual(payload.uris, [`${method} ${new URL(facilitator.url).host}${path}`]);
   assert.equal(payload.exp - payload.nbf, 120);
-  assert.equal(protectedHeader.kid, NAME);
+  assert.equal(protectedHeader.kid, expected.kid);
   assert.match(protectedHeader.nonce, /^[0-9a-f]{32}$/);
   nonces.push(protectedHeader.nonce);
 }
@@ -92,3 +94,25 @@ test('a token for one question is none for another', async () => {
   const { uris } = decodeJwt(headers.authorization.slice(7));
   assert.deepEqual(uris.map((it) => it.split('/').at(-1)), ['verify']);
 });
+
+/** What CDP gave out before Ed25519, and still does. */
+for (const [what, kind, escaped] of [['as its file has it', 'sec1', false], ['as PKCS #8 in one line', 'pkcs8', true]]) {
+  test(`a key of P-256 signs by ES256, ${what}`, async () => {
+    const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const pem = pair.privateKey.export({ type: kind, format: 'pem' });
+    expected = { kid: 'organizations/2bb3f0d5/apiKeys/9c1e', alg: 'ES256' };
+    ({ publicKey } = pair);
+    const key = escaped ? `${expected.kid}:${pem.replaceAll('\n', '\\n')}` : JSON.stringify({ name: expected.kid, privateKey: pem });
+    const before = facilitator.requests.length;
+    const { evm } = world.accounts;
+    const { url: shop } = await world.startWorker({
+      vars: { ROUTES, NETWORKS: { [EVM_NETWORK]: { facilitator: facilitator.url, facilitator_auth: 'cdp', pay_to: evm.seller.address } } },
+      secrets: { EVM_RELAYER_KEYS: undefined, SOLANA_FEE_PAYER_KEYS: undefined, RPC_URLS: undefined, CDP_API_KEY: key },
+    });
+    const page = `${shop}/data/almanac.json?city=Oslo`;
+    await waitFor(async () => (await send(page)).challenge?.accepts.length === 1, { what: 'the network to be offered' });
+    assertPaid(await send(page, await payment(world, page)));
+    assert.deepEqual(problems, []);
+    assert.ok(new Set(facilitator.requests.slice(before).map(({ path }) => path)).has('/settle'));
+  });
+}

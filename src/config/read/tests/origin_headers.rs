@@ -81,7 +81,6 @@ fn no_header_is_taken_that_something_else_says() {
         "X-Forwarded-Host",
         "",
         "a b",
-        "X-A-B_C-D-E",
         "a:",
         "a\r\nHost",
         "Ä",

@@ -239,10 +239,13 @@ fn a_facilitator_that_wants_it_is_sent_signed_requests() {
         faults
     };
     for (key, problem) in [
-        ("a:b", "CDP_API_KEY: must have an Ed25519 key's secret: base64 of 64 bytes; put the"),
+        (
+            "a:b",
+            "CDP_API_KEY: must have an Ed25519 key's secret, base64 of 64 bytes, or a PEM; put the",
+        ),
         (pair.as_str(), "CDP_API_KEY: has no key's id"),
         ("{}", "CDP_API_KEY: has no key's id"),
-        ("a:-----BEGIN EC PRIVATE KEY-----", "CDP_API_KEY: is an ECDSA key; make an Ed25519 key"),
+        ("a:-----BEGIN EC PRIVATE KEY-----", "CDP_API_KEY: has a PEM that is no key of P-256"),
     ] {
         let said = told(signed(key));
         assert!(said.contains(problem), "{said}");
