@@ -17,13 +17,14 @@ import { memory } from './parts/memory.mjs';
 import { page } from './parts/page.mjs';
 import { paidCpu } from './parts/paid-cpu.mjs';
 import { payment } from './parts/payment.mjs';
+import { rules } from './parts/rules.mjs';
 import { size } from './parts/size.mjs';
 import { challenge, free } from './parts/speed.mjs';
 import { stream } from './parts/stream.mjs';
 import { score, table } from './table.mjs';
 
-const PARTS = { size, start: coldStart, page, check, free, 402: challenge, payment, cpu: paidCpu, distance, stream, crowd, gas, memory, ledger };
-const ORDER = ['size', 'start', 'page', 'check', 'free', '402', 'payment', 'cpu', 'distance', 'stream', 'crowd', 'gas', 'memory', 'ledger'];
+const PARTS = { size, start: coldStart, page, check, free, rules, 402: challenge, payment, cpu: paidCpu, distance, stream, crowd, gas, memory, ledger };
+const ORDER = ['size', 'start', 'page', 'check', 'free', 'rules', '402', 'payment', 'cpu', 'distance', 'stream', 'crowd', 'gas', 'memory', 'ledger'];
 
 const USAGE = `Usage: npm run bench -- [options]
 
