@@ -34,7 +34,7 @@ impl P256Key {
         key_in(&decode_base64(&text, MAX_DER).ok()?).map(Self)
     }
 
-    /// The key as PKCS #8, as WebCrypto takes it.
+    /// The key as PKCS #8, as `crypto.subtle` takes it.
     pub fn to_pkcs8(&self) -> Vec<u8> {
         let key = [&[0x30, 0x25, 0x02, 0x01, 0x01, 0x04, 0x20], self.0.as_slice()].concat();
         let head = [0x30, 0x41, 0x02, 0x01, 0x00, 0x30, 0x13];

@@ -105,9 +105,8 @@ fn solana_signer(address: &str, signature: &str, text: &str) -> Option<String> {
 
 /// EIP-191, version 0x45.
 fn evm_signer(address: &str, signature: &str, text: &str) -> Option<String> {
-    let address: evm::Address = address.parse().ok()?;
     let signature = evm::Signature::from_bytes(&decode_hex(signature).ok()?).ok()?;
     let signed = format!("\u{19}Ethereum Signed Message:\n{}{text}", text.len());
-    let signer = signature.recover(&keccak256(signed.as_bytes()))?;
-    (signer == address).then(|| address.to_lower_hex())
+    let wallet = signature.recover(&keccak256(signed.as_bytes()))?;
+    (address.parse() == Ok(wallet)).then(|| wallet.to_lower_hex())
 }
