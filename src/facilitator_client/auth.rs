@@ -1,7 +1,7 @@
 //! What a hosted facilitator wants to see with each request: a token that is
 //! signed for this one alone.
 //!
-//! A key of P-256 signs where the Worker runs (WebCrypto): the curve costs much to
+//! A key of P-256 signs where the Worker runs (`crypto.subtle`): the curve costs much to
 //! have here, and is used for nothing else.
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What the runtime's own cryptography does (WebCrypto).
+//! What the runtime's own cryptography does (`crypto.subtle`).
 
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use worker::console_error;
