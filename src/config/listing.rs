@@ -125,6 +125,39 @@ impl Route {
         extensions
     }
 
+    /// What the challenge says of [`SIGN_IN`], without what differs from one to the
+    /// next; `None` if nothing here is counted by wallet.
+    pub fn sign_in(&self) -> Option<Value> {
+        if !self.free.is_some_and(|it| it.by_wallet) {
+            return None;
+        }
+        let mut chains: Vec<Value> = vec![];
+        for offer in &self.offers {
+            let network = offer.v2.network;
+            let kind = if network.names_fee_payer() { "ed25519" } else { "eip191" };
+            let chain = json!({ "chainId": network.to_string(), "type": kind });
+            if !chains.contains(&chain) {
+                chains.push(chain);
+            }
+        }
+        let members = [
+            "domain",
+            "address",
+            "uri",
+            "version",
+            "chainId",
+            "type",
+            "nonce",
+            "issuedAt",
+            "signature",
+        ];
+        Some(json!({
+            "info": { "version": "1" },
+            "supportedChains": chains,
+            "schema": { "type": "object", "required": members },
+        }))
+    }
+
     /// How the resource is asked for, for catalogues.
     fn bazaar(&self, method: &Method) -> Value {
         let has_body = method.has_body();

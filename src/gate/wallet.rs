@@ -74,6 +74,8 @@ impl Sale<'_> {
         let is_good = said("domain") == domain
             && UrlParts::of(said("uri")).origin == own
             && ours == nonce
+            && said("issuedAt") == issued_at
+            && said("version") == "1"
             && at <= now
             && now.since(at) <= LIFE
             && self.route.offers.iter().any(|it| it.v2.network.to_string() == chain);

@@ -138,6 +138,8 @@ fn a_wallet_is_who_has_signed_for_this_shop_a_short_while_ago() {
             ("chainId", "solana"),
             ("address", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C"),
             ("address", "x\nURI: https://shop.example"),
+            ("issuedAt", "2023-11-14T22:13:20Z"),
+            ("version", "2"),
             ("signature", "0x"),
             ("signature", ""),
             ("nonce", ""),
