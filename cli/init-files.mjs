@@ -31,12 +31,20 @@ export function filesOf(shop) {
 }
 
 /**
+ * The files that a shop needs besides its configuration, which is there already.
+ *
+ * @param {string} config the name of that
+ * @param {{ name: string }} shop
+ */
+export const filesBeside = (config, shop) => ({ [config]: '', '.gitignore': `${IGNORED.join('\n')}\n`, 'package.json': packageJson(shop) });
+
+/**
  * Writes what is not there yet, and touches nothing else but a .gitignore that would let git take the keys.
  *
  * @returns {Promise<{ written: string[], added: { name: string, line: string }[], left: { name: string, advice?: string }[] }>} `shop.keys` is set to what
  *   `.dev.vars` holds if that was written
  */
-export async function writeShop(folder, shop) {
+export async function writeShop(folder, shop, files = filesOf(shop)) {
   const written = [];
   const left = [];
   const write = (name, text, mode) => {
@@ -48,7 +56,7 @@ export async function writeShop(folder, shop) {
   const added = coverKeys(folder);
   // Of two configurations wrangler takes one, and it may not be this one.
   const config = configFileIn(folder);
-  for (const [name, text] of Object.entries(filesOf(shop))) {
+  for (const [name, text] of Object.entries(files)) {
     if (name === CONFIG_FILE && config) left.push({ name: config, advice: config === CONFIG_FILE ? undefined : 'No wrangler.toml was written beside it' });
     else if (existsSync(join(folder, name))) left.push({ name, advice: adviceOn(folder, name) });
     else write(name, text, 0o644);
@@ -174,8 +182,8 @@ npm install
 npx edge402 dev                  # opens the shop on this machine, for test money
 npx edge402 check                # says what is wrong or missing, here and on the chains
 npx wrangler login
-npx edge402 keys --store         # stores the keys of .dev.vars as the Worker's secrets
 npx edge402 deploy
+npx edge402 keys --store         # stores the keys of .dev.vars as the Worker's secrets
 npx edge402 check --live https://<your shop>
 BUYER_KEY=0x… npx edge402 buy https://<your shop>${path}
 \`\`\`

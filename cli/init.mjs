@@ -4,10 +4,10 @@ import { basename, isAbsolute, relative, resolve } from 'node:path';
 import { parse } from 'smol-toml';
 import { Mistake, readArguments } from '../dev/cli.mjs';
 import { conversation } from './ask.mjs';
-import { filesOf, writeShop } from './init-files.mjs';
+import { filesBeside, filesOf, writeShop } from './init-files.mjs';
 import { KINDS, addressesOf, kindOf } from './new-keys.mjs';
 import { findNetwork, freeCoinOf, knownNetworks, namesOf } from './networks.mjs';
-import { bindingsOf, report } from './reader.mjs';
+import { bindingsOf, configFileIn, readConfig, report } from './reader.mjs';
 
 const USAGE = `Usage: edge402 init [options]
 
@@ -44,10 +44,22 @@ const USUAL_FOLDERS = ['site', 'public', 'www', 'dist', 'build', 'out', '_site']
 
 export async function main(args) {
   const { values } = readArguments(USAGE, { options: OPTIONS, args });
+  const config = configFileIn('.');
+  // Answers would change nothing of a shop that is there.
+  if (config !== undefined && Object.keys(values).every((it) => it === 'help')) return completed(config);
   const shop = await shopOf(values);
   await refuseFaults(shop);
   const { written, added, left } = await writeShop(process.cwd(), shop);
   await tell(shop, { written, added, left });
+}
+
+/** Writes what a shop with a configuration lacks: its keys, and what keeps them from git. */
+async function completed(file) {
+  const { name, vars: { NETWORKS: networks = {} } = {} } = readConfig(file);
+  const known = await knownNetworks();
+  const own = Object.entries(networks).filter(([, it]) => it?.facilitator === undefined).map(([id]) => known.find((it) => it.id === id) ?? { id, title: id, coin: { symbol: 'coin' } });
+  const shop = { name: nameOf(name), networks: own.filter(({ id }) => kindOf(id) in KINDS) };
+  await tell(shop, await writeShop(process.cwd(), shop, filesBeside(file, shop)));
 }
 
 /** What is sold, from options and answers. */

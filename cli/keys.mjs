@@ -88,7 +88,7 @@ async function add(name, path) {
   if (kind !== undefined && !('GRANT_SECRET' in held)) text += `GRANT_SECRET='${grantSecret()}'\n`;
   replaceSecrets(path, text);
   if (kind === undefined) {
-    console.log(`${made.words}\n\n${secret} is in ${path}. The Worker gets it by: npx edge402 keys --store`);
+    console.log(`${made.words}\n\n${secret} is in ${path}. The Worker gets it by \`npx edge402 keys --store\`, and \`npx edge402 dev\` when it starts anew.`);
     return false;
   }
   const { addresses } = await addressesOf(kind, made.key);

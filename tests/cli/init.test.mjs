@@ -1,7 +1,7 @@
 /** `edge402 init`: what it writes, what it leaves alone, and what it refuses before it writes anything. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { bindingsOf, readConfig, readSecrets, report } from '../../cli/reader.mjs';
@@ -55,6 +55,32 @@ test('a second time nothing is written, and it says so', async (t) => {
   assert.deepEqual(contents(folder), before);
   assert.doesNotMatch(stdout, /^wrote/m);
   for (const name of ['wrangler.toml', '.dev.vars', '.gitignore', 'README.md', 'package.json']) assert.match(stdout, new RegExp(`left alone ${name}: `));
+});
+
+test('a second time without options nothing is asked, keys that are missing are made, and it says what to do', async (t) => {
+  const folder = folderOf(t);
+  await init(folder);
+  const before = contents(folder);
+  const again = await init(folder, []);
+  assert.equal(again.status, 0, again.stderr);
+  assert.deepEqual(contents(folder), before);
+  assert.match(again.stdout, /^left alone wrangler\.toml: it is there already/m);
+  assert.match(again.stdout, /npx edge402 check/);
+  rmSync(join(folder, '.dev.vars'));
+  rmSync(join(folder, '.gitignore'));
+  const { status, stdout } = await init(folder, []);
+  assert.equal(status, 0, stdout);
+  assert.match(stdout, /^wrote      \.dev\.vars$/m);
+  assert.match(stdout, /0x\w{40}  ETH on Base Sepolia/);
+  assert.deepEqual(Object.keys(readSecrets(join(folder, '.dev.vars'))), ['EVM_RELAYER_KEYS', 'SOLANA_FEE_PAYER_KEYS', 'GRANT_SECRET']);
+  assert.equal(readFileSync(join(folder, '.gitignore'), 'utf8'), before['.gitignore']);
+});
+
+test('the seller’s README stores the keys once there is a Worker', async (t) => {
+  const folder = folderOf(t);
+  await init(folder);
+  const commands = readFileSync(join(folder, 'README.md'), 'utf8').match(/^npx \S+ \w+/gm);
+  assert.ok(commands.indexOf('npx edge402 deploy') < commands.indexOf('npx edge402 keys'), commands.join('\n'));
 });
 
 test('files that are there stay, and it says what they lack', async (t) => {
