@@ -67,8 +67,8 @@ export function readConfig(path, environment) {
 }
 
 /** The names of a configuration's bindings. */
-export function bindingsOf({ assets, kv_namespaces: kv = [], durable_objects: { bindings = [] } = {}, services = [] }) {
-  const names = [assets?.binding, ...[kv, services].flat().map(({ binding }) => binding), ...[bindings].flat().map(({ name }) => name)];
+export function bindingsOf({ assets, kv_namespaces: kv = [], durable_objects: { bindings = [] } = {}, services = [], analytics_engine_datasets: datasets = [] }) {
+  const names = [assets?.binding, ...[kv, services, datasets].flat().map(({ binding }) => binding), ...[bindings].flat().map(({ name }) => name)];
   return names.filter((name) => typeof name === 'string');
 }
 

@@ -45,8 +45,13 @@ function worker({ main, compatibility_date: date }, folder) {
   if (typeof main !== 'string') found.push(fault('main', 'is needed: "node_modules/edge402/build/index.js"'));
   else if (!existsSync(join(folder, main))) found.push(fault('main', `${main} is not there: run npm install`));
   if (date === undefined) found.push(fault('compatibility_date', 'is needed: "2026-04-01"'));
+  else if (typeof date === 'string' && !/^\d{4}-\d{2}-\d{2}$/.test(date)) found.push(fault('compatibility_date', `${JSON.stringify(date)} must be a day such as "2026-04-01"`));
+  else if (typeof date === 'string' && date > tomorrow()) found.push(fault('compatibility_date', `${JSON.stringify(date)} is in the future, which Cloudflare refuses`));
   return found;
 }
+
+/** UTC: somewhere that day has begun already. */
+const tomorrow = () => new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
 
 /** Without an id the first deployment makes the namespace. */
 function replay({ kv_namespaces: spaces }) {

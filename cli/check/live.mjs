@@ -74,7 +74,7 @@ async function checkRoute(ask, number, route, { methods, free }, known) {
 /** What somebody sees who opens the page in a browser. */
 async function checkPage(ask, path, isFree, key) {
   const { status, headers } = await ask(path, { headers: BROWSER });
-  if (isFree) return status < 400 ? [] : [fault(key, `is free for people, and a browser gets ${status} at ${path}: deploy again`)];
+  if (isFree) return status === 402 ? [fault(key, `is free for people, and a browser gets ${status} at ${path}: deploy again`)] : [];
   if (status === 402 && headers.get('content-type')?.startsWith('text/html')) return [];
   return [fault(key, `a browser gets ${status} ${headers.get('content-type')} at ${path} in place of the page to pay on`)];
 }

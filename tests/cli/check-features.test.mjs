@@ -133,6 +133,8 @@ const BROKEN = {
   'less time than a settlement takes': [({ config }) => (config.limits = { cpu_ms: 10 }), 'warning', 'limits.cpu_ms', /50 or more/],
   'fewer questions than a sale asks': [({ config }) => (config.limits = { subrequests: 10 }), 'warning', 'limits.subrequests', /50 or more/],
   'fewer questions than the desk asks': [({ config, secrets: own }) => { config.limits = { subrequests: 50 }; own.DESK_TOKENS = hash('one'); own.EVM_RELAYER_KEYS = Array.from({ length: 20 }, (_, n) => `0x${hash(String(n))}`).join(','); }, 'warning', 'limits.subrequests', /the desk alone asks 53 .* 55 or more/],
+  'a date that is yet to come': [({ config }) => (config.compatibility_date = '2099-01-01'), 'fault', 'compatibility_date', /is in the future, which Cloudflare refuses/],
+  'a date that is none': [({ config }) => (config.compatibility_date = 'today'), 'fault', 'compatibility_date', /must be a day such as "2026-04-01"/],
   'some files before the Worker': [({ config }) => (config.assets.run_worker_first = ['/*', '!/premium/*']), 'fault', 'assets.run_worker_first', /must be true/],
   'a zone whose Worker asks itself': [(it) => { asZone(it); it.config.compatibility_flags = ['global_fetch_strictly_public']; }, 'fault', 'compatibility_flags', /take it out/],
 };

@@ -89,6 +89,7 @@ const MANY = [
   { pattern: '/premium/*', price: '$0.01', free: '2/day', listed: true },
   { pattern: '/data/almanac.json', price: '$0.005', free_for: ['people', 'search', 'secret:staff'] },
   { pattern: '/photos/*', price: '$0.02', free_for: ['network:127.0.0.0/8', 'network:::1/128'], prices: [{ when: { method: 'GET' }, price: '$0.04' }, { when: { class: 'bots:training' }, price: '$0.20' }] },
+  { pattern: '/nothing/*', price: '$0.01', free_for: ['people'] },
   { pattern: '/api/*', price: '$0.05', methods: ['POST'], prices: [{ when: { body: 'model', is: 'mini*' }, price: '$0.01' }] },
 ];
 const PASSES = `staff:${'ab'.repeat(32)}`;
