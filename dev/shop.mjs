@@ -133,7 +133,7 @@ function startShop(world, options) {
 async function faultsOf({ url, log }, example) {
   const { status } = await fetch(`${url}${encodeURI(example)}`, { method: 'HEAD', redirect: 'manual' });
   if (status !== 503) return [];
-  const said = () => /^.*the configuration has \d+ fault\(s\).*\n((?: +.*\n)+)/m.exec(log())?.[1];
+  const said = () => /the configuration has \d+ fault\(s\).*\n\n?((?: +.*\n)+)/.exec(log())?.[1];
   const lines = await waitFor(said, { timeout: 5_000 }).catch(() => undefined);
   return ['', 'It sells nothing:', lines?.trimEnd() ?? `  ${url}/.edge402/health says why`];
 }
