@@ -75,7 +75,7 @@ export async function check({ config: file, env, secrets: secretsFile, offline =
     ...shop.findings,
     ...file === undefined ? passedOver(folder) : [],
   ].map((found) => ({ ...found, problem: found.problem.replaceAll(CONFIG_FILE, basename(path)) }));
-  return { findings, lines: [...soldLines(read), ...limits.lines, ...chains.lines, ...shop.lines], report: read, config };
+  return { findings, lines: [...soldLines(read, [config.vars?.ROUTES ?? []].flat()), ...limits.lines, ...chains.lines, ...shop.lines], report: read, config };
 }
 
 /** Configurations that wrangler takes no notice of, because it takes another one. */
@@ -119,11 +119,12 @@ function secretsOf(folder, given, env) {
   return { path, values: readSecrets(path) };
 }
 
-function soldLines({ routes, networks }) {
+function soldLines({ routes, networks }, written) {
   const titleOf = (id) => networks.find((it) => it.id === id)?.title ?? id;
   const priced = (price, prices) => `${price}${prices.length > 0 ? `, or ${[...new Set(prices)].join(', ')}` : ''}`;
-  return routes.map(({ path, isPrefix, price, prices, freeFor, networks: ids, challengeBytes }) =>
-    `${path}${isPrefix ? '*' : ''} for ${priced(price, prices)} on ${[...new Set(ids)].map(titleOf).join(', ')} (a challenge of ${challengeBytes} bytes)${freeFor.length > 0 ? `; free for ${freeFor.join(', ')}` : ''}`);
+  const byOrigin = (number) => (written[number]?.price === 'origin' ? ', as the origin says,' : '');
+  return routes.map(({ path, isPrefix, price, prices, freeFor, networks: ids, challengeBytes }, number) =>
+    `${path}${isPrefix ? '*' : ''} for ${byOrigin(number) && 'up to '}${priced(price, prices)}${byOrigin(number)} on ${[...new Set(ids)].map(titleOf).join(', ')} (a challenge of ${challengeBytes} bytes)${freeFor.length > 0 ? `; free for ${freeFor.join(', ')}` : ''}`);
 }
 
 /** Tells a person what was found. */

@@ -48,7 +48,7 @@ function problemOf(text) {
   return end < 0 ? fault('deployed', text) : fault(`deployed ${text.slice(0, end)}`, text.slice(end + 2));
 }
 
-async function checkRoute(ask, number, route, { methods, free }, known) {
+async function checkRoute(ask, number, route, { methods, free, price, challenge_on: protectedBy }, known) {
   const { path, isPrefix, freeFor } = route;
   const key = `deployed ROUTES[${number}]`;
   const method = methods?.[0] ?? 'GET';
@@ -57,6 +57,9 @@ async function checkRoute(ask, number, route, { methods, free }, known) {
   let response = await ask(path, { method, headers: free === undefined ? { accept: 'application/json' } : ELSEWHERE });
   if (response.status !== 402 && isOurs) response = await ask(path, { method, headers: ELSEWHERE });
   const shown = `${method} ${path}`;
+  // The origin says which of its pages are sold, and may sell none at this path.
+  const isOriginAsked = protectedBy !== undefined || price === 'origin';
+  if (isOriginAsked && response.status !== 402 && response.status !== 503) return [];
   if (response.status < 400) return [fault(key, `${shown} answers ${response.status} without a payment: what is deployed gives it away. Deploy this configuration: edge402 deploy`)];
   if (response.status !== 402) return [fault(key, `${shown} answers ${response.status} in place of 402${response.status === 503 ? ': it is switched off at the desk, or its log says why, npx wrangler tail' : ''}`)];
   const header = response.headers.get('payment-required') ?? '';
@@ -64,8 +67,8 @@ async function checkRoute(ask, number, route, { methods, free }, known) {
   if (!challenge) return [fault(key, `${shown} answers 402 without a PAYMENT-REQUIRED header that can be read: it is not edge402's`)];
   const found = [];
   if (header.length > LONGEST_CHALLENGE) found.push(fault(key, `the challenge has ${header.length} bytes, and clients take ${LONGEST_CHALLENGE}`));
-  found.push(...compare(key, challenge.accepts, route, known));
-  if (method !== 'GET') return found;
+  found.push(...compare(key, challenge.accepts, route, known, price === 'origin'));
+  if (method !== 'GET' || isOriginAsked) return found;
   if (free === undefined && !isOurs) found.push(...await checkPage(ask, path, freeFor.includes('people'), key));
   found.push(...await checkSpellings(ask, path, isPrefix, key));
   return found;
@@ -80,7 +83,7 @@ async function checkPage(ask, path, isFree, key) {
 }
 
 /** What is deployed may be older than the file. */
-function compare(key, offers, { price, prices, networks }, known) {
+function compare(key, offers, { price, prices, networks }, known, isSaidByOrigin) {
   const found = [];
   const wanted = new Set(networks);
   for (const { network, amount, payTo, asset } of offers) {
@@ -88,7 +91,7 @@ function compare(key, offers, { price, prices, networks }, known) {
     const token = own?.tokens.find((it) => it.asset === asset);
     if (!wanted.has(network) || !token) found.push(fault(key, `${network} is offered in ${asset}, and wrangler.toml does not say so: deploy again`));
     else if (own.payTo !== payTo) found.push(fault(key, `pays ${payTo} on ${network}, and wrangler.toml says ${own.payTo}: deploy again`));
-    else if (![price, ...prices].some((it) => BigInt(amount) === atomic(it, token.decimals))) found.push(fault(key, `asks for ${amount} atomic units on ${network}, and wrangler.toml says ${[price, ...prices].join(' or ')}: deploy again, unless you changed the price at the desk`));
+    else if (isSaidByOrigin ? BigInt(amount) > atomic(price, token.decimals) : ![price, ...prices].some((it) => BigInt(amount) === atomic(it, token.decimals))) found.push(fault(key, `asks for ${amount} atomic units on ${network}, and wrangler.toml says ${[price, ...prices].join(' or ')}: deploy again, unless you changed the price at the desk`));
   }
   for (const id of [...wanted].filter((it) => !offers.some(({ network }) => network === it))) found.push(fault(key, `${id} is not offered: deploy again`));
   return found;

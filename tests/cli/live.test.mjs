@@ -121,3 +121,28 @@ test('people who pay where they should read for free are found', async () => {
   const findings = await findingsOf(world.url, (vars) => (vars.ROUTES[0].free_for = ['people']));
   assert.ok(findings.some(({ key, problem }) => key === 'deployed ROUTES[0]' && /is free for people, and a browser gets 402/.test(problem)), JSON.stringify(findings, null, 2));
 });
+
+/** A shop of which the origin says what is sold, and for how much. */
+async function originShop(t, answer) {
+  const server = createServer((request, response) => {
+    if (request.url === '/.edge402/health') return response.writeHead(200).end('{"selling": true, "problems": []}');
+    return answer(response);
+  });
+  t.after(() => server.close());
+  const url = `http://127.0.0.1:${await listen(server)}`;
+  const network = { id: EVM_NETWORK, payTo: EVM_PAY_TO, tokens: [{ asset: '0x036CbD53842c5426634e7929541eC2318f3dCF7e', decimals: 6 }] };
+  const route = { path: '/api/', isPrefix: true, price: '$1', prices: [], freeFor: [], networks: [EVM_NETWORK] };
+  const config = { vars: { ROUTES: [{ pattern: '/api/*', price: 'origin', price_max: '$1', challenge_on: 401 }] } };
+  return (await checkLive(url, { config, report: { routes: [route], networks: [network] }, files: [] })).findings;
+}
+
+test('where the origin says what is sold, nothing is said of what it gives, nor of its prices up to the most', async (t) => {
+  const priced = (amount) => (response) => {
+    const accepts = [{ network: EVM_NETWORK, amount, payTo: EVM_PAY_TO, asset: '0x036CbD53842c5426634e7929541eC2318f3dCF7e' }];
+    response.writeHead(402, { 'payment-required': Buffer.from(JSON.stringify({ accepts })).toString('base64') }).end();
+  };
+  assert.deepEqual(await originShop(t, (response) => response.writeHead(200).end('free')), []);
+  assert.deepEqual(await originShop(t, priced('250000')), []);
+  const [found] = await originShop(t, priced('1000001'));
+  assert.match(found.problem, /asks for 1000001 atomic units/);
+});
