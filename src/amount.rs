@@ -130,6 +130,18 @@ impl Price {
         self.digits.checked_mul(10_u128.checked_pow(zeros)?).map(AtomicAmount)
     }
 
+    /// What so many atomic units of a dollar token with this many decimals are worth;
+    /// `None` for nothing, and for what is no price.
+    pub fn of_units(amount: AtomicAmount, decimals: u8) -> Option<Self> {
+        let (mut digits, mut scale) = (amount.0, u32::from(decimals));
+        while scale > 0 && digits % 10 == 0 && digits > 0 {
+            digits /= 10;
+            scale -= 1;
+        }
+        let most = 10_u128.checked_pow(scale)?.checked_mul(1_000_000)?;
+        (scale <= 18 && (1..=most).contains(&digits)).then_some(Self { digits, scale })
+    }
+
     /// What `count` things cost of which `per` cost this much, in whole atomic
     /// units of a dollar token with this many decimals. `None` if that is more
     /// than can be counted, or `per` is zero.
@@ -222,6 +234,24 @@ mod tests {
         }
         assert!(price("$0.000000000000000001") < price("$1000000"));
         assert_eq!(price("$0.50").cmp(&price("$0.5")), Ordering::Equal);
+    }
+
+    #[test]
+    fn units_become_the_price_that_they_are_worth() {
+        for (text, units, decimals) in [
+            ("$0.01", 10_000, 6),
+            ("$2", 2_000_000, 6),
+            ("$0.000001", 1, 6),
+            ("$10", 10, 0),
+            ("$1000000", 1_000_000_000_000, 6),
+        ] {
+            let price = Price::of_units(AtomicAmount(units), decimals);
+            assert_eq!(price, text.parse().ok(), "{text}");
+            assert_eq!(price.and_then(|it| it.in_units(decimals)), Some(AtomicAmount(units)));
+        }
+        for (units, decimals) in [(0, 6), (1_000_000_000_001, 6), (1, 19), (u128::MAX, 36)] {
+            assert_eq!(Price::of_units(AtomicAmount(units), decimals), None, "{units} {decimals}");
+        }
     }
 
     #[test]

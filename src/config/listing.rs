@@ -22,6 +22,9 @@ const HINT_BYTES: usize = 130;
 /// What is filled into the extension by which wallets sign in, in bytes of JSON.
 const SIGN_IN_BYTES: usize = 200;
 
+/// What a quote adds to it.
+const QUOTE_BYTES: usize = 100;
+
 /// The methods that can be listed besides those whose input is in the body.
 const QUERY_METHODS: &[&str] = &["GET", "HEAD", "DELETE"];
 
@@ -70,6 +73,7 @@ impl Route {
         let mut size = self.resource_size();
         let fits = |offer: &&Offer| {
             let hint = if offer.network.id.names_fee_payer() { HINT_BYTES } else { 0 };
+            let hint = if self.lacks_quote() { hint + QUOTE_BYTES } else { hint };
             // With its comma.
             size += offer.v2.to_value().to_string().len() + 1 + hint;
             size <= MAX_CHALLENGE_JSON

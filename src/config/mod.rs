@@ -4,6 +4,7 @@
 //! fault closes what is sold and leaves open what is free, so the patterns of
 //! the routes are kept apart from the rest of the configuration.
 
+mod by_origin;
 mod by_use;
 mod coin;
 mod desk;
@@ -39,6 +40,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use by_origin::ByOrigin;
 pub use by_use::ByUse;
 pub use desk::Desk;
 pub use facilitator::{Account, Facilitator, TokenHash};

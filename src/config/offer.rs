@@ -16,7 +16,7 @@ use crate::protocol::requirements::{
 use crate::solana::InvalidTerms;
 
 /// What a route costs on one network, in one of its tokens.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Offer {
     /// The network.
     pub network: Rc<Network>,

@@ -55,11 +55,17 @@ const KEPT_SECRETS: [&str; 11] = [
 
 /// Headers for the origin: names and values.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct OriginHeaders(pub Vec<(String, String)>);
+pub struct OriginHeaders {
+    /// Those that go with each request.
+    pub always: Vec<(String, String)>,
+    /// Those that go with what is paid for, and with nothing else.
+    pub when_paid: Vec<(String, String)>,
+}
 
 impl fmt::Debug for OriginHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OriginHeaders({} headers, not shown)", self.0.len())
+        let count = self.always.len() + self.when_paid.len();
+        write!(f, "OriginHeaders({count} headers, not shown)")
     }
 }
 
@@ -119,7 +125,7 @@ impl OriginHeaders {
         if matches!(origin, Some(Origin::Assets | Origin::None)) {
             faults.add(KEY, "has no effect with this ORIGIN, which reads no headers");
         }
-        let mut read: Vec<(String, String)> = vec![];
+        let mut read = Self::default();
         for (name, value) in headers {
             let key = format!("{KEY}.{name:?}");
             let lower = name.to_ascii_lowercase();
@@ -129,17 +135,35 @@ impl OriginHeaders {
                 || TAKEN_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
             {
                 "is a header that the connection or the Worker itself sets"
-            } else if read.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            } else if read.all().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
                 "is there twice, in other letters"
             } else {
-                read.extend(
+                let is_when_paid = read_when(&key, value, faults);
+                let list = if is_when_paid { &mut read.when_paid } else { &mut read.always };
+                list.extend(
                     read_value(key, value, (secrets, kept), faults).map(|it| (name.clone(), it)),
                 );
                 continue;
             };
             faults.add(key, problem);
         }
-        Self(read)
+        read
+    }
+
+    fn all(&self) -> impl Iterator<Item = &(String, String)> {
+        self.always.iter().chain(&self.when_paid)
+    }
+}
+
+/// Whether a header goes with what is paid for alone.
+fn read_when(key: &str, value: &Value, faults: &Report) -> bool {
+    match value.get("when").map(Value::as_str) {
+        None => false,
+        Some(Some("paid")) => true,
+        Some(_) => {
+            faults.add(format!("{key}.when"), "must be \"paid\", or left out");
+            false
+        }
     }
 }
 
@@ -156,7 +180,7 @@ fn read_value(
         faults.add(key, "must be a text, or { secret = \"the name of a secret\" }");
         return None;
     } else {
-        let fields = Fields::new(key.clone(), value, &["secret"], faults);
+        let fields = Fields::new(key.clone(), value, &["secret", "when"], faults);
         let name = fields.needed("secret", "the name of a secret that holds the value")?;
         if KEPT_SECRETS.contains(&name) || kept.contains(&name) {
             fields.fault("secret", "names a secret that stays with the Worker; make another one");

@@ -18,7 +18,7 @@ const KNOWN: &[&str] = &["when", "price"];
 const KNOWN_OF_WHEN: &[&str] = &["class", "query", "header", "method", "body", "is"];
 
 /// Conditions on a request, of which all must hold.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct When {
     /// Who asks.
     pub class: Option<Class>,
@@ -114,13 +114,18 @@ pub(super) fn read_prices<'a>(fields: &Fields<'a>, passes: &Passes) -> Vec<ReadR
 
 /// Reads a price.
 pub(super) fn read_price(fields: &Fields<'_>, text: &str) -> Option<Price> {
+    read_price_at(fields, "price", text)
+}
+
+/// Reads a price that stands under this key.
+pub(super) fn read_price_at(fields: &Fields<'_>, name: &str, text: &str) -> Option<Price> {
     let problem = match text.parse::<Price>() {
         Ok(price) => return Some(price),
         Err(InvalidPrice::Malformed) => "must be dollars, such as \"$0.01\"",
         Err(InvalidPrice::Zero) => "is zero; what is free needs no route",
         Err(InvalidPrice::TooLarge) => "is above a million dollars or has over 18 decimals",
     };
-    fields.fault("price", problem);
+    fields.fault(name, problem);
     None
 }
 

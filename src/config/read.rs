@@ -124,6 +124,8 @@ fn read_with(settings: &Settings, overrides: &Overrides) -> Loaded {
         has_grant_keys: grant_keys.is_some(),
         tells_origin: read_tell_origin(settings.tell_origin.as_ref(), &faults),
         has_origin_secret: settings.origin_secret.is_some(),
+        has_paid_headers: !origin_headers.when_paid.is_empty(),
+        has_delivery_keys: grant_keys.is_some() || !relayers.is_empty() || !fee_payers.is_empty(),
         origin: origin.as_ref(),
         overrides,
     };

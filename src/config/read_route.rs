@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::by_origin::price_key;
 use super::by_use::read_by_use;
 use super::fields::{Fields, Report};
 use super::listing::read_listed;
 use super::offer::OnNetwork;
 use super::origin_headers::SECRET as ORIGIN_SECRET;
 use super::overrides::{Overrides, name_of};
-use super::prices::{read_price, read_prices};
+use super::prices::{read_price, read_price_at, read_prices};
 use super::service::Service;
 use super::unpriced::Unpriced;
 use super::who::{Passes, read_free_for};
 use super::{
-    DEFAULT_REDELIVER, Method, Network, Origin, Pattern, PaymentIdentifier, Route, SettleWhen,
+    ByOrigin, DEFAULT_REDELIVER, Method, Network, Origin, Pattern, PaymentIdentifier, Route,
+    SettleWhen,
 };
 use crate::path::Fold;
 use crate::protocol::ChainId;
@@ -29,6 +31,9 @@ const MAX_DESCRIPTION: usize = 500;
 const KNOWN: &[&str] = &[
     "pattern",
     "price",
+    "price_max",
+    "quote",
+    "challenge_on",
     "prices",
     "free_for",
     "scheme",
@@ -63,6 +68,10 @@ pub(super) struct Seller<'a> {
     pub tells_origin: bool,
     /// Whether there is something that signs it.
     pub has_origin_secret: bool,
+    /// Whether the origin gets headers with what is paid for, and else not.
+    pub has_paid_headers: bool,
+    /// Whether there is something that signs delivery cookies and quotes.
+    pub has_delivery_keys: bool,
     pub origin: Option<&'a Origin>,
     /// What was changed since it was deployed.
     pub overrides: &'a Overrides,
@@ -152,8 +161,10 @@ impl<'a> RouteEntry<'a> {
 
     pub(super) fn into_route(self, seller: &Seller<'_>) -> Option<Route> {
         let fields = &self.fields;
-        let price = fields.needed("price", "dollars, such as \"$0.01\"");
-        let price = price.and_then(|text| read_price(fields, text));
+        let by_origin = ByOrigin::read(fields, self.methods.as_deref(), seller);
+        let key = price_key(fields);
+        let price = fields.needed(key, "dollars, such as \"$0.01\"");
+        let price = price.and_then(|text| read_price_at(fields, key, text));
         let description = fields.words("description");
         if description.len() > MAX_DESCRIPTION {
             let problem =
@@ -182,6 +193,10 @@ impl<'a> RouteEntry<'a> {
         let (pattern, configured_price) = (self.pattern.clone()?, price?);
         let changed = seller.overrides.of(pattern.as_str(), self.methods.as_deref());
         let price = match changed.and_then(|it| it.price.as_deref()) {
+            Some(_) if key != "price" => {
+                fields.fault("price", "is the origin's to say, and can't be set here");
+                configured_price
+            }
             Some(text) => read_price(fields, text)?,
             None => configured_price,
         };
@@ -207,6 +222,7 @@ impl<'a> RouteEntry<'a> {
             payment_identifier,
             tells_origin,
             by_use,
+            by_origin,
             chosen,
         };
         let mut route = unpriced.at_all(price, rules, fields);
@@ -234,9 +250,17 @@ fn read_methods(fields: &Fields<'_>) -> Option<Vec<Method>> {
     names.into_iter().map(|name| name.parse().ok()).collect()
 }
 
+impl Seller<'_> {
+    /// Whether the origin is told who has paid for a route.
+    pub(super) fn tells_origin(&self, fields: &Fields<'_>) -> bool {
+        let name = "tell_origin";
+        if fields.has(name) { fields.flag(name) } else { self.tells_origin }
+    }
+}
+
 fn read_tell_origin(fields: &Fields<'_>, seller: &Seller<'_>) -> bool {
     let name = "tell_origin";
-    let tells = if fields.has(name) { fields.flag(name) } else { seller.tells_origin };
+    let tells = seller.tells_origin(fields);
     if tells && seller.origin == Some(&Origin::Assets) {
         fields.fault(name, "has no effect with ORIGIN = \"assets\": files read no headers");
     } else if tells && !seller.has_origin_secret {

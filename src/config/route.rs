@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::by_origin::ByOrigin;
 use super::by_use::ByUse;
 use super::fields::Fields;
 use super::method::Method;
@@ -15,7 +16,7 @@ use super::who::Class;
 use crate::amount::Price;
 
 /// What is sold, for how much, and how.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// What it covers.
     pub pattern: Pattern,
@@ -24,7 +25,8 @@ pub struct Route {
     /// Whether it is sold: the seller may have switched it off since it was
     /// deployed.
     pub on: bool,
-    /// What one request costs, unless one of `prices` says otherwise.
+    /// What one request costs, unless one of `prices` says otherwise. Where the
+    /// origin says it, the most.
     pub price: Price,
     /// What it costs by the configuration alone.
     pub configured_price: Price,
@@ -67,6 +69,8 @@ pub struct Route {
     pub tells_origin: bool,
     /// How it is charged, if by use; then its price is the most.
     pub by_use: Option<ByUse>,
+    /// What the origin says of it, if it does.
+    pub by_origin: Option<ByOrigin>,
     /// What it costs on each of its networks: in the order of the route's
     /// `networks`, or else by their names. None on a network of which too
     /// little is known yet; so there may be none at all.
@@ -79,7 +83,7 @@ pub struct Route {
 }
 
 /// One entry of `prices`: the first whose conditions hold says the price.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PriceRule {
     /// Of which requests.
     pub when: When,
@@ -107,7 +111,9 @@ impl Route {
     /// Whether an offer is what the configuration alone says of the route's own
     /// price.
     pub fn is_configured(&self, offer: &Offer) -> bool {
-        self.rule == 0 && offer.token.units_of(self.configured_price) == Some(offer.v2.amount)
+        self.rule == 0
+            && !self.has_quotes()
+            && offer.token.units_of(self.configured_price) == Some(offer.v2.amount)
     }
 
     /// The least that a request costs.

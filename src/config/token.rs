@@ -47,6 +47,11 @@ impl Token {
         price.in_units(self.decimals)
     }
 
+    /// An amount in atomic units as a price; `None` if it is none.
+    pub fn price_of(&self, amount: AtomicAmount) -> Option<Price> {
+        Price::of_units(amount, self.decimals)
+    }
+
     /// Reads the token that a table of the configuration describes.
     fn read(fields: &Fields<'_>, id: ChainId, bounds: Bounds) -> Option<Self> {
         let described = Described::read(fields, id);

@@ -10,8 +10,8 @@ use super::listing::MAX_CHALLENGE_JSON;
 use super::offer::{About, OnNetwork};
 use super::prices::ReadRule;
 use super::{
-    ByUse, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Offer, Pattern,
-    PaymentIdentifier, PriceRule, Route, Service, SettleWhen, Token,
+    ByOrigin, ByUse, DEFAULT_REDELIVER_MAX, DEFAULT_REDELIVER_MAX_BY_COOKIE, Method, Offer,
+    Pattern, PaymentIdentifier, PriceRule, Route, Service, SettleWhen, Token,
 };
 use crate::amount::Price;
 
@@ -38,6 +38,7 @@ pub(super) struct Unpriced {
     pub payment_identifier: PaymentIdentifier,
     pub tells_origin: bool,
     pub by_use: Option<ByUse>,
+    pub by_origin: Option<ByOrigin>,
     /// What pays for it.
     pub chosen: Vec<OnNetwork>,
 }
@@ -127,6 +128,7 @@ impl Unpriced {
             payment_identifier: self.payment_identifier,
             tells_origin: self.tells_origin,
             by_use: self.by_use.clone(),
+            by_origin: self.by_origin.clone(),
             offers,
             former,
             in_header: 0,

@@ -16,7 +16,7 @@ const EXPECTED: &str = "must be \"people\", \"search\", \"bots\", \"bots:trainin
                         \"signed:agent.example\"";
 
 /// A class of clients.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Class {
     /// As the seller wrote it.
     pub text: String,
@@ -25,7 +25,7 @@ pub struct Class {
 }
 
 /// Who is in a class.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Who {
     /// People at a browser, as far as a request can say so.
     People,
@@ -77,7 +77,7 @@ pub struct Cidr {
 }
 
 /// The hashes of a pass, of which there may be several while one is replaced.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pass(Vec<TokenHash>);
 
 impl Pass {

@@ -75,7 +75,7 @@ fn check_against(
 
 impl Offer {
     /// Whether a payment is on its network, in a version that has this offer.
-    fn is_on(&self, payment: &PaymentPayload) -> bool {
+    pub(super) fn is_on(&self, payment: &PaymentPayload) -> bool {
         match payment.version {
             Version::V1 => self.v1.as_ref().is_some_and(|v1| v1.network == payment.network),
             Version::V2 => names(&self.network, payment),

@@ -119,16 +119,25 @@ impl<'a> Sale<'a> {
             return None;
         }
         let cookies = head.header("Cookie").filter(|it| it.len() <= MAX_HEADER)?;
-        if !may_hold_grants(&cookies) {
-            return None;
-        }
-        let name = self.delivery_cookie_name();
-        let tokens = cookies
-            .split(';')
-            .filter_map(|cookie| cookie.trim().strip_prefix(name.as_str())?.strip_prefix('='));
-        let found = tokens.take(MAX_TOKENS).find_map(|token| self.read(whole, config, token, now));
+        let found = self.tokens(&cookies).find_map(|token| self.read(whole, config, token, now));
         let by_other_site = is_by_other_site(head);
         found.map(|(route, found)| (route, Collection { by_other_site, ..found }))
+    }
+
+    /// The offer that a request's cookie was made for, where the origin says what that
+    /// costs: one of the route's, for the amount that was paid.
+    pub(super) fn offer_of_cookie(
+        &self,
+        config: &Config,
+        head: &impl Head,
+        now: UnixSeconds,
+    ) -> Option<Offer> {
+        let cookies = head.header("Cookie").filter(|it| it.len() <= MAX_HEADER)?;
+        self.method.is_safe().then_some(())?;
+        let claims = self.tokens(&cookies).find_map(|token| self.claims(config, token, now))?;
+        let offer = self.route.offers.iter().find(|offer| claims.is_in_token_of(offer))?;
+        let amount = claims.amount.map_or(Some(offer.v2.amount), |it| it.parse().ok())?;
+        self.route.offer_of(offer, amount)
     }
 
     fn read(
@@ -138,28 +147,13 @@ impl<'a> Sale<'a> {
         token: &str,
         now: UnixSeconds,
     ) -> Option<(&'a Route, Collection)> {
-        let (claims, code) = token.rsplit_once(SEPARATOR)?;
-        let code = decode_hex::<32>(code).ok()?;
-        let lines = self.lines(claims);
-        if !config.delivery_keys.0.iter().any(|key| mac::is_code_of(&code, key, &lines)) {
-            return None;
-        }
-        let mut claims = claims.split(SEPARATOR);
-        let until = claims.next()?;
-        let (settler, payment, asset) = (claims.next()?, claims.next()?, claims.next());
-        let amount = claims.next();
-        if now >= UnixSeconds(until.parse().ok()?) {
-            return None;
-        }
+        let claims = self.claims(config, token, now)?;
         let is_it = |route: &Route, offer: &Offer| {
-            let is_asset = asset.unwrap_or_default() == offer.other_asset().unwrap_or_default();
-            let is_amount = match amount {
+            let is_amount = match claims.amount {
                 Some(amount) => amount == offer.v2.amount.to_string(),
                 None => route.is_configured(offer),
             };
-            let is_offer = is_asset && is_amount;
-            let rest = settler.strip_prefix(&offer.network.id.to_string());
-            is_offer && rest.is_some_and(|rest| rest.starts_with('/'))
+            is_amount && claims.is_in_token_of(offer)
         };
         // The route may not have it any more, or may ask more for it.
         let asked = self.route;
@@ -169,8 +163,33 @@ impl<'a> Sale<'a> {
             };
             Some((route, route.offers.iter().chain(&route.former).position(is_good)?))
         })?;
-        let (settler, payment) = (settler.to_owned(), payment.to_owned());
+        let (settler, payment) = (claims.settler.to_owned(), claims.payment.to_owned());
         Some((route, Collection { offer, settler, payment, by_other_site: false }))
+    }
+
+    /// The cookies among these that may be for this URL.
+    fn tokens<'b>(&self, cookies: &'b str) -> impl Iterator<Item = &'b str> {
+        let name = self.delivery_cookie_name();
+        let all = if may_hold_grants(cookies) { cookies } else { "" };
+        let tokens = all
+            .split(';')
+            .filter_map(move |cookie| cookie.trim().strip_prefix(name.as_str())?.strip_prefix('='));
+        tokens.take(MAX_TOKENS)
+    }
+
+    /// What a cookie says, if it is ours and not over.
+    fn claims<'b>(&self, config: &Config, token: &'b str, now: UnixSeconds) -> Option<Claims<'b>> {
+        let (text, code) = token.rsplit_once(SEPARATOR)?;
+        let code = decode_hex::<32>(code).ok()?;
+        let lines = self.lines(text);
+        if !config.delivery_keys.0.iter().any(|key| mac::is_code_of(&code, key, &lines)) {
+            return None;
+        }
+        let mut parts = text.split(SEPARATOR);
+        let until = UnixSeconds(parts.next()?.parse().ok()?);
+        let (settler, payment) = (parts.next()?, parts.next()?);
+        let (asset, amount) = (parts.next().unwrap_or_default(), parts.next());
+        (now < until).then_some(Claims { settler, payment, asset, amount })
     }
 
     /// What the HMAC covers. The URL has the host in it, and it is the same for
@@ -191,6 +210,25 @@ impl<'a> Sale<'a> {
             self.delivery_cookie_name(),
             cookie_path(path)
         )
+    }
+}
+
+/// What a cookie says.
+struct Claims<'a> {
+    settler: &'a str,
+    payment: &'a str,
+    /// The token, if it is not its network's own; else empty.
+    asset: &'a str,
+    /// How much was paid, if it is not the configured price.
+    amount: Option<&'a str>,
+}
+
+impl Claims<'_> {
+    /// Whether what was paid is in the token of this offer, on its network.
+    fn is_in_token_of(&self, offer: &Offer) -> bool {
+        let rest = self.settler.strip_prefix(&offer.network.id.to_string());
+        self.asset == offer.other_asset().unwrap_or_default()
+            && rest.is_some_and(|rest| rest.starts_with('/'))
     }
 }
 

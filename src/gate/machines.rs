@@ -112,6 +112,7 @@ impl Decision<'_> {
         match self {
             Self::PaymentRequired(sale, _)
             | Self::MayBeFree(sale)
+            | Self::AskPrice(sale)
             | Self::Granted(sale)
             | Self::Collect(sale, _) => Some(sale),
             Self::Purchase(purchase) => Some(&purchase.sale),

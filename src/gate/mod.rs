@@ -20,6 +20,7 @@ mod page;
 mod paid;
 mod prices;
 pub mod quota;
+pub mod quote;
 mod said;
 pub mod signed;
 pub mod wallet;
@@ -78,6 +79,9 @@ pub enum Decision<'a> {
     /// It is sold, nothing pays for it, and some of it is free: ask who counts
     /// that, and else say for how much.
     MayBeFree(Sale<'a>),
+    /// It is sold, and the origin says for how much: ask it, unless a quote does, and
+    /// [decide again](decide_at).
+    AskPrice(Sale<'a>),
 }
 
 /// A request for something that is sold.
@@ -138,6 +142,16 @@ pub struct Purchase<'a> {
 
 /// Decides what to do with a request.
 pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Decision<'a> {
+    decide_at(loaded, head, now, None)
+}
+
+/// The same where the origin says the price, with the request's route at that.
+pub fn decide_at<'a>(
+    loaded: &'a Loaded,
+    head: &impl Head,
+    now: UnixSeconds,
+    quoted: Option<&'a Route>,
+) -> Decision<'a> {
     let parts = UrlParts::of(head.url());
     let method: Method = match head.method().parse() {
         Ok(method) => method,
@@ -164,7 +178,7 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
     let is_free = route.on
         && who::is_free(route, head)
         && !cors::is_by_page_elsewhere(&loaded.trusted_pages, parts.origin, head);
-    let whole = route;
+    let whole = quoted.unwrap_or(route);
     let route = whole.for_request(head, &method, parts.query);
     let sale = Sale { number, route, asked: route, path, url, method };
     if let Some(keys) = &config.grant_keys
@@ -176,8 +190,11 @@ pub fn decide<'a>(loaded: &'a Loaded, head: &impl Head, now: UnixSeconds) -> Dec
         return Decision::Free(sale);
     }
     // None of its networks can take a payment now.
-    if route.offers.is_empty() {
+    if route.offers.is_empty() && route.former.is_empty() {
         return Decision::Closed;
+    }
+    if route.lacks_quote() {
+        return Decision::AskPrice(sale);
     }
     match read_payment(head) {
         Err(message) => Decision::BadRequest(message),

@@ -144,6 +144,15 @@ impl Terms {
         }
     }
 
+    /// How much a payload says that it pays, in atomic units; `None` if it can't be
+    /// read. Nothing of it is checked.
+    pub fn amount_in(&self, payload: &Value) -> Option<AtomicAmount> {
+        match self {
+            Self::Evm(terms) => terms.method().amount_in(payload)?.as_str()?.parse().ok(),
+            Self::Solana(_) => solana::amount_in(payload),
+        }
+    }
+
     /// The terms as JSON, as far as a buyer agrees to them: what purchases are
     /// bound to. Which wallets and permits are taken, and which keys settle, is the
     /// seller's own affair.

@@ -60,10 +60,15 @@ pub struct PaymentRequirementsV1 {
     pub extra: Map<String, Value>,
 }
 
-/// Members of `extra` that only help a client without an RPC of its own.
-/// They change from one challenge to the next and bind nobody, so they are
-/// left out when requirements are compared.
-const HINTS: &[&str] = &["recentBlockhash", "lastValidBlockHeight", "decimals", "tokenProgram"];
+/// Members of `extra` that only help a client without an RPC of its own, or that
+/// it hands back. They change from one challenge to the next and bind nobody, so
+/// they are left out when requirements are compared.
+const HINTS: &[&str] =
+    &["recentBlockhash", "lastValidBlockHeight", "decimals", "tokenProgram", QUOTE];
+
+/// The member of `extra` by which the gate knows again what an origin has asked for
+/// a request: the gate's own.
+pub const QUOTE: &str = "quote";
 
 /// The member of `extra` that names how a token is moved on EVM.
 pub const TRANSFER_METHOD: &str = "assetTransferMethod";

@@ -1,6 +1,7 @@
 //! What an isolate reads once and keeps: the configuration and what was made
 //! of it.
 
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
@@ -121,9 +122,15 @@ impl App {
         }
     }
 
-    /// The challenge of what a request asks for.
-    pub(super) fn challenge(&self, sale: &Sale<'_>) -> Option<&ChallengeTemplate> {
-        self.challenges.get(sale.number)?.get(sale.asked.rule)
+    /// The challenge of what a request asks for. `None` where the origin hasn't said
+    /// what that costs.
+    pub(super) fn challenge(&self, sale: &Sale<'_>) -> Option<Cow<'_, ChallengeTemplate>> {
+        if sale.asked.has_quotes() {
+            let is_for_sale = !sale.asked.lacks_quote() && !sale.asked.offers.is_empty();
+            let config = self.loaded.config.as_ref().ok().filter(|_| is_for_sale)?;
+            return Some(Cow::Owned(ChallengeTemplate::new(sale.asked, config)));
+        }
+        self.challenges.get(sale.number)?.get(sale.asked.rule).map(Cow::Borrowed)
     }
 
     /// The headers that all 402 answers share, made once: each header that is

@@ -23,6 +23,7 @@ mod overrides;
 mod purchase;
 mod quota;
 mod quota_rows;
+mod quote;
 mod refusals;
 mod refused;
 mod remote;
@@ -47,6 +48,7 @@ use worker::web_sys::{Request, Response};
 use worker::{Context, Env, console_error, worker_sys};
 
 use crate::gate::{self, Decision};
+
 use crate::path::CanonicalPath;
 
 /// Answers one request.
@@ -137,7 +139,15 @@ async fn answer(
     }
     head.keep(&request);
     head.signer = signers::signer_of(&app.loaded, &head).await;
-    let decision = gate::decide(&app.loaded, &head, clock::now());
+    let mut decision = gate::decide(&app.loaded, &head, clock::now());
+    let quoted;
+    if let Decision::AskPrice(sale) = &decision {
+        quoted = match quote::price_of(&app, &env, &request, &head, sale).await? {
+            quote::Priced::At(route) => route,
+            quote::Priced::Answer(answer) => return Ok(answer),
+        };
+        decision = gate::decide_at(&app.loaded, &head, clock::now(), Some(&quoted));
+    }
     let sale = decision.sale();
     let license = sale.and_then(|sale| gate::machines::license_link(&app.loaded, sale));
     let mut is_shared = true;
@@ -152,11 +162,17 @@ async fn answer(
         Decision::BadRequest(message) => respond::error(400, message),
         Decision::Preflight => respond::preflight(&head),
         Decision::Off => respond::off(),
-        Decision::Closed => {
+        Decision::Closed | Decision::AskPrice(_) => {
             app.report_faults();
             respond::closed()
         }
         Decision::PaymentRequired(sale, refusal) => {
+            if refusal.is_none()
+                && sale.asks_origin()
+                && let Some(answer) = quote::own_answer(&app, &env, &request, &head, &sale).await?
+            {
+                return Ok(answer);
+            }
             challenge::answer(&app, &env, &head, &sale, refusal, &context).await
         }
         Decision::MayBeFree(sale) => {

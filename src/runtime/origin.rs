@@ -61,7 +61,7 @@ pub(super) async fn forward(
             add_ours(loaded, origin, &parts, &request.headers())?;
             request
         }
-        Origin::Service if !loaded.origin_headers.0.is_empty() || holds_ours(loaded, head) => {
+        Origin::Service if !loaded.origin_headers.always.is_empty() || holds_ours(loaded, head) => {
             let request = without(loaded, &[], request)?;
             add_ours(loaded, origin, &parts, &request.headers())?;
             request
@@ -181,6 +181,8 @@ pub(super) struct Asking<'a> {
     pub is_plain: bool,
     /// What it is told of the payment, and by what that is signed.
     pub notice: Option<(&'a OriginSecret, Notice)>,
+    /// Whether the seller's headers for what is paid for go with it.
+    pub is_paid: bool,
 }
 
 /// Asks the origin for a resource that is being paid for. The payment stays
@@ -197,6 +199,9 @@ pub(super) async fn ask(
     let parts = UrlParts::of(head.url());
     let request = without(loaded, &[CONDITIONS.as_slice(), how.kept].concat(), request)?;
     add_ours(loaded, origin, &parts, &request.headers())?;
+    if how.is_paid {
+        add_own(&loaded.origin_headers.when_paid, &request.headers())?;
+    }
     let url = target(origin, &parts, path);
     if let Some((secret, notice)) = how.notice {
         let path_and_query = url.get(UrlParts::of(&url).origin.len()..).unwrap_or_default();
@@ -226,7 +231,7 @@ pub(super) async fn ask_itself(
 ) -> worker::Result<Response> {
     let Some(origin) = &loaded.origin else { return Err("ORIGIN is not known".into()) };
     let url = target(origin, &UrlParts { query: "", ..*parts }, path);
-    if !loaded.origin_headers.0.is_empty() {
+    if !loaded.origin_headers.always.is_empty() {
         // Whoever a redirect leads to would get them.
         init.set_redirect(RequestRedirect::Manual);
     }
@@ -282,7 +287,12 @@ fn add_ours(
     if matches!(origin, Origin::Url(_) | Origin::Zone) {
         headers.append(MARKS, &loaded.mark)?;
     }
-    for (name, value) in &loaded.origin_headers.0 {
+    add_own(&loaded.origin_headers.always, headers)
+}
+
+/// Adds headers of the seller's, in place of what the client says.
+fn add_own(own: &[(String, String)], headers: &Headers) -> worker::Result<()> {
+    for (name, value) in own {
         for spelled in notice::other_spellings(name, || js::header_names(headers)) {
             headers.delete(&spelled)?;
         }
@@ -379,6 +389,13 @@ pub(super) fn private(response: &Response) -> worker::Result<Response> {
     Ok(answer)
 }
 
+/// Drops an answer of which the body was not read.
+pub(super) fn drop_body(response: &Response) {
+    if let Some(body) = response.body() {
+        let _ = body.cancel();
+    }
+}
+
 /// A redirect of the origin's that leads to `location`, without its body, with
 /// this status.
 pub(super) fn redirect(
@@ -386,9 +403,7 @@ pub(super) fn redirect(
     location: &str,
     status: u16,
 ) -> worker::Result<Response> {
-    if let Some(body) = response.body() {
-        let _ = body.cancel();
-    }
+    drop_body(response);
     let headers = Headers::new_with_headers(&response.headers())?;
     for name in ["Content-Type", "Content-Length", "Content-Encoding", "Refresh", "Link"] {
         headers.delete(name)?;

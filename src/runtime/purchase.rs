@@ -21,7 +21,7 @@ use crate::facilitator_client::Verdict;
 use crate::gate::delivery_cookie::PREFER;
 use crate::gate::goods::Judgement;
 use crate::gate::notice::Notice;
-use crate::gate::{BoundBody, Collection, Fact, Head as _, MAX_BOUND_BODY, Purchase, Sale};
+use crate::gate::{BoundBody, Collection, Fact, Head as _, Purchase, Sale};
 use crate::meter::Meter;
 use crate::meter::overrides::SETTLEMENT_OVERRIDES;
 use crate::purchase::by_use::CountHolder;
@@ -146,20 +146,7 @@ pub(super) async fn collect(
 
 /// The request, and what of its body its payment is bound to.
 async fn take_body(request: Request, head: &RequestHead) -> worker::Result<(Request, BoundBody)> {
-    if request.body().is_none() {
-        return Ok((request, BoundBody::none()));
-    }
-    let media_type = head.header("Content-Type").unwrap_or_default();
-    let length = head.header("Content-Length").and_then(|length| length.parse::<usize>().ok());
-    if length.is_some_and(|length| length > MAX_BOUND_BODY) {
-        return Ok((request, BoundBody::unread(length, &media_type)));
-    }
-    // HTTP/2 and chunks need not say how long a body is.
-    let copy = request.clone()?;
-    let body = match body::read_at_most(&copy, MAX_BOUND_BODY).await? {
-        Some(bytes) => BoundBody::read(&bytes, &media_type),
-        None => BoundBody::unread(length, &media_type),
-    };
+    let body = body::bound(&request, head).await?;
     Ok((request, body))
 }
 
@@ -268,7 +255,7 @@ impl World for Sequence<'_> {
         let by_use = self.sale.route.by_use.as_ref();
         let is_read = by_use.is_some_and(|it| it.meter.as_ref().is_some_and(Meter::reads_text));
         let notice = self.sale.told_by(loaded.origin_secret.as_ref()).zip(self.notice(paid));
-        let how = Asking { kept: heard, is_plain: is_read, notice };
+        let how = Asking { kept: heard, is_plain: is_read, notice, is_paid: true };
         origin::ask(loaded, self.env, &self.request, self.head, &self.sale.path, how)
             .await
             .map_err(|error| error.to_string())
@@ -297,9 +284,7 @@ impl World for Sequence<'_> {
     }
 
     fn discard(&self, held: Response) {
-        if let Some(body) = held.body() {
-            let _ = body.cancel();
-        }
+        origin::drop_body(&held);
     }
 }
 

@@ -55,7 +55,10 @@ pub(super) async fn with_facts(
         return app;
     }
     let sells = match gate::decide(&app.loaded, head, clock::now()) {
-        Decision::PaymentRequired(..) | Decision::MayBeFree(_) | Decision::Purchase(_) => true,
+        Decision::PaymentRequired(..)
+        | Decision::MayBeFree(_)
+        | Decision::AskPrice(_)
+        | Decision::Purchase(_) => true,
         Decision::Closed => needs_facts,
         Decision::Forward(_)
         | Decision::BadRequest(_)

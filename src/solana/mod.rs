@@ -31,4 +31,4 @@ pub use rpc::{SimulationOutcome, Status};
 pub use settle::{SignedTransaction, co_sign};
 pub use signature::{FeePayerKey, Signature};
 pub use terms::{InvalidTerms, Limits, Terms, TermsParts};
-pub use verify::{VerifiedPayment, verify};
+pub use verify::{VerifiedPayment, amount_in, verify};

@@ -133,6 +133,14 @@ impl VerifiedPayment {
     }
 }
 
+/// How much a payload's first transfer moves, whatever else is wrong with it.
+pub fn amount_in(payload: &Value) -> Option<AtomicAmount> {
+    let transaction = transaction_in(payload).ok()?;
+    let mut instructions = transaction.message.instructions.iter();
+    let transfer = instructions.find_map(TransferChecked::read)?;
+    Some(AtomicAmount(transfer.amount.into()))
+}
+
 /// SVM exact, rule 1: the transaction decodes completely. One with address
 /// lookup tables doesn't decode: what they hold can't be known without IO.
 /// Members of the payload that are not known here have no say in what is paid.

@@ -127,6 +127,7 @@ fn is_sound(request: &Request) -> Result<(), TestCaseError> {
             | Decision::Granted(_)
             | Decision::Free(_)
             | Decision::Off
+            | Decision::AskPrice(_)
             | Decision::Closed => {}
         }
     }

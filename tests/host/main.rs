@@ -42,6 +42,7 @@ mod gate_paths;
 mod gate_payments;
 mod gate_prices;
 mod gate_prices_readers;
+mod gate_quotes;
 mod gate_remote;
 mod gate_signers;
 mod gate_support;

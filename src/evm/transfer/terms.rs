@@ -26,6 +26,14 @@ impl TransferMethod {
         }
     }
 
+    /// Where a payload names the amount.
+    pub fn amount_in(self, payload: &Value) -> Option<&Value> {
+        match self {
+            Self::Eip3009 => payload.get("authorization")?.get("value"),
+            Self::Permit2 => payload.get("permit2Authorization")?.get("permitted")?.get("amount"),
+        }
+    }
+
     /// The most gas that one payment is given: well above what the known tokens
     /// need.
     pub const fn gas_per_payment(self) -> u64 {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use js_sys::Uint8Array;
+use worker::console_error;
 use worker::web_sys::{Headers, Response};
 
 use super::{Follower, PaidBy, Sequence, location};
@@ -40,6 +41,9 @@ impl Sequence<'_> {
                     let words = "nothing was charged: it is sold at another address, where the \
                                  same payment is good if it costs the same";
                     self.send_on(&answer, &location, words)
+                }
+                Judgement::Goods | Judgement::NotGoods if self.is_asked_again(&answer) => {
+                    respond::error(502, "the origin asks for money again; nothing was charged")
                 }
                 Judgement::Goods | Judgement::NotGoods => origin::private(&answer),
             },
@@ -119,6 +123,10 @@ impl Sequence<'_> {
                 )?;
             }
             answer
+        } else if self.is_asked_again(&goods.answer) {
+            let words = "the origin asks for money again; send the same payment again, it is \
+                         charged once";
+            respond::error(502, words)?
         } else {
             let told_apart = self.told_apart(&goods.answer)?;
             let answer = told_apart.as_ref().unwrap_or(&goods.answer);
@@ -133,6 +141,19 @@ impl Sequence<'_> {
         respond::keep_private(&headers)?;
         respond::allow_origins(&headers)?;
         Ok(answer)
+    }
+
+    /// Whether the origin wants money for what is paid for: it hasn't seen that it is,
+    /// or wants more by now.
+    fn is_asked_again(&self, answer: &Response) -> bool {
+        let route = self.sale.route;
+        let is_so = route.by_origin.is_some() && matches!(answer.status(), 401 | 402);
+        if is_so {
+            let (pattern, status) = (route.pattern.as_str(), answer.status());
+            console_error!("origin: {} to what was paid for, {}", status, pattern);
+            origin::drop_body(answer);
+        }
+        is_so
     }
 
     /// The same answer, seen to its end.

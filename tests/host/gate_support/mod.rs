@@ -208,6 +208,7 @@ pub fn outcome(decision: &Decision<'_>) -> String {
             format!("402 {} {:?} {}", sale.number, refusal.version, refusal.reason.code())
         }
         Decision::MayBeFree(sale) => format!("free? {} {}", sale.number, sale.path.as_str()),
+        Decision::AskPrice(sale) => format!("ask {} {}", sale.number, sale.path.as_str()),
         Decision::Purchase(purchase) => {
             let offer = purchase.sale.route.offer(purchase.offer).unwrap();
             let version = purchase.version;
