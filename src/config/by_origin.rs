@@ -68,12 +68,12 @@ impl ByOrigin {
         }
         if matches!(seller.origin, Some(Origin::Assets | Origin::None)) {
             fields.fault(key, "needs another ORIGIN: files ask for no money");
-        } else if !seller.tells_origin(fields) && !seller.has_paid_headers {
+        } else if !seller.tells_origin(fields) && seller.origin_headers.when_paid.is_empty() {
             let problem = "needs an origin that knows what was paid for: set tell_origin = true, \
                            or a header of ORIGIN_HEADERS with when = \"paid\"";
             fields.fault(key, problem);
         }
-        if says_price && !seller.has_delivery_keys {
+        if says_price && seller.delivery_keys.0.is_empty() {
             let problem = "is needed for price = \"origin\": wrangler secret put GRANT_SECRET";
             fields.faults().add("GRANT_SECRET", problem);
         }
@@ -157,7 +157,7 @@ impl Route {
     fn quoted(&self, price: Price, offers: Vec<Offer>, former: Option<Offer>) -> Self {
         let by_origin = self.by_origin.clone().map(|it| ByOrigin { is_quoted: true, ..it });
         let former = former.into_iter().collect();
-        let mut route = Self { price, offers, former, by_origin, ..self.clone() };
+        let mut route = Self { price, by_origin, offers, former, ..self.clone() };
         route.in_header = route.count_fitting();
         route
     }

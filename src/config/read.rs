@@ -95,44 +95,27 @@ fn read_with(settings: &Settings, overrides: &Overrides) -> Loaded {
         former_fee_payers: former_signers.fee_payers.clone(),
     };
     let networks = read_networks(settings, &signers, &faults);
-    // What can't be read has been reported, and is not missing as well.
-    let is_missing = |secret: &Option<String>| {
-        secret.as_ref().is_none_or(|text| text.trim_matches([',', ' ', '\n']).is_empty())
-    };
-    for network in networks.iter().filter(|network| network.facilitator.is_none()) {
-        let (name, secret) = if network.id.names_fee_payer() {
-            (SOLANA_SECRET, &settings.solana_fee_payer_keys)
-        } else {
-            (EVM_SECRET, &settings.evm_relayer_keys)
-        };
-        if is_missing(secret) {
-            let id = network.id;
-            faults.add(name, format!("is needed to settle on {id}: wrangler secret put {name}"));
-        }
-    }
-    for name in &settings.missing_bindings {
-        faults.add(*name, "is a binding that wrangler.toml must have");
-    }
+    report_missing(settings, &networks, &faults);
     let trusted_pages = read_trusted_pages(settings.cors_credentials.as_ref(), &faults);
     let grant_keys = read_grant_keys(settings.grant_secret.as_deref(), &faults);
     let tells_machines = read_flag("TELL_MACHINES", settings.tell_machines.as_ref(), &faults);
     let origin_secret = OriginSecret::read(settings.origin_secret.as_deref(), &faults);
+    let delivery_keys = delivery_keys(grant_keys.as_ref(), &relayers, &fee_payers);
     let passes = Passes::read(settings.passes.as_deref(), &faults);
     let seller = Seller {
         passes: &passes,
         networks: &networks,
         has_grant_keys: grant_keys.is_some(),
-        tells_origin: read_tell_origin(settings.tell_origin.as_ref(), &faults),
+        tells_origin: read_flag("TELL_ORIGIN", settings.tell_origin.as_ref(), &faults),
         has_origin_secret: settings.origin_secret.is_some(),
-        has_paid_headers: !origin_headers.when_paid.is_empty(),
-        has_delivery_keys: grant_keys.is_some() || !relayers.is_empty() || !fee_payers.is_empty(),
+        origin_headers: &origin_headers,
+        delivery_keys: &delivery_keys,
         origin: origin.as_ref(),
         overrides,
     };
-    let entries = entries.unwrap_or_default().into_iter();
-    let routes: Vec<Route> = entries.filter_map(|entry| entry.into_route(&seller)).collect();
-    let tokens = settings.facilitator_tokens.as_deref();
-    let value = settings.facilitator.as_ref();
+    let routes = entries.into_iter().flatten().filter_map(|entry| entry.into_route(&seller));
+    let routes: Vec<Route> = routes.collect();
+    let (value, tokens) = (settings.facilitator.as_ref(), settings.facilitator_tokens.as_deref());
     let facilitator = value.and_then(|value| Facilitator::read(value, tokens, &networks, &faults));
     let page = PayPage::read(settings.page.as_ref(), &faults);
     let webhooks = Webhook::read(settings.webhooks.as_ref(), &settings.webhook_secrets, &faults);
@@ -144,7 +127,6 @@ fn read_with(settings: &Settings, overrides: &Overrides) -> Loaded {
     }
     let faults = faults.into_faults();
     let config = if faults.0.is_empty() {
-        let delivery_keys = delivery_keys(grant_keys.as_ref(), &relayers, &fee_payers);
         Ok(Config {
             routes,
             networks,
@@ -173,6 +155,28 @@ fn read_with(settings: &Settings, overrides: &Overrides) -> Loaded {
         config,
         trusted_pages,
         mark: mark_of(settings),
+    }
+}
+
+/// Reports keys and bindings that are needed and not there.
+fn report_missing(settings: &Settings, networks: &[Rc<Network>], faults: &Report) {
+    // What can't be read has been reported, and is not missing as well.
+    let is_missing = |secret: &Option<String>| {
+        secret.as_ref().is_none_or(|text| text.trim_matches([',', ' ', '\n']).is_empty())
+    };
+    for network in networks.iter().filter(|network| network.facilitator.is_none()) {
+        let (name, secret) = if network.id.names_fee_payer() {
+            (SOLANA_SECRET, &settings.solana_fee_payer_keys)
+        } else {
+            (EVM_SECRET, &settings.evm_relayer_keys)
+        };
+        if is_missing(secret) {
+            let id = network.id;
+            faults.add(name, format!("is needed to settle on {id}: wrangler secret put {name}"));
+        }
+    }
+    for name in &settings.missing_bindings {
+        faults.add(*name, "is a binding that wrangler.toml must have");
     }
 }
 
@@ -248,14 +252,6 @@ fn find_mislisted(routes: &[Route], patterns: &PatternSet, faults: &Report) {
             faults.add(format!("ROUTES[{number}].listed"), problem);
         }
     }
-}
-
-fn read_tell_origin(value: Option<&Value>, faults: &Report) -> bool {
-    let Some(value) = value.filter(|value| !value.is_null()) else { return false };
-    if !value.is_boolean() {
-        faults.add("TELL_ORIGIN", "must be true or false");
-    }
-    value.as_bool().unwrap_or_default()
 }
 
 fn read_origin(value: Option<&Value>, sells: bool, faults: &Report) -> Option<Origin> {

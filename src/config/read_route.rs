@@ -17,8 +17,8 @@ use super::service::Service;
 use super::unpriced::Unpriced;
 use super::who::{Passes, read_free_for};
 use super::{
-    ByOrigin, DEFAULT_REDELIVER, Method, Network, Origin, Pattern, PaymentIdentifier, Route,
-    SettleWhen,
+    ByOrigin, DEFAULT_REDELIVER, GrantKeys, Method, Network, Origin, OriginHeaders, Pattern,
+    PaymentIdentifier, Route, SettleWhen,
 };
 use crate::path::Fold;
 use crate::protocol::ChainId;
@@ -68,10 +68,9 @@ pub(super) struct Seller<'a> {
     pub tells_origin: bool,
     /// Whether there is something that signs it.
     pub has_origin_secret: bool,
-    /// Whether the origin gets headers with what is paid for, and else not.
-    pub has_paid_headers: bool,
-    /// Whether there is something that signs delivery cookies and quotes.
-    pub has_delivery_keys: bool,
+    pub origin_headers: &'a OriginHeaders,
+    /// What signs delivery cookies and quotes.
+    pub delivery_keys: &'a GrantKeys,
     pub origin: Option<&'a Origin>,
     /// What was changed since it was deployed.
     pub overrides: &'a Overrides,

@@ -50,9 +50,9 @@ enum Said {
     Unusable(&'static str),
 }
 
-/// What becomes of a request that nobody has paid for.
+/// What becomes of a request of which the origin was asked the price.
 #[derive(Debug)]
-pub enum Heard {
+pub enum Next {
     /// It is for sale: the route at its price, or for what was bought before alone.
     At(Box<Route>),
     /// The origin's answer is passed on.
@@ -89,30 +89,30 @@ impl Sale<'_> {
     ///
     /// # Errors
     /// What is wrong with the price, for the log; and what becomes of it then.
-    pub fn heard(
+    pub fn after_asking(
         &self,
         config: &Config,
         (status, price): (u16, Option<&str>),
         former: Option<Offer>,
         body: &BoundBody,
         now: UnixSeconds,
-    ) -> Result<Heard, (&'static str, Heard)> {
-        let Some(by_origin) = &self.route.by_origin else { return Ok(Heard::Own) };
+    ) -> Result<Next, (&'static str, Next)> {
+        let Some(by_origin) = &self.route.by_origin else { return Ok(Next::Own) };
         let failed = |former: Option<Offer>| match former {
             // What was bought is not lost because the origin fails.
-            Some(_) => Heard::At(Box::new(self.route.without_quote(former))),
-            None => Heard::NoPrice,
+            Some(_) => Next::At(Box::new(self.route.without_quote(former))),
+            None => Next::NoPrice,
         };
         let price = match said(self.route, by_origin.challenge_on, status, price) {
             Said::Price(price) => price,
             Said::Own if status >= 500 && former.is_some() => return Ok(failed(former)),
-            Said::Own => return Ok(Heard::Own),
+            Said::Own => return Ok(Next::Own),
             Said::Unusable(problem) => return Err((problem, failed(former))),
         };
         let until = now.plus(by_origin.quote.unwrap_or_default().as_secs());
         let quote = |offer: &Offer| self.quote(config, offer, body, until);
         match self.route.at_quote(price, former.clone(), &quote) {
-            Some(route) => Ok(Heard::At(Box::new(route))),
+            Some(route) => Ok(Next::At(Box::new(route))),
             None => Err(("is finer than each of the route's tokens", failed(former))),
         }
     }

@@ -7,8 +7,9 @@ use worker::{Env, console_error};
 use super::app::App;
 use super::head::RequestHead;
 use super::{body, clock, origin, respond};
+use crate::config::Route;
 use crate::gate::Sale;
-use crate::gate::quote::{Brought, Heard, PRICE_HEADER};
+use crate::gate::quote::{Brought, Next, PRICE_HEADER};
 
 /// What is known then.
 pub(super) enum Priced {
@@ -52,19 +53,19 @@ pub(super) async fn price_of(
     let answer = origin::forward(&app.loaded, env, asked, head, &sale.path).await?;
     let price = answer.headers().get(PRICE_HEADER)?;
     let said = (answer.status(), price.as_deref());
-    let heard = sale.heard(config, said, offer, &bound, clock::now());
-    let heard = heard.unwrap_or_else(|(problem, heard)| {
+    let next = sale.after_asking(config, said, offer, &bound, clock::now());
+    let next = next.unwrap_or_else(|(problem, next)| {
         let (route, text) = (sale.route.pattern.as_str(), price.as_deref().unwrap_or_default());
         console_error!("origin: the price of {}, {:.64?}, {}", route, text, problem);
-        heard
+        next
     });
-    if !matches!(heard, Heard::Own) {
+    if !matches!(next, Next::Own) {
         origin::drop_body(&answer);
     }
-    match heard {
-        Heard::At(route) => Ok(Priced::At(route)),
-        Heard::Own => Ok(Priced::Answer(answer)),
-        Heard::NoPrice => refuse(502, "the origin did not say what this costs"),
+    match next {
+        Next::At(route) => Ok(Priced::At(route)),
+        Next::Own => Ok(Priced::Answer(answer)),
+        Next::NoPrice => refuse(502, "the origin did not say what this costs"),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use edge402::config::{self, Loaded, Route};
 use edge402::encoding::decode_base64;
-use edge402::gate::quote::{Brought, Heard};
+use edge402::gate::quote::{Brought, Next};
 use edge402::gate::{BoundBody, ChallengeTemplate, Decision, Head, Hints, decide, decide_at};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
@@ -64,15 +64,15 @@ fn asked(loaded: &'static Loaded, request: &Request, said: Said<'_>, now: u64) -
         Brought::Nothing => None,
     };
     let said = said.expect("the origin must be asked");
-    let (problem, heard) = match sale.heard(config, said, former, &body, now) {
-        Ok(heard) => (String::new(), heard),
-        Err((problem, heard)) => (format!("{problem}: "), heard),
+    let (problem, next) = match sale.after_asking(config, said, former, &body, now) {
+        Ok(next) => (String::new(), next),
+        Err((problem, next)) => (format!("{problem}: "), next),
     };
     let whole = config.routes.first().unwrap().clone();
-    match heard {
-        Heard::Own => (format!("{problem}passed on"), whole),
-        Heard::NoPrice => (format!("{problem}no price"), whole),
-        Heard::At(route) => {
+    match next {
+        Next::Own => (format!("{problem}passed on"), whole),
+        Next::NoPrice => (format!("{problem}no price"), whole),
+        Next::At(route) => {
             let decision = decide_at(loaded, request, now, Some(&route));
             let only = match &decision {
                 Decision::Purchase(it) if it.only_collects.is_some() => "only collects: ",
