@@ -22,6 +22,7 @@ mod overrides;
 mod page;
 mod pattern;
 mod prices;
+mod quoted;
 mod read;
 mod read_route;
 mod remote;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::by_origin::price_key;
+use super::by_origin::{Informed, price_key};
 use super::by_use::read_by_use;
 use super::fields::{Fields, Report};
 use super::listing::read_listed;
@@ -160,7 +160,9 @@ impl<'a> RouteEntry<'a> {
 
     pub(super) fn into_route(self, seller: &Seller<'_>) -> Option<Route> {
         let fields = &self.fields;
-        let by_origin = ByOrigin::read(fields, self.methods.as_deref(), seller);
+        let can_sign = !seller.delivery_keys.0.is_empty();
+        let by_origin =
+            ByOrigin::read(fields, self.methods.as_deref(), seller.informs(fields), can_sign);
         let key = price_key(fields);
         let price = fields.needed(key, "dollars, such as \"$0.01\"");
         let price = price.and_then(|text| read_price_at(fields, key, text));
@@ -250,8 +252,18 @@ fn read_methods(fields: &Fields<'_>) -> Option<Vec<Method>> {
 }
 
 impl Seller<'_> {
+    /// Whether the origin knows what of a route was paid for.
+    fn informs(&self, fields: &Fields<'_>) -> Informed {
+        let has_paid_headers = !self.origin_headers.when_paid.is_empty();
+        match self.origin {
+            Some(Origin::Assets | Origin::None) => Informed::Never,
+            _ if has_paid_headers || self.tells_origin(fields) => Informed::Yes,
+            _ => Informed::No,
+        }
+    }
+
     /// Whether the origin is told who has paid for a route.
-    pub(super) fn tells_origin(&self, fields: &Fields<'_>) -> bool {
+    fn tells_origin(&self, fields: &Fields<'_>) -> bool {
         let name = "tell_origin";
         if fields.has(name) { fields.flag(name) } else { self.tells_origin }
     }

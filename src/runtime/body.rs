@@ -4,9 +4,8 @@ use js_sys::{Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::Request;
 
-use super::head::RequestHead;
 use super::js;
-use crate::gate::{BoundBody, Head as _, MAX_BOUND_BODY, body_names_method};
+use crate::gate::body_names_method;
 
 /// Reads a body of at most `limit` bytes; `None` for a longer one, which is
 /// read no further.
@@ -30,24 +29,6 @@ pub(super) async fn read_at_most(
         }
         bytes.extend(chunk.to_vec());
     }
-}
-
-/// What of a request's body its payment is bound to. The body itself stays unread.
-pub(super) async fn bound(request: &Request, head: &RequestHead) -> Result<BoundBody, JsValue> {
-    if request.body().is_none() {
-        return Ok(BoundBody::none());
-    }
-    let media_type = head.header("Content-Type").unwrap_or_default();
-    let length = head.header("Content-Length").and_then(|length| length.parse::<usize>().ok());
-    if length.is_some_and(|length| length > MAX_BOUND_BODY) {
-        return Ok(BoundBody::unread(length, &media_type));
-    }
-    // HTTP/2 and chunks need not say how long a body is.
-    let copy = request.clone()?;
-    Ok(match read_at_most(&copy, MAX_BOUND_BODY).await? {
-        Some(bytes) => BoundBody::read(&bytes, &media_type),
-        None => BoundBody::unread(length, &media_type),
-    })
 }
 
 /// The largest body that is looked into for a method, in bytes.

@@ -5,7 +5,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Headers, Request};
 
 use super::{body, js};
-use crate::gate::{Body, Fact, Head, MAX_BOUND_BODY};
+use crate::gate::{Body, BoundBody, Fact, Head, MAX_BOUND_BODY};
 
 /// A request's method and URL, read once, and its headers, read as needed.
 pub(super) struct RequestHead {
@@ -46,6 +46,24 @@ impl RequestHead {
             body::read_at_most(&request.clone()?, MAX_BOUND_BODY).await?
         };
         Ok(())
+    }
+
+    /// What of the body a payment is bound to. The body itself stays unread.
+    pub(super) async fn bound_body(&self, request: &Request) -> Result<BoundBody, JsValue> {
+        if request.body().is_none() {
+            return Ok(BoundBody::none());
+        }
+        let media_type = self.header("Content-Type").unwrap_or_default();
+        let length = self.header("Content-Length").and_then(|length| length.parse::<usize>().ok());
+        if length.is_some_and(|length| length > MAX_BOUND_BODY) {
+            return Ok(BoundBody::unread(length, &media_type));
+        }
+        // HTTP/2 and chunks need not say how long a body is.
+        let copy = request.clone()?;
+        Ok(match body::read_at_most(&copy, MAX_BOUND_BODY).await? {
+            Some(bytes) => BoundBody::read(&bytes, &media_type),
+            None => BoundBody::unread(length, &media_type),
+        })
     }
 
     /// Whether there is a header of this name.

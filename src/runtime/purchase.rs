@@ -15,7 +15,7 @@ use super::head::RequestHead;
 use super::origin::Asking;
 use super::settler_client::{SettlerClient, SettlerClients, new_ticket};
 use super::transport::FetchTransport;
-use super::{body, clock, origin, replay, respond};
+use super::{clock, origin, replay, respond};
 use crate::config::Offer;
 use crate::facilitator_client::Verdict;
 use crate::gate::delivery_cookie::PREFER;
@@ -73,12 +73,8 @@ pub(super) async fn answer(
     let Ok(settlers) = SettlerClients::of(env, config, &offer.network, &purchase.payment) else {
         return respond::closed();
     };
-    let (request, body) = match take_body(request, head).await {
-        Ok(taken) => taken,
-        Err(error) => {
-            console_error!("body: {}", error.to_string());
-            return respond::error(400, super::BROKEN_BODY);
-        }
+    let Ok(body) = head.bound_body(&request).await else {
+        return respond::error(400, super::BROKEN_BODY);
     };
     let address = head.edge(Fact::Address);
     let order = Order::new(
@@ -142,12 +138,6 @@ pub(super) async fn collect(
     };
     let end = purchase::collect(&sequence, &claim).await;
     sequence.told(end).await
-}
-
-/// The request, and what of its body its payment is bound to.
-async fn take_body(request: Request, head: &RequestHead) -> worker::Result<(Request, BoundBody)> {
-    let body = body::bound(&request, head).await?;
-    Ok((request, body))
 }
 
 /// What lives on until an answer has come to its end.

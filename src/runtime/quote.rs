@@ -6,7 +6,7 @@ use worker::{Env, console_error};
 
 use super::app::App;
 use super::head::RequestHead;
-use super::{body, clock, origin, respond};
+use super::{clock, origin, respond};
 use crate::config::Route;
 use crate::gate::Sale;
 use crate::gate::quote::{Brought, Next, PRICE_HEADER};
@@ -31,7 +31,7 @@ pub(super) async fn price_of(
     if sale.route.asks_origin(&sale.method).is_none() {
         return refuse(405, "this is priced for GET and HEAD alone");
     }
-    let Ok(bound) = body::bound(request, head).await else {
+    let Ok(bound) = head.bound_body(request).await else {
         return refuse(400, super::BROKEN_BODY);
     };
     // Another body of this length could be dearer.

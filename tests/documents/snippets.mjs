@@ -71,12 +71,14 @@ export function snippet(path, begins) {
   return found[0];
 }
 
-/** What the tests run: `[document, how it begins]`, as their sources say it. */
+/** What the tests run, each once: `[document, how it begins]`, as their sources say it. */
 export function run() {
   const inFolder = (folder, pattern) => readdirSync(join(ROOT, folder)).filter((name) => pattern.test(name)).map((name) => join(ROOT, folder, name));
   const files = [...inFolder('tests/e2e', /^snippets.*\.test\.mjs$/), ...inFolder('tests/cli', /\.test\.mjs$/)];
   const sources = files.map((path) => readFileSync(path, 'utf8')).join('\n');
-  return [...sources.matchAll(/\bsnippet\('([^']+)', (?:'([^'\n]+)'|"([^"\n]+)")\)/g)].map(([, path, single, double]) => [path, unescaped(single ?? double)]);
+  const found = [...sources.matchAll(/\bsnippet\('([^']+)', (?:'([^'\n]+)'|"([^"\n]+)")\)/g)];
+  const named = found.map(([call, path, single, double]) => [call, [path, unescaped(single ?? double)]]);
+  return [...new Map(named).values()];
 }
 
 const unescaped = (text) => text.replaceAll('\\n', '\n');

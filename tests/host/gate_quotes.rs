@@ -316,7 +316,7 @@ fn what_can_not_go_together_is_a_fault() {
         (json!({ "price": "$1", "price_max": null, "quote": "60s" }), "quote: is for price ="),
         (json!({ "quote": "4s" }), "quote: must be from"),
         (json!({ "quote": "2h" }), "quote: must be from"),
-        (json!({ "quote": "soon" }), "quote: must be a number"),
+        (json!({ "quote": "soon" }), "quote: must be from"),
         (json!({ "challenge_on": 403 }), "challenge_on: must be a whole number from 401 to 402"),
         (json!({ "tell_origin": false }), "price: needs an origin that knows"),
         (json!({ "free": "2/day" }), "free: can't go with price"),
