@@ -63,6 +63,7 @@ fn outcome(loaded: &Loaded, method: &str, path: &str, headers: &[(&str, &str)]) 
         Decision::Closed => "closed",
         Decision::PaymentRequired(..) => "payment required",
         Decision::MayBeFree(_) => "free?",
+        Decision::AskPrice(_) => "ask",
         Decision::Purchase(_) => "purchase",
     }
 }
