@@ -20,6 +20,7 @@ mod layout;
 mod machines;
 mod origin;
 mod overrides;
+mod own_headers;
 mod purchase;
 mod quota;
 mod quota_rows;

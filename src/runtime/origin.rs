@@ -11,18 +11,12 @@ use worker::{Env, console_error};
 
 use super::app::App;
 use super::head::RequestHead;
+use super::own_headers::{add_own, holds_ours, take_ours};
 use super::{clock, js, respond};
 use crate::config::{Loaded, Origin, OriginSecret, OriginUrl};
-use crate::gate::grant::{GRANT_HEADER, cookies_without_grants, may_hold_grants};
-use crate::gate::notice::{self, Notice};
+use crate::gate::notice::Notice;
 use crate::gate::{Head as _, Sale, quota};
 use crate::path::{CanonicalPath, UrlParts};
-
-/// What a client sends to the gate, and not to the origin: payments, grants, and
-/// the wish to hear of its body before it sends it, which is for each connection
-/// to answer. What only the gate may tell the origin ([`notice::spellings`]) is
-/// kept as well.
-const KEPT: [&str; 4] = ["X-PAYMENT", "PAYMENT-SIGNATURE", GRANT_HEADER, "Expect"];
 
 /// The conditions under which a client would rather have a 304: who pays gets
 /// the goods.
@@ -240,36 +234,6 @@ pub(super) async fn ask_itself(
     send(origin, env, None, &request).await
 }
 
-/// Whether a client sends what stays here. One that pays for what is free
-/// keeps its payment, and its grants.
-fn holds_ours(loaded: &Loaded, head: &RequestHead) -> bool {
-    KEPT.iter().any(|name| head.header(name).is_some())
-        || notice::NAMES.iter().any(|name| head.header(name).is_some())
-        || loaded.origin_secret.is_some() && notice::spellings().any(|it| head.has(&it))
-        || head.header("Cookie").is_some_and(|cookies| may_hold_grants(&cookies))
-}
-
-/// Takes what stays here out of a request's headers, and these.
-fn take_ours(loaded: &Loaded, headers: &Headers, more: &[&'static str]) -> worker::Result<()> {
-    for name in KEPT.iter().chain(&notice::NAMES).chain(more) {
-        js::delete_header(headers, name);
-    }
-    if loaded.origin_secret.is_some() {
-        for name in notice::spellings() {
-            headers.delete(&name)?;
-        }
-    }
-    if let Some(cookies) = js::header(headers, "Cookie")
-        && may_hold_grants(&cookies)
-    {
-        match cookies_without_grants(&cookies) {
-            Some(kept) => headers.set("Cookie", &kept)?,
-            None => headers.delete("Cookie")?,
-        }
-    }
-    Ok(())
-}
-
 /// Adds what the gate itself says, in place of what the client says: to an
 /// origin at a host of its own which host was asked, the gate's mark, and the
 /// seller's headers.
@@ -288,17 +252,6 @@ fn add_ours(
         headers.append(MARKS, &loaded.mark)?;
     }
     add_own(&loaded.origin_headers.always, headers)
-}
-
-/// Adds headers of the seller's, in place of what the client says.
-fn add_own(own: &[(String, String)], headers: &Headers) -> worker::Result<()> {
-    for (name, value) in own {
-        for spelled in notice::other_spellings(name, || js::header_names(headers)) {
-            headers.delete(&spelled)?;
-        }
-        headers.set(name, value)?;
-    }
-    Ok(())
 }
 
 /// The same request without what stays here, and without these headers.
