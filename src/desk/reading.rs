@@ -1,7 +1,7 @@
 //! When an isolate reads what the desk has changed, and when it goes on with what
 //! it knows.
 
-/// For how long what was read holds, in milliseconds: KV is read once in that time.
+/// For how long what was read holds, in milliseconds: it is read once in that time.
 const FRESH_MS: u64 = 60_000;
 
 /// How soon it is tried again where neither KV nor the object could be read, in
@@ -33,12 +33,17 @@ pub enum Step {
     GoOn,
     /// It waits for another request that asks.
     Wait,
-    /// It asks.
-    Ask {
-        /// KV first. Else the object alone, since KV was asked a moment ago, and
-        /// nothing has come of it.
-        kv: bool,
-    },
+    /// It asks these, one after the other, until one answers.
+    Ask(&'static [Source]),
+}
+
+/// Who says what the desk has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// KV, which is near, and may say what was true a while ago.
+    Kv,
+    /// The object that keeps it.
+    Object,
 }
 
 impl Reading {
@@ -57,12 +62,18 @@ impl Reading {
         if is_within(self.failed_at, if is_known { LONG_PAUSE_MS } else { PAUSE_MS }) {
             return Step::GoOn;
         }
-        let kv = !is_within(self.asked_kv_at, FRESH_MS);
-        if kv {
+        let was_asked = is_within(self.asked_kv_at, FRESH_MS);
+        if !was_asked {
             self.asked_kv_at = now;
         }
         self.asking_since = now;
-        Step::Ask { kv }
+        Step::Ask(match (was_asked, is_known) {
+            // A moment ago, and nothing has come of it.
+            (true, _) => &[Source::Object],
+            // What is older than what is known is passed over.
+            (false, true) => &[Source::Kv, Source::Object],
+            (false, false) => &[Source::Object, Source::Kv],
+        })
     }
 
     /// Something was read.
@@ -81,15 +92,19 @@ mod tests {
     use super::*;
 
     const NOW: u64 = 1_000_000_000;
+    const COLD: Step = Step::Ask(&[Source::Object, Source::Kv]);
+    const WARM: Step = Step::Ask(&[Source::Kv, Source::Object]);
+    const AGAIN: Step = Step::Ask(&[Source::Object]);
 
     #[test]
     fn it_is_read_once_a_minute() {
         let mut reading = Reading::NONE;
-        assert_eq!(reading.step(NOW, false), Step::Ask { kv: true });
+        // KV may still say what was true before something was switched off.
+        assert_eq!(reading.step(NOW, false), COLD);
         assert_eq!(reading.step(NOW + 5, false), Step::Wait);
         reading.told(NOW + 10);
         assert_eq!(reading.step(NOW + 60_009, true), Step::GoOn);
-        assert_eq!(reading.step(NOW + 60_010, true), Step::Ask { kv: true });
+        assert_eq!(reading.step(NOW + 60_010, true), WARM);
         assert_eq!(reading.step(NOW + 60_015, true), Step::GoOn, "with what is known");
     }
 
@@ -100,24 +115,26 @@ mod tests {
         reading.told(NOW);
         for round in 1..5 {
             let now = NOW + 60_000 + round * ASKING_MS;
-            assert_eq!(reading.step(now, true), Step::Ask { kv: round == 1 }, "{round}");
+            let asked = if round == 1 { WARM } else { AGAIN };
+            assert_eq!(reading.step(now, true), asked, "{round}");
         }
         let mut cold = Reading::NONE;
         cold.step(NOW, false);
-        assert_eq!(cold.step(NOW + ASKING_MS, false), Step::Ask { kv: false });
+        assert_eq!(cold.step(NOW + ASKING_MS, false), AGAIN);
     }
 
     #[test]
     fn what_could_not_be_read_is_tried_again_soon() {
         for (is_known, pause) in [(false, PAUSE_MS), (true, LONG_PAUSE_MS)] {
             let mut reading = Reading::NONE;
-            assert_eq!(reading.step(NOW, is_known), Step::Ask { kv: true });
+            let first = if is_known { WARM } else { COLD };
+            assert_eq!(reading.step(NOW, is_known), first);
             reading.failed(NOW);
             assert_eq!(reading.step(NOW + pause - 1, is_known), Step::GoOn);
-            assert_eq!(reading.step(NOW + pause, is_known), Step::Ask { kv: false });
+            assert_eq!(reading.step(NOW + pause, is_known), AGAIN);
             reading.failed(NOW + 59_000);
             let later = NOW + 59_000 + pause;
-            assert_eq!(reading.step(later, is_known), Step::Ask { kv: true });
+            assert_eq!(reading.step(later, is_known), first);
         }
     }
 }

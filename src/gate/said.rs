@@ -158,20 +158,24 @@ const LEADING: [char; 9] = ['[', ']', '!', '_', ' ', '?', '\t', '\r', '\n'];
 /// `encoding/json`), up to a bracket (PHP, `qs`, Rack) or a zero, and with PHP's
 /// underscores.
 pub(super) fn resembles(own: &str, name: &str) -> bool {
-    let letter = |c: char| match c {
+    own == name || bare(own).eq(bare(name)) || whole(own).eq(whole(name))
+}
+
+/// A name as those read it who see what is behind a bracket, letter by letter: a
+/// body may have thousands.
+fn whole(name: &str) -> impl Iterator<Item = char> {
+    let name = name.split('\0').next().unwrap_or_default();
+    let name = name.trim_start_matches(LEADING).trim_end_matches([' ', '?', '\t', '\r', '\n']);
+    name.chars().filter(|it| *it != ']').map(|c| match c {
         // Those beyond ASCII that are the same letters in lower case.
         'ſ' => 's',
         '\u{212a}' => 'k',
         '.' | ' ' | '+' | '[' => '_',
         other => other.to_ascii_lowercase(),
-    };
-    let whole = |name: &str| {
-        let name = name.split('\0').next().unwrap_or_default();
-        let name = name.trim_start_matches(LEADING).trim_end_matches([' ', '?', '\t', '\r', '\n']);
-        name.chars().filter(|it| *it != ']').map(letter).collect::<String>()
-    };
-    let bare = |name: &str| {
-        whole(name.trim_start_matches(LEADING).split(['[', ']']).next().unwrap_or_default())
-    };
-    own == name || bare(own) == bare(name) || whole(own) == whole(name)
+    })
+}
+
+/// The same as those read it who don't.
+fn bare(name: &str) -> impl Iterator<Item = char> {
+    whole(name.trim_start_matches(LEADING).split(['[', ']']).next().unwrap_or_default())
 }

@@ -175,25 +175,30 @@ fn page_of(key: &str) -> &str {
             }
         }
     }
-    while let Some(shorter) = shortened(page) {
-        page = shorter;
+    while let Some((folder, name)) = page.rsplit_once('/') {
+        match stem_of(name) {
+            Some(stem) => return page.get(..folder.len() + 1 + stem.len()).unwrap_or(page),
+            None => page = folder,
+        }
     }
     page
 }
 
-fn shortened(page: &str) -> Option<&str> {
-    let (folder, name) = page.rsplit_once('/')?;
-    if name == "index" {
-        return Some(folder);
+/// A page's name without its endings, however many they are; `None` for the page of
+/// a folder.
+fn stem_of(mut name: &str) -> Option<&str> {
+    while name != "index" {
+        match ending_of(name) {
+            Some((stem, ending)) if PAGES.contains(&ending) || SCRIPTS.contains(&ending) => {
+                if INDEXES.contains(&stem) {
+                    return None;
+                }
+                name = stem;
+            }
+            _ => return Some(name),
+        }
     }
-    let (stem, ending) = ending_of(name)?;
-    if !PAGES.contains(&ending) && !SCRIPTS.contains(&ending) {
-        return None;
-    }
-    if INDEXES.contains(&stem) {
-        return Some(folder);
-    }
-    page.get(..page.len() - ending.len() - 1)
+    None
 }
 
 /// The key without the first folder's script that something follows.
@@ -278,6 +283,7 @@ mod tests {
             "/a.php/x/y",
             "/a/index.php/x",
             "/a.html/index.html",
+            "/a.html.php.json/index/index.htm.html",
             "/a/__data.json",
             "/a/_payload.json",
         ] {

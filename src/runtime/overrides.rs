@@ -1,9 +1,11 @@
 //! What the desk has changed of the routes: read at the edge, and changed.
 //!
-//! Every isolate reads KV, once a minute at most and only where something that is
-//! sold or listed is asked for. Where KV can't be read, the object that keeps it all is
-//! asked. Where that fails too, what is known goes on to hold, and an isolate that
-//! knows nothing sells nothing: what is off must not be sold because something failed.
+//! Every isolate asks the object that keeps it all before it sells anything, and from
+//! then on reads KV, once a minute at most and only where something that is sold or
+//! listed is asked for: KV may be behind, and what is older than what is known is passed
+//! over. Where the one can't be read, the other is asked. Where that fails too, what is
+//! known goes on to hold, and an isolate that knows nothing sells nothing: what is off
+//! must not be sold because something failed.
 
 pub(super) mod object;
 
@@ -25,7 +27,7 @@ use super::settler_client::SettlerClient;
 use super::{body, clock, discovery, facilitator, js, known, respond};
 use crate::config::{Config, Overrides, fault_of};
 use crate::desk::overrides::{Board, MAX_CHANGE, OVERRIDES_KEY, OVERRIDES_OBJECT};
-use crate::desk::reading::{ASKING_MS, Reading, Step};
+use crate::desk::reading::{ASKING_MS, Reading, Source, Step};
 use crate::facilitator::Endpoint;
 use crate::gate::{self, Head as _};
 use crate::json::ToJson;
@@ -79,13 +81,13 @@ async fn up_to_date(app: Rc<App>, env: &Env, context: &Context) -> (Rc<App>, boo
         match step {
             // Whoever asked may have read the configuration anew.
             Step::GoOn => return (App::get(env), is_known),
-            Step::Ask { kv } => {
+            Step::Ask(sources) => {
                 let env = env.clone();
                 let (tell, told) = oneshot::channel();
                 // It goes on when the client has hung up: a question that is
                 // dropped would leave the isolate with what it knew.
                 context.wait_until(js::in_a_box(async move {
-                    let _ = tell.send(refresh(&env, kv).await);
+                    let _ = tell.send(refresh(&env, sources).await);
                 }));
                 return told.await.unwrap_or((app, is_known));
             }
@@ -96,14 +98,21 @@ async fn up_to_date(app: Rc<App>, env: &Env, context: &Context) -> (Rc<App>, boo
     }
 }
 
-/// Asks KV, if it may be, and else the object.
-async fn refresh(env: &Env, kv: bool) -> (Rc<App>, bool) {
-    let mut read = if kv { within(read_kv(env)).await } else { None };
-    if read.is_none() {
-        if kv {
-            console_error!("REPLAY: {} can't be read", OVERRIDES_KEY);
+/// Asks these, one after the other.
+async fn refresh(env: &Env, sources: &[Source]) -> (Rc<App>, bool) {
+    let mut read = None;
+    for source in sources {
+        read = within(async {
+            match source {
+                Source::Kv => read_kv(env).await,
+                Source::Object => Some(ask(env, "overrides", &()).await.ok()?.overrides()),
+            }
+        })
+        .await;
+        if read.is_some() {
+            break;
         }
-        read = within(async { Some(ask(env, "overrides", &()).await.ok()?.overrides()) }).await;
+        console_error!("{}: {:?} can't be read", OVERRIDES_KEY, source);
     }
     take(env, read)
 }

@@ -144,6 +144,12 @@ test('a switch outlives a restart, and a KV that fails', async () => {
   assertOff(await send(`${again.url}${PAGE}`));
   assert.equal((await send(`${again.url}/data/almanac.json`)).status, 402);
   await again.stop();
+  // A KV that still says what it said before the switch.
+  const old = 'import { WorkerEntrypoint } from "cloudflare:workers"; export default class extends WorkerEntrypoint { get() { return null; } put() {} }';
+  const outdated = await world.startWorker({ ...options, bindings: { kv_namespaces: [] }, services: [{ binding: 'REPLAY', script: old }] });
+  assertOff(await send(`${outdated.url}${PAGE}`));
+  assert.equal((await send(`${outdated.url}/data/almanac.json`)).status, 402);
+  await outdated.stop();
   // Nothing that answers as KV does.
   const script = 'export default { fetch: () => new Response("no", { status: 500 }) };';
   const broken = await world.startWorker({ ...options, bindings: { kv_namespaces: [] }, services: [{ binding: 'REPLAY', script }] });
