@@ -6,8 +6,16 @@
 #![allow(clippy::unwrap_used, reason = "whatever is wrong here ends the run, as it should")]
 
 #[allow(dead_code, unreachable_pub)]
+#[path = "../host/evm_support/mod.rs"]
+mod evm_support;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../host/gate_support/mod.rs"]
 mod gate_support;
+#[allow(unreachable_pub)]
+mod more;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../host/permit2_support.rs"]
+mod permit2_support;
 
 use std::sync::LazyLock;
 
@@ -29,7 +37,7 @@ use serde_json::json;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 9] = [
+const TARGETS: [(&str, Target); 18] = [
     ("request", request),
     ("payment", payment),
     ("solana", solana),
@@ -39,6 +47,15 @@ const TARGETS: [(&str, Target); 9] = [
     ("meter", meter),
     ("desk", desk),
     ("json", json_text),
+    ("signed", more::signed),
+    ("directory", more::directory),
+    ("cookies", more::cookies),
+    ("body", more::body),
+    ("rpc", more::rpc),
+    ("settled", more::settled),
+    ("abi", more::abi),
+    ("kept", more::kept),
+    ("config", more::config),
 ];
 
 static TARGET: LazyLock<Target> = LazyLock::new(|| {
@@ -64,6 +81,9 @@ fn shop() -> Loaded {
         ] },
         { "pattern": "/news/*", "price": "$0.01", "free_for": ["people", "search", "signed:agent.example"] },
         { "pattern": "/orders", "methods": ["POST"], "price": "$0.02", "settle": "before" },
+        { "pattern": "/month/*", "price": "$1", "access": "30d", "redeliver": "1h" },
+        { "pattern": "/use/*", "price": "$1", "scheme": "upto", "networks": ["eip155:84532"],
+          "meter": { "bytes": 1000, "price": "$0.001" } },
     ]);
     let mut settings = settings("https://own.example/base", routes);
     // What nobody has signed is then no payment. Else only the chain could say.
@@ -72,6 +92,8 @@ fn shop() -> Loaded {
             network["smart_wallets"] = json!(false);
         }
     }
+    settings.grant_secret = Some("8f".repeat(32));
+    settings.desk_tokens = Some("6b".repeat(32));
     settings.facilitator = Some(json!({
         "path": "/facilitator", "open": true, "pay_to": [gate_support::PAY_TO],
         "daily_spend": { "eip155:42161": "1", "eip155:84532": "1", gate_support::DEVNET: "1" },
@@ -145,12 +167,12 @@ fn node(data: &[u8]) {
     let _ = solana::rpc::parse_signature_statuses(&answer, &[3, 2]);
     let _ = solana::rpc::parse_latest_blockhash(&answer);
     let _ = solana::rpc::parse_block_height(&answer);
+    let _ = solana::rpc::parse_simulation(&answer, 2);
+    let _ = solana::rpc::parse_simulated_lamports(&answer);
 }
 
-/// What somebody else's facilitator answers, and the directory of an agent's keys.
+/// What somebody else's facilitator says of itself.
 fn facilitator(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    let _ = gate::signed::read_directory(&text);
     let Ok(answer) = json::from_slice(data) else { return };
     let network: ChainId = gate_support::DEVNET.parse().unwrap();
     let _ = RemoteFacts::from_supported(&answer, network);

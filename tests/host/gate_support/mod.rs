@@ -112,13 +112,13 @@ impl Head for Request {
     }
 
     fn header(&self, name: &'static str) -> Option<String> {
-        let same = self.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
-        let values: Vec<&str> = same.map(|(_, value)| value.as_str()).collect();
-        (!values.is_empty()).then(|| values.join(", "))
+        self.named_header(name)
     }
 
     fn named_header(&self, name: &str) -> Option<String> {
-        self.header(Box::leak(name.into()))
+        let same = self.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        let values: Vec<&str> = same.map(|(_, value)| value.as_str()).collect();
+        (!values.is_empty()).then(|| values.join(", "))
     }
 
     fn header_names(&self) -> Vec<String> {
