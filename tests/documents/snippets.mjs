@@ -6,6 +6,7 @@ import { ROOT } from '../../dev/util.mjs';
 
 const ACCOUNT = 'needs an account at Cloudflare';
 const COMMANDS = 'is what tests/cli/package.test.mjs runs, with the lines of docs/cli.md';
+const LONG = 'runs for an hour';
 const TARBALL = 'is what `install` does in the tests of the package';
 
 /** What no test runs: `[document, how it begins, why]`. */
@@ -39,6 +40,8 @@ export const NOT_RUN = [
   ['docs/origin.md', 'openssl rand -hex 32 | npx wrangler secret put ORIGIN_KEY', ACCOUNT],
   ['docs/origin.md', 'openssl rand -hex 32 | npx wrangler secret put ORIGIN_SECRET', ACCOUNT],
   ['docs/prices.md', 'npx wrangler secret put PASSES', ACCOUNT],
+  ['docs/testing.md', 'node dev/fuzz.mjs  ', LONG],
+  ['docs/testing.md', 'node dev/fuzz.mjs --inputs', LONG],
   ['docs/webhooks.md', 'npx wrangler secret put WEBHOOK_SECRET', ACCOUNT],
   ['docs/webhooks.md', 'echo "whsec_', 'makes a secret'],
   ['docs/webhooks.md', '[[vars.WEBHOOKS]]', 'is what the tests of webhooks configure'],
