@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { encodeFunctionData, parseAbi } from 'viem';
-import { createAta, tokenBalanceOf } from '../../dev/solana/setup.mjs';
+import { ataOf, fundSol, LIGHTHOUSE_PROGRAM, mintToken, tokenBalanceOf } from '../../dev/solana/setup.mjs';
 import { EVM_NETWORK, SOLANA_NETWORK } from '../../dev/world.mjs';
 import { waitFor } from '../../dev/util.mjs';
 import { assertPaid, PAGE, payment, send, USDC_ADDRESS } from '../e2e/support.mjs';
@@ -15,6 +15,7 @@ const PRICE = 10_000n;
 const shop = useShop({ worker: () => false, prepare });
 
 async function prepare({ world }) {
+  fundSol(world.solana, world.accounts.solana.seller.address);
   const DESK_TOKENS = createHash('sha256').update(TOKEN).digest('hex');
   ({ url: shop.url } = await world.startWorker({ secrets: { DESK_TOKENS } }));
 }
@@ -97,6 +98,163 @@ test('a part comes back, then no more than the rest', async () => {
   assert.equal(after.buyer - before.buyer, PRICE);
   const { refunded, refunds } = await saleNow(sale);
   assert.deepEqual([refunded, refunds.map((it) => it.amount).sort()], ['10000', ['4000', '6000']]);
+  assertClean(opened);
+  await opened.close();
+});
+
+test('a wallet of Solana sends it back, though the payer has closed the token account', async () => {
+  const { solana, accounts } = shop.world;
+  const [buyer] = accounts.solana.buyers;
+  const wallet = solanaWallet(accounts.solana.seller, { name: 'Own Sol' });
+  const { page, row, dialog, sale, ...opened } = await atSale({ network: SOLANA_NETWORK, wallets: [wallet] });
+  const account = await ataOf(buyer.address);
+  fundSol(solana, account, 0n);
+  assert.equal(await tokenBalanceOf(solana, buyer.address), 0n);
+  const before = await tokenBalanceOf(solana, accounts.solana.seller.address);
+  await dialog.getByLabel('Amount in USDC').fill('0.004');
+  await dialog.getByRole('button', { name: 'Own Sol' }).click();
+  await dialog.getByText('0.004 USDC came back to the payer.').waitFor();
+  // The account is there now; one more of the same amount is another transaction.
+  await page.waitForFunction(() => document.querySelector('dialog input[name=amount]')?.value === '0.006');
+  await dialog.getByLabel('Amount in USDC').fill('0.004');
+  await dialog.getByRole('button', { name: 'Own Sol' }).click();
+  await row.getByText('0.008 USDC back').waitFor();
+  assert.equal(await tokenBalanceOf(solana, buyer.address), 8_000n);
+  assert.equal(before - await tokenBalanceOf(solana, accounts.solana.seller.address), 8_000n);
+  const { refunded, refunds } = await saleNow(sale);
+  assert.deepEqual([refunded, refunds.length, new Set(refunds.map((it) => it.transaction)).size], ['8000', 2, 2]);
+  assert.deepEqual(wallet.calls, ['connect', 'signTransaction', 'connect', 'signTransaction']);
+  assertClean(opened);
+  await opened.close();
+});
+
+test('a wallet of Solana may add guards to what it signs', async () => {
+  const { solana, accounts } = shop.world;
+  await mintToken(solana, accounts.solana.buyers[0].address, 1_000_000n);
+  const guard = { programAddress: LIGHTHOUSE_PROGRAM, accounts: [], data: new TextEncoder().encode('guard') };
+  const wallet = solanaWallet(accounts.solana.seller, { name: 'Own Sol', change: (list) => [...list.slice(0, 2), guard, ...list.slice(2), guard] });
+  const { dialog, sale, ...opened } = await atSale({ network: SOLANA_NETWORK, wallets: [wallet] });
+  await dialog.getByRole('button', { name: 'Own Sol' }).click();
+  await dialog.getByText('All of it has come back.').waitFor();
+  assert.equal((await saleNow(sale)).refunded, '10000');
+  assertClean(opened);
+  await opened.close();
+});
+
+test('what the wallet does not do is said, and nothing is noted', async () => {
+  const says = {};
+  const wallet = sellerWallet({ answer: (method, params) => says[method]?.(params) });
+  const { page, dialog, sale, ...opened } = await atSale({ wallets: [wallet] });
+  const before = await evmBalances();
+  for (const [own, text] of [
+    [{ eth_sendTransaction: () => { throw walletError(4001, 'User rejected the request.'); } }, 'You declined in your wallet. Nothing was sent.'],
+    [{ eth_requestAccounts: () => { throw walletError(-32002, 'already pending'); } }, 'Your wallet already has a request open: look there.'],
+    [{ eth_accounts: () => [], eth_requestAccounts: () => [] }, 'The wallet names no account: unlock it, and try again.'],
+    [{ eth_call: () => '0x1' }, 'There is too little in this account of the wallet: it has 0.000001 USDC.'],
+    [{ eth_sendTransaction: () => null }, 'The wallet has answered with something else than a transaction.'],
+    [{ eth_sendTransaction: () => { throw walletError(-32603, 'Something broke'); } }, 'The wallet says: Something broke. Look there whether anything was sent before you try again.'],
+    [{ eth_chainId: () => '0x1', wallet_switchEthereumChain: () => null }, 'The wallet stays on another network: switch it to Base Sepolia yourself, and try again.'],
+  ]) {
+    for (const name of Object.keys(says)) delete says[name];
+    Object.assign(says, own);
+    await dialog.getByRole('button', { name: 'Own Wallet' }).click();
+    await dialog.getByText(text).waitFor();
+    await page.waitForFunction(() => !document.querySelector('dialog button:disabled'));
+  }
+  assert.deepEqual(await faults(page), []);
+  assert.deepEqual(await evmBalances(), before);
+  assert.equal('refunded' in await saleNow(sale), false);
+  assertClean(opened);
+  await opened.close();
+});
+
+test('what was sent from elsewhere is noted, and what is none says why', async () => {
+  const { page, dialog, sale, row, ...opened } = await atSale();
+  await dialog.getByText('No wallet of this browser can send on Base Sepolia.').waitFor();
+  const { client } = shop.world.evm;
+  const data = encodeFunctionData({ abi: parseAbi(['function transfer(address to, uint256 amount)']), functionName: 'transfer', args: [shop.world.accounts.evm.buyers[0].address, PRICE] });
+  const plain = await client.sendTransaction({ account: seller(), to: shop.world.accounts.evm.buyers[0].address, value: 1n });
+  const transaction = await client.sendTransaction({ account: seller(), to: USDC_ADDRESS, data });
+  const note = async (text) => {
+    await dialog.getByLabel('Its transaction').fill(text);
+    await page.keyboard.press('Enter');
+  };
+  await note('0x12');
+  await dialog.getByText('transaction is none of eip155:84532.').waitFor();
+  await note(plain);
+  await dialog.getByText('it sends the payer nothing in the token of the sale.').waitFor();
+  await note(` ${transaction} `);
+  await dialog.getByText('0.01 USDC came back to the payer.').waitFor();
+  await page.keyboard.press('Escape');
+  await row.getByText('0.01 USDC back').waitFor();
+  assert.equal((await saleNow(sale)).refunds[0].transaction, transaction);
+  assertClean(opened);
+  await opened.close();
+});
+
+test('while a refund is on its way no wallet is asked for another, and it is noted with the desk closed', async () => {
+  const { client } = shop.world.evm;
+  const wallet = sellerWallet();
+  const { page, dialog, sale, ...opened } = await atSale({ wallets: [wallet] });
+  await client.setAutomine(false);
+  await client.setIntervalMining({ interval: 0 });
+  try {
+    await dialog.getByRole('button', { name: 'Own Wallet' }).click();
+    await dialog.getByText('It is sent. Waiting for the chain').waitFor();
+    await dialog.getByRole('button', { name: 'Close' }).click();
+    const [one] = (await asked('desk/refunds')).refunds;
+    assert.equal(one.payment, sale.payment);
+    await page.reload();
+    const list = page.getByRole('table', { name: 'Refunds on their way' });
+    await list.getByText('0x').first().waitFor();
+    assert.deepEqual(await faults(page), []);
+    await list.getByRole('button', { name: 'Show' }).click();
+    await dialog.getByText('no wallet is asked for another one').waitFor();
+    assert.equal(await dialog.getByRole('button', { name: 'Own Wallet' }).count(), 0);
+    assert.deepEqual(await faults(page), []);
+  } finally {
+    await client.setAutomine(true);
+    await client.setIntervalMining({ interval: 2 });
+    await client.mine({ blocks: 1 });
+  }
+  await opened.close();
+  await waitFor(async () => (await saleNow(sale)).refunded === '10000', { what: 'the refund to be noted', timeout: 60_000 });
+  assertClean(opened);
+});
+
+test('what never comes can be taken off, and then a wallet is asked', async () => {
+  const wallet = sellerWallet();
+  const { page, dialog, sale, ...opened } = await atSale({ wallets: [wallet], options: { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true } });
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
+  await dialog.getByLabel('Its transaction').fill(`0x${'cd'.repeat(32)}`);
+  await dialog.getByRole('button', { name: 'Note it' }).click();
+  await dialog.getByText('It is sent. Waiting for the chain').waitFor();
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  await page.getByRole('table', { name: 'Sales, the newest first' }).locator('tbody tr').first().getByRole('button', { name: 'Refund' }).click();
+  await dialog.getByRole('button', { name: 'Take off 0xcdcd…cdcd' }).click();
+  await dialog.getByRole('button', { name: 'Own Wallet' }).click();
+  await dialog.getByText('All of it has come back.').waitFor();
+  assert.equal((await saleNow(sale)).refunds.length, 1);
+  assertClean(opened);
+  await opened.close();
+});
+
+test('an answer of the Worker that gets lost loses no refund', async () => {
+  const wallet = sellerWallet();
+  const { page, dialog, sale, ...opened } = await atSale({ wallets: [wallet] });
+  await page.route('**/desk/refunds', (route) => route.abort());
+  await dialog.getByRole('button', { name: 'Own Wallet' }).click();
+  const alert = dialog.getByRole('alert');
+  await alert.waitFor();
+  const [, transaction] = /The transaction is (0x[0-9a-f]{64})/.exec(await alert.innerText());
+  assert.equal(wallet.calls.filter((method) => method === 'eth_sendTransaction').length, 1);
+  await page.unroute('**/desk/refunds');
+  assert.equal(await dialog.getByRole('button', { name: 'Own Wallet' }).count(), 0, 'it is not sent twice');
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  await page.getByRole('table', { name: 'Sales, the newest first' }).locator('tbody tr').first().getByRole('button', { name: 'Refund' }).click();
+  await dialog.getByRole('button', { name: 'Tell the Worker again' }).click();
+  await dialog.getByText('All of it has come back.').waitFor();
+  assert.equal((await saleNow(sale)).refunds[0].transaction, transaction);
   assertClean(opened);
   await opened.close();
 });

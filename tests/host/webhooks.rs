@@ -431,22 +431,48 @@ fn a_receiver_that_takes_only_what_it_has_misses_nothing_new() {
 }
 
 #[test]
-fn more_bad_sales_in_a_row_than_are_put_aside_wait_and_are_all_tried() {
+fn more_bad_sales_in_a_row_than_are_put_aside_hold_up_no_good_one() {
+    for (bad, status) in [(70, Some(422)), (51, Some(500)), (400, None)] {
+        let (office, hooks) = (Office::new(None), hook(&["sale"]));
+        let start = office.now.get();
+        *office.bad.borrow_mut() = Some(("bad".into(), status));
+        let mut sales = vec![sale(start, "good00")];
+        sales.extend((0..bad).map(|n| sale(start + 1 + n, &format!("bad{n:03}"))));
+        // Whoever is not bad buys meanwhile.
+        sales.extend((1..20).map(|n| sale(start + bad + n * 60, &format!("good{n:02}"))));
+        *office.sales.borrow_mut() = vec![("a".into(), sales)];
+        office.now.set(start + bad + 1_200);
+        let began = office.now.get();
+        office.run_until(&hooks, began + 3 * 3_600);
+        let told = office.told();
+        assert_eq!(told.iter().filter(|it| it.starts_with("good")).count(), 20, "{bad} {status:?}");
+        assert_eq!(told.iter().filter(|it| it.starts_with("bad")).count() as u64, bad, "each is tried");
+        let log = office.log.borrow().clone();
+        let given_up = log.iter().filter(|it| it.contains("is given up")).count() as u64;
+        assert_eq!(given_up, bad - 50, "each that had to make room is in the log");
+        // The rest has its day.
+        office.run_until(&hooks, began + 2 * DAY);
+        assert_eq!(office.shown(&hooks)["given_up"], bad);
+    }
+}
+
+#[test]
+fn where_nothing_new_is_taken_nothing_makes_room() {
     let (office, hooks) = (Office::new(None), hook(&["sale"]));
     let start = office.now.get();
-    *office.bad.borrow_mut() = Some(("bad".into(), Some(422)));
-    let mut sales = vec![sale(start, "good0")];
-    sales.extend((0..70).map(|n| sale(start + 1, &format!("bad{n:03}"))));
-    sales.push(sale(start + 2, "good1"));
+    let bad = (0..200).map(|n| sale(start + n, &format!("bad{n:03}")));
+    let mut sales: Vec<_> = [sale(start, "an old one")].into_iter().chain(bad).collect();
+    sales.sort_by_key(Sale::place);
     *office.sales.borrow_mut() = vec![("a".into(), sales)];
-    office.now.set(start + 10);
+    *office.bad.borrow_mut() = Some(("bad".into(), Some(500)));
+    office.now.set(start + 1_000);
     office.run_until(&hooks, start + DAY / 2);
     assert_eq!(office.shown(&hooks)["given_up"], 0);
-    // Those that were put aside have had their day.
-    office.run_until(&hooks, start + DAY + 3_600);
-    assert!(office.told().contains(&"good1".to_owned()));
-    assert_eq!(office.shown(&hooks)["given_up"], 50);
-    assert_eq!(office.told().len(), 72);
+    assert_eq!(office.shown(&hooks)["aside"], 50);
+    *office.bad.borrow_mut() = None;
+    office.run_until(&hooks, start + DAY / 2 + 4_000);
+    assert_eq!(office.told().len(), 201);
+    assert_eq!(office.shown(&hooks)["given_up"], 0);
 }
 
 #[test]

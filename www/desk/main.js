@@ -2,6 +2,7 @@
 import { ask, Refusal } from './api.js';
 import { overridesOf, webhooksOf } from './control.js';
 import { alertOf, button, make } from './parts.js';
+import { refundsOf } from './refund.js';
 import { salesList } from './sales.js';
 import { keysOf, problemsOf, waitingOf } from './state.js';
 import { daily, takings } from './takings.js';
@@ -62,12 +63,12 @@ async function open(otherwise) {
   const sums = await told(daily());
   main.removeAttribute('aria-busy');
   if (isOut(sums ?? {})) return signIn(otherwise);
-  const [state, prices, webhooks] = await Promise.all(['desk/state', 'desk/overrides', 'desk/webhooks'].map(told));
+  const [state, prices, webhooks, refunds] = await Promise.all(['desk/state', 'desk/overrides', 'desk/webhooks', 'desk/refunds'].map(told));
   const tokens = new Map((sums?.sums ?? []).map(({ network, asset, decimals, symbol }) => [`${network}/${asset}`, { decimals, symbol }]));
   const coins = Object.fromEntries((state?.keys ?? []).map((key) => [key.network, key]));
   const sales = salesList(({ network, asset }) => tokens.get(`${network}/${asset}`));
   const parts = [
-    shownBy(problemsOf, state), shownBy((said) => takings(said, { find: sales.find, coins }), sums), sales.element,
+    shownBy(problemsOf, state), shownBy((said) => takings(said, { find: sales.find, coins }), sums), sales.element, shownBy((said) => refundsOf(said, sales.load), refunds),
     shownBy(waitingOf, state), shownBy(keysOf, state), shownBy(overridesOf, prices), shownBy(webhooksOf, webhooks),
   ];
   if (!refresh.isConnected) actions.replaceChildren(refresh, leave);

@@ -5,7 +5,7 @@ import { findWallets, paysOn } from '../pay/wallets.js';
 import { ask, query, Refusal } from './api.js';
 import { timeOf } from './days.js';
 import { decimal, short, unitsOf } from './money.js';
-import { alertOf, button, make, networkName, transactionOf } from './parts.js';
+import { alertOf, button, make, networkName, section, table, transactionOf } from './parts.js';
 import { sendBack } from './wallet.js';
 
 const PATH = 'desk/refunds';
@@ -24,6 +24,11 @@ const STOPS = {
   no_blockhash: 'The nodes of NETWORK do not answer the Worker: try again later.',
   nonsense: 'The wallet has answered with something else than a transaction.',
 };
+
+/** What was sent and the Worker has not heard of yet, by the payments of the sales. */
+const unheard = new Map();
+/** What the Worker answers to what is no refund, whenever it is asked. */
+const FINAL = [400, 404, 409];
 
 let wallets = [];
 let hasLooked = false;
@@ -81,10 +86,14 @@ export function openRefund({ network, time, payment }, onChange) {
     const before = refunds.map(({ transaction, state, amount: back, problem }) => make('li', {},
       back ? `${amountOf(back)} came back: ` : `${problem ?? 'on its way'}: `, transactionOf(network, transaction), ' ',
       ...(state === 'noted' ? [] : [button('Look again', () => tell({ transaction })), ' ', button('Take off', () => takeOff(transaction), { 'aria-label': `Take off ${short(transaction)}` })])));
+    const lost = unheard.get(payment);
+    if (lost) {
+      before.push(make('li', {}, 'Sent, and the Worker does not know it yet: ', lost.transaction ? transactionOf(network, lost.transaction) : 'as your wallet has signed it', ' ', button('Tell the Worker again', () => tell(lost))));
+    }
     body.replaceChildren(
       make('p', {}, `${amountOf(amount)} on ${networkName(network)}, ${timeOf(time)} UTC, paid by `, make('code', { title: payer }, short(payer)), '.'),
       ...(before.length ? [make('ul', {}, ...before)] : []),
-      ...(left === '0' ? [make('p', { className: 'good' }, 'All of it has come back.')] : form(refunds.some(({ state }) => state === 'open'))));
+      ...(left === '0' ? [make('p', { className: 'good' }, 'All of it has come back.')] : form(lost || refunds.some(({ state }) => state === 'open'))));
     draw();
   }
 
@@ -142,9 +151,14 @@ export function openRefund({ network, time, payment }, onChange) {
   async function follow(sent) {
     status.textContent = 'The Worker looks for the transaction on the chain…';
     for (let tries = 0; tries < TRIES; tries += 1) {
+      unheard.set(payment, sent);
       const it = await ask(PATH, { method: 'POST', body: { network, time, payment, ...sent } }).catch((error) => {
-        throw new Refusal(error.status, sent.transaction && error.status !== 409 ? `${error.message} The transaction is ${sent.transaction}: note it below when the Worker can be reached.` : error.message);
+        const isFinal = FINAL.includes(error.status);
+        if (isFinal) unheard.delete(payment);
+        else show();
+        throw new Refusal(error.status, sent.transaction && !isFinal ? `${error.message} The transaction is ${sent.transaction}.` : error.message);
       });
+      unheard.delete(payment);
       if (it.state === 'noted') {
         await load();
         status.textContent = `${amountOf(it.amount)} came back to the payer.`;
@@ -167,4 +181,14 @@ export function openRefund({ network, time, payment }, onChange) {
   });
 
   void load();
+}
+
+/** What is no refund yet; nothing where there is none. */
+export function refundsOf({ refunds }, onChange) {
+  if (!refunds.length) return undefined;
+  const rows = refunds.map(({ network, time, sale_time: sold, payment, payer, transaction, problem }) => [
+    timeOf(time), networkName(network), make('code', { title: payer }, short(payer)), transactionOf(network, transaction), problem ?? 'the chain does not show it yet',
+    button('Show', () => openRefund({ network, time: sold, payment }, onChange), { 'aria-label': `Show the refund to ${short(payer)}` }),
+  ]);
+  return section('Refunds', table('Refunds on their way', ['Told (UTC)', 'Network', 'Payer', 'Transaction', 'How it stands', 'Sale'], rows, 'stack'));
 }

@@ -20,7 +20,7 @@ const PAUSES: [u64; 7] = [5, 30, 120, 300, 900, 1_800, 3_600];
 const PROBES: [u64; 7] = [0, 0, 0, 0, 5, 30, 60];
 
 /// The same when no more can be put aside.
-const FULL_PAUSE: u64 = 300;
+pub(super) const FULL_PAUSE: u64 = 300;
 
 /// How many failures in a row look like a receiver that takes nothing.
 pub(super) const IS_DOWN: u64 = 3;
@@ -67,9 +67,7 @@ impl HookState {
                 stream.taken = Some(sale.clone());
             }
             self.pass(kind, spot);
-            for aside in self.aside.iter_mut().filter(|it| it.kind == kind) {
-                aside.overtaken = true;
-            }
+            self.overtake(kind);
             self.note_success(kind, now);
             return true;
         }
@@ -115,6 +113,39 @@ impl HookState {
         self.note_answer(status, now);
         if is_there(status) {
             self.go_on(kind, now);
+        }
+    }
+
+    /// Takes note of what came of a sale that was sent before its turn, while the one
+    /// whose turn it is can't be put aside. A receiver that takes it takes new ones, so
+    /// what it does not take may make room.
+    pub fn note_ahead(
+        &mut self,
+        kind: &str,
+        spot: SaleSpot,
+        status: Option<u16>,
+        now: UnixSeconds,
+    ) {
+        self.note_answer(status, now);
+        if !is_taken(status) {
+            return;
+        }
+        if let Some(stream) = self.stream_mut(kind) {
+            stream.taken = Some(spot);
+        }
+        self.overtake(kind);
+        self.note_success(kind, now);
+    }
+
+    /// Whether no more of a kind can be put aside.
+    pub fn is_full(&self, kind: &str) -> bool {
+        self.count_aside(kind) >= MAX_ASIDE
+    }
+
+    /// Something new was taken since these were put aside.
+    fn overtake(&mut self, kind: &str) {
+        for aside in self.aside.iter_mut().filter(|it| it.kind == kind) {
+            aside.overtaken = true;
         }
     }
 
@@ -175,7 +206,7 @@ impl HookState {
         now: UnixSeconds,
         given_up: &mut Vec<Aside>,
     ) -> bool {
-        if self.count_aside(kind) < MAX_ASIDE {
+        if !self.is_full(kind) {
             return true;
         }
         let may_go = |it: &Aside| !is_down && it.kind == kind && it.overtaken;

@@ -18,6 +18,9 @@ use crate::together::join_all;
 /// How many Settlers are asked at once: a Worker has six connections.
 const AT_ONCE: usize = 6;
 
+/// In how many steps a sale is looked for out of turn, until now.
+const STEPS: u64 = 8;
+
 /// What was read of one Settler behind one place; nothing if it did not answer.
 type Page = (String, SalePlace, Option<Vec<Sale>>);
 
@@ -123,6 +126,26 @@ impl Merged {
             list.is_cut = sales.len() >= limit as usize;
             list.sales = sales.into();
         }
+    }
+
+    /// Where to look for a sale out of turn: a Settler that has more to tell, and behind
+    /// which place; another one each `turn`, further and further from the one whose turn
+    /// it is. Never one that was `taken` before.
+    pub(super) fn ahead(
+        &self,
+        turn: u64,
+        taken: Option<&SalePlace>,
+        now: UnixSeconds,
+    ) -> Option<(String, SalePlace)> {
+        let lists: Vec<_> = self.lists.iter().filter(|it| !it.sales.is_empty()).collect();
+        let count = u64::try_from(lists.len()).unwrap_or(u64::MAX).max(1);
+        let list = lists.get(usize::try_from(turn % count).unwrap_or_default())?;
+        let step = turn / count % STEPS;
+        let jump = now.since(list.last.time) / STEPS * step;
+        let far = SalePlace { time: list.last.time.plus(jump), payment: String::new() };
+        let place = far.max(list.last.clone());
+        let place = taken.map_or(place.clone(), |taken| place.max(taken.clone()));
+        Some((list.settler.clone(), place))
     }
 
     /// The next ones, as long as it is known which they are.

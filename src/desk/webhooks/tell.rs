@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use futures_util::future::LocalBoxFuture;
 
-use super::aside::{IS_DOWN, Spot, is_taken};
+use super::aside::{FULL_PAUSE, IS_DOWN, Spot, is_taken};
 use super::pages::{Merged, Pages};
 use super::spot::{Aside, SaleSpot};
 use super::{AGAIN_SECONDS, LATE_SECONDS, Outbox, Sender, id_of, message, sooner};
@@ -190,9 +190,32 @@ impl<S: Sender> Teller<'_, S> {
             left = left.saturating_sub(items.len());
             let items = items.into_iter().map(|(sale, spot)| Item::of_sale(sale, spot)).collect();
             if let Some(pause) = self.deliver(items).await? {
-                return Ok(Some(pause));
+                let is_held_up = pause > 0 && self.is_full();
+                let is_taken = is_held_up && self.sends_ahead(&merged).await?;
+                return Ok(Some(if is_taken { 0 } else { pause }));
             }
         }
+    }
+
+    /// Sends one sale before its turn, since the one whose turn it is can be neither
+    /// delivered nor put aside. Whether it was taken. Its turn comes all the same.
+    async fn sends_ahead(&self, merged: &Merged) -> Result<bool, StoreError> {
+        let (now, taken) = (self.sender.now(), self.state(|it| it.taken.clone()));
+        let turn = now.0 / FULL_PAUSE;
+        let ahead = merged.ahead(turn, taken.as_ref().map(|it| &it.place), now);
+        let Some((settler, after)) = ahead else { return Ok(false) };
+        let asked = SalesAfter { after: after.clone(), before: now, limit: 1 };
+        let sale = self.sender.sales(&settler, &asked).await.and_then(|it| it.into_iter().next());
+        let Some(sale) = sale else { return Ok(false) };
+        let spot = SaleSpot { settler, after, place: sale.place() };
+        let status = self.post(&Item::of_sale(sale, spot.clone())).await;
+        let now = self.sender.now();
+        self.change(|state| state.note_ahead(self.kind, spot, status, now))?;
+        Ok(is_taken(status))
+    }
+
+    fn is_full(&self) -> bool {
+        self.outbox.borrow().hook(&self.hook.url).is_some_and(|it| it.is_full(self.kind))
     }
 
     async fn events(&self) -> Result<Option<u64>, StoreError> {
