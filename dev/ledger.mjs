@@ -44,6 +44,17 @@ export async function writeSales(persist, name, sales) {
   }
 }
 
+/** Changes a Settler's tables by one SQL statement, while no Worker runs on them. */
+export async function changeTables(persist, name, statement) {
+  const writer = await startMiniflare({ persist, main: join(ROOT, 'dev/servers/ledger-writer.mjs') });
+  try {
+    const answer = await fetch(`${writer.url}/?name=${encodeURIComponent(name)}`, { method: 'POST', body: JSON.stringify({ statement }) });
+    if (!answer.ok) throw new Error(await answer.text());
+  } finally {
+    await writer.stop();
+  }
+}
+
 /**
  * Some sale: as a payment by EIP-3009 leaves one.
  *

@@ -6,8 +6,9 @@ export class Settler {
   }
 
   async fetch(request) {
-    const { schema, sales } = await request.json();
+    const { schema, sales = [], statement } = await request.json();
     const { sql } = this.storage;
+    if (statement) sql.exec(statement).toArray();
     if (schema) sql.exec(schema).toArray();
     let rowsWritten = 0;
     this.storage.transactionSync(() => {
