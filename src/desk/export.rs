@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::query::pairs_of;
+use super::refunds::{Given, Shown, in_cells};
 use super::{check_range, read_network, read_time};
 use crate::json::to_text;
 use crate::settlement::sales::SalePlace;
@@ -153,7 +154,7 @@ impl Merge {
     }
 
     /// The part of the file that can be written now.
-    pub fn write(&mut self) -> String {
+    pub fn write(&mut self, given: &Given) -> String {
         let mut text = String::new();
         while self.sources.iter().all(|it| it.is_over || !it.sales.is_empty()) {
             let places = self.sources.iter_mut();
@@ -162,12 +163,12 @@ impl Merge {
             let Some((_, source)) = newest else { break };
             let Some(sale) = source.sales.pop_front() else { break };
             match self.format {
-                Format::Csv => write_row(&sale, &mut text),
+                Format::Csv => write_row(&sale, given, &mut text),
                 Format::Json => {
                     if !self.is_first {
                         text.push_str(",\n");
                     }
-                    text.push_str(&to_text(&sale));
+                    text.push_str(&to_text(&Shown(&sale, given)));
                 }
             }
             self.is_first = false;
@@ -192,10 +193,13 @@ const COLUMNS: &[&str] = &[
     "fee",
     "delivered",
     "redeliveries",
+    "refunded",
+    "refunds",
 ];
 
-fn write_row(sale: &Sale, to: &mut String) {
+fn write_row(sale: &Sale, given: &Given, to: &mut String) {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let [refunded, refunds] = in_cells(given.of(&sale.payment));
     let cells = [
         // As spreadsheets read it.
         sale.time.iso8601(),
@@ -214,6 +218,8 @@ fn write_row(sale: &Sale, to: &mut String) {
         text(&sale.fee),
         sale.delivered.map(|it| it.to_string()).unwrap_or_default(),
         sale.redeliveries.to_string(),
+        refunded,
+        refunds,
     ];
     for (place, cell) in cells.iter().enumerate() {
         if place > 0 {

@@ -6,6 +6,7 @@
 //! meanwhile, the alarm goes on to look for it.
 
 mod ask;
+mod beside;
 mod chain;
 mod told;
 
@@ -16,8 +17,9 @@ use crate::settlement::StoreError;
 use crate::time::UnixSeconds;
 
 pub use ask::{Asked, Place, read_forget, read_note, read_place};
+pub use beside::{PAGES, RefundSum, RefundsQuery, add_up, refunded};
 pub use chain::look;
-pub use told::{Given, Shown, answer_to, list, terms};
+pub use told::{Given, Shown, answer_to, in_cells, list, terms};
 
 /// Where refunds are told, and shown.
 pub const REFUNDS_PATH: &str = "/.edge402/desk/refunds";

@@ -2,6 +2,7 @@
 //! all Settlers together, and how many payments were refused.
 
 use super::query::pairs_of;
+use super::refunds::{RefundSum, refunded};
 use crate::amount::AtomicAmount;
 use crate::config::Config;
 use crate::json::{ToJson, write_object};
@@ -78,6 +79,7 @@ struct Line {
     count: u64,
     amount: AtomicAmount,
     fee: AtomicAmount,
+    refunded: Option<AtomicAmount>,
 }
 
 json_struct!(Line {
@@ -89,6 +91,7 @@ json_struct!(Line {
     count,
     amount,
     fee,
+    refunded,
 });
 
 /// How many payments were refused for one reason on one day.
@@ -118,7 +121,17 @@ impl Together {
     pub fn add(&mut self, network: ChainId, sums: Vec<Sum>) {
         let lines = sums.into_iter().map(|sum| {
             let Sum { key, asset, count, amount, fee } = sum;
-            Line { key, network, asset, decimals: None, symbol: None, count, amount, fee }
+            Line {
+                key,
+                network,
+                asset,
+                decimals: None,
+                symbol: None,
+                count,
+                amount,
+                fee,
+                refunded: None,
+            }
         });
         self.0.extend(lines);
         self.0.sort_unstable_by(|a, b| {
@@ -136,15 +149,19 @@ impl Together {
         });
     }
 
-    /// The answer, as JSON. `is_cut`: whether sales were left out.
+    /// The answer, as JSON. `is_cut`: whether sales were left out. `refunds`: what has
+    /// come back of the sales of these days.
     pub fn answer(
         mut self,
         config: &Config,
         asked: &SumsQuery,
         is_cut: bool,
         refused: &Vec<Refused>,
+        refunds: &[RefundSum],
     ) -> String {
         for line in &mut self.0 {
+            let of = (line.network, line.asset.as_deref());
+            line.refunded = refunded(refunds, asked.by, line.key.as_deref(), of);
             let network = config.network(line.network);
             let mut tokens = network.iter().flat_map(|network| network.tokens());
             let asset = line.asset.as_deref();

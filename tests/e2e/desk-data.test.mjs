@@ -139,7 +139,7 @@ test('all sales of a range are one file, streamed, and no cell of it runs', asyn
   assert.match(answer.headers.get('content-type'), /^text\/csv/);
   assert.match(answer.headers.get('content-disposition'), /^attachment/);
   const [names, ...rows] = rowsOf(await answer.text());
-  assert.deepEqual(names, ['time', 'route', 'path', 'method', 'amount', 'asset', 'network', 'payer', 'transaction', 'payment', 'way', 'x402_version', 'fee', 'delivered', 'redeliveries']);
+  assert.deepEqual(names, ['time', 'route', 'path', 'method', 'amount', 'asset', 'network', 'payer', 'transaction', 'payment', 'way', 'x402_version', 'fee', 'delivered', 'redeliveries', 'refunded', 'refunds']);
   assert.equal(rows.length, all.length);
   const expected = all.map((it) => names.map((name) => {
     if (name === 'time') return new Date(it.time * 1_000).toISOString().replace('.000', '');

@@ -64,6 +64,35 @@ test('a transfer to the payer is noted once, and stands in the ledger', async ()
   assert.ok(validatePage()(json), JSON.stringify(validatePage().errors));
 });
 
+test('files and sums say what has come back', async () => {
+  const sums = async () => {
+    const { json } = await asSeller('/.edge402/sales/sums?by=payer');
+    const [{ refunded = '0' }] = json.sums.filter((it) => it.network === EVM_NETWORK);
+    return BigInt(refunded);
+  };
+  const before = await sums();
+  const sale = await sold();
+  const parts = [await transferred(4_000n), await transferred(1_000n)];
+  for (const transaction of parts) assert.equal((await tell(sale, { transaction })).status, 200);
+  assert.equal(await sums() - before, 5_000n);
+  for (const by of ['day', 'route', 'network', 'payer']) {
+    const { json } = await asSeller(`/.edge402/sales/sums?by=${by}`);
+    const all = json.sums.filter((it) => it.network === EVM_NETWORK);
+    assert.equal(all.reduce((sum, it) => sum + BigInt(it.refunded ?? 0), 0n), await sums(), by);
+    const validate = ajv.getSchema('api#/paths/~1.edge402~1sales~1sums/get/responses/200/content/application~1json/schema');
+    assert.ok(validate(json), JSON.stringify(validate.errors));
+  }
+  const { json } = await asSeller(`/.edge402/sales/export?format=json&from=${sale.time}`);
+  const own = json.find((it) => it.payment === sale.payment);
+  assert.deepEqual([own.refunded, own.refunds.map((it) => it.transaction).sort()], ['5000', [...parts].sort()]);
+  const validate = ajv.getSchema('api#/paths/~1.edge402~1sales~1export/get/responses/200/content/application~1json/schema');
+  assert.ok(validate(json), JSON.stringify(validate.errors));
+  const { text } = await asSeller('/.edge402/sales/export');
+  const row = text.split('\r\n').find((it) => it.includes(sale.payment));
+  const [refunds, refunded] = row.split(',').reverse();
+  assert.deepEqual([refunded, refunds.split(' ').sort()], ['5000', [...parts].sort()]);
+});
+
 test('what is none is refused with the reason, and no sale shows it', async () => {
   const sale = await sold();
   const other = await sold();

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use edge402::desk::export::{Format, Merge, read_export, write_cell};
+use edge402::desk::refunds::Given;
 use edge402::desk::refusals::{Next, Tally, add_counts, read_counts, read_rows};
 use edge402::desk::state::DeskState;
 use edge402::protocol::Reason;
@@ -140,7 +141,7 @@ fn no_path_begins_a_cell_where_semicolons_part_them() {
     let mut merge = Merge::new(1, Format::Csv);
     merge.wanted(&edge402::settlement::SalesQuery::default());
     merge.add(0, vec![bought]);
-    let text = merge.write();
+    let text = merge.write(&Given::default());
     assert!(text.contains(",/a/x%3B=HYPERLINK(1),"), "{text}");
     assert!(!text.contains(';'), "{text}");
 }
@@ -173,7 +174,7 @@ proptest! {
                 asked += 1;
             }
             prop_assert!(asked < 100);
-            text.push_str(&merge.write());
+            text.push_str(&merge.write(&Given::default()));
             if merge.is_over() {
                 break;
             }
@@ -195,7 +196,7 @@ fn many_sales_are_asked_for_page_by_page() {
         assert_eq!(wanted[0].1.before.is_none(), rows == 0);
         let rest = left.split_off(left.len().min(wanted[0].1.limit as usize));
         merge.add(0, std::mem::replace(&mut left, rest));
-        rows += merge.write().lines().count();
+        rows += merge.write(&Given::default()).lines().count();
     }
     assert_eq!(rows, 2_500);
 }

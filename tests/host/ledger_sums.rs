@@ -27,7 +27,7 @@ fn answer(config: &Config, asked: &SumsQuery, said: Vec<Vec<Sum>>) -> Value {
     for sums in said {
         together.add(config.networks[0].id, sums);
     }
-    serde_json::from_str(&together.answer(config, asked, false, &vec![])).unwrap()
+    serde_json::from_str(&together.answer(config, asked, false, &vec![], &[])).unwrap()
 }
 
 #[test]

@@ -5,12 +5,14 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use edge402::amount::AtomicAmount;
 use edge402::desk::refunds::{
-    Book, Given, Look, Refund, Shown, Told, answer_to, forget, look_again, read_forget, read_note,
-    read_place, tell,
+    Book, Given, Look, Refund, RefundsQuery, Shown, Told, add_up, answer_to, forget, in_cells,
+    look_again, read_forget, read_note, read_place, refunded, tell,
 };
 use edge402::json::{from_text, to_text, to_value};
 use edge402::protocol::ChainId;
+use edge402::settlement::sums::SumBy;
 use edge402::settlement::{Sale, StoreError};
 use edge402::time::UnixSeconds;
 use futures_util::future::join;
@@ -49,7 +51,7 @@ fn told(payment: &str, transaction: char) -> Refund {
 }
 
 const fn received(amount: u128) -> Look {
-    Look::Received { amount: edge402::amount::AtomicAmount(amount), time: Some(UnixSeconds(NOW)) }
+    Look::Received { amount: AtomicAmount(amount), time: Some(UnixSeconds(NOW)) }
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -235,7 +237,7 @@ fn what_pays_nobody_back_is_refused_with_the_reason() {
         assert_eq!(answer_to(&said).0, 409);
         assert!(pages.rows.borrow().is_empty());
     }
-    let early = |time| Look::Received { amount: edge402::amount::AtomicAmount(1), time };
+    let early = |time| Look::Received { amount: AtomicAmount(1), time };
     for (time, is_noted) in [(Some(NOW - 161), false), (Some(NOW - 160), true), (None, true)] {
         let pages = Pages::new();
         pages.say('b', early(time.map(UnixSeconds)));
@@ -374,4 +376,43 @@ fn what_is_told_is_read_strictly() {
     for query in ["", "?network=eip155:1", "?network=eip155:1&transaction=0x"] {
         assert!(read_forget(query).is_err(), "{query}");
     }
+}
+
+#[test]
+fn sums_and_files_say_what_came_back_of_their_sales() {
+    let back = |payment: &str, route: &str, day: u64, amount: u128, transaction| Refund {
+        route: Some(route.into()),
+        sale_time: UnixSeconds(day * 86_400 + 5),
+        amount: Some(AtomicAmount(amount)),
+        ..told(payment, transaction)
+    };
+    let all = vec![
+        back("p1", "/a/*", 20_000, 5, 'b'),
+        back("p1", "/a/*", 20_000, 7, 'c'),
+        back("p2", "/b", 20_001, 11, 'd'),
+    ];
+    let sum_of = |by, key: Option<&str>| {
+        let mut sums = vec![];
+        // In pages.
+        for one in &all {
+            add_up(&mut sums, vec![one.clone()], by);
+        }
+        refunded(&sums, by, key, (evm(), Some(TOKEN))).map(|it| it.0)
+    };
+    assert_eq!(sum_of(SumBy::Day, Some("20000")), Some(12));
+    assert_eq!(sum_of(SumBy::Day, Some("20002")), None);
+    assert_eq!(sum_of(SumBy::Route, Some("/b")), Some(11));
+    assert_eq!(sum_of(SumBy::Network, None), Some(23));
+    assert_eq!(sum_of(SumBy::Payer, Some(&PAYER.to_uppercase().replace('X', "x"))), Some(23));
+    let given = Given::new(all.clone());
+    let cells = in_cells(given.of("p1"));
+    assert_eq!(cells, ["12".to_owned(), format!("{} {}", hash('b'), hash('c'))]);
+    assert_eq!(in_cells(given.of("p")), ["", ""]);
+    // A page that is full is followed by another, behind its last.
+    let query = RefundsQuery::between(Some(UnixSeconds(1)), None);
+    assert_eq!(query.clone().next(&all), None);
+    let page: Vec<_> = (0..1_000).map(|_| all[2].clone()).collect();
+    let next = query.next(&page).unwrap();
+    let last = [all[2].sale_time.to_string(), "p2".into(), format!("eip155:84532/{}", hash('d'))];
+    assert_eq!((next.from, next.before.unwrap()), (Some(UnixSeconds(1)), last.to_vec()));
 }

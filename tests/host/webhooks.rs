@@ -447,7 +447,11 @@ fn more_bad_sales_in_a_row_than_are_put_aside_hold_up_no_good_one() {
         office.run_until(&hooks, began + 3 * 3_600);
         let told = office.told();
         assert_eq!(told.iter().filter(|it| it.starts_with("good")).count(), 20, "{bad} {status:?}");
-        assert_eq!(told.iter().filter(|it| it.starts_with("bad")).count() as u64, bad, "each is tried");
+        assert_eq!(
+            told.iter().filter(|it| it.starts_with("bad")).count() as u64,
+            bad,
+            "each is tried"
+        );
         let log = office.log.borrow().clone();
         let given_up = log.iter().filter(|it| it.contains("is given up")).count() as u64;
         assert_eq!(given_up, bad - 50, "each that had to make room is in the log");

@@ -1,6 +1,4 @@
-//! Refunds beside the sales that they belong to: in a file's order, and in sums.
-
-use std::collections::VecDeque;
+//! Refunds of many sales: in a file, and in sums.
 
 use super::Refund;
 use crate::amount::AtomicAmount;
@@ -8,11 +6,13 @@ use crate::json_struct;
 use crate::protocol::ChainId;
 use crate::settlement::sales::lookup_key;
 use crate::settlement::sums::{SumBy, SumsQuery};
-use crate::settlement::{Sale, SalesQuery};
 use crate::time::UnixSeconds;
 
 /// How many refunds are read at once.
 const PAGE: u32 = 1_000;
+
+/// How often they are read: more of a range are too many.
+pub const PAGES: u32 = 20;
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
@@ -31,62 +31,25 @@ pub struct RefundsQuery {
 
 json_struct!(RefundsQuery { from, to, before, limit });
 
-/// The refunds of the sales that a file is made of, read as they are needed.
-#[derive(Debug, Default)]
-pub struct Beside {
-    refunds: VecDeque<Refund>,
-    last: Option<Vec<String>>,
-    is_over: bool,
-}
-
-impl Beside {
-    /// What is to be asked before [`Self::of`] can go on.
-    pub fn wanted(&self, query: &SalesQuery) -> RefundsQuery {
-        let (from, to) = (query.from, query.to);
-        RefundsQuery { from, to, before: self.last.clone(), limit: PAGE }
+impl RefundsQuery {
+    /// For sales of these times.
+    pub fn between(from: Option<UnixSeconds>, to: Option<UnixSeconds>) -> Self {
+        Self { from, to, before: None, limit: PAGE }
     }
 
-    /// Takes what was asked for.
-    pub fn add(&mut self, refunds: Vec<Refund>) {
-        self.is_over = refunds.len() < PAGE as usize;
-        if let Some(last) = refunds.last() {
-            self.last = Some(vec![
-                last.sale_time.to_string(),
-                last.payment.clone(),
-                format!("{}/{}", last.network, last.transaction),
-            ]);
-        }
-        self.refunds.extend(refunds);
+    /// For sales of the days of these sums.
+    pub fn of_days(asked: &SumsQuery) -> Self {
+        let start = |day: u64| Some(UnixSeconds(day.saturating_mul(SECONDS_PER_DAY)));
+        Self::between(start(asked.from), start(asked.to.saturating_add(1)))
     }
 
-    /// Whether what belongs to a sale is known: all of it is before one of another.
-    pub fn is_ready_for(&self, sale: &Sale) -> bool {
-        self.is_over || self.refunds.back().is_some_and(|last| place_of(last) < place(sale))
+    /// What is to be asked next, after this answer; nothing at the end.
+    pub fn next(self, said: &[Refund]) -> Option<Self> {
+        let last = said.last().filter(|_| said.len() >= PAGE as usize)?;
+        let name = format!("{}/{}", last.network, last.transaction);
+        let before = Some(vec![last.sale_time.to_string(), last.payment.clone(), name]);
+        Some(Self { before, ..self })
     }
-
-    /// What belongs to a sale. They must be asked about from the newest on.
-    pub fn of(&mut self, sale: &Sale) -> Vec<Refund> {
-        let mut own = vec![];
-        while let Some(first) = self.refunds.pop_front() {
-            if place_of(&first) < place(sale) {
-                self.refunds.push_front(first);
-                break;
-            }
-            // Others are of sales that are not in the file.
-            if place_of(&first) == place(sale) {
-                own.push(first);
-            }
-        }
-        own
-    }
-}
-
-fn place(sale: &Sale) -> (UnixSeconds, &str) {
-    (sale.time, &sale.payment)
-}
-
-fn place_of(refund: &Refund) -> (UnixSeconds, &str) {
-    (refund.sale_time, &refund.payment)
 }
 
 /// What has come back of the sales that one line of sums is about.
@@ -103,13 +66,6 @@ pub struct RefundSum {
 }
 
 json_struct!(RefundSum { key, network, asset, amount });
-
-/// Which refunds sums are about.
-pub fn query_for(asked: &SumsQuery, before: Option<Vec<String>>) -> RefundsQuery {
-    let start = |day: u64| UnixSeconds(day.saturating_mul(SECONDS_PER_DAY));
-    let (from, to) = (Some(start(asked.from)), Some(start(asked.to + 1)));
-    RefundsQuery { from, to, before, limit: PAGE }
-}
 
 /// Adds refunds to sums.
 pub fn add_up(sums: &mut Vec<RefundSum>, refunds: Vec<Refund>, by: SumBy) {

@@ -101,7 +101,7 @@ impl Given {
     }
 
     /// For this payment.
-    fn of(&self, payment: &str) -> &[Refund] {
+    pub fn of(&self, payment: &str) -> &[Refund] {
         let start = self.0.partition_point(|it| it.payment.as_str() < payment);
         let rest = self.0.get(start..).unwrap_or_default();
         rest.split(|it| it.payment != payment).next().unwrap_or_default()
@@ -110,6 +110,16 @@ impl Given {
 
 /// A sale with what has come back of it, as JSON: without any it is what it always was.
 pub struct Shown<'a>(pub &'a Sale, pub &'a Given);
+
+/// What has come back by these, in atomic units, and their transactions with blanks
+/// between, as a file has them; empty where there are none.
+pub fn in_cells(refunds: &[Refund]) -> [String; 2] {
+    if refunds.is_empty() {
+        return [String::new(), String::new()];
+    }
+    let names: Vec<_> = refunds.iter().map(|it| it.transaction.as_str()).collect();
+    [sum(refunds).to_string(), names.join(" ")]
+}
 
 impl ToJson for Shown<'_> {
     fn write_json(&self, to: &mut String) {

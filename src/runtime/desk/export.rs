@@ -9,8 +9,10 @@ use super::super::settler_client::SettlerClient;
 use super::super::stream::{self, Writer};
 use super::super::{js, respond};
 use super::SILENT;
+use super::refunds::between;
 use crate::config::Config;
 use crate::desk::export::{Export, Merge, read_export};
+use crate::desk::refunds::{Given, RefundsQuery};
 use crate::desk::settlers;
 use crate::gate::Head as _;
 use crate::path::UrlParts;
@@ -44,10 +46,16 @@ pub(super) async fn answer(
     if fill(&mut merge, &settlers, &asked).await.is_none() {
         return respond::error(503, SILENT);
     }
+    let mut refunds = vec![];
+    let range = RefundsQuery::between(asked.query.from, asked.query.to);
+    if between(env, range, |some| refunds.extend(some)).await.is_none() {
+        return respond::error(503, SILENT);
+    }
+    let given = Given::new(refunds);
     let (readable, writer) = stream::written()?;
     context.wait_until(js::in_a_box(async move {
         // A file that ends too soon would pass for all there is: it breaks off.
-        match write(&writer, merge, &settlers, &asked).await {
+        match write(&writer, merge, &given, &settlers, &asked).await {
             Ok(()) => writer.close().await,
             Err(why) => writer.abort(&why).await,
         }
@@ -61,12 +69,13 @@ pub(super) async fn answer(
 async fn write(
     writer: &Writer,
     mut merge: Merge,
+    given: &Given,
     settlers: &[Named],
     asked: &Export,
 ) -> Result<(), JsValue> {
     writer.write(&asked.format.head()).await?;
     loop {
-        writer.write(&merge.write()).await?;
+        writer.write(&merge.write(given)).await?;
         if merge.is_over() {
             return writer.write(asked.format.tail()).await;
         }

@@ -12,8 +12,8 @@ use super::super::{body, clock, respond};
 use super::{SILENT, ask_all};
 use crate::config::{Config, Network};
 use crate::desk::refunds::{
-    MAX_NOTE, Place, REFUNDS_OBJECT, Refund, answer_to, list, read_forget, read_note, read_place,
-    terms,
+    MAX_NOTE, PAGES, Place, REFUNDS_OBJECT, Refund, RefundsQuery, answer_to, list, read_forget,
+    read_note, read_place, terms,
 };
 use crate::gate::Head as _;
 use crate::path::UrlParts;
@@ -67,6 +67,28 @@ fn refunds(env: &Env) -> worker::Result<SettlerClient> {
 fn fail(error: &worker::Error) -> worker::Result<Response> {
     console_error!("refunds: {}", error.to_string());
     respond::error(503, UNREADABLE)
+}
+
+/// All refunds of a range of sales, page by page, as they come; nothing if some could not
+/// be read, or there are too many.
+pub(super) async fn between(
+    env: &Env,
+    mut query: RefundsQuery,
+    mut take: impl FnMut(Vec<Refund>),
+) -> Option<()> {
+    let client = refunds(env).ok()?;
+    for _ in 0..PAGES {
+        let said = client.refunds("refunds-between", &query).await;
+        let said = said.map_err(|error| console_error!("refunds: {}", error.to_string())).ok()?;
+        let next = query.next(&said);
+        take(said);
+        match next {
+            Some(next) => query = next,
+            None => return Some(()),
+        }
+    }
+    console_error!("refunds: there are too many in this range: ask for one after the other");
+    None
 }
 
 /// The sale that is meant; else what to answer.

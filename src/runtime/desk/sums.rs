@@ -6,8 +6,10 @@ use worker::{Env, console_error};
 use super::super::head::RequestHead;
 use super::super::settler_client::SettlerClient;
 use super::super::{clock, refused, respond};
+use super::refunds::between;
 use super::{SILENT, json};
 use crate::config::Config;
+use crate::desk::refunds::{RefundsQuery, add_up};
 use crate::desk::settlers;
 use crate::desk::sums::{PATIENCE, PAYERS_SALES, Together, read_query};
 use crate::gate::Head as _;
@@ -66,7 +68,12 @@ pub(super) async fn answer(
             return respond::error(503, SILENT);
         }
     };
-    json(&sums.answer(config, &asked, is_cut, &refused))
+    let mut refunds = vec![];
+    let take = |some| add_up(&mut refunds, some, asked.by);
+    if between(env, RefundsQuery::of_days(&asked), take).await.is_none() {
+        return respond::error(503, SILENT);
+    }
+    json(&sums.answer(config, &asked, is_cut, &refused, &refunds))
 }
 
 type Said = (Vec<Sum>, Option<SalePlace>);

@@ -4,7 +4,7 @@ use worker::{Env, SqlStorage, SqlStorageValue, State, console_error, console_log
 
 use super::super::super::app::App;
 use super::super::super::{clock, webhooks};
-use crate::desk::refunds::{Book, Look, Refund, forget, look, look_again, tell};
+use crate::desk::refunds::{Book, Look, Refund, RefundsQuery, forget, look, look_again, tell};
 use crate::json::{self, FromJson, to_text};
 use crate::protocol::ChainId;
 use crate::settlement::StoreError;
@@ -23,6 +23,9 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS refunds_by_sale ON refunds (sale_time, payment);
     CREATE INDEX IF NOT EXISTS refunds_to_look_for ON refunds (looked_at) WHERE is_noted = 0;
 ";
+
+/// The largest number that JavaScript keeps exactly.
+const FOREVER: u64 = (1 << 53) - 1;
 
 /// How soon the alarm rings after somebody has told of a transaction, in seconds.
 const SOON_SECONDS: u64 = 5;
@@ -56,6 +59,7 @@ pub(in crate::runtime) async fn answer(
             forget(&book, network, transaction).map(|it| to_text(&it))
         }
         "refunds-of" => book.of_payments(&read::<Vec<String>>(message)?).map(|it| to_text(&it)),
+        "refunds-between" => book.between(&read(message)?).map(|it| to_text(&it)),
         _ => book.unconfirmed().map(|it| to_text(&it)),
     };
     said.map_err(|error| error.to_string().into())
@@ -90,8 +94,32 @@ impl<'a> Pages<'a> {
         Ok(Self { sql, env })
     }
 
-    fn rows(&self, query: &str, value: Option<String>) -> Result<Vec<Refund>, StoreError> {
-        let values = value.map(|it| vec![SqlStorageValue::from(it)]);
+    /// Those that are noted, of the newest sales first.
+    fn between(&self, asked: &RefundsQuery) -> Result<Vec<Refund>, StoreError> {
+        let query = "SELECT refund FROM refunds \
+                     WHERE is_noted = 1 AND sale_time >= ? AND sale_time < ? \
+                     AND (sale_time, payment, id) < (?, ?, ?) \
+                     ORDER BY sale_time DESC, payment DESC, id DESC LIMIT ?";
+        let forever = UnixSeconds(u64::MAX);
+        let (from, to) = (asked.from.unwrap_or_default(), asked.to.unwrap_or(forever));
+        let (time, payment, name) = match asked.before.as_deref() {
+            Some([time, payment, name]) => {
+                let time = time.parse().map_err(|_| StoreError("no time".into()))?;
+                (UnixSeconds(time), payment.as_str(), name.as_str())
+            }
+            _ => (forever, "", ""),
+        };
+        let limit = SqlStorageValue::Integer(asked.limit.into());
+        let values =
+            vec![seconds(from), seconds(to), seconds(time), payment.into(), name.into(), limit];
+        self.rows(query, Some(values))
+    }
+
+    fn rows(
+        &self,
+        query: &str,
+        values: Option<Vec<SqlStorageValue>>,
+    ) -> Result<Vec<Refund>, StoreError> {
         let rows = self.sql.exec(query, values).map_err(failed)?;
         rows.raw()
             .map(|row| match row.map_err(failed)?.into_iter().next() {
@@ -110,14 +138,16 @@ impl Book for Pages<'_> {
     }
 
     fn find(&self, network: ChainId, transaction: &str) -> Result<Option<Refund>, StoreError> {
-        let rows =
-            self.rows("SELECT refund FROM refunds WHERE id = ?", Some(id(network, transaction)));
+        let rows = self.rows(
+            "SELECT refund FROM refunds WHERE id = ?",
+            Some(vec![id(network, transaction).into()]),
+        );
         Ok(rows?.into_iter().next())
     }
 
     fn of_payments(&self, payments: &[String]) -> Result<Vec<Refund>, StoreError> {
         let query = "SELECT refund FROM refunds WHERE payment IN (SELECT value FROM json_each(?))";
-        self.rows(query, Some(to_text(&payments.to_vec())))
+        self.rows(query, Some(vec![to_text(&payments.to_vec()).into()]))
     }
 
     fn unconfirmed(&self) -> Result<Vec<Refund>, StoreError> {
@@ -164,7 +194,7 @@ fn id(network: ChainId, transaction: &str) -> String {
 }
 
 fn seconds(time: UnixSeconds) -> SqlStorageValue {
-    SqlStorageValue::Integer(i64::try_from(time.0).unwrap_or(i64::MAX))
+    SqlStorageValue::Integer(i64::try_from(time.0.min(FOREVER)).unwrap_or(i64::MAX))
 }
 
 #[allow(clippy::needless_pass_by_value)] // Its only use is in `map_err`.
