@@ -6,8 +6,12 @@
 //! An entry without either is never sure; its system is a cloud's, where anybody
 //! can rent a machine, or it publishes nothing.
 //!
-//! The published lists are of November 2026, and as short as they can be. What
-//! has moved since is not known for sure any more: it pays what it might have to.
+//! The lists of networks are copies of those that operators publish, at the addresses
+//! beside them, as public archives had them by November 2026; neighbours are written
+//! as one. They are whole but for Google's and Anthropic's, of which the small networks
+//! within a cloud are left out. `node dev/crawlers.mjs` asks the operators and says what has
+//! changed since. What has moved is not known for sure any more: it pays what it
+//! might have to.
 
 use crate::config::Purpose;
 
@@ -33,11 +37,11 @@ const fn agent(
     Agent { name, purpose, systems, networks }
 }
 
-/// Google's own machines for crawling; what is rented out is elsewhere
-/// (googlebot.json).
+/// Google's own machines for crawling; what is rented out is elsewhere.
+/// <https://developers.google.com/static/crawling/ipranges/common-crawlers.json>
 const GOOGLE: &[&str] = &["66.249.64.0/20", "192.178.4.0/22", "2001:4860:4801::/48"];
 
-/// bingbot.json, without the networks of less than 16 addresses.
+/// <https://www.bing.com/toolbox/bingbot.json>
 const BING: &[&str] = &[
     "157.55.39.0/24",
     "207.46.13.0/24",
@@ -50,33 +54,111 @@ const BING: &[&str] = &[
     "13.66.139.0/24",
     "13.66.144.0/24",
     "52.167.144.0/24",
-    "51.105.67.0/28",
     "65.55.210.0/24",
     "199.30.24.0/23",
+    "20.15.133.160/27",
+    "13.67.10.16/28",
+    "13.69.66.240/28",
+    "13.71.172.224/28",
+    "139.217.52.0/28",
+    "191.233.204.224/28",
+    "20.36.108.32/28",
+    "20.43.120.16/28",
+    "40.79.131.208/28",
+    "40.79.186.176/28",
+    "52.231.148.0/28",
+    "20.79.107.240/28",
+    "51.105.67.0/28",
+    "20.125.163.80/28",
+    "20.74.197.0/28",
 ];
 
-/// gptbot.json.
+/// <https://openai.com/gptbot.json>
 const GPTBOT: &[&str] = &[
-    "20.171.206.0/23",
-    "52.230.152.0/24",
     "132.196.86.0/24",
+    "172.182.202.0/25",
+    "172.182.204.0/24",
+    "172.182.207.0/25",
+    "172.182.214.0/23",
+    "20.125.66.80/28",
+    "20.171.206.0/23",
     "4.227.36.0/25",
+    "52.230.152.0/24",
+    "74.7.175.128/25",
     "74.7.227.0/24",
+    "74.7.228.0/25",
+    "74.7.230.0/25",
     "74.7.241.0/24",
     "74.7.242.0/25",
+    "74.7.243.128/25",
     "74.7.244.0/25",
 ];
 
-/// searchbot.json.
-const OAI_SEARCH: &[&str] =
-    &["51.8.102.0/24", "20.42.10.176/28", "20.169.77.0/25", "40.67.175.0/25", "74.7.229.0/24"];
+/// <https://openai.com/searchbot.json>
+const OAI_SEARCH: &[&str] = &[
+    "104.210.140.128/28",
+    "135.234.64.0/24",
+    "172.182.193.80/28",
+    "172.182.193.224/28",
+    "172.182.194.32/28",
+    "172.182.194.144/28",
+    "172.182.195.48/28",
+    "172.182.209.208/28",
+    "172.182.211.192/28",
+    "172.182.213.192/28",
+    "172.182.224.0/28",
+    "172.203.190.128/28",
+    "20.14.99.96/28",
+    "20.168.18.32/28",
+    "20.169.6.224/28",
+    "20.169.7.48/28",
+    "20.169.77.0/25",
+    "20.171.123.64/28",
+    "20.171.53.224/28",
+    "20.25.151.224/28",
+    "20.42.10.176/28",
+    "4.227.36.0/25",
+    "40.67.175.0/25",
+    "40.90.214.16/28",
+    "51.8.102.0/24",
+    "74.7.175.128/25",
+    "74.7.228.0/23",
+    "74.7.230.0/25",
+    "74.7.241.128/25",
+    "74.7.242.128/25",
+    "74.7.243.0/25",
+    "74.7.244.0/25",
+];
 
-/// perplexitybot.json.
-const PERPLEXITY: &[&str] =
-    &["3.211.124.183", "3.222.232.239", "3.224.62.45", "3.231.139.107", "18.97.9.96/29"];
+/// Of all three of its crawlers, in a block that is registered to it.
+/// <https://claude.com/crawling/bots.json>
+const ANTHROPIC: &[&str] = &["216.73.216.0/22"];
 
-/// ccbot.json.
-const COMMON_CRAWL: &[&str] = &["18.97.9.168/29", "18.97.14.80/29", "18.97.14.88/30"];
+/// <https://www.perplexity.com/perplexitybot.json>
+const PERPLEXITY: &[&str] = &[
+    "107.20.236.150",
+    "18.210.92.235",
+    "3.211.124.183",
+    "3.222.232.239",
+    "3.224.62.45",
+    "3.231.139.107",
+    "18.97.1.228/30",
+    "18.97.9.96/29",
+];
+
+/// <https://www.perplexity.com/perplexity-user.json>
+const PERPLEXITY_USER: &[&str] =
+    &["18.97.21.0/30", "18.97.43.80/29", "34.193.163.52", "44.208.221.197"];
+
+/// <https://index.commoncrawl.org/ccbot.json>
+const COMMON_CRAWL: &[&str] = &[
+    "18.97.9.168/29",
+    "18.97.14.80/29",
+    "18.97.14.88/30",
+    "98.85.178.216",
+    "3.41.188.32/29",
+    "2600:1f28:365:80b0::/60",
+];
 
 const APPLE: &[u32] = &[714];
 const META: &[u32] = &[32_934];
@@ -96,7 +178,7 @@ pub(super) const AGENTS: &[Agent] = &[
     agent("petalbot", Search, NONE, &[]),
     agent("yeti/", Search, NONE, &[]),
     agent("gptbot", Training, NONE, GPTBOT),
-    agent("claudebot", Training, NONE, &[]),
+    agent("claudebot", Training, NONE, ANTHROPIC),
     agent("anthropic-ai", Training, NONE, &[]),
     agent("ccbot", Training, NONE, COMMON_CRAWL),
     agent("googleother", Training, NONE, GOOGLE),
@@ -111,12 +193,12 @@ pub(super) const AGENTS: &[Agent] = &[
     agent("pangubot", Training, NONE, &[]),
     agent("timpibot", Training, NONE, &[]),
     agent("oai-searchbot", AiSearch, NONE, OAI_SEARCH),
-    agent("claude-searchbot", AiSearch, NONE, &[]),
+    agent("claude-searchbot", AiSearch, NONE, ANTHROPIC),
     agent("perplexitybot", AiSearch, NONE, PERPLEXITY),
     agent("youbot", AiSearch, NONE, &[]),
     agent("chatgpt-user", Assistant, NONE, &[]),
-    agent("claude-user", Assistant, NONE, &[]),
-    agent("perplexity-user", Assistant, NONE, &[]),
+    agent("claude-user", Assistant, NONE, ANTHROPIC),
+    agent("perplexity-user", Assistant, NONE, PERPLEXITY_USER),
     agent("mistralai-user", Assistant, NONE, &[]),
     agent("duckassistbot", Assistant, NONE, &[]),
     agent("meta-externalfetcher", Assistant, META, &[]),
