@@ -67,7 +67,7 @@ impl Head for Example<'_> {
     }
 }
 
-/// The examples for ed25519 that go with the draft (web_bot_auth_architecture_v2.json
+/// The examples for ed25519 that go with the draft (`web_bot_auth_architecture_v2.json`
 /// of its authors). They are good for a century, which nobody is taken for here.
 #[test]
 fn the_examples_of_the_draft_are_good() {
@@ -108,8 +108,9 @@ fn the_examples_of_the_draft_are_good() {
         let hour = Input::read(&hour).unwrap();
         let request =
             hour.request(agents, &signature, &Example(agents), UnixSeconds(1_735_689_660));
-        let host = request
-            .map(|it| (it.is_by_one_of(&[key.clone()], UnixSeconds(1_735_689_660)), it.host));
+        let host = request.map(|it| {
+            (it.is_by_one_of(std::slice::from_ref(key), UnixSeconds(1_735_689_660)), it.host)
+        });
         let expected = (!agents.is_empty()).then(|| (false, "signature-agent.test".to_owned()));
         assert_eq!(host, expected);
     }
