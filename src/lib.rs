@@ -54,6 +54,7 @@ pub mod error;
 pub mod json;
 pub mod mac;
 pub mod path;
+pub mod remembered;
 pub mod table;
 pub mod time;
 pub mod together;

@@ -10,6 +10,7 @@ use super::keccak::keccak256;
 use crate::encoding::{decode_hex, encode_hex};
 use crate::mac;
 use crate::plain_error;
+use crate::remembered::Remembered;
 
 /// A recoverable signature with `r` and `s` in range, `s` low, and a parity:
 /// the 65 bytes `r ‖ s ‖ v` in the one form that EIP-3009 tokens take.
@@ -21,6 +22,11 @@ pub struct Signature {
     r: [u8; 32],
     s: [u8; 32],
     y_is_odd: bool,
+}
+
+thread_local! {
+    /// Who signed what was looked at last.
+    static RECOVERED: Remembered = const { Remembered::new() };
 }
 
 /// Not 65 or 64 bytes of hex, a number out of range, a high s, or a wrong v.
@@ -80,9 +86,13 @@ impl Signature {
     /// Whose key signed this digest: what the chain's `ecrecover` answers,
     /// and `None` where it answers the zero address.
     pub fn recover(&self, digest: &[u8; 32]) -> Option<Address> {
-        let id = RecoveryId::new(self.y_is_odd, false);
-        let key = VerifyingKey::recover_from_prehash(digest, &self.inner()?, id).ok()?;
-        Some(address_of(&key))
+        let recover = || {
+            let id = RecoveryId::new(self.y_is_odd, false);
+            let key = VerifyingKey::recover_from_prehash(digest, &self.inner()?, id).ok()?;
+            Some(address_of(&key).to_word())
+        };
+        let word = RECOVERED.with(|it| it.or_work_out(&[digest, &self.to_bytes()], &recover))?;
+        Some(Address::from_hash(&word))
     }
 
     fn inner(&self) -> Option<k256::ecdsa::Signature> {

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use futures_util::future::select;
 
+use super::World;
 use super::holder::{Holder, renew_now, renewing};
-use super::{World, release};
 use crate::settlement::others::{ask_others, has_sent};
-use crate::settlement::{ClaimReply, ClaimRequest, DeliveryReport, RenewRequest};
+use crate::settlement::{ClaimReply, ClaimRequest, DeliveryReport, ReleaseRequest, RenewRequest};
 
 /// Within how many seconds of its beginning a lease need not be renewed.
 const SOON: u64 = 2;
@@ -99,5 +99,13 @@ impl<W: World> Holder for Keeper<'_, W> {
 
     fn log(&self, line: &str) {
         self.world.log(line);
+    }
+}
+
+/// Gives the claim up. If that fails, its lease ends by itself.
+pub(super) async fn release<W: World>(world: &W, claim: &ClaimRequest) {
+    let (payment, ticket) = (claim.payment.clone(), claim.ticket);
+    if let Err(error) = world.release(&ReleaseRequest { payment, ticket }).await {
+        world.log(&format!("release: {error}"));
     }
 }

@@ -4,14 +4,13 @@
 //! The whole sequence is written against [`World`], so it runs on the host in
 //! tests as it runs in a Worker.
 
+mod begin;
 pub mod by_use;
 mod claim;
 mod collect;
 mod holder;
 pub mod order;
 mod tariff;
-
-use futures_util::future::join;
 
 use crate::amount::AtomicAmount;
 use crate::config::SettleWhen;
@@ -26,8 +25,9 @@ use crate::settlement::{
 };
 use crate::time::UnixSeconds;
 
+use begin::{Begun, begin};
 pub use by_use::Counted;
-use claim::keeping;
+use claim::{keeping, release};
 pub use collect::{Part, collect, part_of};
 pub use holder::{Holder, follow};
 use holder::{renewing, report};
@@ -125,9 +125,7 @@ const SEND_AGAIN: &str = "send the same payment again; it is charged once at mos
 /// Answers a request that brings a payment.
 pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
     let claim = &order.claim;
-    // KV may say "used"; only the Settler can say "fresh". When it can't be
-    // reached, KV still serves those who have paid and are known again.
-    let (record, claimed) = join(world.replay(&claim.payment), claim::claim(world, claim)).await;
+    let Begun { record, claimed, held } = begin(world, order).await;
     let replay = record.map(|record| record.judge(claim, world.now()));
     match (replay, claimed) {
         (_, Ok(ClaimReply::Deliver { settlement, may_grant })) => {
@@ -143,6 +141,7 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
         }
         (Some(replay), Ok(ClaimReply::Fresh | ClaimReply::Unproven)) => {
             release(world, claim).await;
+            held.and_then(Result::ok).into_iter().for_each(|held| world.discard(held));
             match replay {
                 Replay::Deliver(settlement) | Replay::Bought(settlement) => {
                     spent(settlement.transaction, Some(settlement.amount))
@@ -150,8 +149,8 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
                 Replay::Refuse => refused(Reason::DuplicateSettlement),
             }
         }
-        (None, Ok(ClaimReply::Fresh)) => buy(world, order, true).await,
-        (None, Ok(ClaimReply::Unproven)) => buy(world, order, false).await,
+        (None, Ok(ClaimReply::Fresh)) => buy(world, order, held, true).await,
+        (None, Ok(ClaimReply::Unproven)) => buy(world, order, held, false).await,
         (_, Ok(ClaimReply::Settled(settlement))) => {
             spent(settlement.transaction, Some(settlement.amount))
         }
@@ -188,9 +187,14 @@ fn pending<A>(transaction: Option<TxId>) -> End<A> {
     }
 }
 
-/// Goes on with a claim that nobody else has. `is_buyer`: whether it may be
-/// taken for the buyer's.
-async fn buy<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answer> {
+/// Goes on with a claim that nobody else has. `held`: what the origin has said, if it
+/// was asked. `is_buyer`: whether the claim may be taken for the buyer's.
+async fn buy<W: World>(
+    world: &W,
+    order: &Order,
+    held: Option<Result<W::Answer, String>>,
+    is_buyer: bool,
+) -> End<W::Answer> {
     // Before the origin works for it, and after the claim, so that what is
     // unused now has bought nothing else. Nothing was sent: if the process dies
     // here, the claim is free again after its lease.
@@ -213,7 +217,13 @@ async fn buy<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answe
         return by_use::sell_counted(world, order, tariff).await;
     }
     match order.when {
-        SettleWhen::After => settle_after_origin(world, order, is_buyer).await,
+        SettleWhen::After => {
+            let held = match held {
+                Some(held) => held,
+                None => keeping(world, &order.claim, world.ask_origin(None)).await,
+            };
+            settle_after_origin(world, order, held, is_buyer).await
+        }
         SettleWhen::Before => match settle(world, order, None, is_buyer).await {
             Ok(settlement) => hand_over(world, order, settlement, is_buyer, true).await,
             Err(end) => end,
@@ -221,11 +231,17 @@ async fn buy<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answe
     }
 }
 
-/// Asks the origin, holds its answer, settles, delivers.
-async fn settle_after_origin<W: World>(world: &W, order: &Order, is_buyer: bool) -> End<W::Answer> {
-    // Nothing was sent: if the process dies here, the claim is free again after
-    // its lease, which is renewed while the origin works.
-    let held = match keeping(world, &order.claim, world.ask_origin(None)).await {
+/// Holds the origin's answer, settles, delivers.
+///
+/// Nothing was sent while it was asked: if the process dies there, the claim is free
+/// again after its lease, which is renewed while the origin works.
+async fn settle_after_origin<W: World>(
+    world: &W,
+    order: &Order,
+    held: Result<W::Answer, String>,
+    is_buyer: bool,
+) -> End<W::Answer> {
+    let held = match held {
         Ok(held) => held,
         Err(error) => {
             world.log(&format!("origin: {error}"));
@@ -378,13 +394,5 @@ async fn deliver<W: World>(
             }
             End::OriginDown(Some(settlement))
         }
-    }
-}
-
-/// Gives the claim up. If that fails, its lease ends by itself.
-async fn release<W: World>(world: &W, claim: &ClaimRequest) {
-    let (payment, ticket) = (claim.payment.clone(), claim.ticket);
-    if let Err(error) = world.release(&ReleaseRequest { payment, ticket }).await {
-        world.log(&format!("release: {error}"));
     }
 }

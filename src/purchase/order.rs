@@ -173,6 +173,13 @@ impl Order {
         }
     }
 
+    /// Whether the origin is asked once the payment is claimed, before anybody else
+    /// is.
+    pub(super) fn asks_early(&self) -> bool {
+        let has_meter = self.tariff.as_ref().is_some_and(|tariff| tariff.meter.is_some());
+        self.when == SettleWhen::After && !self.has_facilitator && !has_meter
+    }
+
     /// What every edge may know the buyer by: nothing, where the Settler must
     /// count.
     pub(super) fn kept_proof(&self) -> Proof {

@@ -1,13 +1,18 @@
 //! The replay records in KV, at every edge.
 
+use std::time::Duration;
+
 use js_sys::{Object, Reflect};
 use worker::wasm_bindgen::JsValue;
-use worker::{Context, Env, console_error};
+use worker::{Context, Delay, Env, console_error};
 
 use super::{clock, js};
 use crate::json;
 use crate::settlement::replay::ReplayRecord;
 use crate::time::UnixSeconds;
+
+/// How long the answer goes first: nobody reads this record as soon as that.
+const AFTER: Duration = Duration::from_millis(50);
 
 /// What KV knows of a payment: nothing, if it can't be asked.
 pub(super) async fn ask(env: &Env, payment: &str) -> Option<ReplayRecord> {
@@ -30,6 +35,7 @@ pub(super) fn remember(
     let key = ReplayRecord::key(payment);
     match js::binding(env, "REPLAY") {
         Ok(kv) => context.wait_until(js::in_a_box(async move {
+            Delay::from(AFTER).await;
             if let Err(error) = put(&kv, &key, &record, ttl).await {
                 console_error!("REPLAY: {:?}", error);
             }

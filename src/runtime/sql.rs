@@ -9,6 +9,7 @@ use worker::{SqlStorage, SqlStorageValue, Storage, console_error};
 
 use crate::json::{self, FromJson, to_text};
 use crate::settlement::outbox::SalesAfter;
+use crate::settlement::recent::Recent;
 use crate::settlement::record;
 use crate::settlement::sales::lookup_key;
 use crate::settlement::sums::{Sums, SumsQuery};
@@ -72,12 +73,15 @@ const FOREVER: u64 = (1 << 53) - 1;
 /// The tables of one Settler.
 pub(super) struct SqlStore {
     sql: SqlStorage,
+    /// Records that need not be read again. Only this writes them, and a write that
+    /// the disk doesn't take ends the object.
+    recent: Recent,
 }
 
 impl SqlStore {
     /// Opens the tables.
     pub(super) fn new(storage: &Storage) -> Result<Self, StoreError> {
-        let store = Self { sql: storage.sql() };
+        let store = Self { sql: storage.sql(), recent: Recent::default() };
         store.run(SCHEMA, vec![])?;
         store.run(sums::SCHEMA, vec![])?;
         Ok(store)
@@ -85,7 +89,7 @@ impl SqlStore {
 
     /// Whether an object has tables: one that has never settled anything has none.
     pub(super) fn exists(storage: &Storage) -> Result<bool, StoreError> {
-        let store = Self { sql: storage.sql() };
+        let store = Self { sql: storage.sql(), recent: Recent::default() };
         let query = "SELECT name FROM sqlite_master WHERE name = 'payments'";
         Ok(!store.texts(query, vec![])?.is_empty())
     }
@@ -152,11 +156,19 @@ impl SqlStore {
 
 impl Store for SqlStore {
     fn payment(&self, id: &str) -> Result<Option<PaymentRecord>, StoreError> {
+        if let Some(record) = self.recent.get(id) {
+            return Ok(Some(record));
+        }
         let rows = self.texts("SELECT record FROM payments WHERE id = ?", vec![id.into()])?;
-        rows.first().map(|record| read(record)).transpose()
+        let record: Option<PaymentRecord> = rows.first().map(|record| read(record)).transpose()?;
+        if let Some(record) = &record {
+            self.recent.put(record.clone());
+        }
+        Ok(record)
     }
 
     fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError> {
+        self.recent.forget(&record.payment);
         self.run(
             "INSERT OR REPLACE INTO payments (id, keep_until, record) VALUES (?, ?, ?)",
             vec![
@@ -165,6 +177,7 @@ impl Store for SqlStore {
                 to_text(record).into(),
             ],
         )?;
+        self.recent.put(record.clone());
         record.sale().map_or(Ok(()), |sale| self.put_sale(&sale))
     }
 
@@ -183,6 +196,7 @@ impl Store for SqlStore {
     }
 
     fn delete_payment(&self, id: &str) -> Result<(), StoreError> {
+        self.recent.forget(id);
         self.run("DELETE FROM payments WHERE id = ?", vec![id.into()])
     }
 
@@ -308,6 +322,7 @@ impl Store for SqlStore {
     }
 
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {
+        self.recent.clear();
         self.run("DELETE FROM payments WHERE keep_until < ?", vec![seconds(now)])?;
         self.run("DELETE FROM identifiers WHERE payment NOT IN (SELECT id FROM payments)", vec![])?;
         let yesterday = seconds(UnixSeconds(now.day().saturating_sub(1)));

@@ -29,12 +29,14 @@ pub(super) struct WorkerHost {
     herald: Option<Env>,
     /// Whether somebody is about to.
     is_calling: Rc<Cell<bool>>,
+    /// For when the alarm is known to be set, in milliseconds.
+    alarm_at: Rc<Cell<u64>>,
 }
 
 impl WorkerHost {
     pub(super) fn new(state: &Rc<State>, transport: &GatedTransport, herald: Option<Env>) -> Self {
         let (state, transport) = (Rc::clone(state), transport.clone());
-        Self { state, transport, herald, is_calling: Rc::default() }
+        Self { state, transport, herald, is_calling: Rc::default(), alarm_at: Rc::default() }
     }
 }
 
@@ -59,18 +61,25 @@ impl Host for WorkerHost {
     }
 
     fn wake_in(&self, seconds: u64) {
-        let storage = self.state.storage();
+        // It rings at that time and not before, so what is ahead is still set.
+        let is_soon = move |at: u64| {
+            let now = clock::now_ms();
+            at > now && at <= now.saturating_add(seconds.saturating_mul(1_000))
+        };
+        if is_soon(self.alarm_at.get()) {
+            return;
+        }
+        let (storage, known) = (self.state.storage(), Rc::clone(&self.alarm_at));
         self.spawn(async move {
-            let soon = Duration::from_secs(seconds);
-            let is_set = match storage.get_alarm().await {
-                Ok(Some(at)) => {
-                    let at = u64::try_from(at).unwrap_or(0);
-                    at > clock::now_ms() && at <= clock::now_ms() + seconds * 1_000
-                }
-                Ok(None) | Err(_) => false,
-            };
-            if !is_set && let Err(error) = storage.set_alarm(soon).await {
-                console_error!("alarm: {}", error.to_string());
+            let set = storage.get_alarm().await.ok().flatten();
+            let set = set.and_then(|at| u64::try_from(at).ok()).filter(|at| is_soon(*at));
+            if let Some(at) = set {
+                return known.set(at);
+            }
+            let at = clock::now_ms().saturating_add(seconds.saturating_mul(1_000));
+            match storage.set_alarm(Duration::from_secs(seconds)).await {
+                Ok(()) => known.set(at),
+                Err(error) => console_error!("alarm: {}", error.to_string()),
             }
         });
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::admission::{Admission, Unproven};
 use super::delivery::{Answer, Asking};
-use super::host::within;
+use super::host::{give_way, within};
 use super::messages::{RESERVE_SECONDS, Told};
 use super::record::Claim;
 use super::shared::JOIN_LIMIT;
@@ -39,6 +39,7 @@ impl<H: Host> Settler<H> {
             Err(reason) => return Ok(ClaimReply::Refused(reason)),
         };
         let mut is_proven = unproven.is_none();
+        let mut is_prepared = request.to_prepare.is_none();
         loop {
             let now = shared.host.now();
             if self.is_name_taken(request)? {
@@ -75,16 +76,16 @@ impl<H: Host> Settler<H> {
                     return Ok(ClaimReply::NOTHING_BOUGHT);
                 }
                 Claim::Reserved => return Ok(ClaimReply::Busy),
+                Claim::Fresh if !is_prepared => {
+                    is_prepared = true;
+                    self.prepare(request, now).await;
+                }
                 claim @ (Claim::Fresh | Claim::Unproven) => {
                     if !shared.may_go_unpaid(request.unpaid.as_ref())? {
                         return Ok(ClaimReply::TooMuch);
                     }
-                    // Read, decided and written without an await: nothing
-                    // else runs in between.
+                    // Read, decided and written without an await in between.
                     self.write_claim(request, known.as_ref(), unproven.as_ref(), now)?;
-                    if claim == Claim::Fresh {
-                        self.prepare(request, now);
-                    }
                     let is_unproven = claim == Claim::Unproven && request.told.is_none();
                     return Ok(if is_unproven { ClaimReply::Unproven } else { ClaimReply::Fresh });
                 }
@@ -115,9 +116,7 @@ impl<H: Host> Settler<H> {
                         _ => ClaimReply::Busy,
                     });
                 }
-                Claim::InFlight if is_crowded => {
-                    return Ok(ClaimReply::Busy);
-                }
+                Claim::InFlight if is_crowded => return Ok(ClaimReply::Busy),
                 Claim::InFlight => {
                     let limit = match known.map(|known| known.state) {
                         // Who holds a claim may die without a word.
@@ -159,14 +158,17 @@ impl<H: Host> Settler<H> {
         Ok(())
     }
 
-    /// Lets the way that a claimed payment will go know of it.
-    fn prepare(&self, request: &ClaimRequest, now: UnixSeconds) {
+    /// Lets the way that a payment will go know that it is about to be claimed.
+    /// Messages wait until what was written before them is on disk: what is asked
+    /// now goes out before the claim is written, since it binds nothing.
+    async fn prepare(&self, request: &ClaimRequest, now: UnixSeconds) {
         if let Some(order) = request.to_prepare.as_deref()
             && let Ok(Checked::Payable(payment)) = order.check(now)
             && payment.identity() == request.payment
             && let Some(lane) = self.lanes.iter().find(|lane| lane.takes(&payment))
         {
             Rc::clone(lane).prepare(payment, request.ticket);
+            give_way().await;
         }
     }
 

@@ -1,7 +1,8 @@
 //! What a Settler needs from the world around it.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -36,6 +37,19 @@ pub trait Host: Clone + 'static {
     fn sold(&self);
     /// Writes a line for the operator.
     fn log(&self, line: &str);
+}
+
+/// Lets tasks that were begun before this go as far as they can.
+pub(super) async fn give_way() {
+    let mut has_given_way = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_given_way, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Waits for a future, but no longer than `limit`.

@@ -12,6 +12,7 @@
 //! | [`delivery`] | who gets what was paid for, as another |
 //! | [`journal`] | what is sent, as it is written down before |
 //! | [`store`] | what a Settler keeps on disk |
+//! | [`recent`] | and of that in memory |
 //! | [`sales`] | the ledger: what is kept of each sale |
 //! | [`messages`] | what the gate asks of a Settler |
 //! | [`settler`] | who settles what |
@@ -70,6 +71,7 @@ pub mod outbox;
 mod per_token;
 mod proving;
 pub mod quota;
+pub mod recent;
 pub mod record;
 pub mod relayer;
 pub mod remote;

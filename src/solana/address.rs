@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::encoding::{EncodingError, decode_base58, encode_base58};
 use crate::json_text;
+use crate::remembered::Remembered;
 
 /// A Solana address: 32 bytes, in text base58.
 ///
@@ -33,6 +34,11 @@ pub const COMPUTE_BUDGET_PROGRAM: Pubkey =
     Pubkey::known("ComputeBudget111111111111111111111111111111");
 /// System.
 pub const SYSTEM_PROGRAM: Pubkey = Pubkey::known("11111111111111111111111111111111");
+
+thread_local! {
+    /// Token accounts that were derived last: a few wallets are paid, over and over.
+    static DERIVED: Remembered = const { Remembered::new() };
+}
 
 impl Pubkey {
     /// An address that is written in this source. A wrong one does not
@@ -109,7 +115,9 @@ pub fn associated_token_address(
     token_program: &Pubkey,
 ) -> Option<Pubkey> {
     let seeds: [&[u8]; 3] = [&owner.0, &token_program.0, &mint.0];
-    find_program_address(&seeds, &ASSOCIATED_TOKEN_PROGRAM).map(|(address, _)| address)
+    let derive =
+        || find_program_address(&seeds, &ASSOCIATED_TOKEN_PROGRAM).map(|(address, _)| address.0);
+    DERIVED.with(|it| it.or_work_out(&seeds, &derive)).map(Pubkey)
 }
 
 #[cfg(test)]

@@ -9,6 +9,12 @@ use super::address::Pubkey;
 use crate::encoding::{EncodingError, decode_base58, encode_base58};
 use crate::mac;
 use crate::plain_error;
+use crate::remembered::Remembered;
+
+thread_local! {
+    /// Good signatures that were looked at last.
+    static VERIFIED: Remembered = const { Remembered::new() };
+}
 
 /// An ed25519 signature: 64 bytes, in text base58. That of a transaction's
 /// fee payer is the transaction's id.
@@ -24,9 +30,12 @@ impl Signature {
     /// small order (RFC 8032, section 5.1.7, and the stricter checks of
     /// `verify_strict`, which are those of Solana's validators).
     pub fn is_by(&self, signer: &Pubkey, message: &[u8]) -> bool {
-        let signature = ed25519_dalek::Signature::from_bytes(&self.0);
-        VerifyingKey::from_bytes(&signer.0)
-            .is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
+        let verify = || {
+            let signature = ed25519_dalek::Signature::from_bytes(&self.0);
+            let key = VerifyingKey::from_bytes(&signer.0).ok()?;
+            key.verify_strict(message, &signature).is_ok().then_some(signer.0)
+        };
+        VERIFIED.with(|it| it.or_work_out(&[&self.0, &signer.0, message], &verify)).is_some()
     }
 }
 

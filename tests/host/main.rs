@@ -96,3 +96,4 @@ mod specification;
 mod upto_rules;
 mod wallet_quota;
 mod webhooks;
+mod wire;

@@ -101,8 +101,13 @@ impl<H: Host> EvmLane<H> {
     /// Whether others than the holder of this ticket are about to be sent, so that
     /// they should share a transaction. What waits for long is not among them.
     fn is_in_crowd(&self, ticket: u64, now: UnixSeconds) -> bool {
+        self.others(ticket, now) > OTHERS_MAX
+    }
+
+    /// How many those are.
+    fn others(&self, ticket: u64, now: UnixSeconds) -> usize {
         let since = UnixSeconds(now.0.saturating_sub(CROWD_SECONDS));
-        self.ready() > OTHERS_MAX || self.shared.live.others_since(ticket, since) > OTHERS_MAX
+        self.ready().max(self.shared.live.others_since(ticket, since))
     }
 
     /// What the chain says of a batch: of a single payment what it has said just
@@ -135,7 +140,9 @@ impl<H: Host> EvmLane<H> {
         // What is refused, or has to wait, is refused for what is so now.
         let preview = asked.preview.as_ref().ok()?;
         let is_payable = preview.gas.is_some() && preview.time.is_none();
-        self.shared.host.sleep(GATHER).await;
+        if self.others(ticket, now) > 0 {
+            self.shared.host.sleep(GATHER).await;
+        }
         // Others have come, or are about to: while the chain is asked, so do those
         // who are to share the next transaction with them.
         let is_crowd = self.is_in_crowd(ticket, self.shared.host.now());

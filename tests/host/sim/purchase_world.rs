@@ -112,6 +112,9 @@ impl purchase::World for Buyer {
     }
 
     async fn replay(&self, payment: &str) -> Option<ReplayRecord> {
+        if self.world.tables.kv_ms.get() > 0 {
+            self.world.clock.sleep(self.world.tables.kv_ms.get()).await;
+        }
         if self.world.kv_does.get() == Kv::Unread {
             return None;
         }

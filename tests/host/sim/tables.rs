@@ -27,6 +27,12 @@ pub struct Tables {
     account_spent: RefCell<BTreeMap<(String, u64), u128>>,
     /// Whether the disk fails.
     pub is_broken: Cell<bool>,
+    /// Whether something was written that no message has waited for yet.
+    pub is_written: Cell<bool>,
+    /// How long a message to a node waits for what was written before it, and how
+    /// long KV takes to answer, in milliseconds.
+    pub disk_ms: Cell<u64>,
+    pub kv_ms: Cell<u64>,
 }
 
 impl Tables {
@@ -95,6 +101,7 @@ impl Store for SimStore {
 
     fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError> {
         self.check()?;
+        self.0.is_written.set(true);
         self.0.payments.borrow_mut().insert(record.payment.clone(), text(record));
         if let Some(sale) = record.sale() {
             let mut sales = self.0.sales.borrow_mut();

@@ -63,6 +63,9 @@ impl SimTransport {
         let world = &self.0;
         let timeout = u64::try_from(timeout.as_millis()).unwrap();
         world.posts.set(world.posts.get() + 1);
+        if world.tables.is_written.replace(false) && world.tables.disk_ms.get() > 0 {
+            world.clock.sleep(world.tables.disk_ms.get()).await;
+        }
         let fault = world.faults.borrow_mut().pop_front().unwrap_or(Fault::None);
         world.clock.sleep(LATENCY).await;
         match fault {

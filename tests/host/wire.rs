@@ -1,0 +1,95 @@
+//! What a buyer waits for: what goes on side by side, and what waits for what.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use edge402::protocol::Reason;
+use edge402::settlement::replay::ReplayRecord;
+
+use crate::sim::{Answer, Buyer, Payment, Setup, World};
+
+/// When each method arrived at a node, in milliseconds since the world began.
+type Asked = Rc<RefCell<Vec<(u64, String)>>>;
+
+fn world() -> (Rc<World>, Asked) {
+    let world = World::new(&Setup { has_sync: true, block_ms: 10, ..Setup::default() });
+    let asked = Asked::default();
+    let (noted, clock, start) = (Rc::clone(&asked), Rc::clone(&world.clock), world.clock.now_ms());
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, _| {
+        noted.borrow_mut().push((clock.now_ms() - start, method.to_owned()));
+        None
+    }));
+    (world, asked)
+}
+
+fn first(asked: &Asked, method: &str) -> u64 {
+    let asked = asked.borrow();
+    asked.iter().find(|(_, it)| it == method).map(|(at, _)| *at).expect(method)
+}
+
+/// 20 ms to the node: it is asked before the claim is on disk, which takes 100 ms.
+#[test]
+fn the_first_question_does_not_wait_for_the_claim_to_be_on_disk() {
+    let (world, asked) = world();
+    world.tables.disk_ms.set(100);
+    let buyer = Buyer { origin_ms: 500, ..Buyer::new(&world, &Payment::new(1, 1, 600), "a") };
+    let bought = buyer.start();
+    world.run_for(400);
+    assert_eq!(first(&asked, "eth_feeHistory"), 20);
+    assert!(world.take(&bought).is_delivery());
+    // What is sent is in the journal before, on the disk.
+    assert!(first(&asked, "eth_sendRawTransactionSync") >= 500 + 100 + 20);
+}
+
+/// A claim that is not to be had asks nothing.
+#[test]
+fn a_payment_that_is_claimed_already_has_nobody_asked() {
+    let (world, asked) = world();
+    let payment = Payment::new(1, 1, 600);
+    let slow = Buyer { origin_ms: 5_000, ..Buyer::new(&world, &payment, "a") };
+    let (first, again) = (slow.start(), slow.start());
+    world.run_for(4_000);
+    let questions = asked.borrow().iter().filter(|(_, it)| it == "eth_feeHistory").count();
+    assert_eq!(questions, 1);
+    assert!(world.take(&first).is_delivery() && world.take(&again).is_delivery());
+}
+
+#[test]
+fn one_buyer_alone_waits_for_nobody_to_share_with() {
+    let (world, asked) = world();
+    let buyer = Buyer { origin_ms: 300, ..Buyer::new(&world, &Payment::new(1, 1, 600), "a") };
+    assert!(world.take(&buyer.start()).is_delivery());
+    assert_eq!(first(&asked, "eth_sendRawTransactionSync"), 300 + 20);
+}
+
+#[test]
+fn the_origin_does_not_wait_for_kv() {
+    let (world, asked) = world();
+    world.tables.kv_ms.set(200);
+    let buyer = Buyer { origin_ms: 200, ..Buyer::new(&world, &Payment::new(1, 1, 600), "a") };
+    let bought = buyer.start();
+    world.run_for(10);
+    assert_eq!(world.asked.get(), 1);
+    assert!(world.take(&bought).is_delivery());
+    assert_eq!(first(&asked, "eth_sendRawTransactionSync"), 200 + 20);
+}
+
+/// KV knows of a payment that its Settler has forgotten.
+#[test]
+fn what_kv_calls_used_is_refused_whatever_the_origin_has_said() {
+    for (kv_ms, origin_ms) in [(200, 20), (20, 200)] {
+        let (world, asked) = world();
+        let payment = Payment::new(1, 1, 600_000);
+        assert!(world.buy_now(&payment, "a").is_delivery());
+        let record = world.kv.borrow().get(&ReplayRecord::key(&payment.id)).cloned();
+        assert!(record.is_some());
+        world.tables.take();
+        world.tables.kv_ms.set(kv_ms);
+        asked.borrow_mut().clear();
+        let buyer = Buyer { origin_ms, ..Buyer::new(&world, &payment, "b") };
+        let answer = world.take(&buyer.start());
+        assert_eq!(answer, Answer::Refused(Reason::DuplicateSettlement));
+        let sent = asked.borrow().iter().any(|(_, it)| it.starts_with("eth_sendRaw"));
+        assert!(!sent && world.tables.payments() == 0, "the claim is let go");
+    }
+}
