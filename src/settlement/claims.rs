@@ -167,7 +167,7 @@ impl<H: Host> Settler<H> {
             && payment.identity() == request.payment
             && let Some(lane) = self.lanes.iter().find(|lane| lane.takes(&payment))
         {
-            Rc::clone(lane).prepare(payment, request.ticket);
+            Rc::clone(lane).prepare(order, payment);
             give_way().await;
         }
     }

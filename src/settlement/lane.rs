@@ -58,10 +58,9 @@ pub trait Lane {
     /// Settles a payment, or says how far it got.
     fn settle(self: Rc<Self>, job: Job) -> Task<'static, Result<Attempt, StoreError>>;
 
-    /// Is told of a payment that is about to be claimed with this ticket and will be
-    /// settled soon: what the chain says of it may be asked meanwhile. Writes and
-    /// sends nothing.
-    fn prepare(self: Rc<Self>, _payment: VerifiedPayment, _ticket: u64) {}
+    /// Is told of a payment that is about to be claimed and will be settled soon: what
+    /// the chain says of it may be asked meanwhile. Writes and sends nothing.
+    fn prepare(self: Rc<Self>, _order: &SettleRequest, _payment: VerifiedPayment) {}
 
     /// Takes up its own of what a crash left in the journal.
     fn resume(self: Rc<Self>, open: &mut Entries);

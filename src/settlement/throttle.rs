@@ -49,6 +49,11 @@ impl Throttle {
         failed || self.failed_gas.borrow().contains_key(payer)
     }
 
+    /// Whether anybody's payment has failed lately by its own fault.
+    pub(super) fn has_any_failed(&self, now: UnixSeconds) -> bool {
+        self.failures.borrow().values().any(|(_, at)| now.since(*at) < FAILURE_SECONDS)
+    }
+
     fn begin_hour(&self, now: UnixSeconds) {
         if self.hour.replace(hour(now)) != hour(now) {
             self.failed_gas.borrow_mut().clear();

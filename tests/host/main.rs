@@ -97,3 +97,4 @@ mod upto_rules;
 mod wallet_quota;
 mod webhooks;
 mod wire;
+mod wire_solana;

@@ -311,9 +311,9 @@ impl<H: Host> Lane for EvmLane<H> {
         Box::pin(async move { self.wait_for(job).await })
     }
 
-    fn prepare(self: Rc<Self>, payment: VerifiedPayment, ticket: u64) {
+    fn prepare(self: Rc<Self>, order: &SettleRequest, payment: VerifiedPayment) {
         if let VerifiedPayment::Evm(payment) = payment {
-            self.ask_early(payment, ticket);
+            self.ask_early(payment, order.ticket);
         }
     }
 

@@ -11,7 +11,7 @@ use super::watch::{AtWork, Flight};
 use super::{BLOCKHASH_BLOCKS, Landed, SolanaLane};
 use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
-use crate::rpc::{Call, READ_TIMEOUT, Reply};
+use crate::rpc::{Call, READ_TIMEOUT, Reply, Transport as _};
 use crate::settlement::host::within;
 use crate::settlement::journal::SolanaEntry;
 use crate::settlement::shared::Resolution;
@@ -20,11 +20,17 @@ use crate::solana::Status;
 use crate::solana::rpc::{self, STATUSES_MAX, Sighting};
 use crate::time::UnixSeconds;
 
-/// How long to wait before each question for the statuses after something was
-/// sent, in milliseconds: soon at first, for a slot takes 400 ms, and then
-/// once a slot.
-const SOON_MILLIS: [u64; 3] = [60, 100, 150];
+/// How long after the one before each question for the statuses is asked, in
+/// milliseconds: for so many questions after something was sent twice in a slot, and
+/// then once. What few buyers wait for and is in a block is confirmed soon.
+const SOON_MILLIS: u64 = 200;
+const SOON_QUESTIONS: usize = 12;
+const NEAR_MILLIS: u64 = 100;
+const FEW: usize = 2;
 const SLOT_MILLIS: u64 = 400;
+
+/// How long at least is waited after an answer that took long, in milliseconds.
+const LEAST_MILLIS: u64 = 20;
 
 /// For how long a transaction is asked for that often, in seconds. After that
 /// there is no request left that waits.
@@ -71,6 +77,7 @@ impl<H: Host> SolanaLane<H> {
         let lane = Rc::clone(self);
         self.shared.host.spawn(async move { lane.send(&entry).await });
         self.watch.polls.set(0);
+        self.watch.asked_at.set(self.now_ms());
         if let Some(nudge) = self.watch.nudge.take() {
             // Nobody may be waiting.
             let _ = nudge.send(());
@@ -111,15 +118,30 @@ impl<H: Host> SolanaLane<H> {
     async fn pause(&self) {
         let polls = self.watch.polls.get();
         self.watch.polls.set(polls.saturating_add(1));
-        if let Some(millis) = SOON_MILLIS.get(polls) {
-            // So short that what is sent meanwhile can wait for its end.
-            return self.shared.host.sleep(Duration::from_millis(*millis)).await;
+        let is_near = self.watch.is_near.take();
+        if polls >= SOON_QUESTIONS {
+            let is_quick = self.watch.flights.borrow().values().any(|it| self.is_quick(it));
+            let pause = self.left_of(if is_quick { SLOT_MILLIS } else { SLOW_MILLIS });
+            let (sender, receiver) = oneshot::channel();
+            self.watch.nudge.replace(Some(sender));
+            if within(&self.shared.host, pause, receiver).await.is_none() {
+                return;
+            }
         }
-        let is_quick = self.watch.flights.borrow().values().any(|flight| self.is_quick(flight));
-        let millis = if is_quick { SLOT_MILLIS } else { SLOW_MILLIS };
-        let (sender, receiver) = oneshot::channel();
-        self.watch.nudge.replace(Some(sender));
-        let _ = within(&self.shared.host, Duration::from_millis(millis), receiver).await;
+        // So short that what is sent meanwhile can wait for its end.
+        let pause = self.left_of(if is_near { NEAR_MILLIS } else { SOON_MILLIS });
+        self.shared.host.sleep(pause).await;
+    }
+
+    /// What is left of a time since the statuses were asked for, or something was
+    /// sent.
+    fn left_of(&self, millis: u64) -> Duration {
+        let passed = self.now_ms().saturating_sub(self.watch.asked_at.get());
+        Duration::from_millis(millis.saturating_sub(passed).max(LEAST_MILLIS))
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.shared.host.transport().now_ms()
     }
 
     fn age(&self, flight: &Flight) -> u64 {
@@ -133,6 +155,7 @@ impl<H: Host> SolanaLane<H> {
     /// Asks what became of everything that is under way, and acts on it.
     async fn observe(self: &Rc<Self>) {
         self.send_again();
+        self.watch.asked_at.set(self.now_ms());
         let flights: Vec<Flight> = self.watch.flights.borrow().values().cloned().collect();
         let (mut to_confirm, mut unseen) = (vec![], vec![]);
         for some in flights.chunks(STATUSES_MAX) {
@@ -152,7 +175,8 @@ impl<H: Host> SolanaLane<H> {
                     Status::Unknown if self.age(flight) >= HEIGHT_AFTER_SECONDS => {
                         unseen.push(flight.clone());
                     }
-                    Status::Unknown | Status::Processed => {}
+                    Status::Processed => self.watch.is_near.set(flights.len() <= FEW),
+                    Status::Unknown => {}
                 }
             }
         }

@@ -31,6 +31,12 @@ impl<H: Host> Lane for SolanaLane<H> {
         Box::pin(async move { self.bring(job).await.map(Attempt::Done) })
     }
 
+    fn prepare(self: Rc<Self>, order: &SettleRequest, payment: VerifiedPayment) {
+        if let VerifiedPayment::Solana(payment) = payment {
+            self.ask_early(order, payment);
+        }
+    }
+
     fn resume(self: Rc<Self>, open: &mut Entries) {
         self.take_up(std::mem::take(&mut open.solana));
     }

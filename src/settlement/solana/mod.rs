@@ -1,11 +1,13 @@
 //! Getting payments onto Solana: simulate, co-sign, send, and send again until
 //! the blockhash has expired.
 //!
-//! `preview` asks the cluster whether a payment would go through, `follow`
-//! sends what is in the journal and watches all of it together.
+//! `preview` asks the cluster whether a payment would go through, `prepare` does so
+//! while the origin works, `follow` sends what is in the journal and watches all of
+//! it together.
 
 mod follow;
 mod lane;
+mod prepare;
 mod preview;
 mod seller;
 mod watch;
@@ -13,6 +15,7 @@ mod watch;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use self::prepare::Early;
 use self::preview::{Preview, Refusal};
 use self::seller::Fault;
 pub use self::seller::Seller;
@@ -65,6 +68,8 @@ pub struct SolanaLane<H: Host> {
     limits: Limits,
     /// How many payments from each token account are being simulated.
     simulating: RefCell<Table<Pubkey, usize>>,
+    /// What was simulated while origins work.
+    early: RefCell<Early>,
     landed: RefCell<Vec<Landed>>,
     watch: Watch,
     /// Who is paid for what the routes sell.
@@ -118,6 +123,7 @@ impl<H: Host> SolanaLane<H> {
             key,
             limits,
             simulating: RefCell::default(),
+            early: RefCell::default(),
             landed: RefCell::default(),
             watch: Watch::default(),
             sellers: RefCell::default(),
@@ -164,7 +170,10 @@ impl<H: Host> SolanaLane<H> {
         };
         // Nothing was sent yet: if the process dies here, the claim is free
         // again after its lease.
-        let preview = self.preview(request, payment, Some(&signed)).await;
+        let preview = match self.asked_early(request.ticket).await {
+            Some(preview) => Ok(preview),
+            None => self.preview(request, payment, Some(&signed)).await,
+        };
         drop(turn);
         let Preview { height, balance } = match preview {
             Ok(preview) => preview,

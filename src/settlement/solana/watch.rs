@@ -30,6 +30,11 @@ pub(super) struct Watch {
     pub(super) flights: RefCell<Table<String, Flight>>,
     /// How often the statuses were asked for since something was sent.
     pub(super) polls: Cell<usize>,
+    /// When that was last done, or something was sent, in the transport's
+    /// milliseconds.
+    pub(super) asked_at: Cell<u64>,
+    /// Whether something is in a block and about to be confirmed.
+    pub(super) is_near: Cell<bool>,
     pub(super) nudge: RefCell<Option<oneshot::Sender<()>>>,
     /// When the heights were asked for, in Unix seconds.
     pub(super) heights_at: Cell<u64>,

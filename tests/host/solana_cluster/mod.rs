@@ -35,6 +35,8 @@ pub struct Cluster {
     pub failed: BTreeSet<String>,
     /// What the payer has before anything landed, in atomic units.
     pub money: u64,
+    /// The signatures of what was sent, by its messages.
+    pub messages: BTreeMap<Vec<u8>, String>,
     /// Each time that something was sent.
     pub sent: Vec<(u64, String)>,
     /// How much of what is sent gets lost.
@@ -61,6 +63,7 @@ impl Default for Cluster {
             landed: BTreeMap::new(),
             failed: BTreeSet::new(),
             money: 1 << 60,
+            messages: BTreeMap::new(),
             sent: vec![],
             drops: 0,
             fails: false,
@@ -131,7 +134,8 @@ impl Cluster {
                 let signature = if params[1]["sigVerify"] == false {
                     let bytes = decode_base64(params[0].as_str().unwrap(), 2_000).unwrap();
                     assert!(bytes[1..65].iter().all(|byte| *byte == 0), "not co-signed");
-                    None
+                    // A node knows again what it has seen by its message.
+                    self.messages.get(message_of(&bytes)).cloned()
                 } else {
                     Some(signature_of(params))
                 };
@@ -159,6 +163,8 @@ impl Cluster {
             }
             "sendTransaction" => {
                 let signature = signature_of(params);
+                let bytes = decode_base64(params[0].as_str().unwrap(), 2_000).unwrap();
+                self.messages.insert(message_of(&bytes).to_vec(), signature.clone());
                 self.sent.push((now, signature.clone()));
                 if self.drops > 0 {
                     self.drops -= 1;
@@ -242,6 +248,11 @@ pub fn token_account(owner: Pubkey, amount: u64) -> Vec<u8> {
     data[64..72].copy_from_slice(&amount.to_le_bytes());
     data[108] = 1;
     data
+}
+
+/// What is signed of a transaction.
+fn message_of(bytes: &[u8]) -> &[u8] {
+    &bytes[1 + 64 * usize::from(bytes[0])..]
 }
 
 /// The fee payer's signature, by which the cluster knows a transaction.
