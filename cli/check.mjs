@@ -119,12 +119,21 @@ function secretsOf(folder, given, env) {
   return { path, values: readSecrets(path) };
 }
 
+/** What is sold, a line for each route: where, for how much, and what of it is free. */
 function soldLines({ routes, networks }, written) {
   const titleOf = (id) => networks.find((it) => it.id === id)?.title ?? id;
-  const priced = (price, prices) => `${price}${prices.length > 0 ? `, or ${[...new Set(prices)].join(', ')}` : ''}`;
-  const byOrigin = (number) => (written[number]?.price === 'origin' ? ', as the origin says,' : '');
-  return routes.map(({ path, isPrefix, price, prices, freeFor, networks: ids, challengeBytes }, number) =>
-    `${path}${isPrefix ? '*' : ''} for ${byOrigin(number) && 'up to '}${priced(price, prices)}${byOrigin(number)} on ${[...new Set(ids)].map(titleOf).join(', ')} (a challenge of ${challengeBytes} bytes)${freeFor.length > 0 ? `; free for ${freeFor.join(', ')}` : ''}`);
+  return routes.map(({ path, isPrefix, price, prices, freeFor, networks: ids, challengeBytes }, number) => {
+    const { price: said, methods, free, pattern } = written[number] ?? {};
+    const what = `${Array.isArray(methods) ? `${methods.join(', ')} ` : ''}${path}${isPrefix ? '*' : ''}`;
+    const all = `${said === 'origin' ? 'up to ' : ''}${price}${prices.length > 0 ? `, or ${[...new Set(prices)].join(', ')}` : ''}${said === 'origin' ? ', as the origin says,' : ''}`;
+    const isAlone = written.filter((it) => it.pattern === pattern).length === 1;
+    const rest = [
+      ...(typeof free === 'string' ? [`${free} are free`] : []),
+      ...(freeFor.length > 0 ? [`free for ${freeFor.join(', ')}`] : []),
+      ...(Array.isArray(methods) && isAlone ? ['its other methods are free'] : []),
+    ];
+    return [`${what} for ${all} on ${[...new Set(ids)].map(titleOf).join(', ')} (a challenge of ${challengeBytes} bytes)`, ...rest].join('; ');
+  });
 }
 
 /** Tells a person what was found. */

@@ -289,6 +289,14 @@ describe('the command', () => {
     assert.match(missing.stdout, /✘ PASSES: has none of the name in "secret:staff"/);
   });
 
+  test('says which methods of a path are sold, and that the others are free', async () => {
+    const routes = [{ pattern: '/api/*', price: '$1', methods: ['POST'] }, { pattern: '/both', price: '$1', methods: ['GET'] }, { pattern: '/both', price: '$2' }];
+    const { stdout } = await inFolder(({ vars }) => vars.ROUTES.push(...routes), ['--offline']);
+    assert.match(stdout, /^POST \/api\/\* for \$1 on .* bytes\); its other methods are free$/m);
+    assert.match(stdout, /^GET \/both for \$1 on .* bytes\)$/m);
+    assert.match(stdout, /^\/both for \$2 on .* bytes\)$/m);
+  });
+
   test('ends with 1 on a fault, and with 0 on a warning', async () => {
     const broken = await inFolder((config) => delete config.migrations, ['--offline']);
     assert.equal(broken.status, 1);
