@@ -11,7 +11,7 @@ import { ROOT, WORKER_MAIN, devPath, isMain, run } from './util.mjs';
 const WORKER_WASM = join(ROOT, 'build/index_bg.wasm');
 
 /** What the Worker is made of: a change of any of these makes a new build. */
-const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml', 'build.rs', 'www/pay', 'www/desk', 'dev/build.mjs', 'dev/bundle.mjs', 'dev/pay-page.mjs', 'dev/desk-page.mjs', 'dev/tools.mjs'];
+const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml', 'build.rs', 'www/pay', 'www/desk', 'dev/build.mjs', 'dev/worker-bundler.mjs', 'dev/bundle.mjs', 'dev/pay-page.mjs', 'dev/desk-page.mjs', 'dev/tools.mjs'];
 
 /**
  * Builds the Worker in release mode, unless nothing changed since the last time.
@@ -41,11 +41,14 @@ export async function build({ quiet = false } = {}) {
 const QUICK = process.env.EDGE402_QUICK_BUILD === '1';
 const QUICK_PROFILE = { LTO: 'off', CODEGEN_UNITS: '16', INCREMENTAL: 'true', OPT_LEVEL: '1' };
 
+/** What worker-build bundles with: esbuild, once it has put our own entry in. */
+const BUNDLER = join(ROOT, 'dev/worker-bundler.mjs');
+
 /** worker-build takes these programs instead of downloading its own. */
 function buildEnvironment({ wasmBindgen, wasmOpt, esbuild }) {
   const profile = QUICK ? Object.entries(QUICK_PROFILE) : [];
   const quick = Object.fromEntries(profile.map(([key, value]) => [`CARGO_PROFILE_RELEASE_${key}`, value]));
-  return { ...process.env, ...quick, WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: wasmOpt, ESBUILD_BIN: esbuild };
+  return { ...process.env, ...quick, WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: wasmOpt, ESBUILD_BIN: BUNDLER, EDGE402_ESBUILD: esbuild };
 }
 
 /** What workerd understands: the same as worker-build enables. */

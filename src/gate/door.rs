@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Head;
 use crate::config::{Found, Loaded, Method, Origin, Route};
 use crate::json;
-use crate::path::{BadPath, CanonicalPath, UrlParts};
+use crate::path::{BadPath, CanonicalPath};
 
 /// What a request asks for.
 pub(super) struct Asked {
@@ -118,7 +118,7 @@ pub fn decide_free(loaded: &Loaded, head: &impl Head) -> Option<CanonicalPath> {
     if !matches!(head.method(), "GET" | "HEAD") {
         return None;
     }
-    let parts = UrlParts::of(head.url());
+    let parts = head.parts();
     let Ok(method) = head.method().parse::<Method>();
     let Ok(Some(Asked { path, found })) = find(loaded, parts.path, &method) else {
         return None;
@@ -131,7 +131,7 @@ pub fn decide_free(loaded: &Loaded, head: &impl Head) -> Option<CanonicalPath> {
 /// Whether a request asks for something that is sold.
 pub fn asks_for_sold(loaded: &Loaded, head: &impl Head) -> bool {
     let Ok(method) = head.method().parse::<Method>();
-    let asked = find(loaded, UrlParts::of(head.url()).path, &method);
+    let asked = find(loaded, head.parts().path, &method);
     matches!(asked, Ok(Some(asked)) if asked.found.route.is_some())
 }
 
@@ -163,7 +163,7 @@ fn is_form(media_type: &str) -> bool {
 pub fn type_to_look_into(loaded: &Loaded, head: &impl Head) -> Option<String> {
     let Ok(method) = head.method().parse::<Method>();
     let media_type = type_that_may_name_method(head, &method)?;
-    let asked = find(loaded, UrlParts::of(head.url()).path, &method).ok()??;
+    let asked = find(loaded, head.parts().path, &method).ok()??;
     let counts = asked.found.by_method
         && (is_form(&media_type) || is_dearer_elsewise(loaded, &asked.path, asked.found));
     counts.then_some(media_type)

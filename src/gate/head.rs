@@ -1,5 +1,7 @@
 //! A request, as the gate looks at it.
 
+use crate::path::UrlParts;
+
 /// The head of a request. Headers are asked for one by one, because each
 /// question crosses from WebAssembly to the host.
 pub trait Head {
@@ -7,6 +9,10 @@ pub trait Head {
     fn method(&self) -> &str;
     /// The whole URL.
     fn url(&self) -> &str;
+    /// Its parts.
+    fn parts(&self) -> UrlParts<'_> {
+        UrlParts::of(self.url())
+    }
     /// The value of a header; several of one name with commas between.
     fn header(&self, name: &'static str) -> Option<String>;
     /// The same for a header that the configuration names.

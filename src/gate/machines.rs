@@ -82,7 +82,7 @@ impl Document {
 /// asked for its own. `None` if there is nothing to tell, the seller doesn't
 /// want it told, or what is at this path is sold.
 pub fn asked_for(loaded: &Loaded, head: &impl Head) -> Option<(Document, CanonicalPath)> {
-    let document = Document::at(UrlParts::of(head.url()).path)?;
+    let document = Document::at(head.parts().path)?;
     let config = loaded.config.as_ref().ok()?;
     let is_told = match document {
         // This path is nobody's who doesn't sell.

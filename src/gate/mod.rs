@@ -31,7 +31,7 @@ use serde_json::Value;
 use crate::config::{Loaded, Method, Network, Offer, PaymentIdentifier, Route};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
-use crate::path::{CanonicalPath, UrlParts};
+use crate::path::CanonicalPath;
 use crate::payment::VerifiedPayment;
 use crate::protocol::payment::InvalidPayment;
 use crate::protocol::{PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Version};
@@ -152,7 +152,7 @@ pub fn decide_at<'a>(
     now: UnixSeconds,
     quoted: Option<&'a Route>,
 ) -> Decision<'a> {
-    let parts = UrlParts::of(head.url());
+    let parts = head.parts();
     let method: Method = match head.method().parse() {
         Ok(method) => method,
         Err(never) => match never {},

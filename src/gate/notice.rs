@@ -23,12 +23,6 @@ pub const NAMES: [&str; 8] = [
     "X-Payment-Signature",
 ];
 
-/// What CGI takes for the same names, which no client may send to an origin that
-/// goes by them.
-pub fn spellings() -> impl Iterator<Item = String> {
-    NAMES.into_iter().flat_map(spellings_of)
-}
-
 /// Of a name with so many dashes and underscores each spelling is asked for; one
 /// with more has so many that the request's own names are looked through instead.
 const FEW_DASHES: usize = 4;
@@ -208,12 +202,8 @@ mod tests {
 
     #[test]
     fn no_spelling_of_a_name_is_left() {
-        let all: Vec<_> = NAMES.map(str::to_owned).into_iter().chain(spellings()).collect();
-        assert_eq!(all.len(), 32);
         assert_eq!(spellings_of("X-Role"), ["X_Role"]);
+        assert_eq!(spellings_of("X-My-Role"), ["X_My_Role", "X-My_Role", "X_My-Role"]);
         assert!(spellings_of("Role").is_empty());
-        for name in ["X-Payment-Payer", "X_Payment_Payer", "X-Payment_Claim", "X_Payment-Time"] {
-            assert!(all.iter().any(|it| it == name), "{name}");
-        }
     }
 }

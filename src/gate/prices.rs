@@ -14,7 +14,6 @@ use super::said::{Content, Said, may_hold_members, resembles};
 use super::who::{Holds, is_of};
 use super::{Body, Head};
 use crate::config::{Loaded, Method, Route, Wanted, When};
-use crate::path::UrlParts;
 
 /// Whether the price of a request depends on its body: then it must be read
 /// before [`decide`](super::decide).
@@ -24,7 +23,7 @@ pub fn must_read_body(loaded: &Loaded, head: &impl Head) -> bool {
         return false;
     }
     let Ok(method) = head.method().parse::<Method>();
-    let found = door::find(loaded, UrlParts::of(head.url()).path, &method);
+    let found = door::find(loaded, head.parts().path, &method);
     let Ok(Some(door::Asked { found, .. })) = found else { return false };
     let rules = found.route.and_then(|it| config.routes.get(it)).map(|it| it.prices.as_slice());
     rules.unwrap_or_default().iter().any(|rule| {
@@ -44,6 +43,9 @@ impl Route {
         method: &Method,
         query: &str,
     ) -> &'a Self {
+        if self.prices.is_empty() {
+            return self;
+        }
         let mut dearest: Option<&'a Self> = None;
         let mut offer = |route: &'a Self| {
             if dearest.is_none_or(|it| it.price < route.price) {

@@ -80,7 +80,7 @@ pub fn signed_request(
     }
     let agents = bounded(head, "Signature-Agent")?;
     let Ok(method) = head.method().parse::<Method>();
-    let found = door::find(loaded, UrlParts::of(head.url()).path, &method).ok()??.found;
+    let found = door::find(loaded, head.parts().path, &method).ok()??.found;
     let route = config.routes.get(found.route?)?;
     let inputs = bounded(head, "Signature-Input")?;
     let signatures = bounded(head, "Signature")?;

@@ -20,6 +20,7 @@ use crate::json;
 use crate::protocol::ChainId;
 use crate::rpc::{Nodes, Transport};
 use crate::table::Table;
+use crate::time::UnixSeconds;
 
 /// How often the faults of the configuration are written to the log at most, in
 /// milliseconds.
@@ -39,11 +40,18 @@ pub(super) struct App {
     /// For each route, in their order, one for each of its prices.
     challenges: Vec<Vec<ChallengeTemplate>>,
     /// The headers that all 402 answers share: for a client, for a browser.
-    challenge_headers: [OnceCell<Headers>; 2],
+    challenge_headers: [SharedHeaders; 2],
     /// Recent blockhashes, and when they were asked for, in milliseconds.
     pub blockhashes: RefCell<Table<ChainId, CachedHint>>,
     /// The seller's own page for people to pay on.
     pub layout: RefCell<CachedLayout>,
+}
+
+/// Headers that many answers share, and when they were last dated.
+#[derive(Default)]
+struct SharedHeaders {
+    headers: OnceCell<Headers>,
+    dated: Cell<UnixSeconds>,
 }
 
 /// A blockhash that was asked for.
@@ -70,6 +78,11 @@ impl App {
     /// The isolate's one configuration.
     pub(super) fn get(env: &Env) -> Rc<Self> {
         APP.with_borrow_mut(|app| Rc::clone(app.get_or_insert_with(|| Rc::new(Self::new(env)))))
+    }
+
+    /// The same, once it was read.
+    pub(super) fn known() -> Option<Rc<Self>> {
+        APP.with_borrow(Clone::clone)
     }
 
     /// Reads the configuration again, with what facilitators have said and what
@@ -134,13 +147,25 @@ impl App {
     }
 
     /// The headers that all 402 answers share, made once: each header that is
-    /// set crosses from WebAssembly to the host.
+    /// set crosses from WebAssembly to the host. An answer has a copy of them, so
+    /// its own may be set here, if each answer sets it.
     pub(super) fn challenge_headers(&self, wants_page: bool) -> worker::Result<Headers> {
         let [for_client, for_page] = &self.challenge_headers;
-        let cell = if wants_page { for_page } else { for_client };
-        if let Some(headers) = cell.get() {
-            return Ok(headers.clone());
+        let shared = if wants_page { for_page } else { for_client };
+        if shared.headers.get().is_none() {
+            let _ = shared.headers.set(Self::new_challenge_headers(wants_page)?);
         }
+        let Some(headers) = shared.headers.get() else { return Ok(Headers::new()?) };
+        let now = clock::now();
+        if shared.dated.replace(now) != now {
+            // By which a buyer whose clock is off can date a payment. The edge
+            // adds it; the runtime by itself does not.
+            headers.set("Date", &clock::http_date())?;
+        }
+        Ok(headers.clone())
+    }
+
+    fn new_challenge_headers(wants_page: bool) -> worker::Result<Headers> {
         let headers = Headers::new()?;
         headers.set("Cache-Control", "no-store")?;
         headers.set("Vary", "Accept, Accept-Language")?;
@@ -156,7 +181,7 @@ impl App {
         } else {
             headers.set("Content-Type", "application/json")?;
         }
-        Ok(cell.get_or_init(|| headers).clone())
+        Ok(headers)
     }
 
     /// The nodes of a network, for a request that asks little of them.

@@ -80,11 +80,12 @@ pub(super) async fn payment_required(
     }
     let challenge = template.write(&sale.url, reason, &hints);
     let wants_page = wants_page(head);
-    let headers = Headers::new_with_headers(&app.challenge_headers(wants_page)?)?;
+    let headers = app.challenge_headers(wants_page)?;
     headers.set(PAYMENT_REQUIRED_HEADER, &challenge.header)?;
-    // By which a buyer whose clock is off can date a payment. The edge adds it;
-    // the runtime by itself does not.
-    headers.set("Date", &clock::http_date())?;
+    if !wants_page && receipt.is_none() {
+        return respond::respond(status(reason), &headers, Some(&challenge.body));
+    }
+    let headers = Headers::new_with_headers(&headers)?;
     if let Some((version, receipt)) = receipt {
         headers.set(version.receipt_header(), &receipt.to_header())?;
     }

@@ -6,8 +6,13 @@ use crate::time::UnixSeconds;
 
 /// Milliseconds since 1970. The runtime's clock stands still between two IO
 /// operations of a request.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "what it counts is a whole number, and not negative"
+)]
 pub(super) fn now_ms() -> u64 {
-    worker::Date::now().as_millis()
+    Date::now() as u64
 }
 
 /// Seconds since 1970.

@@ -25,7 +25,6 @@ use crate::desk::webhooks::WEBHOOKS_PATH;
 use crate::desk::{DESK_PAGE, DESK_PATH, DESK_POLICY, SALES_PATH};
 use crate::desk::{for_settlers, page, page_of, read_query, settlers};
 use crate::gate::Head as _;
-use crate::path::UrlParts;
 use crate::settlement::{Sale, SalesQuery};
 use crate::together::join_all;
 
@@ -36,7 +35,7 @@ const SILENT: &str = "a Settler does not answer; the log says which";
 /// to an origin, whether there is anything or not: a browser sends the session
 /// along.
 pub(super) fn is_asked_for(head: &RequestHead) -> bool {
-    is_own(UrlParts::of(head.url()).path)
+    is_own(head.parts().path)
 }
 
 /// Whether a path is one of these, however a request has spelled it.
@@ -57,7 +56,7 @@ pub(super) async fn answer(
     request: &Request,
     head: &RequestHead,
 ) -> worker::Result<Response> {
-    let path = UrlParts::of(head.url()).path;
+    let path = head.parts().path;
     if path == SESSION_PATH {
         return access::session(app, env, request, head).await;
     }
@@ -126,7 +125,7 @@ fn the_page() -> worker::Result<Response> {
 
 /// One page of the sales.
 async fn sales(config: &Config, env: &Env, head: &RequestHead) -> worker::Result<Response> {
-    let asked = match read_query(UrlParts::of(head.url()).query) {
+    let asked = match read_query(head.parts().query) {
         Ok(asked) => asked,
         Err(message) => return respond::error(400, &message),
     };

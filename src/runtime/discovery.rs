@@ -8,7 +8,6 @@ use super::head::RequestHead;
 use super::{clock, respond};
 use crate::config::Config;
 use crate::gate::{Head as _, discovery};
-use crate::path::UrlParts;
 
 /// For how long an answer may be kept.
 pub(super) const CACHE: &str = "public, max-age=300";
@@ -16,7 +15,7 @@ pub(super) const CACHE: &str = "public, max-age=300";
 /// The document, if a request asks for it and there is one. It comes before
 /// the routes: a shop that sells everything can still be found.
 pub(super) fn document(app: &App, head: &RequestHead) -> Option<String> {
-    let parts = UrlParts::of(head.url());
+    let parts = head.parts();
     if !is_asked_for(head) || !matches!(head.method(), "GET" | "HEAD") {
         return None;
     }
@@ -26,12 +25,12 @@ pub(super) fn document(app: &App, head: &RequestHead) -> Option<String> {
 
 /// Whether a request is for the list of what is sold here.
 pub(super) fn is_asked_for(head: &RequestHead) -> bool {
-    UrlParts::of(head.url()).path == discovery::WELL_KNOWN
+    head.parts().path == discovery::WELL_KNOWN
 }
 
 /// The answer of the facilitator's `/discovery/resources`.
 pub(super) fn resources(config: &Config, head: &RequestHead) -> worker::Result<Response> {
-    let parts = UrlParts::of(head.url());
+    let parts = head.parts();
     let origin = parts.origin.to_ascii_lowercase();
     match discovery::resources(config, &origin, parts.query, clock::now()) {
         Ok(document) => answer(&document),

@@ -21,7 +21,7 @@ use crate::facilitator::order::idempotency_key;
 use crate::facilitator::settle::{self, OrderSettlers};
 use crate::facilitator::{Endpoint, MAX_BODY, Order, supported};
 use crate::gate::Head as _;
-use crate::path::{CanonicalPath, UrlParts};
+use crate::path::CanonicalPath;
 use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::settlement::sales::RefusalLine;
@@ -42,7 +42,7 @@ const COLLECT_SECONDS: u64 = 600;
 /// What a request asks of the facilitator, if it asks anything of it.
 pub(super) fn asked_for(app: &App, head: &RequestHead) -> Option<Endpoint> {
     let base = app.loaded.facilitator_path.as_ref()?;
-    let path = CanonicalPath::parse(UrlParts::of(head.url()).path).ok()?;
+    let path = CanonicalPath::parse(head.parts().path).ok()?;
     Endpoint::at(base, &path)
 }
 

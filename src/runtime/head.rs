@@ -1,16 +1,17 @@
 //! The head of a request, as the gate looks at it.
 
-use js_sys::{JSON, Reflect};
+use js_sys::{JSON, Reflect, Set};
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Headers, Request};
 
 use super::{body, js};
 use crate::gate::{Body, BoundBody, Fact, Head, MAX_BOUND_BODY};
+use crate::path::{SplitUrl, UrlParts};
 
 /// A request's method and URL, read once, and its headers, read as needed.
 pub(super) struct RequestHead {
     method: String,
-    url: String,
+    url: SplitUrl,
     headers: Headers,
     /// `None`: it was not read, or is too long.
     body: Option<Vec<u8>>,
@@ -24,7 +25,7 @@ impl RequestHead {
     pub(super) fn new(request: &Request) -> Self {
         Self {
             method: request.method(),
-            url: request.url(),
+            url: SplitUrl::new(request.url()),
             headers: request.headers(),
             body: None,
             request: None,
@@ -66,9 +67,9 @@ impl RequestHead {
         })
     }
 
-    /// Whether there is a header of this name.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.headers.has(name).is_ok_and(|it| it)
+    /// Whether any of these headers is there.
+    pub(super) fn holds_any(&self, names: &Set) -> bool {
+        js::holds_any(&self.headers, names)
     }
 }
 
@@ -84,7 +85,11 @@ impl Head for RequestHead {
     }
 
     fn url(&self) -> &str {
-        &self.url
+        self.url.as_str()
+    }
+
+    fn parts(&self) -> UrlParts<'_> {
+        self.url.parts()
     }
 
     fn header(&self, name: &'static str) -> Option<String> {

@@ -17,7 +17,6 @@ use crate::config::{Config, Network};
 use crate::facilitator_client::Facilitator;
 use crate::gate::Head as _;
 use crate::json::to_value;
-use crate::path::UrlParts;
 use crate::settlement::relayer::settler_name;
 use crate::table::Table;
 
@@ -44,7 +43,7 @@ struct Remembered {
 
 /// Whether a request asks for the Worker's own health.
 pub(super) fn is_asked_for(head: &RequestHead) -> bool {
-    UrlParts::of(head.url()).path == PATH
+    head.parts().path == PATH
 }
 
 /// 200 if things can be sold on every network, else 503 and what stands in the

@@ -1,19 +1,32 @@
 //! Calling the runtime's objects by name: bindings come as plain values.
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::cell::RefCell;
+use std::ptr;
 
 use futures_util::future::LocalBoxFuture;
 use js_sys::futures::JsFuture;
-use js_sys::{Array, Function, JsString, Promise, Reflect};
+use js_sys::{Array, Function, JsString, Promise, Reflect, Set};
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
 use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys::{Headers, Response};
+use worker::web_sys::{Headers, Request};
 
-/// What follows a promise.
-type Next = Closure<dyn FnMut(JsValue) -> Result<JsValue, JsValue>>;
+/// What becomes of an origin's answer, or of its error, and of the request.
+pub(super) type Look = Closure<dyn FnMut(JsValue, JsValue) -> Result<JsValue, JsValue>>;
+
+#[wasm_bindgen(module = "/src/runtime/host.js")]
+extern "C" {
+    /// Whether any of these headers is there, however CGI would spell it.
+    #[wasm_bindgen(js_name = holdsAny)]
+    pub(super) fn holds_any(headers: &Headers, names: &Set) -> bool;
+    /// Takes them out.
+    #[wasm_bindgen(js_name = takeOut)]
+    pub(super) fn take_out(headers: &Headers, names: &Set);
+    /// The promise of an answer that was looked at, where it needs that.
+    #[wasm_bindgen(js_name = passOn)]
+    pub(super) fn pass_on(asked: &Promise, request: &Request, look: &Look) -> Promise;
+}
 
 #[wasm_bindgen]
 extern "C" {
@@ -22,23 +35,29 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn get(this: &Fields, name: &JsString) -> Option<String>;
     #[wasm_bindgen(method)]
-    fn delete(this: &Fields, name: &JsString);
-
-    /// A promise, with what follows it.
-    type Pending;
+    fn has(this: &Fields, name: &JsString) -> bool;
     #[wasm_bindgen(method)]
-    fn then(this: &Pending, good: &Next, bad: &Next) -> Promise;
+    fn delete(this: &Fields, name: &JsString);
+    #[wasm_bindgen(method)]
+    fn set(this: &Fields, name: &JsString, value: &JsString);
+    #[wasm_bindgen(method)]
+    fn append(this: &Fields, name: &JsString, value: &JsString);
 }
+
+/// How many values of headers are kept as JavaScript's strings.
+const MAX_VALUES: usize = 8;
 
 thread_local! {
     /// The names of headers that were asked for, as JavaScript's strings: made of
     /// ours, each would cost more than the question.
     static NAMES: RefCell<Vec<(&'static str, JsString)>> = const { RefCell::new(vec![]) };
+    /// Values that the next request is likely to need, too.
+    static VALUES: RefCell<Vec<(String, JsString)>> = const { RefCell::new(vec![]) };
 }
 
 fn with_name<T>(name: &'static str, work: impl FnOnce(&JsString) -> T) -> T {
     NAMES.with_borrow_mut(|names| {
-        if let Some((_, text)) = names.iter().find(|(known, _)| *known == name) {
+        if let Some((_, text)) = names.iter().find(|(known, _)| ptr::eq(*known, name)) {
             return work(text);
         }
         let text = JsString::from(name);
@@ -58,33 +77,42 @@ pub(super) fn header_names(headers: &Headers) -> Vec<String> {
     Array::from(&headers.keys()).iter().filter_map(|name| name.as_string()).collect()
 }
 
+/// Whether there is a header of this name.
+pub(super) fn has_header(headers: &Headers, name: &'static str) -> bool {
+    with_name(name, |name| headers.unchecked_ref::<Fields>().has(name))
+}
+
+/// Sets a header to a value that the next request is likely to need, too.
+pub(super) fn set_header(headers: &Headers, name: &'static str, value: &str) {
+    with_value(value, |value| {
+        with_name(name, |name| headers.unchecked_ref::<Fields>().set(name, value));
+    });
+}
+
+/// Adds such a value to a header.
+pub(super) fn append_header(headers: &Headers, name: &'static str, value: &str) {
+    with_value(value, |value| {
+        with_name(name, |name| headers.unchecked_ref::<Fields>().append(name, value));
+    });
+}
+
+fn with_value(value: &str, work: impl FnOnce(&JsString)) {
+    VALUES.with_borrow_mut(|values| {
+        if let Some((_, text)) = values.iter().find(|(known, _)| *known == value) {
+            return work(text);
+        }
+        if values.len() >= MAX_VALUES {
+            values.clear();
+        }
+        let text = JsString::from(value);
+        work(&text);
+        values.push((value.to_owned(), text));
+    });
+}
+
 /// Takes a header out, if it is there.
 pub(super) fn delete_header(headers: &Headers, name: &'static str) {
     with_name(name, |name| headers.unchecked_ref::<Fields>().delete(name));
-}
-
-/// What becomes of what a promise comes to, or of why it comes to nothing. Costs
-/// a third of waiting for it in a task.
-pub(super) fn then(
-    promise: &Promise,
-    work: impl FnOnce(Result<JsValue, JsValue>) -> worker::Result<Response> + 'static,
-) -> Promise {
-    let work = Rc::new(Cell::new(Some(work)));
-    // One of the two is called, and then neither is needed.
-    let both = Rc::new(Cell::new(None::<[Next; 2]>));
-    let next = |is_good: bool| {
-        let (work, both) = (Rc::clone(&work), Rc::clone(&both));
-        Next::once(move |value: JsValue| {
-            drop(both.take());
-            let Some(work) = work.take() else { return Ok(JsValue::UNDEFINED) };
-            let answer = work(if is_good { Ok(value) } else { Err(value) });
-            answer.map(JsValue::from).map_err(JsValue::from)
-        })
-    };
-    let (good, bad) = (next(true), next(false));
-    let answer = promise.unchecked_ref::<Pending>().then(&good, &bad);
-    both.set(Some([good, bad]));
-    answer
 }
 
 /// Calls a method and waits for its promise.

@@ -10,7 +10,7 @@ use super::{origin, respond};
 use crate::config::Loaded;
 use crate::gate::Head as _;
 use crate::gate::machines::{Document, entity_tag, has_it};
-use crate::path::{CanonicalPath, UrlParts};
+use crate::path::CanonicalPath;
 
 /// What the origin answers, as for all that is free. Only its 404 says that there
 /// is nothing; any other answer, and none, is its own affair.
@@ -28,7 +28,7 @@ pub(super) async fn answer(
     if let Some(body) = own.body() {
         let _ = body.cancel();
     }
-    let text = document.text(loaded, &UrlParts::of(head.url()).origin.to_ascii_lowercase());
+    let text = document.text(loaded, &head.parts().origin.to_ascii_lowercase());
     let tag = entity_tag(&text);
     let headers = Headers::new()?;
     headers.set("Cache-Control", CACHE)?;

@@ -4,6 +4,7 @@
 //! No rule of the protocol and no decision about money is made in this module.
 
 mod app;
+mod begin;
 mod body;
 mod challenge;
 mod clock;
@@ -42,9 +43,8 @@ mod worker_host;
 
 use std::rc::Rc;
 
-use js_sys::Promise;
-use js_sys::futures::future_to_promise;
 use wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Request, Response};
 use worker::{Context, Env, console_error, worker_sys};
 
@@ -52,23 +52,23 @@ use crate::gate::{self, Decision};
 
 use crate::path::CanonicalPath;
 
-/// Answers one request.
+/// Answers one request: with a `Response`, or a promise of one.
 ///
-/// In place of the macro `event`: the origin's answer to what is free is passed
-/// on as the promise that it is, and nothing of ours runs to wait for it.
+/// In place of the macro `event`: most answers wait for nothing, and no task is
+/// made for them. The origin's answer to what is free is passed on as the promise
+/// that it is.
 #[allow(unreachable_pub, reason = "the runtime calls it")]
 #[wasm_bindgen]
-pub fn fetch(request: Request, env: Env, context: worker_sys::Context) -> Promise {
+pub fn fetch(request: Request, env: Env, context: worker_sys::Context) -> Result<JsValue, JsValue> {
     let app = app::App::get(&env);
     let head = head::RequestHead::new(&request);
     if let Some(path) = free_path(&app, &head)
         && let Some(answer) = origin::pass_on(&app, &request, &head, &path)
     {
-        return answer;
+        return Ok(answer.into());
     }
     let context = Context::new(context);
-    // In a box: future_to_promise keeps what it is given twice.
-    future_to_promise(Box::pin(async move {
+    begin::begin(Box::pin(async move {
         let answer = match answer(app, request, head, env, context).await {
             Ok(answer) => answer,
             Err(error) => {

@@ -1,7 +1,5 @@
 //! The origin: where the goods come from. Bodies stream through.
 
-use std::rc::Rc;
-
 use js_sys::Promise;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{
@@ -11,7 +9,8 @@ use worker::{Env, console_error};
 
 use super::app::App;
 use super::head::RequestHead;
-use super::own_headers::{add_own, holds_ours, take_ours};
+pub(super) use super::own_headers::has_come_back;
+use super::own_headers::{add_ours, add_own, holds_ours, take_ours};
 use super::{clock, js, respond};
 use crate::config::{Loaded, Origin, OriginSecret, OriginUrl};
 use crate::gate::notice::Notice;
@@ -25,17 +24,6 @@ const CONDITIONS: [&str; 2] = ["If-None-Match", "If-Modified-Since"];
 /// Which pages may show an answer (Fetch standard, section 3.7).
 const RESOURCE_POLICY: &str = "Cross-Origin-Resource-Policy";
 
-/// The marks of the gates that a request came through. A client that writes
-/// one itself gets a 508 for its trouble, and nobody else anything.
-const MARKS: &str = "X-Edge402-Via";
-
-/// Whether a request came back: the origin is this gate itself, perhaps by
-/// way of others.
-pub(super) fn has_come_back(loaded: &Loaded, head: &RequestHead) -> bool {
-    matches!(loaded.origin, Some(Origin::Url(_) | Origin::Zone))
-        && head.header(MARKS).is_some_and(|marks| marks.split(", ").any(|it| it == loaded.mark))
-}
-
 /// Asks the origin for a free resource.
 pub(super) async fn forward(
     loaded: &Loaded,
@@ -45,7 +33,7 @@ pub(super) async fn forward(
     path: &CanonicalPath,
 ) -> worker::Result<Response> {
     let Some(origin) = &loaded.origin else { return respond::closed() };
-    let parts = UrlParts::of(head.url());
+    let parts = head.parts();
     let url = target(origin, &parts, path);
     let request = match origin {
         Origin::Url(_) => for_url(loaded, origin, &parts, path, request)?,
@@ -74,24 +62,38 @@ pub(super) async fn forward(
 /// The promise of the answer of an origin with a URL to a request for a free
 /// resource; `None` if it is another origin, or the request can't be made.
 pub(super) fn pass_on(
-    app: &Rc<App>,
+    app: &App,
     request: &Request,
     head: &RequestHead,
     path: &CanonicalPath,
 ) -> Option<Promise> {
     let origin @ Origin::Url(_) = app.loaded.origin.as_ref()? else { return None };
-    let parts = UrlParts::of(head.url());
-    let request = for_url(&app.loaded, origin, &parts, path, request).ok()?;
+    let parts = head.parts();
+    let asked = for_url(&app.loaded, origin, &parts, path, request).ok()?;
     let global: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let (app, outside) = (Rc::clone(app), parts.origin.to_owned());
-    let answer = js::then(&global.fetch_with_request(&request), move |answer| {
-        let answer = answer.map_err(worker::Error::from);
-        let Some(origin) = &app.loaded.origin else { return respond::closed() };
-        let answer = answer.and_then(|it| no_interim(it.unchecked_into()));
-        let passed = answer.and_then(|it| keep_redirect(origin, &outside, it));
-        passed.or_else(|error| silent(&error))
+    let asked = global.fetch_with_request(&asked);
+    Some(LOOK.with(|look| js::pass_on(&asked, request, look)))
+}
+
+/// The answer that a client gets for an origin's answer that may need a change,
+/// or for its error.
+fn look(app: &App, answer: JsValue, request: &Request) -> worker::Result<Response> {
+    let Some(origin) = &app.loaded.origin else { return respond::closed() };
+    let answer = answer.dyn_into::<Response>().map_err(worker::Error::from);
+    let url = request.url();
+    let passed = answer
+        .and_then(no_interim)
+        .and_then(|it| keep_redirect(origin, UrlParts::of(&url).origin, it));
+    passed.or_else(|error| silent(&error))
+}
+
+thread_local! {
+    /// One for all requests: each that is made is registered with the garbage
+    /// collector, which costs more than what it does.
+    static LOOK: js::Look = js::Look::new(|answer: JsValue, request: JsValue| {
+        let Some(app) = App::known() else { return Err(answer) };
+        Ok(look(&app, answer, request.unchecked_ref())?.into())
     });
-    Some(answer)
 }
 
 /// What the client is told of an origin that gave no answer.
@@ -190,7 +192,7 @@ pub(super) async fn ask(
     how: Asking<'_>,
 ) -> worker::Result<Response> {
     let Some(origin) = &loaded.origin else { return Err("ORIGIN is not known".into()) };
-    let parts = UrlParts::of(head.url());
+    let parts = head.parts();
     let request = without(loaded, &[CONDITIONS.as_slice(), how.kept].concat(), request)?;
     add_ours(loaded, origin, &parts, &request.headers())?;
     if how.is_paid {
@@ -232,26 +234,6 @@ pub(super) async fn ask_itself(
     let request = Request::new_with_str_and_init(&url, init)?;
     add_ours(loaded, origin, parts, &request.headers())?;
     send(origin, env, None, &request).await
-}
-
-/// Adds what the gate itself says, in place of what the client says: to an
-/// origin at a host of its own which host was asked, the gate's mark, and the
-/// seller's headers.
-fn add_ours(
-    loaded: &Loaded,
-    origin: &Origin,
-    parts: &UrlParts<'_>,
-    headers: &Headers,
-) -> worker::Result<()> {
-    if matches!(origin, Origin::Url(_)) {
-        let (scheme, host) = parts.origin.split_once("://").unwrap_or_default();
-        headers.set("X-Forwarded-Host", host)?;
-        headers.set("X-Forwarded-Proto", scheme)?;
-    }
-    if matches!(origin, Origin::Url(_) | Origin::Zone) {
-        headers.append(MARKS, &loaded.mark)?;
-    }
-    add_own(&loaded.origin_headers.always, headers)
 }
 
 /// The same request without what stays here, and without these headers.

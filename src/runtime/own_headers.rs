@@ -1,27 +1,61 @@
 //! The headers of a request on its way to the origin: what stays here, and what is
-//! the seller's.
+//! the gate's own and the seller's.
 
+use std::cell::OnceCell;
+
+use js_sys::Set;
+use worker::wasm_bindgen::JsValue;
 use worker::web_sys::Headers;
 
 use super::head::RequestHead;
 use super::js;
-use crate::config::Loaded;
+use crate::config::{Loaded, Origin, OriginHeaders};
 use crate::gate::Head as _;
 use crate::gate::grant::{GRANT_HEADER, cookies_without_grants, may_hold_grants};
 use crate::gate::notice;
+use crate::path::UrlParts;
 
 /// What a client sends to the gate, and not to the origin: payments, grants, and
 /// the wish to hear of its body before it sends it, which is for each connection
-/// to answer. What only the gate may tell the origin ([`notice::spellings`]) is
-/// kept as well.
+/// to answer. What only the gate may tell the origin is kept as
+/// well, in every spelling that CGI takes for it (RFC 3875, section 4.1.18).
 const KEPT: [&str; 4] = ["X-PAYMENT", "PAYMENT-SIGNATURE", GRANT_HEADER, "Expect"];
+
+/// The marks of the gates that a request came through. A client that writes
+/// one itself gets a 508 for its trouble, and nobody else anything.
+const MARKS: &str = "X-Edge402-Via";
+
+/// Whether a request came back: the origin is this gate itself, perhaps by
+/// way of others.
+pub(super) fn has_come_back(loaded: &Loaded, head: &RequestHead) -> bool {
+    matches!(loaded.origin, Some(Origin::Url(_) | Origin::Zone))
+        && head.header(MARKS).is_some_and(|marks| marks.split(", ").any(|it| it == loaded.mark))
+}
+
+thread_local! {
+    /// The names of the headers that a client may not send to the origin, in small
+    /// letters: of an isolate's one configuration.
+    static OURS: OnceCell<Set> = const { OnceCell::new() };
+}
+
+fn with_ours<T>(loaded: &Loaded, work: impl FnOnce(&Set) -> T) -> T {
+    OURS.with(|ours| {
+        work(ours.get_or_init(|| {
+            let OriginHeaders { always, when_paid } = &loaded.origin_headers;
+            let own = always.iter().chain(when_paid).map(|(name, _)| name.as_str());
+            let set = Set::new(&JsValue::UNDEFINED);
+            for name in KEPT.into_iter().chain(notice::NAMES).chain(own) {
+                set.add(&JsValue::from(name.to_ascii_lowercase().replace('_', "-")));
+            }
+            set
+        }))
+    })
+}
 
 /// Whether a client sends what stays here. One that pays for what is free
 /// keeps its payment, and its grants.
 pub(super) fn holds_ours(loaded: &Loaded, head: &RequestHead) -> bool {
-    KEPT.iter().any(|name| head.header(name).is_some())
-        || notice::NAMES.iter().any(|name| head.header(name).is_some())
-        || loaded.origin_secret.is_some() && notice::spellings().any(|it| head.has(&it))
+    with_ours(loaded, |ours| head.holds_any(ours))
         || head.header("Cookie").is_some_and(|cookies| may_hold_grants(&cookies))
 }
 
@@ -31,13 +65,9 @@ pub(super) fn take_ours(
     headers: &Headers,
     more: &[&'static str],
 ) -> worker::Result<()> {
-    for name in KEPT.iter().chain(&notice::NAMES).chain(more) {
+    with_ours(loaded, |ours| js::take_out(headers, ours));
+    for name in more {
         js::delete_header(headers, name);
-    }
-    if loaded.origin_secret.is_some() {
-        for name in notice::spellings() {
-            headers.delete(&name)?;
-        }
     }
     if let Some(cookies) = js::header(headers, "Cookie")
         && may_hold_grants(&cookies)
@@ -50,12 +80,29 @@ pub(super) fn take_ours(
     Ok(())
 }
 
-/// Adds headers of the seller's, in place of what the client says.
+/// Adds what the gate itself says, in place of what the client says: to an
+/// origin at a host of its own which host was asked, the gate's mark, and the
+/// seller's headers.
+pub(super) fn add_ours(
+    loaded: &Loaded,
+    origin: &Origin,
+    parts: &UrlParts<'_>,
+    headers: &Headers,
+) -> worker::Result<()> {
+    if matches!(origin, Origin::Url(_)) {
+        let (scheme, host) = parts.origin.split_once("://").unwrap_or_default();
+        js::set_header(headers, "X-Forwarded-Host", host);
+        js::set_header(headers, "X-Forwarded-Proto", scheme);
+    }
+    if matches!(origin, Origin::Url(_) | Origin::Zone) {
+        js::append_header(headers, MARKS, &loaded.mark);
+    }
+    add_own(&loaded.origin_headers.always, headers)
+}
+
+/// Adds headers of the seller's; what the client says in their place was taken out.
 pub(super) fn add_own(own: &[(String, String)], headers: &Headers) -> worker::Result<()> {
     for (name, value) in own {
-        for spelled in notice::other_spellings(name, || js::header_names(headers)) {
-            headers.delete(&spelled)?;
-        }
         headers.set(name, value)?;
     }
     Ok(())

@@ -16,7 +16,6 @@ use crate::encoding::encode_hex;
 use crate::facilitator::access::{Asker, Meter};
 use crate::gate::Head as _;
 use crate::json;
-use crate::path::UrlParts;
 
 thread_local! {
     /// Who has tried without a good token.
@@ -139,7 +138,7 @@ fn session_of(desk: &Desk, head: &RequestHead) -> Option<Session> {
 /// Whether a page of this very host asks.
 fn is_ours(head: &RequestHead) -> bool {
     let (site, origin) = (head.header("Sec-Fetch-Site"), head.header("Origin"));
-    is_from_here(site.as_deref(), origin.as_deref(), UrlParts::of(head.url()).origin)
+    is_from_here(site.as_deref(), origin.as_deref(), head.parts().origin)
 }
 
 fn elsewhere() -> worker::Result<Response> {

@@ -15,7 +15,6 @@ use crate::desk::export::{Export, Merge, read_export};
 use crate::desk::refunds::{Given, RefundsQuery};
 use crate::desk::settlers;
 use crate::gate::Head as _;
-use crate::path::UrlParts;
 use crate::together::join_all;
 
 /// A Settler, and its name for the log.
@@ -27,7 +26,7 @@ pub(super) async fn answer(
     context: &Context,
     head: &RequestHead,
 ) -> worker::Result<Response> {
-    let asked = match read_export(UrlParts::of(head.url()).query) {
+    let asked = match read_export(head.parts().query) {
         Ok(asked) => asked,
         Err(message) => return respond::error(400, &message),
     };

@@ -16,7 +16,6 @@ use crate::desk::refunds::{
     read_note, read_place, terms,
 };
 use crate::gate::Head as _;
-use crate::path::UrlParts;
 use crate::rpc::Call;
 use crate::settlement::Sale;
 use crate::solana::rpc::{get_latest_blockhash_params, parse_latest_blockhash};
@@ -33,7 +32,7 @@ pub(super) async fn answer(
     head: &RequestHead,
     who: &str,
 ) -> worker::Result<Response> {
-    let query = UrlParts::of(head.url()).query;
+    let query = head.parts().query;
     match head.method() {
         "GET" | "HEAD" => match read_place(query) {
             Ok(Some(place)) => show(config, env, &place).await,

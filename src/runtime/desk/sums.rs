@@ -13,7 +13,6 @@ use crate::desk::refunds::{RefundsQuery, add_up};
 use crate::desk::settlers;
 use crate::desk::sums::{PATIENCE, PAYERS_SALES, Together, read_query};
 use crate::gate::Head as _;
-use crate::path::UrlParts;
 use crate::settlement::sales::SalePlace;
 use crate::settlement::sums::{Sum, SumBy, SumsQuery};
 use crate::together::join_all;
@@ -23,7 +22,7 @@ pub(super) async fn answer(
     env: &Env,
     head: &RequestHead,
 ) -> worker::Result<Response> {
-    let asked = match read_query(UrlParts::of(head.url()).query, clock::now()) {
+    let asked = match read_query(head.parts().query, clock::now()) {
         Ok(asked) => asked,
         Err(message) => return respond::error(400, &message),
     };
