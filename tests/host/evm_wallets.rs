@@ -133,7 +133,7 @@ fn any_other_signature_is_for_the_contract_to_judge() {
     let stranger = [7; 65];
     let cases: [&[u8]; 7] = [
         &[1],
-        &ours[..64],
+        &ours[..63],
         &high_v,
         &stranger,
         &[&ours[..], &[0]].concat(),
