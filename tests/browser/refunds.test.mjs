@@ -70,6 +70,8 @@ test('a wallet of an EVM chain sends all of it back, and the ledger says so', as
   await dialog.getByRole('button', { name: 'Close' }).click();
   await row.getByText('0.01 USDC back').waitFor();
   assert.equal(await row.getByRole('button', { name: 'Refund' }).count(), 0, 'nothing is left');
+  await page.getByRole('button', { name: 'Refresh' }).click();
+  await page.locator('.card', { hasText: 'Today' }).getByText('0.01 USDC back').waitFor();
   assertClean(opened);
   await opened.close();
 });

@@ -79,7 +79,7 @@ export function takings(all, { find, coins }) {
     const sums = within(all.sums, count, 'key');
     const input = make('input', { type: 'radio', name: 'span', checked: count === 30, onchange: () => show(count) });
     const taken = totals(sums).map((total) => make('b', {}, shown(total)));
-    return make('label', { className: 'card' }, input, make('span', {}, name), ...(taken.length ? taken : [make('b', {}, 'Nothing')]), make('small', {}, many(countOf(sums), 'sale')));
+    return make('label', { className: 'card' }, input, make('span', {}, name), ...(taken.length ? taken : [make('b', {}, 'Nothing')]), make('small', {}, many(countOf(sums), 'sale')), ...backOf(sums).map((total) => make('small', {}, `${shown(total)} back`)));
   });
   void show(30);
   return section('Takings',
@@ -93,6 +93,9 @@ function groups(sums) {
   for (const sum of sums) all.set(sum.key, [...all.get(sum.key) ?? [], sum]);
   return [...all];
 }
+
+/** What has come back to payers of these sales. */
+const backOf = (sums) => totals(sums.filter(({ refunded }) => refunded).map((it) => ({ ...it, amount: it.refunded })));
 
 /** Those of the most sales first. */
 const sorted = (list) => list.sort(([, a], [, b]) => countOf(b) - countOf(a));
