@@ -6,7 +6,7 @@ import { encodeFunctionData, parseAbi } from 'viem';
 import { ataOf, fundSol, LIGHTHOUSE_PROGRAM, mintToken, tokenBalanceOf } from '../../dev/solana/setup.mjs';
 import { EVM_NETWORK, SOLANA_NETWORK } from '../../dev/world.mjs';
 import { waitFor } from '../../dev/util.mjs';
-import { assertPaid, PAGE, payment, send, USDC_ADDRESS } from '../e2e/support.mjs';
+import { assertPaid, deferred, PAGE, payment, send, USDC_ADDRESS } from '../e2e/support.mjs';
 import { assertClean, evmWallet, faults, open, solanaWallet, useShop, walletError } from './support.mjs';
 
 const TOKEN = 'the token of the seller';
@@ -257,6 +257,24 @@ test('an answer of the Worker that gets lost loses no refund', async () => {
   await dialog.getByRole('button', { name: 'Tell the Worker again' }).click();
   await dialog.getByText('All of it has come back.').waitFor();
   assert.equal((await saleNow(sale)).refunds[0].transaction, transaction);
+  assertClean(opened);
+  await opened.close();
+});
+
+test('whoever closes the dialog while the wallet asks is not sent there twice', async () => {
+  const held = deferred();
+  const wallet = sellerWallet({ answer: async (method) => { if (method === 'eth_sendTransaction') await held.promise; } });
+  const { page, dialog, sale, row, ...opened } = await atSale({ wallets: [wallet] });
+  await dialog.getByRole('button', { name: 'Own Wallet' }).click();
+  await dialog.getByText('Confirm the transfer of 0.01 USDC in your wallet.').waitFor();
+  await page.keyboard.press('Escape');
+  await row.getByRole('button', { name: 'Refund' }).click();
+  await dialog.getByRole('button', { name: 'Own Wallet' }).click();
+  await dialog.getByText('A wallet has not answered yet to an earlier request').waitFor();
+  assert.equal(wallet.calls.filter((method) => method === 'eth_sendTransaction').length, 1);
+  held.resolve();
+  await row.getByText('0.01 USDC back').waitFor();
+  assert.equal((await saleNow(sale)).refunds.length, 1);
   assertClean(opened);
   await opened.close();
 });

@@ -10,8 +10,8 @@ import { sendBack } from './wallet.js';
 
 const PATH = 'desk/refunds';
 /** How often the chain is asked while the dialog is open, and how often at most. */
-const AGAIN_MS = 3_000;
-const TRIES = 100;
+const AGAIN_MS = 4_000;
+const TRIES = 75;
 
 /** What is said while the wallet is to answer. */
 const STEPS = { connecting: 'Connect this page in your wallet.', switching: 'Switch your wallet to NETWORK.', signing: 'Confirm the transfer of AMOUNT in your wallet. You pay the network’s fee.' };
@@ -27,6 +27,8 @@ const STOPS = {
 
 /** What was sent and the Worker has not heard of yet, by the payments of the sales. */
 const unheard = new Map();
+/** The sales for which a wallet has not answered yet, by their payments: whoever closes the dialog may still confirm there. */
+const asking = new Set();
 /** What the Worker answers to what is no refund, whenever it is asked. */
 const FINAL = [400, 404, 409];
 
@@ -129,11 +131,15 @@ export function openRefund({ network, time, payment }, onChange) {
   const pay = (wallet, text) => working(async () => {
     const amount = unitsOf(text, terms.decimals);
     if (!amount || amount > BigInt(terms.left)) throw new Refusal(0, `The amount must be more than 0, and at most ${amountOf(terms.left)}.`);
+    if (asking.has(payment)) throw new Refusal(0, 'A wallet has not answered yet to an earlier request for this sale: answer there first.');
     let sent;
+    asking.add(payment);
     try {
       sent = await sendBack(wallet, terms, amount, (name) => { status.textContent = fill(STEPS[name], { amount: amountOf(amount) }); });
     } catch (error) {
       throw new Refusal(0, reasonOf(error));
+    } finally {
+      asking.delete(payment);
     }
     await follow(sent);
   });
