@@ -26,8 +26,8 @@ const asked = async (path, init) => (await send(`${shop.url}/.edge402/${path}`, 
 async function atSale({ network = EVM_NETWORK, wallets = [], options } = {}) {
   const { world } = shop;
   const answer = await send(`${shop.url}${PAGE}`, await payment(world, `${shop.url}${PAGE}`, { network }));
-  assertPaid(answer);
-  const [sale] = (await asked('sales?limit=1')).sales;
+  const { transaction } = assertPaid(answer);
+  const [sale] = (await asked(`sales?transaction=${transaction}`)).sales;
   const opened = await open(`${shop.url}/.edge402/desk`, { wallets, options });
   const { page } = opened;
   await page.getByLabel('Token').fill(TOKEN);

@@ -31,8 +31,8 @@ const tell = ({ network, time, payment: name }, more) => post({ network, time, p
 
 /** A new sale. */
 async function sold() {
-  assertPaid(await send(`${world.url}${PAGE}`, await payment(world, `${world.url}${PAGE}`)));
-  return (await asSeller('/.edge402/sales?limit=1')).json.sales[0];
+  const { transaction } = assertPaid(await send(`${world.url}${PAGE}`, await payment(world, `${world.url}${PAGE}`)));
+  return (await asSeller(`/.edge402/sales?transaction=${transaction}`)).json.sales[0];
 }
 
 /** A transfer by the seller; its hash. */
