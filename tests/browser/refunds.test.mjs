@@ -232,7 +232,7 @@ test('what never comes can be taken off, and then a wallet is asked', async () =
   await dialog.getByRole('button', { name: 'Note it' }).click();
   await dialog.getByText('It is sent. Waiting for the chain').waitFor();
   await dialog.getByRole('button', { name: 'Close' }).click();
-  await page.getByRole('table', { name: 'Sales, the newest first' }).locator('tbody tr').first().getByRole('button', { name: 'Refund' }).click();
+  await opened.row.getByRole('button', { name: 'Refund' }).click();
   await dialog.getByRole('button', { name: 'Take off 0xcdcd…cdcd' }).click();
   await dialog.getByRole('button', { name: 'Own Wallet' }).click();
   await dialog.getByText('All of it has come back.').waitFor();
@@ -253,7 +253,7 @@ test('an answer of the Worker that gets lost loses no refund', async () => {
   await page.unroute('**/desk/refunds');
   assert.equal(await dialog.getByRole('button', { name: 'Own Wallet' }).count(), 0, 'it is not sent twice');
   await dialog.getByRole('button', { name: 'Close' }).click();
-  await page.getByRole('table', { name: 'Sales, the newest first' }).locator('tbody tr').first().getByRole('button', { name: 'Refund' }).click();
+  await opened.row.getByRole('button', { name: 'Refund' }).click();
   await dialog.getByRole('button', { name: 'Tell the Worker again' }).click();
   await dialog.getByText('All of it has come back.').waitFor();
   assert.equal((await saleNow(sale)).refunds[0].transaction, transaction);
