@@ -98,7 +98,7 @@ test('killed as soon as the receiver has answered', async () => {
     dies ??= worker.kill();
   };
   const sold = [await buy('5'), await buy('6', SOLANA_NETWORK)];
-  await waitFor(() => dies, { what: 'the first answer' });
+  await waitFor(() => dies !== undefined, { what: 'the first answer' });
   await dies;
   answer = undefined;
   worker = await world.startWorker(options);
