@@ -55,6 +55,7 @@ pub mod json;
 pub mod mac;
 pub mod path;
 pub mod remembered;
+pub mod room;
 pub mod table;
 pub mod time;
 pub mod together;

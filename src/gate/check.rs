@@ -1,5 +1,6 @@
 //! Which of our offers a payment is for, and whether it is good for that.
 
+use std::rc::Rc;
 use std::slice;
 
 use serde_json::Value;
@@ -19,7 +20,7 @@ pub(super) struct Chosen {
     /// Its number, see [`Route::offer`].
     pub offer: usize,
     pub payment: VerifiedPayment,
-    pub payload: Value,
+    pub payload: Rc<Value>,
     pub has_lapsed: bool,
 }
 
@@ -70,7 +71,7 @@ fn check_against(
     let (verified, has_lapsed) = checked.into_parts();
     // Nobody signs for a former fee payer any more.
     let has_lapsed = has_lapsed || config.has_former_fee_payer(&verified);
-    Ok(Chosen { offer: number, payment: verified, payload: payload.clone(), has_lapsed })
+    Ok(Chosen { offer: number, payment: verified, payload: Rc::new(payload.clone()), has_lapsed })
 }
 
 impl Offer {

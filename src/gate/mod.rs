@@ -26,6 +26,8 @@ pub mod signed;
 pub mod wallet;
 mod who;
 
+use std::rc::Rc;
+
 use serde_json::Value;
 
 use crate::config::{Loaded, Method, Network, Offer, PaymentIdentifier, Route};
@@ -125,7 +127,7 @@ pub struct Purchase<'a> {
     /// The payment.
     pub payment: VerifiedPayment,
     /// The payment as the client sent it.
-    pub payload: Value,
+    pub payload: Rc<Value>,
     /// The client's own name for the payment.
     pub identifier: Option<String>,
     /// Why it can only get what it has bought, if so: its time is over, or that of

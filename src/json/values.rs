@@ -1,5 +1,7 @@
 //! JSON of the standard library's types.
 
+use std::rc::Rc;
+
 use serde_json::Value;
 
 use super::{FromJson, ToJson};
@@ -133,6 +135,18 @@ impl<T: ToJson + ?Sized> ToJson for Box<T> {
 }
 
 impl<T: FromJson> FromJson for Box<T> {
+    fn from_json(value: &Value) -> Option<Self> {
+        T::from_json(value).map(Self::new)
+    }
+}
+
+impl<T: ToJson + ?Sized> ToJson for Rc<T> {
+    fn write_json(&self, to: &mut String) {
+        (**self).write_json(to);
+    }
+}
+
+impl<T: FromJson> FromJson for Rc<T> {
     fn from_json(value: &Value) -> Option<Self> {
         T::from_json(value).map(Self::new)
     }

@@ -32,7 +32,7 @@ pub(super) async fn begin<W: World>(world: &W, order: &Order) -> Begun<W::Answer
     match select(known, claimed).await {
         Either::Left((record, claimed)) => Begun { record, claimed: claimed.await, held: None },
         Either::Right((Ok(reply), known)) if reply.is_claimed() && order.asks_early() => {
-            let asked = keeping(world, claim, world.ask_origin(None));
+            let asked = keeping(world, claim, Box::pin(world.ask_origin(None)));
             let (record, held) = join(known, asked).await;
             Begun { record, claimed: Ok(reply), held: Some(held) }
         }

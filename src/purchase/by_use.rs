@@ -49,7 +49,7 @@ pub(super) async fn sell_counted<W: World>(
     let claim = &order.claim;
     // Nothing was sent or delivered: if the process dies here, the claim is free
     // again after its lease.
-    match renewing(world, claim, world.hold(&order.settle)).await {
+    match renewing(world, claim, Box::pin(world.hold(&order.settle))).await {
         Ok(HoldReply::Held) => {}
         Ok(HoldReply::Refused(reason)) => return refused(reason),
         Ok(HoldReply::TooMuch) => {
@@ -67,7 +67,7 @@ pub(super) async fn sell_counted<W: World>(
     }
     // Nothing was delivered: if the process dies here, nothing is owed when the
     // lease has ended.
-    let answer = match renewing(world, claim, world.ask_origin(None)).await {
+    let answer = match renewing(world, claim, Box::pin(world.ask_origin(None))).await {
         Ok(answer) => answer,
         Err(error) => {
             world.log(&format!("origin: {error}"));

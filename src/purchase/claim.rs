@@ -5,11 +5,10 @@
 //! it. So while the seller names former signers, the Settlers of all others are
 //! asked as well.
 
-use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::future::select;
+use futures_util::future::{LocalBoxFuture, select};
 
 use super::World;
 use super::holder::{Holder, renew_now, renewing};
@@ -66,7 +65,7 @@ fn to_keep(claim: &ClaimRequest) -> ClaimRequest {
 pub(super) async fn keeping<W: World, T>(
     world: &W,
     claim: &ClaimRequest,
-    future: impl Future<Output = T>,
+    future: LocalBoxFuture<'_, T>,
 ) -> T {
     renewing(&Keeper { world, claim }, claim, future).await
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, LocalBoxFuture, select};
 
 use crate::settlement::{ClaimRequest, DeliveryReport, Ending, RenewRequest};
 
@@ -43,8 +43,11 @@ pub async fn follow(
     claim: &ClaimRequest,
     is_whole: impl Future<Output = bool>,
 ) {
-    let ending =
-        if renewing(holder, claim, is_whole).await { Ending::Whole } else { Ending::Broken };
+    let ending = if renewing(holder, claim, Box::pin(is_whole)).await {
+        Ending::Whole
+    } else {
+        Ending::Broken
+    };
     report(holder, claim, ending, None).await;
 }
 
@@ -79,11 +82,12 @@ pub(super) async fn renew_now(holder: &impl Holder, claim: &ClaimRequest) {
     }
 }
 
-/// Waits for a future, and keeps the claim or the lease until it is done.
+/// Waits for a future, and keeps the claim or the lease until it is done. The
+/// future comes in a box, because a crowd may wait here.
 pub(super) async fn renewing<T>(
     holder: &impl Holder,
     claim: &ClaimRequest,
-    future: impl Future<Output = T>,
+    future: LocalBoxFuture<'_, T>,
 ) -> T {
     let beats = pin!(async {
         let mut pause = FIRST_BEAT;
@@ -96,7 +100,7 @@ pub(super) async fn renewing<T>(
                 seconds: pause + BEAT_MARGIN,
                 used: None,
             };
-            match holder.renew(&request).await {
+            match Box::pin(holder.renew(&request)).await {
                 Ok(true) => {}
                 // It was submitted, or is somebody else's by now.
                 Ok(false) => std::future::pending().await,
@@ -107,7 +111,7 @@ pub(super) async fn renewing<T>(
             }
         }
     });
-    match select(pin!(future), beats).await {
+    match select(future, beats).await {
         Either::Left((value, _)) => value,
         Either::Right((never, _)) => never,
     }
@@ -163,7 +167,7 @@ mod tests {
         });
         let claim = r#"{"payment":"p","resource":"r","ticket":1,"expires_at":0,"look_only":false}"#;
         let request: ClaimRequest = crate::json::from_text(claim).unwrap();
-        let mut whole = pin!(renewing(&holder, &request, work));
+        let mut whole = pin!(renewing(&holder, &request, Box::pin(work)));
         let mut context = Context::from_waker(Waker::noop());
         assert!(whole.as_mut().poll(&mut context).is_pending());
         assert!(whole.as_mut().poll(&mut context).is_ready());

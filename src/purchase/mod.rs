@@ -123,16 +123,19 @@ pub struct Goods<A> {
 const SEND_AGAIN: &str = "send the same payment again; it is charged once at most";
 
 /// Answers a request that brings a payment.
+///
+/// A crowd may wait for its origin and for its settlement: what comes before and
+/// after that is in boxes, and takes no room meanwhile.
 pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
     let claim = &order.claim;
     let Begun { record, claimed, held } = begin(world, order).await;
     let replay = record.map(|record| record.judge(claim, world.now()));
     match (replay, claimed) {
         (_, Ok(ClaimReply::Deliver { settlement, may_grant })) => {
-            hand_over(world, order, settlement, may_grant, true).await
+            Box::pin(hand_over(world, order, settlement, may_grant, true)).await
         }
         (Some(Replay::Deliver(settlement)), Err(_)) => {
-            hand_over(world, order, settlement, true, false).await
+            Box::pin(hand_over(world, order, settlement, true, false)).await
         }
         (Some(Replay::Refuse), Err(_)) => refused(Reason::DuplicateSettlement),
         (Some(Replay::Bought(_)) | None, Err(error)) => {
@@ -214,18 +217,18 @@ async fn buy<W: World>(
         }
     }
     if let Some(tariff) = order.tariff.as_ref().filter(|it| it.meter.is_some()) {
-        return by_use::sell_counted(world, order, tariff).await;
+        return Box::pin(by_use::sell_counted(world, order, tariff)).await;
     }
     match order.when {
         SettleWhen::After => {
             let held = match held {
                 Some(held) => held,
-                None => keeping(world, &order.claim, world.ask_origin(None)).await,
+                None => keeping(world, &order.claim, Box::pin(world.ask_origin(None))).await,
             };
             settle_after_origin(world, order, held, is_buyer).await
         }
         SettleWhen::Before => match settle(world, order, None, is_buyer).await {
-            Ok(settlement) => hand_over(world, order, settlement, is_buyer, true).await,
+            Ok(settlement) => Box::pin(hand_over(world, order, settlement, is_buyer, true)).await,
             Err(end) => end,
         },
     }
@@ -283,8 +286,12 @@ async fn settle<W: World>(
 ) -> Result<Settlement, End<W::Answer>> {
     // Once the Settler has the message, it goes on whatever becomes of this
     // request: the same payment collects what it has bought.
-    let request = SettleRequest { charge, ..order.settle.clone() };
-    match keeping(world, &order.claim, world.settle(&request)).await {
+    let charged = charge.map(|charge| {
+        let charge = Some(charge);
+        Box::new(SettleRequest { charge, ..SettleRequest::clone(&order.settle) })
+    });
+    let request = charged.as_deref().unwrap_or(&order.settle);
+    match keeping(world, &order.claim, Box::pin(world.settle(request))).await {
         Ok(Outcome::Settled(settlement)) => {
             let record = ReplayRecord {
                 resource: order.claim.resource.clone(),
@@ -371,7 +378,7 @@ async fn deliver<W: World>(
 ) -> End<W::Answer> {
     // It is paid for: if the process dies here, the lease ends by itself, and
     // the same payment gets it.
-    match renewing(world, claim, world.ask_origin(Some(&settlement))).await {
+    match renewing(world, claim, Box::pin(world.ask_origin(Some(&settlement)))).await {
         Ok(answer) => {
             let is_goods = world.is_goods(&answer);
             if is_followed && !is_goods {

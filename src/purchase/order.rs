@@ -1,6 +1,7 @@
 //! What is ordered: the messages to the Settler that a purchase comes to.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ pub struct Order {
     /// The claim.
     pub claim: ClaimRequest,
     /// The settlement of what was claimed.
-    pub settle: SettleRequest,
+    pub settle: Rc<SettleRequest>,
     /// Whether the origin is asked before or after the settlement.
     pub when: SettleWhen,
     /// Whether a facilitator settles it, instead of nodes.
@@ -97,7 +98,7 @@ impl Order {
             payer_max,
             route_max,
         });
-        let settle = SettleRequest {
+        let settle = Rc::new(SettleRequest {
             payment: claim.payment.clone(),
             ticket: claim.ticket,
             resource: claim.resource.clone(),
@@ -119,12 +120,12 @@ impl Order {
                 purchase.sale.path.as_str(),
                 purchase.sale.method.as_str(),
             )),
-        };
+        });
         if purchase.payment.signature_to_prove().is_some() {
-            claim.to_prove = Some(Box::new(settle.clone()));
+            claim.to_prove = Some(Rc::clone(&settle));
             claim.asker = it.address.and_then(asker_of);
         } else if route.settle == SettleWhen::After && by_use.is_none() && !it.has_facilitator {
-            claim.to_prepare = Some(Box::new(settle.clone()));
+            claim.to_prepare = Some(Rc::clone(&settle));
         }
         Self {
             claim,

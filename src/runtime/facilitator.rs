@@ -10,7 +10,7 @@ use super::app::App;
 use super::challenge::hints;
 use super::head::RequestHead;
 use super::settler_client::{SettlerClients, new_ticket};
-use super::{body, clock, discovery, refusals, refused, respond};
+use super::{body, clock, discovery, refusals, refused, respond, waiting};
 use crate::config::{Account, Config, Facilitator};
 use crate::facilitator::accepts::AcceptsRequest;
 use crate::facilitator::access::{Asker, Meter, account_of};
@@ -106,6 +106,9 @@ pub(super) async fn answer(
         Ok(key) => key.map(str::to_owned),
         Err(bad) => return send(&bad_request(endpoint, &bad)),
     };
+    let Some(_place) = waiting::for_purchase(bytes.len()) else {
+        return send(&try_later(endpoint, 503, "too many payments wait here right now", 2));
+    };
     let exchange = Exchange { app, env, context, config, account, endpoint, key };
     send(&exchange.run(&bytes).await?)
 }
@@ -199,7 +202,7 @@ impl Exchange<'_> {
             proof: Proof::default(),
             network: order.network.id,
             terms: order.terms.clone(),
-            payload: order.payload.clone(),
+            payload: order.payload.clone().into(),
             redeliver_seconds: if once { COLLECT_SECONDS } else { REPEAT_SECONDS },
             redeliver_max: 0,
             once,

@@ -121,10 +121,19 @@ pub(super) async fn call(
     method: &str,
     arguments: &[&JsValue],
 ) -> Result<JsValue, JsValue> {
+    let promise = begin(target, method, arguments)?;
+    JsFuture::from(promise).await
+}
+
+/// Calls a method that returns a promise.
+pub(super) fn begin(
+    target: &JsValue,
+    method: &str,
+    arguments: &[&JsValue],
+) -> Result<Promise, JsValue> {
     let function: Function = Reflect::get(target, &JsValue::from(method))?.dyn_into()?;
     let arguments: Array = arguments.iter().copied().collect();
-    let promise: Promise = Reflect::apply(&function, target, &arguments)?.dyn_into()?;
-    JsFuture::from(promise).await
+    Reflect::apply(&function, target, &arguments)?.dyn_into()
 }
 
 /// A binding of wrangler.toml.

@@ -17,6 +17,7 @@ mod health;
 mod js;
 mod kept;
 mod known;
+mod lanes;
 mod layout;
 mod machines;
 mod origin;
@@ -37,6 +38,7 @@ mod signers;
 mod sql;
 mod stream;
 mod transport;
+mod waiting;
 mod web_crypto;
 mod webhooks;
 mod worker_host;
@@ -116,7 +118,8 @@ async fn answer(
         Err(answer) => return respond::share(answer?, &head, &[]),
     };
     if let Some(endpoint) = facilitator::asked_for(&app, &head) {
-        return facilitator::answer(&app, &env, &context, &request, &head, endpoint).await;
+        let answer = facilitator::answer(&app, &env, &context, &request, &head, endpoint);
+        return Box::pin(answer).await;
     }
     if let Some(document) = discovery::document(&app, &head) {
         return discovery::answer(&document);
@@ -177,7 +180,8 @@ async fn answer(
             challenge::answer(&app, &env, &head, &sale, refusal, &context).await
         }
         Decision::MayBeFree(sale) => {
-            let answer = quota::answer(&app, &env, &context, &request, &head, &sale).await?;
+            let answer = quota::answer(&app, &env, &context, &request, &head, &sale);
+            let answer = Box::pin(answer).await?;
             is_shared = !answer.is_free || gate::quota::is_trusted(&app.loaded, &head);
             Ok(answer.response)
         }
@@ -187,7 +191,7 @@ async fn answer(
             purchase::collect(&app, &env, &context, request, &head, it).await
         }
         Decision::Purchase(purchase) => {
-            purchase::answer(&app, &env, &context, request, &head, *purchase).await
+            purchase::answer(&app, &env, &context, request, &head, purchase).await
         }
     };
     let mut answer = answer?;

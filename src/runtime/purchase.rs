@@ -15,7 +15,7 @@ use super::head::RequestHead;
 use super::origin::Asking;
 use super::settler_client::{SettlerClient, SettlerClients, new_ticket};
 use super::transport::FetchTransport;
-use super::{clock, origin, replay, respond};
+use super::{clock, origin, replay, respond, waiting};
 use crate::config::Offer;
 use crate::facilitator_client::Verdict;
 use crate::gate::delivery_cookie::PREFER;
@@ -64,12 +64,16 @@ pub(super) async fn answer(
     context: &Context,
     request: Request,
     head: &RequestHead,
-    purchase: Purchase<'_>,
+    purchase: Box<Purchase<'_>>,
 ) -> worker::Result<Response> {
     let Some(offer) = purchase.sale.route.offer(purchase.offer) else {
         return respond::closed();
     };
     let Ok(config) = &app.loaded.config else { return respond::closed() };
+    let text = head.header(purchase.version.payment_header()).map_or(0, |it| it.len());
+    let Some(_place) = waiting::for_purchase(text) else {
+        return respond::try_again("too many payments wait here right now; nothing was charged");
+    };
     let Ok(settlers) = SettlerClients::of(env, config, &offer.network, &purchase.payment) else {
         return respond::closed();
     };
@@ -77,7 +81,7 @@ pub(super) async fn answer(
         return respond::error(400, super::BROKEN_BODY);
     };
     let address = head.edge(Fact::Address);
-    let order = Order::new(
+    let mut order = Order::new(
         &purchase,
         offer,
         OrderRequest {
@@ -89,6 +93,10 @@ pub(super) async fn answer(
         },
         clock::now(),
     );
+    if waiting::count() > waiting::CROWD {
+        // It would share a preview in any case.
+        order.claim.to_prepare = None;
+    }
     let sequence = Sequence {
         app,
         env,

@@ -5,37 +5,25 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use js_sys::futures::JsFuture;
-use worker::{
-    DurableObject, Env, Request, Response, State, console_error, durable_object, web_sys,
-};
+use worker::{DurableObject, Env, Request, Response, State, console_error, durable_object};
 
 use super::app::App;
 use super::desk::{refunds, sessions};
+use super::lanes::lanes_of;
 use super::quota_rows::QuotaObject;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
 use super::worker_host::WorkerHost;
-use super::{clock, overrides, refused, webhooks};
-use crate::amount::AtomicAmount;
-use crate::config::{Config, Facilitator, Network};
+use super::{clock, overrides, refused, waiting, webhooks};
 use crate::desk::overrides::OVERRIDES_OBJECT;
 use crate::desk::refunds::REFUNDS_OBJECT;
 use crate::desk::webhooks::WEBHOOKS_OBJECT;
-use crate::evm::RelayerKey;
-use crate::facilitator_client;
 use crate::json::{self, FromJson, ToJson};
-use crate::payment::{Asset, PayTo};
-use crate::settlement::evm::EvmLane;
 use crate::settlement::ledger::{OLD_SALES, sums_in};
 use crate::settlement::outbox::SalesAfter;
-use crate::settlement::relayer::is_facilitator_name;
-use crate::settlement::remote::RemoteLane;
-use crate::settlement::settler::LaneParts;
-use crate::settlement::signer::Signer;
-use crate::settlement::solana::{Seller, SolanaLane};
 use crate::settlement::standing::{Standing, waiting_in};
 use crate::settlement::sums::Sums;
-use crate::settlement::{self, Lane, Limits, PerToken, Sale, Store as _, StoreError};
+use crate::settlement::{self, Sale, Store as _, StoreError};
 
 /// The one place that can settle the payments of one relayer on one network.
 /// Its name is `{CAIP-2}/{relayer}`, or `{CAIP-2}/facilitator/{digit}`.
@@ -62,76 +50,13 @@ impl DurableObject for Settler {
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let request: web_sys::Request = request.inner().clone()?;
-        let url = request.url();
-        let body = JsFuture::from(request.text()?).await?.as_string().unwrap_or_default();
-        let verb = url.rsplit('/').next().unwrap_or_default();
-        if let Some(quota) = self.quota() {
-            return quota.answer(verb, &body).await;
-        }
-        if let Some(said) = sessions::answer(&self.state.storage(), verb, &body) {
-            return answer(said.map_err(|error| StoreError(error.to_string())));
-        }
-        if overrides::object::is_asked_for(verb) {
-            self.note_name()?;
-            let (state, since) = (&self.state, &self.publishing_since);
-            let asked = (verb, body.as_str());
-            return answer(overrides::object::answer(state, &self.env, since, asked).await);
-        }
-        if webhooks::is_asked_for(verb) {
-            self.note_name()?;
-            return Response::ok(webhooks::object_answer(&self.state, &self.env, verb).await?);
-        }
-        if refunds::object::is_asked_for(verb) {
-            self.note_name()?;
-            let asked = (verb, body.as_str());
-            return Response::ok(refunds::object::answer(&self.state, &self.env, asked).await?);
-        }
-        if verb == "sales-after" {
-            return answer(self.sales_after(&read(&body)?));
-        }
-        if matches!(verb, "refused" | "refusals") {
-            return refused::answer(&self.state, verb, &body);
-        }
-        let is_of_ledger = matches!(verb, "sales" | "sums" | "waiting");
-        // Many are asked that have never settled anything: those stay as they are.
-        let is_awake = self.inner.get().is_some();
-        if is_of_ledger && !is_awake && matches!(SqlStore::exists(&self.state.storage()), Ok(false))
-        {
-            return match verb {
-                "sales" => answer(Ok(Vec::<Sale>::new())),
-                "sums" => answer(Ok(Sums::default())),
-                _ => answer(Ok(Standing::default())),
-            };
-        }
-        let settler = match self.settler() {
-            Ok(settler) => settler,
-            // What was sold is told even if there is no way any more to sell.
-            Err(_) if is_of_ledger => return self.kept(verb, &body),
-            Err(why) => {
-                console_error!("{}", why);
-                return Response::error(why, 503);
-            }
-        };
-        // In boxes, each as large as it is: the runtime keeps this future twice, and
-        // as large as the largest of them.
-        match verb {
-            "claim" => answer(Box::pin(settler.claim(&read(&body)?)).await),
-            "settle" => answer(Box::pin(settler.settle(read(&body)?)).await),
-            "charge" => answer(Box::pin(settler.charge(read(&body)?)).await),
-            "verify" => answer(Box::pin(settler.verify(&read(&body)?)).await),
-            "health" => answer(Ok(settler.health().await)),
-            "sales" => answer(settler.sales(&read(&body)?)),
-            "sums" => answer(settler.sums(&read(&body)?)),
-            "standing" => answer(Box::pin(settler.standing()).await),
-            "waiting" => answer(self.waiting()),
-            "hold" => answer(Box::pin(settler.hold(read(&body)?)).await),
-            "use" => answer(settler.charge_used(&read(&body)?)),
-            "renew" => answer(settler.renew(&read(&body)?)),
-            "report" => answer(settler.report(&read(&body)?)),
-            "release" => answer(settler.release(&read(&body)?)),
-            _ => Response::error("no such verb", 404),
-        }
+        let url = request.inner().url();
+        let text = JsFuture::from(request.inner().text()?);
+        // There may be a crowd of those who wait for what they ask here.
+        drop(request);
+        let body = text.await?.as_string().unwrap_or_default();
+        // In a box: the runtime keeps this future twice.
+        Box::pin(self.answer(url, body)).await
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
@@ -172,6 +97,89 @@ impl DurableObject for Settler {
 const POSTPONE_SECONDS: u64 = 60;
 
 impl Settler {
+    /// Answers a message of the gate's, which says at its URL's end what it is.
+    async fn answer(&self, url: String, body: String) -> worker::Result<Response> {
+        let verb = url.rsplit('/').next().unwrap_or_default();
+        if let Some(quota) = self.quota() {
+            return Box::pin(quota.answer(verb, &body)).await;
+        }
+        if let Some(said) = sessions::answer(&self.state.storage(), verb, &body) {
+            return answer(said.map_err(|error| StoreError(error.to_string())));
+        }
+        if overrides::object::is_asked_for(verb) {
+            self.note_name()?;
+            let (state, since) = (&self.state, &self.publishing_since);
+            let asked = (verb, body.as_str());
+            return answer(
+                Box::pin(overrides::object::answer(state, &self.env, since, asked)).await,
+            );
+        }
+        if webhooks::is_asked_for(verb) {
+            self.note_name()?;
+            return Response::ok(
+                Box::pin(webhooks::object_answer(&self.state, &self.env, verb)).await?,
+            );
+        }
+        if refunds::object::is_asked_for(verb) {
+            self.note_name()?;
+            let asked = (verb, body.as_str());
+            let said = Box::pin(refunds::object::answer(&self.state, &self.env, asked));
+            return Response::ok(said.await?);
+        }
+        if verb == "sales-after" {
+            return answer(self.sales_after(&read(&body)?));
+        }
+        if matches!(verb, "refused" | "refusals") {
+            return refused::answer(&self.state, verb, &body);
+        }
+        let is_of_ledger = matches!(verb, "sales" | "sums" | "waiting");
+        // Many are asked that have never settled anything: those stay as they are.
+        let is_awake = self.inner.get().is_some();
+        if is_of_ledger && !is_awake && matches!(SqlStore::exists(&self.state.storage()), Ok(false))
+        {
+            return match verb {
+                "sales" => answer(Ok(Vec::<Sale>::new())),
+                "sums" => answer(Ok(Sums::default())),
+                _ => answer(Ok(Standing::default())),
+            };
+        }
+        let settler = match self.settler() {
+            Ok(settler) => settler,
+            // What was sold is told even if there is no way any more to sell.
+            Err(_) if is_of_ledger => return self.kept(verb, &body),
+            Err(why) => {
+                console_error!("{}", why);
+                return Response::error(why, 503);
+            }
+        };
+        let Ok(_place) = waiting::for_message(verb, body.len()) else {
+            return waiting::turn_away(settler, verb, &body);
+        };
+        if verb == "settle" {
+            let settled = settler.settle(read(&body)?);
+            drop((url, body));
+            return answer(settled.await);
+        }
+        // In boxes, each as large as it is: this future is as large as the largest of
+        // them, and a crowd of it waits.
+        match verb {
+            "claim" => answer(Box::pin(settler.claim(&read(&body)?)).await),
+            "charge" => answer(Box::pin(settler.charge(read(&body)?)).await),
+            "verify" => answer(Box::pin(settler.verify(&read(&body)?)).await),
+            "health" => answer(Ok(settler.health().await)),
+            "sales" => answer(settler.sales(&read(&body)?)),
+            "sums" => answer(settler.sums(&read(&body)?)),
+            "standing" => answer(Box::pin(settler.standing()).await),
+            "waiting" => answer(self.waiting()),
+            "hold" => answer(Box::pin(settler.hold(read(&body)?)).await),
+            "use" => answer(settler.charge_used(&read(&body)?)),
+            "renew" => answer(settler.renew(&read(&body)?)),
+            "report" => answer(settler.report(&read(&body)?)),
+            "release" => answer(settler.release(&read(&body)?)),
+            _ => Response::error("no such verb", 404),
+        }
+    }
+
     /// What counts what is free, if this is such an object.
     fn quota(&self) -> Option<&QuotaObject> {
         self.quota.get_or_init(|| QuotaObject::of(&self.state)).as_ref()
@@ -258,121 +266,6 @@ impl Settler {
         let lanes = lanes_of(config, &name, transport)?;
         let settler = settlement::Settler::new(host, store, lanes).named(&name);
         Ok(settler.keeping_sales(config.desk.keep.as_secs()))
-    }
-}
-
-/// How lanes are made.
-type MakeLanes<'a> = Box<dyn FnOnce(LaneParts<WorkerHost>) -> Vec<Rc<dyn Lane>> + 'a>;
-
-/// The lanes of the Settler with this name.
-fn lanes_of<'a>(
-    config: &'a Config,
-    name: &str,
-    transport: GatedTransport,
-) -> Result<MakeLanes<'a>, String> {
-    let found = config.networks.iter().find_map(|network| {
-        let key = name.strip_prefix(&network.id.to_string())?.strip_prefix('/')?;
-        Some((network, key))
-    });
-    let Some((network, key)) = found else {
-        return Err(format!("NETWORKS has no entry for {name} any more"));
-    };
-    if is_facilitator_name(network.id, name) {
-        let Some(facilitator) = &network.facilitator else {
-            return Err(format!("NETWORKS.\"{}\" has no facilitator any more", network.id));
-        };
-        return Ok(Box::new(move |parts| {
-            vec![facilitator_lane(parts, transport, network, facilitator)]
-        }));
-    }
-    if network.rpc.is_empty() {
-        return Err(format!("NETWORKS.\"{}\" has no rpc any more", network.id));
-    }
-    let limits = limits(config, network);
-    match &network.token.asset {
-        Asset::Evm(domain, _) => {
-            let own = config.relayers.iter().find(|own| own.address().to_string() == key);
-            let retired = || key.parse().ok().map(Signer::retired);
-            let signer = own.cloned().map(Signer::from).or_else(retired);
-            let signer = signer.ok_or_else(|| format!("{name} is no name of a relayer"))?;
-            let mut relayers: Vec<_> = config.relayers.iter().map(RelayerKey::address).collect();
-            relayers.extend(&config.former_signers.relayers);
-            relayers.push(signer.address());
-            Ok(Box::new(move |parts| {
-                let nodes = App::nodes_over(transport, network);
-                let lane = EvmLane::new(parts, nodes, domain.chain_id, signer, relayers, limits);
-                let fallback = network.fallback.as_ref();
-                let fallback = fallback.map(|it| lane.fallback_to(it.clone()) as Rc<dyn Lane>);
-                let mut lanes: Vec<Rc<dyn Lane>> = vec![lane];
-                lanes.extend(fallback);
-                lanes
-            }))
-        }
-        Asset::Solana { .. } => {
-            let own = config.fee_payers.iter().find(|own| own.pubkey().to_string() == key);
-            let fee_payer = key.parse().map_err(|_| format!("{name} is no name of a fee payer"))?;
-            Ok(Box::new(move |parts| {
-                let nodes = App::nodes_over(transport, network);
-                let lane = match own.cloned() {
-                    Some(key) => SolanaLane::new(parts, nodes, key, limits),
-                    None => SolanaLane::without_key(parts, nodes, fee_payer, limits),
-                };
-                for seller in sellers_on(network) {
-                    lane.look_after(seller);
-                }
-                vec![lane]
-            }))
-        }
-    }
-}
-
-/// Who is paid on a Solana network: the seller, in each of its tokens.
-fn sellers_on(network: &Network) -> impl Iterator<Item = Seller> {
-    let pay_to = network.pay_to.and_then(PayTo::as_solana);
-    network.tokens().filter_map(move |token| match &token.asset {
-        Asset::Solana { mint, token_program, .. } => {
-            Some(Seller { pay_to: pay_to?, mint: *mint, token_program: *token_program })
-        }
-        Asset::Evm(..) => None,
-    })
-}
-
-/// The lane of a network's facilitator. The seller's own nodes, if there are
-/// any, are asked where its answers are unclear.
-fn facilitator_lane(
-    parts: LaneParts<WorkerHost>,
-    transport: GatedTransport,
-    network: &Network,
-    facilitator: &facilitator_client::Facilitator,
-) -> Rc<RemoteLane<WorkerHost>> {
-    let is_evm = !network.id.names_fee_payer();
-    let nodes = (is_evm && !network.rpc.is_empty()).then(|| App::nodes_over(transport, network));
-    RemoteLane::new(parts, network.id, facilitator.clone(), nodes)
-}
-
-/// What the seller's configuration lets a key do on one of its networks.
-fn limits(config: &Config, network: &Network) -> Limits {
-    let accounts = config.facilitator.iter().flat_map(Facilitator::accounts);
-    Limits {
-        batch_max: network.batch_max,
-        daily_spend: network.daily_spend,
-        low_balance: network.low_balance,
-        max_tip: network.max_tip,
-        quorum_above: PerToken::new(
-            network.tokens().map(|token| (token.asset.key(), token.quorum_above)),
-            // A token that is taken no more: what is under way in it is believed of
-            // two nodes, if anything is.
-            network.tokens().any(|token| token.quorum_above.is_some()).then_some(AtomicAmount(0)),
-        ),
-        accounts: accounts
-            .filter_map(|account| Some((account.name.clone(), account.daily_spend_on(network.id)?)))
-            .collect(),
-        coin_price: PerToken::new(
-            network.tokens().map(|token| (token.asset.key(), token.coin_price)),
-            None,
-        ),
-        failed_gas: Some(network.failed_gas),
-        wallet_gas: network.smart_wallets.as_ref().map(|it| it.gas),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use js_sys::Promise;
 use js_sys::futures::JsFuture;
 use serde_json::{Value, json};
 use worker::Env;
@@ -114,13 +115,13 @@ impl SettlerClient {
 
     /// Adds counts of refusals, where they are kept.
     pub(super) async fn count_refusals(&self, counts: &str) -> worker::Result<()> {
-        self.post("refused", counts).await.map(drop)
+        self.post("refused", counts.to_owned()).await.map(drop)
     }
 
     /// How many payments were refused on the days from the first to the second one,
     /// asked where that is kept.
     pub(super) async fn refusals(&self, from: u64, to: u64) -> worker::Result<Value> {
-        let text = self.post("refusals", &json!({ "from": from, "to": to }).to_string()).await?;
+        let text = self.post("refusals", json!({ "from": from, "to": to }).to_string()).await?;
         json::parse(&text).map_err(|error| error.to_string().into())
     }
 
@@ -182,21 +183,30 @@ impl SettlerClient {
     }
 
     async fn call<T: FromJson>(&self, verb: &str, message: &dyn ToJson) -> worker::Result<T> {
-        let text = self.post(verb, &json::to_text(message)).await?;
+        let text = self.post(verb, json::to_text(message)).await?;
         json::from_text(&text).map_err(|error| error.to_string().into())
     }
 
-    async fn post(&self, verb: &str, message: &str) -> worker::Result<String> {
-        let init = RequestInit::new();
-        init.set_method("POST");
-        init.set_body(&JsValue::from(message));
-        let url = JsValue::from(format!("https://settler/{verb}"));
-        let response: Response = js::call(&self.stub, "fetch", &[&url, &init]).await?.dyn_into()?;
+    async fn post(&self, verb: &str, message: String) -> worker::Result<String> {
+        // An answer may be a while in coming, and there may be a crowd of those who
+        // wait: by then none of this is held.
+        let answer = self.send(verb, message)?;
+        let response: Response = JsFuture::from(answer).await?.dyn_into()?;
         let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
         if response.status() != 200 {
             return Err(format!("settler: {verb}: {} {text}", response.status()).into());
         }
         Ok(text)
+    }
+}
+
+impl SettlerClient {
+    fn send(&self, verb: &str, message: String) -> worker::Result<Promise> {
+        let init = RequestInit::new();
+        init.set_method("POST");
+        init.set_body(&JsValue::from(message));
+        let url = JsValue::from(format!("https://settler/{verb}"));
+        Ok(js::begin(&self.stub, "fetch", &[&url, &init])?)
     }
 }
 

@@ -162,7 +162,9 @@ impl<H: Host> Settler<H> {
     /// Messages wait until what was written before them is on disk: what is asked
     /// now goes out before the claim is written, since it binds nothing.
     async fn prepare(&self, request: &ClaimRequest, now: UnixSeconds) {
+        // In a crowd nothing comes of it: then its signature isn't looked at, either.
         if let Some(order) = request.to_prepare.as_deref()
+            && self.lanes.iter().any(|lane| lane.may_prepare(request.ticket))
             && let Ok(Checked::Payable(payment)) = order.check(now)
             && payment.identity() == request.payment
             && let Some(lane) = self.lanes.iter().find(|lane| lane.takes(&payment))

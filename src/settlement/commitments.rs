@@ -38,6 +38,8 @@ impl Commitment {
 #[derive(Default)]
 pub(super) struct Commitments {
     live: RefCell<Table<String, Commitment>>,
+    /// How many of those are whose. It is asked for each payment that waits.
+    of_payer: RefCell<Table<String, usize>>,
     /// The number of the end, and what ended.
     ended: RefCell<VecDeque<(u64, Commitment)>>,
     ends: Cell<u64>,
@@ -46,18 +48,33 @@ pub(super) struct Commitments {
 impl Commitments {
     /// Counts a payment as under way, until its end.
     pub(super) fn begin(&self, payment: &str, commitment: Commitment) {
-        self.live.borrow_mut().insert(payment.to_owned(), commitment);
+        *self.of_payer.borrow_mut().get_or_insert_with(commitment.payer.clone(), || 0) += 1;
+        let former = self.live.borrow_mut().insert(payment.to_owned(), commitment);
+        if let Some(former) = former {
+            self.count_less(&former.payer);
+        }
     }
 
     /// Counts a payment no more. Does nothing if it isn't under way.
     pub(super) fn end(&self, payment: &str) {
         let Some(commitment) = self.live.borrow_mut().remove(payment) else { return };
+        self.count_less(&commitment.payer);
         let number = self.ends.get();
         self.ends.set(number + 1);
         let mut ended = self.ended.borrow_mut();
         ended.push_back((number, commitment));
         if ended.len() > ENDED_MAX {
             ended.pop_front();
+        }
+    }
+
+    fn count_less(&self, payer: &str) {
+        let mut of_payer = self.of_payer.borrow_mut();
+        if let Some(count) = of_payer.get_mut(payer) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                of_payer.remove(payer);
+            }
         }
     }
 
@@ -68,8 +85,7 @@ impl Commitments {
 
     /// How many payments of a payer are under way.
     pub(super) fn under_way(&self, payer: &str) -> usize {
-        let live = self.live.borrow();
-        live.values().filter(|it| it.payer == payer).count()
+        self.of_payer.borrow().get(payer).copied().unwrap_or(0)
     }
 
     /// How much of a token a payer has under way, in atomic units.
@@ -116,6 +132,9 @@ mod tests {
         commitments.end("x");
         commitments.end("nothing");
         assert_eq!(commitments.ends.get(), 1);
+        assert_eq!((commitments.under_way("a"), commitments.under_way("b")), (1, 0));
+        commitments.begin("y", of("a", 2));
+        assert_eq!(commitments.under_way("a"), 1, "the same payment");
         assert_eq!(commitments.live.borrow().get("y"), Some(&of("a", 2)));
         assert_eq!(*commitments.ended.borrow(), [(0, of("a", 1))]);
     }

@@ -13,10 +13,11 @@ pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// A payment that is to be settled, and the request that asks for it.
 pub struct Job {
-    /// The request.
-    pub request: SettleRequest,
+    /// The request. In a box, as its payment: many jobs wait, in the hands of one
+    /// future after the other.
+    pub request: Box<SettleRequest>,
     /// Its payment.
-    pub payment: VerifiedPayment,
+    pub payment: Box<VerifiedPayment>,
     /// When the payment was verified.
     pub verified_at: UnixSeconds,
     /// Until when somebody waits for the outcome.
@@ -57,6 +58,12 @@ pub trait Lane {
 
     /// Settles a payment, or says how far it got.
     fn settle(self: Rc<Self>, job: Job) -> Task<'static, Result<Attempt, StoreError>>;
+
+    /// Whether it may do anything, told by [`prepare`](Self::prepare) of a payment that
+    /// is claimed with this ticket.
+    fn may_prepare(&self, _ticket: u64) -> bool {
+        true
+    }
 
     /// Is told of a payment that is about to be claimed and will be settled soon: what
     /// the chain says of it may be asked meanwhile. Writes and sends nothing.

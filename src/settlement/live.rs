@@ -1,6 +1,6 @@
 //! The tickets of those who are at work on a purchase at this moment.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use crate::table::Table;
 use crate::time::UnixSeconds;
@@ -9,30 +9,37 @@ use crate::time::UnixSeconds;
 /// each with the time of its claim and of its lease's end. What is not heard of
 /// again is forgotten with its lease.
 #[derive(Default)]
-pub(super) struct Live(RefCell<Table<u64, (UnixSeconds, UnixSeconds)>>);
+pub(super) struct Live {
+    tickets: RefCell<Table<u64, (UnixSeconds, UnixSeconds)>>,
+    /// When those were last looked through whose lease has ended: once in a second,
+    /// however many there are.
+    swept_at: Cell<UnixSeconds>,
+}
 
 impl Live {
     /// Counts a ticket until then; one that is there already, for longer.
     pub(super) fn begin(&self, ticket: u64, now: UnixSeconds, until: UnixSeconds) {
-        let mut tickets = self.0.borrow_mut();
-        tickets.retain(|_, (_, until)| *until >= now);
+        let mut tickets = self.tickets.borrow_mut();
+        if self.swept_at.replace(now) != now {
+            tickets.retain(|_, (_, until)| *until >= now);
+        }
         let (_, known) = tickets.get_or_insert_with(ticket, || (now, until));
         *known = until.max(*known);
     }
 
     /// Counts a ticket no more.
     pub(super) fn end(&self, ticket: u64) {
-        self.0.borrow_mut().remove(&ticket);
+        self.tickets.borrow_mut().remove(&ticket);
     }
 
     /// Whether a ticket counts.
     pub(super) fn holds(&self, ticket: u64) -> bool {
-        self.0.borrow().contains_key(&ticket)
+        self.tickets.borrow().contains_key(&ticket)
     }
 
     /// How many others than this ticket were claimed with since a time.
     pub(super) fn others_since(&self, ticket: u64, since: UnixSeconds) -> usize {
-        let tickets = self.0.borrow();
+        let tickets = self.tickets.borrow();
         tickets.iter().filter(|(other, (at, _))| **other != ticket && *at >= since).count()
     }
 }

@@ -231,6 +231,7 @@ impl<H: Host> Settler<H> {
             return Ok(());
         }
         let until = now.plus(JOIN_LIMIT.as_secs());
+        let (request, verified) = (Box::new(request), Box::new(verified));
         let job = Job { request, payment: verified, verified_at: now, until };
         let outcome = self.settle_by_lanes(job).await;
         shared.unsettled.end_settling(payment);

@@ -91,29 +91,61 @@ impl<H: Host> Settler<H> {
     ///
     /// # Errors
     /// The disk failed: nothing may be delivered.
-    pub async fn settle(&self, request: SettleRequest) -> Result<Outcome, StoreError> {
+    pub fn settle(
+        &self,
+        request: SettleRequest,
+    ) -> impl Future<Output = Result<Outcome, StoreError>> {
+        self.settle_held(Box::new(request))
+    }
+
+    /// The same. A crowd of these waits: what one holds is in boxes, and gone when
+    /// it is not needed any more.
+    async fn settle_held(&self, request: Box<SettleRequest>) -> Result<Outcome, StoreError> {
+        match self.look_at_claim(&request)? {
+            Held::Payment(payment, verified_at) => {
+                self.settle_verified(request, payment, verified_at).await
+            }
+            // The lease ran out and a retry for the same resource took over: its
+            // outcome is this one's, as far as it may be told.
+            Held::ByAnother(expires_at) => {
+                Box::pin(self.outcome_of_another(&request, expires_at)).await
+            }
+            Held::Ended(outcome) => Ok(outcome),
+        }
+    }
+
+    /// What a request to settle has claimed.
+    fn look_at_claim(&self, request: &SettleRequest) -> Result<Held, StoreError> {
         let shared = &self.shared;
         let Some(record) = shared.store.payment(&request.payment)? else {
-            return Ok(Outcome::Unavailable);
+            return Ok(Held::Ended(Outcome::Unavailable));
         };
         if record.resource != request.resource {
-            return Ok(refused(Reason::DuplicateSettlement));
+            return Ok(Held::Ended(refused(Reason::DuplicateSettlement)));
         }
-        if record.is_held_by(request.ticket) {
-            // It may have been issued before a restart.
-            let verified_at = shared.host.now();
-            shared.live.begin(request.ticket, verified_at, verified_at.plus(LEASE_SECONDS));
-            return match check(&request, verified_at).and_then(Checked::payable) {
-                Ok(payment) => self.settle_verified(request, payment, verified_at).await,
-                Err(reason) => {
-                    shared.release(&request.payment, request.ticket)?;
-                    Ok(refused(reason))
-                }
-            };
+        if !record.is_held_by(request.ticket) {
+            return Ok(Held::ByAnother(record.expires_at));
         }
-        // The lease ran out and a retry for the same resource took over: its
-        // outcome is this one's, as far as it may be told.
-        let claim = request.claim(record.expires_at);
+        // It may have been issued before a restart.
+        let verified_at = shared.host.now();
+        shared.live.begin(request.ticket, verified_at, verified_at.plus(LEASE_SECONDS));
+        match check(request, verified_at).and_then(Checked::payable) {
+            Ok(payment) => Ok(Held::Payment(Box::new(payment), verified_at)),
+            Err(reason) => {
+                shared.release(&request.payment, request.ticket)?;
+                Ok(Held::Ended(refused(reason)))
+            }
+        }
+    }
+
+    /// What becomes of a payment that another request has claimed.
+    async fn outcome_of_another(
+        &self,
+        request: &SettleRequest,
+        expires_at: UnixSeconds,
+    ) -> Result<Outcome, StoreError> {
+        let shared = &self.shared;
+        let claim = request.claim(expires_at);
         let reply = self.claim(&claim).await?;
         match &reply {
             ClaimReply::Fresh | ClaimReply::Unproven => {
@@ -144,6 +176,7 @@ impl<H: Host> Settler<H> {
             Ok(checked) => checked.into_parts(),
             Err(reason) => return Ok(refused(reason)),
         };
+        let (request, payment) = (Box::new(request), Box::new(payment));
         let mut claim = request.claim(payment.expires_at(now));
         // Nothing has to be proved that was found to be signed by a key.
         claim.to_prove = claim.to_prove.filter(|_| payment.signature_to_prove().is_some());
@@ -267,8 +300,8 @@ impl<H: Host> Settler<H> {
     /// Settles what was claimed and verified.
     async fn settle_verified(
         &self,
-        request: SettleRequest,
-        payment: VerifiedPayment,
+        request: Box<SettleRequest>,
+        payment: Box<VerifiedPayment>,
         verified_at: UnixSeconds,
     ) -> Result<Outcome, StoreError> {
         let shared = &self.shared;
@@ -315,6 +348,16 @@ impl<H: Host> Settler<H> {
         shared.release(&job.request.payment, job.request.ticket)?;
         Ok(Outcome::Unavailable)
     }
+}
+
+/// What a request to settle holds.
+enum Held {
+    /// This payment, verified at this time.
+    Payment(Box<VerifiedPayment>, UnixSeconds),
+    /// Nothing: another request does. With the payment's end.
+    ByAnother(UnixSeconds),
+    /// Nothing any more: this became of it.
+    Ended(Outcome),
 }
 
 /// The payment that is to be settled, if it is the one that it is said to be.

@@ -180,8 +180,8 @@ impl<H: Host> Shared<H> {
     ) -> PaymentRecord {
         self.live.end(job.request.ticket);
         let owed_since = record.owed_since();
-        let order =
-            Order { request: job.request.clone(), verified_at: job.verified_at, owed_since };
+        let request = SettleRequest::clone(&job.request);
+        let order = Order { request, verified_at: job.verified_at, owed_since };
         record.state = State::Submitted { transaction: entry.to_owned(), order: Box::new(order) };
         // The chain has just called it good, whatever it was before.
         record.is_payers_fault = None;

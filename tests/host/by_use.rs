@@ -307,7 +307,11 @@ fn a_gate_that_dies_before_the_goods_leaves_the_payment_free() {
     assert!(claim.is_claimed());
     let asker = Rc::clone(&world);
     let held = world.wait(async move {
-        asker.ask(|it| async move { it.hold(order.settle).await }).await.unwrap().unwrap()
+        asker
+            .ask(|it| async move { it.hold(Rc::unwrap_or_clone(order.settle)).await })
+            .await
+            .unwrap()
+            .unwrap()
     });
     assert_eq!(held, edge402::settlement::HoldReply::Held);
     world.run_for(A_WHILE);
@@ -542,7 +546,11 @@ fn a_ticket_that_holds_nothing_frees_nothing_at_stake() {
     let stale = first.order().settle;
     let asker = Rc::clone(&world);
     let held = world.wait(async move {
-        asker.ask(|it| async move { it.hold(stale).await }).await.unwrap().unwrap()
+        asker
+            .ask(|it| async move { it.hold(Rc::unwrap_or_clone(stale)).await })
+            .await
+            .unwrap()
+            .unwrap()
     });
     assert_eq!(held, edge402::settlement::HoldReply::Unavailable);
     for number in 2..5 {

@@ -195,7 +195,11 @@ fn owed(world: &Rc<World>, payment: &Payment, used: u128) -> UseReport {
     assert!(world.claim(&order.claim).is_claimed());
     let asker = Rc::clone(world);
     let held = world.wait(async move {
-        asker.ask(|it| async move { it.hold(order.settle).await }).await.unwrap().unwrap()
+        asker
+            .ask(|it| async move { it.hold(Rc::unwrap_or_clone(order.settle)).await })
+            .await
+            .unwrap()
+            .unwrap()
     });
     assert_eq!(held, HoldReply::Held);
     let used = AtomicAmount(used);

@@ -46,7 +46,7 @@ fn a_valid_evm_payment_is_a_purchase() {
         assert_eq!(purchase.sale.path.as_str(), PAGE);
         assert_eq!(purchase.sale.method.as_str(), "GET");
         assert_eq!(purchase.payment.payer(), payer().address().to_string());
-        assert_eq!(purchase.payload, payload);
+        assert_eq!(*purchase.payload, payload);
         assert!(purchase.payment.identity().starts_with("eip155:84532/0x036cbd53842c5426634e"));
     }
 }

@@ -93,6 +93,7 @@ mod solana_rules;
 mod solana_support;
 mod solana_vectors;
 mod specification;
+mod throughput;
 mod upto_rules;
 mod wallet_quota;
 mod webhooks;

@@ -48,11 +48,11 @@ impl Sequence<'_> {
                 Judgement::Goods | Judgement::NotGoods => origin::private(&answer),
             },
             End::Refused { reason, transaction, amount } => {
-                self.not_paid(reason, transaction, amount).await
+                Box::pin(self.not_paid(reason, transaction, amount)).await
             }
             End::Pending(transaction) => {
                 let reason = Reason::SettlementPending;
-                let answer = self.not_paid(reason, Some(transaction), None).await?;
+                let answer = Box::pin(self.not_paid(reason, Some(transaction), None)).await?;
                 answer.headers().set("Retry-After", RETRY_AFTER)?;
                 Ok(answer)
             }

@@ -28,6 +28,7 @@ mod wallets;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
@@ -109,6 +110,14 @@ pub struct EvmLane<H: Host> {
     searches: RefCell<Table<String, UnixSeconds>>,
 }
 
+/// A payment in the queue, as whoever waits for it knows it.
+struct InLine {
+    id: String,
+    ticket: u64,
+    payer: Address,
+    outcome: oneshot::Receiver<Result<Attempt, StoreError>>,
+}
+
 /// A transaction that somebody follows.
 struct InAir {
     nonce: u64,
@@ -177,24 +186,36 @@ impl<H: Host> EvmLane<H> {
         })
     }
 
-    /// Puts a payment into the queue and waits for what becomes of it.
-    async fn wait_for(self: &Rc<Self>, job: Job) -> Result<Attempt, StoreError> {
-        let VerifiedPayment::Evm(payment) = job.payment.clone() else {
-            return done(self.shared.refuse(&job.request, Reason::InvalidNetwork));
+    /// Puts a payment into the queue, if there is room for it.
+    fn line_up(self: &Rc<Self>, job: Job) -> Result<ControlFlow<Attempt, InLine>, StoreError> {
+        let Some(payment) = job.payment.as_evm().cloned() else {
+            let refused = self.shared.refuse(&job.request, Reason::InvalidNetwork)?;
+            return Ok(ControlFlow::Break(Attempt::Done(refused)));
         };
         let (id, ticket) = (job.request.payment.clone(), job.request.ticket);
-        if self.key.key().is_none() {
-            self.shared.release(&id, ticket)?;
-            return Ok(Attempt::Done(Outcome::Unavailable));
-        }
         let payer = payment.from();
-        if self.is_full_for(&payment) {
-            self.log_refusal(&format!("the queue is full for {payer}: asked to come back later"));
+        let has_key = self.key.key().is_some();
+        if !has_key || self.is_full_for(&payment) {
+            if has_key {
+                self.log_refusal(&format!(
+                    "the queue is full for {payer}: asked to come back later"
+                ));
+            }
             self.shared.release(&id, ticket)?;
-            return Ok(Attempt::Done(Outcome::Unavailable));
+            return Ok(ControlFlow::Break(Attempt::Done(Outcome::Unavailable)));
         }
         let (sender, outcome) = oneshot::channel();
         self.enqueue(Waiting { job, payment, done: sender, was_spoiled: false });
+        Ok(ControlFlow::Continue(InLine { id, ticket, payer, outcome }))
+    }
+
+    /// Puts a payment into the queue and waits for what becomes of it. A crowd of
+    /// these waits: each holds no more than by what its payment is found again.
+    async fn wait_for(self: Rc<Self>, job: Job) -> Result<Attempt, StoreError> {
+        let InLine { id, ticket, payer, outcome } = match self.line_up(job)? {
+            ControlFlow::Continue(in_line) => in_line,
+            ControlFlow::Break(attempt) => return Ok(attempt),
+        };
         if let Some(Ok(outcome)) = within(&self.shared.host, JOIN_LIMIT, outcome).await {
             return outcome;
         }
@@ -308,7 +329,11 @@ impl<H: Host> Lane for EvmLane<H> {
     }
 
     fn settle(self: Rc<Self>, job: Job) -> Task<'static, Result<Attempt, StoreError>> {
-        Box::pin(async move { self.wait_for(job).await })
+        Box::pin(self.wait_for(job))
+    }
+
+    fn may_prepare(&self, ticket: u64) -> bool {
+        self.may_ask_early(ticket)
     }
 
     fn prepare(self: Rc<Self>, order: &SettleRequest, payment: VerifiedPayment) {

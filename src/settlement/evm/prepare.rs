@@ -74,12 +74,11 @@ impl<H: Host> EvmLane<H> {
     /// Begins to ask the chain about a payment that was claimed with this ticket,
     /// if nobody is held up by it. Writes and sends nothing.
     pub(super) fn ask_early(self: &Rc<Self>, payment: evm::VerifiedPayment, ticket: u64) {
-        let now = self.shared.host.now();
-        let mut coming = self.coming.borrow_mut();
-        coming.retain(|_, it| is_good(it.since, now));
-        if coming.len() >= KEPT_MAX || self.is_in_crowd(ticket, now) || self.key.key().is_none() {
+        if !self.may_ask_early(ticket) {
             return;
         }
+        let now = self.shared.host.now();
+        let mut coming = self.coming.borrow_mut();
         if self.preparing_since.get().is_some_and(|since| now.since(since) < DEAD_SECONDS) {
             *self.next_early.borrow_mut() = Some((payment, ticket));
             return;
@@ -98,6 +97,15 @@ impl<H: Host> EvmLane<H> {
         });
     }
 
+    /// Whether there is room for one more preview, and nobody with whom the holder of
+    /// this ticket would share one.
+    pub(super) fn may_ask_early(&self, ticket: u64) -> bool {
+        let now = self.shared.host.now();
+        let mut coming = self.coming.borrow_mut();
+        coming.retain(|_, it| is_good(it.since, now));
+        coming.len() < KEPT_MAX && self.key.key().is_some() && !self.is_in_crowd(ticket, now)
+    }
+
     /// Whether others than the holder of this ticket are about to be sent, so that
     /// they should share a transaction. What waits for long is not among them.
     fn is_in_crowd(&self, ticket: u64, now: UnixSeconds) -> bool {
@@ -107,7 +115,9 @@ impl<H: Host> EvmLane<H> {
     /// How many those are.
     fn others(&self, ticket: u64, now: UnixSeconds) -> usize {
         let since = UnixSeconds(now.0.saturating_sub(CROWD_SECONDS));
-        self.ready().max(self.shared.live.others_since(ticket, since))
+        let recent = self.shared.live.others_since(ticket, since);
+        // To look further costs more, the longer the queue is.
+        if recent > OTHERS_MAX { recent } else { recent.max(self.ready(OTHERS_MAX + 1)) }
     }
 
     /// What the chain says of a batch: of a single payment what it has said just

@@ -41,14 +41,16 @@ pub(super) fn told_apart(batch: Vec<Waiting>) -> Vec<Vec<Waiting>> {
 /// Payments by payer, and whose turn it is.
 #[derive(Default)]
 pub(super) struct Queue {
-    by_payer: Table<Address, VecDeque<Waiting>>,
+    /// In boxes: most payers have one, and room for four.
+    by_payer: Table<Address, VecDeque<Box<Waiting>>>,
     turns: VecDeque<Address>,
+    len: usize,
 }
 
 impl Queue {
     /// How many payments wait.
     pub(super) fn len(&self) -> usize {
-        self.by_payer.values().map(VecDeque::len).sum()
+        self.len
     }
 
     /// How many payments of one payer wait.
@@ -60,9 +62,17 @@ impl Queue {
         self.turns.is_empty()
     }
 
-    /// How many payments wait of which there is so much room for the payer's.
-    pub(super) fn ready(&self, room: impl Fn(Address) -> usize) -> usize {
-        self.by_payer.iter().map(|(payer, own)| own.len().min(room(*payer))).sum()
+    /// How many payments wait of which there is so much room for the payer's: counted
+    /// up to so many, and no further.
+    pub(super) fn ready(&self, most: usize, room: impl Fn(Address) -> usize) -> usize {
+        let mut ready: usize = 0;
+        for (payer, own) in self.by_payer.iter() {
+            if ready >= most {
+                break;
+            }
+            ready = ready.saturating_add(own.len().min(room(*payer)));
+        }
+        ready.min(most)
     }
 
     pub(super) fn push(&mut self, waiting: Waiting) {
@@ -71,7 +81,8 @@ impl Queue {
         if own.is_empty() {
             self.turns.push_back(payer);
         }
-        own.push_back(waiting);
+        own.push_back(Box::new(waiting));
+        self.len += 1;
     }
 
     /// Takes so many payments at most, one of each payer in turn, and no more
@@ -91,20 +102,23 @@ impl Queue {
             }
             passed_over = 0;
             *left -= 1;
-            taken.extend(own.pop_front());
+            taken.extend(own.pop_front().map(|waiting| *waiting));
             if own.is_empty() {
                 self.by_payer.remove(&payer);
             } else {
                 self.turns.push_back(payer);
             }
         }
+        self.len = self.len.saturating_sub(taken.len());
         taken
     }
 
     /// Takes the payment with this ticket out.
     pub(super) fn remove(&mut self, payer: Address, ticket: u64) {
         if let Some(own) = self.by_payer.get_mut(&payer) {
+            let before = own.len();
             own.retain(|waiting| waiting.job.request.ticket != ticket);
+            self.len = self.len.saturating_sub(before - own.len());
             if own.is_empty() {
                 self.by_payer.remove(&payer);
                 self.turns.retain(|other| *other != payer);

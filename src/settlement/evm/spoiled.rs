@@ -309,6 +309,7 @@ impl<H: Host> EvmLane<H> {
             let (request, verified_at) = (order.request, order.verified_at);
             let payment = request.check(verified_at).ok()?.payable().ok()?;
             let VerifiedPayment::Evm(evm) = payment.clone() else { return None };
+            let (request, payment) = (Box::new(request), Box::new(payment));
             (transaction == entry.id)
                 .then_some((Job { request, payment, verified_at, until: verified_at }, evm))
         };

@@ -140,7 +140,7 @@ impl<H: Host> SolanaLane<H> {
     async fn bring(self: &Rc<Self>, job: Job) -> Result<Outcome, StoreError> {
         let shared = &self.shared;
         let request = &job.request;
-        let VerifiedPayment::Solana(payment) = &job.payment else {
+        let VerifiedPayment::Solana(payment) = &*job.payment else {
             return shared.refuse(request, Reason::InvalidNetwork);
         };
         let Some(key) = &self.key else {

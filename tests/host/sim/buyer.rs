@@ -177,7 +177,7 @@ impl Buyer {
             None => self.payment.settle_request(&claim),
         };
         settle.proof = claim.proof.clone();
-        claim.to_prove = claim.to_prove.map(|_| Box::new(settle.clone()));
+        claim.to_prove = claim.to_prove.map(|_| settle.clone().into());
         settle.redeliver_seconds = self.redeliver_seconds;
         settle.metered = self
             .by_use
@@ -193,11 +193,11 @@ impl Buyer {
         });
         settle.unpaid.clone_from(&claim.unpaid);
         if self.when == SettleWhen::After && self.by_use.is_none() && self.facilitator.is_none() {
-            claim.to_prepare = claim.to_prove.is_none().then(|| Box::new(settle.clone()));
+            claim.to_prepare = claim.to_prove.is_none().then(|| settle.clone().into());
         }
         Order {
             claim,
-            settle,
+            settle: settle.into(),
             when: self.when,
             has_facilitator: self.facilitator.is_some(),
             too_late: Reason::EvmValidBefore,

@@ -133,6 +133,8 @@ pub struct Chain {
     pub token_balance: u128,
     /// Transactions that offer less stay in the pool.
     pub min_fee: u128,
+    /// How much gas of a block is there for the relayer's transactions.
+    pub block_gas: u64,
     /// How long after its block a receipt is seen, in milliseconds.
     pub receipt_delay: u64,
     /// How many transactions the node takes and then forgets.
@@ -181,6 +183,7 @@ impl Chain {
             relayer_balance: 10_u128.pow(18),
             token_balance: 1_000 * super::AMOUNT,
             min_fee: 0,
+            block_gas: u64::MAX,
             receipt_delay: 0,
             forgets: 0,
             balances: HashMap::new(),
@@ -253,10 +256,13 @@ impl Chain {
     /// Takes what is in the pool into a block, as far as nonces go on.
     pub fn mine(&mut self, now_ms: u64) {
         self.blocks.push(now_ms / 1_000 - self.clock_lag);
+        let mut left = self.block_gas;
         while let Some(pooled) = self.pool.get(&self.count()) {
-            if pooled.transaction.max_fee_per_gas < self.min_fee {
+            let gas = gas_of(pooled.transaction.to, &pooled.transaction.data);
+            if pooled.transaction.max_fee_per_gas < self.min_fee || gas > left {
                 break;
             }
+            left -= gas;
             let pooled = self.pool.remove(&self.count()).unwrap();
             self.execute(&pooled, self.relayer, now_ms);
             self.mined.push(pooled);

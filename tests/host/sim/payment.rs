@@ -273,7 +273,7 @@ impl Payment {
             resource: claim.resource.clone(),
             network: self.network,
             terms: self.terms.clone(),
-            payload: self.payload.clone(),
+            payload: self.payload.clone().into(),
             proof: claim.proof.clone(),
             redeliver_seconds: REDELIVER,
             redeliver_max: claim.redeliver_max,
@@ -295,7 +295,7 @@ impl Payment {
     /// Its claim, with what has to be proved, if anything has.
     pub fn to_prove(&self, mut claim: ClaimRequest) -> ClaimRequest {
         let needs_proof = self.verified().signature_to_prove().is_some();
-        claim.to_prove = needs_proof.then(|| Box::new(self.settle_request(&claim)));
+        claim.to_prove = needs_proof.then(|| self.settle_request(&claim).into());
         claim
     }
 

@@ -1,0 +1,72 @@
+//! How many may wait in this isolate: with more, it would be ended for its memory,
+//! and everybody who waits in it.
+
+use std::rc::Rc;
+
+use worker::Response;
+
+use super::worker_host::WorkerHost;
+use crate::json;
+use crate::room::{Place, Room};
+use crate::settlement::{Outcome, ReleaseRequest, SettleRequest, Settler, Verdict};
+
+/// For those who wait, in KiB. An isolate may have 128 MiB; the Worker itself takes
+/// some three, and what comes and goes has to fit, too.
+const ROOM: usize = 64 * 1_024;
+
+/// What a request with a payment holds while its origin and its Settler work, in
+/// KiB, with what the runtime holds for it.
+///
+/// `npm run bench -- --only memory` measures this and the next one together.
+const PURCHASE: usize = 10;
+
+/// What a payment holds that waits in its Settler, in KiB.
+const SETTLEMENT: usize = 10;
+
+/// With more than so many that wait, nobody's payment is previewed alone, beside its
+/// origin.
+pub(super) const CROWD: usize = 32;
+
+thread_local! {
+    static WAITING: Rc<Room> = Rc::new(Room::of_kib(ROOM));
+}
+
+/// Room for a request with a payment of so many bytes.
+pub(super) fn for_purchase(text: usize) -> Option<Place> {
+    WAITING.with(|room| room.take(PURCHASE, text))
+}
+
+/// No room is left.
+pub(super) struct Full;
+
+/// Room for a message to a Settler of so many bytes, if it is one that waits.
+pub(super) fn for_message(verb: &str, text: usize) -> Result<Option<Place>, Full> {
+    if !matches!(verb, "settle" | "charge" | "verify") {
+        return Ok(None);
+    }
+    WAITING.with(|room| room.take(SETTLEMENT, text)).map(Some).ok_or(Full)
+}
+
+/// What a Settler says to such a message for which there is no room: nothing was
+/// sent, and what was claimed is free again.
+pub(super) fn turn_away(
+    settler: &Settler<WorkerHost>,
+    verb: &str,
+    body: &str,
+) -> worker::Result<Response> {
+    if verb == "verify" {
+        return Response::ok(json::to_text(&Verdict::Unknown));
+    }
+    if verb == "settle" {
+        let read = json::from_text::<SettleRequest>(body);
+        let SettleRequest { payment, ticket, .. } = read.map_err(|error| error.to_string())?;
+        let released = settler.release(&ReleaseRequest { payment, ticket });
+        released.map_err(|error| error.to_string())?;
+    }
+    Response::ok(json::to_text(&Outcome::Unavailable))
+}
+
+/// How many wait.
+pub(super) fn count() -> usize {
+    WAITING.with(|room| room.waiting())
+}

@@ -1,0 +1,167 @@
+//! How many payments a second one relayer and several get through, in virtual time.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::sim::{Handle, Payment, Setup, World};
+use edge402::evm::Address;
+use edge402::settlement::relayer::relayer_for;
+use edge402::settlement::{ClaimReply, Outcome};
+
+/// As many as `NETWORKS.batch_max` says if it says nothing.
+const BATCH_MAX: usize = 40;
+
+fn world(block_ms: u64) -> Rc<World> {
+    let mut setup = Setup { block_ms, has_sync: true, ..Setup::default() };
+    setup.limits.batch_max = BATCH_MAX;
+    let world = World::new(&setup);
+    world.chain.borrow_mut().token_balance = u128::MAX / 2;
+    world.chain.borrow_mut().relayer_balance = u128::MAX / 2;
+    world
+}
+
+/// The payment with this number, of 250 payers in turn.
+fn payment(number: usize) -> Payment {
+    let of = |number: usize| u8::try_from(number).unwrap();
+    Payment::new(of(number % 250), of(number / 250 % 250), 3_000)
+}
+
+async fn claim_and_settle(world: Rc<World>, payment: Payment) -> Option<Outcome> {
+    let claim = world.claim_request(&payment, "a");
+    let request = payment.settle_request(&claim);
+    let claimed = world.ask(|it| async move { it.claim(&claim).await }).await?.unwrap();
+    assert_eq!(claimed, ClaimReply::Fresh);
+    world.ask(|it| async move { it.settle(request).await }).await.map(Result::unwrap)
+}
+
+fn is_settled(outcome: Option<&Outcome>) -> bool {
+    matches!(outcome, Some(Outcome::Settled(_)))
+}
+
+#[test]
+fn two_thousand_at_once_are_sold_to_by_one_relayer() {
+    const CROWD: usize = 2_000;
+    let world = world(2_000);
+    let buyers: Vec<Handle<Option<Outcome>>> = (0..CROWD)
+        .map(|it| world.start(claim_and_settle(Rc::clone(&world), payment(it))))
+        .collect();
+    let settled = buyers.iter().filter(|it| is_settled(world.take(it).as_ref())).count();
+    assert_eq!(settled, CROWD);
+    let chain = world.chain.borrow();
+    assert_eq!(chain.shares().iter().sum::<usize>(), CROWD);
+    let blocks = chain.height() - 1_000;
+    assert!(blocks <= 9, "320 to a block, but for the first and the last: {blocks} blocks");
+    drop(chain);
+    world.run_for(60_000);
+    assert!(world.tables.entries().is_empty());
+}
+
+#[test]
+fn a_queue_that_is_full_turns_away_whoever_comes_then_and_nobody_else() {
+    const CROWD: usize = 3_000;
+    let world = world(2_000);
+    world.chain.borrow_mut().block_gas = 0;
+    let buyers: Vec<Handle<Option<Outcome>>> = (0..CROWD)
+        .map(|it| world.start(claim_and_settle(Rc::clone(&world), payment(it))))
+        .collect();
+    world.run_for(4_000);
+    let turned_away = buyers.iter().filter_map(|it| it.borrow_mut().take().flatten());
+    let turned_away: Vec<_> = turned_away.collect();
+    assert!(turned_away.iter().all(|it| *it == Outcome::Unavailable), "{turned_away:?}");
+    let waiting = CROWD - turned_away.len();
+    assert!((2_048..2_048 + 320).contains(&waiting), "{waiting} wait");
+    // Of those nothing is written any more.
+    assert_eq!(world.tables.payments(), waiting);
+}
+
+fn float(number: impl TryInto<u32, Error: std::fmt::Debug>) -> f64 {
+    f64::from(number.try_into().unwrap())
+}
+
+/// What one relayer gets through.
+struct Rate {
+    payments_per_second: f64,
+    posts_per_second: f64,
+}
+
+/// Has so many buyers buy again and again, and counts for a minute or two what is
+/// settled.
+fn rate(block_ms: u64, block_gas: u64, buyers: usize) -> Rate {
+    let world = world(block_ms);
+    world.chain.borrow_mut().block_gas = block_gas;
+    let settled = Rc::new(Cell::new(0_usize));
+    let next = Rc::new(Cell::new(0_usize));
+    for _ in 0..buyers {
+        let (world, settled, next) = (Rc::clone(&world), Rc::clone(&settled), Rc::clone(&next));
+        let clock = Rc::clone(&world.clock);
+        clock.spawn(async move {
+            loop {
+                let number = next.replace(next.get() + 1);
+                let outcome = claim_and_settle(Rc::clone(&world), payment(number)).await;
+                if is_settled(outcome.as_ref()) {
+                    settled.set(settled.get() + 1);
+                }
+                world.clock.sleep(200).await;
+            }
+        });
+    }
+    world.run_for(4 * block_ms);
+    let (before, posts) = (settled.get(), world.posts.get());
+    let seconds = (10 * block_ms / 1_000).max(30);
+    world.run_for(1_000 * seconds);
+    let per_second = |count: usize| float(count) / float(seconds);
+    Rate {
+        payments_per_second: per_second(settled.get() - before),
+        posts_per_second: per_second(world.posts.get() - posts),
+    }
+}
+
+/// `cargo test --release --test host -- --ignored --nocapture payments_per_second`
+#[test]
+#[ignore = "prints figures, and takes minutes"]
+fn payments_per_second() {
+    println!("One relayer, {BATCH_MAX} payments to a transaction at most:");
+    println!(
+        "{:>9} {:>12} {:>14} {:>20}",
+        "blocks", "payments/s", "gas/block", "requests to nodes/s"
+    );
+    for block_ms in [1_000, 2_000, 12_000] {
+        let it = rate(block_ms, u64::MAX, 1_000);
+        let gas = it.payments_per_second * float(block_ms) / 1_000.0 * 45_525.0 / 1e6;
+        println!(
+            "{:>7} s {:>12.0} {:>12.1} M {:>20.1}",
+            block_ms / 1_000,
+            it.payments_per_second,
+            gas,
+            it.posts_per_second
+        );
+    }
+    println!(
+        "Several relayers, payments/s of all of them, where so much gas of each block is to be had:"
+    );
+    println!(
+        "{:>9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "blocks", "gas", 1, 2, 4, 8, 16, 32, 64
+    );
+    for (block_ms, block_gas) in [(1_000, 15_000_000), (2_000, 60_000_000), (12_000, 30_000_000)] {
+        print!("{:>7} s {:>7} M", block_ms / 1_000, block_gas / 1_000_000);
+        for relayers in [1, 2, 4, 8, 16, 32, 64] {
+            let it = rate(block_ms, block_gas / relayers, 400);
+            print!(" {:>8.0}", it.payments_per_second * float(relayers));
+        }
+        println!();
+    }
+    println!("The busiest relayer’s share of 10,000 payers, as a multiple of an even one:");
+    for relayers in [2_u8, 4, 8, 16, 32, 64] {
+        let keys: Vec<_> = (0..relayers).map(|it| Address::new([it + 1; 20])).collect();
+        let mut counts = vec![0_u32; keys.len()];
+        for payer in 0..10_000_u32 {
+            let mut bytes = [0; 20];
+            bytes[..4].copy_from_slice(&payer.wrapping_mul(2_654_435_761).to_be_bytes());
+            let owner = relayer_for(&Address::new(bytes), &keys).unwrap();
+            counts[keys.iter().position(|it| *it == owner).unwrap()] += 1;
+        }
+        let most = f64::from(*counts.iter().max().unwrap());
+        println!("{relayers:>9} {:>8.2}", most * f64::from(relayers) / 10_000.0);
+    }
+}
