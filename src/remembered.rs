@@ -6,21 +6,24 @@
 //! names all that the answer depends on.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 
 use sha2::{Digest as _, Sha256};
 
-/// How many answers are kept, 64 bytes each.
-const KEPT_MAX: usize = 1_024;
+/// How many answers are kept at most, 64 bytes each: those of a crowd that waits.
+const PLACES: usize = 2_048;
 
-/// Answers of 32 bytes by a hash of what was asked, the latest ones.
+/// Answers of 32 bytes by a hash of what was asked. Each has one place where it can
+/// be, until another one takes it: finding it costs the same however many there are.
 #[derive(Debug, Default)]
-pub struct Remembered(RefCell<VecDeque<([u8; 32], [u8; 32])>>);
+pub struct Remembered(RefCell<Vec<Known>>);
+
+/// A question's hash, and its answer.
+type Known = Option<([u8; 32], [u8; 32])>;
 
 impl Remembered {
     /// Nothing yet.
     pub const fn new() -> Self {
-        Self(RefCell::new(VecDeque::new()))
+        Self(RefCell::new(Vec::new()))
     }
 
     /// The answer to a question: as it is remembered, else as it is worked out, of
@@ -36,17 +39,21 @@ impl Remembered {
             hash.update(part);
         }
         let key: [u8; 32] = hash.finalize().into();
-        // What was asked last is asked for again the soonest.
-        let known = self.0.borrow().iter().rev().find(|(other, _)| *other == key).map(|it| it.1);
-        if known.is_some() {
-            return known;
+        let [first, second, ..] = key;
+        let place = usize::from(u16::from_be_bytes([first, second])) % PLACES;
+        if let Some(Some((known, answer))) = self.0.borrow().get(place)
+            && *known == key
+        {
+            return Some(*answer);
         }
         let answer = work_out()?;
         let mut all = self.0.borrow_mut();
-        if all.len() >= KEPT_MAX {
-            all.pop_front();
+        if all.is_empty() {
+            all.resize(PLACES, None);
         }
-        all.push_back((key, answer));
+        if let Some(place) = all.get_mut(place) {
+            *place = Some((key, answer));
+        }
         Some(answer)
     }
 }
@@ -77,12 +84,15 @@ mod tests {
     #[test]
     fn so_many_are_kept_and_no_more() {
         let remembered = Remembered::new();
-        for number in 0..2 * KEPT_MAX {
-            remembered.or_work_out(&[&number.to_be_bytes()], &|| Some([0; 32]));
+        let question = |number: u64| number.to_be_bytes();
+        for number in 0..20 * PLACES as u64 {
+            let asked = remembered.or_work_out(&[&question(number)], &|| Some([7; 32]));
+            assert_eq!(asked, Some([7; 32]));
+            assert_eq!(remembered.or_work_out(&[&question(number)], &|| None), asked);
         }
-        assert_eq!(remembered.0.borrow().len(), KEPT_MAX);
-        let last = (2 * KEPT_MAX - 1).to_be_bytes();
-        assert_eq!(remembered.or_work_out(&[&last], &|| None), Some([0; 32]));
-        assert_eq!(remembered.or_work_out(&[&0_usize.to_be_bytes()], &|| None), None);
+        assert_eq!(remembered.0.borrow().len(), PLACES);
+        let known = |number| remembered.or_work_out(&[&question(number)], &|| None).is_some();
+        let count = (0..20 * PLACES as u64).filter(|it| known(*it)).count();
+        assert_eq!(count, PLACES, "in each place the last");
     }
 }

@@ -13,18 +13,22 @@ const ANSWER_TIMEOUT_MS = 15_000;
  * Loads a URL for a while.
  *
  * @param {string} url
- * @param {{ seconds: number, headers?: Record<string, string>, connections?: number, status?: number }} options
- *   `status`: what every answer must be
+ * @param {{ seconds: number, headers?: Record<string, string> | Record<string, string>[], connections?: number, status?: number }} options
+ *   `headers`: those of several requests are sent in turn; `status`: what every answer must be
  * @returns {Promise<{ requests: number, seconds: number, perSecond: number }>}
  */
 export async function loadUrl(url, { seconds, headers = {}, connections = CONNECTIONS, status = 200 }) {
   const { hostname, port, pathname, search, host } = new URL(url);
-  const lines = Object.entries({ host, accept: '*/*', ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
-  const request = Buffer.from(`GET ${pathname}${search} HTTP/1.1\r\n${lines.join('')}\r\n`);
+  const all = [headers].flat().map((own) => {
+    const lines = Object.entries({ host, accept: '*/*', ...own }).map(([name, value]) => `${name}: ${value}\r\n`);
+    return Buffer.from(`GET ${pathname}${search} HTTP/1.1\r\n${lines.join('')}\r\n`);
+  });
+  let turn = 0;
+  const next = () => all[turn++ % all.length];
   const start = performance.now();
   const end = start + seconds * 1_000;
   const counts = await Promise.all(
-    Array.from({ length: connections }, () => oneConnection({ hostname, port: Number(port), request, end, status })),
+    Array.from({ length: connections }, () => oneConnection({ hostname, port: Number(port), next, end, status })),
   );
   const requests = counts.reduce((sum, count) => sum + count, 0);
   const taken = (performance.now() - start) / 1_000;
@@ -32,13 +36,13 @@ export async function loadUrl(url, { seconds, headers = {}, connections = CONNEC
 }
 
 /** Asks again and again until `end`, and answers how many answers came. */
-function oneConnection({ hostname, port, request, end, status }) {
+function oneConnection({ hostname, port, next, end, status }) {
   return new Promise((done, fail) => {
     const socket = connect({ host: hostname, port, noDelay: true });
     let received = null;
     let count = 0;
     socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.destroy(new Error(`no answer for ${ANSWER_TIMEOUT_MS} ms`)));
-    socket.on('connect', () => socket.write(request));
+    socket.on('connect', () => socket.write(next()));
     socket.on('error', fail);
     socket.on('close', () => (performance.now() >= end ? done(count) : fail(new Error('the Worker closed a connection under load'))));
     socket.on('data', (data) => {
@@ -48,7 +52,7 @@ function oneConnection({ hostname, port, request, end, status }) {
       if (answer !== status) return socket.destroy(new Error(`${answer} instead of ${status}:\n${received.toString().slice(0, 600)}`));
       received = null;
       count += 1;
-      if (performance.now() < end) socket.write(request);
+      if (performance.now() < end) socket.write(next());
       else socket.end();
     });
   });

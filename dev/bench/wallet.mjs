@@ -14,9 +14,22 @@ import { ExactSvmScheme } from '@x402/svm/exact/client';
  * @returns {Promise<Record<string, string>>} the headers that pay
  */
 export async function preparePayment(url, buyer, network, change = (offer) => offer) {
-  const schemes = [['eip155:*', new ExactEvmScheme(buyer.evm)], ['solana:*', new ExactSvmScheme(buyer.solana.signer, { rpcUrl: buyer.solanaUrl })]];
-  return signPayment(url, schemes, network, change);
+  return signPayment(url, schemesOf(buyer), network, change);
 }
+
+/**
+ * The same for so many payments that differ in nothing but their nonces.
+ *
+ * @returns {Promise<Record<string, string>[]>}
+ */
+export async function preparePayments(count, url, buyer, network, change = (offer) => offer) {
+  const signer = await signerFor(url, schemesOf(buyer), network, change);
+  const payments = [];
+  for (let i = 0; i < count; i += 1) payments.push(await signer());
+  return payments;
+}
+
+const schemesOf = (buyer) => [['eip155:*', new ExactEvmScheme(buyer.evm)], ['solana:*', new ExactSvmScheme(buyer.solana.signer, { rpcUrl: buyer.solanaUrl })]];
 
 /**
  * The same by whatever schemes of the reference's.
@@ -28,14 +41,20 @@ export async function preparePayment(url, buyer, network, change = (offer) => of
  * @returns {Promise<Record<string, string>>} the headers that pay
  */
 export async function signPayment(url, schemes, network, change = (offer) => offer) {
+  return (await signerFor(url, schemes, network, change))();
+}
+
+async function signerFor(url, schemes, network, change) {
   const client = new x402Client((_version, offers) => offers[0]).setSpendControls(false);
   for (const [networks, scheme] of schemes) client.register(networks, scheme);
   const response = await fetch(url);
   const required = new x402HTTPClient(client).getPaymentRequiredResponse((name) => response.headers.get(name), await response.json());
   const offer = required.accepts.find((candidate) => candidate.network === network);
   if (!offer) throw new Error(`${url} doesn't take ${network}`);
-  const payload = await client.createPaymentPayload({ ...required, accepts: [change(offer)] });
-  return { 'PAYMENT-SIGNATURE': encodePaymentSignatureHeader({ ...payload, accepted: offer }) };
+  return async () => {
+    const payload = await client.createPaymentPayload({ ...required, accepts: [change(offer)] });
+    return { 'PAYMENT-SIGNATURE': encodePaymentSignatureHeader({ ...payload, accepted: offer }) };
+  };
 }
 
 /**

@@ -58,7 +58,7 @@ fn two_thousand_at_once_are_sold_to_by_one_relayer() {
 
 #[test]
 fn a_queue_that_is_full_turns_away_whoever_comes_then_and_nobody_else() {
-    const CROWD: usize = 3_000;
+    const CROWD: usize = 2_500;
     let world = world(2_000);
     world.chain.borrow_mut().block_gas = 0;
     let buyers: Vec<Handle<Option<Outcome>>> = (0..CROWD)

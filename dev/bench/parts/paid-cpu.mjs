@@ -1,5 +1,6 @@
 /** What a whole paid request costs in CPU: the gate, its Settler, the disk, and the runtime around them. */
 import { EVM_NETWORK, SOLANA_NETWORK, startWorld } from '../../world.mjs';
+import { readFileSync } from 'node:fs';
 import { cpuMs } from '../cpu.mjs';
 import { startOrigin } from '../origin.mjs';
 import { withStops } from '../rounds.mjs';
@@ -23,6 +24,10 @@ const KV_WORKER = `export default {
   },
 }`;
 
+/** What else the runtime does for a payment. */
+const SAME_CALLS = new URL('../workers/same-calls.mjs', import.meta.url);
+const SAME_BINDINGS = { kvNamespaces: ['KV'], durableObjects: { STORE: { className: 'Store', useSQLite: true } } };
+
 /** @returns {Promise<import('../table.mjs').Group>} */
 export async function paidCpu({ quick, note }) {
   return withStops(async (keep) => {
@@ -31,10 +36,15 @@ export async function paidCpu({ quick, note }) {
     const systems = [];
     for (const start of [startEdge402, startReference]) systems.push(keep(await start(world, { origin: origin.url })));
     const kv = keep(await startScript('kv', KV_WORKER, {}, { kvNamespaces: ['KV'] }));
+    const calls = keep(await startScript('calls', readFileSync(SAME_CALLS, 'utf8'), { ORIGIN: origin.url + PAID_PATH, NODE: world.evm.url }, SAME_BINDINGS));
+    const visits = quick ? 100 : 500;
     note('the stand-in for Workers KV');
-    await visit(kv, quick ? 100 : 500);
-    const ofKv = await visit(kv, quick ? 100 : 500);
-    const rows = [];
+    await visit(kv, visits);
+    const ofKv = await visit(kv, visits);
+    note('a Worker that makes the same calls');
+    await visit(calls, visits);
+    const ofCalls = await visit(calls, visits);
+    const rows = [{ what: 'the same calls alone', ours: ms(ofCalls - ofKv), how: `KV, origin, node, Durable Object and its tables, by a Worker that does nothing else; without ${ms(ofKv)} of Miniflare’s KV` }];
     for (const [chain, network] of [['EVM', EVM_NETWORK], ['Solana', SOLANA_NETWORK]]) {
       const cpu = {};
       for (const system of systems) {
@@ -44,7 +54,7 @@ export async function paidCpu({ quick, note }) {
       }
       const own = cpu.edge402 - ofKv;
       const bar = network === EVM_NETWORK ? { bar: `≤ ${BAR_MS} ms`, passes: own <= BAR_MS } : {};
-      rows.push({ what: chain, ours: ms(own), reference: ms(cpu.reference), ...bar, how: `of workerd, without ${ms(ofKv)} of Miniflare’s KV; the reference without its facilitator, a Node process` });
+      rows.push({ what: chain, ours: ms(own), reference: ms(cpu.reference), ...bar, how: `${ms(own - (ofCalls - ofKv))} besides the calls; the reference without its facilitator, a Node process` });
     }
     return { title: 'CPU of a whole paid request', rows };
   });
