@@ -504,15 +504,15 @@ fn a_queue_holds_so_many_and_those_beyond_are_asked_to_come_back() {
     let world = World::new(&setup());
     // Nothing lands.
     world.chain.borrow_mut().min_fee = u128::MAX / 4;
-    let numbers = (1..=25).flat_map(|payer| (0..60).map(move |number| (payer, number)));
+    let numbers = (1..=36).flat_map(|payer| (0..60).map(move |number| (payer, number)));
     let payments: Vec<_> = numbers.map(|(payer, n)| Payment::new(payer, n, 600)).collect();
     let outcomes = settle_all(&world, &payments);
     world.run_for(100);
     let at_once: Vec<_> = outcomes.iter().filter_map(|it| it.borrow().clone().flatten()).collect();
-    assert_eq!(at_once, vec![Outcome::Unavailable; 1_500 - 1_024]);
+    assert_eq!(at_once, vec![Outcome::Unavailable; 2_160 - 2_048]);
     let (kept, free): (Vec<_>, Vec<_>) =
         payments.iter().partition(|it| world.tables.record(&it.id).is_some());
-    assert_eq!(free.len(), 1_500 - 1_024);
+    assert_eq!(free.len(), 2_160 - 2_048);
     // What was kept is paid when the chain goes on, and the others then, too.
     world.chain.borrow_mut().min_fee = 0;
     world.run_for(120_000);
