@@ -3,8 +3,6 @@
 //! These cross a Durable Object binding as JSON. Only this Worker holds the
 //! binding; the Settler still verifies a payment again before it settles it.
 
-use std::rc::Rc;
-
 use serde_json::Value;
 
 use super::hold::{Metered, Unpaid};
@@ -60,10 +58,10 @@ pub struct ClaimRequest {
     pub told: Option<Told>,
     /// What the claim is for, where it may be that only the chain can say whether
     /// its payer has signed it: that is asked before anything is bound or told.
-    pub to_prove: Option<Rc<SettleRequest>>,
+    pub to_prove: Option<std::rc::Rc<SettleRequest>>,
     /// What the claim is for, if it is settled as soon as the origin has answered:
     /// the chain may be asked about it meanwhile.
-    pub to_prepare: Option<Rc<SettleRequest>>,
+    pub to_prepare: Option<std::rc::Rc<SettleRequest>>,
     /// Names who asks for the proof, if it is known: a hash of the address.
     pub asker: Option<String>,
     /// What may come of it that is not charged, where it is sold by use.
@@ -210,7 +208,7 @@ pub struct SettleRequest {
     /// What the payment must be.
     pub terms: Terms,
     /// The payment, as the client sent it.
-    pub payload: Rc<Value>,
+    pub payload: std::rc::Rc<Value>,
     /// For how long the resource may be delivered again, in seconds.
     pub redeliver_seconds: u64,
     /// And how often.
@@ -269,7 +267,7 @@ impl SettleRequest {
             look_only: false,
             reserve_seconds: None,
             told: self.account.as_ref().map(|_| if self.once { Told::Once } else { Told::Always }),
-            to_prove: self.terms.takes_wallets().then(|| Rc::new(self.clone())),
+            to_prove: self.terms.takes_wallets().then(|| std::rc::Rc::new(self.clone())),
             to_prepare: None,
             asker: None,
             unpaid: None,
