@@ -68,14 +68,20 @@ impl Sale<'_> {
 
     /// What is sold where a redirect leads, and the offer there, if a payment for
     /// this offer is good there, too.
-    pub fn sale_at<'a>(
-        &self,
-        loaded: &'a Loaded,
+    pub fn sale_at<'b>(
+        &'b self,
+        loaded: &'b Loaded,
         offer: &Offer,
         (status, location): (u16, Option<&str>),
-    ) -> Option<(Sale<'a>, &'a Offer)> {
+    ) -> Option<(Sale<'b>, &'b Offer)> {
         let sold = self.sold_at(loaded.patterns.as_ref()?, status, location)?;
-        let route = loaded.config.as_ref().ok()?.routes.get(sold.route)?;
+        // Where the origin says the price, it has seen what was paid as it sent the
+        // client on.
+        let route = if self.route.has_quotes() && sold.route == self.number {
+            self.route
+        } else {
+            loaded.config.as_ref().ok()?.routes.get(sold.route)?
+        };
         let own_query = UrlParts::of(&self.url).query;
         let is_same =
             sold.route == self.number && sold.method == self.method && sold.query == own_query;

@@ -179,6 +179,9 @@ pub(super) struct Asking<'a> {
     pub notice: Option<(&'a OriginSecret, Notice)>,
     /// Whether the seller's headers for what is paid for go with it.
     pub is_paid: bool,
+    /// Whether no cache may answer it or keep the answer: another request of the same
+    /// URL that nobody has paid for would get that.
+    pub is_uncached: bool,
 }
 
 /// Asks the origin for a resource that is being paid for. The payment stays
@@ -193,7 +196,10 @@ pub(super) async fn ask(
 ) -> worker::Result<Response> {
     let Some(origin) = &loaded.origin else { return Err("ORIGIN is not known".into()) };
     let parts = head.parts();
-    let request = without(loaded, &[CONDITIONS.as_slice(), how.kept].concat(), request)?;
+    let mut request = without(loaded, &[CONDITIONS.as_slice(), how.kept].concat(), request)?;
+    if how.is_uncached {
+        request = uncached(&request)?;
+    }
     add_ours(loaded, origin, &parts, &request.headers())?;
     if how.is_paid {
         add_own(&loaded.origin_headers.when_paid, &request.headers())?;
@@ -247,6 +253,13 @@ fn without(loaded: &Loaded, names: &[&'static str], request: &Request) -> worker
     init.set_headers(&headers);
     // What is compressed passes as it is, whoever looks on.
     js_sys::Reflect::set(&init, &JsValue::from("encodeResponseBody"), &JsValue::from("manual"))?;
+    Ok(Request::new_with_request_and_init(request, &init)?)
+}
+
+/// The same request, past Cloudflare's cache. Takes the body.
+pub(super) fn uncached(request: &Request) -> worker::Result<Request> {
+    let init = RequestInit::new();
+    js_sys::Reflect::set(&init, &JsValue::from("cache"), &JsValue::from("no-store"))?;
     Ok(Request::new_with_request_and_init(request, &init)?)
 }
 

@@ -253,7 +253,8 @@ impl World for Sequence<'_> {
         let by_use = self.sale.route.by_use.as_ref();
         let is_read = by_use.is_some_and(|it| it.meter.as_ref().is_some_and(Meter::reads_text));
         let notice = self.sale.told_by(loaded.origin_secret.as_ref()).zip(self.notice(paid));
-        let how = Asking { kept: heard, is_plain: is_read, notice, is_paid: true };
+        let is_uncached = self.sale.route.by_origin.is_some();
+        let how = Asking { kept: heard, is_plain: is_read, notice, is_paid: true, is_uncached };
         origin::ask(loaded, self.env, &self.request, self.head, &self.sale.path, how)
             .await
             .map_err(|error| error.to_string())

@@ -49,8 +49,8 @@ pub(super) async fn price_of(
     }
     // The body must be there for the purchase, too.
     let copy = if bound.is_none() { None } else { Some(request.clone()?) };
-    let asked = copy.as_ref().unwrap_or(request);
-    let answer = origin::forward(&app.loaded, env, asked, head, &sale.path).await?;
+    let asked = origin::uncached(copy.as_ref().unwrap_or(request))?;
+    let answer = origin::forward(&app.loaded, env, &asked, head, &sale.path).await?;
     let price = answer.headers().get(PRICE_HEADER)?;
     let said = (answer.status(), price.as_deref());
     let next = sale.after_asking(config, said, offer, &bound, clock::now());
@@ -79,7 +79,8 @@ pub(super) async fn own_answer(
     sale: &Sale<'_>,
 ) -> worker::Result<Option<Response>> {
     let Some(challenge_on) = sale.route.asks_origin(&sale.method) else { return Ok(None) };
-    let answer = origin::forward(&app.loaded, env, request, head, &sale.path).await?;
+    let asked = origin::uncached(request)?;
+    let answer = origin::forward(&app.loaded, env, &asked, head, &sale.path).await?;
     if answer.status() != challenge_on {
         return Ok(Some(answer));
     }
