@@ -333,10 +333,11 @@ fn query_parameters(input: &Shape) -> Vec<Value> {
 }
 
 /// The least and the most that one request costs. The least is `None` where it
-/// shows afterwards.
+/// shows afterwards, or the origin says it.
 fn bounds(route: &Route) -> (Option<Price>, Price) {
     let most = route.at_all_prices().map(|it| it.price).fold(route.price, Price::max);
-    (route.by_use.is_none().then(|| route.least_price()), most)
+    let shows_before = route.by_use.is_none() && !route.has_quotes();
+    (shows_before.then(|| route.least_price()), most)
 }
 
 fn in_digits(price: Price) -> String {

@@ -276,6 +276,25 @@ fn what_is_sold_by_use_has_a_most_and_no_price() {
 }
 
 #[test]
+fn what_the_origin_says_the_price_of_has_a_most_and_no_price() {
+    let route = json!({ "pattern": "/a", "price": "origin", "price_max": "$1", "listed": true,
+                        "tell_origin": true });
+    let settings = settings("https://own.example", json!([route]));
+    let secret = Some("5e".repeat(32));
+    let tells_machines = Some(json!(true));
+    let settings = Settings { origin_secret: secret, tell_machines: tells_machines, ..settings };
+    let loaded = config::read(&settings);
+    config(&loaded);
+    assert!(!Document::License.text(&loaded, SHOP).contains("<amount"));
+    assert!(Document::Prices.text(&loaded, SHOP).contains("| at most $1 |"));
+    let document: Value = serde_json::from_str(&Document::OpenApi.text(&loaded, SHOP)).unwrap();
+    assert_eq!(
+        document["paths"]["/a"]["get"]["x-payment-info"]["price"],
+        json!({ "mode": "dynamic", "currency": "USD", "min": "0", "max": "1" })
+    );
+}
+
+#[test]
 fn what_has_several_prices_has_a_least_and_a_most() {
     let loaded = load(
         true,

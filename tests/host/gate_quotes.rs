@@ -1,7 +1,7 @@
 //! `price = "origin"`: what the origin has said of a request is what its payment is
 //! taken for, and nothing is sold where it has said nothing.
 
-use edge402::config::{self, Loaded, Route};
+use edge402::config::{self, Loaded, Override, Overrides, Route, Settings, fault_of};
 use edge402::encoding::decode_base64;
 use edge402::gate::quote::{Brought, Next};
 use edge402::gate::{BoundBody, ChallengeTemplate, Decision, Head, Hints, decide, decide_at};
@@ -14,6 +14,10 @@ use crate::gate_support::{NOW, Request, config, outcome, set, settings, v1};
 const BASE: &str = "eip155:84532";
 
 fn shop_of(changes: &Value) -> Loaded {
+    config::read(&settings_of(changes))
+}
+
+fn settings_of(changes: &Value) -> Settings {
     let mut route = json!({
         "pattern": "/reports/*", "price": "origin", "price_max": "$2", "tell_origin": true,
         "networks": [BASE],
@@ -25,7 +29,7 @@ fn shop_of(changes: &Value) -> Loaded {
     settings.origin_secret = Some("5e".repeat(32));
     // What is not signed by a key, the chain alone could tell apart.
     settings.networks.as_mut().unwrap()[BASE]["smart_wallets"] = json!(false);
-    config::read(&settings)
+    settings
 }
 
 fn leaked(changes: &Value) -> &'static Loaded {
@@ -298,6 +302,51 @@ fn what_comes_before_a_price_is_decided_without_the_origin() {
     assert_eq!((status(route, "POST"), status(route, "DELETE")), (None, None));
     let named = shop_of(&json!({ "methods": ["POST"] }));
     assert_eq!(status(&config(&named).routes[0], "POST"), Some(402));
+}
+
+/// A redirect of the paid request to another name of the page: what was paid is had
+/// there, too.
+#[test]
+fn a_redirect_within_the_route_keeps_what_was_paid() {
+    let request = Request::get("/reports/a");
+    let offer = offer(&request, "$0.02");
+    let paid = request.paying(&paying(&offer, 20_000));
+    let (_, route) = asked(shop(), &paid, None, NOW);
+    let decision = decide_at(shop(), &paid, UnixSeconds(NOW), Some(&route));
+    let Decision::Purchase(purchase) = decision else { panic!() };
+    let (sale, none) = (&purchase.sale, BoundBody::none());
+    let offer = sale.route.offer(purchase.offer).unwrap();
+    let bound = sale.binding_at(shop(), offer, &none, (301, Some("/reports/a/"))).unwrap();
+    // As a payment is that comes there, whatever the origin asks by then.
+    let there = Request::get("/reports/a/").paying(&paying(&offer.v2.to_value(), 20_000));
+    let (decided, route) = asked(shop(), &there, Some((402, Some("$1"))), NOW);
+    assert_eq!(decided, ONLY);
+    let decision = decide_at(shop(), &there, UnixSeconds(NOW), Some(&route));
+    let Decision::Purchase(purchase) = decision else { panic!() };
+    let offer = purchase.sale.route.offer(purchase.offer).unwrap();
+    assert_eq!(purchase.sale.binding(offer, &none), bound);
+}
+
+#[test]
+fn the_desk_sets_no_price_that_is_the_origins() {
+    let set = |price: Option<&str>, on| Overrides {
+        routes: vec![Override {
+            route: "/reports/*".into(),
+            price: price.map(str::to_owned),
+            on,
+            former: vec![],
+        }],
+        changes: 1,
+    };
+    let settings = settings_of(&json!({}));
+    let problem = fault_of(&settings, &set(Some("$0.01"), true)).unwrap();
+    assert_eq!(problem, "ROUTES[0].price: is the origin's to say, and can't be set here");
+    assert_eq!(fault_of(&settings, &set(None, false)), None);
+    // One that was set before is left out.
+    let overrides = set(Some("$0.01"), false);
+    let loaded = config::read(&Settings { overrides, ..settings });
+    let route = &config(&loaded).routes[0];
+    assert_eq!((route.price.to_string().as_str(), route.on), ("$2", false));
 }
 
 #[test]
