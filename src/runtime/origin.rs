@@ -44,7 +44,7 @@ pub(super) async fn forward(
             request
         }
         Origin::Service if !loaded.origin_headers.always.is_empty() || holds_ours(loaded, head) => {
-            let request = without(loaded, &[], request)?;
+            let request = without(loaded, &[], request, false)?;
             add_ours(loaded, origin, &parts, &request.headers())?;
             request
         }
@@ -196,10 +196,8 @@ pub(super) async fn ask(
 ) -> worker::Result<Response> {
     let Some(origin) = &loaded.origin else { return Err("ORIGIN is not known".into()) };
     let parts = head.parts();
-    let mut request = without(loaded, &[CONDITIONS.as_slice(), how.kept].concat(), request)?;
-    if how.is_uncached {
-        request = uncached(&request)?;
-    }
+    let kept = [CONDITIONS.as_slice(), how.kept].concat();
+    let request = without(loaded, &kept, request, how.is_uncached)?;
     add_ours(loaded, origin, &parts, &request.headers())?;
     if how.is_paid {
         add_own(&loaded.origin_headers.when_paid, &request.headers())?;
@@ -245,7 +243,12 @@ pub(super) async fn ask_itself(
 /// The same request without what stays here, and without these headers.
 /// Redirects are the client's to follow, as they are for every request that
 /// comes in.
-fn without(loaded: &Loaded, names: &[&'static str], request: &Request) -> worker::Result<Request> {
+fn without(
+    loaded: &Loaded,
+    names: &[&'static str],
+    request: &Request,
+    is_uncached: bool,
+) -> worker::Result<Request> {
     let headers = Headers::new_with_headers(&request.headers())?;
     take_ours(loaded, &headers, names)?;
     let init = RequestInit::new();
@@ -253,14 +256,22 @@ fn without(loaded: &Loaded, names: &[&'static str], request: &Request) -> worker
     init.set_headers(&headers);
     // What is compressed passes as it is, whoever looks on.
     js_sys::Reflect::set(&init, &JsValue::from("encodeResponseBody"), &JsValue::from("manual"))?;
+    if is_uncached {
+        skip_cache(&init)?;
+    }
     Ok(Request::new_with_request_and_init(request, &init)?)
 }
 
 /// The same request, past Cloudflare's cache. Takes the body.
 pub(super) fn uncached(request: &Request) -> worker::Result<Request> {
     let init = RequestInit::new();
-    js_sys::Reflect::set(&init, &JsValue::from("cache"), &JsValue::from("no-store"))?;
+    skip_cache(&init)?;
     Ok(Request::new_with_request_and_init(request, &init)?)
+}
+
+fn skip_cache(init: &RequestInit) -> worker::Result<()> {
+    js_sys::Reflect::set(init, &JsValue::from("cache"), &JsValue::from("no-store"))?;
+    Ok(())
 }
 
 /// The URL that the origin is asked for: the path is the one that was matched.
