@@ -22,23 +22,42 @@ function schema() {
  *
  * @param {string} persist
  * @param {string} name of the Settler
- * @param {object[]} sales as `/.edge402/sales` has them
+ * @param {Iterable<object>} sales as `/.edge402/sales` has them; `raw` is what is kept in place of one
+ * @param {string} [worker] what that Worker is called, if not as the demo shop's
  * @returns {Promise<{ rowsWritten: number, bytes: number }>} what the storage has counted, and how large it is
  */
-export async function writeSales(persist, name, sales) {
-  const main = join(ROOT, 'dev/servers/ledger-writer.mjs');
-  const writer = await startMiniflare({ persist, main });
-  try {
-    const result = { rowsWritten: 0, bytes: 0 };
-    for (let at = 0; at < sales.length; at += PAGE) {
-      const body = JSON.stringify({ schema: at === 0 && schema(), sales: sales.slice(at, at + PAGE) });
-      const answer = await fetch(`${writer.url}/?name=${encodeURIComponent(name)}`, { method: 'POST', body });
-      if (!answer.ok) throw new Error(await answer.text());
-      const { rowsWritten, bytes } = await answer.json();
-      result.rowsWritten += rowsWritten;
-      result.bytes = bytes;
+export async function writeSales(persist, name, sales, worker) {
+  return withWriter({ persist, name, worker }, async (write) => {
+    let { bytes } = await write({ schema: schema(), sales: [] });
+    let [rowsWritten, page] = [0, []];
+    const flush = async () => {
+      const written = await write({ sales: page });
+      rowsWritten += written.rowsWritten;
+      ({ bytes } = written);
+      page = [];
+    };
+    for (const sale of sales) {
+      page.push(sale);
+      if (page.length === PAGE) await flush();
     }
-    return result;
+    if (page.length > 0) await flush();
+    return { rowsWritten, bytes };
+  });
+}
+
+/** Runs some SQL in an object's storage, below such a folder. */
+export async function runSql(persist, name, sql) {
+  await withWriter({ persist, name }, (write) => write({ schema: sql, sales: [] }));
+}
+
+async function withWriter({ persist, name, worker }, work) {
+  const writer = await startMiniflare({ persist, main: join(ROOT, 'dev/servers/ledger-writer.mjs'), bindings: worker ? { name: worker } : {} });
+  try {
+    return await work(async (message) => {
+      const answer = await fetch(`${writer.url}/?name=${encodeURIComponent(name)}`, { method: 'POST', body: JSON.stringify(message) });
+      if (!answer.ok) throw new Error(await answer.text());
+      return answer.json();
+    });
   } finally {
     await writer.stop();
   }

@@ -4,6 +4,7 @@
 pub mod session;
 
 pub mod export;
+pub mod merge;
 pub mod overrides;
 mod query;
 pub mod reading;

@@ -30,11 +30,13 @@ const USAGE = `Usage: npm run bench -- [options]
 
   --only <parts>   some of ${ORDER.join(',')}
   --quick          fewer and shorter rounds; no crowd of 64, gas at 8 at once in place of 32
+  --sales <n>      how many the ledger has, 100000 unless you say so
   --no-build       take build/ as it is`;
 
 const OPTIONS = {
   only: { type: 'string' },
   quick: { type: 'boolean', default: false },
+  sales: { type: 'string' },
   'no-build': { type: 'boolean', default: false },
 };
 
@@ -50,7 +52,7 @@ async function run() {
   const groups = [];
   for (const part of ORDER.filter((name) => wanted.includes(name))) {
     progress(part, 'starting');
-    groups.push(await PARTS[part]({ main, quick: values.quick, note: (text) => progress(part, text) }));
+    groups.push(await PARTS[part]({ main, quick: values.quick, sales: values.sales && Number(values.sales), note: (text) => progress(part, text) }));
     progress(part, 'done');
     finishLine();
   }

@@ -33,11 +33,11 @@ const ROUTES = [{ pattern: '/paid/*', price: PRICE, description: 'Premium pages'
  * edge402 before a URL origin.
  *
  * @param {any} world
- * @param {{ origin: string, evmUrl?: string, solanaUrl?: string, inspected?: boolean, vars?: Record<string, any>, more?: Record<string, string> }} options
- *   the nodes that it is told of, whether its isolate can be looked into, what else it sells, for what, and more secrets
+ * @param {{ origin: string, evmUrl?: string, solanaUrl?: string, inspected?: boolean, vars?: Record<string, any>, more?: Record<string, string>, persist?: string }} options
+ *   the nodes that it is told of, whether its isolate can be looked into, what else it sells, for what, more secrets, and a folder that keeps its objects
  * @returns {Promise<System>}
  */
-export function startEdge402(world, { origin, evmUrl = world.evm.url, solanaUrl = world.solana.url, inspected = false, vars = {}, more = {} }) {
+export function startEdge402(world, { origin, evmUrl = world.evm.url, solanaUrl = world.solana.url, inspected = false, vars = {}, more = {}, persist }) {
   const { seller: evmSeller, relayers } = world.accounts.evm;
   const { seller: solanaSeller, feePayers } = world.accounts.solana;
   const { folder, persistTo, configs: [config], config: { main }, secrets } = writeConfig({
@@ -51,6 +51,7 @@ export function startEdge402(world, { origin, evmUrl = world.evm.url, solanaUrl 
       ...vars,
     },
     secrets: { EVM_RELAYER_KEYS: relayers[0].privateKey, SOLANA_FEE_PAYER_KEYS: feePayers[0].secretBase58, GRANT_SECRET, ...more },
+    persist,
     // With them every request would go through Miniflare's asset server first.
     bindings: { assets: undefined },
   });

@@ -15,7 +15,7 @@ export class Settler {
       for (const it of sales) {
         rowsWritten += sql.exec(
           'INSERT INTO sales (settled_at, payment, route, payer, transaction_id, sale) VALUES (?, ?, ?, ?, ?, ?)',
-          it.time, it.payment, it.route ?? null, it.payer.toLowerCase(), it.transaction, JSON.stringify(it),
+          it.time, it.payment, it.route ?? null, it.payer.toLowerCase(), it.transaction.toLowerCase(), it.raw ?? JSON.stringify(it),
         ).rowsWritten;
       }
     });

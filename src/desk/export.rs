@@ -1,25 +1,17 @@
 //! What is asked of `/.edge402/sales/export`: all sales of a range as one file,
 //! made of the Settlers' pages as they come.
 
-use std::collections::VecDeque;
-
+use super::merge::Merge;
 use super::query::pairs_of;
 use super::refunds::{Given, Shown, in_cells};
 use super::{check_range, read_network, read_time};
 use crate::json::to_text;
-use crate::settlement::sales::SalePlace;
 use crate::settlement::{Sale, SalesQuery};
 
 /// Where it is had.
 pub const EXPORT_PATH: &str = "/.edge402/sales/export";
 
 const KNOWN: &[&str] = &["format", "from", "to", "route", "network"];
-
-/// How many sales are in memory at once, at about 2 KB each; and how many a
-/// Settler is asked for at least, and at most.
-const HELD: usize = 4_000;
-const PAGE_MIN: usize = 50;
-const PAGE_MAX: usize = 1_000;
 
 /// What the file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +47,19 @@ impl Format {
         }
     }
 
+    /// What stands in place of its end where a Settler fails in between. Not every
+    /// runtime lets a client see that a body was aborted: workerd ends it as any other.
+    /// No JSON is whole without its end; in a table nobody would miss what is not there.
+    pub fn cut(self) -> String {
+        match self {
+            Self::Csv => {
+                let cells = ",".repeat(COLUMNS.len().saturating_sub(1));
+                format!("INCOMPLETE: a Settler does not answer{cells}\r\n")
+            }
+            Self::Json => String::new(),
+        }
+    }
+
     /// What it ends with.
     pub const fn tail(self) -> &'static str {
         match self {
@@ -78,7 +83,8 @@ pub struct Export {
 /// # Errors
 /// A sentence for the client: what to change.
 pub fn read_export(query: &str) -> Result<Export, String> {
-    let mut export = Export { format: Format::Csv, query: SalesQuery::default() };
+    let all = SalesQuery { limit: u32::MAX, ..SalesQuery::default() };
+    let mut export = Export { format: Format::Csv, query: all };
     for (name, value) in pairs_of(query, KNOWN)? {
         match name.as_str() {
             "from" => export.query.from = Some(read_time(&name, &value)?),
@@ -98,70 +104,23 @@ pub fn read_export(query: &str) -> Result<Export, String> {
     Ok(export)
 }
 
-/// The sales of several Settlers, in one order, some of each in memory.
+/// The file, as it is written.
 #[derive(Debug)]
-pub struct Merge {
-    sources: Vec<Source>,
+pub struct File {
     format: Format,
     is_first: bool,
 }
 
-#[derive(Debug, Default)]
-struct Source {
-    sales: VecDeque<Sale>,
-    /// The last of its sales so far.
-    last: Option<SalePlace>,
-    /// How many it was asked for last.
-    asked: usize,
-    /// Whether the Settler has no more than those.
-    is_over: bool,
-}
-
-impl Merge {
-    /// Of so many Settlers.
-    pub fn new(settlers: usize, format: Format) -> Self {
-        let sources = (0..settlers).map(|_| Source::default()).collect();
-        Self { sources, format, is_first: true }
-    }
-
-    /// What is to be asked before it can go on, of the Settlers of these numbers;
-    /// nothing at the end. The fewer have more sales, the more each is asked for.
-    pub fn wanted(&mut self, query: &SalesQuery) -> Vec<(usize, SalesQuery)> {
-        let alive = self.sources.iter().filter(|it| !it.is_over).count();
-        let limit = (HELD / alive.max(1)).clamp(PAGE_MIN, PAGE_MAX);
-        let sources = self.sources.iter_mut().enumerate();
-        let dry = sources.filter(|(_, it)| it.sales.is_empty() && !it.is_over);
-        dry.map(|(number, it)| {
-            it.asked = limit;
-            let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-            (number, SalesQuery { before: it.last.clone(), limit, ..query.clone() })
-        })
-        .collect()
-    }
-
-    /// Whether all is written.
-    pub fn is_over(&self) -> bool {
-        self.sources.iter().all(|it| it.is_over && it.sales.is_empty())
-    }
-
-    /// Takes what one of them has said, the newest first.
-    pub fn add(&mut self, number: usize, sales: Vec<Sale>) {
-        if let Some(source) = self.sources.get_mut(number) {
-            source.is_over = sales.len() < source.asked;
-            source.last = sales.last().map(Sale::place);
-            source.sales.extend(sales);
-        }
+impl File {
+    /// Before anything is written.
+    pub const fn new(format: Format) -> Self {
+        Self { format, is_first: true }
     }
 
     /// The part of the file that can be written now.
-    pub fn write(&mut self, given: &Given) -> String {
+    pub fn write(&mut self, sales: &mut Merge, given: &Given) -> String {
         let mut text = String::new();
-        while self.sources.iter().all(|it| it.is_over || !it.sales.is_empty()) {
-            let places = self.sources.iter_mut();
-            let places = places.filter_map(|it| Some((it.sales.front()?.place(), it)));
-            let newest = places.max_by(|(a, _), (b, _)| a.cmp(b));
-            let Some((_, source)) = newest else { break };
-            let Some(sale) = source.sales.pop_front() else { break };
+        while let Some(sale) = sales.take() {
             match self.format {
                 Format::Csv => write_row(&sale, given, &mut text),
                 Format::Json => {

@@ -2,7 +2,11 @@
 //! it knows.
 
 /// For how long what was read holds, in milliseconds: it is read once in that time.
-const FRESH_MS: u64 = 60_000;
+/// With [`CACHE_SECONDS`] it is a minute, after which a change is in force everywhere.
+const FRESH_MS: u64 = 30_000;
+
+/// For how long a location may keep what KV has said, in seconds: KV takes no less.
+pub const CACHE_SECONDS: u32 = 30;
 
 /// How soon it is tried again where neither KV nor the object could be read, in
 /// milliseconds: by an isolate that knows nothing, and by one that knows something.
@@ -97,15 +101,45 @@ mod tests {
     const AGAIN: Step = Step::Ask(&[Source::Object]);
 
     #[test]
-    fn it_is_read_once_a_minute() {
+    fn it_is_read_twice_a_minute() {
         let mut reading = Reading::NONE;
         // KV may still say what was true before something was switched off.
         assert_eq!(reading.step(NOW, false), COLD);
         assert_eq!(reading.step(NOW + 5, false), Step::Wait);
         reading.told(NOW + 10);
-        assert_eq!(reading.step(NOW + 60_009, true), Step::GoOn);
-        assert_eq!(reading.step(NOW + 60_010, true), WARM);
-        assert_eq!(reading.step(NOW + 60_015, true), Step::GoOn, "with what is known");
+        assert_eq!(reading.step(NOW + 30_009, true), Step::GoOn);
+        assert_eq!(reading.step(NOW + 30_010, true), WARM);
+        assert_eq!(reading.step(NOW + 30_015, true), Step::GoOn, "with what is known");
+    }
+
+    /// When an isolate knows of a change that KV has from `NOW` on, in milliseconds
+    /// after that, if it reads first at one time, and its location's cache has been
+    /// filled last at another before the change.
+    fn known_after(first_read: u64, cached: u64) -> u64 {
+        let (mut reading, mut cache) = (Reading::NONE, (NOW - cached, false));
+        for now in (NOW - first_read..).step_by(250) {
+            if let Step::Ask(_) = reading.step(now, now > NOW - first_read) {
+                if now.saturating_sub(cache.0) >= u64::from(CACHE_SECONDS) * 1_000 {
+                    cache = (now, now >= NOW);
+                }
+                reading.told(now);
+                if cache.1 {
+                    return now - NOW;
+                }
+            }
+        }
+        unreachable!()
+    }
+
+    #[test]
+    fn a_change_is_in_force_within_a_minute() {
+        let mut latest = 0;
+        for first_read in (0..=30_000).step_by(500) {
+            for cached in (0..=30_000).step_by(500) {
+                latest = latest.max(known_after(first_read, cached));
+            }
+        }
+        assert!((50_000..=60_000).contains(&latest), "{latest}");
     }
 
     #[test]

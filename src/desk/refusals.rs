@@ -1,11 +1,12 @@
 //! How many payments were refused, by reason and day. Each isolate of the Worker
 //! counts by itself and sends its counts on now and then, so that a flood of
-//! refusals costs a bounded number of writes. What an isolate has not sent when it
-//! ends is lost.
+//! refusals costs a bounded number of writes. What could not be sent goes with the
+//! next counts; what an isolate has not sent when it ends is lost.
 
 use serde_json::{Map, Value};
 
 use super::sums::Refused;
+use crate::json;
 use crate::protocol::Reason;
 
 /// The object that keeps the counts: no Settler's name.
@@ -48,11 +49,7 @@ pub enum Next {
 impl Tally {
     /// Counts a refusal.
     pub fn count(&mut self, reason: Reason, day: u64, now_ms: u64) -> Next {
-        let known = self.counts.iter_mut().find(|(on, it, _)| (*on, *it) == (day, reason));
-        match known {
-            Some((_, _, count)) => *count += 1,
-            None => self.counts.push((day, reason, 1)),
-        }
+        self.add(reason, day, 1);
         let wait = self.quiet_until_ms.saturating_sub(now_ms);
         if self.stays_until_ms > now_ms || wait > STAY_MS {
             return Next::Nothing;
@@ -60,6 +57,25 @@ impl Tally {
         // One that stays no longer than it said has died with its request.
         self.stays_until_ms = now_ms + wait + 1_000;
         Next::Stay(wait)
+    }
+
+    fn add(&mut self, reason: Reason, day: u64, more: u64) {
+        let known = self.counts.iter_mut().find(|(on, it, _)| (*on, *it) == (day, reason));
+        match known {
+            Some((_, _, count)) => *count = count.saturating_add(more),
+            None => self.counts.push((day, reason, more)),
+        }
+    }
+
+    /// Puts back counts that could not be sent: they go with the next ones. There are
+    /// never more than one for each reason and each day about today.
+    pub fn put_back(&mut self, counts: &str, today: u64) {
+        let message = json::parse(counts).unwrap_or_default();
+        for (day, counts) in read_counts(&message, today) {
+            for (reason, count) in counts {
+                self.add(reason, day, count);
+            }
+        }
     }
 
     /// Takes the counts, to be sent as JSON: `[[day, reason, count], …]`.

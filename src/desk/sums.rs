@@ -26,8 +26,17 @@ const PAYERS: usize = 50;
 pub const PAYERS_SALES: u64 = 100_000;
 
 /// How many sales one question to a Settler is about, which stops it for some tens
-/// of milliseconds.
-const PAYERS_PAGE: u32 = 5_000;
+/// of milliseconds; and how many one round of questions to all of them is.
+const PAYERS_PAGE: u64 = 5_000;
+const PAYERS_ROUND: u64 = 20_000;
+
+/// How many sales each of so many Settlers is asked about in a round, if so many are
+/// left to be looked at.
+pub fn payers_page(settlers: usize, left: u64) -> u32 {
+    let settlers = u64::try_from(settlers).unwrap_or(u64::MAX).max(1);
+    let page = (PAYERS_ROUND.min(left) / settlers).clamp(1, PAYERS_PAGE);
+    u32::try_from(page).unwrap_or(1)
+}
 
 /// How often a Settler is asked again that still folds sales.
 pub const PATIENCE: u32 = 64;
@@ -65,7 +74,7 @@ pub fn read_query(query: &str, now: UnixSeconds) -> Result<SumsQuery, String> {
     if to - from >= KEEP_DAYS {
         return Err(format!("the range is longer than {KEEP_DAYS} days"));
     }
-    Ok(SumsQuery { from, to, by, before: None, limit: PAYERS_PAGE })
+    Ok(SumsQuery { from, to, by, before: None, limit: 0 })
 }
 
 /// One line of the answer.
@@ -119,6 +128,9 @@ pub struct Together(Vec<Line>);
 impl Together {
     /// Adds what a Settler of a network has said.
     pub fn add(&mut self, network: ChainId, sums: Vec<Sum>) {
+        if sums.is_empty() {
+            return;
+        }
         let lines = sums.into_iter().map(|sum| {
             let Sum { key, asset, count, amount, fee } = sum;
             Line {

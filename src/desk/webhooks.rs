@@ -14,7 +14,7 @@ mod tell;
 mod view;
 mod watch;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use futures_util::future::LocalBoxFuture;
 
@@ -49,6 +49,11 @@ const MAX_EVENTS: usize = 200;
 
 /// How many sales of a Settler are read at once.
 const PAGE: u32 = 30;
+
+/// How many messages one run sends, of sales and of all else: with what it asks fewer
+/// than Cloudflare's free plan lets one invocation ask. The next run follows at once.
+const SALES_PER_RUN: usize = 25;
+const OTHERS_PER_RUN: usize = 10;
 
 /// From when on what was not told is a problem, in seconds since it happened.
 const LATE_SECONDS: u64 = 3_600;
@@ -119,8 +124,11 @@ pub trait Sender {
     async fn post(&self, message: &Message) -> Option<u16>;
     /// A Settler's sales; nothing if it does not answer.
     async fn sales(&self, settler: &str, asked: &SalesAfter) -> Option<Vec<Sale>>;
-    /// What is to be said of a Settler; nothing if it does not answer.
-    async fn look(&self, settler: &str) -> Option<Look>;
+    /// The sales of several, in their order: as many as one invocation can't ask one by
+    /// one.
+    async fn sales_of(&self, asked: &[(String, SalesAfter)]) -> Vec<Option<Vec<Sale>>>;
+    /// What is to be said of each Settler; nothing if it does not answer.
+    async fn look(&self, settlers: &[String]) -> Vec<Option<Look>>;
     /// How many payments were refused on a day, by reason.
     async fn refused(&self, day: u64) -> Option<Vec<Count>>;
     /// Writes a line for the operator.
@@ -183,12 +191,13 @@ async fn tell<S: Sender>(
     };
     let due: Vec<&Webhook> = hooks.iter().filter(is_due).collect();
     let pages = &Pages::read(sender, &due, settlers, outbox, PAGE).await;
+    let left = &Cell::new(if is_sales { SALES_PER_RUN } else { OTHERS_PER_RUN });
     let told = hooks.iter().enumerate().map(|(number, hook)| -> LocalBoxFuture<'_, _> {
         Box::pin(async move {
             let mut next = None;
             for kind in EVENTS.into_iter().filter(|it| hook.events.contains(it)) {
                 if (kind == "sale") == is_sales {
-                    let teller = Teller { sender, hook, number, kind, outbox };
+                    let teller = Teller { sender, hook, number, kind, outbox, left };
                     next = sooner(next, teller.tell(settlers, pages).await?);
                 }
             }

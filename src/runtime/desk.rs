@@ -12,10 +12,12 @@ use worker::{Context, Env, console_error};
 
 use super::app::App;
 use super::head::RequestHead;
+use super::many::fill;
 use super::settler_client::SettlerClient;
 use super::{overrides, respond, webhooks};
 use crate::config::Config;
 use crate::desk::export::EXPORT_PATH;
+use crate::desk::merge::Merge;
 use crate::desk::overrides::OVERRIDES_PATH;
 use crate::desk::refunds::{Given, REFUNDS_OBJECT, REFUNDS_PATH};
 use crate::desk::session::SESSION_PATH;
@@ -26,7 +28,6 @@ use crate::desk::{DESK_PAGE, DESK_PATH, DESK_POLICY, SALES_PATH};
 use crate::desk::{for_settlers, page, page_of, read_query, settlers};
 use crate::gate::Head as _;
 use crate::settlement::{Sale, SalesQuery};
-use crate::together::join_all;
 
 /// Why there is no answer: one that leaves some out would pass for all there is.
 const SILENT: &str = "a Settler does not answer; the log says which";
@@ -139,12 +140,18 @@ async fn sales(config: &Config, env: &Env, head: &RequestHead) -> worker::Result
     }
 }
 
-/// What all Settlers say, or none of them: one that is silent leaves out what nobody
+/// The newest sales of all Settlers, or none: one that is silent leaves out what nobody
 /// would miss.
 async fn ask_all(config: &Config, env: &Env, query: &SalesQuery) -> Option<Vec<Vec<Sale>>> {
-    let questions = settlers(config, query.network).into_iter();
-    let questions = questions.map(|(_, name)| Box::pin(ask(env, name, query)) as _).collect();
-    join_all(questions).await.into_iter().collect()
+    let names: Vec<_> = settlers(config, query.network).into_iter().map(|(_, name)| name).collect();
+    let (mut merge, mut sales) = (Merge::new(names.len()), vec![]);
+    while sales.len() < query.limit as usize && !merge.is_over() {
+        match merge.take() {
+            Some(sale) => sales.push(sale),
+            None => fill(env, &names, &mut merge, query).await?,
+        }
+    }
+    Some(vec![sales])
 }
 
 /// What has come back of these sales.
@@ -164,12 +171,4 @@ async fn given(env: &Env, sales: &[Sale]) -> Option<Given> {
 /// An answer for the seller alone.
 fn json(text: &str) -> worker::Result<Response> {
     respond::private(200, text)
-}
-
-async fn ask(env: &Env, name: String, query: &SalesQuery) -> Option<Vec<Sale>> {
-    let said = match SettlerClient::new(env, &name) {
-        Ok(settler) => settler.sales(query).await,
-        Err(error) => Err(error),
-    };
-    said.map_err(|error| console_error!("sales of {}: {}", name, error.to_string())).ok()
 }

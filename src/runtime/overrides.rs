@@ -1,7 +1,7 @@
 //! What the desk has changed of the routes: read at the edge, and changed.
 //!
 //! Every isolate asks the object that keeps it all before it sells anything, and from
-//! then on reads KV, once a minute at most and only where something that is sold or
+//! then on reads KV, twice a minute at most and only where something that is sold or
 //! listed is asked for: KV may be behind, and what is older than what is known is passed
 //! over. Where the one can't be read, the other is asked. Where that fails too, what is
 //! known goes on to hold, and an isolate that knows nothing sells nothing: what is off
@@ -27,13 +27,10 @@ use super::settler_client::SettlerClient;
 use super::{body, clock, discovery, facilitator, js, known, respond};
 use crate::config::{Config, Overrides, fault_of};
 use crate::desk::overrides::{Board, MAX_CHANGE, OVERRIDES_KEY, OVERRIDES_OBJECT};
-use crate::desk::reading::{ASKING_MS, Reading, Source, Step};
+use crate::desk::reading::{ASKING_MS, CACHE_SECONDS, Reading, Source, Step};
 use crate::facilitator::Endpoint;
 use crate::gate::{self, Head as _};
 use crate::json::ToJson;
-
-/// For how long a location may keep what KV has said, in seconds: KV takes no less.
-const CACHE_SECONDS: u32 = 30;
 
 /// How long KV or the object is waited for: both together for less than
 /// [`ASKING_MS`].

@@ -42,16 +42,19 @@ pub(super) fn count(app: &App, env: &Env, context: &Context, reason: Reason) {
             Delay::from(Duration::from_millis(wait_ms)).await;
         }
         let counts = TALLY.with_borrow_mut(|it| it.take(clock::now_ms()));
-        let mut sent = match client {
+        let sent = match client {
             Ok(client) => client.count_refusals(&counts).await,
             Err(error) => Err(error),
         };
-        if sent.is_ok()
-            && let Some(Ok(herald)) = herald
-        {
-            sent = herald.nudge().await;
-        }
-        if let Err(error) = sent {
+        let told = match (sent, herald) {
+            (Ok(()), Some(Ok(herald))) => herald.nudge().await,
+            (Ok(()), _) => Ok(()),
+            (Err(error), _) => {
+                TALLY.with_borrow_mut(|it| it.put_back(&counts, clock::now().day()));
+                Err(error)
+            }
+        };
+        if let Err(error) = told {
             console_error!("counts of refusals: {}", error.to_string());
         }
     }));

@@ -10,11 +10,12 @@ use worker::{DurableObject, Env, Request, Response, State, console_error, durabl
 use super::app::App;
 use super::desk::{refunds, sessions};
 use super::lanes::lanes_of;
+use super::points::Points;
 use super::quota_rows::QuotaObject;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
 use super::worker_host::WorkerHost;
-use super::{clock, overrides, refused, waiting, webhooks};
+use super::{clock, many, overrides, refused, waiting, webhooks};
 use crate::desk::overrides::OVERRIDES_OBJECT;
 use crate::desk::refunds::REFUNDS_OBJECT;
 use crate::desk::webhooks::WEBHOOKS_OBJECT;
@@ -126,6 +127,9 @@ impl Settler {
             let said = Box::pin(refunds::object::answer(&self.state, &self.env, asked));
             return Response::ok(said.await?);
         }
+        if verb == "gather" {
+            return Box::pin(many::gather(&self.env, &body)).await;
+        }
         if verb == "sales-after" {
             return answer(self.sales_after(&read(&body)?));
         }
@@ -167,7 +171,7 @@ impl Settler {
             "charge" => answer(Box::pin(settler.charge(read(&body)?)).await),
             "verify" => answer(Box::pin(settler.verify(&read(&body)?)).await),
             "health" => answer(Ok(settler.health().await)),
-            "sales" => answer(settler.sales(&read(&body)?)),
+            "sales" => self.sales(&body),
             "sums" => answer(settler.sums(&read(&body)?)),
             "standing" => answer(Box::pin(settler.standing()).await),
             "waiting" => answer(self.waiting()),
@@ -207,7 +211,17 @@ impl Settler {
         match (store, verb) {
             (Err(error), _) => answer::<()>(Err(error)),
             (Ok(store), "sums") => answer(sums_in(&store, &read(body)?, clock::now())),
-            (Ok(store), _) => answer(store.sales(&read(body)?)),
+            (Ok(_), _) => self.sales(body),
+        }
+    }
+
+    /// The sales that are asked for, as they are kept.
+    fn sales(&self, body: &str) -> worker::Result<Response> {
+        let query = read(body)?;
+        let store = SqlStore::new(&self.state.storage());
+        match store.and_then(|store| store.sales_text(&query)) {
+            Ok(text) => Response::ok(text),
+            Err(error) => answer::<()>(Err(error)),
         }
     }
 
@@ -259,7 +273,8 @@ impl Settler {
         };
         let transport = GatedTransport::default();
         let herald = (!config.webhooks.is_empty()).then(|| self.env.clone());
-        let host = WorkerHost::new(&self.state, &transport, herald);
+        let points = Points::of(&self.env);
+        let host = WorkerHost::new(&self.state, &transport, herald, points);
         let store = SqlStore::new(&self.state.storage()).map_err(|error| error.to_string())?;
         let name = store.name(self.state.id().name()).map_err(|error| error.to_string())?;
         let name = name.ok_or("a Settler without a name")?;

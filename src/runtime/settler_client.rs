@@ -22,11 +22,9 @@ use crate::settlement::others::{Said, Settlers};
 use crate::settlement::outbox::SalesAfter;
 use crate::settlement::quota::{QuotaReply, QuotaRequest, QuotaReturn};
 use crate::settlement::relayer::{facilitator_name, others_for, relayer_for, settler_name};
-use crate::settlement::standing::Standing;
-use crate::settlement::sums::{Sums, SumsQuery};
 use crate::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Health, HoldReply, Outcome, ReleaseRequest,
-    RenewRequest, Sale, SalesQuery, SettleRequest, UseReport, Verdict,
+    RenewRequest, Sale, SettleRequest, UseReport, Verdict,
 };
 
 /// The Settler of one relayer on one network.
@@ -87,30 +85,10 @@ impl SettlerClient {
         self.call("report", report).await
     }
 
-    /// The sales that are asked for, the newest first.
-    pub(super) async fn sales(&self, query: &SalesQuery) -> worker::Result<Vec<Sale>> {
-        self.call("sales", query).await
-    }
-
     /// Opens, finds or ends a session of the desk's page: asked of the object that
     /// keeps them, and of no Settler.
     pub(super) async fn session(&self, verb: &str, session: &Session) -> worker::Result<bool> {
         self.call(verb, session).await
-    }
-
-    /// The sums that are asked for.
-    pub(super) async fn sums(&self, query: &SumsQuery) -> worker::Result<Sums> {
-        self.call("sums", query).await
-    }
-
-    /// How the Settler of a key stands, for the seller.
-    pub(super) async fn standing(&self) -> worker::Result<Standing> {
-        self.call("standing", &()).await
-    }
-
-    /// What waits at any other Settler.
-    pub(super) async fn waiting(&self) -> worker::Result<Standing> {
-        self.call("waiting", &()).await
     }
 
     /// Adds counts of refusals, where they are kept.
@@ -187,7 +165,8 @@ impl SettlerClient {
         json::from_text(&text).map_err(|error| error.to_string().into())
     }
 
-    async fn post(&self, verb: &str, message: String) -> worker::Result<String> {
+    /// What it says, as JSON.
+    pub(super) async fn post(&self, verb: &str, message: String) -> worker::Result<String> {
         // An answer may be a while in coming, and there may be a crowd of those who
         // wait: by then none of this is held.
         let answer = self.send(verb, message)?;

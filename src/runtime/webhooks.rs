@@ -7,6 +7,7 @@ use worker::{Env, State, console_error, console_log};
 
 use super::app::App;
 use super::kept::Kept;
+use super::many::{Question, ask};
 use super::settler_client::SettlerClient;
 use super::transport::FetchTransport;
 use super::{clock, refused, respond};
@@ -17,8 +18,8 @@ use crate::facilitator_client::{Http as _, HttpRequest};
 use crate::json;
 use crate::settlement::outbox::SalesAfter;
 use crate::settlement::relayer::{is_facilitator_name, settler_name};
-use crate::settlement::standing::Waiting;
-use crate::settlement::{Sale, StoreError};
+use crate::settlement::standing::{Standing, Waiting};
+use crate::settlement::{Health, Sale, StoreError};
 use crate::time::UnixSeconds;
 
 /// Under which name the object keeps how far it is.
@@ -177,18 +178,32 @@ impl Sender for Office<'_> {
         said.map_err(|error| console_error!("sales of {}: {}", settler, error.to_string())).ok()
     }
 
-    async fn look(&self, settler: &str) -> Option<Look> {
-        let client = self.settler(settler)?;
+    async fn sales_of(&self, asked: &[(String, SalesAfter)]) -> Vec<Option<Vec<Sale>>> {
+        let questions = asked.iter().map(|(name, asked)| Question::new(name, "sales-after", asked));
+        ask(self.env, &questions.collect::<Vec<_>>()).await
+    }
+
+    async fn look(&self, settlers: &[String]) -> Vec<Option<Look>> {
         let app = App::get(self.env);
-        let config = app.loaded.config.as_ref().ok()?;
-        if !is_of_key(config, settler) {
+        let Ok(config) = app.loaded.config.as_ref() else { return vec![None; settlers.len()] };
+        let own: Vec<_> = settlers.iter().map(|name| is_of_key(config, name)).collect();
+        let standing = settlers.iter().zip(&own).map(|(name, own)| {
             // Nobody looks at the chain for a key that signs no more.
-            let waiting = client.waiting().await.ok()?.waiting;
-            return Some(Look { stuck: stuck_of(waiting), ..Look::default() });
-        }
-        let (health, standing) = (client.health().await.ok()?, client.standing().await.ok()?);
-        let low_balance = health.balance.filter(|_| health.low_balance);
-        Some(Look { low_balance, stuck: stuck_of(standing.waiting), problems: health.problems })
+            Question::new(name, if *own { "standing" } else { "waiting" }, &())
+        });
+        let standing: Vec<Option<Standing>> = ask(self.env, &standing.collect::<Vec<_>>()).await;
+        let health = settlers.iter().zip(&own).filter(|(_, own)| **own);
+        let health = health.map(|(name, _)| Question::new(name, "health", &()));
+        let health: Vec<Option<Health>> = ask(self.env, &health.collect::<Vec<_>>()).await;
+        let mut health = health.into_iter();
+        let looks = standing.into_iter().zip(own).map(|(standing, own)| {
+            let health = if own { Some(health.next()??) } else { None };
+            let stuck = stuck_of(standing?.waiting);
+            let Some(health) = health else { return Some(Look { stuck, ..Look::default() }) };
+            let low_balance = health.balance.filter(|_| health.low_balance);
+            Some(Look { low_balance, stuck, problems: health.problems })
+        });
+        looks.collect()
     }
 
     async fn refused(&self, day: u64) -> Option<Vec<Count>> {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use worker::{Delay, Env, State, console_error, console_log};
 
+use super::points::Points;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
 use super::{clock, js, webhooks};
-use crate::settlement::Host;
+use crate::settlement::{Host, Sale};
 use crate::time::UnixSeconds;
 
 /// How long after a sale whoever sends webhooks is called.
@@ -31,12 +32,26 @@ pub(super) struct WorkerHost {
     is_calling: Rc<Cell<bool>>,
     /// For when the alarm is known to be set, in milliseconds.
     alarm_at: Rc<Cell<u64>>,
+    /// Where data points of sales go, if the seller wants them.
+    points: Option<Points>,
 }
 
 impl WorkerHost {
-    pub(super) fn new(state: &Rc<State>, transport: &GatedTransport, herald: Option<Env>) -> Self {
+    pub(super) fn new(
+        state: &Rc<State>,
+        transport: &GatedTransport,
+        herald: Option<Env>,
+        points: Option<Points>,
+    ) -> Self {
         let (state, transport) = (Rc::clone(state), transport.clone());
-        Self { state, transport, herald, is_calling: Rc::default(), alarm_at: Rc::default() }
+        Self {
+            state,
+            transport,
+            herald,
+            is_calling: Rc::default(),
+            alarm_at: Rc::default(),
+            points,
+        }
     }
 }
 
@@ -98,6 +113,14 @@ impl Host for WorkerHost {
                 host.wake_in(AGAIN_SECONDS);
             }
         });
+    }
+
+    fn collect(&self, sale: &Sale) {
+        if let Some(points) = &self.points
+            && points.add(sale)
+        {
+            self.spawn(points.clone().write());
+        }
     }
 
     fn log(&self, line: &str) {

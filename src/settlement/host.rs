@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use super::Store;
+use super::{Sale, Store};
 use crate::facilitator_client::Http;
 use crate::rpc::Transport;
 use crate::time::UnixSeconds;
@@ -35,6 +35,9 @@ pub trait Host: Clone + 'static {
     /// Something was sold, or may have been before everything here died: whoever
     /// tells others of it is to look into the ledger. Nothing waits for that.
     fn sold(&self);
+    /// Writes a data point of a sale, if somebody collects them. Nothing waits for
+    /// that, and whatever comes of it is nothing to the payment.
+    fn collect(&self, sale: &Sale);
     /// Writes a line for the operator.
     fn log(&self, line: &str);
 }

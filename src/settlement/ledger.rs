@@ -12,6 +12,10 @@ use crate::time::UnixSeconds;
 /// Of how many records of release 0.1.0 the sales are entered at once.
 pub const OLD_SALES: u32 = 100;
 
+/// How late sales are forgotten at most, where nothing else wakes the Settler, in
+/// seconds.
+const FORGET_SECONDS: u64 = 86_400;
+
 impl<H: Host> Settler<H> {
     /// The same Settler, which keeps sales for so many seconds, and not for ever.
     #[must_use]
@@ -44,7 +48,12 @@ impl<H: Host> Settler<H> {
         }
         fold_in(&self.shared.store, self.shared.host.now())?;
         let since_when = self.shared.host.now().0.saturating_sub(self.keep_sales);
-        self.shared.store.forget_sales(UnixSeconds(since_when))
+        // Also if nothing is sold any more.
+        if let Some(oldest) = self.shared.store.forget_sales(UnixSeconds(since_when))? {
+            let due = oldest.0.saturating_sub(since_when);
+            self.shared.host.wake_in(due.clamp(WAKE_SECONDS, FORGET_SECONDS));
+        }
+        Ok(())
     }
 }
 
@@ -90,6 +99,7 @@ impl<H: Host> Shared<H> {
     pub(super) fn log_sale(&self, record: &PaymentRecord) {
         if let Some(sale) = record.sale() {
             self.host.log(&sale.log_line());
+            self.host.collect(&sale);
             self.host.sold();
         }
     }

@@ -69,6 +69,7 @@ pub mod metered;
 pub mod others;
 pub mod outbox;
 mod per_token;
+pub mod points;
 mod proving;
 pub mod quota;
 pub mod recent;

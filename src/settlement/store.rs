@@ -68,8 +68,9 @@ pub trait Store {
     /// The sales that are asked for, the oldest first.
     fn sales_after(&self, asked: &SalesAfter) -> Result<Vec<Sale>, StoreError>;
     /// Forgets the sales that were settled before then, a thousand at once: the
-    /// next call goes on. Their sums stay.
-    fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError>;
+    /// next call goes on. Their sums stay. Says when the oldest that is left was
+    /// settled.
+    fn forget_sales(&self, before: UnixSeconds) -> Result<Option<UnixSeconds>, StoreError>;
     /// Makes the rows of the ledger that release 0.1.0 has not made, of so many
     /// records at most, and writes down how far that has got; whether there are
     /// more.

@@ -28,6 +28,8 @@ export const NOT_RUN = [
   ['docs/sales.md', 'curl -H "Authorization: Bearer $TOKEN" -o', 'is what tests/e2e/desk-data.test.mjs asks'],
   ['docs/sales.md', '{ "network"', 'is what tests/e2e/refunds.test.mjs sends'],
   ['docs/sales.md', '{\n  "keys"', 'tests/e2e/desk-data.test.mjs holds it to docs/sales-openapi.json'],
+  ['docs/sales.md', '[[analytics_engine_datasets]]', 'is what tests/e2e/analytics.test.mjs binds'],
+  ['docs/sales.md', 'SELECT blob1', ACCOUNT],
   ['docs/cli.md', 'npm install ./edge402', TARBALL],
   ['docs/cli.md', 'npx wrangler login', ACCOUNT],
   ['docs/cli.md', 'npx edge402 deploy', ACCOUNT],

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use edge402::desk::export::{Format, Merge, read_export, write_cell};
+use edge402::desk::export::{File, Format, read_export, write_cell};
+use edge402::desk::merge::Merge;
 use edge402::desk::refunds::Given;
 use edge402::desk::refusals::{Next, Tally, add_counts, read_counts, read_rows};
 use edge402::desk::state::DeskState;
@@ -78,6 +79,35 @@ fn one_refusal_is_sent_at_once_and_few_soon() {
 }
 
 #[test]
+fn what_could_not_be_sent_goes_with_the_next_and_is_bounded() {
+    let mut tally = Tally::default();
+    let (signature, funds) = (Reason::EvmSignature, Reason::InsufficientFunds);
+    let count = |tally: &mut Tally, reason, day, ms| {
+        let _ = tally.count(reason, day, ms);
+    };
+    let mut due = 1_000_000;
+    for _ in 0..100 {
+        count(&mut tally, signature, DAY, due);
+        let failed = tally.take(due);
+        tally.put_back(&failed, DAY);
+        due += 60_000;
+    }
+    count(&mut tally, funds, DAY, due);
+    assert_eq!(tally.take(due), format!("[[{DAY},\"{signature}\",100],[{DAY},\"{funds}\",1]]"));
+    assert_eq!(tally.take(due), "[]");
+    // For weeks: what is older than a day nobody would take any more.
+    for day in DAY..DAY + 30 {
+        count(&mut tally, signature, day, due);
+        let failed = tally.take(due);
+        tally.put_back(&failed, day);
+    }
+    let last = (DAY + 28..DAY + 30).map(|day| format!("[{day},\"{signature}\",1]"));
+    assert_eq!(tally.take(due), format!("[{}]", last.collect::<Vec<_>>().join(",")));
+    tally.put_back("garbage", DAY);
+    assert_eq!(tally.take(due), "[]");
+}
+
+#[test]
 fn nothing_becomes_a_reason_that_is_none() {
     let reason = Reason::InsufficientFunds.code();
     let message = json!([
@@ -138,12 +168,18 @@ fn no_cell_is_a_formula_and_none_breaks_its_row() {
 fn no_path_begins_a_cell_where_semicolons_part_them() {
     let mut bought = sale(1, "p");
     bought.path = Some("/a/x;=HYPERLINK(1)".into());
-    let mut merge = Merge::new(1, Format::Csv);
-    merge.wanted(&edge402::settlement::SalesQuery::default());
+    let mut merge = Merge::new(1);
+    merge.wanted(&all_sales());
     merge.add(0, vec![bought]);
-    let text = merge.write(&Given::default());
+    let text = File::new(Format::Csv).write(&mut merge, &Given::default());
+    // It has a cell for each column.
+    assert_eq!(Format::Csv.cut().matches(',').count(), text.matches(',').count());
     assert!(text.contains(",/a/x%3B=HYPERLINK(1),"), "{text}");
     assert!(!text.contains(';'), "{text}");
+}
+
+fn all_sales() -> SalesQuery {
+    SalesQuery { limit: u32::MAX, ..SalesQuery::default() }
 }
 
 fn sale(time: u64, payment: &str) -> Sale {
@@ -162,11 +198,11 @@ proptest! {
         let mut all: Vec<(usize, Sale)> = times.iter().enumerate()
             .map(|(n, (time, at))| (at % settlers, sale(*time, &format!("{n}")))).collect();
         all.sort_by_key(|(_, it)| std::cmp::Reverse(it.place()));
-        let mut merge = Merge::new(settlers, Format::Json);
+        let (mut merge, mut file) = (Merge::new(settlers), File::new(Format::Json));
         let mut text = Format::Json.head();
         let mut asked = 0;
         loop {
-            for (number, query) in merge.wanted(&SalesQuery::default()) {
+            for (number, query) in merge.wanted(&all_sales()) {
                 prop_assert!(query.limit as usize * settlers <= 7_000);
                 let own = all.iter().filter(|(at, _)| *at == number).map(|(_, it)| it);
                 let rest = own.filter(|it| query.before.as_ref().is_none_or(|at| it.place() < *at));
@@ -174,7 +210,7 @@ proptest! {
                 asked += 1;
             }
             prop_assert!(asked < 100);
-            text.push_str(&merge.write(&Given::default()));
+            text.push_str(&file.write(&mut merge, &Given::default()));
             if merge.is_over() {
                 break;
             }
@@ -187,18 +223,44 @@ proptest! {
 
 #[test]
 fn many_sales_are_asked_for_page_by_page() {
-    let mut merge = Merge::new(1, Format::Csv);
-    let mut left: Vec<Sale> = (0..2_500).map(|n| sale(9_000 - n, "x")).collect();
+    let (mut merge, mut file) = (Merge::new(1), File::new(Format::Csv));
+    let mut left: Vec<Sale> = (0..4_500).map(|n| sale(9_000 - n, "x")).collect();
     let mut rows = 0;
     while !merge.is_over() {
-        let wanted = merge.wanted(&SalesQuery::default());
+        let wanted = merge.wanted(&all_sales());
         assert_eq!(wanted.len(), 1);
         assert_eq!(wanted[0].1.before.is_none(), rows == 0);
         let rest = left.split_off(left.len().min(wanted[0].1.limit as usize));
         merge.add(0, std::mem::replace(&mut left, rest));
-        rows += merge.write(&Given::default()).lines().count();
+        rows += file.write(&mut merge, &Given::default()).lines().count();
     }
-    assert_eq!(rows, 2_500);
+    assert_eq!(rows, 4_500);
+}
+
+#[test]
+fn a_thousand_settlers_are_asked_for_few_sales_each() {
+    let mut merge = Merge::new(1_000);
+    let cursor = sale(9_001, "cursor").place();
+    let asked = SalesQuery { limit: 101, before: Some(cursor.clone()), ..SalesQuery::default() };
+    assert!(merge.wanted(&asked).iter().all(|(_, query)| query.before == Some(cursor.clone())));
+    let wanted = merge.wanted(&SalesQuery { limit: 101, ..SalesQuery::default() });
+    assert_eq!(wanted.len(), 1_000);
+    assert!(wanted.iter().all(|(_, query)| query.limit == 4));
+    // One of them has sold something, and is asked for as much as is wanted then.
+    let sales = |from: u64, count: u64| (0..count).map(|n| sale(from - n, "x")).collect();
+    for (number, _) in wanted {
+        assert_eq!(merge.take(), None, "all have to say something");
+        merge.add(number, if number == 700 { sales(9_000, 4) } else { vec![] });
+    }
+    assert_eq!(std::iter::from_fn(|| merge.take()).count(), 4);
+    let wanted = merge.wanted(&SalesQuery { limit: 101, ..SalesQuery::default() });
+    assert_eq!(wanted.len(), 1);
+    let (number, query) = &wanted[0];
+    assert_eq!((*number, query.limit), (700, 101));
+    assert_eq!(query.before.as_ref().map(|it| it.time), Some(UnixSeconds(8_997)));
+    merge.add(700, sales(8_996, 50));
+    assert_eq!(std::iter::from_fn(|| merge.take()).count(), 50);
+    assert!(merge.is_over());
 }
 
 #[test]

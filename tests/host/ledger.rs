@@ -262,6 +262,22 @@ fn sales_are_kept_for_as_long_as_the_seller_says() {
     }
 }
 
+#[test]
+fn sales_are_forgotten_by_themselves_however_many_there_are() {
+    let world = world();
+    let payments: Vec<_> = (0..8).map(payment).collect();
+    for payment in &payments {
+        assert!(world.buy_now(payment, "/r/a").is_delivery());
+    }
+    world.run_for((KEEP - 3_600) * 1_000);
+    assert_eq!(sales(&world, &all()).len(), 8);
+    // Nobody asks for anything any more; a few go at a time.
+    world.run_for((3_600 + 300) * 1_000);
+    assert_eq!(sales(&world, &all()), []);
+    world.run_for(10 * KEEP * 1_000);
+    assert_eq!(world.alarm.get(), None, "and then it sleeps");
+}
+
 /// Reads page after page, as a program does.
 fn read_all(worlds: &[Rc<World>], filter: &str) -> Vec<Sale> {
     let mut read: Vec<Sale> = vec![];

@@ -47,6 +47,7 @@ mod gate_remote;
 mod gate_signers;
 mod gate_support;
 mod ledger;
+mod ledger_points;
 mod ledger_sums;
 mod ledger_ways;
 mod meter;

@@ -4,8 +4,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
-use futures_util::future::LocalBoxFuture;
-
 use super::spot::SaleSpot;
 use super::{Outbox, Sender};
 use crate::config::Webhook;
@@ -13,10 +11,6 @@ use crate::settlement::Sale;
 use crate::settlement::outbox::SalesAfter;
 use crate::settlement::sales::SalePlace;
 use crate::time::UnixSeconds;
-use crate::together::join_all;
-
-/// How many Settlers are asked at once: a Worker has six connections.
-const AT_ONCE: usize = 6;
 
 /// In how many steps a sale is looked for out of turn, until now.
 const STEPS: u64 = 8;
@@ -51,17 +45,14 @@ impl Pages {
             }
         }
         let before = sender.now();
-        let mut pages = vec![];
-        for some in wanted.chunks(AT_ONCE) {
-            let reads = some.iter().map(|(settler, after)| -> LocalBoxFuture<'_, Page> {
-                Box::pin(async move {
-                    let asked = SalesAfter { after: after.clone(), before, limit };
-                    let sales = sender.sales(settler, &asked).await;
-                    ((*settler).to_owned(), after.clone(), sales)
-                })
-            });
-            pages.extend(join_all(reads.collect()).await);
-        }
+        let asked = wanted.into_iter().map(|(settler, after)| {
+            let asked = SalesAfter { after, before, limit };
+            (settler.to_owned(), asked)
+        });
+        let asked: Vec<_> = asked.collect();
+        let said = sender.sales_of(&asked).await;
+        let pages = asked.into_iter().zip(said);
+        let pages = pages.map(|((settler, asked), sales)| (settler, asked.after, sales)).collect();
         Self { pages, limit }
     }
 

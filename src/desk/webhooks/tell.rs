@@ -1,6 +1,6 @@
 //! Telling one webhook: first again what was put aside, then what is new, in order.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use futures_util::future::LocalBoxFuture;
 
@@ -14,10 +14,6 @@ use crate::settlement::outbox::SalesAfter;
 use crate::settlement::{Sale, StoreError};
 use crate::time::UnixSeconds;
 use crate::together::join_all;
-
-/// How many messages of a kind one webhook is sent in one run: what a run may ask
-/// is bounded. The next run follows at once.
-const PER_RUN: usize = 30;
 
 /// How many of them are sent at once. Two webhooks that are behind don't use up a
 /// Worker's six connections.
@@ -54,6 +50,8 @@ pub(super) struct Teller<'a, S> {
     pub number: usize,
     pub kind: &'static str,
     pub outbox: &'a RefCell<Outbox>,
+    /// How many messages all of them may still send in this run.
+    pub left: &'a Cell<usize>,
 }
 
 impl<S: Sender> Teller<'_, S> {
@@ -90,6 +88,7 @@ impl<S: Sender> Teller<'_, S> {
     async fn is_up(&self) -> Result<bool, StoreError> {
         let now = self.sender.now();
         let is_asked = self.state(|it| it.tries >= IS_DOWN && it.next_at <= now);
+        let is_asked = is_asked && self.left.get() > 0;
         let Some(spot) = self.state(|it| it.taken.clone()).filter(|_| is_asked) else {
             return Ok(false);
         };
@@ -124,6 +123,9 @@ impl<S: Sender> Teller<'_, S> {
                 state.and_then(|it| it.due_again(self.kind, self.sender.now())).cloned()
             };
             let Some(aside) = due else { return Ok(None) };
+            if self.left.get() == 0 {
+                break;
+            }
             let item = match self.find(&aside).await {
                 Ok(Some(item)) => item,
                 // It is in the ledger no more, or among the events.
@@ -177,17 +179,15 @@ impl<S: Sender> Teller<'_, S> {
 
     async fn sales(&self, settlers: &[String], pages: &Pages) -> Result<Option<u64>, StoreError> {
         let mut merged = Merged::new(pages, &self.hook.url, settlers, self.outbox);
-        let mut left = PER_RUN;
         loop {
             merged.refill(self.sender, self.sender.now()).await;
-            let items = merged.take(self.at_once().min(left.max(1)));
+            let items = merged.take(self.at_once());
             if items.is_empty() {
                 return Ok((!merged.is_whole).then_some(AGAIN_SECONDS));
             }
-            if left == 0 {
+            if self.left.get() == 0 {
                 return Ok(Some(0));
             }
-            left = left.saturating_sub(items.len());
             let items = items.into_iter().map(|(sale, spot)| Item::of_sale(sale, spot)).collect();
             if let Some(pause) = self.deliver(items).await? {
                 let is_held_up = pause > 0 && self.is_full();
@@ -219,17 +219,15 @@ impl<S: Sender> Teller<'_, S> {
     }
 
     async fn events(&self) -> Result<Option<u64>, StoreError> {
-        let mut left = PER_RUN;
         loop {
             let most = self.at_once();
             let items = self.outbox.borrow().next_events(&self.hook.url, self.kind, most);
             if items.is_empty() {
                 return Ok(None);
             }
-            if left == 0 {
+            if self.left.get() == 0 {
                 return Ok(Some(0));
             }
-            left = left.saturating_sub(items.len());
             let items = items.into_iter().map(Item::of_event).collect();
             if let Some(pause) = self.deliver(items).await? {
                 return Ok(Some(pause));
@@ -239,7 +237,8 @@ impl<S: Sender> Teller<'_, S> {
 
     /// How many may be sent at once: where something fails, one.
     fn at_once(&self) -> usize {
-        if self.state(|it| it.tries) > 0 { 1 } else { AT_ONCE }
+        let most = if self.state(|it| it.tries) > 0 { 1 } else { AT_ONCE };
+        most.min(self.left.get().max(1))
     }
 
     /// Sends messages for the first time, and keeps what came of them in their order:
@@ -284,6 +283,7 @@ impl<S: Sender> Teller<'_, S> {
     }
 
     async fn post(&self, item: &Item) -> Option<u16> {
+        self.left.set(self.left.get().saturating_sub(1));
         let times = (item.time, self.sender.now());
         let message = message(self.hook, self.kind, &item.id, times, item.data.as_ref());
         self.sender.post(&message).await

@@ -1,14 +1,9 @@
 //! What is told besides sales: what has changed with the Settlers, and how many
 //! payments were refused.
 
-use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
-use super::{AGAIN_SECONDS, Count, LOOK_SECONDS, Look, Outbox, Sender};
-use crate::together::join_all;
-
-/// How many Settlers are looked at at once: a Worker has six connections.
-const AT_ONCE: usize = 6;
+use super::{AGAIN_SECONDS, Count, LOOK_SECONDS, Outbox, Sender};
 
 /// How often refusals are told of at most, in seconds.
 const REFUSED_SECONDS: u64 = 60;
@@ -20,12 +15,8 @@ pub(super) async fn look<S: Sender>(sender: &S, settlers: &[String], outbox: &mu
         return;
     }
     outbox.looked_at = now;
-    let (mut seen, mut looks): (_, Vec<Option<Look>>) = (vec![], vec![]);
-    for some in settlers.chunks(AT_ONCE) {
-        let some = some.iter().map(|it| -> LocalBoxFuture<'_, _> { Box::pin(sender.look(it)) });
-        looks.extend(join_all(some.collect()).await);
-    }
-    for (settler, look) in settlers.iter().zip(looks) {
+    let mut seen = vec![];
+    for (settler, look) in settlers.iter().zip(sender.look(settlers).await) {
         // Of who does not answer nothing has changed.
         let Some(look) = look else {
             let own = format!("\n{settler}\n");

@@ -1,10 +1,10 @@
 //! `/.edge402/desk/state`: how all Settlers stand.
 
+use worker::Env;
 use worker::web_sys::Response;
-use worker::{Env, console_error};
 
 use super::super::health;
-use super::super::settler_client::SettlerClient;
+use super::super::many::{Question, ask};
 use super::json;
 use crate::config::Config;
 use crate::desk::settlers;
@@ -12,15 +12,15 @@ use crate::desk::state::DeskState;
 use crate::protocol::ChainId;
 use crate::settlement::relayer::settler_name;
 use crate::settlement::standing::Standing;
-use crate::together::join_all;
 
 pub(super) async fn answer(config: &Config, env: &Env) -> worker::Result<Response> {
     let mut state = DeskState::default();
     let all = settlers(config, None);
     let keys: Vec<_> = all.iter().map(|(id, name)| key_of(config, *id, name)).collect();
-    let questions = all.iter().zip(&keys);
-    let questions = questions.map(|((_, name), key)| Box::pin(ask(env, name, key.is_some())) as _);
-    let said = join_all(questions.collect()).await;
+    let questions = all.iter().zip(&keys).map(|((_, name), key)| {
+        Question::new(name, if key.is_some() { "standing" } else { "waiting" }, &())
+    });
+    let said: Vec<Option<Standing>> = ask(env, &questions.collect::<Vec<_>>()).await;
     for (((id, name), key), said) in all.iter().zip(&keys).zip(said) {
         match said {
             Some(said) => state.add(*id, key.as_deref(), said),
@@ -41,13 +41,4 @@ pub(super) async fn answer(config: &Config, env: &Env) -> worker::Result<Respons
 fn key_of(config: &Config, id: ChainId, name: &str) -> Option<String> {
     let network = config.network(id).filter(|network| network.facilitator.is_none())?;
     network.signers().into_iter().find(|key| settler_name(id, key) == name)
-}
-
-async fn ask(env: &Env, name: &str, is_of_key: bool) -> Option<Standing> {
-    let said = match SettlerClient::new(env, name) {
-        Ok(settler) if is_of_key => settler.standing().await,
-        Ok(settler) => settler.waiting().await,
-        Err(error) => Err(error),
-    };
-    said.map_err(|error| console_error!("state of {}: {}", name, error.to_string())).ok()
 }

@@ -4,18 +4,17 @@ use worker::web_sys::Response;
 use worker::{Env, console_error};
 
 use super::super::head::RequestHead;
-use super::super::settler_client::SettlerClient;
+use super::super::many::{Question, ask};
 use super::super::{clock, refused, respond};
 use super::refunds::between;
 use super::{SILENT, json};
 use crate::config::Config;
 use crate::desk::refunds::{RefundsQuery, add_up};
 use crate::desk::settlers;
-use crate::desk::sums::{PATIENCE, PAYERS_SALES, Together, read_query};
+use crate::desk::sums::{PATIENCE, PAYERS_SALES, Together, payers_page, read_query};
 use crate::gate::Head as _;
-use crate::settlement::sales::SalePlace;
-use crate::settlement::sums::{Sum, SumBy, SumsQuery};
-use crate::together::join_all;
+use crate::protocol::ChainId;
+use crate::settlement::sums::{SumBy, Sums, SumsQuery};
 
 pub(super) async fn answer(
     config: &Config,
@@ -27,39 +26,18 @@ pub(super) async fn answer(
         Err(message) => return respond::error(400, &message),
     };
     let settlers = settlers(config, None);
-    let (mut sums, mut is_cut) = (Together::default(), false);
-    if asked.by == SumBy::Payer {
-        let mut left = PAYERS_SALES;
-        let turns = settlers.iter().map(|(network, name)| (*network, name, asked.clone()));
-        let mut turns: Vec<_> = turns.collect();
-        while !turns.is_empty() && left > 0 {
-            let mut more = vec![];
-            // One after the other: each may know many payers.
-            for (network, name, query) in turns {
-                if left == 0 {
-                    more.push((network, name, query));
-                    continue;
-                }
-                let Some((said, next)) = ask(env, name, &query).await else {
-                    return respond::error(503, SILENT);
-                };
-                left = left.saturating_sub(said.iter().map(|sum| sum.count).sum());
-                sums.add(network, said);
-                if next.is_some() {
-                    more.push((network, name, SumsQuery { before: next, ..query }));
-                }
-            }
-            turns = more;
-        }
-        is_cut = !turns.is_empty();
+    let said = if asked.by == SumBy::Payer {
+        payers(env, &settlers, &asked).await
     } else {
-        let questions = settlers.iter().map(|(_, name)| Box::pin(ask(env, name, &asked)) as _);
-        let said = join_all(questions.collect()).await;
-        for ((network, _), said) in settlers.iter().zip(said) {
-            let Some((said, _)) = said else { return respond::error(503, SILENT) };
-            sums.add(*network, said);
-        }
-    }
+        folded(env, &settlers, &asked).await.map(|said| {
+            let mut sums = Together::default();
+            for ((network, _), said) in settlers.iter().zip(said) {
+                sums.add(*network, said.sums);
+            }
+            (sums, false)
+        })
+    };
+    let Some((sums, is_cut)) = said else { return respond::error(503, SILENT) };
     let refused = match refused::between(env, asked.from, asked.to).await {
         Ok(refused) => refused,
         Err(error) => {
@@ -75,24 +53,61 @@ pub(super) async fn answer(
     json(&sums.answer(config, &asked, is_cut, &refused, &refunds))
 }
 
-type Said = (Vec<Sum>, Option<SalePlace>);
+/// A Settler, and its network.
+type Named = (ChainId, String);
 
-/// What a Settler says, once it has folded its sales.
-async fn ask(env: &Env, name: &str, query: &SumsQuery) -> Option<Said> {
+/// What each of them says once it has folded its sales.
+async fn folded(env: &Env, settlers: &[Named], query: &SumsQuery) -> Option<Vec<Sums>> {
+    let mut all = vec![Sums::default(); settlers.len()];
+    let mut left: Vec<usize> = (0..settlers.len()).collect();
     for _ in 0..PATIENCE {
-        let said = match SettlerClient::new(env, name) {
-            Ok(settler) => settler.sums(query).await,
-            Err(error) => Err(error),
-        };
-        match said {
-            Ok(said) if said.is_behind => {}
-            Ok(said) => return Some((said.sums, said.next)),
-            Err(error) => {
-                console_error!("sums of {}: {}", name, error.to_string());
-                return None;
+        let questions = left.iter().filter_map(|at| settlers.get(*at));
+        let questions: Vec<_> =
+            questions.map(|(_, name)| Question::new(name, "sums", query)).collect();
+        let said = ask::<Sums>(env, &questions).await;
+        let mut behind = vec![];
+        for (at, said) in left.into_iter().zip(said) {
+            let said = said?;
+            if said.is_behind {
+                behind.push(at);
+            } else if let Some(place) = all.get_mut(at) {
+                *place = said;
             }
         }
+        if behind.is_empty() {
+            return Some(all);
+        }
+        left = behind;
     }
-    console_error!("sums of {}: there are still sales to fold; ask again", name);
+    console_error!("sums: there are still sales to fold; ask again");
     None
+}
+
+/// Who has paid most, by turns of all who have sold something, and whether older sales
+/// are left out.
+async fn payers(env: &Env, settlers: &[Named], asked: &SumsQuery) -> Option<(Together, bool)> {
+    let counts = SumsQuery { by: SumBy::Network, ..asked.clone() };
+    let counts = folded(env, settlers, &counts).await?;
+    let turns = settlers.iter().zip(counts).filter(|(_, said)| !said.sums.is_empty());
+    let mut turns: Vec<_> = turns.map(|(settler, _)| (settler, None)).collect();
+    let (mut sums, mut left) = (Together::default(), PAYERS_SALES);
+    while !turns.is_empty() && left > 0 {
+        let limit = payers_page(turns.len(), left);
+        let questions = turns.iter().map(|((_, name), before)| {
+            let query = SumsQuery { before: before.clone(), limit, ..asked.clone() };
+            Question::new(name, "sums", &query)
+        });
+        let said = ask::<Sums>(env, &questions.collect::<Vec<_>>()).await;
+        let mut more = vec![];
+        for ((settler, _), said) in turns.into_iter().zip(said) {
+            let said = said?;
+            left = left.saturating_sub(said.sums.iter().map(|sum| sum.count).sum());
+            sums.add(settler.0, said.sums);
+            if said.next.is_some() {
+                more.push((settler, said.next));
+            }
+        }
+        turns = more;
+    }
+    Some((sums, !turns.is_empty()))
 }

@@ -155,8 +155,8 @@ impl SqlStore {
     }
 
     /// Forgets some of the sales that were settled before then, none that is in no
-    /// sum yet, and sums after ten years.
-    pub(super) fn forget(&self, before: UnixSeconds) -> Result<(), StoreError> {
+    /// sum yet, and sums after ten years. Says when the oldest that is left was settled.
+    pub(super) fn forget(&self, before: UnixSeconds) -> Result<Option<UnixSeconds>, StoreError> {
         self.fold(before, 1)?;
         let before = before.min(self.folded_until()?);
         let query = "DELETE FROM sales WHERE (settled_at, payment) IN (SELECT settled_at, payment \
@@ -164,7 +164,8 @@ impl SqlStore {
         self.run(query, vec![seconds(before)])?;
         let oldest = before.day().saturating_sub(KEEP_DAYS);
         let query = "DELETE FROM sums WHERE day >= 0 AND day < ?";
-        self.run(query, vec![seconds(UnixSeconds(oldest))])
+        self.run(query, vec![seconds(UnixSeconds(oldest))])?;
+        self.time("SELECT CAST(settled_at AS TEXT) FROM sales ORDER BY settled_at LIMIT 1", vec![])
     }
 
     pub(super) fn sums_of(&self, query: &SumsQuery) -> Result<Sums, StoreError> {
@@ -189,6 +190,8 @@ impl SqlStore {
         end: UnixSeconds,
     ) -> Result<Sums, StoreError> {
         let before = query.before.as_ref();
+        // As for a page of sales: one upper bound to seek by.
+        let end = before.map_or(end, |place| end.min(place.time.plus(1)));
         let values = vec![
             seconds(begin),
             seconds(end),

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use edge402::settlement::Host;
+use edge402::settlement::{Host, Sale};
 use edge402::time::UnixSeconds;
 
 use super::tables::SimStore;
@@ -51,6 +51,10 @@ impl Host for SimHost {
                 }
             }
         });
+    }
+
+    fn collect(&self, sale: &Sale) {
+        self.0.clock.points.borrow_mut().push(sale.data_point());
     }
 
     fn sold(&self) {

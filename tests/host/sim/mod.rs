@@ -63,7 +63,7 @@ pub struct World {
     pub kv_does: Cell<Kv>,
     /// How often an origin was asked.
     pub asked: Cell<usize>,
-    alarm: Cell<Option<u64>>,
+    pub alarm: Cell<Option<u64>>,
     settler: RefCell<Option<Rc<Settler<SimHost>>>>,
     lane: LaneOf,
     /// Other Settlers that payments may have belonged to.

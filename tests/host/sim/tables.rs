@@ -15,6 +15,9 @@ use edge402::time::UnixSeconds;
 /// For how long sales are kept, in seconds.
 pub const KEEP: u64 = 86_400;
 
+/// How many are forgotten at once: fewer than the Worker's thousand.
+const FORGOTTEN: usize = 3;
+
 #[derive(Default)]
 pub struct Tables {
     payments: RefCell<BTreeMap<String, String>>,
@@ -272,10 +275,16 @@ impl Store for SimStore {
         Ok(Sums { sums: sums.into_values().collect(), ..Sums::default() })
     }
 
-    fn forget_sales(&self, before: UnixSeconds) -> Result<(), StoreError> {
+    fn forget_sales(&self, before: UnixSeconds) -> Result<Option<UnixSeconds>, StoreError> {
         self.check()?;
-        self.0.sales.borrow_mut().retain(|place, _| place.time >= before);
-        Ok(())
+        let mut sales = self.0.sales.borrow_mut();
+        for _ in 0..FORGOTTEN {
+            match sales.first_entry() {
+                Some(oldest) if oldest.key().time < before => drop(oldest.remove()),
+                _ => break,
+            }
+        }
+        Ok(sales.keys().next().map(|place| place.time))
     }
 
     fn forget_until(&self, now: UnixSeconds) -> Result<(), StoreError> {

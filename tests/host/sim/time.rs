@@ -25,6 +25,8 @@ pub struct Clock {
     ready: Ready,
     /// How often whoever sends webhooks was called.
     pub calls: Cell<usize>,
+    /// The data points of sales.
+    pub points: RefCell<Vec<String>>,
 }
 
 struct Task {
@@ -54,6 +56,7 @@ impl Default for Clock {
             tasks: RefCell::default(),
             ready: Arc::default(),
             calls: Cell::new(0),
+            points: RefCell::default(),
         }
     }
 }
