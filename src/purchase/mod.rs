@@ -123,9 +123,6 @@ pub struct Goods<A> {
 const SEND_AGAIN: &str = "send the same payment again; it is charged once at most";
 
 /// Answers a request that brings a payment.
-///
-/// A crowd may wait for its origin and for its settlement: what comes before and
-/// after that is in boxes, and takes no room meanwhile.
 pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
     let claim = &order.claim;
     let Begun { record, claimed, held } = begin(world, order).await;
@@ -286,12 +283,8 @@ async fn settle<W: World>(
 ) -> Result<Settlement, End<W::Answer>> {
     // Once the Settler has the message, it goes on whatever becomes of this
     // request: the same payment collects what it has bought.
-    let charged = charge.map(|charge| {
-        let charge = Some(charge);
-        Box::new(SettleRequest { charge, ..SettleRequest::clone(&order.settle) })
-    });
-    let request = charged.as_deref().unwrap_or(&order.settle);
-    match keeping(world, &order.claim, Box::pin(world.settle(request))).await {
+    let request = order.to_settle(charge);
+    match keeping(world, &order.claim, Box::pin(world.settle(&request))).await {
         Ok(Outcome::Settled(settlement)) => {
             let record = ReplayRecord {
                 resource: order.claim.resource.clone(),

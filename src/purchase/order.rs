@@ -6,6 +6,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::tariff::Tariff;
+use crate::amount::AtomicAmount;
 use crate::config::{Offer, SettleWhen};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
@@ -141,6 +142,14 @@ impl Order {
                 meter: by_use.meter.clone(),
                 without_amount: by_use.without_amount,
             }),
+        }
+    }
+
+    /// What the Settler is asked to settle: all of it, or so much.
+    pub(super) fn to_settle(&self, charge: Option<AtomicAmount>) -> Rc<SettleRequest> {
+        match charge {
+            None => Rc::clone(&self.settle),
+            Some(_) => Rc::new(SettleRequest { charge, ..SettleRequest::clone(&self.settle) }),
         }
     }
 
