@@ -233,13 +233,6 @@ impl Chain {
         self.shares().into_iter().sum::<usize>() - made.sum::<usize>()
     }
 
-    /// How much gas the relayer's failed transactions used.
-    pub fn burnt(&self) -> u64 {
-        let receipts = self.mined.iter().map(|it| &self.receipts[&it.hash].receipt);
-        let failed = receipts.filter(|receipt| receipt["status"] == "0x0");
-        failed.map(|receipt| u64::try_from(number(&receipt["gasUsed"])).unwrap()).sum()
-    }
-
     pub fn transfers_of(&self, payment: &Payment) -> Vec<Transfer> {
         let it = payment.evm();
         let (nonce, by_permit2) = match it.transfer() {

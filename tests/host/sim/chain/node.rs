@@ -3,6 +3,13 @@
 use super::*;
 
 impl Chain {
+    /// How much gas the relayer's failed transactions used.
+    pub fn burnt(&self) -> u64 {
+        let receipts = self.mined.iter().map(|it| &self.receipts[&it.hash].receipt);
+        let failed = receipts.filter(|receipt| receipt["status"] == "0x0");
+        failed.map(|receipt| u64::try_from(number(&receipt["gasUsed"])).unwrap()).sum()
+    }
+
     pub fn receipt(&self, hash: &str, now_ms: u64) -> Value {
         match self.receipts.get(hash) {
             Some(mined) if mined.seen_at <= now_ms => mined.receipt.clone(),
