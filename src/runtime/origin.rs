@@ -10,7 +10,7 @@ use worker::{Env, console_error};
 use super::app::App;
 use super::head::RequestHead;
 pub(super) use super::own_headers::has_come_back;
-use super::own_headers::{add_ours, add_own, holds_ours, take_ours};
+use super::own_headers::{add_ours, add_paid, holds_ours, take_ours};
 use super::{clock, js, respond};
 use crate::config::{Loaded, Origin, OriginSecret, OriginUrl};
 use crate::gate::notice::Notice;
@@ -200,7 +200,7 @@ pub(super) async fn ask(
     let request = without(loaded, &kept, request, how.is_uncached)?;
     add_ours(loaded, origin, &parts, &request.headers())?;
     if how.is_paid {
-        add_own(&loaded.origin_headers.when_paid, &request.headers())?;
+        add_paid(loaded, &request.headers())?;
     }
     let url = target(origin, &parts, path);
     if let Some((secret, notice)) = how.notice {

@@ -9,7 +9,7 @@ use worker::web_sys::Headers;
 
 use super::head::RequestHead;
 use super::js;
-use crate::config::{Loaded, Origin, OriginHeaders};
+use crate::config::{Loaded, Origin};
 use crate::gate::Head as _;
 use crate::gate::grant::{GRANT_HEADER, cookies_without_grants, may_hold_grants};
 use crate::gate::notice;
@@ -41,15 +41,18 @@ thread_local! {
 fn with_ours<T>(loaded: &Loaded, work: impl FnOnce(&Set) -> T) -> T {
     OURS.with(|ours| {
         work(ours.get_or_init(|| {
-            let OriginHeaders { always, when_paid } = &loaded.origin_headers;
-            let own = always.iter().chain(when_paid).map(|(name, _)| name.as_str());
-            let set = Set::new(&JsValue::UNDEFINED);
-            for name in KEPT.into_iter().chain(notice::NAMES).chain(own) {
-                set.add(&JsValue::from(name.to_ascii_lowercase().replace('_', "-")));
-            }
-            set
+            let own = loaded.origin_headers.always.iter().map(|(name, _)| name.as_str());
+            set_of(KEPT.into_iter().chain(notice::NAMES).chain(own))
         }))
     })
+}
+
+fn set_of<'a>(names: impl Iterator<Item = &'a str>) -> Set {
+    let set = Set::new(&JsValue::UNDEFINED);
+    for name in names {
+        set.add(&JsValue::from(name.to_ascii_lowercase().replace('_', "-")));
+    }
+    set
 }
 
 /// Whether a client sends what stays here. One that pays for what is free
@@ -100,8 +103,19 @@ pub(super) fn add_ours(
     add_own(&loaded.origin_headers.always, headers)
 }
 
+/// Adds the seller's headers for what is paid for, in place of what the client says:
+/// with what is not, that goes as it is.
+pub(super) fn add_paid(loaded: &Loaded, headers: &Headers) -> worker::Result<()> {
+    let own = &loaded.origin_headers.when_paid;
+    if own.is_empty() {
+        return Ok(());
+    }
+    js::take_out(headers, &set_of(own.iter().map(|(name, _)| name.as_str())));
+    add_own(own, headers)
+}
+
 /// Adds headers of the seller's; what the client says in their place was taken out.
-pub(super) fn add_own(own: &[(String, String)], headers: &Headers) -> worker::Result<()> {
+fn add_own(own: &[(String, String)], headers: &Headers) -> worker::Result<()> {
     for (name, value) in own {
         headers.set(name, value)?;
     }
