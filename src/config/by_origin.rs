@@ -26,8 +26,10 @@ const NOT_WITH_PRICE: [&str; 2] = ["prices", "scheme"];
 /// Whether an origin knows what was paid for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Informed {
-    /// It is told, or gets a header with that alone.
-    Yes,
+    /// It is told, with the amount.
+    Told,
+    /// It gets a header with that alone, which says nothing of the amount.
+    Opened,
     /// It could be, and isn't.
     No,
     /// It asks for no money anyway.
@@ -74,12 +76,17 @@ impl ByOrigin {
         }
         match origin {
             Informed::Never => fields.fault(key, "needs another ORIGIN: files ask for no money"),
+            // A header of the request, or a redirect, may change what it would ask.
+            Informed::No | Informed::Opened if says_price => {
+                let problem = "needs an origin that knows how much was paid: set tell_origin = true";
+                fields.fault(key, problem);
+            }
             Informed::No => {
                 let problem = "needs an origin that knows what was paid for: set tell_origin = \
                                true, or a header of ORIGIN_HEADERS with when = \"paid\"";
                 fields.fault(key, problem);
             }
-            Informed::Yes => {}
+            Informed::Told | Informed::Opened => {}
         }
         if says_price && !can_sign {
             let problem = "is needed for price = \"origin\": wrangler secret put GRANT_SECRET";

@@ -257,7 +257,8 @@ impl Seller<'_> {
         let has_paid_headers = !self.origin_headers.when_paid.is_empty();
         match self.origin {
             Some(Origin::Assets | Origin::None) => Informed::Never,
-            _ if has_paid_headers || self.tells_origin(fields) => Informed::Yes,
+            _ if self.tells_origin(fields) => Informed::Told,
+            _ if has_paid_headers => Informed::Opened,
             _ => Informed::No,
         }
     }

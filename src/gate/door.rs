@@ -93,7 +93,8 @@ pub(super) fn override_in(
         return Some("the request names another path in a header");
     }
     // Where every method is sold alike, or none is, another one opens nothing.
-    if !found.by_method {
+    let is_by_origin = is_by_origin(loaded, found);
+    if !found.by_method && !is_by_origin {
         return None;
     }
     let patterns = loaded.patterns.as_ref()?;
@@ -102,13 +103,20 @@ pub(super) fn override_in(
         let Ok(named) = value.parse::<Method>();
         is_token
             && (named == *method
-                || patterns.find(path, &named).is_ok_and(|other| other.route == found.route))
+                || !is_by_origin
+                    && patterns.find(path, &named).is_ok_and(|it| it.route == found.route))
     };
     let mut named = METHOD_OVERRIDES.iter().filter_map(|name| head.header(name));
     if named.any(|value| !changes_nothing(value)) {
         return Some("the request names another method in a header");
     }
     names_method(query).then_some("the request names another method in its query")
+}
+
+/// Whether the origin says what a request costs, whatever its method.
+fn is_by_origin(loaded: &Loaded, found: Found) -> bool {
+    let route = || loaded.config.as_ref().ok()?.routes.get(found.route?);
+    route().is_some_and(Route::has_quotes)
 }
 
 /// Where to send a request that is for nothing but reading, and free: what
@@ -164,8 +172,9 @@ pub fn type_to_look_into(loaded: &Loaded, head: &impl Head) -> Option<String> {
     let Ok(method) = head.method().parse::<Method>();
     let media_type = type_that_may_name_method(head, &method)?;
     let asked = find(loaded, head.parts().path, &method).ok()??;
-    let counts = asked.found.by_method
-        && (is_form(&media_type) || is_dearer_elsewise(loaded, &asked.path, asked.found));
+    let counts = is_by_origin(loaded, asked.found)
+        || asked.found.by_method
+            && (is_form(&media_type) || is_dearer_elsewise(loaded, &asked.path, asked.found));
     counts.then_some(media_type)
 }
 

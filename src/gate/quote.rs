@@ -105,7 +105,8 @@ impl Sale<'_> {
         };
         let price = match said(self.route, by_origin.challenge_on, status, price) {
             Said::Price(price) => price,
-            Said::Own if status >= 500 && former.is_some() => return Ok(failed(former)),
+            // It answers strangers as it likes: that it is busy, that they must log in.
+            Said::Own if status >= 400 && former.is_some() => return Ok(failed(former)),
             Said::Own => return Ok(Next::Own),
             Said::Unusable(problem) => return Err((problem, failed(former))),
         };

@@ -70,15 +70,16 @@ pub(super) async fn answer(
         return respond::closed();
     };
     let Ok(config) = &app.loaded.config else { return respond::closed() };
-    let text = head.header(purchase.version.payment_header()).map_or(0, |it| it.len());
-    let Some(_place) = waiting::for_purchase(text) else {
-        return respond::try_again("too many payments wait here right now; nothing was charged");
-    };
     let Ok(settlers) = SettlerClients::of(env, config, &offer.network, &purchase.payment) else {
         return respond::closed();
     };
     let Ok(body) = head.bound_body(&request).await else {
         return respond::error(400, super::BROKEN_BODY);
+    };
+    // Not before: a body may come as slowly as its sender likes.
+    let text = head.header(purchase.version.payment_header()).map_or(0, |it| it.len());
+    let Some(_place) = waiting::for_purchase(text) else {
+        return respond::try_again("too many payments wait here right now; nothing was charged");
     };
     let address = head.edge(Fact::Address);
     let mut order = Order::new(
