@@ -59,5 +59,9 @@ mod tests {
         assert_eq!(at(600), written(Some(30), true));
         assert_eq!(at(601), written(None, true));
         assert_eq!(at(660), written(None, true), "none was left out");
+        for second in 1..60 {
+            assert_eq!(at(660 + second), written(None, true));
+        }
+        assert_eq!(at(720), written(None, true), "nor of sixty");
     }
 }

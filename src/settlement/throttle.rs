@@ -110,6 +110,10 @@ mod tests {
         assert!(!throttle.is_throttled("b", NOW.plus(3_000)));
         throttle.note_burnt("b", NOW);
         assert!(throttle.is_throttled("b", NOW));
+        // One is enough to have failed.
+        throttle.note_failure("c", NOW);
+        let has_failed = |seconds| throttle.has_failed("c", NOW.plus(seconds));
+        assert_eq!((has_failed(0), has_failed(3_599), has_failed(3_600)), (true, true, false));
     }
 
     #[test]

@@ -74,6 +74,23 @@ fn what_is_lost_for_good_keeps_nobody_else_waiting() {
 }
 
 #[test]
+fn what_is_on_its_way_is_counted_once() {
+    let world = World::new(&Setup { block_ms: 20_000, ..Setup::default() });
+    world.chain.borrow_mut().balances.insert(payer(1).address(), 2 * AMOUNT);
+    let (first, second, third) = (payment(1, 1), payment(1, 2), payment(1, 3));
+    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+    while !matches!(state(&world, &first), State::Submitted { .. }) {
+        world.run_for(100);
+    }
+    assert_eq!(moved(&world, &first), [], "not landed yet");
+    // There is money for one more, and for no third one.
+    assert_eq!(buyer(&world, &second, &[WORDS, ALL]).now(), Answer::Counted);
+    assert_ne!(buyer(&world, &third, &[ALL]).now(), Answer::Counted);
+    world.run_for(A_WHILE);
+    assert_eq!((moved(&world, &first), moved(&world, &second)), (vec![AMOUNT], vec![AMOUNT]));
+}
+
+#[test]
 fn what_is_being_settled_is_no_debt() {
     let world = world();
     let (first, second) = (payment(1, 1), payment(1, 2));

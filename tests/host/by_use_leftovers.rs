@@ -115,6 +115,27 @@ fn what_a_meter_counts_and_is_not_worth_its_fee_counts_against_its_payer() {
 }
 
 #[test]
+fn the_day_ends_at_the_very_numbers_that_the_seller_has_set() {
+    let world = world_where_a_transfer_costs(7_000);
+    begin_a_day(&world);
+    let metered = |payer, number| {
+        const HALF: &str = "data: {\"usage\":{\"tokens\":500}}\n\n";
+        let answer = buyer(&world, &Payment::by_use(payer, number, 90_000), &[HALF]).now();
+        world.run_for(A_WHILE);
+        answer
+    };
+    // 40,000 atomic units of one payer's, 60,000 of all, 5,000 each time.
+    for number in 1..=8 {
+        assert_eq!(metered(1, number), Answer::Counted, "{number} of one payer's");
+    }
+    assert_eq!(metered(1, 9), Answer::Unavailable);
+    for number in 1..=4 {
+        assert_eq!(metered(2, number), Answer::Counted, "{number} of what is left");
+    }
+    assert_eq!(metered(3, 1), Answer::Unavailable);
+}
+
+#[test]
 fn who_has_paid_is_sold_to_though_others_have_used_up_the_routes_day() {
     let world = world_where_a_transfer_costs(4_000);
     begin_a_day(&world);

@@ -56,6 +56,15 @@ fn route(more: &Value) -> Value {
 }
 
 #[test]
+fn the_page_says_what_one_payment_buys() {
+    let (once, opens) = ("Paid once: no account, no subscription.", "One payment opens ");
+    let single = visible(&page(route(&json!({})), "GET", None));
+    assert!(single.contains(once) && !single.contains(opens));
+    let access = visible(&page(route(&json!({ "access": "1h" })), "GET", None));
+    assert!(access.contains(opens) && !access.contains(once));
+}
+
+#[test]
 fn the_page_names_the_method_that_was_asked_for() {
     let post = page(route(&json!({ "methods": ["POST"] })), "POST", None);
     assert!(post.contains("Send the <code>POST</code> request."));

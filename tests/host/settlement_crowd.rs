@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::by_use::told;
 use crate::sim::chain::{Chain, Code, read_transaction};
 use crate::sim::{AMOUNT, Answer, Fault, Handle, Payment, Setup, World, payer};
 use edge402::encoding::decode_hex_bytes;
@@ -234,6 +235,10 @@ fn new_accounts_burn_half_of_the_hours_gas_and_leave_the_rest_to_customers() {
     assert!(world.buy_now(&Payment::new(99, 2, 9_000), "a").is_delivery());
     code(50, Code::Honest);
     assert_eq!(world.buy_now(&Payment::new(50, 1, 9_000), "a"), Answer::Unavailable);
+    // What was had for nothing makes nobody a customer.
+    let free = told(&world, &Payment::by_use(50, 2, 9_000), Some("{\"amount\":\"0\"}"));
+    assert!(free.now().is_delivery());
+    assert_eq!(world.buy_now(&Payment::new(50, 3, 9_000), "a"), Answer::Unavailable);
     // So is whoever has no code.
     assert!(world.buy_now(&Payment::new(51, 1, 9_000), "a").is_delivery());
 }
