@@ -214,3 +214,46 @@ fn public_words(why: &Unavailable) -> String {
     }
     format!("of {} nodes none can be used: {}", why.failures.len(), words.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::rpc::{RpcError, TransportError};
+
+    #[test]
+    fn nodes_are_told_of_by_what_they_lack_and_without_their_names() {
+        let silent = || UrlFailure::Transport(TransportError::TimedOut);
+        let limited = || UrlFailure::NotJsonRpc(429, "slow down".into());
+        let error = |code, message: &str| {
+            let message = message.to_owned();
+            UrlFailure::Refused(RpcError { code, message, data: Some(json!(null)) })
+        };
+        let other = || UrlFailure::WrongChain("0x1".into(), "0x2105".into());
+        for (failures, words) in [
+            (
+                vec![silent()],
+                "of 1 nodes none can be used: 1 can't be reached or can't be understood",
+            ),
+            (
+                vec![limited(), error(-32_005, "rate limited")],
+                "of 2 nodes none can be used: 2 at their rate limit",
+            ),
+            (vec![other()], "of 1 nodes none can be used: 1 of another chain (0x2105)"),
+            (
+                vec![silent(), limited(), other()],
+                "of 3 nodes none can be used: 1 can't be reached or can't be understood, 1 at \
+                 their rate limit, 1 of another chain (0x2105)",
+            ),
+            (
+                vec![error(-32_603, "internal error")],
+                "of 1 nodes none can be used: 1 can't be reached or can't be understood",
+            ),
+        ] {
+            let failures = failures.into_iter().map(|it| ("a.example".to_owned(), it)).collect();
+            let why = Unavailable { network: "eip155:8453".into(), failures };
+            assert_eq!(public_words(&why), words);
+        }
+    }
+}

@@ -76,6 +76,29 @@ mod tests {
     }
 
     #[test]
+    fn a_facilitators_settler_is_one_of_sixteen_and_always_the_same() {
+        let network = ChainId::Evm(8_453);
+        let all: Vec<_> = facilitator_names(network).collect();
+        assert_eq!((all.len(), all[10].as_str()), (16, "eip155:8453/facilitator/a"));
+        let mut seen = vec![];
+        for n in 0..=255_u8 {
+            let payer = Address::new([n; 20]).to_string();
+            let name = facilitator_name(network, &payer);
+            assert_eq!(name, facilitator_name(network, &payer));
+            assert!(all.contains(&name) && is_facilitator_name(network, &name), "{name}");
+            if !seen.contains(&name) {
+                seen.push(name);
+            }
+        }
+        assert_eq!(seen.len(), 16);
+        // Payments are found again by it: it may never change.
+        let zero = Address::ZERO.to_string();
+        assert_eq!(facilitator_name(network, &zero), "eip155:8453/facilitator/9");
+        assert!(!is_facilitator_name(network, &settler_name(network, &zero)));
+        assert!(!is_facilitator_name(ChainId::Evm(1), &all[0]));
+    }
+
+    #[test]
     fn whoever_was_a_payers_relayer_is_among_the_others() {
         let relayer = |n: u8| Address::new([n; 20]);
         // The second is replaced by the fourth.
