@@ -66,8 +66,8 @@ class WatchedSettler {
   }
 }
 
-class WatchedWorker extends ve {
-  async fetch(request) {
+const WatchedWorker = {
+  async fetch(request, env, context) {
     const { pathname } = new URL(request.url);
     if (pathname === '/watched') {
       const told = { asked, statements: statements.map(({ name, query, cursor: { rowsRead: read, rowsWritten: written } }) => ({ name, query, read, written })) };
@@ -77,12 +77,12 @@ class WatchedWorker extends ve {
     }
     const count = { asked: 0 };
     try {
-      return await new BuiltWorker(this.ctx, watchEnv(this.env, count)).fetch(request);
+      return await BuiltWorker.fetch(request, watchEnv(env, count), context);
     } finally {
       asked.push({ name: null, what: pathname, asked: count.asked });
     }
-  }
-}
+  },
+};
 `;
 
 /** Writes it, and says where its main module is. */
@@ -90,13 +90,11 @@ export function watchedWorker(name = `watched-${process.pid}`) {
   const folder = join(DEV_DIR, name);
   mkdirSync(folder, { recursive: true });
   const built = readFileSync(WORKER_MAIN, 'utf8');
-  const [, entrypoint] = /import\{WorkerEntrypoint as (\w+)\}from"cloudflare:workers"/.exec(built) ?? [];
   const [exported] = /export\{[^}]*\};?\s*$/.exec(built) ?? [];
   const [, settler] = /(\w+) as Settler/.exec(exported) ?? [];
   const [, worker] = /(\w+) as default/.exec(exported) ?? [];
-  if (!entrypoint || !settler || !worker) throw new Error('the built Worker has no such exports');
+  if (!settler || !worker) throw new Error('the built Worker has no such exports');
   const watch = WATCH
-    .replaceAll('extends ve', `extends ${entrypoint}`)
     .replaceAll('BuiltSettler', settler)
     .replaceAll('BuiltWorker', worker)
     .replaceAll('LIMIT', String(LIMIT));
