@@ -21,6 +21,8 @@ ajv.addSchema(API, 'api');
 let world;
 before(async () => {
   world = await startWorld({ worker: { secrets: { DESK_TOKENS: createHash('sha256').update(TOKEN).digest('hex') } } });
+  // More than the sales bring: what is no refund is sent as well.
+  await world.evm.mintUsdc(world.accounts.evm.seller.address, 1_000_000n);
 });
 after(() => world?.stop());
 

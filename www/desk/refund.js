@@ -175,9 +175,18 @@ export function openRefund({ network, time, payment }, onChange) {
       const url = explorerUrl(network, it.transaction);
       status.replaceChildren('It is sent. Waiting for the chain: you may close this, the Worker goes on looking. ', url ? make('a', { href: url, rel: 'noreferrer', target: '_blank' }, short(it.transaction)) : short(it.transaction));
       await pause(AGAIN_MS);
-      if (!dialog.isConnected) return;
+      if (!dialog.isConnected) return watch(it.transaction);
     }
     await load();
+  }
+
+  /** Once the dialog is closed: has the list say so when the transaction is noted. It may be taken off meanwhile, and must not be told again. */
+  async function watch(transaction) {
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const { refunds } = await ask(`${PATH}${query({ network, time, payment })}`);
+      if (refunds.find((it) => it.transaction === transaction)?.state !== 'open') return onChange();
+      await pause(AGAIN_MS);
+    }
   }
 
   const takeOff = (transaction) => working(async () => {
