@@ -92,8 +92,8 @@ test('a payment that is stuck stands there with its reason and what to do, and g
     assert.equal(await row.locator('code').first().getAttribute('title'), world.accounts.evm.buyers[0].address);
     assert.equal(await row.locator(`[title="${sent.transaction}"]`).count(), 1);
     assert.deepEqual(await faults(page), []);
-    await client.setAutomine(true);
     await client.setIntervalMining({ interval: 2 });
+    await client.setAutomine(true);
     await client.mine({ blocks: 1 });
     await waitFor(async () => (await asked(url, 'desk/state')).waiting.length === 0, { what: 'the payment to land', timeout: 60_000 });
     await page.getByRole('button', { name: 'Refresh' }).click();
@@ -101,8 +101,8 @@ test('a payment that is stuck stands there with its reason and what to do, and g
     assertClean(opened);
     await opened.close();
   } finally {
-    await client.setAutomine(true);
     await client.setIntervalMining({ interval: 2 });
+    await client.setAutomine(true);
   }
 });
 

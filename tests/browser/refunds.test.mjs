@@ -215,8 +215,8 @@ test('while a refund is on its way no wallet is asked for another, and it is not
     assert.equal(await dialog.getByRole('button', { name: 'Own Wallet' }).count(), 0);
     assert.deepEqual(await faults(page), []);
   } finally {
-    await client.setAutomine(true);
     await client.setIntervalMining({ interval: 2 });
+    await client.setAutomine(true);
     await client.mine({ blocks: 1 });
   }
   await opened.close();

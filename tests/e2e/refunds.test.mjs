@@ -128,10 +128,14 @@ test('a part is noted, and no more than the rest', async () => {
   const sale = await sold();
   const parts = [];
   for (const amount of [3_000n, 7_001n, 7_000n]) parts.push(await transferred(amount));
-  assert.deepEqual(await Promise.all(parts.map(async (transaction) => (await tell(sale, { transaction })).status)).then((all) => all.filter((it) => it === 200).length), 2);
+  const told = await Promise.all(parts.map(async (transaction) => ({ transaction, ...await tell(sale, { transaction }) })));
+  const noted = told.filter(({ status }) => status === 200).map(({ transaction }) => transaction);
+  assert.ok(told.every(({ status }) => status === 200 || status === 409));
+  // Whichever comes first, there is room for one or two of them.
   const { refunded, refunds } = await saleNow(sale);
   assert.ok(BigInt(refunded) <= PRICE, refunded);
-  assert.equal(refunds.length, 2);
+  assert.deepEqual(refunds.map(({ transaction }) => transaction).sort(), noted.sort());
+  assert.ok(noted.length === 1 || noted.length === 2);
 });
 
 test('what no block has yet is looked for by itself, and is noted without being told again', async () => {
@@ -148,8 +152,9 @@ test('what no block has yet is looked for by itself, and is noted without being 
     assert.deepEqual([terms.json.left, terms.json.refunds.map((it) => it.state)], ['10000', ['open']]);
     assert.deepEqual((await asSeller(REFUNDS)).json.refunds.map((it) => it.transaction), [transaction]);
   } finally {
-    await client.setAutomine(true);
+    // The last one holds.
     await client.setIntervalMining({ interval: 2 });
+    await client.setAutomine(true);
     await client.mine({ blocks: 1 });
   }
   await waitFor(async () => (await saleNow(sale)).refunded === '10000', { what: 'the refund to be noted', timeout: 60_000 });
