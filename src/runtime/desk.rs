@@ -80,6 +80,8 @@ pub(super) async fn answer(
         Err(response) => return Ok(response),
     };
     if !is_page {
+        // It is read before anything is said: a client may only look up then.
+        let body = if path == REFUNDS_PATH { refunds::body_of(request, head).await } else { None };
         let who = match access::seller(app, env, head).await? {
             Ok(who) => who,
             Err(response) => return Ok(response),
@@ -88,7 +90,7 @@ pub(super) async fn answer(
             return overrides::answer(config, env, request, head, &who).await;
         }
         if path == REFUNDS_PATH {
-            return refunds::answer(config, env, request, head, &who).await;
+            return refunds::answer(config, env, head, body, &who).await;
         }
     }
     if !matches!(head.method(), "GET" | "HEAD") {

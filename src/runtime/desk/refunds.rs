@@ -28,8 +28,8 @@ const UNREADABLE: &str = "what is kept can't be read right now; try again";
 pub(super) async fn answer(
     config: &Config,
     env: &Env,
-    request: &Request,
     head: &RequestHead,
+    body: Option<Vec<u8>>,
     who: &str,
 ) -> worker::Result<Response> {
     let query = head.parts().query;
@@ -42,7 +42,7 @@ pub(super) async fn answer(
             },
             Err(message) => respond::error(400, &message),
         },
-        "POST" => note(config, env, request, who).await,
+        "POST" => note(config, env, body, who).await,
         "DELETE" => match read_forget(query) {
             Ok(named) => match refunds(env)?.forget_refund(&named).await {
                 Ok(true) => respond::private(200, "{}"),
@@ -56,6 +56,14 @@ pub(super) async fn answer(
             response.headers().set("Allow", "GET, HEAD, POST, DELETE")?;
             Ok(response)
         }
+    }
+}
+
+/// The body of what is told, if it can be read and is short enough.
+pub(super) async fn body_of(request: &Request, head: &RequestHead) -> Option<Vec<u8>> {
+    match head.method() {
+        "POST" => body::read_at_most(request, MAX_NOTE).await.ok().flatten(),
+        _ => None,
     }
 }
 
@@ -133,10 +141,10 @@ async fn latest_blockhash(network: &Network) -> Option<String> {
 async fn note(
     config: &Config,
     env: &Env,
-    request: &Request,
+    body: Option<Vec<u8>>,
     who: &str,
 ) -> worker::Result<Response> {
-    let Ok(Some(bytes)) = body::read_at_most(request, MAX_NOTE).await else {
+    let Some(bytes) = body else {
         return respond::error(400, "the body can't be read, or is too long");
     };
     let asked = match read_note(&bytes) {
