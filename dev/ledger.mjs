@@ -54,7 +54,7 @@ async function withWriter({ persist, name, worker }, work) {
   const writer = await startMiniflare({ persist, main: join(ROOT, 'dev/servers/ledger-writer.mjs'), bindings: worker ? { name: worker } : {} });
   try {
     return await work(async (message) => {
-      const answer = await fetch(`${writer.url}/?name=${encodeURIComponent(name)}`, { method: 'POST', body: JSON.stringify(message) });
+      const answer = await fetch(`${writer.url}/?name=${encodeURIComponent(name)}`, { method: 'POST', headers: { connection: 'close' }, body: JSON.stringify(message) });
       if (!answer.ok) throw new Error(await answer.text());
       return answer.json();
     });
