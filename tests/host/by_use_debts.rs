@@ -74,6 +74,24 @@ fn what_is_lost_for_good_keeps_nobody_else_waiting() {
 }
 
 #[test]
+fn what_is_unsettled_on_one_route_keeps_nobody_from_another() {
+    let world = World::new(&Setup { block_ms: 20_000, ..Setup::default() });
+    for number in 1..=6 {
+        assert_eq!(buyer(&world, &payment(number, 1), &[WORDS, ALL]).now(), Answer::Counted);
+    }
+    let seventh = |number, route: &str| {
+        let payment = payment(7, number);
+        let mut buyer = buyer(&world, &payment, &[ALL]);
+        if let Some((_, metered)) = &mut buyer.by_use {
+            metered.route = route.into();
+        }
+        buyer.now()
+    };
+    assert_eq!(seventh(1, "/model"), Answer::Unavailable);
+    assert_eq!(seventh(2, "/other"), Answer::Counted);
+}
+
+#[test]
 fn what_is_on_its_way_is_counted_once() {
     let world = World::new(&Setup { block_ms: 20_000, ..Setup::default() });
     world.chain.borrow_mut().balances.insert(payer(1).address(), 2 * AMOUNT);

@@ -92,3 +92,30 @@ fn says_nothing(error: &RpcError) -> bool {
     let (_, why) = error.message.split_once("reverted").unwrap_or(("", "unknown"));
     error.kind("eth_call") == ErrorKind::Execution && !has_data && why.trim().is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_call_says_nothing_that_reverts_without_a_word() {
+        let error = |code, message: &str, data: Value| {
+            let data = (!data.is_null()).then_some(data);
+            RpcError { code, message: message.to_owned(), data }
+        };
+        for (error, is_silent) in [
+            (error(3, "execution reverted", json!(null)), true),
+            (error(3, "execution reverted", json!("0x")), true),
+            (error(-32_000, "execution reverted ", json!(null)), true),
+            (error(3, "execution reverted", json!("0x08c379a0")), false),
+            (error(3, "execution reverted", json!({ "data": "0x" })), false),
+            (error(3, "execution reverted: paused", json!(null)), false),
+            (error(-32_005, "rate limited", json!(null)), false),
+            (error(-32_603, "internal error", json!(null)), false),
+        ] {
+            assert_eq!(says_nothing(&error), is_silent, "{error:?}");
+        }
+    }
+}
