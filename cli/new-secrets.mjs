@@ -55,7 +55,7 @@ function origin(held) {
 
 /** What is held besides keys, in words: name and words of each line. */
 export function secretsInWords(held) {
-  const names = (secret) => list(held[secret]).map((it) => it.split(':')[0]).join(', ');
+  const names = (secret) => list(held[secret]).map((it) => (it.includes(':') ? it.split(':')[0] : 'an entry without a name')).join(', ');
   const tokens = list(held.DESK_TOKENS).length;
   return [
     ...(held.GRANT_SECRET ? [['GRANT_SECRET', 'signs access grants and delivery cookies']] : []),

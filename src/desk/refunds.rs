@@ -259,6 +259,10 @@ async fn look_for<B: Book>(
     // Somebody else may have been told of it while the chain was asked. From here on
     // nothing is waited for.
     let Some(mut known) = book.find(network, transaction)? else { return Ok(gone()) };
+    // It was taken off, and told for another sale.
+    if known.payment != asked.payment {
+        return Ok(gone());
+    }
     if known.amount.is_some() {
         return Ok(Told::Noted(known));
     }

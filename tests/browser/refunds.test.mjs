@@ -148,13 +148,13 @@ test('what the wallet does not do is said, and nothing is noted', async () => {
   const wallet = sellerWallet({ answer: (method, params) => says[method]?.(params) });
   const { page, dialog, sale, ...opened } = await atSale({ wallets: [wallet] });
   const before = await evmBalances();
-  for (const [own, text] of [
+  for (const [own, text, isUnclear] of [
     [{ eth_sendTransaction: () => { throw walletError(4001, 'User rejected the request.'); } }, 'You declined in your wallet. Nothing was sent.'],
     [{ eth_requestAccounts: () => { throw walletError(-32002, 'already pending'); } }, 'Your wallet already has a request open: look there.'],
     [{ eth_accounts: () => [], eth_requestAccounts: () => [] }, 'The wallet names no account: unlock it, and try again.'],
     [{ eth_call: () => '0x1' }, 'There is too little in this account of the wallet: it has 0.000001 USDC.'],
-    [{ eth_sendTransaction: () => null }, 'The wallet has answered with something else than a transaction.'],
-    [{ eth_sendTransaction: () => { throw walletError(-32603, 'Something broke'); } }, 'The wallet says: Something broke. Look there whether anything was sent before you try again.'],
+    [{ eth_sendTransaction: () => null }, 'The wallet has answered with something else than a transaction.', 'unclear'],
+    [{ eth_sendTransaction: () => { throw walletError(-32603, 'Something broke'); } }, 'The wallet says: Something broke. Look there whether anything was sent before you try again.', 'unclear'],
     [{ eth_chainId: () => '0x1', wallet_switchEthereumChain: () => null }, 'The wallet stays on another network: switch it to Base Sepolia yourself, and try again.'],
   ]) {
     for (const name of Object.keys(says)) delete says[name];
@@ -162,6 +162,11 @@ test('what the wallet does not do is said, and nothing is noted', async () => {
     await dialog.getByRole('button', { name: 'Own Wallet' }).click();
     await dialog.getByText(text).waitFor();
     await page.waitForFunction(() => !document.querySelector('dialog button:disabled'));
+    // It may have been sent: no wallet is asked again until the seller has looked.
+    if (isUnclear) {
+      assert.equal(await dialog.getByRole('button', { name: 'Own Wallet' }).count(), 0);
+      await dialog.getByRole('button', { name: 'Nothing was sent' }).click();
+    }
   }
   assert.deepEqual(await faults(page), []);
   assert.deepEqual(await evmBalances(), before);
@@ -252,11 +257,22 @@ test('an answer of the Worker that gets lost loses no refund', async () => {
   assert.equal(wallet.calls.filter((method) => method === 'eth_sendTransaction').length, 1);
   await page.unroute('**/desk/refunds');
   assert.equal(await dialog.getByRole('button', { name: 'Own Wallet' }).count(), 0, 'it is not sent twice');
-  await dialog.getByRole('button', { name: 'Close' }).click();
+  await page.reload();
   await opened.row.getByRole('button', { name: 'Refund' }).click();
   await dialog.getByRole('button', { name: 'Tell the Worker again' }).click();
   await dialog.getByText('All of it has come back.').waitFor();
   assert.equal((await saleNow(sale)).refunds[0].transaction, transaction);
+  assertClean(opened);
+  await opened.close();
+});
+
+test('no comma is taken for nothing', async () => {
+  const wallet = sellerWallet();
+  const { dialog, ...opened } = await atSale({ wallets: [wallet] });
+  await dialog.getByRole('textbox', { name: 'Amount in USDC' }).fill('0,005');
+  await dialog.getByRole('button', { name: 'Own Wallet' }).click();
+  await dialog.getByText('The amount must be more than 0, and at most 0.01 USDC.').waitFor();
+  assert.equal(wallet.calls.includes('eth_sendTransaction'), false);
   assertClean(opened);
   await opened.close();
 });
@@ -269,8 +285,8 @@ test('whoever closes the dialog while the wallet asks is not sent there twice', 
   await dialog.getByText('Confirm the transfer of 0.01 USDC in your wallet.').waitFor();
   await page.keyboard.press('Escape');
   await row.getByRole('button', { name: 'Refund' }).click();
-  await dialog.getByRole('button', { name: 'Own Wallet' }).click();
-  await dialog.getByText('A wallet has not answered yet to an earlier request').waitFor();
+  await dialog.getByText('A wallet was asked for this sale, and its answer was not heard').waitFor();
+  assert.equal(await dialog.getByRole('button', { name: 'Own Wallet' }).count(), 0);
   assert.equal(wallet.calls.filter((method) => method === 'eth_sendTransaction').length, 1);
   held.resolve();
   await row.getByText('0.01 USDC back').waitFor();

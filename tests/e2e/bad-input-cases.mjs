@@ -109,7 +109,7 @@ export const EVM_CASES = {
   'an empty signature': badSignature(() => '0x'),
   'a signature without 0x': badSignature((it) => it.slice(2)),
   'a signature of an odd length': badSignature((it) => it.slice(0, -1)),
-  'a signature of 64 bytes': badSignature((it) => it.slice(0, -2)),
+  'a signature of 63 bytes': badSignature((it) => it.slice(0, -4)),
   'a signature of 66 bytes': badSignature((it) => `${it}00`),
   'a signature that is not hex': badSignature((it) => it.replace(/^0x../, '0xzz')),
   'a high s': badSignature(highS),

@@ -21,9 +21,9 @@ export function roughly(units, decimals) {
   return decimal(units, decimals, Math.min(decimals, zeros + 4));
 }
 
-/** What people have written, in atomic units; undefined for what is no amount, or finer than those. */
+/** What people have written, in atomic units; undefined for what is no amount, or finer than those. A comma is a point to some. */
 export function unitsOf(text, decimals) {
-  const [, whole, fraction = ''] = /^(\d{1,30})(?:\.(\d*))?$/.exec(text.trim().replaceAll(',', '')) ?? [];
+  const [, whole, fraction = ''] = /^(\d{1,30})(?:\.(\d*))?$/.exec(text.trim()) ?? [];
   const rest = fraction.replace(/0+$/, '');
   return whole && rest.length <= decimals ? BigInt(whole + rest.padEnd(decimals, '0')) : undefined;
 }

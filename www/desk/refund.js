@@ -25,10 +25,31 @@ const STOPS = {
   nonsense: 'The wallet has answered with something else than a transaction.',
 };
 
-/** What was sent and the Worker has not heard of yet, by the payments of the sales. */
-const unheard = new Map();
-/** The sales for which a wallet has not answered yet, by their payments: whoever closes the dialog may still confirm there. */
-const asking = new Set();
+/**
+ * What a wallet was asked for, or has sent, and the Worker has not heard of yet, by
+ * the payments of the sales: `{ asked }` (milliseconds), or what the wallet answered.
+ * Kept by the browser: a reload must not forget what may have been paid.
+ */
+const unheard = {
+  KEY: 'edge402 refunds',
+  all() {
+    try {
+      return JSON.parse(localStorage.getItem(this.KEY)) ?? {};
+    } catch {
+      return {};
+    }
+  },
+  get(payment) {
+    return this.all()[payment];
+  },
+  set(payment, sent) {
+    localStorage.setItem(this.KEY, JSON.stringify({ ...this.all(), [payment]: sent }));
+  },
+  delete(payment) {
+    const { [payment]: gone, ...left } = this.all();
+    localStorage.setItem(this.KEY, JSON.stringify(left));
+  },
+};
 /** What the Worker answers to what is no refund, whenever it is asked. */
 const FINAL = [400, 404, 409];
 
@@ -89,7 +110,9 @@ export function openRefund({ network, time, payment }, onChange) {
       back ? `${amountOf(back)} came back: ` : `${problem ?? 'on its way'}: `, transactionOf(network, transaction), ' ',
       ...(state === 'noted' ? [] : [button('Look again', () => tell({ transaction })), ' ', button('Take off', () => takeOff(transaction), { 'aria-label': `Take off ${short(transaction)}` })])));
     const lost = unheard.get(payment);
-    if (lost) {
+    if (lost?.asked) {
+      before.push(make('li', {}, 'A wallet was asked for this sale, and its answer was not heard: look there. If it has sent nothing: ', button('Nothing was sent', () => { unheard.delete(payment); show(); })));
+    } else if (lost) {
       before.push(make('li', {}, 'Sent, and the Worker does not know it yet: ', lost.transaction ? transactionOf(network, lost.transaction) : 'as your wallet has signed it', ' ', button('Tell the Worker again', () => tell(lost))));
     }
     body.replaceChildren(
@@ -131,21 +154,32 @@ export function openRefund({ network, time, payment }, onChange) {
   const pay = (wallet, text) => working(async () => {
     const amount = unitsOf(text, terms.decimals);
     if (!amount || amount > BigInt(terms.left)) throw new Refusal(0, `The amount must be more than 0, and at most ${amountOf(terms.left)}.`);
-    if (asking.has(payment)) throw new Refusal(0, 'A wallet has not answered yet to an earlier request for this sale: answer there first.');
-    let sent;
-    asking.add(payment);
-    try {
-      sent = await sendBack(wallet, terms, amount, (name) => { status.textContent = fill(STEPS[name], { amount: amountOf(amount) }); });
-    } catch (error) {
-      throw new Refusal(0, reasonOf(error));
-    } finally {
-      asking.delete(payment);
-    }
-    await follow(sent);
+    // One tab at a time, from what is known now until the Worker knows more.
+    await navigator.locks.request(`edge402 refund ${payment}`, { ifAvailable: true }, async (lock) => {
+      if (!lock || unheard.get(payment)) throw new Refusal(0, 'A wallet has not answered yet to an earlier request for this sale: answer there first.');
+      terms = await ask(`${PATH}${query({ network, time, payment })}`);
+      if (amount > BigInt(terms.left) || terms.refunds.some(({ state }) => state === 'open')) {
+        show();
+        throw new Refusal(0, 'Something was sent for this sale meanwhile. Nothing was asked of your wallet.');
+      }
+      let sent;
+      unheard.set(payment, { asked: Date.now() });
+      try {
+        sent = await sendBack(wallet, terms, amount, (name) => { status.textContent = fill(STEPS[name], { amount: amountOf(amount) }); });
+      } catch (error) {
+        // Else it may have been sent.
+        if (isDeclined(error) || (STOPS[error.message] && error.message !== 'nonsense') || error.code === -32002) unheard.delete(payment);
+        else show();
+        throw new Refusal(0, reasonOf(error));
+      }
+      await follow(sent);
+    });
   });
 
+  const isDeclined = ({ code, message }) => code === 4001 || /reject|declin|denied|cancel/i.test(message);
+
   function reasonOf({ code, message, values }) {
-    if (code === 4001 || /reject|declin|denied|cancel/i.test(message)) return 'You declined in your wallet. Nothing was sent.';
+    if (isDeclined({ code, message })) return 'You declined in your wallet. Nothing was sent.';
     if (code === -32002) return 'Your wallet already has a request open: look there.';
     const text = STOPS[message];
     return text ? fill(text, { balance: values.balance === undefined ? '' : amountOf(values.balance) }) : `The wallet says: ${message}. Look there whether anything was sent before you try again.`;
@@ -162,7 +196,7 @@ export function openRefund({ network, time, payment }, onChange) {
         const isFinal = FINAL.includes(error.status);
         if (isFinal) unheard.delete(payment);
         else show();
-        throw new Refusal(error.status, sent.transaction && !isFinal ? `${error.message} The transaction is ${sent.transaction}.` : error.message);
+        throw new Refusal(error.status, sent.transaction ? `${error.message} The transaction is ${sent.transaction}.` : error.message);
       });
       unheard.delete(payment);
       if (it.state === 'noted') {

@@ -30,7 +30,7 @@ async function byEvm(provider, terms, amount, say) {
   const balance = await balanceOf(ask, asset, from);
   if (balance !== undefined && balance < amount) throw new Stop('no_balance', { balance });
   say('signing');
-  const transaction = await ask('eth_sendTransaction', [{ from, to: asset, value: '0x0', data: `0xa9059cbb${word(payer)}${word(amount)}` }]);
+  const transaction = await ask('eth_sendTransaction', [{ from, to: asset, value: '0x0', chainId: `0x${BigInt(terms.network.split(':')[1]).toString(16)}`, data: `0xa9059cbb${word(payer)}${word(amount)}` }]);
   if (!/^0x[0-9a-f]{64}$/i.test(transaction)) throw new Stop('nonsense');
   return { transaction };
 }
