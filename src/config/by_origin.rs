@@ -78,7 +78,8 @@ impl ByOrigin {
             Informed::Never => fields.fault(key, "needs another ORIGIN: files ask for no money"),
             // A header of the request, or a redirect, may change what it would ask.
             Informed::No | Informed::Opened if says_price => {
-                let problem = "needs an origin that knows how much was paid: set tell_origin = true";
+                let problem =
+                    "needs an origin that knows how much was paid: set tell_origin = true";
                 fields.fault(key, problem);
             }
             Informed::No => {

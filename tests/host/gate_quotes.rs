@@ -278,7 +278,10 @@ fn whatever_asks_for_no_money_is_passed_on() {
 fn a_request_names_no_other_method() {
     for (name, value) in [("X-HTTP-Method-Override", "DELETE"), ("X-HTTP-Method", "POST")] {
         let other = Request::get("/reports/a").with(name, value);
-        assert_eq!(outcome(&decide(shop(), &other, UnixSeconds(NOW))), "400 the request names another method in a header");
+        assert_eq!(
+            outcome(&decide(shop(), &other, UnixSeconds(NOW))),
+            "400 the request names another method in a header"
+        );
         let same = Request::get("/reports/a").with(name, "GET");
         assert_eq!(outcome(&decide(shop(), &same, UnixSeconds(NOW))), "ask 0 /reports/a");
     }
