@@ -9,7 +9,7 @@ export function holdsAny(headers, names) {
 
 /** Takes these headers out. */
 export function takeOut(headers, names) {
-  for (const name of headers.keys()) if (names.has(name.replaceAll('_', '-'))) headers.delete(name);
+  for (const name of [...headers.keys()]) if (names.has(name.replaceAll('_', '-'))) headers.delete(name);
 }
 
 /** An origin's answer as it is, where it needs no `look`: an error, a redirect or an interim answer does. */
