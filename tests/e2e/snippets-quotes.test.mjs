@@ -359,7 +359,7 @@ describe('an origin that is protected', () => {
   });
 
   test('its 401 may say the price', async () => {
-    const priced = await shop({ ROUTES: [{ pattern: '/api/*', price: 'origin', price_max: '$1', challenge_on: 401, tell_origin: true }] });
+    const priced = await shop({ ROUTES: [{ pattern: '/api/*', price: 'origin', price_max: '$1', challenge_on: 401, tell_origin: true }] }, { ORIGIN_SECRET: SECRET });
     const [answer, got] = await sellerGot(() => x402Fetch({ ...world.buyer(), network: EVM_NETWORK })(`${priced.url}/api/a`));
     assert.deepEqual([answer.status, got], [200, 70_000n]);
   });
