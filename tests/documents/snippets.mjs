@@ -44,6 +44,8 @@ export const NOT_RUN = [
   ['docs/prices.md', 'npx wrangler secret put PASSES', ACCOUNT],
   ['docs/testing.md', 'node dev/fuzz.mjs  ', LONG],
   ['docs/testing.md', 'node dev/fuzz.mjs --inputs', LONG],
+  ['docs/testing.md', 'cargo install cargo-mutants', 'installs a tool'],
+  ['docs/testing.md', 'cargo mutants', LONG],
   ['docs/webhooks.md', 'npx wrangler secret put WEBHOOK_SECRET', ACCOUNT],
   ['docs/webhooks.md', 'echo "whsec_', 'makes a secret'],
   ['docs/webhooks.md', '[[vars.WEBHOOKS]]', 'is what the tests of webhooks configure'],
