@@ -98,5 +98,6 @@ mod throughput;
 mod upto_rules;
 mod wallet_quota;
 mod webhooks;
+mod webhooks_config;
 mod wire;
 mod wire_solana;
