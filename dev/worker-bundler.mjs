@@ -27,6 +27,9 @@ if (existsSync(SHIM)) {
   writeFileSync(SHIM, `${shim}\n${readFileSync(join(ROOT, 'src/runtime/entry.js'), 'utf8')}`);
 }
 
-const { status, error } = spawnSync(process.env.EDGE402_ESBUILD, process.argv.slice(2), { stdio: 'inherit' });
+/** wasm-bindgen names a module of ours once for each function that it imports from it. */
+const QUIET = '--log-override:duplicate-object-key=silent';
+
+const { status, error } = spawnSync(process.env.EDGE402_ESBUILD, [...process.argv.slice(2), QUIET], { stdio: 'inherit' });
 if (error) throw error;
 process.exitCode = status ?? 1;
