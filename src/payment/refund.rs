@@ -3,15 +3,20 @@
 use serde_json::{Value, json};
 
 use crate::amount::AtomicAmount;
-use crate::encoding::{decode_base64, encode_base64, encode_hex};
-use crate::evm::{Receipt, json_rpc};
+use crate::encoding::{decode_base64, encode_base58, encode_base64, encode_hex};
+use crate::evm::{Address, Receipt, json_rpc};
 use crate::protocol::ChainId;
 use crate::rpc::Call;
-use crate::solana::Signature;
+use crate::solana::address::SYSTEM_PROGRAM;
+use crate::solana::{Signature, Transaction};
 use crate::time::UnixSeconds;
 
 /// The longest transaction that Solana takes, in bytes.
 const MAX_TRANSACTION: usize = 1_232;
+
+/// How the data of the instruction begin that makes a nonce durable: the system
+/// program's `AdvanceNonceAccount`.
+const ADVANCE_NONCE: [u8; 4] = [4, 0, 0, 0];
 
 /// What a transaction did that is in a block, as its network counts blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +31,8 @@ pub struct Found {
 /// When a block was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// At this time; `None` if the node doesn't keep it.
-    At(Option<UnixSeconds>),
+    /// At this time.
+    At(UnixSeconds),
     /// To be asked: the block of this number.
     InBlock(u64),
 }
@@ -73,13 +78,96 @@ pub fn question(network: ChainId, transaction: &str) -> Call {
 }
 
 /// Asks when a block was made.
-pub fn block_question(number: u64) -> Call {
-    Call::new("eth_getBlockByNumber", json!([json_rpc::quantity(number.into()), false]))
+pub fn block_question(network: ChainId, number: u64) -> Call {
+    match network {
+        ChainId::Evm(_) => {
+            Call::new("eth_getBlockByNumber", json!([json_rpc::quantity(number.into()), false]))
+        }
+        ChainId::Solana(_) => Call::new("getBlockTime", json!([number])),
+    }
 }
 
 /// Reads the answer to that.
-pub fn read_block_time(block: &Value) -> Option<UnixSeconds> {
-    json_rpc::parse_u64(block.get("timestamp")?).map(UnixSeconds)
+pub fn read_block_time(network: ChainId, answer: &Value) -> Option<UnixSeconds> {
+    let time = match network {
+        ChainId::Evm(_) => json_rpc::parse_u64(answer.get("timestamp")?),
+        ChainId::Solana(_) => answer.as_u64(),
+    };
+    time.map(UnixSeconds)
+}
+
+/// Asks for the newest block.
+pub fn head_question(network: ChainId) -> Call {
+    match network {
+        ChainId::Evm(_) => Call::new("eth_blockNumber", json!([])),
+        ChainId::Solana(_) => Call::new("getSlot", json!([{ "commitment": "confirmed" }])),
+    }
+}
+
+/// Reads the number of a block.
+pub fn read_head(network: ChainId, answer: &Value) -> Option<u64> {
+    match network {
+        ChainId::Evm(_) => json_rpc::parse_u64(answer),
+        ChainId::Solana(_) => answer.as_u64(),
+    }
+}
+
+/// What ends a transaction that is in no block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Another one of the account with the same nonce.
+    Nonce(String, u64),
+    /// The end of its blockhash.
+    Blockhash(String),
+}
+
+impl Lifetime {
+    /// Of a signed transaction of Solana (base64). One with a durable nonce has none, and
+    /// of what can't be read nobody knows.
+    pub fn of_signed(signed: &str) -> Option<Self> {
+        let bytes = decode_base64(signed, MAX_TRANSACTION).ok()?;
+        let message = Transaction::parse(&bytes).ok()?.message;
+        let first = message.instructions.first()?;
+        let is_durable = first.program == SYSTEM_PROGRAM && first.data.starts_with(&ADVANCE_NONCE);
+        (!is_durable).then(|| Self::Blockhash(encode_base58(&message.recent_blockhash)))
+    }
+
+    /// Asks whether it has ended.
+    pub fn question(&self) -> Call {
+        match self {
+            Self::Nonce(account, _) => {
+                Call::new("eth_getTransactionCount", json!([account, "latest"]))
+            }
+            Self::Blockhash(hash) => {
+                Call::new("isBlockhashValid", json!([hash, { "commitment": "confirmed" }]))
+            }
+        }
+    }
+
+    /// Reads the answer to that.
+    pub fn has_ended(&self, answer: &Value) -> Option<bool> {
+        match self {
+            Self::Nonce(_, nonce) => json_rpc::parse_u64(answer).map(|count| count > *nonce),
+            Self::Blockhash(_) => answer.get("value")?.as_bool().map(|is_valid| !is_valid),
+        }
+    }
+}
+
+/// Asks a node whether it has a transaction that is in no block yet, and with which
+/// nonce. Solana's don't say.
+pub fn sender_question(network: ChainId, transaction: &str) -> Option<Call> {
+    match network {
+        ChainId::Evm(_) => Some(Call::new("eth_getTransactionByHash", json!([transaction]))),
+        ChainId::Solana(_) => None,
+    }
+}
+
+/// Reads the answer to that: the account, and the nonce.
+pub fn read_sender(transaction: &str, answer: &Value) -> Option<(String, u64)> {
+    let is_its = json_rpc::parse_hash(answer.get("hash")?).map(|it| encode_hex(&it))?;
+    let sender: Address = answer.get("from")?.as_str()?.parse().ok()?;
+    let nonce = json_rpc::parse_u64(answer.get("nonce")?)?;
+    (is_its == transaction).then(|| (sender.to_string(), nonce))
 }
 
 /// Reads what became of a transaction, for an account that was paid in a token.
@@ -112,11 +200,11 @@ pub fn read_found(
                 token_balance(meta.get("postTokenBalances")?, asset, account)?,
             );
             let received = AtomicAmount(after.saturating_sub(before));
-            let time = result.get("blockTime").and_then(Value::as_u64).map(UnixSeconds);
-            Some(Found {
-                received: meta.get("err")?.is_null().then_some(received),
-                when: When::At(time),
-            })
+            let when = match result.get("blockTime").and_then(Value::as_u64) {
+                Some(time) => When::At(UnixSeconds(time)),
+                None => When::InBlock(result.get("slot")?.as_u64()?),
+            };
+            Some(Found { received: meta.get("err")?.is_null().then_some(received), when })
         }
     }
 }

@@ -12,12 +12,10 @@ use worker::web_sys::{RequestInit, Response};
 use super::js;
 use crate::config::{Config, Network};
 use crate::desk::overrides::Board;
-use crate::desk::refunds::{Refund, Told};
 use crate::desk::session::Session;
 use crate::evm;
 use crate::json::{self, FromJson, ToJson};
 use crate::payment::VerifiedPayment;
-use crate::protocol::ChainId;
 use crate::settlement::others::{Said, Settlers};
 use crate::settlement::outbox::SalesAfter;
 use crate::settlement::quota::{QuotaReply, QuotaRequest, QuotaReturn};
@@ -109,25 +107,12 @@ impl SettlerClient {
     }
 
     /// Asks the object that keeps the refunds, and no Settler.
-    pub(super) async fn refunds(
+    pub(super) async fn refunds<T: FromJson>(
         &self,
         verb: &str,
         message: &dyn ToJson,
-    ) -> worker::Result<Vec<Refund>> {
+    ) -> worker::Result<T> {
         self.call(verb, message).await
-    }
-
-    /// Tells that object of a transaction.
-    pub(super) async fn tell_refund(&self, refund: &Refund) -> worker::Result<Told> {
-        self.call("refund-tell", refund).await
-    }
-
-    /// Has it forget one that is not noted. Whether there was one.
-    pub(super) async fn forget_refund(
-        &self,
-        (network, transaction): &(ChainId, String),
-    ) -> worker::Result<bool> {
-        self.call("refund-forget", &vec![network.to_string(), transaction.clone()]).await
     }
 
     /// The sales that are asked for, the oldest first.

@@ -22,6 +22,19 @@ async function prepare({ world }) {
 
 const asked = async (path, init) => (await send(`${shop.url}/.edge402/${path}`, { authorization: `Bearer ${TOKEN}` }, init)).json;
 
+async function signIn(page) {
+  await page.getByLabel('Token').fill(TOKEN);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+}
+
+const rowOf = (page, { transaction }) => page.getByRole('table', { name: 'Sales, the newest first' }).locator('tbody tr').filter({ has: page.locator(`[title="${transaction}"]`) });
+
+/** A transfer from the seller to the buyer, by no wallet of a browser; its hash. */
+function transferred(amount) {
+  const data = encodeFunctionData({ abi: parseAbi(['function transfer(address to, uint256 amount)']), functionName: 'transfer', args: [shop.world.accounts.evm.buyers[0].address, amount] });
+  return shop.world.evm.client.sendTransaction({ account: seller(), to: USDC_ADDRESS, data });
+}
+
 /** A new sale, and the desk with the seller signed in and these wallets, at its dialog. */
 async function atSale({ network = EVM_NETWORK, wallets = [], options } = {}) {
   const { world } = shop;
@@ -30,9 +43,8 @@ async function atSale({ network = EVM_NETWORK, wallets = [], options } = {}) {
   const [sale] = (await asked(`sales?transaction=${transaction}`)).sales;
   const opened = await open(`${shop.url}/.edge402/desk`, { wallets, options });
   const { page } = opened;
-  await page.getByLabel('Token').fill(TOKEN);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  const row = page.getByRole('table', { name: 'Sales, the newest first' }).locator('tbody tr').filter({ has: page.locator(`[title="${sale.transaction}"]`) });
+  await signIn(page);
+  const row = rowOf(page, sale);
   await row.getByRole('button', { name: 'Refund' }).click();
   const dialog = page.getByRole('dialog', { name: 'Refund' });
   await dialog.getByLabel('Amount in USDC').waitFor();
@@ -165,7 +177,8 @@ test('what the wallet does not do is said, and nothing is noted', async () => {
     // It may have been sent: no wallet is asked again until the seller has looked.
     if (isUnclear) {
       assert.equal(await dialog.getByRole('button', { name: 'Own Wallet' }).count(), 0);
-      await dialog.getByRole('button', { name: 'Nothing was sent' }).click();
+      await dialog.getByRole('button', { name: 'Nothing else was sent' }).click();
+      await dialog.getByRole('button', { name: 'Own Wallet' }).waitFor();
     }
   }
   assert.deepEqual(await faults(page), []);
@@ -179,9 +192,8 @@ test('what was sent from elsewhere is noted, and what is none says why', async (
   const { page, dialog, sale, row, ...opened } = await atSale();
   await dialog.getByText('No wallet of this browser can send on Base Sepolia.').waitFor();
   const { client } = shop.world.evm;
-  const data = encodeFunctionData({ abi: parseAbi(['function transfer(address to, uint256 amount)']), functionName: 'transfer', args: [shop.world.accounts.evm.buyers[0].address, PRICE] });
   const plain = await client.sendTransaction({ account: seller(), to: shop.world.accounts.evm.buyers[0].address, value: 1n });
-  const transaction = await client.sendTransaction({ account: seller(), to: USDC_ADDRESS, data });
+  const transaction = await transferred(PRICE);
   const note = async (text) => {
     await dialog.getByLabel('Its transaction').fill(text);
     await page.keyboard.press('Enter');
@@ -229,7 +241,7 @@ test('while a refund is on its way no wallet is asked for another, and it is not
   assertClean(opened);
 });
 
-test('what never comes can be taken off, and then a wallet is asked', async () => {
+test('what never comes can be taken off, and a wallet is asked once the seller has looked', async () => {
   const wallet = sellerWallet();
   const { page, dialog, sale, ...opened } = await atSale({ wallets: [wallet], options: { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true } });
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
@@ -239,6 +251,10 @@ test('what never comes can be taken off, and then a wallet is asked', async () =
   await dialog.getByRole('button', { name: 'Close' }).click();
   await opened.row.getByRole('button', { name: 'Refund' }).click();
   await dialog.getByRole('button', { name: 'Take off 0xcdcd…cdcd' }).click();
+  await dialog.getByText('0xcdcd…cdcd may still land: then the payer gets both.').waitFor();
+  assert.deepEqual(await faults(page), []);
+  assert.equal(await dialog.getByRole('button', { name: 'Own Wallet' }).count(), 0);
+  await dialog.getByLabel('I have looked').check();
   await dialog.getByRole('button', { name: 'Own Wallet' }).click();
   await dialog.getByText('All of it has come back.').waitFor();
   assert.equal((await saleNow(sale)).refunds.length, 1);
@@ -246,10 +262,79 @@ test('what never comes can be taken off, and then a wallet is asked', async () =
   await opened.close();
 });
 
+test('if both land, both are shown', async () => {
+  const { client } = shop.world.evm;
+  const wallet = sellerWallet();
+  const { page, dialog, sale, row, ...opened } = await atSale({ wallets: [wallet] });
+  await client.setAutomine(false);
+  await client.setIntervalMining({ interval: 0 });
+  try {
+    await dialog.getByRole('button', { name: 'Own Wallet' }).click();
+    await dialog.getByText('It is sent. Waiting for the chain').waitFor();
+    await dialog.getByRole('button', { name: 'Close' }).click();
+    await row.getByRole('button', { name: 'Refund' }).click();
+    await dialog.getByRole('button', { name: /^Take off/ }).click();
+    await dialog.getByLabel('I have looked').check();
+    await dialog.getByRole('button', { name: 'Own Wallet' }).click();
+    await dialog.getByText('It is sent. Waiting for the chain').waitFor();
+  } finally {
+    await client.setIntervalMining({ interval: 2 });
+    await client.setAutomine(true);
+    await client.mine({ blocks: 1 });
+  }
+  await waitFor(async () => (await saleNow(sale)).refunded === '20000', { what: 'both to be noted', timeout: 60_000 });
+  await page.reload();
+  await row.getByText('0.02 USDC back, more than was paid').waitFor();
+  assertClean(opened);
+  await opened.close();
+});
+
+test('while one browser asks its wallet, no other does', async () => {
+  const held = deferred();
+  const first = sellerWallet({ answer: async (method) => { if (method === 'eth_sendTransaction') await held.promise; } });
+  const second = sellerWallet();
+  const { dialog, sale, row, ...opened } = await atSale({ wallets: [first] });
+  const other = await open(`${shop.url}/.edge402/desk`, { wallets: [second] });
+  await signIn(other.page);
+  const elsewhere = other.page.getByRole('dialog', { name: 'Refund' });
+  await rowOf(other.page, sale).getByRole('button', { name: 'Refund' }).click();
+  const pay = elsewhere.getByRole('button', { name: 'Own Wallet' });
+  await pay.waitFor();
+  await dialog.getByRole('button', { name: 'Own Wallet' }).click();
+  await dialog.getByText('Confirm the transfer of 0.01 USDC in your wallet.').waitFor();
+  await pay.click();
+  await elsewhere.getByText('a wallet was asked for this sale already, and has not answered. Nothing was asked of your wallet.').waitFor();
+  await elsewhere.getByText('Another browser may be at it').waitFor();
+  assert.equal(await elsewhere.getByRole('button', { name: 'Nothing else was sent' }).count(), 0);
+  assert.deepEqual([await pay.count(), second.calls], [0, []]);
+  assert.deepEqual(await faults(other.page), []);
+  held.resolve();
+  await dialog.getByText('All of it has come back.').waitFor();
+  assert.equal((await saleNow(sale)).refunds.length, 1);
+  // What it refuses is an error of the console's.
+  await other.close();
+  assertClean(opened);
+  await opened.close();
+});
+
+test('what was noted by mistake is taken off', async () => {
+  const { page, dialog, sale, row, ...opened } = await atSale();
+  const transaction = await transferred(PRICE);
+  await dialog.getByLabel('Its transaction').fill(transaction);
+  await page.keyboard.press('Enter');
+  await dialog.getByText('All of it has come back.').waitFor();
+  page.once('dialog', (it) => it.accept());
+  await dialog.getByRole('button', { name: /^Take off/ }).click();
+  await dialog.getByLabel('Amount in USDC').waitFor();
+  assert.equal('refunded' in await saleNow(sale), false);
+  assertClean(opened);
+  await opened.close();
+});
+
 test('an answer of the Worker that gets lost loses no refund', async () => {
   const wallet = sellerWallet();
   const { page, dialog, sale, ...opened } = await atSale({ wallets: [wallet] });
-  await page.route('**/desk/refunds', (route) => route.abort());
+  await page.route('**/desk/refunds', (route) => (route.request().method() === 'POST' ? route.abort() : route.continue()));
   await dialog.getByRole('button', { name: 'Own Wallet' }).click();
   const alert = dialog.getByRole('alert');
   await alert.waitFor();
@@ -285,7 +370,7 @@ test('whoever closes the dialog while the wallet asks is not sent there twice', 
   await dialog.getByText('Confirm the transfer of 0.01 USDC in your wallet.').waitFor();
   await page.keyboard.press('Escape');
   await row.getByRole('button', { name: 'Refund' }).click();
-  await dialog.getByText('A wallet was asked for this sale, and its answer was not heard').waitFor();
+  await dialog.getByText('A wallet was asked for 0.01 USDC at').waitFor();
   assert.equal(await dialog.getByRole('button', { name: 'Own Wallet' }).count(), 0);
   assert.equal(wallet.calls.filter((method) => method === 'eth_sendTransaction').length, 1);
   held.resolve();

@@ -29,6 +29,10 @@ after(() => world?.stop());
 const authorization = `Bearer ${TOKEN}`;
 const asSeller = (path, init) => send(`${world.url}${path}`, { authorization }, init);
 const post = (body) => asSeller(REFUNDS, { method: 'POST', body: JSON.stringify(body) });
+const place = ({ network, time, payment: name }) => `?${new URLSearchParams({ network, time, payment: name })}`;
+const ID = '0123456789abcdef'.repeat(2);
+const reserve = ({ network, time, payment: name, amount }, more) => asSeller(REFUNDS, { method: 'PUT', body: JSON.stringify({ network, time, payment: name, amount, reservation: ID, despite: [], ...more }) });
+const release = ({ payment: name }, reservation) => asSeller(`${REFUNDS}?${new URLSearchParams({ payment: name, reservation })}`, { method: 'DELETE' });
 const tell = ({ network, time, payment: name }, more) => post({ network, time, payment: name, ...more });
 
 /** A new sale. */
@@ -106,14 +110,13 @@ test('what is none is refused with the reason, and no sale shows it', async () =
   await fake.mintUsdc(seller.address, PRICE);
   const counted = await transferred(PRICE);
   assert.equal((await tell(other, { transaction: counted })).status, 200);
-  const tooMuch = await transferred(PRICE + 1n);
   const elsewhere = await transferred(PRICE, { to: buyers[1].address });
   const ofFake = await transferred(PRICE, { token: '0x00000000000000000000000000000000000fa4e0' });
   const failed = await transferred(10n ** 30n, { gas: '0x186a0' });
   const plain = await client.sendTransaction({ account: seller, to: buyers[0].address, value: 1n });
   const before = await asSeller(REFUNDS);
   for (const [transaction, part] of [
-    [counted, /another sale/], [tooMuch, /10001, and 10000 are left/], [elsewhere, /nothing in the token/], [ofFake, /nothing in the token/],
+    [counted, /another sale/], [elsewhere, /nothing in the token/], [ofFake, /nothing in the token/],
     [failed, /failed/], [plain, /nothing in the token/], [sale.transaction, /nothing in the token/],
   ]) {
     const { status, json } = await tell(sale, { transaction });
@@ -124,18 +127,17 @@ test('what is none is refused with the reason, and no sale shows it', async () =
   assert.deepEqual((await asSeller(REFUNDS)).json, before.json, 'nothing is left of them');
 });
 
-test('a part is noted, and no more than the rest', async () => {
+test('parts are noted, and more than was paid is shown as that', async () => {
   const sale = await sold();
   const parts = [];
-  for (const amount of [3_000n, 7_001n, 7_000n]) parts.push(await transferred(amount));
-  const told = await Promise.all(parts.map(async (transaction) => ({ transaction, ...await tell(sale, { transaction }) })));
-  const noted = told.filter(({ status }) => status === 200).map(({ transaction }) => transaction);
-  assert.ok(told.every(({ status }) => status === 200 || status === 409));
-  // Whichever comes first, there is room for one or two of them.
+  for (const amount of [3_000n, 7_000n, 1n]) parts.push(await transferred(amount));
+  const told = await Promise.all(parts.map((transaction) => tell(sale, { transaction })));
+  assert.deepEqual(told.map(({ status }) => status), [200, 200, 200]);
   const { refunded, refunds } = await saleNow(sale);
-  assert.ok(BigInt(refunded) <= PRICE, refunded);
-  assert.deepEqual(refunds.map(({ transaction }) => transaction).sort(), noted.sort());
-  assert.ok(noted.length === 1 || noted.length === 2);
+  assert.equal(refunded, '10001');
+  assert.deepEqual(refunds.map(({ transaction }) => transaction).sort(), parts.sort());
+  const { left, over } = (await asSeller(`${REFUNDS}${place(sale)}`)).json;
+  assert.deepEqual([left, over], ['0', '1']);
 });
 
 test('what no block has yet is looked for by itself, and is noted without being told again', async () => {
@@ -161,14 +163,92 @@ test('what no block has yet is looked for by itself, and is noted without being 
   assert.deepEqual((await asSeller(REFUNDS)).json.refunds, []);
 });
 
-test('what never comes can be taken off', async () => {
+test('what may still land is not waited for once it is taken off, and is noted all the same', async () => {
   const sale = await sold();
-  const transaction = `0x${'ab'.repeat(32)}`;
-  assert.equal((await tell(sale, { transaction })).status, 202);
+  const { client } = world.evm;
+  await client.setAutomine(false);
+  await client.setIntervalMining({ interval: 0 });
+  try {
+    const transaction = await transferred(PRICE);
+    assert.equal((await tell(sale, { transaction })).status, 202);
+    const path = `${REFUNDS}?${new URLSearchParams({ network: sale.network, transaction })}`;
+    const { status, json } = await asSeller(path, { method: 'DELETE' });
+    assert.deepEqual([status, json], [200, { state: 'silent' }]);
+    assert.equal((await asSeller(path, { method: 'DELETE' })).status, 409);
+    assert.deepEqual((await asSeller(REFUNDS)).json.refunds.map((it) => [it.transaction, it.state]), [[transaction, 'silent']]);
+    const refused = await reserve(sale, { despite: [] });
+    assert.equal(refused.status, 409);
+    assert.match(refused.json.error, new RegExp(`${transaction} may still land`));
+    const held = await reserve(sale, { despite: [transaction] });
+    assert.equal(held.status, 200);
+    assert.equal((await release(sale, ID)).status, 200);
+  } finally {
+    await client.setIntervalMining({ interval: 2 });
+    await client.setAutomine(true);
+    await client.mine({ blocks: 1 });
+  }
+  await waitFor(async () => (await saleNow(sale)).refunded === '10000', { what: 'the refund to be noted', timeout: 60_000 });
+});
+
+test('a transaction whose nonce another one has used is waited for no more', async () => {
+  const sale = await sold();
+  const { client } = world.evm;
+  const { seller, buyers } = world.accounts.evm;
+  const nonce = await client.getTransactionCount({ address: seller.address });
+  await client.setAutomine(false);
+  await client.setIntervalMining({ interval: 0 });
+  let lost;
+  try {
+    const send = (value) => client.request({ method: 'eth_sendTransaction', params: [{ from: seller.address, to: buyers[0].address, value, nonce: `0x${nonce.toString(16)}`, gas: '0x5208', gasPrice: value === '0x1' ? '0x77359400' : '0x2540be400' }] });
+    lost = await send('0x1');
+    assert.equal((await tell(sale, { transaction: lost })).status, 202);
+    await send('0x2');
+  } finally {
+    await client.setIntervalMining({ interval: 2 });
+    await client.setAutomine(true);
+    await client.mine({ blocks: 1 });
+  }
+  const stands = async () => (await asSeller(REFUNDS)).json.refunds.find((it) => it.transaction === lost);
+  // It is asked about, and again many blocks later.
+  await waitFor(async () => {
+    await client.mine({ blocks: 400 });
+    return (await stands()).state === 'refused';
+  }, { what: 'the transaction to be given up', timeout: 120_000, every: 2_000 });
+  assert.match((await stands()).problem, /can't land any more/);
+});
+
+test('one wallet at a time is asked, and only its holder may say at once that nothing was sent', async () => {
+  const sale = await sold();
+  const held = await reserve(sale);
+  assert.deepEqual([held.status, held.json.reservation.amount, held.json.reservation.is_over], [200, '10000', false]);
+  assert.equal(JSON.stringify(held.json).includes(ID), false, 'its number is for its holder alone');
+  const other = 'f'.repeat(32);
+  const refused = await reserve(sale, { reservation: other });
+  assert.equal(refused.status, 409);
+  assert.match(refused.json.error, /a wallet was asked/);
+  assert.equal((await asSeller(REFUNDS)).json.reservations.length, 1);
+  assert.equal((await release(sale, other)).status, 409);
+  assert.equal((await release(sale, ID)).status, 200);
+  assert.equal((await reserve(sale, { reservation: other })).status, 200);
+  const transaction = await transferred(PRICE);
+  assert.equal((await tell(sale, { transaction, reservation: other })).json.state, 'noted');
+  assert.deepEqual((await asSeller(REFUNDS)).json.reservations, []);
+  // A wallet has sent it: that is no mistake.
+  assert.equal((await asSeller(`${REFUNDS}?${new URLSearchParams({ network: sale.network, transaction })}`, { method: 'DELETE' })).status, 409);
+  for (const amount of ['0', '1']) assert.match((await reserve(sale, { amount })).json.error, /at most 0/);
+  for (const more of [{ amount: '-1' }, { reservation: 'x' }, { despite: ['x'] }, { more: 1 }]) assert.equal((await reserve(sale, more)).status, 400);
+});
+
+test('what was told by mistake is taken off, and counts for another sale', async () => {
+  const [sale, right] = [await sold(), await sold()];
+  const transaction = await transferred(PRICE);
+  assert.equal((await tell(sale, { transaction })).status, 200);
+  assert.equal((await tell(right, { transaction })).status, 409);
   const path = `${REFUNDS}?${new URLSearchParams({ network: sale.network, transaction })}`;
   assert.equal((await asSeller(path, { method: 'DELETE' })).status, 200);
   assert.equal((await asSeller(path, { method: 'DELETE' })).status, 404);
-  assert.deepEqual((await asSeller(REFUNDS)).json.refunds, []);
+  assert.equal('refunded' in (await saleNow(sale)), false);
+  assert.equal((await tell(right, { transaction })).status, 200);
 });
 
 test('what a refund needs is told to the seller alone', async () => {
@@ -178,7 +258,7 @@ test('what a refund needs is told to the seller alone', async () => {
   assert.equal(status, 200);
   const { payer, asset, amount } = sale;
   assert.deepEqual(json, { network: EVM_NETWORK, time: sale.time, payment: sale.payment, payer, asset, amount, left: amount, decimals: 6, symbol: 'USDC', refunds: [] });
-  for (const [method, path] of [['GET', REFUNDS], ['GET', `${REFUNDS}${query}`], ['POST', REFUNDS], ['DELETE', `${REFUNDS}?network=eip155:1&transaction=0x`]]) {
+  for (const [method, path] of [['GET', REFUNDS], ['GET', `${REFUNDS}${query}`], ['POST', REFUNDS], ['PUT', REFUNDS], ['DELETE', `${REFUNDS}?network=eip155:1&transaction=0x`]]) {
     assert.equal((await send(`${world.url}${path}`, {}, { method })).status, 401, `${method} ${path}`);
   }
 });
@@ -199,8 +279,8 @@ test('what can’t be read, or names no sale, says what to change', async () => 
     assert.match(answer.json.error, part);
   }
   assert.equal((await asSeller(REFUNDS, { method: 'POST', body: 'x'.repeat(9_000) })).status, 400);
-  const put = await asSeller(REFUNDS, { method: 'PUT' });
-  assert.deepEqual([put.status, put.headers.get('allow')], [405, 'GET, HEAD, POST, DELETE']);
+  const patch = await asSeller(REFUNDS, { method: 'PATCH' });
+  assert.deepEqual([patch.status, patch.headers.get('allow')], [405, 'GET, HEAD, PUT, POST, DELETE']);
   for (const query of ['?network=eip155:1', '?x=1', '?network=base&time=1&payment=p', '?network=eip155:1&time=-1&payment=p']) {
     assert.equal((await asSeller(`${REFUNDS}${query}`)).status, 400, query);
   }

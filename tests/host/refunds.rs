@@ -1,160 +1,26 @@
 //! Refunds: what is noted is what a chain shows, once, and never more than was paid.
 
-use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
+use std::future::Future as _;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use edge402::amount::AtomicAmount;
 use edge402::desk::refunds::{
-    Book, Given, Look, Refund, RefundsQuery, Shown, Told, add_up, answer_to, forget, in_cells,
-    look_again, read_forget, read_note, read_place, refunded, tell,
+    Given, Look, Named, Refund, RefundsQuery, Shown, TakenOff, Told, add_up, answer_to, in_cells,
+    look_again, read_named, read_note, read_place, read_reservation, refunded, take_off, tell,
 };
-use edge402::json::{from_text, to_text, to_value};
-use edge402::protocol::ChainId;
+use edge402::json::{to_text, to_value};
+use edge402::settlement::Sale;
 use edge402::settlement::sums::SumBy;
-use edge402::settlement::{Sale, StoreError};
 use edge402::time::UnixSeconds;
 use futures_util::future::join;
 use serde_json::{Value, json};
 
-const NOW: u64 = 1_800_000_000;
-const PAYER: &str = "0x1111111111111111111111111111111111111111";
-const TOKEN: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
-
-fn evm() -> ChainId {
-    "eip155:84532".parse().unwrap()
-}
-
-fn hash(digit: char) -> String {
-    format!("0x{}", String::from(digit).repeat(64))
-}
-
-fn sale() -> Sale {
-    from_text(
-        &json!({
-            "time": NOW - 100, "route": "/a/*", "path": "/a/1", "method": "GET", "amount": "10000", "asset": TOKEN,
-            "network": "eip155:84532", "payer": PAYER, "transaction": hash('a'), "payment": "a payment",
-            "way": "gate", "x402_version": 2, "fee": "1", "delivered": true, "redeliveries": 0,
-        })
-        .to_string(),
-    )
-    .unwrap()
-}
-
-fn told(payment: &str, transaction: char) -> Refund {
-    let body = json!({
-        "network": "eip155:84532", "time": NOW - 100, "payment": payment, "transaction": hash(transaction),
-    });
-    let asked = read_note(body.to_string().as_bytes()).unwrap();
-    asked.refund(sale(), "12345678", UnixSeconds(NOW)).unwrap()
-}
-
-const fn received(amount: u128) -> Look {
-    Look::Received { amount: AtomicAmount(amount), time: Some(UnixSeconds(NOW)) }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    for _ in 0..1_000 {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return value;
-        }
-    }
-    panic!("it waits for ever");
-}
-
-/// What is kept, and a chain that says what a test wants.
-struct Pages {
-    now: Cell<u64>,
-    rows: RefCell<Vec<Refund>>,
-    says: RefCell<Vec<(String, Look)>>,
-    looks: Cell<usize>,
-    log: RefCell<Vec<String>>,
-}
-
-impl Pages {
-    fn new() -> Self {
-        Self {
-            now: Cell::new(NOW),
-            rows: RefCell::default(),
-            says: RefCell::default(),
-            looks: Cell::new(0),
-            log: RefCell::default(),
-        }
-    }
-
-    fn say(&self, transaction: char, look: Look) {
-        self.says.borrow_mut().insert(0, (hash(transaction), look));
-    }
-
-    fn tell(&self, refund: Refund) -> Told {
-        block_on(tell(self, refund)).unwrap()
-    }
-
-    fn noted(&self) -> Vec<(String, u128)> {
-        let rows = self.rows.borrow();
-        let noted = rows.iter().filter_map(|it| Some((it.payment.clone(), it.amount?.0)));
-        noted.collect()
-    }
-}
-
-impl Book for Pages {
-    fn now(&self) -> UnixSeconds {
-        UnixSeconds(self.now.get())
-    }
-
-    fn find(&self, network: ChainId, transaction: &str) -> Result<Option<Refund>, StoreError> {
-        let rows = self.rows.borrow();
-        let it = rows.iter().find(|it| it.network == network && it.transaction == transaction);
-        Ok(it.cloned())
-    }
-
-    fn of_payments(&self, payments: &[String]) -> Result<Vec<Refund>, StoreError> {
-        let rows = self.rows.borrow();
-        Ok(rows.iter().filter(|it| payments.contains(&it.payment)).cloned().collect())
-    }
-
-    fn unconfirmed(&self) -> Result<Vec<Refund>, StoreError> {
-        let rows = self.rows.borrow();
-        let mut open: Vec<_> = rows.iter().filter(|it| it.amount.is_none()).cloned().collect();
-        open.sort_by_key(|it| it.looked_at);
-        Ok(open)
-    }
-
-    fn put(&self, refund: &Refund) -> Result<(), StoreError> {
-        self.remove(refund)?;
-        // As it is read from the disk again.
-        self.rows.borrow_mut().push(from_text(&to_text(refund)).unwrap());
-        Ok(())
-    }
-
-    fn remove(&self, refund: &Refund) -> Result<(), StoreError> {
-        self.rows.borrow_mut().retain(|it| it.transaction != refund.transaction);
-        Ok(())
-    }
-
-    async fn look(&self, refund: &Refund) -> Look {
-        self.looks.set(self.looks.get() + 1);
-        // Whoever else asks comes in between.
-        let mut has_waited = false;
-        poll_fn(|_| {
-            if std::mem::replace(&mut has_waited, true) { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-        let says = self.says.borrow();
-        let said = says.iter().find(|(transaction, _)| *transaction == refund.transaction);
-        said.map_or(Look::Nothing, |(_, look)| *look)
-    }
-
-    fn log(&self, line: &str) {
-        self.log.borrow_mut().push(line.to_owned());
-    }
-}
+use crate::refunds_book::{NOW, PAYER, Pages, TOKEN, block_on, evm, hash, received, sale, told};
 
 fn why(told: &Told) -> &str {
     match told {
-        Told::Refused(why) => why,
+        Told::Refused(why) | Told::Full(why) => why,
         other => panic!("{other:?}"),
     }
 }
@@ -192,44 +58,31 @@ fn one_transaction_counts_for_one_sale() {
 }
 
 #[test]
-fn a_sale_is_paid_back_in_parts_and_never_by_more_than_was_paid() {
+fn a_sale_is_paid_back_in_parts_and_what_is_too_much_is_shown_as_well() {
     let pages = Pages::new();
-    for (transaction, amount, is_noted) in
-        [('b', 4_000, true), ('c', 6_001, false), ('d', 6_000, true), ('e', 1, false)]
-    {
+    for (transaction, amount) in [('b', 4_000), ('c', 6_000), ('d', 1)] {
         pages.say(transaction, received(amount));
         let said = pages.tell(told("a payment", transaction));
-        assert_eq!(matches!(said, Told::Noted(_)), is_noted, "{transaction}: {said:?}");
+        assert!(matches!(said, Told::Noted(_)), "{transaction}: {said:?}");
     }
-    assert_eq!(pages.noted().iter().map(|(_, amount)| amount).sum::<u128>(), 10_000);
-    assert_eq!(pages.rows.borrow().len(), 2, "what is none is not kept");
+    assert_eq!(pages.noted().iter().map(|(_, amount)| amount).sum::<u128>(), 10_001);
+    let given = Given::new(pages.rows.borrow().clone());
+    assert_eq!(to_value(&Shown(&sale(), &given))["refunded"], "10001");
 }
 
 #[test]
-fn two_at_once_are_not_both_noted_where_there_is_room_for_one() {
+fn one_that_is_told_twice_at_once_is_noted_once() {
     let pages = Pages::new();
     pages.say('b', received(6_000));
-    pages.say('c', received(6_000));
-    let both = join(tell(&pages, told("a payment", 'b')), tell(&pages, told("a payment", 'c')));
-    let (first, second) = block_on(both);
-    assert!(matches!(first.unwrap(), Told::Noted(_)));
-    assert!(why(&second.unwrap()).contains("4000 are left"));
-    // And the same one told twice at once is noted once.
-    let pages = Pages::new();
-    pages.say('b', received(6_000));
-    let both = join(tell(&pages, told("a payment", 'b')), tell(&pages, told("a payment", 'b')));
-    let (first, second) = block_on(both);
+    let tell = || tell(&pages, told("a payment", 'b'), None);
+    let (first, second) = block_on(join(tell(), tell()));
     assert_eq!(first.unwrap(), second.unwrap());
     assert_eq!(pages.noted(), [("a payment".into(), 6_000)]);
 }
 
 #[test]
 fn what_pays_nobody_back_is_refused_with_the_reason() {
-    for (look, part) in [
-        (Look::Failed, "failed"),
-        (received(0), "nothing in the token"),
-        (received(10_001), "10000 are left"),
-    ] {
+    for (look, part) in [(Look::Failed, "failed"), (received(0), "nothing in the token")] {
         let pages = Pages::new();
         pages.say('b', look);
         let said = pages.tell(told("a payment", 'b'));
@@ -237,10 +90,10 @@ fn what_pays_nobody_back_is_refused_with_the_reason() {
         assert_eq!(answer_to(&said).0, 409);
         assert!(pages.rows.borrow().is_empty());
     }
-    let early = |time| Look::Received { amount: AtomicAmount(1), time };
-    for (time, is_noted) in [(Some(NOW - 161), false), (Some(NOW - 160), true), (None, true)] {
+    for (time, is_noted) in [(NOW - 161, false), (NOW - 160, true)] {
         let pages = Pages::new();
-        pages.say('b', early(time.map(UnixSeconds)));
+        let (amount, time) = (AtomicAmount(1), UnixSeconds(time));
+        pages.say('b', Look::Received { amount, time });
         let said = pages.tell(told("a payment", 'b'));
         assert_eq!(matches!(&said, Told::Noted(_)), is_noted, "{time:?}: {said:?}");
     }
@@ -261,26 +114,8 @@ fn what_the_chain_does_not_show_yet_is_looked_for_until_it_does() {
     assert!(looks.is_sorted() && looks[0] == 5, "{looks:?}");
     pages.say('b', received(10_000));
     pages.now.set(pages.now.get() + 600);
-    assert_eq!(block_on(look_again(&pages)).unwrap(), None, "there is nothing to go on with");
+    assert_eq!(block_on(look_again(&pages)).unwrap(), Some(3_600), "whether it stays");
     assert_eq!(pages.noted(), [("a payment".into(), 10_000)]);
-}
-
-#[test]
-fn what_never_comes_is_given_up_after_a_day_and_can_be_told_again() {
-    let pages = Pages::new();
-    pages.tell(told("a payment", 'b'));
-    while let Some(pause) = block_on(look_again(&pages)).unwrap() {
-        pages.now.set(pages.now.get() + pause);
-        assert!(pages.now.get() < NOW + 90_000);
-    }
-    assert!(pages.now.get() >= NOW + 86_400);
-    let looks = pages.looks.get();
-    assert!(looks < 250, "{looks}");
-    let problem = pages.rows.borrow()[0].problem.clone();
-    assert!(problem.unwrap().contains("for a day"));
-    assert!(pages.log.borrow()[0].contains(&hash('b')));
-    pages.say('b', received(10_000));
-    assert!(matches!(pages.tell(told("a payment", 'b')), Told::Noted(_)));
 }
 
 #[test]
@@ -289,17 +124,17 @@ fn a_transaction_is_kept_before_the_chain_is_asked() {
     pages.say('b', received(10_000));
     {
         // The process dies while a node is asked.
-        let mut dies = pin!(tell(&pages, told("a payment", 'b')));
+        let mut dies = pin!(tell(&pages, told("a payment", 'b'), None));
         assert!(dies.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     assert_eq!(pages.rows.borrow().len(), 1);
     pages.now.set(NOW + 5);
-    assert_eq!(block_on(look_again(&pages)).unwrap(), None);
+    block_on(look_again(&pages)).unwrap();
     assert_eq!(pages.noted(), [("a payment".into(), 10_000)]);
 }
 
 #[test]
-fn what_is_looked_for_is_bounded_and_can_be_taken_off() {
+fn what_is_looked_for_is_bounded() {
     let pages = Pages::new();
     let number = |n: usize| Refund {
         transaction: format!("0x{n:064x}"),
@@ -308,18 +143,15 @@ fn what_is_looked_for_is_bounded_and_can_be_taken_off() {
     for n in 0..64 {
         assert!(matches!(pages.tell(number(n)), Told::Open(_)));
     }
-    assert!(why(&pages.tell(number(64))).contains("64 others"));
+    assert!(why(&pages.tell(number(64))).contains("64 refunds"));
     let looks = pages.looks.get();
     pages.now.set(NOW + 600);
     assert_eq!(block_on(look_again(&pages)).unwrap(), Some(1), "the rest is due");
-    assert_eq!(pages.looks.get() - looks, 10);
-    assert!(forget(&pages, evm(), &number(7).transaction).unwrap());
-    assert!(!forget(&pages, evm(), &number(7).transaction).unwrap());
+    assert_eq!(pages.looks.get() - looks, 5);
+    // What is not waited for any more makes room.
+    assert_eq!(take_off(&pages, evm(), &number(7).transaction).unwrap(), TakenOff::Silent);
     assert!(matches!(pages.tell(number(64)), Told::Open(_)));
-    pages.say('b', received(1));
-    forget(&pages, evm(), &number(8).transaction).unwrap();
-    pages.tell(told("a payment", 'b'));
-    assert!(!forget(&pages, evm(), &hash('b')).unwrap(), "what is noted stays");
+    assert_eq!(answer_to(&pages.tell(number(65))).0, 503, "it may be told later");
 }
 
 #[test]
@@ -344,7 +176,8 @@ fn what_is_told_is_read_strictly() {
     let solana = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
     let good =
         json!({ "network": "eip155:84532", "time": 1, "payment": "p", "transaction": hash('B') });
-    assert_eq!(read_note(good.to_string().as_bytes()).unwrap().transaction, hash('b'));
+    let read = read_note(good.to_string().as_bytes()).unwrap();
+    assert_eq!((read.transaction, read.reserved), (hash('b'), None));
     let changed = |name: &str, value: Value| {
         let mut body = good.clone();
         body[name] = value;
@@ -365,16 +198,47 @@ fn what_is_told_is_read_strictly() {
         let error = read_note(body.as_bytes()).unwrap_err();
         assert!(error.contains(part), "{body}: {error}");
     }
+    let id = "0123456789abcdef0123456789abcdef";
+    let reserved = read_note(changed("reservation", json!(id)).as_bytes()).unwrap().reserved;
+    assert_eq!(reserved.as_deref(), Some(id));
+    assert!(read_note(changed("reservation", json!("short")).as_bytes()).is_err());
+    let to_reserve = json!({
+        "network": "eip155:84532", "time": 1, "payment": "p", "amount": "10", "reservation": id,
+        "despite": [hash('B')],
+    });
+    let read = read_reservation(to_reserve.to_string().as_bytes()).unwrap();
+    assert_eq!((read.amount.0, read.id.as_str(), read.despite), (10, id, vec![hash('b')]));
+    for (name, value) in [
+        ("more", json!(1)),
+        ("amount", json!(10)),
+        ("amount", json!("-1")),
+        ("reservation", json!(id.to_uppercase())),
+        ("reservation", json!(&id[1..])),
+        ("despite", json!(hash('B'))),
+        ("despite", json!(["0x"])),
+        ("payment", json!(null)),
+    ] {
+        let mut body = to_reserve.clone();
+        body[name] = value;
+        assert!(read_reservation(body.to_string().as_bytes()).is_err(), "{body}");
+    }
     assert_eq!(read_place("").unwrap(), None);
     assert!(read_place("?network=eip155:1&time=1&payment=p").unwrap().is_some());
     for query in ["?network=eip155:1", "?time=x", "?network=eip155:1&time=1&payment=", "?more=1"] {
         assert!(read_place(query).is_err(), "{query}");
     }
-    let (network, transaction) =
-        read_forget(&format!("?network=eip155:1&transaction={}", hash('B'))).unwrap();
-    assert_eq!((network.to_string(), transaction), ("eip155:1".into(), hash('b')));
-    for query in ["", "?network=eip155:1", "?network=eip155:1&transaction=0x"] {
-        assert!(read_forget(query).is_err(), "{query}");
+    let named = read_named(&format!("?network=eip155:84532&transaction={}", hash('B'))).unwrap();
+    assert_eq!(named, Named::Transaction(evm(), hash('b')));
+    let named = read_named("?payment=p&reservation=r").unwrap();
+    assert_eq!(named, Named::Reservation("p".into(), "r".into()));
+    for query in [
+        "",
+        "?network=eip155:1",
+        "?network=eip155:1&transaction=0x",
+        "?payment=p&transaction=0x",
+        "?reservation=r",
+    ] {
+        assert!(read_named(query).is_err(), "{query}");
     }
 }
 

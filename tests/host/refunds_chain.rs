@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use edge402::amount::AtomicAmount;
-use edge402::desk::refunds::{Look, Refund, look, read_note};
+use edge402::desk::refunds::{Look, Refund, Sender, look, read_note};
 use edge402::encoding::{encode_base58, encode_base64};
 use edge402::evm::keccak256;
 use edge402::json::from_text;
-use edge402::payment::refund::{canonical_transaction, signed_transaction};
+use edge402::payment::refund::{Lifetime, canonical_transaction, signed_transaction};
 use edge402::protocol::ChainId;
 use edge402::rpc::{ChainCheck, Expected, Nodes, PostAnswer, Transport, TransportError};
 use edge402::settlement::Sale;
@@ -30,6 +30,7 @@ const HASH: &str = "0xbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
 struct World {
     nodes: Vec<Vec<(&'static str, Value)>>,
     asked: Rc<RefCell<Vec<String>>>,
+    now: UnixSeconds,
 }
 
 impl Transport for World {
@@ -58,7 +59,7 @@ impl Transport for World {
 
 impl World {
     fn new(nodes: Vec<Vec<(&'static str, Value)>>) -> Self {
-        Self { nodes, asked: Rc::default() }
+        Self { nodes, asked: Rc::default(), now: UnixSeconds(1_700_000_100) }
     }
 
     fn look(&self, refund: &Refund, quorum: bool) -> Look {
@@ -69,7 +70,8 @@ impl World {
             ChainCheck { method: "eth_chainId", expect: Expected::ChainId(84_532) }
         };
         let urls = (0..self.nodes.len()).map(|n| format!("http://node/{n}")).collect();
-        look(&Nodes::new(self.clone(), urls, check), refund, quorum).now_or_never().unwrap()
+        let nodes = Nodes::new(self.clone(), urls, check);
+        look(&nodes, refund, quorum, self.now).now_or_never().unwrap()
     }
 }
 
@@ -110,7 +112,7 @@ fn evm_node(receipt: Value) -> Vec<(&'static str, Value)> {
 }
 
 /// What the block above says: 1,700,000,200.
-const TIME: Option<UnixSeconds> = Some(UnixSeconds(1_700_000_200));
+const TIME: UnixSeconds = UnixSeconds(1_700_000_200);
 
 const fn received(amount: u128) -> Look {
     Look::Received { amount: AtomicAmount(amount), time: TIME }
@@ -146,17 +148,15 @@ fn what_no_node_shows_or_what_is_no_answer_is_nothing_yet() {
     other["transactionHash"] = json!(HASH.replace('b', "c"));
     let mut taken_back = receipt("0x1", &[transfer(TOKEN, SHOP, PAYER, 1)]);
     taken_back["logs"][0]["removed"] = json!(true);
-    for answer in [json!(null), json!({}), json!("0x1"), other, taken_back] {
-        assert_eq!(
-            World::new(vec![evm_node(answer.clone())]).look(&it, false),
-            Look::Nothing,
-            "{answer}"
-        );
+    for answer in [json!({}), json!("0x1"), other, taken_back] {
+        let world = World::new(vec![evm_node(answer.clone())]);
+        assert_eq!(world.look(&it, false), Look::NoAnswer, "{answer}");
     }
-    assert_eq!(World::new(vec![vec![]]).look(&it, false), Look::Nothing, "no node answers");
+    assert_eq!(World::new(vec![evm_node(json!(null))]).look(&it, false), Look::Absent);
+    assert_eq!(World::new(vec![vec![]]).look(&it, false), Look::NoAnswer, "no node answers");
     let good = receipt("0x1", &[transfer(TOKEN, SHOP, PAYER, 1)]);
     let no_block = vec![("eth_getTransactionReceipt", good)];
-    assert_eq!(World::new(vec![no_block]).look(&it, false), Look::Nothing);
+    assert_eq!(World::new(vec![no_block]).look(&it, false), Look::NoAnswer);
 }
 
 #[test]
@@ -165,8 +165,8 @@ fn above_the_sellers_bound_two_nodes_must_say_the_same() {
     let says = |amount| evm_node(receipt("0x1", &[transfer(TOKEN, SHOP, PAYER, amount)]));
     for (nodes, expected) in [
         (vec![says(7), says(7)], received(7)),
-        (vec![says(7), says(8)], Look::Nothing),
-        (vec![says(7), vec![]], Look::Nothing),
+        (vec![says(7), says(8)], Look::NoAnswer),
+        (vec![says(7), vec![]], Look::NoAnswer),
         (vec![says(7), says(8), says(7)], received(7)),
     ] {
         assert_eq!(World::new(nodes).look(&it, true), expected);
@@ -232,8 +232,8 @@ fn on_solana_what_the_payers_accounts_of_the_mint_have_more_counts() {
             ),
             Look::Failed,
         ),
-        (landed(json!(null), json!(null), json!(null)), Look::Nothing),
-        (json!(null), Look::Nothing),
+        (landed(json!(null), json!(null), json!(null)), Look::NoAnswer),
+        (json!(null), Look::Absent),
     ] {
         let world = World::new(vec![vec![("getTransaction", answer.clone())]]);
         assert_eq!(world.look(&it, false), expected, "{answer}");
@@ -252,8 +252,125 @@ fn a_transaction_that_is_ours_to_send_is_sent_before_it_is_looked_for() {
         ("getTransaction", json!(null)),
         ("sendTransaction", json!(signature)),
     ]]);
-    assert_eq!(world.look(&it, false), Look::Nothing);
+    assert_eq!(world.look(&it, false), Look::Absent);
     assert_eq!(*world.asked.borrow(), ["getGenesisHash", "sendTransaction", "getTransaction"]);
+}
+
+#[test]
+fn what_is_taken_off_is_not_sent_any_more() {
+    let (it, _) = signed_by_solana(&[]);
+    let world = World::new(vec![vec![("getTransaction", json!(null))]]);
+    assert_eq!(world.look(&Refund { is_silent: true, ..it }, false), Look::Absent);
+    assert_eq!(*world.asked.borrow(), ["getGenesisHash", "getTransaction"]);
+}
+
+#[test]
+fn a_node_without_the_time_of_a_slot_is_asked_for_it() {
+    let [mint, payer, _, signature] = solana_names();
+    let it = refund(SOLANA, &mint, &payer, &signature);
+    let after = json!([{ "mint": mint, "owner": payer, "uiTokenAmount": { "amount": "10" } }]);
+    let landed = json!({
+        "slot": 5, "blockTime": null, "transaction": { "signatures": [signature] },
+        "meta": { "err": null, "preTokenBalances": [], "postTokenBalances": after },
+    });
+    for (time, expected) in [(json!(1_700_000_200), received(10)), (json!(null), Look::NoAnswer)] {
+        let world =
+            World::new(vec![vec![("getTransaction", landed.clone()), ("getBlockTime", time)]]);
+        assert_eq!(world.look(&it, false), expected, "its time is not guessed");
+    }
+}
+
+/// A refund whose transaction is ours to send, with this as the data of its one
+/// instruction, a call of the system program; and its blockhash.
+fn signed_by_solana(data: &[u8]) -> (Refund, String) {
+    let [mint, payer, ..] = solana_names();
+    let message = [
+        &[1, 0, 1, 2][..],
+        &[1; 32],
+        &[0; 32],
+        &[9; 32],
+        &[1, 1, 0, u8::try_from(data.len()).unwrap()],
+        data,
+    ];
+    let bytes = [&[1][..], &[7; 64], &message.concat()].concat();
+    let (name, signed) =
+        signed_transaction(SOLANA.parse().unwrap(), &encode_base64(&bytes)).unwrap();
+    let it = refund(SOLANA, &mint, &payer, &name);
+    (Refund { signed: Some(signed), ..it }, encode_base58(&[9; 32]))
+}
+
+/// Asks an hour after it was told.
+fn look_late(nodes: Vec<Vec<(&'static str, Value)>>, it: &Refund, quorum: bool) -> Look {
+    World { now: UnixSeconds(1_700_003_700), ..World::new(nodes) }.look(it, quorum)
+}
+
+#[test]
+fn on_an_evm_chain_one_is_dead_once_another_has_its_nonce() {
+    let it = refund(EVM, TOKEN, PAYER, HASH);
+    let nothing = vec![("eth_getTransactionReceipt", json!(null))];
+    let pool = |transaction| [nothing.clone(), vec![("eth_getTransactionByHash", transaction)]];
+    let transaction = json!({ "hash": HASH, "from": SHOP, "nonce": "0x7" });
+    let other = json!({ "hash": HASH.replace('b', "c"), "from": SHOP, "nonce": "0x7" });
+    let sender = Sender { address: SHOP.into(), nonce: 7 };
+    for (answer, expected) in [
+        (transaction, Look::Seen(sender.clone())),
+        (other, Look::Absent),
+        (json!(null), Look::Absent),
+        (json!({ "hash": HASH, "nonce": "0x7" }), Look::Absent),
+    ] {
+        let nodes = vec![pool(answer.clone()).concat()];
+        assert_eq!(look_late(nodes, &it, false), expected, "{answer}");
+    }
+    assert_eq!(look_late(vec![nothing.clone()], &it, false), Look::Absent);
+    let it = Refund { sender: Some(sender), ..it };
+    let node = |count, receipt| {
+        vec![
+            ("eth_getTransactionReceipt", receipt),
+            ("eth_blockNumber", json!("0x10")),
+            ("eth_getTransactionCount", count),
+        ]
+    };
+    let (used, free, null) = (json!("0x8"), json!("0x7"), json!(null));
+    let landed = receipt("0x1", &[]);
+    for (nodes, quorum, expected) in [
+        (vec![node(used.clone(), null.clone())], false, Look::Dead { block: 16 }),
+        (vec![node(free.clone(), null.clone())], false, Look::Absent),
+        (vec![node(json!("?"), null.clone())], false, Look::Absent),
+        // One that is behind, and one that has it: no majority decides that.
+        (vec![node(used.clone(), null.clone()), node(free, null.clone())], false, Look::Absent),
+        (vec![node(used.clone(), null.clone()), node(used.clone(), landed)], false, Look::Absent),
+        (vec![node(used.clone(), null.clone())], true, Look::NoAnswer),
+        (vec![node(used.clone(), null.clone()), node(used, null)], true, Look::Dead { block: 16 }),
+    ] {
+        assert_eq!(look_late(nodes.clone(), &it, quorum), expected, "{nodes:?}");
+    }
+}
+
+#[test]
+fn on_solana_one_is_dead_once_its_blockhash_has_ended() {
+    let (it, blockhash) = signed_by_solana(&[2, 0, 0, 0]);
+    let lifetime = Lifetime::of_signed(it.signed.as_ref().unwrap());
+    assert_eq!(lifetime, Some(Lifetime::Blockhash(blockhash)));
+    let node = |is_valid: Value| {
+        vec![
+            ("sendTransaction", json!(null)),
+            ("getTransaction", json!(null)),
+            ("getSlot", json!(77)),
+            ("isBlockhashValid", json!({ "context": { "slot": 77 }, "value": is_valid })),
+        ]
+    };
+    for (is_valid, expected) in [
+        (json!(false), Look::Dead { block: 77 }),
+        (json!(true), Look::Absent),
+        (json!(null), Look::Absent),
+    ] {
+        assert_eq!(look_late(vec![node(is_valid.clone())], &it, false), expected, "{is_valid}");
+    }
+    // A durable nonce has no end, and of a signature alone nobody knows the blockhash.
+    let (durable, _) = signed_by_solana(&[4, 0, 0, 0]);
+    for it in [durable, Refund { signed: None, ..it }] {
+        assert_eq!(look_late(vec![node(json!(false))], &it, false), Look::Absent);
+    }
 }
 
 #[test]

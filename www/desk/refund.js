@@ -1,4 +1,5 @@
 /** Paying a sale back: from the seller's own wallet, or by a transaction that was made elsewhere. */
+import { randomBytes } from '../pay/bytes.js';
 import { explorerUrl } from '../pay/chains.js';
 import { pause } from '../pay/stop.js';
 import { findWallets, paysOn } from '../pay/wallets.js';
@@ -26,9 +27,9 @@ const STOPS = {
 };
 
 /**
- * What a wallet was asked for, or has sent, and the Worker has not heard of yet, by
- * the payments of the sales: `{ asked }` (milliseconds), or what the wallet answered.
- * Kept by the browser: a reload must not forget what may have been paid.
+ * What a wallet was asked for here, by the payments of the sales: `{ reservation }`, and
+ * what the wallet has answered as long as the Worker has not heard of it. Kept by the
+ * browser: a reload must not forget what was paid.
  */
 const unheard = {
   KEY: 'edge402 refunds',
@@ -52,6 +53,7 @@ const unheard = {
 };
 /** What the Worker answers to what is no refund, whenever it is asked. */
 const FINAL = [400, 404, 409];
+const isSent = (it) => Boolean(it?.transaction || it?.signed);
 
 let wallets = [];
 let hasLooked = false;
@@ -97,6 +99,9 @@ export function openRefund({ network, time, payment }, onChange) {
     body.setAttribute('aria-busy', 'true');
     try {
       terms = await ask(`${PATH}${query({ network, time, payment })}`);
+      const own = unheard.get(payment);
+      // Somebody else has released it.
+      if (own && !isSent(own) && !terms.reservation) unheard.delete(payment);
       show();
     } catch (error) {
       fail(error);
@@ -105,37 +110,59 @@ export function openRefund({ network, time, payment }, onChange) {
   }
 
   function show() {
-    const { payer, amount, left, refunds } = terms;
-    const before = refunds.map(({ transaction, state, amount: back, problem }) => make('li', {},
-      back ? `${amountOf(back)} came back: ` : `${problem ?? 'on its way'}: `, transactionOf(network, transaction), ' ',
-      ...(state === 'noted' ? [] : [button('Look again', () => tell({ transaction })), ' ', button('Take off', () => takeOff(transaction), { 'aria-label': `Take off ${short(transaction)}` })])));
-    const lost = unheard.get(payment);
-    if (lost?.asked) {
-      before.push(make('li', {}, 'A wallet was asked for this sale, and its answer was not heard: look there. If it has sent nothing: ', button('Nothing was sent', () => { unheard.delete(payment); show(); })));
-    } else if (lost) {
-      before.push(make('li', {}, 'Sent, and the Worker does not know it yet: ', lost.transaction ? transactionOf(network, lost.transaction) : 'as your wallet has signed it', ' ', button('Tell the Worker again', () => tell(lost))));
-    }
+    const { payer, amount, left, over, refunds, reservation, problem } = terms;
+    const own = unheard.get(payment);
+    const is = (wanted) => refunds.filter(({ state }) => state === wanted).map(({ transaction }) => transaction);
+    const lines = [...refunds.map(lineOf), ...heldLines(own, reservation)].map((line) => make('li', {}, ...line));
+    const isBusy = own || reservation || is('open').length;
     body.replaceChildren(
       make('p', {}, `${amountOf(amount)} on ${networkName(network)}, ${timeOf(time)} UTC, paid by `, make('code', { title: payer }, short(payer)), '.'),
-      ...(before.length ? [make('ul', {}, ...before)] : []),
-      ...(left === '0' ? [make('p', { className: 'good' }, 'All of it has come back.')] : form(lost || refunds.some(({ state }) => state === 'open'))));
+      ...(lines.length ? [make('ul', {}, ...lines)] : []),
+      ...(over ? [make('p', { className: 'bad' }, `${amountOf(over)} more than was paid has come back.`)] : []),
+      ...(problem ? [make('p', { className: 'bad' }, `No refund can be looked for now: ${problem}.`)] : left === '0' ? [make('p', { className: 'good' }, 'All of it has come back.')] : form(isBusy, is('silent'))));
     draw();
   }
 
-  function form(isOnItsWay) {
+  /** A transaction, how it stands, and what can be done about it. */
+  function lineOf({ transaction, state, amount: back, problem, own }) {
+    const off = button('Take off', () => takeOff(transaction, back), { 'aria-label': `Take off ${short(transaction)}` });
+    const can = state === 'noted' ? [!own && off] : [button('Look again', () => tell({ transaction })), ' ', state !== 'silent' && off];
+    return [back ? `${amountOf(back)} came back: ` : `${problem ?? 'on its way'}: `, transactionOf(network, transaction), ' ', ...can.filter(Boolean)];
+  }
+
+  /** The wallet that was asked. */
+  function heldLines(own, held) {
+    if (isSent(own)) return [['Sent, and the Worker does not know it yet: ', own.transaction ? transactionOf(network, own.transaction) : 'as your wallet has signed it', ' ', button('Tell the Worker again', () => tell(own))]];
+    if (!held) return [];
+    const said = `A wallet was asked for ${amountOf(held.amount)} at ${timeOf(held.time)} UTC, and its answer was not heard: look there. `;
+    if (!own && !held.is_over) return [[said, `Another browser may be at it: until ${timeOf(held.until)} nobody else can pay.`]];
+    return [[said, 'If it has sent nothing, or that is noted here: ', button('Nothing else was sent', () => working(async () => { await release(); await load(); }))]];
+  }
+
+  async function release() {
+    await ask(`${PATH}${query({ payment, reservation: unheard.get(payment)?.reservation })}`, { method: 'DELETE' });
+    unheard.delete(payment);
+    onChange();
+  }
+
+  /** @param {string[]} silent transactions that may still land */
+  function form(isBusy, silent) {
     const { left, decimals } = terms;
     const input = make('input', { name: 'amount', value: decimals == null ? left : decimal(left, decimals).replaceAll(',', ''), inputMode: 'decimal', autocomplete: 'off' });
     const list = make('div', { className: 'actions' });
+    const sure = make('input', { type: 'checkbox', name: 'sure', onchange: () => draw() });
     draw = () => {
       const able = wallets.filter((it) => paysOn(it, network));
-      list.replaceChildren(...(able.length ? able.map((it) => button(it.name, () => pay(it, input.value), { className: 'main' })) : [make('p', { className: 'soft' }, `No wallet of this browser can send on ${networkName(network)}.`)]));
+      list.hidden = silent.length && !sure.checked;
+      list.replaceChildren(...(able.length ? able.map((it) => button(it.name, () => pay(it, input.value, silent), { className: 'main' })) : [make('p', { className: 'soft' }, `No wallet of this browser can send on ${networkName(network)}.`)]));
     };
     const known = make('input', { name: 'transaction', autocomplete: 'off', spellcheck: false, autocapitalize: 'none' });
     const note = make('form', { className: 'note', onsubmit: (event) => { event.preventDefault(); tell({ transaction: known.value.trim() }); } },
       make('label', { className: 'field' }, 'Sent from elsewhere? Its transaction', known), make('button', {}, 'Note it'));
-    if (isOnItsWay) return [make('p', { className: 'soft' }, 'Until the transaction above is there or taken off, no wallet is asked for another one.'), note];
-    const withWallet = terms.symbol == null ? [] : [make('label', { className: 'field' }, `Amount in ${terms.symbol}`, input), list];
-    return [...withWallet, note];
+    if (isBusy) return [make('p', { className: 'soft' }, 'Until it is clear what became of that, no wallet is asked for another one.'), note];
+    const names = silent.flatMap((it) => [transactionOf(network, it), ' ']);
+    const warning = silent.length ? [make('p', { className: 'bad' }, ...names, 'may still land: then the payer gets both. Look in the wallet that has sent it first; there it can be replaced or sped up.'), make('label', { className: 'sure' }, sure, ' I have looked: pay again all the same')] : [];
+    return [...(terms.symbol == null ? [] : [...warning, make('label', { className: 'field' }, `Amount in ${terms.symbol}`, input), list]), note];
   }
 
   /** Says what is done meanwhile; nothing can be pressed but Close. */
@@ -151,29 +178,29 @@ export function openRefund({ network, time, payment }, onChange) {
     }
   }
 
-  const pay = (wallet, text) => working(async () => {
+  const pay = (wallet, text, despite) => working(async () => {
     const amount = unitsOf(text, terms.decimals);
     if (!amount || amount > BigInt(terms.left)) throw new Refusal(0, `The amount must be more than 0, and at most ${amountOf(terms.left)}.`);
-    // One tab at a time, from what is known now until the Worker knows more.
-    await navigator.locks.request(`edge402 refund ${payment}`, { ifAvailable: true }, async (lock) => {
-      if (!lock || unheard.get(payment)) throw new Refusal(0, 'A wallet has not answered yet to an earlier request for this sale: answer there first.');
-      terms = await ask(`${PATH}${query({ network, time, payment })}`);
-      if (amount > BigInt(terms.left) || terms.refunds.some(({ state }) => state === 'open')) {
-        show();
-        throw new Refusal(0, 'Something was sent for this sale meanwhile. Nothing was asked of your wallet.');
-      }
-      let sent;
-      unheard.set(payment, { asked: Date.now() });
-      try {
-        sent = await sendBack(wallet, terms, amount, (name) => { status.textContent = fill(STEPS[name], { amount: amountOf(amount) }); });
-      } catch (error) {
-        // Else it may have been sent.
-        if (isDeclined(error) || (STOPS[error.message] && error.message !== 'nonsense') || error.code === -32002) unheard.delete(payment);
-        else show();
-        throw new Refusal(0, reasonOf(error));
-      }
-      await follow(sent);
-    });
+    const reservation = Array.from(randomBytes(16), (byte) => byte.toString(16).padStart(2, '0')).join('');
+    // Before anybody is asked: from here on no other browser asks a wallet.
+    unheard.set(payment, { reservation });
+    try {
+      terms = await ask(PATH, { method: 'PUT', body: { network, time, payment, amount: String(amount), reservation, despite } });
+    } catch (error) {
+      if (FINAL.includes(error.status)) unheard.delete(payment);
+      await load();
+      throw new Refusal(error.status, `${error.message} Nothing was asked of your wallet.`);
+    }
+    let sent;
+    try {
+      sent = await sendBack(wallet, terms, amount, (name) => { status.textContent = fill(STEPS[name], { amount: amountOf(amount) }); });
+    } catch (error) {
+      // Else it may have been sent.
+      if (isDeclined(error) || (STOPS[error.message] && error.message !== 'nonsense') || error.code === -32002) await release().catch(() => {});
+      await load();
+      throw new Refusal(0, reasonOf(error));
+    }
+    await follow({ ...sent, reservation });
   });
 
   const isDeclined = ({ code, message }) => code === 4001 || /reject|declin|denied|cancel/i.test(message);
@@ -190,15 +217,15 @@ export function openRefund({ network, time, payment }, onChange) {
   /** Tells the Worker of what was sent, until the chain shows it. */
   async function follow(sent) {
     status.textContent = 'The Worker looks for the transaction on the chain…';
+    const isOwn = Boolean(sent.reservation);
     for (let tries = 0; tries < TRIES; tries += 1) {
-      unheard.set(payment, sent);
-      const it = await ask(PATH, { method: 'POST', body: { network, time, payment, ...sent } }).catch((error) => {
-        const isFinal = FINAL.includes(error.status);
-        if (isFinal) unheard.delete(payment);
-        else show();
+      if (isOwn) unheard.set(payment, sent);
+      const it = await ask(PATH, { method: 'POST', body: { network, time, payment, ...sent } }).catch(async (error) => {
+        if (isOwn && FINAL.includes(error.status)) unheard.delete(payment);
+        await load();
         throw new Refusal(error.status, sent.transaction ? `${error.message} The transaction is ${sent.transaction}.` : error.message);
       });
-      unheard.delete(payment);
+      if (isOwn) unheard.delete(payment);
       if (it.state === 'noted') {
         await load();
         status.textContent = `${amountOf(it.amount)} came back to the payer.`;
@@ -223,7 +250,8 @@ export function openRefund({ network, time, payment }, onChange) {
     }
   }
 
-  const takeOff = (transaction) => working(async () => {
+  const takeOff = (transaction, isNoted) => working(async () => {
+    if (isNoted && !confirm(`Take ${transaction} off? It will no longer count as a refund of this sale.`)) return;
     await ask(`${PATH}${query({ network, transaction })}`, { method: 'DELETE' });
     onChange();
     await load();
@@ -233,10 +261,11 @@ export function openRefund({ network, time, payment }, onChange) {
 }
 
 /** What is no refund yet; nothing where there is none. */
-export function refundsOf({ refunds }, onChange) {
-  if (!refunds.length) return undefined;
-  const rows = refunds.map(({ network, time, sale_time: sold, payment, payer, transaction, problem }) => [
-    timeOf(time), networkName(network), make('code', { title: payer }, short(payer)), transactionOf(network, transaction), problem ?? 'the chain does not show it yet',
+export function refundsOf({ refunds, reservations }, onChange) {
+  const all = [...reservations, ...refunds];
+  if (!all.length) return undefined;
+  const rows = all.map(({ network, time, sale_time: sold, payment, payer, transaction, until, problem }) => [
+    timeOf(time), networkName(network), make('code', { title: payer }, short(payer)), transaction ? transactionOf(network, transaction) : 'not known', problem ?? (until ? 'a wallet was asked, and has not answered' : 'the chain does not show it yet'),
     button('Show', () => openRefund({ network, time: sold, payment }, onChange), { 'aria-label': `Show the refund to ${short(payer)}` }),
   ]);
   return section('Refunds', table('Refunds on their way', ['Told (UTC)', 'Network', 'Payer', 'Transaction', 'How it stands', 'Sale'], rows, 'stack'));

@@ -87,7 +87,7 @@ export function salesList(tokenOf) {
   /** What came back of a sale, and a way to send more. */
   function refundOf(sale) {
     const { amount, asset, network, refunded = '0', payer } = sale;
-    const back = refunded === '0' ? [] : totals([{ ...tokenOf(sale), ...sale, amount: refunded, count: 1 }]).map((total) => make('span', { className: 'amount' }, `${shown(total)} back`));
+    const back = refunded === '0' ? [] : totals([{ ...tokenOf(sale), ...sale, amount: refunded, count: 1 }]).map((total) => make('span', { className: 'amount' }, `${shown(total)} back${BigInt(refunded) > BigInt(amount) ? ', more than was paid' : ''}`));
     const isLeft = network && asset && BigInt(amount) > BigInt(refunded);
     return [...back, isLeft && button('Refund', () => openRefund(sale, load), { className: 'link', 'aria-label': `Refund ${shown(totals([{ ...tokenOf(sale), ...sale, count: 1 }])[0])} to ${short(payer)}` })].filter(Boolean);
   }

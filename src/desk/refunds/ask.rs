@@ -1,10 +1,11 @@
 //! What is asked of `/.edge402/desk/refunds`.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::query::pairs_of;
 use super::super::{read_network, read_time};
-use super::Refund;
+use super::{Refund, Reservation};
+use crate::amount::AtomicAmount;
 use crate::json;
 use crate::payment::refund::{canonical_transaction, signed_transaction};
 use crate::protocol::ChainId;
@@ -32,6 +33,17 @@ pub struct Asked {
     pub transaction: String,
     /// The transaction itself (base64), if it is to be sent.
     pub signed: Option<String>,
+    /// The reservation by which a wallet was asked for it.
+    pub reserved: Option<String>,
+}
+
+/// What is to be taken off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// A transaction of a network.
+    Transaction(ChainId, String),
+    /// The reservation of a payment, by its number.
+    Reservation(String, String),
 }
 
 impl Place {
@@ -61,7 +73,7 @@ impl Asked {
     /// # Errors
     /// A sentence for the seller: why the sale can't be paid back.
     pub fn refund(self, sale: Sale, who: &str, now: UnixSeconds) -> Result<Refund, String> {
-        let Self { place, transaction, signed } = self;
+        let Self { place, transaction, signed, reserved: _ } = self;
         let asset = sale
             .asset
             .ok_or("in which token it was paid is not known: it was sold by release 0.1.0")?;
@@ -81,8 +93,76 @@ impl Asked {
             amount: None,
             time: None,
             problem: None,
+            is_own: false,
+            is_silent: false,
+            is_checked: false,
+            sender: None,
+            dead_from: None,
         })
     }
+}
+
+/// What is asked for a wallet that is to send a sale's refund.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToReserve {
+    /// Of which sale.
+    pub place: Place,
+    /// How much, in atomic units.
+    pub amount: AtomicAmount,
+    /// The number of the reservation.
+    pub id: String,
+    /// The transactions that may still land and of which the seller knows.
+    pub despite: Vec<String>,
+}
+
+impl ToReserve {
+    /// What is kept of it.
+    pub fn reservation(&self, sale: &Sale, who: &str, now: UnixSeconds) -> Reservation {
+        Reservation {
+            network: self.place.network,
+            payment: self.place.payment.clone(),
+            sale_time: self.place.time,
+            payer: sale.payer.clone(),
+            paid: sale.amount,
+            amount: self.amount,
+            id: self.id.clone(),
+            who: who.to_owned(),
+            at: now,
+        }
+    }
+}
+
+/// Reads what is to be reserved (`PUT`).
+///
+/// # Errors
+/// A sentence for the seller: what to change.
+pub fn read_reservation(body: &[u8]) -> Result<ToReserve, String> {
+    const WANTED: &str = "the body must be {\"network\": …, \"time\": …, \"payment\": …}, as in \
+                          the sale, \"amount\", \"reservation\" (32 hex digits), and \"despite\"";
+    let body = json::from_slice(body).map_err(|_| WANTED)?;
+    let members = body.as_object().filter(|members| members.len() == 6).ok_or(WANTED)?;
+    let place = read_place_in(members, WANTED)?;
+    let text = |name: &str| members.get(name).and_then(Value::as_str).ok_or(WANTED);
+    let amount = text("amount")?.parse().map_err(|_| WANTED)?;
+    let id = read_id(text("reservation")?).ok_or(WANTED)?;
+    let despite = members.get("despite").and_then(Value::as_array).ok_or(WANTED)?;
+    let despite: Result<Vec<_>, String> = despite
+        .iter()
+        .map(|it| read_transaction(place.network, it.as_str().ok_or(WANTED)?))
+        .collect();
+    Ok(ToReserve { amount, id, despite: despite?, place })
+}
+
+fn read_id(text: &str) -> Option<String> {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    (text.len() == 32 && text.bytes().all(is_digit)).then(|| text.to_owned())
+}
+
+fn read_place_in(members: &Map<String, Value>, wanted: &str) -> Result<Place, String> {
+    let text = |name: &str| members.get(name).and_then(Value::as_str).ok_or(wanted);
+    let network = read_network(text("network")?)?;
+    let time = members.get("time").and_then(json::whole_number).map(UnixSeconds).ok_or(wanted)?;
+    Ok(Place { network, time, payment: text("payment")?.to_owned() })
 }
 
 /// Reads a transaction that somebody tells (`POST`).
@@ -91,22 +171,24 @@ impl Asked {
 /// A sentence for the seller: what to change.
 pub fn read_note(body: &[u8]) -> Result<Asked, String> {
     const WANTED: &str = "the body must be {\"network\": …, \"time\": …, \"payment\": …}, as in \
-                          the sale, and \"transaction\" or \"signed\"";
+                          the sale, and \"transaction\" or \"signed\"; \"reservation\" may be there";
     let body = json::from_slice(body).map_err(|_| WANTED)?;
-    let members = body.as_object().filter(|members| members.len() == 4).ok_or(WANTED)?;
+    let members = body.as_object().ok_or(WANTED)?;
     let text = |name: &str| members.get(name).and_then(Value::as_str);
-    let network = read_network(text("network").ok_or(WANTED)?)?;
-    let time = members.get("time").and_then(json::whole_number).map(UnixSeconds).ok_or(WANTED)?;
-    let payment = text("payment").ok_or(WANTED)?.to_owned();
-    let place = Place { network, time, payment };
+    let reserved = text("reservation").and_then(read_id);
+    if members.len() != 4 + usize::from(reserved.is_some()) {
+        return Err(WANTED.into());
+    }
+    let place = read_place_in(members, WANTED)?;
+    let network = place.network;
     if let Some(text) = text("signed") {
         let signed = signed_transaction(network, text);
         let (transaction, signed) =
             signed.ok_or("signed must be a signed transaction of Solana, in base64")?;
-        return Ok(Asked { place, transaction, signed: Some(signed) });
+        return Ok(Asked { place, transaction, signed: Some(signed), reserved });
     }
     let transaction = read_transaction(network, text("transaction").ok_or(WANTED)?)?;
-    Ok(Asked { place, transaction, signed: None })
+    Ok(Asked { place, transaction, signed: None, reserved })
 }
 
 /// Reads which sale is asked about (the query of `GET`, from its `?` on); none for
@@ -130,22 +212,32 @@ pub fn read_place(query: &str) -> Result<Option<Place>, String> {
     }
 }
 
-/// Reads which transaction is to be forgotten (the query of `DELETE`).
+/// Reads what is to be taken off (the query of `DELETE`).
 ///
 /// # Errors
 /// A sentence for the seller: what to change.
-pub fn read_forget(query: &str) -> Result<(ChainId, String), String> {
-    let (mut network, mut transaction) = (None, None);
-    for (name, value) in pairs_of(query, &["network", "transaction"])? {
+pub fn read_named(query: &str) -> Result<Named, String> {
+    let [mut network, mut transaction, mut payment, mut id] = [const { None }; 4];
+    for (name, value) in pairs_of(query, &["network", "transaction", "payment", "reservation"])? {
         match name.as_str() {
-            "network" => network = Some(read_network(&value)?),
-            _ => transaction = Some(value),
+            "network" => network = Some(value),
+            "transaction" => transaction = Some(value),
+            "payment" => payment = Some(value),
+            _ => id = Some(value),
         }
     }
-    let (Some(network), Some(transaction)) = (network, transaction) else {
-        return Err("a transaction is named by network and transaction".into());
-    };
-    Ok((network, read_transaction(network, &transaction)?))
+    match (network, transaction, payment, id) {
+        (Some(network), Some(transaction), None, None) => {
+            let network = read_network(&network)?;
+            Ok(Named::Transaction(network, read_transaction(network, &transaction)?))
+        }
+        (None, None, Some(payment), id) => Ok(Named::Reservation(payment, id.unwrap_or_default())),
+        _ => {
+            Err("a transaction is named by network and transaction, a reservation by payment and \
+                  reservation"
+                .into())
+        }
+    }
 }
 
 fn read_transaction(network: ChainId, text: &str) -> Result<String, String> {

@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
-use super::{Refund, Told, sum};
+use super::{Page, Refund, Reservation, State, TakenOff, Told, sum};
 use crate::amount::AtomicAmount;
 use crate::config::Config;
 use crate::json::{Always, ToJson, write_object};
+use crate::protocol::ChainId;
 use crate::settlement::Sale;
+use crate::time::UnixSeconds;
 
 /// One as the seller is shown it.
 struct Line<'a>(&'a Refund);
@@ -14,19 +16,45 @@ struct Line<'a>(&'a Refund);
 impl ToJson for Line<'_> {
     fn write_json(&self, to: &mut String) {
         let it = self.0;
-        let state = match (it.amount, &it.problem) {
-            (Some(_), _) => "noted",
-            (None, Some(_)) => "refused",
-            (None, None) => "open",
+        let (state, may_land) = match it.state() {
+            State::Noted => ("noted", None),
+            State::Refused => ("refused", None),
+            State::Silent => ("silent", Some("it is not waited for, and may still land")),
+            State::Open => ("open", None),
         };
+        let problem = it.problem.as_deref().or(may_land);
         write_object(
             &[
                 ("network", &it.network),
                 ("transaction", &it.transaction),
                 ("state", &state),
                 ("amount", &it.amount),
-                ("problem", &it.problem),
+                ("problem", &problem),
                 ("time", &it.time.unwrap_or(it.told_at)),
+                ("who", &it.who),
+                ("own", &it.is_own),
+                ("sale_time", &it.sale_time),
+                ("payment", &it.payment),
+                ("payer", &it.payer),
+            ],
+            to,
+        );
+    }
+}
+
+/// A reservation as the seller is shown it. Its number is for its holder alone.
+struct Held<'a>(&'a Reservation, UnixSeconds);
+
+impl ToJson for Held<'_> {
+    fn write_json(&self, to: &mut String) {
+        let Self(it, now) = self;
+        write_object(
+            &[
+                ("network", &it.network),
+                ("amount", &it.amount),
+                ("time", &it.at),
+                ("until", &it.until()),
+                ("is_over", &(it.until() <= *now)),
                 ("who", &it.who),
                 ("sale_time", &it.sale_time),
                 ("payment", &it.payment),
@@ -38,10 +66,11 @@ impl ToJson for Line<'_> {
 }
 
 /// All that is under way (`GET`), as JSON.
-pub fn list(refunds: &[Refund]) -> String {
+pub fn list(refunds: &[Refund], reservations: &[Reservation], now: UnixSeconds) -> String {
     let lines: Vec<_> = refunds.iter().map(Line).collect();
+    let held: Vec<_> = reservations.iter().map(|it| Held(it, now)).collect();
     let mut text = String::new();
-    write_object(&[("refunds", &lines)], &mut text);
+    write_object(&[("refunds", &lines), ("reservations", &held)], &mut text);
     text
 }
 
@@ -50,23 +79,47 @@ pub fn answer_to(told: &Told) -> (u16, String) {
     let (status, refund) = match told {
         Told::Noted(refund) => (200, refund),
         Told::Open(refund) => (202, refund),
-        Told::Refused(why) => return (409, serde_json::json!({ "error": why }).to_string()),
+        Told::Refused(why) => return (409, problem(why)),
+        Told::Full(why) => return (503, problem(why)),
     };
     let mut text = String::new();
     Line(refund).write_json(&mut text);
     (status, text)
 }
 
-/// What is needed to pay a sale back (`GET` with a sale), as JSON. `known`: what is
-/// kept for it. `blockhash`: a recent one, where a transaction needs that.
-pub fn terms(config: &Config, sale: &Sale, known: &[Refund], blockhash: Option<&String>) -> String {
+/// The answer to what somebody takes off (`DELETE`): the status, and JSON.
+pub fn answer_to_take_off(taken: &TakenOff) -> (u16, String) {
+    match taken {
+        TakenOff::Forgotten => (200, "{}".into()),
+        TakenOff::Silent => (200, r#"{"state":"silent"}"#.into()),
+        TakenOff::Stays(why) => (409, problem(why)),
+        TakenOff::Unknown => (404, problem("no such transaction is known")),
+    }
+}
+
+fn problem(why: &str) -> String {
+    serde_json::json!({ "error": why }).to_string()
+}
+
+/// What is needed to pay a sale back (`GET` with a sale), as JSON. `page`: what is kept
+/// for it. `blockhash`: a recent one, where a transaction needs that.
+pub fn terms(
+    config: &Config,
+    sale: &Sale,
+    page: &Page,
+    blockhash: Option<&String>,
+    now: UnixSeconds,
+) -> String {
     let network = sale.network.and_then(|id| config.network(id));
     let asset = sale.asset.as_deref();
     let mut tokens = network.into_iter().flat_map(|network| network.tokens());
     let token = tokens.find(|token| asset.is_some_and(|it| token.asset.is_at(it)));
     let program = token.and_then(|token| token.asset.extra(None).remove("tokenProgram"));
-    let left = AtomicAmount(sale.amount.0.saturating_sub(sum(known)));
-    let lines: Vec<_> = known.iter().map(Line).collect();
+    let back = sum(&page.refunds);
+    let over = back.checked_sub(sale.amount.0).filter(|over| *over > 0).map(AtomicAmount);
+    let left = AtomicAmount(sale.amount.0.saturating_sub(back));
+    let lines: Vec<_> = page.refunds.iter().map(Line).collect();
+    let blind = sale.network.and_then(|id| cannot_look(config, id));
     let mut text = String::new();
     write_object(
         &[
@@ -77,15 +130,26 @@ pub fn terms(config: &Config, sale: &Sale, known: &[Refund], blockhash: Option<&
             ("asset", &sale.asset),
             ("amount", &sale.amount),
             ("left", &left),
+            ("over", &over),
             ("decimals", &Always(&token.map(|token| token.decimals))),
             ("symbol", &Always(&token.map(|token| token.symbol.clone()))),
             ("refunds", &lines),
+            ("reservation", &page.reservation.as_ref().map(|it| Held(it, now))),
+            ("problem", &blind.or_else(|| page.problem.clone())),
             ("token_program", &program.filter(Value::is_string)),
             ("blockhash", &blockhash.cloned()),
         ],
         &mut text,
     );
     text
+}
+
+/// Why no transaction of a network can be looked for.
+pub fn cannot_look(config: &Config, network: ChainId) -> Option<String> {
+    let has_nodes = config.network(network).is_some_and(|it| !it.rpc.is_empty());
+    (!has_nodes).then(|| {
+        format!("NETWORKS.\"{network}\" needs rpc: the chain is asked for the transaction")
+    })
 }
 
 /// What has come back of some sales.

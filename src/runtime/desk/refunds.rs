@@ -2,6 +2,7 @@
 
 pub(in crate::runtime) mod object;
 
+use object::{Listed, Telling, Wanted};
 use worker::web_sys::{Request, Response};
 use worker::{Env, console_error};
 
@@ -12,8 +13,9 @@ use super::super::{body, clock, respond};
 use super::{SILENT, ask_all};
 use crate::config::{Config, Network};
 use crate::desk::refunds::{
-    MAX_NOTE, PAGES, Place, REFUNDS_OBJECT, Refund, RefundsQuery, answer_to, list, read_forget,
-    read_note, read_place, terms,
+    MAX_NOTE, Named, PAGES, Page, Place, REFUNDS_OBJECT, Refund, RefundsQuery, Reserved, TakenOff,
+    Told, answer_to, answer_to_take_off, cannot_look, list, read_named, read_note, read_place,
+    read_reservation, terms,
 };
 use crate::gate::Head as _;
 use crate::rpc::Call;
@@ -23,8 +25,12 @@ use crate::solana::rpc::{get_latest_blockhash_params, parse_latest_blockhash};
 /// Why there is no answer.
 const UNREADABLE: &str = "what is kept can't be read right now; try again";
 
-/// Answers the seller: what is under way or what a refund needs (`GET`), a transaction
-/// that is one (`POST`), one that is to be forgotten (`DELETE`). `who` asks.
+/// What is said of a body that is none.
+const NO_BODY: &str = "the body can't be read, or is too long";
+
+/// Answers the seller: what is under way or what a refund needs (`GET`), a wallet that is
+/// to be asked for one (`PUT`), a transaction that is one (`POST`), what is to be taken
+/// off (`DELETE`). `who` asks.
 pub(super) async fn answer(
     config: &Config,
     env: &Env,
@@ -36,24 +42,21 @@ pub(super) async fn answer(
     match head.method() {
         "GET" | "HEAD" => match read_place(query) {
             Ok(Some(place)) => show(config, env, &place).await,
-            Ok(None) => match refunds(env)?.refunds("refunds-open", &()).await {
-                Ok(refunds) => respond::private(200, &list(&refunds)),
+            Ok(None) => match refunds(env)?.refunds::<Listed>("refunds-list", &()).await {
+                Ok(it) => respond::private(200, &list(&it.refunds, &it.reservations, clock::now())),
                 Err(error) => fail(&error),
             },
             Err(message) => respond::error(400, &message),
         },
+        "PUT" => reserve(config, env, body, who).await,
         "POST" => note(config, env, body, who).await,
-        "DELETE" => match read_forget(query) {
-            Ok(named) => match refunds(env)?.forget_refund(&named).await {
-                Ok(true) => respond::private(200, "{}"),
-                Ok(false) => respond::error(404, "no such transaction is looked for"),
-                Err(error) => fail(&error),
-            },
+        "DELETE" => match read_named(query) {
+            Ok(named) => take_off(env, &named).await,
             Err(message) => respond::error(400, &message),
         },
         _ => {
-            let response = respond::error(405, "this answers to GET, POST and DELETE")?;
-            response.headers().set("Allow", "GET, HEAD, POST, DELETE")?;
+            let response = respond::error(405, "this answers to GET, PUT, POST and DELETE")?;
+            response.headers().set("Allow", "GET, HEAD, PUT, POST, DELETE")?;
             Ok(response)
         }
     }
@@ -62,7 +65,7 @@ pub(super) async fn answer(
 /// The body of what is told, if it can be read and is short enough.
 pub(super) async fn body_of(request: &Request, head: &RequestHead) -> Option<Vec<u8>> {
     match head.method() {
-        "POST" => body::read_at_most(request, MAX_NOTE).await.ok().flatten(),
+        "PUT" | "POST" => body::read_at_most(request, MAX_NOTE).await.ok().flatten(),
         _ => None,
     }
 }
@@ -85,7 +88,7 @@ pub(super) async fn between(
 ) -> Option<()> {
     let client = refunds(env).ok()?;
     for _ in 0..PAGES {
-        let said = client.refunds("refunds-between", &query).await;
+        let said = client.refunds::<Vec<Refund>>("refunds-between", &query).await;
         let said = said.map_err(|error| console_error!("refunds: {}", error.to_string())).ok()?;
         let next = query.next(&said);
         take(said);
@@ -119,22 +122,79 @@ async fn show(config: &Config, env: &Env, place: &Place) -> worker::Result<Respo
         Ok(sale) => sale,
         Err(response) => return Ok(response),
     };
-    let known = match refunds(env)?.refunds("refunds-of", &vec![sale.payment.clone()]).await {
-        Ok(known) => known,
+    show_sale(config, env, &sale).await
+}
+
+async fn show_sale(config: &Config, env: &Env, sale: &Sale) -> worker::Result<Response> {
+    let page = match refunds(env)?.refunds::<Page>("refunds-page", &sale.payment).await {
+        Ok(page) => page,
         Err(error) => return fail(&error),
     };
-    let network = config.network(place.network);
+    let network = sale.network.and_then(|id| config.network(id));
     let blockhash = match network.filter(|network| network.id.names_fee_payer()) {
         Some(network) => latest_blockhash(network).await,
         None => None,
     };
-    respond::private(200, &terms(config, &sale, &known, blockhash.as_ref()))
+    respond::private(200, &terms(config, sale, &page, blockhash.as_ref(), clock::now()))
 }
 
 async fn latest_blockhash(network: &Network) -> Option<String> {
     let call = Call::new("getLatestBlockhash", get_latest_blockhash_params());
     let answer = App::nodes(network).ask(&[call]).await.ok()?.into_iter().next()?;
     Some(parse_latest_blockhash(&answer.ok()?).ok()?.blockhash)
+}
+
+/// Has a wallet reserved for a sale's refund; answers what that needs.
+async fn reserve(
+    config: &Config,
+    env: &Env,
+    body: Option<Vec<u8>>,
+    who: &str,
+) -> worker::Result<Response> {
+    let Some(bytes) = body else { return respond::error(400, NO_BODY) };
+    let asked = match read_reservation(&bytes) {
+        Ok(asked) => asked,
+        Err(message) => return respond::error(400, &message),
+    };
+    if let Some(why) = cannot_look(config, asked.place.network) {
+        return respond::error(409, &why);
+    }
+    let sale = match sale_at(config, env, &asked.place).await? {
+        Ok(sale) => sale,
+        Err(response) => return Ok(response),
+    };
+    let reservation = asked.reservation(&sale, who, clock::now());
+    let wanted = Wanted { reservation, despite: asked.despite };
+    match refunds(env)?.refunds("refund-reserve", &wanted).await {
+        Ok(Reserved::Held) => show_sale(config, env, &sale).await,
+        Ok(Reserved::Refused(why)) => respond::error(409, &why),
+        Err(error) => fail(&error),
+    }
+}
+
+/// Takes a transaction off, or releases a reservation.
+async fn take_off(env: &Env, named: &Named) -> worker::Result<Response> {
+    let client = refunds(env)?;
+    match named {
+        Named::Transaction(network, transaction) => {
+            let message = vec![network.to_string(), transaction.clone()];
+            match client.refunds::<TakenOff>("refund-take-off", &message).await {
+                Ok(taken) => {
+                    let (status, text) = answer_to_take_off(&taken);
+                    respond::private(status, &text)
+                }
+                Err(error) => fail(&error),
+            }
+        }
+        Named::Reservation(payment, id) => {
+            let message = vec![payment.clone(), id.clone()];
+            match client.refunds("refund-release", &message).await {
+                Ok(true) => respond::private(200, "{}"),
+                Ok(false) => respond::error(409, "only its holder may release it before its time"),
+                Err(error) => fail(&error),
+            }
+        }
+    }
 }
 
 /// Takes note of a transaction.
@@ -144,28 +204,24 @@ async fn note(
     body: Option<Vec<u8>>,
     who: &str,
 ) -> worker::Result<Response> {
-    let Some(bytes) = body else {
-        return respond::error(400, "the body can't be read, or is too long");
-    };
-    let asked = match read_note(&bytes) {
+    let Some(bytes) = body else { return respond::error(400, NO_BODY) };
+    let mut asked = match read_note(&bytes) {
         Ok(asked) => asked,
         Err(message) => return respond::error(400, &message),
     };
-    let network = asked.place.network;
-    if config.network(network).is_none_or(|it| it.rpc.is_empty()) {
-        let why =
-            format!("NETWORKS.\"{network}\" needs rpc: the chain is asked for the transaction");
+    if let Some(why) = cannot_look(config, asked.place.network) {
         return respond::error(409, &why);
     }
     let sale = match sale_at(config, env, &asked.place).await? {
         Ok(sale) => sale,
         Err(response) => return Ok(response),
     };
+    let reserved = asked.reserved.take();
     let refund: Refund = match asked.refund(sale, who, clock::now()) {
         Ok(refund) => refund,
         Err(message) => return respond::error(409, &message),
     };
-    match refunds(env)?.tell_refund(&refund).await {
+    match refunds(env)?.refunds::<Told>("refund-tell", &Telling { refund, reserved }).await {
         Ok(told) => {
             let (status, text) = answer_to(&told);
             respond::private(status, &text)

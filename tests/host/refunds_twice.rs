@@ -1,0 +1,256 @@
+//! No seller pays a refund twice without having been told, and nothing that has come
+//! back is hidden.
+
+use edge402::amount::AtomicAmount;
+use edge402::config;
+use edge402::desk::refunds::{
+    Look, Page, Refund, Reservation, Reserved, Sender, State, TakenOff, Told, answer_to_take_off,
+    look_again, page_of, release, reserve, take_off, tell, terms,
+};
+use edge402::settlement::Sale;
+use edge402::time::UnixSeconds;
+
+use serde_json::{Value, json};
+
+use crate::gate_support::settings;
+use crate::refunds_book::{NOW, PAYER, Pages, block_on, evm, hash, received, sale, told};
+
+const DAY: u64 = 86_400;
+
+fn wanted(id: &str, amount: u128) -> Reservation {
+    Reservation {
+        network: evm(),
+        payment: "a payment".into(),
+        sale_time: UnixSeconds(NOW - 100),
+        payer: PAYER.into(),
+        paid: AtomicAmount(10_000),
+        amount: AtomicAmount(amount),
+        id: id.into(),
+        who: "12345678".into(),
+        at: UnixSeconds(NOW),
+    }
+}
+
+/// Why no wallet may be asked for all of it; nothing if one may.
+fn refusal(pages: &Pages, id: &str, despite: &[String]) -> Option<String> {
+    let wanted = Reservation { at: UnixSeconds(pages.now.get()), ..wanted(id, 10_000) };
+    match block_on(reserve(pages, &wanted, despite)).unwrap() {
+        Reserved::Held => None,
+        Reserved::Refused(why) => Some(why),
+    }
+}
+
+fn seen() -> Look {
+    Look::Seen(Sender { address: PAYER.into(), nonce: 7 })
+}
+
+#[test]
+fn what_is_silent_for_a_day_is_looked_for_for_a_month_and_noted_when_it_lands() {
+    let pages = Pages::new();
+    pages.tell(told("a payment", 'b'));
+    pages.wait(DAY + 600);
+    assert_eq!(pages.states(), [('b', State::Silent)]);
+    let looks = pages.looks.get();
+    assert!(looks < 250, "{looks}");
+    assert!(pages.log.borrow()[0].contains("it may still land"));
+    pages.wait(20 * DAY);
+    assert!(pages.looks.get() - looks < 100);
+    pages.say('b', received(10_000));
+    pages.wait(DAY / 4);
+    assert_eq!(pages.noted(), [("a payment".into(), 10_000)]);
+    // Of what never comes nobody asks for ever.
+    let pages = Pages::new();
+    pages.tell(told("a payment", 'b'));
+    pages.wait(40 * DAY);
+    assert_eq!(block_on(look_again(&pages)).unwrap(), None);
+    assert_eq!(pages.states(), [('b', State::Silent)]);
+    assert_eq!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Forgotten);
+}
+
+#[test]
+fn what_is_taken_off_and_lands_is_noted_all_the_same() {
+    let pages = Pages::new();
+    pages.tell(told("a payment", 'b'));
+    assert_eq!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Silent);
+    // It can't be hidden by being taken off once more.
+    assert!(matches!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Stays(_)));
+    pages.say('c', received(10_000));
+    pages.tell(told("a payment", 'c'));
+    pages.say('b', received(10_000));
+    pages.wait(600);
+    assert_eq!(pages.states(), [('b', State::Noted), ('c', State::Noted)]);
+    assert_eq!(pages.noted().iter().map(|(_, amount)| amount).sum::<u128>(), 20_000);
+}
+
+#[test]
+fn a_second_refund_needs_the_name_of_each_transaction_that_may_still_land() {
+    let pages = Pages::new();
+    pages.tell(told("a payment", 'b'));
+    let why = refusal(&pages, "1", &[hash('b')]).unwrap();
+    assert!(why.contains("is on its way"), "{why}");
+    take_off(&pages, evm(), &hash('b')).unwrap();
+    pages.tell(told("a payment", 'c'));
+    pages.wait(DAY + 600);
+    for despite in [vec![], vec![hash('b')], vec![hash('c')], vec![hash('d')]] {
+        let why = refusal(&pages, "1", &despite).unwrap();
+        assert!(why.contains("may still land: the payer would get both"), "{why}");
+    }
+    assert_eq!(refusal(&pages, "1", &[hash('c'), hash('b')]), None);
+}
+
+#[test]
+fn what_has_landed_since_somebody_looked_is_seen_before_a_wallet_is_asked() {
+    let pages = Pages::new();
+    pages.tell(told("a payment", 'b'));
+    take_off(&pages, evm(), &hash('b')).unwrap();
+    pages.say('b', received(4_000));
+    let why = refusal(&pages, "1", &[hash('b')]).unwrap();
+    assert!(why.contains("at most 6000"), "{why}");
+    let part = block_on(reserve(&pages, &wanted("1", 6_000), &[])).unwrap();
+    assert_eq!(part, Reserved::Held);
+}
+
+#[test]
+fn only_the_chain_can_tell_that_one_is_dead_and_after_many_blocks_alone() {
+    let pages = Pages::new();
+    pages.tell(told("a payment", 'b'));
+    pages.say('b', seen());
+    pages.wait(600);
+    assert_eq!(pages.rows.borrow()[0].sender, Some(Sender { address: PAYER.into(), nonce: 7 }));
+    for (look, state) in [
+        (Look::Dead { block: 1_000 }, State::Open),
+        (Look::Dead { block: 1_299 }, State::Open),
+        // A reorganisation has given the nonce back.
+        (Look::Absent, State::Open),
+        (Look::Dead { block: 1_301 }, State::Open),
+        (Look::NoAnswer, State::Open),
+        (Look::Dead { block: 1_601 }, State::Refused),
+    ] {
+        pages.say('b', look.clone());
+        pages.wait(600);
+        assert_eq!(pages.states(), [('b', state)], "{look:?}");
+    }
+    assert_eq!(refusal(&pages, "1", &[]), None, "nothing stands in the way");
+    assert_eq!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Forgotten);
+}
+
+#[test]
+fn one_wallet_at_a_time_is_asked() {
+    let pages = Pages::new();
+    assert_eq!(refusal(&pages, "1", &[]), None);
+    assert_eq!(refusal(&pages, "1", &[]), None, "it is the same one");
+    let why = refusal(&pages, "2", &[]).unwrap();
+    assert!(why.contains("a wallet was asked"), "{why}");
+    // Nobody knows what the wallet did, however much time goes by.
+    pages.now.set(NOW + DAY);
+    assert!(refusal(&pages, "2", &[]).is_some());
+    pages.now.set(NOW + 599);
+    assert!(!release(&pages, "a payment", "2").unwrap(), "it may be paying right now");
+    pages.now.set(NOW + 600);
+    assert!(release(&pages, "a payment", "2").unwrap());
+    assert_eq!(refusal(&pages, "2", &[]), None);
+    assert!(!release(&pages, "a payment", "1").unwrap());
+    assert!(release(&pages, "a payment", "2").unwrap(), "its holder need not wait");
+    assert!(release(&pages, "a payment", "2").unwrap(), "nothing is reserved");
+}
+
+#[test]
+fn a_reservation_ends_when_its_transaction_is_told_by_its_holder() {
+    let pages = Pages::new();
+    assert_eq!(refusal(&pages, "1", &[]), None);
+    // By hand, from elsewhere: the wallet may pay all the same.
+    pages.tell(told("a payment", 'b'));
+    assert!(page_of(&pages, "a payment").unwrap().reservation.is_some());
+    pages.say('c', received(10_000));
+    let said = block_on(tell(&pages, told("a payment", 'c'), Some("1"))).unwrap();
+    assert!(matches!(said, Told::Noted(Refund { is_own: true, .. })), "{said:?}");
+    assert!(page_of(&pages, "a payment").unwrap().reservation.is_none());
+    assert!(matches!(take_off(&pages, evm(), &hash('c')).unwrap(), TakenOff::Stays(_)));
+}
+
+#[test]
+fn what_was_reserved_has_its_room_and_others_hear_before_they_pay() {
+    let pages = Pages::new();
+    let number = |n: usize| Refund {
+        transaction: format!("0x{n:064x}"),
+        ..told(&format!("payment {n}"), 'b')
+    };
+    (0..63).for_each(|n| drop(pages.tell(number(n))));
+    assert_eq!(page_of(&pages, "a payment").unwrap().problem, None);
+    assert_eq!(refusal(&pages, "1", &[]), None);
+    let page = page_of(&pages, "another payment").unwrap();
+    assert!(page.problem.unwrap().contains("64 refunds"));
+    let other = Reservation { payment: "another payment".into(), ..wanted("2", 1) };
+    let said = block_on(reserve(&pages, &other, &[])).unwrap();
+    assert!(matches!(said, Reserved::Refused(why) if why.contains("64 refunds")));
+    assert!(matches!(pages.tell(number(63)), Told::Full(_)));
+    let said = block_on(tell(&pages, told("a payment", 'b'), Some("1"))).unwrap();
+    assert!(matches!(said, Told::Open(_)), "{said:?}");
+}
+
+#[test]
+fn what_was_noted_by_mistake_can_be_taken_off() {
+    let pages = Pages::new();
+    pages.say('b', received(10_000));
+    pages.tell(told("another payment", 'b'));
+    assert_eq!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Forgotten);
+    assert!(pages.log.borrow()[0].contains("is taken off"));
+    assert!(matches!(pages.tell(told("a payment", 'b')), Told::Noted(_)), "it is another's");
+    for (taken, status) in [
+        (TakenOff::Forgotten, 200),
+        (TakenOff::Silent, 200),
+        (TakenOff::Stays("why".into()), 409),
+        (TakenOff::Unknown, 404),
+    ] {
+        assert_eq!(answer_to_take_off(&taken).0, status);
+    }
+}
+
+#[test]
+fn what_a_reorganisation_has_undone_is_waited_for_again() {
+    for (look, state) in [
+        (received(10_000), State::Noted),
+        (Look::NoAnswer, State::Noted),
+        (Look::Absent, State::Open),
+        (seen(), State::Open),
+        (Look::Failed, State::Refused),
+    ] {
+        let pages = Pages::new();
+        pages.say('b', received(10_000));
+        pages.tell(told("a payment", 'b'));
+        pages.say('b', look.clone());
+        pages.wait(3_599);
+        assert_eq!(pages.states(), [('b', State::Noted)]);
+        pages.wait(1);
+        assert_eq!(pages.states(), [('b', state)], "{look:?}");
+        assert_eq!(refusal(&pages, "1", &[]).is_some(), state != State::Refused, "{look:?}");
+        pages.say('b', received(10_000));
+        pages.wait(7_200);
+        if state != State::Refused {
+            assert_eq!(pages.states(), [('b', State::Noted)], "{look:?}");
+            assert_eq!(block_on(look_again(&pages)).unwrap(), None, "once more is enough");
+        }
+    }
+}
+
+#[test]
+fn the_terms_say_before_anybody_pays_why_no_refund_can_be_looked_for() {
+    let loaded = config::read(&settings("https://own.example", json!([])));
+    let config = loaded.config.as_ref().unwrap();
+    let now = UnixSeconds(NOW);
+    let said = |sale: &Sale, page: &Page| -> Value {
+        serde_json::from_str(&terms(config, sale, page, None, now)).unwrap()
+    };
+    let here = said(&sale(), &Page::default());
+    assert_eq!((&here["problem"], &here["symbol"]), (&json!(null), &json!("USDC")));
+    let elsewhere = Sale { network: Some("eip155:1".parse().unwrap()), ..sale() };
+    let problem = &said(&elsewhere, &Page::default())["problem"];
+    assert!(problem.as_str().unwrap().contains("\"eip155:1\" needs rpc"), "{problem}");
+    let full = Page { problem: Some("64 refunds are looked for".into()), ..Page::default() };
+    assert_eq!(said(&sale(), &full)["problem"], "64 refunds are looked for");
+    // The number of a reservation is for its holder alone.
+    let held = Page { reservation: Some(wanted("a secret", 5)), ..Page::default() };
+    let shown = said(&sale(), &held);
+    assert_eq!(shown["reservation"]["is_over"], false);
+    assert!(!shown.to_string().contains("a secret"));
+}
