@@ -27,7 +27,7 @@ pub use ask::{
 pub use beside::{PAGES, RefundSum, RefundsQuery, add_up, refunded};
 pub use chain::look;
 pub use follow::{TakenOff, Told, look_again, take_off, tell};
-pub use reserve::{Page, Reservation, Reserved, page_of, release, reserve};
+pub use reserve::{Page, Reserved, page_of, release, reserve};
 pub use told::{Given, Shown, answer_to, answer_to_take_off, cannot_look, in_cells, list, terms};
 
 /// Where refunds are told, and shown.
@@ -69,6 +69,10 @@ const PAUSE_SILENT: u64 = DAY / 4;
 /// How long after it was noted a refund is looked for once more, in seconds: a chain
 /// may have been reorganised.
 const AGAIN: u64 = 3_600;
+
+/// For how long nobody else may say that nothing was sent, in seconds: a wallet is
+/// slow where a device or several people have to confirm.
+const RESERVED: u64 = 600;
 
 /// By how much the clock of a chain may be behind ours, in seconds.
 const CLOCKS: u64 = 60;
@@ -154,6 +158,39 @@ pub struct Sender {
 }
 
 json_struct!(Sender { address, nonce });
+
+/// That a wallet is asked for a sale's refund. It stays until the transaction is told or
+/// somebody says that nothing was sent: without that nobody can know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// The network of the sale.
+    pub network: ChainId,
+    /// The sale: its payment's identity, its time, and who paid.
+    pub payment: String,
+    /// When the sale was settled.
+    pub sale_time: UnixSeconds,
+    /// Who is to be paid back.
+    pub payer: String,
+    /// What they paid.
+    pub paid: AtomicAmount,
+    /// How much the wallet is asked for, in atomic units.
+    pub amount: AtomicAmount,
+    /// A number that the holder alone knows.
+    pub id: String,
+    /// Who reserved it: the first digits of a token's hash.
+    pub who: String,
+    /// When.
+    pub at: UnixSeconds,
+}
+
+json_struct!(Reservation { network, payment, sale_time, payer, paid, amount, id, who, at });
+
+impl Reservation {
+    /// Until when only its holder may release it.
+    pub const fn until(&self) -> UnixSeconds {
+        self.at.plus(RESERVED)
+    }
+}
 
 /// How a transaction stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

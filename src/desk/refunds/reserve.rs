@@ -1,49 +1,9 @@
 //! One wallet at a time: what is reserved before it is asked.
 
 use super::follow::{look_for, no_room};
-use super::{Book, LOOKS, Refund, State, sum};
-use crate::amount::AtomicAmount;
+use super::{Book, LOOKS, Refund, Reservation, State, sum};
 use crate::json_struct;
-use crate::protocol::ChainId;
 use crate::settlement::StoreError;
-use crate::time::UnixSeconds;
-
-/// For how long nobody else may say that nothing was sent, in seconds: a wallet is
-/// slow where a device or several people have to confirm.
-const TIME: u64 = 600;
-
-/// That a wallet is asked for a sale's refund. It stays until the transaction is told or
-/// somebody says that nothing was sent: without that nobody can know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reservation {
-    /// The network of the sale.
-    pub network: ChainId,
-    /// The sale: its payment's identity, its time, and who paid.
-    pub payment: String,
-    /// When the sale was settled.
-    pub sale_time: UnixSeconds,
-    /// Who is to be paid back.
-    pub payer: String,
-    /// What they paid.
-    pub paid: AtomicAmount,
-    /// How much the wallet is asked for, in atomic units.
-    pub amount: AtomicAmount,
-    /// A number that the holder alone knows.
-    pub id: String,
-    /// Who reserved it: the first digits of a token's hash.
-    pub who: String,
-    /// When.
-    pub at: UnixSeconds,
-}
-
-json_struct!(Reservation { network, payment, sale_time, payer, paid, amount, id, who, at });
-
-impl Reservation {
-    /// Until when only its holder may release it.
-    pub const fn until(&self) -> UnixSeconds {
-        self.at.plus(TIME)
-    }
-}
 
 /// What becomes of an attempt to reserve.
 #[derive(Clone, Debug, PartialEq, Eq)]
