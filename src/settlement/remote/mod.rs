@@ -10,13 +10,15 @@
 mod lane;
 mod look;
 mod patience;
+mod turns;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use look::Observation;
-use patience::{end_of, pause_after};
+use patience::end_of;
+use turns::Turns;
 
 use super::host::within;
 use super::journal::{FacilitatorEntry, FacilitatorSent, TxId, name_at_facilitator};
@@ -31,13 +33,11 @@ use crate::payment::VerifiedPayment;
 use crate::protocol::{ChainId, Reason};
 use crate::rpc::Nodes;
 use crate::table::Table;
-use crate::time::UnixSeconds;
 
-/// How many payments may be followed at once, how many unclear ones a payer may
-/// have among them, and how many the alarm takes up each time.
+/// How many payments may be followed at once, and how many unclear ones a payer may
+/// have among them.
 const IN_AIR_MAX: usize = 256;
 const UNCLEAR_PER_PAYER: usize = 16;
-const RESUMED_MAX: usize = 32;
 
 /// How long to wait before each repeat, in seconds; the last goes for all
 /// that follow.
@@ -70,8 +70,8 @@ pub struct RemoteLane<H: Host> {
     verifies: bool,
     /// The journal entries that somebody follows, and who pays what is unclear.
     in_air: RefCell<Table<String, Option<String>>>,
-    /// The entries that the alarm took up, and when, in that order.
-    resumed: RefCell<Vec<(String, UnixSeconds)>>,
+    /// Whose turn it is when the alarm rings.
+    turns: RefCell<Turns>,
 }
 
 impl<H: Host> RemoteLane<H> {
@@ -114,7 +114,7 @@ impl<H: Host> RemoteLane<H> {
             quorum_above: PerToken::default(),
             verifies: false,
             in_air: RefCell::default(),
-            resumed: RefCell::default(),
+            turns: RefCell::default(),
         }
     }
 
@@ -179,28 +179,11 @@ impl<H: Host> RemoteLane<H> {
     }
 
     /// Takes up what a crash, or the end of everybody's patience, left open.
-    ///
-    /// Each has its turn: first those that were not taken up yet, then those
-    /// whose turn was longest ago.
-    fn take_up(self: &Rc<Self>, mut entries: Vec<FacilitatorEntry>) {
+    fn take_up(self: &Rc<Self>, entries: Vec<FacilitatorEntry>) {
         let now = self.shared.host.now();
-        let mut resumed = self.resumed.borrow_mut();
-        resumed.retain(|(id, _)| entries.iter().any(|entry| entry.id == *id));
-        let turn = |entry: &FacilitatorEntry| resumed.iter().position(|(id, _)| *id == entry.id);
-        // One that is still at it keeps its place in the order.
-        entries.retain(|entry| {
-            let at = turn(entry).and_then(|turn| resumed.get(turn)).map(|(_, at)| *at);
-            !self.in_air.borrow().contains_key(&entry.id)
-                && at.is_none_or(|at| now >= at.plus(pause_after(entry, now)))
-        });
-        let mut in_turn: Vec<FacilitatorEntry> = vec![];
-        for entry in entries {
-            let place = in_turn.partition_point(|other| turn(other) <= turn(&entry));
-            in_turn.insert(place, entry);
-        }
-        for entry in in_turn.into_iter().take(RESUMED_MAX) {
-            resumed.retain(|(id, _)| *id != entry.id);
-            resumed.push((entry.id.clone(), now));
+        let is_followed = |id: &str| self.in_air.borrow().contains_key(id);
+        let in_turn = self.turns.borrow_mut().take(entries, now, is_followed);
+        for entry in in_turn {
             self.start(entry, false);
         }
     }
