@@ -136,8 +136,8 @@ impl<'a> Sale<'a> {
         self.method.is_safe().then_some(())?;
         let claims = self.tokens(&cookies).find_map(|token| self.claims(config, token, now))?;
         let offer = self.route.offers.iter().find(|offer| claims.is_in_token_of(offer))?;
-        let amount = claims.amount.map_or(Some(offer.v2.amount), |it| it.parse().ok())?;
-        self.route.offer_of(offer, amount)
+        // One without an amount is of a time when the configuration said the price.
+        self.route.offer_of(offer, claims.amount?.parse().ok()?)
     }
 
     fn read(

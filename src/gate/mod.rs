@@ -191,9 +191,9 @@ pub fn decide_at<'a>(
     if is_free {
         return Decision::Free(sale);
     }
-    // None of its networks can take a payment now.
+    // None of its networks can take a payment now, or the origin was not asked.
     if route.offers.is_empty() && route.former.is_empty() {
-        return Decision::Closed;
+        return if route.on { Decision::Closed } else { Decision::Off };
     }
     if route.lacks_quote() {
         return Decision::AskPrice(sale);

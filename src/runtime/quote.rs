@@ -28,15 +28,23 @@ pub(super) async fn price_of(
     head: &RequestHead,
     sale: &Sale<'_>,
 ) -> worker::Result<Priced> {
+    // What is off says so, whatever the request is.
+    let unpriced = |status, message| {
+        if sale.route.on {
+            refuse(status, message)
+        } else {
+            Ok(Priced::At(Box::new(sale.route.without_quote(None))))
+        }
+    };
     if sale.route.asks_origin(&sale.method).is_none() {
-        return refuse(405, "this is priced for GET and HEAD alone");
+        return unpriced(405, "this is priced for GET and HEAD alone");
     }
     let Ok(bound) = head.bound_body(request).await else {
         return refuse(400, super::BROKEN_BODY);
     };
     // Another body of this length could be dearer.
     if bound.is_unread() {
-        return refuse(413, "a body of more than 64 KiB has no price here");
+        return unpriced(413, "a body of more than 64 KiB has no price here");
     }
     let Ok(config) = &app.loaded.config else { return Ok(Priced::Answer(respond::closed()?)) };
     let offer = match sale.brought(config, head, &bound, clock::now()) {
