@@ -45,6 +45,8 @@ pub struct ByOrigin {
     pub quote: Option<Duration>,
     /// Whether the route's price is one that it has said for a request.
     pub is_quoted: bool,
+    /// Whether that may be more than what was paid before, if anything was.
+    pub asks_more: bool,
     /// Whether it may be asked by other methods than GET and HEAD before anything
     /// is paid: the seller has named them.
     pub(super) asks_all: bool,
@@ -104,6 +106,7 @@ impl ByOrigin {
             challenge_on: status.and_then(|it| it.try_into().ok()).unwrap_or(402),
             quote: says_price.then_some(quote),
             is_quoted: false,
+            asks_more: false,
             asks_all: methods.is_some(),
         })
     }

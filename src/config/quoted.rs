@@ -21,6 +21,12 @@ impl Route {
         self.by_origin.as_ref().is_some_and(|it| it.quote.is_some() && !it.is_quoted)
     }
 
+    /// Whether the origin asks more for a request, as far as is known, than was paid for
+    /// what is to be had by it. At the address where it was bought that doesn't count.
+    pub fn asks_more(&self) -> bool {
+        self.by_origin.as_ref().is_some_and(|it| it.asks_more)
+    }
+
     /// The status by which the origin says that a request with this method is to be
     /// paid for; `None` where it isn't asked.
     pub fn asks_origin(&self, method: &Method) -> Option<u16> {
@@ -59,18 +65,27 @@ impl Route {
             offer.v2.extra.insert(QUOTE.into(), json!(quote(&offer)?));
             offers.push(offer);
         }
-        (!offers.is_empty()).then(|| self.quoted(price, offers, former))
+        let covers = |it: &Offer| it.token.units_of(price).is_some_and(|at| at <= it.v2.amount);
+        let asks_more = former.as_ref().is_some_and(|it| !covers(it));
+        (!offers.is_empty()).then(|| self.quoted(price, offers, former, asks_more))
     }
 
     /// The route where the origin has said nothing: only what was bought before, for
     /// this offer, is to be had.
     #[must_use]
     pub fn without_quote(&self, former: Option<Offer>) -> Self {
-        self.quoted(self.price, vec![], former)
+        self.quoted(self.price, vec![], former, true)
     }
 
-    fn quoted(&self, price: Price, offers: Vec<Offer>, former: Option<Offer>) -> Self {
-        let by_origin = self.by_origin.clone().map(|it| ByOrigin { is_quoted: true, ..it });
+    fn quoted(
+        &self,
+        price: Price,
+        offers: Vec<Offer>,
+        former: Option<Offer>,
+        asks_more: bool,
+    ) -> Self {
+        let by_origin =
+            self.by_origin.clone().map(|it| ByOrigin { is_quoted: true, asks_more, ..it });
         let former = former.into_iter().collect();
         let mut route = Self { price, by_origin, offers, former, ..self.clone() };
         route.in_header = route.count_fitting();

@@ -84,6 +84,7 @@ impl Order {
             proof,
             by_cookie: None,
             by_other_site: false,
+            only_here: route.asks_more(),
             // What can't be told from another order is not delivered again.
             redeliver_max: if it.body.is_unread() { 0 } else { route.redeliver_max },
             look_only: purchase.only_collects.is_some(),
@@ -172,6 +173,7 @@ impl Order {
             proof: Proof::default(),
             by_cookie: Some(wanted),
             by_other_site: collection.by_other_site,
+            only_here: sale.route.asks_more(),
             redeliver_max: sale.route.redeliver_max_by_cookie,
             look_only: true,
             reserve_seconds: None,

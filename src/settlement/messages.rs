@@ -45,6 +45,9 @@ pub struct ClaimRequest {
     /// With a cookie: another site's page has the browser ask, as far as the
     /// browser says.
     pub by_other_site: bool,
+    /// Only what was bought at this very address is to be had, not what a redirect has
+    /// sent here.
+    pub only_here: bool,
     /// How often what was bought is delivered again.
     pub redeliver_max: u32,
     /// The payment can't be settled any more: say what it has bought, and bind
@@ -77,6 +80,7 @@ json_struct!(ClaimRequest {
     proof = default,
     by_cookie,
     by_other_site = default,
+    only_here = default,
     redeliver_max = default,
     look_only,
     reserve_seconds,
@@ -263,6 +267,7 @@ impl SettleRequest {
             proof: self.proof.clone(),
             by_cookie: None,
             by_other_site: false,
+            only_here: false,
             redeliver_max: self.redeliver_max,
             look_only: false,
             reserve_seconds: None,

@@ -286,7 +286,8 @@ impl PaymentRecord {
 
     /// Whether it buys, or has bought, what is asked for.
     pub fn is_for(&self, request: &ClaimRequest) -> bool {
-        request.names(&self.resource) || self.moved.contains(&request.resource)
+        request.names(&self.resource)
+            || (!request.only_here && self.moved.contains(&request.resource))
     }
 
     /// Takes note that the origin sends whoever asks for what was bought on to

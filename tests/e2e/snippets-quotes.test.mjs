@@ -277,6 +277,45 @@ describe('an origin with its own quotes', () => {
     }
   });
 
+  test('a payment goes with a redirect to where no more is asked, and no further', async () => {
+    const prices = { '/first/door': '$0.02', '/first/same': '$0.02', '/first/less': '$0.01', '/first/dear': '$0.50' };
+    unpaid = ({ url: path }, response) => response.writeHead(402, { price: prices[path] }).end();
+    for (const [target, had] of [['/first/same', true], ['/first/less', true], ['/first/dear', false]]) {
+      paid = ({ url: path }, response) => (path === '/first/door' ? response.writeHead(302, { location: target }).end() : response.end('goods'));
+      const header = await paying(await offerOf(`${url}/first/door`));
+      const door = await send(`${url}/first/door`, header);
+      assert.deepEqual([door.status, door.headers.get('location'), door.receipt.success], [302, url + target, true]);
+      const there = await send(url + target, header);
+      if (had) {
+        assert.deepEqual([there.status, there.text, there.receipt.transaction], [200, 'goods', door.receipt.transaction]);
+      } else {
+        assertRefused(there, 'duplicate_settlement');
+        assert.equal(there.challenge.accepts[0].amount, '500000');
+      }
+      // A browser's page is sent on with a cookie.
+      const page = await send(`${url}/first/door`, { ...await paying(await offerOf(`${url}/first/door`)), prefer: 'return=minimal' });
+      assert.equal(page.status, 204);
+      const cookieOf = (answer) => answer.headers.getSetCookie().find((it) => it.startsWith('edge402_paid_')).split(';')[0];
+      const moved = await send(`${url}/first/door`, { cookie: cookieOf(page) });
+      assert.equal(moved.status, 302);
+      const fetched = await send(url + target, { cookie: cookieOf(moved) });
+      assert.deepEqual([fetched.status, fetched.text === 'goods'], had ? [200, true] : [402, false]);
+    }
+    // What can't be told to cost no more is not given.
+    paid = ({ url: path }, response) => (path === '/first/door' ? response.writeHead(302, { location: '/first/dear' }).end() : response.end('goods'));
+    const header = await paying(await offerOf(`${url}/first/door`));
+    assert.equal((await send(`${url}/first/door`, header)).status, 302);
+    for (const says of ['$7', 'much']) {
+      prices['/first/dear'] = says;
+      assert.notEqual((await send(`${url}/first/dear`, header)).status, 200, says);
+    }
+    // And where it is settled last, nothing is charged for a redirect.
+    prices['/quoted/a'] = '$0.02';
+    const late = await paying(await offerOf(`${url}/quoted/a`));
+    paid = (_, response) => response.writeHead(302, { location: '/quoted/dear' }).end();
+    assert.equal((await unchanged(world, () => send(`${url}/quoted/a`, late))).status, 302);
+  });
+
   test('an origin that asks for money again is not passed on', async () => {
     paid = (_, response) => response.writeHead(402, { price: '$0.50', 'www-authenticate': 'Basic' }).end('more');
     const after = await paying(await offerOf(`${url}/quoted/again`));

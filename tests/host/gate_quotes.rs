@@ -3,6 +3,7 @@
 
 use edge402::config::{self, Loaded, Override, Overrides, Route, Settings, fault_of};
 use edge402::encoding::decode_base64;
+use edge402::gate::delivery_cookie::Bought;
 use edge402::gate::quote::{Brought, Next};
 use edge402::gate::{BoundBody, ChallengeTemplate, Decision, Head, Hints, decide, decide_at};
 use edge402::time::UnixSeconds;
@@ -323,26 +324,80 @@ fn what_comes_before_a_price_is_decided_without_the_origin() {
 }
 
 /// A redirect of the paid request to another name of the page: what was paid is had
-/// there, too.
+/// there, too, if the origin asks no more for that.
 #[test]
-fn a_redirect_within_the_route_keeps_what_was_paid() {
+fn a_redirect_within_the_route_keeps_what_was_paid_where_no_more_is_asked() {
     let request = Request::get("/reports/a");
     let offer = offer(&request, "$0.02");
     let paid = request.paying(&paying(&offer, 20_000));
     let (_, route) = asked(shop(), &paid, None, NOW);
+    assert!(!route.asks_more());
     let decision = decide_at(shop(), &paid, UnixSeconds(NOW), Some(&route));
     let Decision::Purchase(purchase) = decision else { panic!() };
     let (sale, none) = (&purchase.sale, BoundBody::none());
     let offer = sale.route.offer(purchase.offer).unwrap();
     let bound = sale.binding_at(shop(), offer, &none, (301, Some("/reports/a/"))).unwrap();
-    // As a payment is that comes there, whatever the origin asks by then.
     let there = Request::get("/reports/a/").paying(&paying(&offer.v2.to_value(), 20_000));
-    let (decided, route) = asked(shop(), &there, Some((402, Some("$1"))), NOW);
-    assert_eq!(decided, ONLY);
-    let decision = decide_at(shop(), &there, UnixSeconds(NOW), Some(&route));
-    let Decision::Purchase(purchase) = decision else { panic!() };
-    let offer = purchase.sale.route.offer(purchase.offer).unwrap();
-    assert_eq!(purchase.sale.binding(offer, &none), bound);
+    for (said, asks_more) in [
+        ((402, Some("$0.01")), false),
+        ((402, Some("$0.020001")), true),
+        ((402, Some("$1")), true),
+        ((402, Some("much")), true),
+        ((402, Some("$3")), true),
+        ((503, None), true),
+    ] {
+        let (decided, route) = asked(shop(), &there, Some(said), NOW);
+        assert!(decided.ends_with(ONLY), "{said:?}: {decided}");
+        assert_eq!(route.asks_more(), asks_more, "{said:?}");
+        let decision = decide_at(shop(), &there, UnixSeconds(NOW), Some(&route));
+        let Decision::Purchase(purchase) = decision else { panic!() };
+        let offer = purchase.sale.route.offer(purchase.offer).unwrap();
+        assert_eq!(purchase.sale.binding(offer, &none), bound);
+    }
+}
+
+/// What was bought at the configuration's price names no amount: it is for that price,
+/// and not for the most that the origin may ask.
+#[test]
+fn a_cookie_of_before_the_origin_said_the_price_opens_nothing() {
+    let fixed = leaked(&json!({ "price": "$2", "price_max": null }));
+    let own = Request::get("/reports/a");
+    let now = UnixSeconds(NOW);
+    let Decision::PaymentRequired(sale, None) = decide(fixed, &own, now) else { panic!() };
+    let bought = Bought {
+        settler: "eip155:84532/0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A",
+        payment: "p",
+        offer: &sale.route.offers[0],
+    };
+    let keys = &config(fixed).delivery_keys;
+    let set = sale.delivery_cookie(keys, "/reports/a", &bought, (now.plus(600), now)).unwrap();
+    let shown = own.with("Cookie", set.split(';').next().unwrap());
+    assert!(outcome(&decide(fixed, &shown, now)).starts_with("collect 0 "));
+    for said in [(402, Some("$2")), (402, Some("$0.02"))] {
+        assert_eq!(asked(shop(), &shown, Some(said), NOW).0, "402 0 /reports/a");
+    }
+    // The origin's own answers are passed on as to anybody.
+    assert_eq!(asked(shop(), &shown, Some((404, None)), NOW).0, "passed on");
+}
+
+#[test]
+fn what_the_desk_has_switched_off_says_so_as_on_any_route() {
+    let off = Overrides {
+        routes: vec![Override {
+            route: "/reports/*".into(),
+            price: None,
+            on: false,
+            former: vec![],
+        }],
+        changes: 1,
+    };
+    let settings = Settings { overrides: off, ..settings_of(&json!({})) };
+    let loaded = config::read(&settings);
+    let route = &config(&loaded).routes[0];
+    let none = route.without_quote(None);
+    let request = Request::get("/reports/a");
+    let decided = decide_at(&loaded, &request, UnixSeconds(NOW), Some(&none));
+    assert_eq!(outcome(&decided), "off");
 }
 
 #[test]

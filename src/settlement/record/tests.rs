@@ -15,6 +15,7 @@ fn request(resource: &str, ticket: u64) -> ClaimRequest {
         proof: Proof::default(),
         by_cookie: None,
         by_other_site: false,
+        only_here: false,
         redeliver_max: 0,
         look_only: false,
         reserve_seconds: None,
@@ -74,6 +75,18 @@ fn what_is_public_stays_with_whoever_shows_the_proof_of_then() {
     assert_eq!(proof(&public, &observer), first.proof);
     // Nobody has seen it yet.
     assert_eq!(proof(&first, &observer), observer);
+}
+
+#[test]
+fn what_a_redirect_has_sent_on_is_not_for_a_request_that_asks_for_its_own() {
+    let mut record = PaymentRecord::claimed(None, &request("a", 9), NOW);
+    record.moved = vec!["b".into()];
+    for (resource, only_here, is_for) in
+        [("a", false, true), ("a", true, true), ("b", false, true), ("b", true, false)]
+    {
+        let asked = ClaimRequest { only_here, ..request(resource, 2) };
+        assert_eq!(record.is_for(&asked), is_for, "{resource} {only_here}");
+    }
 }
 
 #[test]

@@ -183,6 +183,7 @@ impl World {
             proof: shows("the buyer"),
             by_cookie: None,
             by_other_site: false,
+            only_here: false,
             redeliver_max: 1_000,
             look_only: false,
             reserve_seconds: None,
