@@ -44,6 +44,12 @@ impl UnixSeconds {
         self.0 / SECONDS_PER_DAY
     }
 
+    /// When a day (UTC) begins, counted from 1970.
+    #[must_use]
+    pub const fn of_day(day: u64) -> Self {
+        Self(day.saturating_mul(SECONDS_PER_DAY))
+    }
+
     /// How many seconds are left of the day (UTC).
     #[must_use]
     pub const fn to_midnight(self) -> u64 {

@@ -12,6 +12,7 @@ use crate::settlement::outbox::SalesAfter;
 use crate::settlement::recent::Recent;
 use crate::settlement::record;
 use crate::settlement::sales::lookup_key;
+use crate::settlement::store::SUM_DAYS;
 use crate::settlement::sums::{Sums, SumsQuery};
 use crate::settlement::{Entry, PaymentRecord, Sale, SalesQuery, Store, StoreError};
 use crate::time::UnixSeconds;
@@ -167,24 +168,21 @@ impl Store for SqlStore {
             return Ok(Some(record));
         }
         let rows = self.texts("SELECT record FROM payments WHERE id = ?", vec![id.into()])?;
-        let record: Option<PaymentRecord> = rows.first().map(|record| read(record)).transpose()?;
-        if let Some(record) = &record {
-            self.recent.put(record.clone());
-        }
-        Ok(record)
+        let Some(text) = rows.first() else { return Ok(None) };
+        let record: PaymentRecord = read(text)?;
+        self.recent.put(record.clone(), text.len());
+        Ok(Some(record))
     }
 
     fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError> {
         self.recent.forget(&record.payment);
+        let text = to_text(record);
+        let length = text.len();
         self.run(
             "INSERT OR REPLACE INTO payments (id, keep_until, record) VALUES (?, ?, ?)",
-            vec![
-                record.payment.as_str().into(),
-                seconds(record.keep_until()),
-                to_text(record).into(),
-            ],
+            vec![record.payment.as_str().into(), seconds(record.keep_until()), text.into()],
         )?;
-        self.recent.put(record.clone());
+        self.recent.put(record.clone(), length);
         record.sale().map_or(Ok(()), |sale| self.put_sale(&sale))
     }
 
@@ -332,8 +330,8 @@ impl Store for SqlStore {
         self.recent.clear();
         self.run("DELETE FROM payments WHERE keep_until < ?", vec![seconds(now)])?;
         self.run("DELETE FROM identifiers WHERE payment NOT IN (SELECT id FROM payments)", vec![])?;
-        let yesterday = seconds(UnixSeconds(now.day().saturating_sub(1)));
-        self.run("DELETE FROM account_spending WHERE day < ?", vec![yesterday])
+        let first = seconds(UnixSeconds(now.day().saturating_sub(SUM_DAYS)));
+        self.run("DELETE FROM account_spending WHERE day < ?", vec![first])
     }
 }
 

@@ -12,6 +12,10 @@ use crate::time::UnixSeconds;
 /// Of how many records of release 0.1.0 the sales are entered at once.
 pub const OLD_SALES: u32 = 100;
 
+/// How many sales are read at once, and how often, where it is asked who has paid.
+const PAID_SALES: u32 = 50;
+const PAID_PAGES: u32 = 20;
+
 /// How late sales are forgotten at most, where nothing else wakes the Settler, in
 /// seconds.
 const FORGET_SECONDS: u64 = 86_400;
@@ -93,6 +97,30 @@ impl<H: Host> Shared<H> {
         for payment in payments {
             self.fees.note(payment, share);
         }
+    }
+
+    /// Whether there is enough among the sales that are asked for, the newest first,
+    /// that the seller was paid for: not what was charged to nobody, nor what a
+    /// client of the facilitator has sold. Of a thousand at most.
+    pub(super) fn has_paid(
+        &self,
+        mut query: SalesQuery,
+        mut is_enough: impl FnMut(&Sale) -> bool,
+    ) -> Result<bool, StoreError> {
+        query.limit = PAID_SALES;
+        for _ in 0..PAID_PAGES {
+            let sales = self.store.sales(&query)?;
+            if sales.iter().any(|sale| sale.is_paid_to_us() && is_enough(sale)) {
+                return Ok(true);
+            }
+            match sales.last() {
+                Some(last) if sales.len() == PAID_SALES as usize => {
+                    query.before = Some(last.place());
+                }
+                _ => break,
+            }
+        }
+        Ok(false)
     }
 
     /// Lets the log know of a sale, once it is written.

@@ -6,33 +6,44 @@ use std::collections::VecDeque;
 
 use super::PaymentRecord;
 
-/// How many are kept, some 3 KiB each.
+/// How many are kept, and how much they may come to as text, in bytes: an ordinary
+/// one is some 2,000.
 const KEPT_MAX: usize = 64;
+const KEPT_TEXT: usize = 256 * 1_024;
 
-/// Some records, each as it is on disk. Whoever writes to the disk has to say so
-/// here, and nobody else may write there.
+/// A longer one takes the place of too many others.
+const LONG: usize = KEPT_TEXT / 8;
+
+/// Some records, each as it is on disk, with the length of that. Whoever writes to the
+/// disk has to say so here, and nobody else may write there.
 #[derive(Debug, Default)]
-pub struct Recent(RefCell<VecDeque<PaymentRecord>>);
+pub struct Recent(RefCell<VecDeque<(PaymentRecord, usize)>>);
 
 impl Recent {
     /// A payment's record, if it is known.
     pub fn get(&self, id: &str) -> Option<PaymentRecord> {
-        self.0.borrow().iter().rev().find(|record| record.payment == id).cloned()
+        let all = self.0.borrow();
+        all.iter().rev().find(|(record, _)| record.payment == id).map(|(record, _)| record.clone())
     }
 
-    /// This is what is on disk now.
-    pub fn put(&self, record: PaymentRecord) {
+    /// This is what is on disk now, in so many bytes.
+    pub fn put(&self, record: PaymentRecord, length: usize) {
         self.forget(&record.payment);
-        let mut all = self.0.borrow_mut();
-        if all.len() >= KEPT_MAX {
-            all.pop_front();
+        if length > LONG {
+            return;
         }
-        all.push_back(record);
+        let mut all = self.0.borrow_mut();
+        all.push_back((record, length));
+        let mut sum: usize = all.iter().map(|(_, length)| length).sum();
+        while all.len() > KEPT_MAX || sum > KEPT_TEXT {
+            let Some((_, length)) = all.pop_front() else { break };
+            sum = sum.saturating_sub(length);
+        }
     }
 
     /// What is on disk of this payment is not known.
     pub fn forget(&self, id: &str) {
-        self.0.borrow_mut().retain(|record| record.payment != id);
+        self.0.borrow_mut().retain(|(record, _)| record.payment != id);
     }
 
     /// What is on disk is not known of any.
@@ -59,17 +70,34 @@ mod tests {
         let recent = Recent::default();
         let resource = |id: &str| recent.get(id).map(|record| record.resource);
         assert_eq!(resource("a"), None);
-        recent.put(record("a", "first"));
-        recent.put(record("b", "first"));
-        recent.put(record("a", "second"));
+        recent.put(record("a", "first"), 2_000);
+        recent.put(record("b", "first"), 2_000);
+        recent.put(record("a", "second"), 2_000);
         assert_eq!(resource("a").as_deref(), Some("second"));
         recent.forget("a");
         assert_eq!((resource("a"), resource("b").as_deref()), (None, Some("first")));
         for number in 0..KEPT_MAX {
-            recent.put(record(&number.to_string(), "x"));
+            recent.put(record(&number.to_string(), "x"), 2_000);
         }
         assert_eq!((recent.0.borrow().len(), resource("b")), (KEPT_MAX, None));
         recent.clear();
         assert_eq!(resource("0"), None);
+    }
+
+    #[test]
+    fn long_ones_are_kept_as_far_as_there_is_room() {
+        let recent = Recent::default();
+        let kept = || recent.0.borrow().len();
+        for number in 0..8 {
+            recent.put(record(&number.to_string(), "x"), LONG);
+        }
+        assert_eq!(kept(), 8);
+        recent.put(record("a", "x"), 1);
+        assert_eq!(
+            (kept(), recent.get("0").is_some(), recent.get("1").is_some()),
+            (8, false, true)
+        );
+        recent.put(record("a", "longer"), LONG + 1);
+        assert_eq!((kept(), recent.get("a").is_some()), (7, false));
     }
 }

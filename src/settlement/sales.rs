@@ -9,6 +9,9 @@ use crate::time::UnixSeconds;
 /// The longest path that is kept, in characters.
 const MAX_PATH: usize = 2_000;
 
+/// The way of what is sold at the gate.
+const GATE: &str = "gate";
+
 /// What is sold by a payment, as the gate knows it: no payment says so. Gates
 /// of earlier versions say nothing of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +120,12 @@ impl Sale {
         SalePlace { time: self.time, payment: self.payment.clone() }
     }
 
+    /// Whether it has brought the seller money: a client of the facilitator sells for
+    /// itself.
+    pub(super) fn is_paid_to_us(&self) -> bool {
+        self.amount.0 > 0 && self.way.as_deref() == Some(GATE)
+    }
+
     /// The sale as a line of the log: JSON, with OpenTelemetry's names where it
     /// has any ([HTTP], [URL]).
     ///
@@ -219,7 +228,7 @@ impl RefusalLine<'_> {
 
 /// By which way something is sold: at the gate, or by a facilitator's client.
 pub(super) fn way_of(client: Option<&str>) -> String {
-    client.map_or_else(|| "gate".into(), |name| format!("facilitator/{name}"))
+    client.map_or_else(|| GATE.into(), |name| format!("facilitator/{name}"))
 }
 
 /// An address or a transaction as it is looked up: hex digits have two cases,

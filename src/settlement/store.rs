@@ -19,6 +19,9 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
+/// For how many days (UTC), with the present one, an account's sums are asked for.
+pub const SUM_DAYS: u64 = 7;
+
 /// The tables of a Settler. What a call has written is on disk before any
 /// message leaves that was sent after it.
 pub trait Store {

@@ -3,17 +3,14 @@
 //!
 //! The buyer has it for nothing, so there is no more of it in a day (UTC) than the
 //! seller risks with this payer, and on this route. Accounts cost nothing, so a few
-//! could use up a route's day for all others: whoever has paid lately goes on, for
-//! as much as that was. It is on disk: a restart forgives nothing.
+//! could use up a route's day for all others: whoever has paid there lately goes on,
+//! for as much as that was, and has it once: what they had for nothing since counts
+//! against it. It is on disk: a restart forgives nothing.
 
 use super::shared::Shared;
+use super::store::SUM_DAYS;
 use super::{Host, SalesQuery, SettleRequest, Store, StoreError, Unpaid};
 use crate::time::UnixSeconds;
-
-/// For how long a sale speaks for its payer, in seconds, and how many of the latest
-/// ones are looked at.
-const PAID_SECONDS: u64 = 7 * 86_400;
-const PAID_SALES: u32 = 50;
 
 impl Unpaid {
     /// The names of its two sums: no client of the facilitator has such a one.
@@ -33,7 +30,7 @@ impl<H: Host> Shared<H> {
             // What is told may still be worth its fee, and is given only if it is.
             && (!bounds.is_metered
                 || self.store.account_spent_on(&all, today)? < bounds.route_max.0
-                || of_payer < self.paid_by(bounds)?);
+                || self.has_paid_for(bounds, of_payer.saturating_add(1))?);
         if !may {
             self.log_refusal(&format!(
                 "{} has to wait: too much that was used today was not charged (unsettled_max)",
@@ -56,7 +53,7 @@ impl<H: Host> Shared<H> {
         let (of_payer, of_all) = (sum(&payer)?, sum(&all)?);
         let is_given = request.metered.is_some()
             || of_payer <= bounds.payer_max.0
-                && (of_all <= bounds.route_max.0 || of_payer <= self.paid_by(bounds)?);
+                && (of_all <= bounds.route_max.0 || self.has_paid_for(bounds, of_payer)?);
         // The origin has worked for it, given or not.
         self.store.set_account_spent_on(&payer, today, of_payer)?;
         if is_given {
@@ -65,16 +62,27 @@ impl<H: Host> Shared<H> {
         Ok(is_given)
     }
 
-    /// How much of a token its payer has paid lately, in atomic units.
-    fn paid_by(&self, bounds: &Unpaid) -> Result<u128, StoreError> {
+    /// Whether a payer has paid for what is had for nothing: for so much of today's,
+    /// and for that of the days before. A sale speaks for its payer on its own day and
+    /// on those after it.
+    fn has_paid_for(&self, bounds: &Unpaid, of_today: u128) -> Result<bool, StoreError> {
+        let (today, [payer, _]) = (self.today(), bounds.sums());
+        let first = today.saturating_sub(SUM_DAYS - 1);
+        let mut had = of_today;
+        for day in first..today {
+            had = had.saturating_add(self.store.account_spent_on(&payer, day)?);
+        }
         let query = SalesQuery {
-            from: Some(UnixSeconds(self.host.now().0.saturating_sub(PAID_SECONDS))),
+            from: Some(UnixSeconds::of_day(first)),
+            route: Some(bounds.route.clone()),
             payer: Some(bounds.payer.clone()),
-            limit: PAID_SALES,
             ..SalesQuery::default()
         };
-        let sales = self.store.sales(&query)?;
-        let paid = sales.iter().filter(|sale| sale.asset.as_deref() == Some(&bounds.asset));
-        Ok(paid.fold(0, |sum, sale| sum.saturating_add(sale.amount.0)))
+        self.has_paid(query, |sale| {
+            if sale.asset.as_deref() == Some(&bounds.asset) {
+                had = had.saturating_sub(sale.amount.0);
+            }
+            had == 0
+        })
     }
 }

@@ -197,6 +197,69 @@ fn who_has_paid_has_what_an_origin_tells_though_others_have_used_up_the_routes_d
     assert!(!small(&world, 7, 4).0.is_delivery());
 }
 
+/// Buys by a meter.
+fn metered(world: &Rc<World>, (payer, number): (u8, u8), piece: &'static str) -> Answer {
+    let payment = Payment::by_use(payer, number, 30 * 86_400);
+    let answer = buyer(world, &payment, &[WORDS, piece]).now();
+    world.run_for(A_WHILE);
+    answer
+}
+
+/// Has two payers use up the route's 60,000 of a day, 1,230 each time.
+fn use_up_a_day(world: &Rc<World>, first: u8) {
+    begin_a_day(world);
+    for (payer, times) in [(first, 33), (first + 1, 17)] {
+        for number in 1..=times {
+            metered(world, (payer, number), SOME);
+        }
+    }
+    assert_eq!(metered(world, (99, first), SOME), Answer::Unavailable);
+}
+
+#[test]
+fn what_was_paid_speaks_for_its_payer_once_and_not_each_day_anew() {
+    let world = world_where_a_transfer_costs(4_000);
+    begin_a_day(&world);
+    // 10,000 atomic units.
+    assert_eq!(metered(&world, (7, 1), ALL), Answer::Counted);
+    use_up_a_day(&world, 10);
+    for number in 2..=5 {
+        assert_eq!(metered(&world, (7, number), SOME), Answer::Counted, "{number}");
+    }
+    // 4,920 of it were had for nothing yesterday.
+    use_up_a_day(&world, 20);
+    for number in 6..=10 {
+        assert_eq!(metered(&world, (7, number), SOME), Answer::Counted, "{number}");
+    }
+    assert_eq!(metered(&world, (7, 11), SOME), Answer::Unavailable);
+    use_up_a_day(&world, 30);
+    assert_eq!(metered(&world, (7, 12), SOME), Answer::Unavailable);
+}
+
+#[test]
+fn what_a_facilitators_client_has_sold_speaks_for_nobody() {
+    let world = world_where_a_transfer_costs(4_000);
+    begin_a_day(&world);
+    assert_eq!(metered(&world, (7, 1), ALL), Answer::Counted);
+    world.tables.give_sales_to_a_client();
+    use_up_a_day(&world, 10);
+    assert_eq!(metered(&world, (7, 2), SOME), Answer::Unavailable);
+}
+
+#[test]
+fn what_came_to_nothing_since_hides_nothing_that_was_paid() {
+    let world = world_where_a_transfer_costs(4_000);
+    begin_a_day(&world);
+    assert_eq!(metered(&world, (7, 1), ALL), Answer::Counted);
+    for number in 2..=60 {
+        let payment = Payment::by_use(7, number, 30 * 86_400);
+        let free = told(&world, &payment, Some("{\"amount\":\"0\"}"));
+        assert!(free.now().is_delivery(), "{number}");
+    }
+    use_up_a_day(&world, 10);
+    assert_eq!(metered(&world, (7, 61), SOME), Answer::Counted);
+}
+
 #[test]
 fn where_even_the_most_is_not_worth_its_fee_nobody_is_given_anything() {
     let world = world_where_a_transfer_costs(20_000);

@@ -241,6 +241,9 @@ fn new_accounts_burn_half_of_the_hours_gas_and_leave_the_rest_to_customers() {
     assert_eq!(world.buy_now(&Payment::new(50, 3, 9_000), "a"), Answer::Unavailable);
     // So is whoever has no code.
     assert!(world.buy_now(&Payment::new(51, 1, 9_000), "a").is_delivery());
+    // What a facilitator's client has sold was not paid to us.
+    world.tables.give_sales_to_a_client();
+    assert_eq!(world.buy_now(&Payment::new(99, 3, 9_000), "a"), Answer::Unavailable);
 }
 
 #[test]

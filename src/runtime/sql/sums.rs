@@ -170,8 +170,8 @@ impl SqlStore {
 
     pub(super) fn sums_of(&self, query: &SumsQuery) -> Result<Sums, StoreError> {
         let (first, last) = (UnixSeconds(query.from), UnixSeconds(query.to));
-        let begin = UnixSeconds(query.from.saturating_mul(86_400));
-        let end = UnixSeconds(query.to.saturating_add(1).saturating_mul(86_400));
+        let begin = UnixSeconds::of_day(query.from);
+        let end = UnixSeconds::of_day(query.to.saturating_add(1));
         let text = match query.by {
             SumBy::Day => summed_by!("CAST(day AS TEXT)"),
             SumBy::Route => summed_by!("route"),

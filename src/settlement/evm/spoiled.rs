@@ -20,7 +20,7 @@ use crate::protocol::Reason;
 use crate::rpc::Reply;
 use crate::settlement::journal::EvmEntry;
 use crate::settlement::lane::Job;
-use crate::settlement::{Host, SalesQuery, State, Store};
+use crate::settlement::{Host, SalesQuery, State, Store as _};
 
 /// How many transactions may be in the air at once whose payers go alone: the
 /// others' batches find room beside them.
@@ -32,9 +32,6 @@ const LONER_SECONDS: u64 = 3_600;
 
 /// How many payers are known to go alone at most. Of more, a preview finds out.
 const LONERS_MAX: usize = 4_096;
-
-/// How many sales of a payer are looked at for one that was paid.
-const LATEST_SALES: u32 = 8;
 
 impl<H: Host> EvmLane<H> {
     /// Whether a payer is known to go alone.
@@ -265,20 +262,10 @@ impl<H: Host> EvmLane<H> {
         is_too_much
     }
 
-    /// Whether the ledger has a sale that a payer has paid for among the latest.
+    /// Whether the ledger has a sale that this payer has paid us for.
     fn has_paid(&self, payer: &str) -> bool {
-        let query = SalesQuery {
-            from: None,
-            to: None,
-            route: None,
-            network: None,
-            payer: Some(payer.to_owned()),
-            transaction: None,
-            before: None,
-            limit: LATEST_SALES,
-        };
-        let sales = self.shared.store.sales(&query);
-        sales.is_ok_and(|sales| sales.iter().any(|sale| sale.amount.0 > 0))
+        let query = SalesQuery { payer: Some(payer.to_owned()), ..SalesQuery::default() };
+        self.shared.has_paid(query, |_| true).unwrap_or(false)
     }
 
     /// Whether a payer's own transactions have failed lately.

@@ -12,7 +12,7 @@ use edge402::purchase::by_use::follow_counted;
 use edge402::purchase::{self, Counted, End, Goods, Order, Tariff};
 use edge402::settlement::journal::TxId;
 use edge402::settlement::{
-    ClaimRequest, Metered, Proof, SettleRequest, Settlement, StoreError, Unpaid, Wanted,
+    ClaimRequest, Metered, Proof, SettleRequest, Settlement, Sold, StoreError, Unpaid, Wanted,
 };
 use edge402::time::UnixSeconds;
 use futures_util::future::select;
@@ -192,6 +192,9 @@ impl Buyer {
             is_metered: by_use.meter.is_some(),
         });
         settle.unpaid.clone_from(&claim.unpaid);
+        if let Some((_, metered)) = &self.by_use {
+            settle.sold = Some(Sold::at_gate(2, &metered.route, &claim.resource, "GET"));
+        }
         if self.when == SettleWhen::After && self.by_use.is_none() && self.facilitator.is_none() {
             claim.to_prepare = claim.to_prove.is_none().then(|| settle.clone().into());
         }
