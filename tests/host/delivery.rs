@@ -147,6 +147,21 @@ fn a_gate_that_dies_frees_what_it_delivered() {
 }
 
 #[test]
+fn who_waits_for_a_claim_whose_holder_has_died_has_it_when_its_lease_ends() {
+    let world = world();
+    let claim = world.claim_request(&buyer(&world, 1).payment, "a");
+    assert_eq!(world.claim(&claim), ClaimReply::Fresh);
+    world.run_for(1_000 * (LEASE_SECONDS - 20));
+    let (again, settler) = (ClaimRequest { ticket: world.ticket(), ..claim }, world.settler());
+    let waiting = world.start(async move { settler.claim(&again).await.unwrap() });
+    world.run_for(18_000);
+    assert!(waiting.borrow().is_none());
+    // It would wait for five seconds longer for what is still under way.
+    world.run_for(3_000);
+    assert_eq!(waiting.borrow_mut().take(), Some(ClaimReply::Fresh));
+}
+
+#[test]
 fn a_long_answer_keeps_its_lease() {
     let world = world();
     let first = Buyer { stream_ms: 3_600_000, redeliver_max: 0, ..buyer(&world, 1) };

@@ -11,11 +11,13 @@
 
 mod by_use;
 mod by_use_debts;
+mod by_use_holds;
 mod by_use_leftovers;
 mod classes;
 mod config_report;
 mod delivery;
 mod delivery_cookie;
+mod delivery_rules;
 mod desk_data;
 mod desk_session;
 mod evm_never_panics;

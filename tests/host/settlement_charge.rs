@@ -177,6 +177,8 @@ fn nothing_is_sent_beyond_an_accounts_limit() {
     }
     assert!((1..8).contains(&settled), "{settled}");
     assert_eq!(world.chain.borrow().count(), settled);
+    let says = |line: &String| line.contains("the daily limit of acme is reached");
+    assert!(world.log.borrow().iter().any(says), "{:?}", world.log.borrow());
     // Not on this account, there is no limit; and the claim was free again.
     assert!(world.buy_now(&payment(7), "a").is_delivery());
     world.crash();
@@ -217,6 +219,29 @@ fn what_is_in_the_air_counts_against_the_limit() {
         let spent = world.tables.account_spent("acme");
         assert!(spent > 0 && spent <= limit, "{spent}");
     }
+}
+
+#[test]
+fn what_one_account_has_in_the_air_counts_against_no_others_limit() {
+    let limit = 300_000_000_000_000;
+    let mut setup = Setup { block_ms: 20_000, ..Setup::default() };
+    setup.limits.accounts = vec![("acme".into(), limit), ("other".into(), limit)];
+    let world = World::new(&setup);
+    let others: Vec<_> = (0..30)
+        .map(|n| {
+            let mut request = order(&world, &payment(n), FACILITATOR);
+            request.account = Some("other".into());
+            let asker = Rc::clone(&world);
+            world
+                .start(async move { asker.ask(|it| async move { it.charge(request).await }).await })
+        })
+        .collect();
+    world.run_for(3_000);
+    let is_over = |it: &Handle<Option<Result<Outcome, StoreError>>>| {
+        matches!(&*it.borrow(), Some(Some(Ok(Outcome::LimitReached))))
+    };
+    assert!(others.iter().any(is_over), "it has all in the air that it may");
+    assert!(matches!(charge(&world, &payment(31), true), Outcome::Settled(_)));
 }
 
 #[test]

@@ -155,6 +155,32 @@ fn a_low_balance_is_logged_with_its_key() {
 }
 
 #[test]
+fn a_balance_as_high_as_the_low_one_is_not_low() {
+    let limits = Limits { low_balance: Some(10_u128.pow(18)), ..Setup::default().limits };
+    let world = with_limits(limits);
+    world.chain.borrow_mut().relayer_balance = 10_u128.pow(18);
+    assert!(!ask(&world, 1).remove(0).low_balance);
+    assert_eq!(*world.log.borrow(), Vec::<String>::new());
+}
+
+#[test]
+fn a_relayer_that_has_something_is_told_what_it_lacks_besides() {
+    let world = world();
+    let wanted = |balance: u128| {
+        world.chain.borrow_mut().relayer_balance = balance;
+        world.run_for(10_000);
+        let said = problems(&world).remove(0);
+        let coins = said.split_once("send at least ").unwrap().1.strip_suffix(" ETH").unwrap();
+        let (whole, rest) = coins.split_once('.').unwrap();
+        format!("{whole}{rest:0<18}").parse::<u128>().unwrap()
+    };
+    let of_nothing = wanted(0);
+    // A thousand payments' worth, and what is missing for the first.
+    let there = of_nothing / 2_000;
+    assert!(wanted(there) < of_nothing, "{of_nothing}");
+}
+
+#[test]
 fn a_daily_limit_that_is_reached_is_a_problem() {
     let limits = Limits { daily_spend: Some(1), ..Setup::default().limits };
     let said = problems(&with_limits(limits));
@@ -203,6 +229,12 @@ fn without_its_key_a_settler_finishes_what_was_sent_and_takes_nothing_new() {
     assert!(matches!(world.tables.record(&payment.id).unwrap().state, State::Settled(_)));
     assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
     assert!(world.buy_now(&payment, "a").is_delivery());
+
+    // Where nothing is left to be followed, nothing is said of it.
+    world.log.borrow_mut().clear();
+    world.crash();
+    world.settler();
+    assert!(!world.log.borrow().iter().any(|line| line.contains(&said)), "{:?}", world.log);
 
     let other = Payment::new(2, 2, 600);
     assert!(matches!(world.buy_now(&other, "b"), Answer::Unavailable), "nothing is signed");

@@ -289,6 +289,37 @@ fn mined_payments_that_wait_for_a_quorum_stop_nobody() {
 }
 
 #[test]
+fn what_is_worth_no_more_than_quorum_above_needs_one_nodes_word() {
+    for (above, is_delivered) in [(crate::sim::AMOUNT, true), (crate::sim::AMOUNT - 1, false)] {
+        let mut setup = Setup { urls: 2, ..Setup::default() };
+        setup.limits.quorum_above = Some(AtomicAmount(above)).into();
+        let world = World::new(&setup);
+        *world.hook.borrow_mut() = Some(Box::new(|url, method, _| {
+            let is_it = url.contains("node1") && method == "eth_getTransactionReceipt";
+            is_it.then_some(Ok(Value::Null))
+        }));
+        assert_eq!(world.buy_now(&payment(1), "a").is_delivery(), is_delivered, "{above}");
+    }
+}
+
+#[test]
+fn two_nodes_agree_though_they_tell_gas_prices_of_their_own() {
+    let world = with_a_quorum();
+    let inner = Rc::clone(&world);
+    *world.hook.borrow_mut() = Some(Box::new(move |url, method, params| {
+        if !url.contains("node1") || method != "eth_getTransactionReceipt" {
+            return None;
+        }
+        let mut receipt = honest(&inner, method, params);
+        if receipt != Value::Null {
+            receipt["effectiveGasPrice"] = json!("0x1");
+        }
+        Some(Ok(receipt))
+    }));
+    assert!(world.buy_now(&payment(1), "a").is_delivery());
+}
+
+#[test]
 fn what_somebody_else_sent_needs_the_quorum_as_well() {
     let world = with_a_quorum();
     let payment = payment(1);

@@ -6,13 +6,13 @@ use std::rc::Rc;
 use crate::remote_support::{self, Does};
 use crate::sim::chain::{Code, Factory, Overload};
 use crate::sim::{
-    Answer, Buyer, Handle, Origin, Payment, Setup, World, factory, payer, shows, time,
+    Answer, Buyer, Fault, Handle, Origin, Payment, Setup, World, factory, payer, shows, time,
     with_deployment,
 };
 use edge402::evm::{Address, MULTICALL3};
 use edge402::protocol::Reason;
 use edge402::rpc::TransportError;
-use edge402::settlement::{ClaimReply, ClaimRequest, Proof, State};
+use edge402::settlement::{ClaimReply, ClaimRequest, Proof, SettleRequest, State};
 use serde_json::{Value, json};
 
 const SIGNED: [u8; 100] = [0x51; 100];
@@ -359,6 +359,58 @@ fn a_forgery_reserves_nothing_at_a_former_signers_settler() {
     let record = world.tables.record(&honest(1).id).unwrap();
     assert!(matches!(record.state, State::Settled(_)));
     assert_eq!(transfers_of(&world, &honest(1)), 1);
+}
+
+#[test]
+fn a_former_signers_settler_reserves_what_is_proved_to_it_alone() {
+    let world = world_with(Code::Honest);
+    let looks = |world: &World| world.chain.borrow().simulations.get();
+    let refused = ClaimReply::Refused(Reason::EvmSignature);
+    let stranger = world.claim_request(&forged(1), "a");
+    assert_eq!(world.claim(&stranger.to_other_signer(true)), refused);
+    assert_eq!(world.tables.payments(), 0);
+    // What reserves nothing costs no node a question.
+    let before = looks(&world);
+    assert_eq!(world.claim(&stranger.to_other_signer(false)), ClaimReply::NOTHING_BOUGHT);
+    assert_eq!(looks(&world), before);
+    let buyer = world.claim_request(&honest(1), "a");
+    assert_eq!(world.claim(&buyer.to_other_signer(true)), ClaimReply::NOTHING_BOUGHT);
+    assert_eq!((world.tables.payments(), looks(&world) > before), (1, true));
+}
+
+#[test]
+fn a_wallets_signature_proves_the_payment_that_is_claimed_and_no_other() {
+    let world = world_with(Code::Honest);
+    let its = world.claim_request(&honest(1), "a");
+    let order = honest(1).settle_request(&its);
+    let (own, other) = (honest(1).id, Payment::new(2, 2, 600).id);
+    for (claimed, ordered) in [(&other, &other), (&own, &other), (&other, &own)] {
+        let mut claim = ClaimRequest { payment: claimed.clone(), ..its.clone() };
+        claim.to_prove = Some(SettleRequest { payment: ordered.clone(), ..order.clone() }.into());
+        assert_eq!(world.claim(&claim), ClaimReply::Refused(Reason::InvalidPayload));
+    }
+    assert_eq!(world.tables.payments(), 0);
+    assert_eq!(world.claim(&its), ClaimReply::Fresh);
+}
+
+#[test]
+fn three_signatures_are_before_the_nodes_at_once() {
+    let asked = |count: u8| {
+        let world = world_with(Code::Honest);
+        // No answer comes before three seconds have passed.
+        *world.faults.borrow_mut() = vec![Fault::Slow; 100].into();
+        let claims: Vec<_> = (1..=count)
+            .map(|number| {
+                let claim = world.claim_request(&honest(number), "a");
+                let settler = world.settler();
+                world.start(async move { settler.claim(&claim).await.unwrap() })
+            })
+            .collect();
+        world.run_for(1_000);
+        assert!(claims.iter().all(|it| it.borrow().is_none()));
+        world.posts.get()
+    };
+    assert_eq!([asked(3), asked(4), asked(9)], [3 * asked(1); 3]);
 }
 
 #[test]
