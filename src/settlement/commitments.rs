@@ -138,4 +138,25 @@ mod tests {
         assert_eq!(commitments.live.borrow().get("y"), Some(&of("a", 2)));
         assert_eq!(*commitments.ended.borrow(), [(0, of("a", 1))]);
     }
+
+    #[test]
+    fn what_ended_since_a_moment_may_be_in_no_balance_yet() {
+        let commitments = Commitments::default();
+        let of = |payer: &str, token| Commitment { payer: payer.into(), token, amount: 5, cost: 7 };
+        let end = |payment: &str, it: Commitment| {
+            commitments.begin(payment, it);
+            commitments.end(payment);
+        };
+        end("before", of("a", [1; 32]));
+        let moment = commitments.moment();
+        assert_eq!(commitments.ended_since(moment, "a", &[1; 32]), 0);
+        end("x", of("a", [1; 32]));
+        end("other token", of("a", [2; 32]));
+        end("other payer", of("b", [1; 32]));
+        assert_eq!(commitments.ended_since(moment, "a", &[1; 32]), 5);
+        for _ in 0..2 * ENDED_MAX {
+            end("many", of("c", [1; 32]));
+        }
+        assert_eq!(commitments.ended.borrow().len(), ENDED_MAX);
+    }
 }

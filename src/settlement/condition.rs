@@ -120,3 +120,33 @@ impl Condition {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(balance: u128, need: (u128, u128)) -> Condition {
+        let it = Condition::default();
+        it.balance.set(Some(balance));
+        it.need.set(Some(need));
+        it
+    }
+
+    #[test]
+    fn a_balance_does_for_so_many_payments() {
+        // Ten for the first, and three for each further one.
+        for (balance, left) in [(0, 0), (9, 0), (10, 1), (12, 1), (13, 2), (40, 11)] {
+            let it = with(balance, (10, 3));
+            assert_eq!(it.sales_left(), Some(left), "{balance}");
+            assert_eq!((it.lacks_coin(), it.poverty().is_some()), (left == 0, left == 0));
+        }
+        let unknown = Condition::default();
+        assert_eq!((unknown.sales_left(), unknown.lacks_coin()), (None, false));
+    }
+
+    #[test]
+    fn a_key_without_coin_is_poor_even_where_nothing_costs_anything() {
+        assert!(with(0, (0, 0)).poverty().is_some());
+        assert_eq!(with(1, (0, 0)).poverty(), None);
+    }
+}

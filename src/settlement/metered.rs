@@ -77,7 +77,7 @@ impl<H: Host> Settler<H> {
         shared.unsettled.note(&payer, &request);
         let reply = self.hold_good(&request, payment, now).await;
         if !matches!(reply, Ok(HoldReply::Held)) {
-            shared.unsettled.end_hold(&request);
+            shared.unsettled.end_hold(&request.payment, request.ticket);
         }
         reply
     }

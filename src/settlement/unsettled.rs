@@ -99,9 +99,9 @@ impl Unsettled {
     }
 
     /// The same for one that came to nothing, if no other ticket holds it now.
-    pub(super) fn end_hold(&self, request: &SettleRequest) {
+    pub(super) fn end_hold(&self, payment: &str, ticket: u64) {
         let mut stakes = self.stakes.borrow_mut();
-        stakes.retain(|id, it| *id != request.payment || it.ticket != request.ticket);
+        stakes.retain(|id, it| *id != payment || it.ticket != ticket);
     }
 
     /// Whether a payer's payment can be held besides what is unsettled.
@@ -162,5 +162,76 @@ impl Unsettled {
     /// Whether nothing is unsettled.
     pub(super) fn is_empty(&self) -> bool {
         self.stakes.borrow().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: TokenKey = [1; 32];
+
+    fn stake(payer: &str, amount: u128, cost: Option<u128>) -> Stake {
+        let (payer, route) = (payer.to_owned(), "/r".to_owned());
+        Stake { ticket: 1, payer, route, token: TOKEN, amount, cost }
+    }
+
+    fn unsettled<const N: usize>(stakes: [(&str, Stake); N]) -> Unsettled {
+        let it = Unsettled::default();
+        for (id, stake) in stakes {
+            it.stakes.borrow_mut().insert(id.to_owned(), stake);
+        }
+        it
+    }
+
+    #[test]
+    fn fees_are_set_aside_for_what_is_still_to_be_sent() {
+        let it = unsettled([
+            ("known", stake("a", 5, Some(7))),
+            ("not known", stake("a", 5, Some(0))),
+            ("lost", stake("b", 0, Some(1_000))),
+            ("under way", stake("b", 5, Some(10_000))),
+            ("nothing is sent for it soon", stake("b", 5, None)),
+        ]);
+        let set_aside = |besides| it.set_aside(besides, 100, |id| id == "under way");
+        assert_eq!([set_aside("another"), set_aside("known")], [107, 100]);
+    }
+
+    #[test]
+    fn a_payer_has_promised_what_is_not_under_way_of_one_token() {
+        let it = unsettled([
+            ("one", stake("a", 5, None)),
+            ("two", stake("a", 6, None)),
+            ("other token", Stake { token: [2; 32], ..stake("a", 70, None) }),
+            ("other payer", stake("b", 800, None)),
+            ("under way", stake("a", 9_000, None)),
+        ]);
+        assert_eq!(it.promised_by("a", &TOKEN, |id| id == "under way"), 11);
+    }
+
+    #[test]
+    fn a_hold_that_came_to_nothing_ends_no_other() {
+        let ids = |it: &Unsettled| [it.of("a"), it.of("b")].concat();
+        let it = unsettled([("one", stake("a", 5, None)), ("two", stake("b", 5, None))]);
+        it.end_hold("one", 2);
+        assert_eq!(ids(&it), ["one", "two"]);
+        it.end_hold("one", 1);
+        assert_eq!(ids(&it), ["two"]);
+        assert!(!it.is_empty());
+        it.end("two");
+        assert!(it.is_empty());
+    }
+
+    #[test]
+    fn one_request_settles_what_is_owed_and_not_for_ever() {
+        let (it, now) = (Unsettled::default(), UnixSeconds(1_000));
+        assert!(!it.is_settling("x"));
+        assert!(it.begin_settling("x", now) && it.is_settling("x"));
+        assert!(!it.begin_settling("x", now) && it.begin_settling("y", now));
+        assert!(!it.begin_settling("x", now.plus(SETTLING_SECONDS - 1)));
+        // Its request has died.
+        assert!(it.begin_settling("x", now.plus(SETTLING_SECONDS)));
+        it.end_settling("x");
+        assert!(!it.is_settling("x") && it.begin_settling("x", now.plus(SETTLING_SECONDS)));
     }
 }

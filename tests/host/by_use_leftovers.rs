@@ -138,6 +138,8 @@ fn the_day_ends_at_the_very_numbers_that_the_seller_has_set() {
 #[test]
 fn who_has_paid_is_sold_to_though_others_have_used_up_the_routes_day() {
     let world = world_where_a_transfer_costs(4_000);
+    // The sale itself is not forgotten in that week.
+    world.tables.kept_longer.set(30 * 86_400);
     begin_a_day(&world);
     let metered = |payer, number, piece| {
         let answer = buyer(&world, &Payment::by_use(payer, number, 90_000), &[WORDS, piece]).now();

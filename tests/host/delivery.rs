@@ -6,7 +6,9 @@ use edge402::config::SettleWhen;
 use edge402::protocol::Reason;
 use edge402::settlement::delivery::{COLLECT_SECONDS, DeliveryState, PROVEN_MAX, UNPROVEN_MAX};
 use edge402::settlement::types::LEASE_SECONDS;
-use edge402::settlement::{ClaimReply, ClaimRequest, DeliveryReport, Ending, Proof, State, Wanted};
+use edge402::settlement::{
+    ClaimReply, ClaimRequest, DeliveryReport, Ending, Proof, RenewRequest, State, Wanted,
+};
 
 use crate::sim::{Answer, Buyer, Kv, Origin, Payment, REDELIVER, Setup, World, shows};
 
@@ -484,6 +486,34 @@ fn what_failed_on_chain_is_still_the_buyers() {
     assert!(other.granted.get());
     assert_eq!(all_that_is_given(&other.observer()), (0, 0));
     assert_eq!(state(&first), DeliveryState::Delivered { to_buyer: true });
+}
+
+#[test]
+fn what_failed_on_chain_and_is_let_go_may_be_the_buyers_for_something_else_at_once() {
+    let world = world();
+    let first = buyer(&world, 1);
+    failed_on_chain(&world, &first);
+    let gone = Buyer { origin: Origin::Error, ..first.clone() };
+    assert_eq!(gone.now(), Answer::Released);
+    let other = Buyer { resource: "b".into(), ..first.clone() };
+    assert!(other.now().is_delivery());
+    assert_eq!(world.chain.borrow().transfers_of(&first.payment).len(), 1);
+}
+
+#[test]
+fn a_claim_is_kept_for_its_own_request_alone() {
+    let world = world();
+    let claim = world.claim_request(&buyer(&world, 1).payment, "a");
+    assert_eq!(world.claim(&claim), ClaimReply::Fresh);
+    let renew = |ticket| {
+        let payment = claim.payment.clone();
+        world.settler().renew(&RenewRequest { payment, ticket, seconds: 120, used: None }).unwrap()
+    };
+    assert!(!renew(claim.ticket + 1));
+    assert!(renew(claim.ticket));
+    world.run_for(1_000 * LEASE_SECONDS);
+    let other = ClaimRequest { ticket: world.ticket(), resource: "b".into(), ..claim.clone() };
+    assert_eq!(world.claim(&other), ClaimReply::Refused(Reason::DuplicateSettlement));
 }
 
 #[test]

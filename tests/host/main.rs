@@ -48,6 +48,7 @@ mod gate_quotes;
 mod gate_remote;
 mod gate_signers;
 mod gate_support;
+mod journal_rows;
 mod ledger;
 mod ledger_points;
 mod ledger_sums;

@@ -8,8 +8,8 @@ use edge402::config::{self, Loaded, Settings};
 use edge402::gate::{Decision, quota};
 use edge402::settlement::StoreError;
 use edge402::settlement::quota::{
-    Counter, MAX_IN_NETWORK, MAX_ROWS, QuotaReply, QuotaRequest, QuotaReturn, QuotaRows, Row,
-    is_counter, network_of_key, object_of,
+    Counter, FOREVER, MAX_IN_NETWORK, MAX_ROWS, QuotaReply, QuotaRequest, QuotaReturn, QuotaRows,
+    Row, is_counter, network_of_key, object_of,
 };
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
@@ -157,6 +157,32 @@ fn what_is_given_back_is_had_again_only_so_often() {
     }
     assert!(!take(START).is_granted, "ten times the origin has worked for nothing");
     assert!(take(START.plus(DAY)).is_granted);
+}
+
+#[test]
+fn what_is_free_once_for_ever_may_be_tried_any_number_of_times() {
+    let rows = Rows::default();
+    let counter = Counter::new(&rows);
+    // By the day it is counted as well.
+    for _ in 0..50 {
+        let once = QuotaRequest { seconds: FOREVER, ..request("a", 1) };
+        let reply = counter.take(&once, START).unwrap();
+        assert!(reply.is_granted);
+        counter.give_back(&QuotaReturn { key: "a".into(), until: reply.until }).unwrap();
+    }
+}
+
+#[test]
+fn how_often_something_was_tried_is_known_while_there_is_room() {
+    let rows = Rows::default();
+    let counter = Counter::new(&rows);
+    for _ in 0..5 {
+        let reply = counter.take(&request("a", 1), START).unwrap();
+        assert!(reply.is_granted);
+        counter.give_back(&QuotaReturn { key: "a".into(), until: reply.until }).unwrap();
+        assert!(counter.take(&request("another", 9), START).unwrap().is_granted);
+    }
+    assert!(!counter.take(&request("a", 1), START).unwrap().is_granted);
 }
 
 #[test]

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::sim::time::START_MS;
-use crate::sim::{Answer, Fault, Payment};
+use crate::sim::{Answer, Fault, Payment, World};
 use crate::solana_cluster::{
     Cluster, LAST_VALID, SLOT_MS, cluster, cluster_with, is_submitted, payment,
 };
 use edge402::payment::VerifiedPayment;
 use edge402::protocol::Reason;
 use edge402::settlement::journal::Sent;
-use edge402::settlement::{Limits, Outcome, State, Verdict};
+use edge402::settlement::{Limits, Outcome, SettleRequest, State, Verdict};
 use edge402::time::UnixSeconds;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -143,6 +143,71 @@ fn to_verify_sends_no_signature_of_ours() {
     assert_eq!(verdict, Verdict::Valid);
     assert!(cluster.borrow().sent.is_empty());
     assert_eq!((world.tables.payments(), world.tables.entries().len()), (0, 0));
+}
+
+/// What a facilitator's client is told of a payment that somebody shows.
+fn verdict(world: &Rc<World>, number: usize) -> Verdict {
+    let order = payment(number).settle_request(&world.claim_request(&payment(number), "a"));
+    let order = SettleRequest { account: Some("acme".into()), ..order };
+    let settler = world.settler();
+    world.wait(async move { settler.verify(&order).await.unwrap() })
+}
+
+#[test]
+fn to_verify_is_to_look_at_both_limits_and_at_what_is_under_way() {
+    let acme = |limit| vec![("acme".to_owned(), limit)];
+    for limits in [
+        Limits { daily_spend: Some(1), ..Limits::default() },
+        Limits { accounts: acme(1), ..Limits::default() },
+        Limits { daily_spend: Some(1), accounts: acme(1_000_000), ..Limits::default() },
+    ] {
+        let (world, _) = cluster_with(limits);
+        assert_eq!(verdict(&world, 1), Verdict::LimitReached);
+    }
+    let (world, cluster) = cluster();
+    let amount = u64::try_from(payment(1).verified().amount().0).unwrap();
+    cluster.borrow_mut().money = 2 * amount;
+    cluster.borrow_mut().drops = usize::MAX;
+    let first = world.start_buy(&payment(1), "a");
+    world.run_for(2_000);
+    assert!(first.borrow().is_none() && is_submitted(&world, &payment(1)));
+    assert_eq!(verdict(&world, 2), Verdict::Valid, "there is enough for both");
+    cluster.borrow_mut().money = 2 * amount - 1;
+    assert_eq!(verdict(&world, 2), Verdict::Unknown);
+}
+
+#[test]
+fn a_fee_that_is_all_of_the_price_is_paid_and_one_beyond_it_is_not() {
+    let VerifiedPayment::Solana(paid) = payment(1).verified() else { panic!() };
+    let (fee, amount) = (u128::from(paid.fee_lamports()), paid.amount().0);
+    let coin = 1_000_000_000_u128;
+    for (amount, is_paid) in [(amount, true), (amount + 1, false)] {
+        let coin_price = Some((amount * coin).div_ceil(fee)).into();
+        let (world, _) = cluster_with(Limits { coin_price, ..Limits::default() });
+        assert_eq!(world.buy_now(&payment(1), "a").is_delivery(), is_paid);
+    }
+}
+
+#[test]
+fn fees_of_what_a_crash_left_in_the_air_count_against_an_accounts_limit() {
+    let limits = Limits { accounts: vec![("acme".into(), two_fees())], ..Limits::default() };
+    let (world, cluster) = cluster_with(limits);
+    cluster.borrow_mut().drops = usize::MAX;
+    let charges: Vec<_> = [1, 2]
+        .map(|number| {
+            let order = payment(number).settle_request(&world.claim_request(&payment(number), "a"));
+            let order = SettleRequest { account: Some("acme".into()), ..order };
+            let asker = Rc::clone(&world);
+            world.start(async move { asker.ask(|it| async move { it.charge(order).await }).await })
+        })
+        .into();
+    world.run_for(2_000);
+    assert!(is_submitted(&world, &payment(1)) && is_submitted(&world, &payment(2)));
+    assert_eq!(verdict(&world, 3), Verdict::LimitReached);
+    world.crash();
+    drop(charges);
+    world.settler();
+    assert_eq!(verdict(&world, 3), Verdict::LimitReached);
 }
 
 #[test]

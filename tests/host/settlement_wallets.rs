@@ -12,7 +12,9 @@ use crate::sim::{
 use edge402::evm::{Address, MULTICALL3};
 use edge402::protocol::Reason;
 use edge402::rpc::TransportError;
-use edge402::settlement::{ClaimReply, ClaimRequest, Proof, SettleRequest, State};
+use edge402::settlement::{
+    ClaimReply, ClaimRequest, Outcome, Proof, SettleRequest, State, Verdict,
+};
 use serde_json::{Value, json};
 
 const SIGNED: [u8; 100] = [0x51; 100];
@@ -300,6 +302,11 @@ fn a_stranger_costs_the_nodes_so_much_a_minute() {
     };
     assert_eq!(looked("one", 10), (0, true));
     assert_eq!(looked("one", 20), (20, false), "no node is asked for it any more");
+    let lines = || {
+        let says = |line: &&String| line.contains("too many payments of smart wallets to look at");
+        world.log.borrow().iter().filter(says).count()
+    };
+    assert_eq!(lines(), 1);
     assert_eq!(looked("another", 5), (0, true));
     // Whoever pays by a key is asked nothing, and a minute later it begins anew.
     assert!(world.buy_now(&Payment::new(50, 50, 600), "a").is_delivery());
@@ -391,6 +398,34 @@ fn a_wallets_signature_proves_the_payment_that_is_claimed_and_no_other() {
     }
     assert_eq!(world.tables.payments(), 0);
     assert_eq!(world.claim(&its), ClaimReply::Fresh);
+}
+
+#[test]
+fn a_facilitators_client_hears_of_a_wallets_payment_by_the_signature_that_was_proved() {
+    let mut setup = Setup { block_ms: 40_000, ..Setup::default() };
+    setup.limits.wallet_gas = Some(WALLET_GAS);
+    let world = World::new(&setup);
+    deploy(&world, 1, Code::Honest);
+    let order = |payment: &Payment| {
+        let order = payment.settle_request(&world.claim_request(payment, "facilitator"));
+        SettleRequest { account: Some("acme".into()), once: true, ..order }
+    };
+    let charge = |payment: &Payment| {
+        let (asker, order) = (Rc::clone(&world), order(payment));
+        let asked =
+            world.start(async move { asker.ask(|it| async move { it.charge(order).await }).await });
+        world.take(&asked).unwrap().unwrap()
+    };
+    let verify = |payment: &Payment| {
+        let (settler, order) = (world.settler(), order(payment));
+        world.wait(async move { settler.verify(&order).await.unwrap() })
+    };
+    let used = Verdict::Invalid(Reason::DuplicateSettlement);
+    assert!(matches!(charge(&honest(1)), Outcome::Pending { .. }));
+    assert_eq!([verify(&honest(1)), verify(&forged(1))], [Verdict::Valid, used]);
+    world.run_for(40_000);
+    assert_eq!([verify(&honest(1)), verify(&forged(1))], [Verdict::Valid, used]);
+    assert!(matches!(charge(&honest(1)), Outcome::Settled(_)));
 }
 
 #[test]

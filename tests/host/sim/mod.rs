@@ -138,7 +138,8 @@ impl World {
         let host = SimHost(Rc::clone(self));
         let store = SimStore(Rc::clone(&self.tables));
         let settler = Settler::new(host.clone(), store, |parts| (self.lane)(&host, parts));
-        let settler = Rc::new(settler.named(&self.name.borrow()).keeping_sales(tables::KEEP));
+        let keep = tables::KEEP + self.tables.kept_longer.get();
+        let settler = Rc::new(settler.named(&self.name.borrow()).keeping_sales(keep));
         *self.settler.borrow_mut() = Some(Rc::clone(&settler));
         // On a broken disk the next question fails as well.
         let _ = settler.wake();

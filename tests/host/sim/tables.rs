@@ -36,6 +36,8 @@ pub struct Tables {
     /// long KV takes to answer, in milliseconds.
     pub disk_ms: Cell<u64>,
     pub kv_ms: Cell<u64>,
+    /// For how much longer than [`KEEP`] sales are kept, in seconds.
+    pub kept_longer: Cell<u64>,
 }
 
 impl Tables {
