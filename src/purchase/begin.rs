@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use futures_util::future::{Either, join, select};
+use futures_util::future::{Either, select};
 
 use super::claim::{self, keeping};
 use super::{Order, World};
@@ -24,18 +24,29 @@ pub(super) struct Begun<A> {
 /// known again.
 ///
 /// KV takes as long as an origin and seldom knows anything, so the origin works
-/// meanwhile. Nothing is settled before KV has answered.
+/// meanwhile. Nothing is settled before KV has answered. An origin can work in vain
+/// for what KV knows and the Settler doesn't, but is not waited for beyond KV's word;
+/// and what an edge has read lately it has at hand before the Settler can answer.
 pub(super) async fn begin<W: World>(world: &W, order: &Order) -> Begun<W::Answer> {
     let claim = &order.claim;
     let known = pin!(world.replay(&claim.payment));
+    // The claim goes out first: the origin waits for it.
     let claimed = pin!(claim::claim(world, claim));
-    match select(known, claimed).await {
-        Either::Left((record, claimed)) => Begun { record, claimed: claimed.await, held: None },
-        Either::Right((Ok(reply), known)) if reply.is_claimed() && order.asks_early() => {
-            let asked = keeping(world, claim, Box::pin(world.ask_origin(None)));
-            let (record, held) = join(known, asked).await;
-            Begun { record, claimed: Ok(reply), held: Some(held) }
+    match select(claimed, known).await {
+        Either::Right((record, claimed)) => Begun { record, claimed: claimed.await, held: None },
+        Either::Left((Ok(reply), known)) if reply.is_claimed() && order.asks_early() => {
+            let (claimed, asked) = (Ok(reply), Box::pin(world.ask_origin(None)));
+            // Nothing is asked of an origin if KV has answered by now.
+            match select(known, pin!(keeping(world, claim, asked))).await {
+                Either::Left((None, asked)) => {
+                    Begun { record: None, claimed, held: Some(asked.await) }
+                }
+                Either::Left((record, _)) => Begun { record, claimed, held: None },
+                Either::Right((held, known)) => {
+                    Begun { record: known.await, claimed, held: Some(held) }
+                }
+            }
         }
-        Either::Right((claimed, known)) => Begun { record: known.await, claimed, held: None },
+        Either::Left((claimed, known)) => Begun { record: known.await, claimed, held: None },
     }
 }

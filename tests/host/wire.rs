@@ -93,3 +93,30 @@ fn what_kv_calls_used_is_refused_whatever_the_origin_has_said() {
         assert!(!sent && world.tables.payments() == 0, "the claim is let go");
     }
 }
+
+#[test]
+fn an_origin_that_works_in_vain_is_not_waited_for() {
+    let (world, _) = world();
+    let payment = Payment::new(1, 1, 600_000);
+    assert!(world.buy_now(&payment, "a").is_delivery());
+    world.tables.take();
+    world.tables.kv_ms.set(100);
+    let buyer = Buyer { origin_ms: 20_000, ..Buyer::new(&world, &payment, "a") }.start();
+    world.run_for(200);
+    let answer = buyer.borrow_mut().take();
+    assert_eq!(answer, Some(Answer::Refused(Reason::DuplicateSettlement)));
+    assert_eq!(world.tables.payments(), 0, "the claim is let go");
+}
+
+/// An edge that has heard of it has it at hand, before the Settler can answer.
+#[test]
+fn what_kv_knows_at_once_is_not_asked_for_at_the_origin() {
+    let (world, _) = world();
+    let payment = Payment::new(1, 1, 600_000);
+    assert!(world.buy_now(&payment, "a").is_delivery());
+    world.tables.take();
+    world.asked.set(0);
+    let answer = world.buy_now(&payment, "a");
+    assert_eq!(answer, Answer::Refused(Reason::DuplicateSettlement));
+    assert_eq!(world.asked.get(), 0);
+}
