@@ -48,6 +48,7 @@
 //! | [`replay`] | what every edge remembers of a settled payment |
 
 mod admission;
+mod ahead;
 pub mod budget;
 mod claims;
 mod commitments;

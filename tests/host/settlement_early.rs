@@ -233,3 +233,45 @@ fn after_a_failure_on_the_chain_the_chain_is_asked_again() {
     assert!(world.take(&slow(&world, &Payment::new(2, 1, 600), 500).start()).is_delivery());
     assert_eq!(count(&asked, PREVIEW), 2);
 }
+
+/// A message to the node takes three seconds.
+#[test]
+fn a_node_that_is_slow_is_asked_once() {
+    // The origin has answered before the node, or half a second after it.
+    for origin_ms in [10, 3_500] {
+        let (world, asked) = world();
+        world.faults.borrow_mut().push_back(crate::sim::Fault::Slow);
+        let buyer = slow(&world, &Payment::new(1, 1, 600), origin_ms).start();
+        assert!(world.take(&buyer).is_delivery());
+        assert_eq!((count(&asked, PREVIEW), count(&asked, SEND)), (1, 1), "{origin_ms}");
+    }
+}
+
+#[test]
+fn what_a_slow_node_said_long_ago_is_asked_again() {
+    let (world, asked) = world();
+    world.faults.borrow_mut().push_back(crate::sim::Fault::Slow);
+    let buyer = slow(&world, &Payment::new(1, 1, 600), 6_000).start();
+    assert!(world.take(&buyer).is_delivery());
+    assert_eq!(count(&asked, PREVIEW), 2);
+}
+
+#[test]
+fn a_node_that_fails_while_a_payment_waits_for_it_is_not_asked_again() {
+    let (world, asked) = world();
+    world.faults.borrow_mut().push_back(crate::sim::Fault::LostBefore);
+    let payment = Payment::new(1, 1, 600);
+    assert_eq!(world.take(&slow(&world, &payment, 10).start()), Answer::Unavailable);
+    assert_eq!((world.posts.get(), count(&asked, PREVIEW)), (1, 0));
+    // Nothing of it was sent, and it is good as before.
+    assert!(world.buy_now(&payment, "a").is_delivery());
+}
+
+#[test]
+fn who_has_no_money_is_asked_about_once() {
+    let (world, asked) = world();
+    world.chain.borrow_mut().token_balance = 0;
+    let answer = world.take(&slow(&world, &Payment::new(1, 1, 600), 10).start());
+    assert!(matches!(answer, Answer::Refused(_)), "{answer:?}");
+    assert_eq!((count(&asked, PREVIEW), world.chain.borrow().count()), (1, 0));
+}

@@ -32,10 +32,11 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
-use prepare::Coming;
+use prepare::Asked;
 use pump::Pump;
 use queue::{Queue, Waiting, done};
 
+use super::ahead::Ahead;
 use super::budget::share_of;
 use super::commitments::Commitment;
 use super::host::within;
@@ -73,7 +74,7 @@ pub struct EvmLane<H: Host> {
     /// Whether the last batch was one of `again`.
     served_again: Cell<bool>,
     /// What the chain was asked of claimed payments, by their tickets.
-    coming: RefCell<Table<u64, Coming>>,
+    coming: RefCell<Table<u64, Ahead<Asked>>>,
     /// Since when it is being asked of one of them, and the one that is next.
     preparing_since: Cell<Option<UnixSeconds>>,
     next_early: RefCell<Option<(evm::VerifiedPayment, u64)>>,

@@ -8,21 +8,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_channel::oneshot;
-
 use super::EvmLane;
 use super::preview::{Preview, Problem};
 use super::queue::Waiting;
 use crate::evm;
 use crate::settlement::Host;
+use crate::settlement::ahead::{Asking, DEAD_SECONDS};
 use crate::time::UnixSeconds;
-
-/// For how many seconds what the chain has said of a payment is good enough to
-/// send it.
-///
-/// Too few, and whoever buys from a slow origin waits for the chain twice. Too
-/// many, and payers have time to empty their accounts, at the relayer's cost.
-const GOOD_SECONDS: u64 = 1;
 
 /// How long is waited for others to come before a payment goes out by itself.
 const GATHER: Duration = Duration::from_millis(1);
@@ -38,20 +30,11 @@ const CROWD_SECONDS: u64 = 2;
 /// that went alone would pay a transaction's own gas.
 const OTHERS_MAX: usize = 1;
 
-/// After how many seconds a preview that is under way is taken for dead.
-const DEAD_SECONDS: u64 = 20;
-
 /// What the chain says of one payment, asked at some moment.
 pub(super) struct Asked {
     /// Of [`Commitments::moment`](crate::settlement::commitments::Commitments::moment).
     pub moment: u64,
     pub preview: Result<Preview, Problem>,
-}
-
-/// A preview that is there, or soon will be.
-pub(super) struct Coming {
-    since: UnixSeconds,
-    asked: oneshot::Receiver<Asked>,
 }
 
 /// Says that a preview is under way, until it is dropped.
@@ -83,11 +66,12 @@ impl<H: Host> EvmLane<H> {
             *self.next_early.borrow_mut() = Some((payment, ticket));
             return;
         }
-        let (sender, asked) = oneshot::channel();
-        coming.insert(ticket, Coming { since: now, asked });
+        let (asking, ahead) = Asking::begin(now);
+        coming.insert(ticket, ahead);
         let under_way = UnderWay::begin(self);
         self.shared.host.spawn(async move {
-            let _ = sender.send(under_way.0.ask_about(&[&payment]).await);
+            let asked = under_way.0.ask_about(&[&payment]).await;
+            asking.end(asked, under_way.0.shared.host.now());
             let lane = Rc::clone(&under_way.0);
             drop(under_way);
             let next = lane.next_early.borrow_mut().take();
@@ -102,7 +86,7 @@ impl<H: Host> EvmLane<H> {
     pub(super) fn may_ask_early(&self, ticket: u64) -> bool {
         let now = self.shared.host.now();
         let mut coming = self.coming.borrow_mut();
-        coming.retain(|_, it| is_good(it.since, now));
+        coming.retain(|_, it| it.is_of_use(now));
         coming.len() < KEPT_MAX && self.key.key().is_some() && !self.is_in_crowd(ticket, now)
     }
 
@@ -120,8 +104,8 @@ impl<H: Host> EvmLane<H> {
         if recent > OTHERS_MAX { recent } else { recent.max(self.ready(OTHERS_MAX + 1)) }
     }
 
-    /// What the chain says of a batch: of a single payment what it has said just
-    /// now, if that is all good.
+    /// What the chain says of a batch: of a single payment what it is saying now, or
+    /// has said just now, if that is all good.
     pub(super) async fn asked_about(&self, batch: &[Waiting]) -> Asked {
         if let [only] = batch
             && let Some(asked) = self.asked_early(only).await
@@ -139,27 +123,29 @@ impl<H: Host> EvmLane<H> {
 
     async fn asked_early(&self, waiting: &Waiting) -> Option<Asked> {
         let ticket = waiting.job.request.ticket;
-        let Coming { since, asked } = self.coming.borrow_mut().remove(&ticket)?;
-        let asked = asked.await.ok()?;
+        let ahead = self.coming.borrow_mut().remove(&ticket)?;
+        let (asked, is_new) = ahead.answer(self.shared.host.now()).await?;
         let now = self.shared.host.now();
+        let preview = match &asked.preview {
+            Ok(preview) => preview,
+            // A node that has just failed is not asked again at once.
+            Err(_) => return is_new.then_some(asked),
+        };
         // Where payments have failed on chain in this hour, somebody may wait for
         // the moment between the two.
-        if !is_good(since, now) || self.shared.throttle.failed_gas(now) > 0 {
+        if self.shared.throttle.failed_gas(now) > 0 {
             return None;
         }
         // What is refused, or has to wait, is refused for what is so now.
-        let preview = asked.preview.as_ref().ok()?;
-        let is_payable = preview.gas.is_some() && preview.time.is_none();
+        if preview.gas.is_none() || preview.time.is_some() {
+            return is_new.then_some(asked);
+        }
         if self.others(ticket, now) > 0 {
             self.shared.host.sleep(GATHER).await;
         }
         // Others have come, or are about to: while the chain is asked, so do those
         // who are to share the next transaction with them.
         let is_crowd = self.is_in_crowd(ticket, self.shared.host.now());
-        (is_payable && !is_crowd).then_some(asked)
+        (!is_crowd).then_some(asked)
     }
-}
-
-fn is_good(since: UnixSeconds, now: UnixSeconds) -> bool {
-    now.since(since) <= GOOD_SECONDS
 }

@@ -171,7 +171,7 @@ impl<H: Host> SolanaLane<H> {
         // Nothing was sent yet: if the process dies here, the claim is free
         // again after its lease.
         let preview = match self.asked_early(request.ticket).await {
-            Some(preview) => Ok(preview),
+            Some(preview) => preview,
             None => self.preview(request, payment, Some(&signed)).await,
         };
         drop(turn);
