@@ -1,14 +1,18 @@
 //! Many payments of one payer on Solana, and many at once: what is under way
 //! counts until the chain has spoken, whatever dies in between.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::sim::{AMOUNT, Answer, World};
-use crate::solana_cluster::{cluster, cluster_with, is_submitted, payment, payment_of};
-use crate::solana_support::{draft, price};
+use crate::sim::{AMOUNT, Answer, Payment, World};
+use crate::solana_cluster::{
+    Cluster, cluster, cluster_with, is_submitted, payment, payment_of, token_account,
+};
+use crate::solana_support::{TOKEN, accounts, draft, memo, payer, price};
 use edge402::payment::VerifiedPayment;
 use edge402::protocol::Reason;
 use edge402::settlement::{Limits, Verdict};
+use edge402::solana::Pubkey;
 use edge402::time::UnixSeconds;
 
 /// Longer than a request waits for its outcome.
@@ -155,4 +159,50 @@ fn a_payment_whose_fee_exceeds_its_price_is_not_sent() {
     assert_eq!(answer, Answer::Refused(Reason::SvmComputePriceTooHigh));
     assert!(cluster.borrow().sent.is_empty());
     assert!(world.buy_now(&payment(1), "a").is_delivery());
+}
+
+/// A payment from one of many token accounts.
+fn payment_from(cluster: &RefCell<Cluster>, source: u16, number: usize) -> Payment {
+    let mut key = [7; 32];
+    key[..2].copy_from_slice(&source.to_le_bytes());
+    let mut draft = draft();
+    accounts(&mut draft, 2)[0].key = Pubkey(key);
+    draft.instructions[3] = memo(&format!("0123456789abcde{source}/{number}"));
+    let account = (TOKEN.to_owned(), token_account(payer(), 1 << 60));
+    cluster.borrow_mut().accounts.insert(Pubkey(key).to_string(), Some(account));
+    payment_of(&draft)
+}
+
+/// Whether a payment is under way soon after it was shown.
+fn is_served(world: &Rc<World>, payment: &Payment) -> bool {
+    let _started = world.start_buy(payment, "a");
+    world.run_for(1_000);
+    is_submitted(world, payment)
+}
+
+/// What can't land any more costs whoever signs it nothing, and is under way for a
+/// minute and a half all the same.
+#[test]
+fn payments_that_never_land_keep_nobody_out() {
+    let (world, cluster) = cluster();
+    cluster.borrow_mut().drops = usize::MAX;
+    let shown: Vec<_> = (0..128)
+        .flat_map(|source| (0..8).map(move |number| (source, number)))
+        .map(|(source, number)| payment_from(&cluster, source, number))
+        .inspect(|payment| drop(world.start_buy(payment, "a")))
+        .collect();
+    world.run_for(2_000);
+    // With half of the places taken, each token account has one.
+    let under_way = || shown.iter().filter(|it| is_submitted(&world, it)).count();
+    assert_eq!(under_way(), 64 * 8 + 64);
+    assert!(is_served(&world, &payment_from(&cluster, 200, 0)));
+    // With all of them taken, nobody is served until those are late.
+    for source in 300..300 + 1_024 - 577 {
+        drop(world.start_buy(&payment_from(&cluster, source, 0), "a"));
+    }
+    world.run_for(2_000);
+    assert!(!is_served(&world, &payment_from(&cluster, 2_000, 0)));
+    world.run_for(27_000);
+    assert_eq!(under_way(), 64 * 8 + 64);
+    assert!(is_served(&world, &payment_from(&cluster, 2_000, 1)));
 }

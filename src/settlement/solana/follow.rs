@@ -18,7 +18,6 @@ use crate::settlement::shared::Resolution;
 use crate::settlement::{Host, StoreError};
 use crate::solana::Status;
 use crate::solana::rpc::{self, STATUSES_MAX, Sighting};
-use crate::time::UnixSeconds;
 
 /// How long after the one before each question for the statuses is asked, in
 /// milliseconds: for so many questions after something was sent twice in a slot, and
@@ -41,6 +40,9 @@ const SLOW_MILLIS: u64 = 3_000;
 const RESEND_SECONDS: u64 = 2;
 const SLOW_RESEND_SECONDS: u64 = 15;
 
+/// How many of those that are late are sent again in one go: the others wait for it.
+const LATE_RESENDS: usize = 16;
+
 /// How many blocks a node may be behind the one that told the height.
 const BLOCKS_BEHIND: u64 = 64;
 
@@ -52,9 +54,8 @@ const EXPIRY_SECONDS: u64 = 90;
 /// nothing that the others give up, in seconds.
 const SILENT_SECONDS: u64 = 600;
 
-/// From when on the heights are looked at, and how often, in seconds.
+/// From when on the heights are looked at, in seconds: as often as what is late.
 const HEIGHT_AFTER_SECONDS: u64 = 20;
-const HEIGHT_SECONDS: u64 = 3;
 
 impl<H: Host> SolanaLane<H> {
     /// Sends what is in the journal and watches it until the cluster has
@@ -148,15 +149,22 @@ impl<H: Host> SolanaLane<H> {
         self.shared.host.now().since(flight.entry.written_at)
     }
 
-    fn is_quick(&self, flight: &Flight) -> bool {
+    pub(super) fn is_quick(&self, flight: &Flight) -> bool {
         self.age(flight) < QUICK_SECONDS
     }
 
-    /// Asks what became of everything that is under way, and acts on it.
+    /// Asks what became of everything that is under way, and acts on it. What is late
+    /// is asked for now and then.
     async fn observe(self: &Rc<Self>) {
         self.send_again();
-        self.watch.asked_at.set(self.now_ms());
-        let flights: Vec<Flight> = self.watch.flights.borrow().values().cloned().collect();
+        let now = self.now_ms();
+        self.watch.asked_at.set(now);
+        let is_all = now.saturating_sub(self.watch.all_asked_at.get()) >= SLOW_MILLIS;
+        if is_all {
+            self.watch.all_asked_at.set(now);
+        }
+        let mut flights: Vec<Flight> = self.watch.flights.borrow().values().cloned().collect();
+        flights.retain(|it| is_all || self.is_quick(it));
         let (mut to_confirm, mut unseen) = (vec![], vec![]);
         for some in flights.chunks(STATUSES_MAX) {
             let reply = self.nodes.ask_again(&statuses_of(some), READ_TIMEOUT).await;
@@ -181,7 +189,10 @@ impl<H: Host> SolanaLane<H> {
             }
         }
         self.confirm(to_confirm);
-        self.give_up_expired(unseen);
+        // All at once: their heights are asked for together.
+        if is_all {
+            self.give_up_expired(unseen);
+        }
     }
 
     /// Sends again, one after the other, what has not been heard of for long.
@@ -195,9 +206,9 @@ impl<H: Host> SolanaLane<H> {
             return;
         }
         let Some(at_work) = AtWork::begin(self, |watch| &watch.is_sending) else { return };
-        let mut due = vec![];
-        for flight in self.watch.flights.borrow_mut().values_mut() {
-            if is_due(flight) {
+        let (mut due, mut late) = (vec![], 0..LATE_RESENDS);
+        for flight in self.watch.flights.borrow_mut().values_mut().filter(|it| is_due(it)) {
+            if self.is_quick(flight) || late.next().is_some() {
                 flight.sent_at = now;
                 due.push(Rc::clone(&flight.entry));
             }
@@ -250,14 +261,10 @@ impl<H: Host> SolanaLane<H> {
     /// asked for first and the statuses once more after them, so that one which
     /// landed in between is not given up.
     fn give_up_expired(self: &Rc<Self>, flights: Vec<Flight>) {
-        let now = self.shared.host.now();
-        if flights.is_empty()
-            || now.since(UnixSeconds(self.watch.heights_at.get())) < HEIGHT_SECONDS
-        {
+        if flights.is_empty() {
             return;
         }
         let Some(at_work) = AtWork::begin(self, |watch| &watch.is_giving_up) else { return };
-        self.watch.heights_at.set(now.0);
         let lane = Rc::clone(self);
         self.shared.host.spawn(async move {
             let _at_work = at_work;

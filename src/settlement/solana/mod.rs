@@ -2,11 +2,12 @@
 //! the blockhash has expired.
 //!
 //! `preview` asks the cluster whether a payment would go through, `prepare` does so
-//! while the origin works, `follow` sends what is in the journal and watches all of
-//! it together.
+//! while the origin works, `places` says how many may be under way, `follow` sends what
+//! is in the journal and watches all of it together.
 
 mod follow;
 mod lane;
+mod places;
 mod prepare;
 mod preview;
 mod seller;
@@ -34,13 +35,6 @@ use crate::time::UnixSeconds;
 
 /// For how many blocks a blockhash is valid.
 const BLOCKHASH_BLOCKS: u64 = 150;
-
-/// How many payments from one token account may be under way at once.
-const UNDER_WAY_PER_SOURCE: usize = 8;
-
-/// How many transactions may be under way at once: as many as four questions
-/// for their statuses hold.
-const UNDER_WAY_MAX: usize = 1_024;
 
 /// One coin in its smallest unit: lamports.
 const COIN: u128 = 1_000_000_000;
@@ -272,21 +266,6 @@ impl<H: Host> SolanaLane<H> {
             .then_some(Refusal::Payer(Reason::SvmComputePriceTooHigh))
     }
 
-    /// Lets a payment be simulated, if those from the same token account allow
-    /// it.
-    fn take_turn(self: &Rc<Self>, payment: &solana::VerifiedPayment) -> Option<Turn<H>> {
-        let source = *payment.source();
-        let mut simulating = self.simulating.borrow_mut();
-        let total = self.watch.len() + simulating.values().sum::<usize>();
-        let of_source = simulating.get(&source).copied().unwrap_or(0);
-        let under_way = self.shared.commitments.under_way(&source.to_string()) + of_source;
-        if total >= UNDER_WAY_MAX || under_way >= UNDER_WAY_PER_SOURCE {
-            return None;
-        }
-        simulating.insert(source, of_source + 1);
-        Some(Turn { lane: Rc::clone(self), source })
-    }
-
     /// Whether the token account holds what this payment takes besides what is
     /// under way from it. Where no node has told what is in it, nothing else
     /// may be under way.
@@ -373,23 +352,5 @@ fn commitment(payment: &solana::VerifiedPayment) -> Commitment {
         token: payment.mint().0,
         amount: payment.amount().0,
         cost: payment.fee_lamports().into(),
-    }
-}
-
-/// Counts a payment as being simulated, until it is dropped.
-struct Turn<H: Host> {
-    lane: Rc<SolanaLane<H>>,
-    source: Pubkey,
-}
-
-impl<H: Host> Drop for Turn<H> {
-    fn drop(&mut self) {
-        let mut simulating = self.lane.simulating.borrow_mut();
-        if let Some(count) = simulating.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                simulating.remove(&self.source);
-            }
-        }
     }
 }

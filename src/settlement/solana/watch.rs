@@ -33,11 +33,11 @@ pub(super) struct Watch {
     /// When that was last done, or something was sent, in the transport's
     /// milliseconds.
     pub(super) asked_at: Cell<u64>,
+    /// When that was last done for all of them, in the same milliseconds.
+    pub(super) all_asked_at: Cell<u64>,
     /// Whether something is in a block and about to be confirmed.
     pub(super) is_near: Cell<bool>,
     pub(super) nudge: RefCell<Option<oneshot::Sender<()>>>,
-    /// When the heights were asked for, in Unix seconds.
-    pub(super) heights_at: Cell<u64>,
     pub(super) is_watching: Cell<bool>,
     pub(super) is_sending: Cell<bool>,
     pub(super) is_confirming: Cell<bool>,
