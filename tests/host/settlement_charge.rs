@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::sim::{Fault, Handle, Payment, Setup, World};
 use edge402::protocol::Reason;
 use edge402::settlement::{Outcome, SettleRequest, State, StoreError, Verdict};
+use serde_json::json;
 
 const FACILITATOR: &str = "facilitator";
 
@@ -269,6 +270,30 @@ fn what_was_asked_for_in_time_is_told_later() {
         assert_eq!(verify(&world, &late, FACILITATOR), invalid);
         assert!(world.tables.record(&late.id).is_none());
     }
+}
+
+#[test]
+fn what_our_own_transaction_settled_after_it_was_called_lost_is_a_success() {
+    let world = World::new(&Setup::default());
+    let payment = payment(1);
+    // It stays in the pool, and the node says that its nonce is used by another.
+    world.chain.borrow_mut().min_fee = u128::MAX / 4;
+    let first = start_charge(&world, &payment, FACILITATOR, true);
+    world.run_for(2_000);
+    *world.hook.borrow_mut() = Some(Box::new(|_, method, params| {
+        (method == "eth_getTransactionCount" && params[1] == "latest").then(|| Ok(json!("0x9")))
+    }));
+    world.run_for(60_000);
+    assert!(matches!(world.take(&first).unwrap().unwrap(), Outcome::Pending { .. }));
+    let state = world.tables.record(&payment.id).unwrap().state;
+    assert!(matches!(state, State::Failed { .. }), "{state:?}");
+    *world.hook.borrow_mut() = None;
+    world.chain.borrow_mut().min_fee = 0;
+    world.run_for(10_000);
+    let landed = world.chain.borrow().transfers_of(&payment)[0].transaction.clone();
+    let settled = charge(&world, &payment, true);
+    assert!(matches!(settled, Outcome::Settled(_)), "{settled:?}");
+    assert_eq!(transaction_of(&settled), landed);
 }
 
 #[test]

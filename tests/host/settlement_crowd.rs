@@ -10,6 +10,7 @@ use crate::sim::{AMOUNT, Answer, Fault, Handle, Payment, Setup, World, payer};
 use edge402::encoding::decode_hex_bytes;
 use edge402::protocol::Reason;
 use edge402::settlement::{Outcome, State};
+use serde_json::{Value, json};
 
 const CROWD: u8 = 40;
 
@@ -339,14 +340,16 @@ fn a_node_that_runs_no_creation_code_is_asked_to_again_after_ten_minutes() {
 
 #[test]
 fn nobody_shares_a_transaction_where_no_node_tells_who_has_code() {
-    let world = World::new(&setup());
-    world.chain.borrow_mut().runs_creation = false;
-    *world.hook.borrow_mut() =
-        Some(Box::new(|_, method, _| (method == "eth_getCode").then_some(Err((-32_601, "no")))));
-    let payments = &crowd()[..10];
-    let outcomes = take_all(&world, &settle_all(&world, payments));
-    assert!(outcomes.iter().all(is_settled), "{outcomes:?}");
-    assert_eq!(world.chain.borrow().shares(), [1; 10]);
+    for said in [Err((-32_601, "no")), Ok(json!("no"))] {
+        let world = World::new(&setup());
+        world.chain.borrow_mut().runs_creation = false;
+        let hook =
+            move |_: &str, method: &str, _: &Value| (method == "eth_getCode").then(|| said.clone());
+        *world.hook.borrow_mut() = Some(Box::new(hook));
+        let outcomes = take_all(&world, &settle_all(&world, &crowd()[..10]));
+        assert!(outcomes.iter().all(is_settled), "{outcomes:?}");
+        assert_eq!(world.chain.borrow().shares(), [1; 10]);
+    }
 }
 
 #[test]

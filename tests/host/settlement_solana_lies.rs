@@ -70,6 +70,18 @@ fn up_to_the_limit_no_node_alone_calls_it_failed() {
     assert!(world.buy_now(&payment(1), "a").is_delivery());
 }
 
+/// A seller who asks for two nodes and has one: nobody else can tell.
+#[test]
+fn the_only_node_calls_a_payment_failed_above_the_limit_as_well() {
+    for limits in [quorum(AMOUNT - 1), quorum(AMOUNT)] {
+        let (world, cluster) = cluster_with(limits);
+        cluster.borrow_mut().fails = true;
+        let answer = world.buy_now(&payment(1), "a");
+        assert!(matches!(answer, Answer::Refused(_)), "{answer:?}");
+        assert!(world.tables.entries().is_empty());
+    }
+}
+
 #[test]
 fn no_height_that_a_node_makes_up_gives_a_payment_up_early() {
     // Too low when it is sent and too high when it is looked at.
