@@ -1,10 +1,8 @@
 //! What is free: asked of the object that counts it, which is no Settler.
 
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use worker::web_sys::{Request, Response};
 use worker::{Context, Delay, Env, console_error};
 
@@ -19,7 +17,7 @@ use crate::gate::wallet::SIGN_IN_HEADER;
 use crate::gate::{Fact, Head as _, Sale, quota};
 use crate::meter::overrides::SETTLEMENT_OVERRIDES;
 use crate::purchase::order::place_of;
-use crate::settlement::quota::{QuotaReply, QuotaRequest, QuotaReturn};
+use crate::settlement::quota::{QuotaReply, QuotaRequest, QuotaReturn, in_time};
 
 /// How long the object may take. Whoever isn't counted pays.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -128,7 +126,7 @@ async fn take(
     for (name, mut asked) in [Some(sale.quota(config, free, &place)?), wallet].into_iter().flatten()
     {
         asked.look_only &= !must_have;
-        let said = ask(env, &name, &asked).await;
+        let said = ask(env, context, &name, &asked).await;
         let Some((counter, reply)) = said else {
             if let Some(unit) = unit.filter(|_| !asked.look_only) {
                 unit.give_back(context);
@@ -149,15 +147,29 @@ async fn take(
     unit
 }
 
-/// Asks one object.
-async fn ask(env: &Env, name: &str, asked: &QuotaRequest) -> Option<(SettlerClient, QuotaReply)> {
+/// Asks one object. What that grants too late is given back.
+async fn ask(
+    env: &Env,
+    context: &Context,
+    name: &str,
+    asked: &QuotaRequest,
+) -> Option<(SettlerClient, QuotaReply)> {
     let counter = SettlerClient::new(env, name).ok()?;
-    let said = {
-        let asking = pin!(counter.take_free(asked));
-        match select(asking, pin!(Delay::from(TIMEOUT))).await {
-            Either::Left((said, _)) => said.map_err(|error| error.to_string()),
-            // What it took all the same is lost to this client until the window ends.
-            Either::Right(_) => Err("no answer in time".to_owned()),
+    let (own, request) = (counter.clone(), asked.clone());
+    let asking = Box::pin(async move { (own.take_free(&request).await, own, request) });
+    let said = match in_time(asking, Delay::from(TIMEOUT)).await {
+        Ok((said, ..)) => said.map_err(|error| error.to_string()),
+        Err(late) => {
+            context.wait_until(js::in_a_box(async move {
+                let (said, own, request) = late.await;
+                let unit = said.ok().and_then(|reply| request.too_late(&reply));
+                if let Some(unit) = unit
+                    && let Err(error) = own.give_back(&unit).await
+                {
+                    console_error!("quota: {}", error.to_string());
+                }
+            }));
+            Err("no answer in time".to_owned())
         }
     };
     match said {

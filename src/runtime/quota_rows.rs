@@ -19,6 +19,7 @@ const SCHEMA: &str = "
         key TEXT NOT NULL,
         used INTEGER NOT NULL,
         taken INTEGER NOT NULL,
+        taken_at INTEGER NOT NULL,
         PRIMARY KEY (until, key)
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS free_units_empty ON free_units (used) WHERE used = 0;
@@ -125,20 +126,20 @@ struct Rows(SqlStorage);
 impl Rows {
     /// The first number of the first row.
     fn number(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Option<u64>, StoreError> {
-        let [number, _] = self.numbers(query, values)?;
+        let [number, ..] = self.numbers(query, values)?;
         Ok(number)
     }
 
-    /// The first two.
+    /// The first three.
     fn numbers(
         &self,
         query: &str,
         values: Vec<SqlStorageValue>,
-    ) -> Result<[Option<u64>; 2], StoreError> {
+    ) -> Result<[Option<u64>; 3], StoreError> {
         let rows = self.0.exec(query, values).map_err(failed)?;
-        let Some(row) = rows.raw().next() else { return Ok([None; 2]) };
+        let Some(row) = rows.raw().next() else { return Ok([None; 3]) };
         let mut row = row.map_err(failed)?.into_iter();
-        Ok([(); 2].map(|()| match row.next() {
+        Ok([(); 3].map(|()| match row.next() {
             Some(SqlStorageValue::Integer(number)) => u64::try_from(number).ok(),
             _ => None,
         }))
@@ -157,15 +158,17 @@ impl Rows {
 
 impl QuotaRows for Rows {
     fn row(&self, key: &str, until: UnixSeconds) -> Result<Option<Row>, StoreError> {
-        let query = "SELECT used, taken FROM free_units WHERE until = ? AND key = ?";
-        let [used, taken] = self.numbers(query, vec![integer(until.0), key.into()])?;
-        Ok(used.zip(taken).map(|(used, taken)| Row { used, taken }))
+        let query = "SELECT used, taken, taken_at FROM free_units WHERE until = ? AND key = ?";
+        let said = self.numbers(query, vec![integer(until.0), key.into()])?;
+        let [Some(used), Some(taken), Some(at)] = said else { return Ok(None) };
+        Ok(Some(Row { used, taken, at: UnixSeconds(at) }))
     }
 
     fn set(&self, key: &str, until: UnixSeconds, row: Row) -> Result<(), StoreError> {
-        let query =
-            "INSERT OR REPLACE INTO free_units (until, key, used, taken) VALUES (?, ?, ?, ?)";
-        let values = vec![integer(until.0), key.into(), integer(row.used), integer(row.taken)];
+        let query = "INSERT OR REPLACE INTO free_units (until, key, used, taken, taken_at) \
+                     VALUES (?, ?, ?, ?, ?)";
+        let [used, taken, at] = [row.used, row.taken, row.at.0].map(integer);
+        let values = vec![integer(until.0), key.into(), used, taken, at];
         self.0.exec(query, values).map(drop).map_err(failed)
     }
 
@@ -179,6 +182,10 @@ impl QuotaRows for Rows {
 
     fn forget_empty(&self, most: u32) -> Result<u64, StoreError> {
         self.delete("used = 0", vec![integer(most.into())])
+    }
+
+    fn forget_old(&self, until: UnixSeconds, most: u32) -> Result<u64, StoreError> {
+        self.delete("taken_at <= ?", vec![integer(until.0), integer(most.into())])
     }
 
     fn forget(&self, now: UnixSeconds, most: u32) -> Result<u64, StoreError> {

@@ -6,10 +6,14 @@
 //! dies in between has had its unit. What can't be counted is not free.
 //!
 //! Addresses cost little: a network that has many gets only so many rows, and a row
-//! of which nothing was had gives way where there is no room. No other does, else
-//! whoever fills the table would have everything again.
+//! of which nothing was had gives way where there is no room, and one that is older
+//! than any window that ends. No other does, else whoever fills the table would have
+//! everything again.
 
 use std::cell::Cell;
+use std::future::Future;
+
+use futures_util::future::{Either, select};
 
 use super::StoreError;
 use crate::json_struct;
@@ -30,8 +34,12 @@ const TAKEN_FOR_EACH: u64 = 5;
 const FORGOTTEN: u32 = 500;
 
 /// The length of a window that doesn't end, in seconds: what is counted in it is
-/// kept.
+/// kept, at least for [`KEPT`].
 pub const FOREVER: u64 = 1 << 40;
+
+/// For how long a row gives no room to a new one, in seconds, since a unit of it was
+/// taken: 90 days.
+pub const KEPT: u64 = 90 * 86_400;
 
 /// How many objects share the clients: one for each hexadecimal digit.
 const NAME: &str = "quota/";
@@ -99,6 +107,8 @@ pub struct Row {
     pub used: u64,
     /// How many it has taken or looked for, with those that it gave back.
     pub taken: u64,
+    /// When the last of them was.
+    pub at: UnixSeconds,
 }
 
 /// The network that a key is of.
@@ -128,6 +138,11 @@ pub trait QuotaRows {
     /// # Errors
     /// The table can't be written.
     fn forget_empty(&self, most: u32) -> Result<u64, StoreError>;
+    /// Forgets so many rows at most of which nothing was taken after this; says how many.
+    ///
+    /// # Errors
+    /// The table can't be written.
+    fn forget_old(&self, until: UnixSeconds, most: u32) -> Result<u64, StoreError>;
     /// Forgets so many rows at most whose window has ended; says how many.
     ///
     /// # Errors
@@ -138,6 +153,30 @@ pub trait QuotaRows {
     /// # Errors
     /// The table can't be read.
     fn count(&self) -> Result<u64, StoreError>;
+}
+
+impl QuotaRequest {
+    /// What is to be given back of what was said too late.
+    #[must_use]
+    pub fn too_late(self, reply: &QuotaReply) -> Option<QuotaReturn> {
+        let is_taken = reply.is_granted && !self.look_only;
+        is_taken.then_some(QuotaReturn { key: self.key, until: reply.until })
+    }
+}
+
+/// What is said to a question before the time is over.
+///
+/// # Errors
+/// It is over: the question, which goes on.
+pub async fn in_time<A, T>(asking: A, time: T) -> Result<A::Output, A>
+where
+    A: Future + Unpin,
+    T: Future + Unpin,
+{
+    match select(asking, time).await {
+        Either::Left((said, _)) => Ok(said),
+        Either::Right((_, asking)) => Err(asking),
+    }
 }
 
 /// Counts what is free.
@@ -163,16 +202,16 @@ impl<R: QuotaRows> Counter<R> {
         let until = UnixSeconds((now.0 / window).saturating_add(1).saturating_mul(window));
         let rows = self.forget(now)?;
         let had = self.rows.row(&request.key, until)?;
-        let Row { used, taken } = had.unwrap_or_default();
+        let Row { used, taken, .. } = had.unwrap_or_default();
         // What is tried for ever is bounded where it is counted by the day as well.
         let is_tried_too_often =
             window < FOREVER && taken >= request.units.saturating_mul(TAKEN_FOR_EACH);
         let is_over = used >= request.units || is_tried_too_often;
-        if is_over || had.is_none() && !self.has_room(request, until, rows)? {
+        if is_over || had.is_none() && !self.has_room(request, (until, now), rows)? {
             return Ok(QuotaReply { is_granted: false, left: 0, until });
         }
         let used = used + u64::from(!request.look_only);
-        self.rows.set(&request.key, until, Row { used, taken: taken + 1 })?;
+        self.rows.set(&request.key, until, Row { used, taken: taken + 1, at: now })?;
         if had.is_none() {
             self.count.set(self.count.get().map(|rows| rows + 1));
         }
@@ -183,7 +222,7 @@ impl<R: QuotaRows> Counter<R> {
     fn has_room(
         &self,
         request: &QuotaRequest,
-        until: UnixSeconds,
+        (until, now): (UnixSeconds, UnixSeconds),
         rows: u64,
     ) -> Result<bool, StoreError> {
         if self.rows.count_in(network_of_key(&request.key), until)? >= MAX_IN_NETWORK {
@@ -192,7 +231,11 @@ impl<R: QuotaRows> Counter<R> {
         if rows < MAX_ROWS {
             return Ok(true);
         }
-        let left = rows.saturating_sub(self.rows.forget_empty(FORGOTTEN)?);
+        let mut left = rows.saturating_sub(self.rows.forget_empty(FORGOTTEN)?);
+        if left >= MAX_ROWS {
+            let old = UnixSeconds(now.0.saturating_sub(KEPT));
+            left = left.saturating_sub(self.rows.forget_old(old, FORGOTTEN)?);
+        }
         self.count.set(Some(left));
         Ok(left < MAX_ROWS)
     }
@@ -203,9 +246,9 @@ impl<R: QuotaRows> Counter<R> {
     /// The table fails.
     pub fn give_back(&self, unit: &QuotaReturn) -> Result<(), StoreError> {
         match self.rows.row(&unit.key, unit.until)? {
-            Some(Row { used, taken }) => {
-                let used = used.saturating_sub(1);
-                self.rows.set(&unit.key, unit.until, Row { used, taken })
+            Some(row) => {
+                let used = row.used.saturating_sub(1);
+                self.rows.set(&unit.key, unit.until, Row { used, ..row })
             }
             None => Ok(()),
         }

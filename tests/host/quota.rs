@@ -9,9 +9,11 @@ use edge402::gate::{Decision, quota};
 use edge402::settlement::StoreError;
 use edge402::settlement::quota::{
     Counter, FOREVER, MAX_IN_NETWORK, MAX_ROWS, QuotaReply, QuotaRequest, QuotaReturn, QuotaRows,
-    Row, is_counter, network_of_key, object_of,
+    Row, in_time, is_counter, network_of_key, object_of,
 };
 use edge402::time::UnixSeconds;
+use futures_channel::oneshot;
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 const DAY: u64 = 86_400;
@@ -56,6 +58,17 @@ impl QuotaRows for &Rows {
             rows.remove(key);
         }
         Ok(empty.len() as u64)
+    }
+
+    fn forget_old(&self, until: UnixSeconds, most: u32) -> Result<u64, StoreError> {
+        self.works()?;
+        let mut rows = self.table.borrow_mut();
+        let old = rows.iter().filter(|(_, row)| row.at <= until).map(|(key, _)| key.clone());
+        let old: Vec<_> = old.take(most as usize).collect();
+        for key in &old {
+            rows.remove(key);
+        }
+        Ok(old.len() as u64)
     }
 
     fn forget(&self, now: UnixSeconds, most: u32) -> Result<u64, StoreError> {
@@ -413,4 +426,45 @@ fn what_is_no_quota_is_a_fault_that_says_what_is_one() {
     }
     assert!(faults(&json!("3/payer")).contains("an hour, a day or a wallet"));
     assert!(faults(&json!(20)).contains("ROUTES[0].free: must be a text"));
+}
+
+#[test]
+fn what_a_wallet_had_long_ago_gives_room_where_there_is_none() {
+    let rows = Rows::default();
+    let counter = Counter::new(&rows);
+    let take = |n: u64, at: UnixSeconds| {
+        let request = QuotaRequest { seconds: FOREVER, ..request(&format!("{n}/a"), 1) };
+        counter.take(&request, at).unwrap().is_granted
+    };
+    for n in 0..MAX_ROWS {
+        // One comes in each second.
+        assert!(take(n, START.plus(n)));
+    }
+    let old = START.plus(90 * DAY);
+    assert!(!take(MAX_ROWS, UnixSeconds(old.0 - 1)), "none is old, so who is new pays");
+    assert!(!take(3, old), "it has had its own");
+    // The oldest go, and as many as are old.
+    assert!(take(MAX_ROWS, old.plus(9)));
+    assert_eq!(rows.table.borrow().len() as u64, MAX_ROWS - 9);
+    assert!(take(3, old.plus(9)) && !take(10, old.plus(9)));
+}
+
+#[test]
+fn what_an_object_grants_too_late_is_given_back() {
+    let rows = Rows::default();
+    let counter = Counter::new(&rows);
+    let asked = QuotaRequest { seconds: FOREVER, ..request("a/b", 1) };
+    let (answer, answered) = oneshot::channel();
+    let late = in_time(answered, std::future::ready(())).now_or_never().unwrap().unwrap_err();
+    answer.send(counter.take(&asked, START).unwrap()).unwrap();
+    let reply = late.now_or_never().unwrap().unwrap();
+    assert!(!counter.take(&asked, START).unwrap().is_granted);
+    counter.give_back(&asked.clone().too_late(&reply).unwrap()).unwrap();
+    let again = counter.take(&asked, START).unwrap();
+    assert!(again.is_granted);
+    let refused = counter.take(&asked, START).unwrap();
+    assert_eq!(asked.clone().too_late(&refused), None);
+    assert_eq!(QuotaRequest { look_only: true, ..asked }.too_late(&again), None, "it took none");
+    let said = in_time(std::future::ready(7), std::future::pending::<()>()).now_or_never();
+    assert_eq!(said.unwrap().unwrap(), 7);
 }
