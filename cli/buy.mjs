@@ -16,11 +16,14 @@ digits), SOLANA_BUYER_KEY on Solana (base58 of 64 bytes, or what solana-keygen w
 At a shop that \`edge402 dev\` has opened it pays with test money, and needs no key.
 
   --network <name>  base, base-sepolia, solana, eip155:8453 …; default: what is offered first
-  --max <dollars>   the most that is paid in USDC, default 1
+  --max <dollars>   the most that is paid in USDC, default 1; what is sold by use may cost less
   --asset <address> the token that is paid in; default: what is offered first
   --max-units <n>   the most of it in atomic units, for a token other than USDC
   --rpc <url>       a node of the network; default: a public one
   --out <file>      where to write what was bought`;
+
+/** What is paid: a price, or by use up to one. */
+const SCHEMES = ['exact', 'upto'];
 
 const OPTIONS = {
   network: { type: 'string' },
@@ -44,12 +47,14 @@ export async function main(args) {
   const people = await buyer(local);
   const idOf = (name) => caip2(name, names);
   const nodeOf = (id) => values.rpc ?? local?.[id.split(':')[0]] ?? publicNodes(id)[0];
+  const chains = known.filter(({ id }) => id.startsWith('eip155:') && nodeOf(id));
+  const evmNodes = Object.fromEntries(chains.map(({ id }) => [Number(id.split(':')[1]), { rpcUrl: nodeOf(id) }]));
   const network = values.network && (findNetwork(known, values.network)?.id ?? values.network);
   const wasGood = await purchase({
     url,
     out: values.out,
     buyer: { evm: people.evm?.address, solana: people.solana?.address },
-    client: (how) => x402Fetch({ ...people, solanaUrl: nodeOf, network, asset, names, ...how }),
+    client: (how) => x402Fetch({ ...people, evmNodes, solanaUrl: nodeOf, network, asset, names, ...how }),
     idOf,
     nodeOf,
     otherNode: '--rpc https://…',
@@ -95,7 +100,7 @@ function evmAccount(text) {
 function requireKey(offers, { evm, solana }, idOf) {
   if (offers.length === 0) return;
   const schemes = [...new Set(offers.map(({ scheme }) => scheme))];
-  if (!schemes.includes('exact')) throw new Mistake(`It is sold by the scheme ${schemes.join(', ')}, which this command does not pay; a program can: see docs/buyers.md`);
+  if (!schemes.some((it) => SCHEMES.includes(it))) throw new Mistake(`It is sold by the scheme ${schemes.join(', ')}, and this command pays ${SCHEMES.join(' and ')}; a program can: see docs/buyers.md`);
   const kinds = new Set(offers.map(({ network }) => idOf(network).split(':')[0]));
   const has = { eip155: evm, solana };
   if ([...kinds].some((kind) => has[kind])) return;

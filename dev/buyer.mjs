@@ -2,6 +2,7 @@
 import { x402Client } from '@x402/core/client';
 import { ExactEvmScheme } from '@x402/evm/exact/client';
 import { ExactEvmSchemeV1 } from '@x402/evm/exact/v1/client';
+import { UptoEvmScheme } from '@x402/evm/upto/client';
 import { wrapFetchWithPayment } from '@x402/fetch';
 import { ExactSvmScheme } from '@x402/svm/exact/client';
 import { ExactSvmSchemeV1 } from '@x402/svm/exact/v1/client';
@@ -21,6 +22,7 @@ export const caip2 = (network, names = NETWORK_NAMES) => names[network] ?? netwo
  * @typedef {object} Buyer
  * @property {any} [evm] account of `evmBuyer`, or of viem's
  * @property {any} [solana] account of `solanaBuyer`
+ * @property {Record<number, { rpcUrl: string }>} [evmNodes] by the number of the chain: with one a permit is signed where Permit2 may not move the token yet, and the seller takes that
  * @property {string | ((cluster: string) => string)} [solanaUrl] RPC of the cluster
  * @property {string} [network] CAIP-2 or v1 name; default: the first that is offered
  * @property {string} [asset] address of a token; default: the first that is offered on the network. Not for Faremeter's
@@ -35,11 +37,12 @@ export const caip2 = (network, names = NETWORK_NAMES) => names[network] ?? netwo
  * @param {Buyer} buyer
  * @returns {typeof fetch}
  */
-export function x402Fetch({ evm, solana, solanaUrl, network, asset, names = NETWORK_NAMES, onOffer, fetch = globalThis.fetch }) {
+export function x402Fetch({ evm, evmNodes, solana, solanaUrl, network, asset, names = NETWORK_NAMES, onOffer, fetch = globalThis.fetch }) {
   const client = new x402Client((_version, offers) => choose(offers, { network, asset, onOffer, names }));
   const ofKind = (kind) => Object.entries(names).filter(([, id]) => id.startsWith(kind));
   if (evm) {
     client.register('eip155:*', new ExactEvmScheme(evm));
+    client.register('eip155:*', new UptoEvmScheme(evm, evmNodes));
     for (const [name] of ofKind('eip155:')) client.registerV1(name, new ExactEvmSchemeV1(evm));
   }
   if (solana) {

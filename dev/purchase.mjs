@@ -7,6 +7,8 @@ import { ataOf } from './solana/setup.mjs';
 const SHOWN_LINES = 12;
 /** USDC's, and those of each token of the local world. */
 const DECIMALS = 6;
+/** A scheme by which the price is the most that is paid. */
+const UPTO = 'upto';
 const BALANCE_OF = '0x70a08231';
 const NODE_TIMEOUT_MS = 10_000;
 
@@ -17,7 +19,8 @@ const REASONS = {
   settlement_pending: 'the chain has not answered yet: the same payment may be sent again',
   invalid_exact_evm_payload_signature: 'the signature is not the buyer’s, or not for this token',
   invalid_exact_svm_transaction_simulation_failed: 'the cluster would refuse the transaction',
-  permit2_allowance_required: 'the buyer must let Permit2 move the token before, in a transaction of their own',
+  permit2_allowance_required: 'the buyer must let Permit2 move the token before, in a transaction of their own: the token’s approve(0x000000000022D473030F116dDEE9F6B43aC78BA3, amount)',
+  upto_debt_unpaid: 'something that was delivered before is still to be paid: have enough in the account, and try again',
 };
 
 /**
@@ -79,6 +82,7 @@ export async function purchase(order) {
   if (!state.offer) console.log('             nothing had to be paid');
   const receipt = readReceipt(response);
   if (receipt) showReceipt(receipt);
+  else if (state.offer?.scheme === UPTO && response.ok) console.log('Settled      soon, by what was used: below it may not show yet');
   if (state.offer) showBalances(await state.before, await balances(order, state.offer), (amount) => words(amount, state.offer));
   showBody(response, body, order.out);
   return response.ok;
@@ -129,7 +133,7 @@ const wordsBy = (decimalsOf) => (amount, offer) => {
 };
 
 function showOffers(offers, offer, version, words) {
-  const price = (item) => words(amountOf(item), item);
+  const price = (item) => `${item.scheme === UPTO ? 'at most ' : ''}${words(amountOf(item), item)}`;
   console.log(`Protocol     x402 version ${version}`);
   for (const item of offers) {
     console.log(`${item === offers[0] ? 'Offered' : '       '}      ${price(item)} on ${item.network} to ${item.payTo}`);

@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { placePermit2, TOKEN_ADDRESS } from '../../dev/evm/permit2.mjs';
 import { ataOf } from '../../dev/solana/setup.mjs';
-import { freePort, listen } from '../../dev/util.mjs';
+import { freePort, listen, waitFor } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
 import { edge402, folderOf } from './support.mjs';
 
@@ -132,12 +133,35 @@ test('a shop that is silent once it has the payment: the buyer is told to look b
   assert.match(stderr, /was sent the payment and has not answered: .*It may have been made: look at the buyer's balance/);
 });
 
-test('what is sold by use is not paid, and it says so', async (t) => {
-  const accepts = [{ scheme: 'upto', network: 'eip155:43113', asset: FUJI.token.address, amount: '10000', payTo: world.accounts.evm.seller.address, maxTimeoutSeconds: 60, extra: {} }];
+test('what is sold by use is paid by its use, once Permit2 may move the token', async (t) => {
+  const token = await placePermit2(world.evm);
+  const { seller, buyers: [buyer] } = world.accounts.evm;
+  await token.mint(buyer.address, 1_000_000n);
+  const network = { rpc: [world.evm.url], pay_to: seller.address, asset: TOKEN_ADDRESS, name: 'Test Dollar', version: '1', decimals: 6, asset_transfer_method: 'permit2' };
+  const sold = { pattern: '/premium/*', price: '$0.25', scheme: 'upto', meter: { bytes: 1_000_000, price: '$0.01' } };
+  const { url } = await world.startWorker({ vars: { ROUTES: [sold], NETWORKS: { 'eip155:43113': network } } });
+  const args = [`${url}/premium/`, '--rpc', world.evm.url, '--asset', TOKEN_ADDRESS, '--max-units'];
+  const dear = await buy(t, [...args, '249999'], keys.evm);
+  assert.equal(dear.status, 2, dear.stdout);
+  assert.match(dear.stderr, /--max-units 250000 allows it/);
+  const before = await buy(t, [...args, '250000'], keys.evm);
+  assert.equal(before.status, 1, before.stdout + before.stderr);
+  assert.match(before.stdout, /Paying +at most 250000 atomic units of 0x/);
+  assert.match(before.stdout, /permit2_allowance_required, the buyer must let Permit2 move the token before, .*approve\(0x000000000022D473030F116dDEE9F6B43aC78BA3/);
+  await token.approve(buyer);
+  const { status, stdout, stderr } = await buy(t, [...args, '250000'], keys.evm);
+  assert.equal(status, 0, stdout + stderr);
+  assert.match(stdout, /Settled +soon, by what was used/);
+  const paid = await waitFor(() => token.balance(seller.address), { what: 'what was used to be paid' });
+  assert.equal(paid, 10_000n, 'for the million bytes begun');
+});
+
+test('what is sold by a scheme of others is not paid, and it says so', async (t) => {
+  const accepts = [{ scheme: 'batch', network: 'eip155:43113', asset: FUJI.token.address, amount: '10000', payTo: world.accounts.evm.seller.address, maxTimeoutSeconds: 60, extra: {} }];
   const header = Buffer.from(JSON.stringify({ x402Version: 2, resource: { url: 'http://shop.example/' }, accepts })).toString('base64');
   const server = createServer((_request, response) => response.writeHead(402, { 'payment-required': header }).end('{}'));
   t.after(() => server.close());
   const { status, stderr } = await buy(t, [`http://127.0.0.1:${await listen(server)}/`], keys.evm);
   assert.equal(status, 2, stderr);
-  assert.match(stderr, /sold by the scheme upto, which this command does not pay/);
+  assert.match(stderr, /sold by the scheme batch, and this command pays exact and upto/);
 });
