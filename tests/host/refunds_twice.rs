@@ -5,7 +5,7 @@ use edge402::amount::AtomicAmount;
 use edge402::config;
 use edge402::desk::refunds::{
     Look, Page, Refund, Reservation, Reserved, Sender, State, TakenOff, Told, answer_to_take_off,
-    look_again, page_of, release, reserve, take_off, tell, terms,
+    look_again, page_of, read_reservation, release, reserve, take_off, tell, terms,
 };
 use edge402::settlement::Sale;
 use edge402::time::UnixSeconds;
@@ -248,6 +248,16 @@ fn the_terms_say_before_anybody_pays_why_no_refund_can_be_looked_for() {
     assert!(problem.as_str().unwrap().contains("\"eip155:1\" needs rpc"), "{problem}");
     let full = Page { problem: Some("64 refunds are looked for".into()), ..Page::default() };
     assert_eq!(said(&sale(), &full)["problem"], "64 refunds are looked for");
+    let of_long_ago = Sale { asset: None, ..sale() };
+    let problem = &said(&of_long_ago, &Page::default())["problem"];
+    assert!(problem.as_str().unwrap().contains("release 0.1.0"), "{problem}");
+    let body = json!({
+        "network": "eip155:84532", "time": NOW - 100, "payment": "a payment", "amount": "1",
+        "reservation": "0".repeat(32), "despite": [],
+    });
+    let asked = read_reservation(body.to_string().as_bytes()).unwrap();
+    assert!(asked.reservation(&of_long_ago, "who", now).is_err(), "nor is a wallet asked");
+    assert_eq!(asked.reservation(&sale(), "who", now).unwrap().paid, AtomicAmount(10_000));
     // The number of a reservation is for its holder alone.
     let held = Page { reservation: Some(wanted("a secret", 5)), ..Page::default() };
     let shown = said(&sale(), &held);

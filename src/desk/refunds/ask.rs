@@ -13,6 +13,10 @@ use crate::settlement::sales::SalePlace;
 use crate::settlement::{Sale, SalesQuery};
 use crate::time::UnixSeconds;
 
+/// Why a sale of long ago can't be paid back by the desk.
+pub(super) const NO_TOKEN: &str =
+    "in which token it was paid is not known: it was sold by release 0.1.0";
+
 /// Which sale is meant, by what the ledger says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -74,9 +78,7 @@ impl Asked {
     /// A sentence for the seller: why the sale can't be paid back.
     pub fn refund(self, sale: Sale, who: &str, now: UnixSeconds) -> Result<Refund, String> {
         let Self { place, transaction, signed, reserved: _ } = self;
-        let asset = sale
-            .asset
-            .ok_or("in which token it was paid is not known: it was sold by release 0.1.0")?;
+        let asset = sale.asset.ok_or(NO_TOKEN)?;
         Ok(Refund {
             network: place.network,
             payment: place.payment,
@@ -117,8 +119,19 @@ pub struct ToReserve {
 
 impl ToReserve {
     /// What is kept of it.
-    pub fn reservation(&self, sale: &Sale, who: &str, now: UnixSeconds) -> Reservation {
-        Reservation {
+    ///
+    /// # Errors
+    /// A sentence for the seller: why the sale can't be paid back.
+    pub fn reservation(
+        &self,
+        sale: &Sale,
+        who: &str,
+        now: UnixSeconds,
+    ) -> Result<Reservation, String> {
+        if sale.asset.is_none() {
+            return Err(NO_TOKEN.into());
+        }
+        Ok(Reservation {
             network: self.place.network,
             payment: self.place.payment.clone(),
             sale_time: self.place.time,
@@ -128,7 +141,7 @@ impl ToReserve {
             id: self.id.clone(),
             who: who.to_owned(),
             at: now,
-        }
+        })
     }
 }
 

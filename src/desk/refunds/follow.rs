@@ -72,7 +72,7 @@ pub async fn tell<B: Book>(
             let told_at = if is_open { known.told_at } else { book.now() };
             let is_own = known.is_own || is_own;
             let (problem, is_silent) = (None, false);
-            book.put(&Refund { signed, told_at, is_own, problem, is_silent, ..known })?;
+            book.put(&Refund { signed, told_at, problem, is_own, is_silent, ..known })?;
         }
         None => {
             // What was reserved has its room, and has been paid.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::ask::NO_TOKEN;
 use super::{Page, Refund, Reservation, State, TakenOff, Told, sum};
 use crate::amount::AtomicAmount;
 use crate::config::Config;
@@ -119,7 +120,8 @@ pub fn terms(
     let over = back.checked_sub(sale.amount.0).filter(|over| *over > 0).map(AtomicAmount);
     let left = AtomicAmount(sale.amount.0.saturating_sub(back));
     let lines: Vec<_> = page.refunds.iter().map(Line).collect();
-    let blind = sale.network.and_then(|id| cannot_look(config, id));
+    let unknown = || sale.asset.is_none().then(|| NO_TOKEN.to_owned());
+    let blind = sale.network.and_then(|id| cannot_look(config, id)).or_else(unknown);
     let mut text = String::new();
     write_object(
         &[

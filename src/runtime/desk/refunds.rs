@@ -163,7 +163,10 @@ async fn reserve(
         Ok(sale) => sale,
         Err(response) => return Ok(response),
     };
-    let reservation = asked.reservation(&sale, who, clock::now());
+    let reservation = match asked.reservation(&sale, who, clock::now()) {
+        Ok(reservation) => reservation,
+        Err(message) => return respond::error(409, &message),
+    };
     let wanted = Wanted { reservation, despite: asked.despite };
     match refunds(env)?.refunds("refund-reserve", &wanted).await {
         Ok(Reserved::Held) => show_sale(config, env, &sale).await,
