@@ -1,4 +1,4 @@
-/** `npm run screenshots`: the pay page and the desk in each of their states, light, dark and on a phone, into `.dev/screenshots/`. */
+/** `npm run screenshots [part of a name]`: the pay page and the desk in each of their states, light, dark and on a phone, into `.dev/screenshots/`. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,6 +34,8 @@ function states(world) {
     await alerts(page);
   };
   const both = () => [evmWallet(world, evm, { name: 'MetaMask', rdns: 'io.metamask' }), solanaWallet(solana, { name: 'Phantom' })];
+  const { evm: { seller }, solana: { seller: onSolana } } = world.accounts;
+  const sellers = () => [evmWallet(world, seller, { name: 'MetaMask', rdns: 'io.metamask' }), solanaWallet(onSolana, { name: 'Phantom' })];
   const one = (options) => [evmWallet(world, evm, options)];
   return {
     'ready': { wallets: both() },
@@ -69,6 +71,7 @@ function states(world) {
       await page.getByLabel('365 days').check();
       await page.locator('figcaption', { hasText: 'by week' }).waitFor();
     } },
+    ...Object.fromEntries(Object.keys(REFUNDS).map((name) => [name, { look: 'desk', path: DESK, isDialog: true, wallets: sellers(), act: (page) => refund(page, name) }])),
     'no-script': { options: { javaScriptEnabled: false } },
   };
 }
@@ -89,6 +92,46 @@ async function signIn(page, token = DESK_TOKEN) {
   await page.getByRole('button', { name: 'Sign in' }).click();
 }
 
+/**
+ * The states of a refund's dialog, by the place of their sale in the list: what is told of it before, and what is done
+ * in the dialog then.
+ */
+const REFUNDS = {
+  'desk-refund': {},
+  'desk-refund-open': { tell: 'ab' },
+  'desk-refund-silent': { tell: 'cd', takeOff: true, act: (dialog) => dialog.getByLabel('I have looked').check() },
+  'desk-refund-reserved': { reserve: true },
+  'desk-refund-refused': { act: async (dialog) => {
+    await dialog.getByLabel('Its transaction').fill('0x12');
+    await dialog.getByRole('button', { name: 'Note it' }).click();
+    await dialog.getByRole('alert').waitFor();
+  } },
+};
+
+/** Tells a shop what the states of its refunds begin with. */
+async function prepareRefunds({ url }) {
+  const asked = (path, init) => fetch(`${url}/.edge402/${path}`, { ...init, headers: { authorization: `Bearer ${DESK_TOKEN}` } });
+  const { sales } = await (await asked(`sales?network=${EVM_NETWORK}&limit=${Object.keys(REFUNDS).length}`)).json();
+  for (const [at, state] of Object.values(REFUNDS).entries()) {
+    const { network, time, payment, amount } = sales[at];
+    state.sale = sales[at].transaction;
+    const transaction = `0x${state.tell?.repeat(32)}`;
+    if (state.tell) await asked('desk/refunds', { method: 'POST', body: JSON.stringify({ network, time, payment, transaction }) });
+    if (state.takeOff) await asked(`desk/refunds?${new URLSearchParams({ network, transaction })}`, { method: 'DELETE' });
+    if (state.reserve) await asked('desk/refunds', { method: 'PUT', body: JSON.stringify({ network, time, payment, amount, reservation: '0'.repeat(32), despite: [] }) });
+  }
+}
+
+async function refund(page, name) {
+  await signIn(page);
+  const { sale, act } = REFUNDS[name];
+  const row = page.getByRole('table', { name: 'Sales, the newest first' }).locator('tbody tr').filter({ has: page.locator(`[title="${sale}"]`) });
+  await row.getByRole('button', { name: 'Refund' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Refund' });
+  await dialog.getByLabel('Its transaction').waitFor();
+  await act?.(dialog);
+}
+
 /** A shop that has sold for most of a year, a little more in some weeks than in others. */
 async function deskShop(world) {
   const persist = join(DEV_DIR, 'screenshots-desk');
@@ -105,11 +148,13 @@ async function deskShop(world) {
   }));
   await writeSales(persist, `${EVM_NETWORK}/${relayer.address}`, evm);
   await writeSales(persist, `${SOLANA_NETWORK}/${feePayer.address}`, solana);
-  return world.startWorker({ persist, secrets: { DESK_TOKENS: createHash('sha256').update(DESK_TOKEN).digest('hex') } });
+  const shop = await world.startWorker({ persist, secrets: { DESK_TOKENS: createHash('sha256').update(DESK_TOKEN).digest('hex') } });
+  await prepareRefunds(shop);
+  return shop;
 }
 
 async function main() {
-  readArguments('Usage: npm run screenshots');
+  const { positionals: [part = ''] } = readArguments('Usage: npm run screenshots [part of a name]', { arguments: [0, 1] });
   await build({ quiet: true });
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
@@ -118,12 +163,12 @@ async function main() {
   const browser = await startBrowser();
   try {
     for (const [look, options] of Object.entries(LOOKS)) {
-      for (const [name, state] of Object.entries(states(world))) {
+      for (const [name, state] of Object.entries(states(world)).filter(([name]) => name.includes(part))) {
         const url = shops[state.look]?.url ?? world.url;
         const before = state.at ? servedAs(state.at, url) : state.before;
         const { page, close } = await open(`${state.at ?? url}${state.path ?? '/premium/'}`, { ...state, before, options: { ...options, ...state.options } });
         await (state.act ?? ((it) => it.waitForTimeout(800)))(page);
-        await page.screenshot({ path: join(FOLDER, `${name}-${look}.png`), fullPage: true });
+        await page.screenshot({ path: join(FOLDER, `${name}-${look}.png`), fullPage: !state.isDialog });
         await close();
       }
     }

@@ -135,7 +135,7 @@ export function openRefund({ network, time, payment }, onChange) {
     if (isSent(own)) return [['Sent, and the Worker does not know it yet: ', own.transaction ? transactionOf(network, own.transaction) : 'as your wallet has signed it', ' ', button('Tell the Worker again', () => tell(own))]];
     if (!held) return [];
     const said = `A wallet was asked for ${amountOf(held.amount)} at ${timeOf(held.time)} UTC, and its answer was not heard: look there. `;
-    if (!own && !held.is_over) return [[said, `Another browser may be at it: until ${timeOf(held.until)} nobody else can pay.`]];
+    if (!own && !held.is_over) return [[said, `Another browser may be at it, and until ${timeOf(held.until)} it alone can say that nothing was sent.`]];
     return [[said, 'If it has sent nothing, or that is noted here: ', button('Nothing else was sent', () => working(async () => { await release(); await load(); }))]];
   }
 
@@ -161,7 +161,7 @@ export function openRefund({ network, time, payment }, onChange) {
       make('label', { className: 'field' }, 'Sent from elsewhere? Its transaction', known), make('button', {}, 'Note it'));
     if (isBusy) return [make('p', { className: 'soft' }, 'Until it is clear what became of that, no wallet is asked for another one.'), note];
     const names = silent.flatMap((it) => [transactionOf(network, it), ' ']);
-    const warning = silent.length ? [make('p', { className: 'bad' }, ...names, 'may still land: then the payer gets both. Look in the wallet that has sent it first; there it can be replaced or sped up.'), make('label', { className: 'sure' }, sure, ' I have looked: pay again all the same')] : [];
+    const warning = silent.length ? [make('p', { className: 'bad' }, ...names, 'may still land: then the payer gets both. Look in the wallet that has sent it first; there it can be replaced or sped up.'), make('label', { className: 'sure' }, sure, 'I have looked: pay again all the same')] : [];
     return [...(terms.symbol == null ? [] : [...warning, make('label', { className: 'field' }, `Amount in ${terms.symbol}`, input), list]), note];
   }
 
@@ -221,9 +221,11 @@ export function openRefund({ network, time, payment }, onChange) {
     for (let tries = 0; tries < TRIES; tries += 1) {
       if (isOwn) unheard.set(payment, sent);
       const it = await ask(PATH, { method: 'POST', body: { network, time, payment, ...sent } }).catch(async (error) => {
-        if (isOwn && FINAL.includes(error.status)) unheard.delete(payment);
-        await load();
-        throw new Refusal(error.status, sent.transaction ? `${error.message} The transaction is ${sent.transaction}.` : error.message);
+        const isFinal = FINAL.includes(error.status);
+        if (isOwn && isFinal) unheard.delete(payment);
+        // What was entered by hand stays, to be mended.
+        if (isOwn || !isFinal) await load();
+        throw new Refusal(error.status, isOwn && sent.transaction ? `${error.message} The transaction is ${sent.transaction}.` : error.message);
       });
       if (isOwn) unheard.delete(payment);
       if (it.state === 'noted') {
