@@ -42,16 +42,13 @@ pub struct ClaimRequest {
     /// What a delivery cookie is shown for, which proves that the buyer asks;
     /// `None` for a request that brings the payment.
     pub by_cookie: Option<Wanted>,
-    /// With a cookie: another site's page has the browser ask, as far as the
-    /// browser says.
+    /// With a cookie: another site's page has the browser ask, as far as the browser says.
     pub by_other_site: bool,
-    /// Only what was bought at this very address is to be had, not what a redirect has
-    /// sent here.
+    /// Only what was bought at this very address is to be had, and nothing by a redirect.
     pub only_here: bool,
     /// How often what was bought is delivered again.
     pub redeliver_max: u32,
-    /// The payment can't be settled any more: say what it has bought, and bind
-    /// it to nothing.
+    /// The payment can't be settled any more: say what it has bought, and bind it to nothing.
     pub look_only: bool,
     /// Only with `look_only`, if another signer's Settler is to settle it: for
     /// how many seconds nobody can claim here what is not known here.
@@ -395,8 +392,7 @@ pub struct DeliveryReport {
     pub ticket: u64,
     /// How the answer ended.
     pub ending: Ending,
-    /// The resource that the origin has sent the request on to, if the payment
-    /// is good for that.
+    /// The resource that the origin has sent the request on to, if the payment is good there.
     pub moved_to: Option<String>,
 }
 
