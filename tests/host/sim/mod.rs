@@ -146,8 +146,7 @@ impl World {
         settler
     }
 
-    /// The Settler and all of its tasks die. What asked it survives, and so
-    /// do the disk, the alarm and the chain.
+    /// The Settler and its tasks die; what asked it survives, and disk, alarm and chain.
     pub fn crash(&self) {
         *self.settler.borrow_mut() = None;
         self.clock.kill();
