@@ -51,6 +51,7 @@
 pub mod amount;
 pub mod encoding;
 pub mod error;
+pub mod incoming;
 pub mod json;
 pub mod mac;
 pub mod path;

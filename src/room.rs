@@ -4,12 +4,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// How much text a request brings that is in what one holds by measure, in bytes.
-const ORDINARY_TEXT: usize = 4 * 1_024;
-
-/// How much a KiB of text beyond that may hold, in KiB: a small member of a JSON
-/// object takes this many times its length.
-const PER_KIB: usize = 64;
+/// Those that hold more than so much, in KiB, have the first half of the room alone,
+/// and those that hold more than so much its first quarter: a few of them shut out
+/// nobody.
+const LARGE: usize = 32;
+const HUGE: usize = 256;
 
 /// So much room, in KiB. It is given out by what one that waits holds.
 #[derive(Debug)]
@@ -31,19 +30,28 @@ impl Room {
         self.waiting.get()
     }
 
-    /// Takes room for one that holds so many KiB and brings so many bytes of text,
-    /// until what is returned is dropped; `None` if there isn't as much. Those that
-    /// bring more text than others do have the first half alone, so that few of them
-    /// shut out nobody.
-    pub fn take(self: &Rc<Self>, kib: usize, text: usize) -> Option<Place> {
-        let more = text.saturating_sub(ORDINARY_TEXT).div_ceil(1_024);
-        let most = if more > 0 { self.most / 2 } else { self.most };
-        let kib = more.saturating_mul(PER_KIB).saturating_add(kib);
+    /// Takes room for one that waits and holds so many KiB, until what is returned is
+    /// dropped; `None` if there isn't as much.
+    pub fn take(self: &Rc<Self>, kib: usize) -> Option<Place> {
+        self.give(kib, 1)
+    }
+
+    /// The same for what one of them holds besides.
+    pub fn take_more(self: &Rc<Self>, kib: usize) -> Option<Place> {
+        self.give(kib, 0)
+    }
+
+    fn give(self: &Rc<Self>, kib: usize, waiting: usize) -> Option<Place> {
+        let most = match kib {
+            0..=LARGE => self.most,
+            ..=HUGE => self.most / 2,
+            _ => self.most / 4,
+        };
         let taken = self.taken.get().saturating_add(kib);
         (taken <= most).then(|| {
             self.taken.set(taken);
-            self.waiting.set(self.waiting.get().saturating_add(1));
-            Place { room: Rc::clone(self), kib }
+            self.waiting.set(self.waiting.get().saturating_add(waiting));
+            Place { room: Rc::clone(self), kib, waiting }
         })
     }
 }
@@ -53,13 +61,14 @@ impl Room {
 pub struct Place {
     room: Rc<Room>,
     kib: usize,
+    waiting: usize,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let room = &self.room;
         room.taken.set(room.taken.get().saturating_sub(self.kib));
-        room.waiting.set(room.waiting.get().saturating_sub(1));
+        room.waiting.set(room.waiting.get().saturating_sub(self.waiting));
     }
 }
 
@@ -70,19 +79,23 @@ mod tests {
     #[test]
     fn room_is_there_again_once_nobody_waits_in_it() {
         let room = Rc::new(Room::of_kib(100));
-        let places: Vec<_> = std::iter::from_fn(|| room.take(30, 1_000)).collect();
+        let places: Vec<_> = std::iter::from_fn(|| room.take(30)).collect();
         assert_eq!((places.len(), room.waiting()), (3, 3));
-        assert!(room.take(10, 4_096).is_some(), "room for a smaller one");
+        let more = room.take_more(10);
+        assert!(more.is_some(), "room for a smaller one");
+        assert_eq!(room.waiting(), 3);
+        drop(more);
         drop(places);
         assert_eq!((room.waiting(), room.taken.get()), (0, 0));
     }
 
     #[test]
-    fn who_brings_much_text_has_half_of_it() {
-        let room = Rc::new(Room::of_kib(1_000));
-        assert!(room.take(10, 16 * 1_024).is_none(), "12 KiB too much hold 768");
-        let large: Vec<_> = std::iter::from_fn(|| room.take(10, 5 * 1_024)).collect();
-        assert_eq!(large.len(), 6, "of 74 KiB each");
-        assert!(room.take(500, 4_096).is_some());
+    fn who_holds_much_has_a_part_of_it() {
+        let room = Rc::new(Room::of_kib(8_000));
+        let all_of = |kib| std::iter::from_fn(|| room.take(kib)).collect::<Vec<_>>();
+        let huge = all_of(500);
+        let large = all_of(100);
+        let small = all_of(20);
+        assert_eq!([huge.len(), large.len(), small.len()], [4, 20, 200]);
     }
 }

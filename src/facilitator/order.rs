@@ -114,11 +114,11 @@ impl Order {
 
     /// Checks all of the payment that can be checked without asking a chain. One
     /// whose time is over passes: what it bought while it was good can still be
-    /// told, and the Settler knows.
+    /// told, and the Settler knows. What nobody reads of it is dropped.
     ///
     /// # Errors
     /// The first rule that it breaks.
-    pub fn check(&self, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
+    pub fn check(&mut self, now: UnixSeconds) -> Result<VerifiedPayment, Reason> {
         if self.scheme != self.wanted_scheme {
             return Err(Reason::InvalidScheme);
         }
@@ -130,6 +130,7 @@ impl Order {
         if payment.fee_payer() != self.terms.fee_payer() {
             return Err(Reason::SvmFeePayerMismatch);
         }
+        self.payload = payment.whole_payload();
         Ok(payment)
     }
 

@@ -65,13 +65,15 @@ fn check_against(
     }
     let number = Offer::chosen_of(offers, payment)?;
     let offer = offers.get(number).ok_or((Reason::InvalidNetwork, None))?;
-    let payload = &payment.payload;
-    let checked = offer.terms.check(payload, now).map_err(|reason| (reason, Some(number)))?;
+    let checked = offer.terms.check(&payment.payload, now);
+    let checked = checked.map_err(|reason| (reason, Some(number)))?;
     // Whoever paid in time may come for the goods later.
     let (verified, has_lapsed) = checked.into_parts();
     // Nobody signs for a former fee payer any more.
     let has_lapsed = has_lapsed || config.has_former_fee_payer(&verified);
-    Ok(Chosen { offer: number, payment: verified, payload: Rc::new(payload.clone()), has_lapsed })
+    // Of what nobody reads a client may send as much as it likes.
+    let payload = Rc::new(verified.whole_payload());
+    Ok(Chosen { offer: number, payment: verified, payload, has_lapsed })
 }
 
 impl Offer {

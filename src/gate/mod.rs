@@ -126,7 +126,7 @@ pub struct Purchase<'a> {
     pub version: Version,
     /// The payment.
     pub payment: VerifiedPayment,
-    /// The payment as the client sent it.
+    /// The payment as the client sent it, without what nobody reads.
     pub payload: Rc<Value>,
     /// The client's own name for the payment.
     pub identifier: Option<String>,

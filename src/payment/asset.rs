@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Terms, VerifiedPayment};
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_base64;
-use crate::protocol::payment::GAS_SPONSORING;
+use crate::protocol::payment::{GAS_SPONSORING, put_sponsoring};
 use crate::protocol::requirements::TRANSFER_METHOD;
 use crate::solana::terms::InvalidTerms;
 use crate::solana::{Pubkey, TokenProgram};
@@ -271,5 +271,13 @@ impl VerifiedPayment {
                 json!({ "transaction": encode_base64(&payment.transaction().to_bytes()) })
             }
         }
+    }
+
+    /// The same with what the client has signed besides, where whoever checks the
+    /// payment looks for it: all of what was sent that anybody reads.
+    pub fn whole_payload(&self) -> Value {
+        let mut payload = self.payload();
+        put_sponsoring(&mut payload, Some(&Value::Object(self.extensions())));
+        payload
     }
 }

@@ -1,51 +1,111 @@
 //! Reading a request's body into memory.
 
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
 use js_sys::{Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys::Request;
+use worker::web_sys::{Request, Response};
+use worker::{Delay, console_error};
 
-use super::js;
+use super::{js, respond};
 use crate::gate::body_names_method;
+use crate::incoming::{Body, Incoming};
+
+/// For bodies on their way, in bytes: beside what is given out to those who wait.
+const ROOM: usize = 16 * 1_024 * 1_024;
+
+/// How many times its length a body holds until it has come: it is in what grows by
+/// half too much, and where it was copied from.
+const COPIES: usize = 3;
+
+/// How often a body that is on its way looks whether it is to give way.
+const LOOK: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static INCOMING: Rc<Incoming> = Rc::new(Incoming::of_bytes(ROOM));
+}
+
+/// Why a body was not read.
+pub(super) enum Unread {
+    /// It broke off.
+    Broken,
+    /// So many are on their way that there is no room for it.
+    Full,
+}
+
+impl Unread {
+    /// What to tell the client.
+    pub(super) fn answer(&self) -> worker::Result<Response> {
+        match self {
+            Self::Broken => respond::error(400, "the request's body broke off"),
+            Self::Full => respond::try_again("too much comes in right now; nothing was charged"),
+        }
+    }
+}
+
+impl From<JsValue> for Unread {
+    fn from(error: JsValue) -> Self {
+        console_error!("body: {:?}", error);
+        Self::Broken
+    }
+}
 
 /// Reads a body of at most `limit` bytes; `None` for a longer one, which is
 /// read no further.
 pub(super) async fn read_at_most(
     request: &Request,
     limit: usize,
-) -> Result<Option<Vec<u8>>, JsValue> {
+) -> Result<Option<Vec<u8>>, Unread> {
     let Some(stream) = request.body() else { return Ok(Some(vec![])) };
+    let held = INCOMING.with(Incoming::begin).ok_or(Unread::Full)?;
     let reader = stream.get_reader();
     let mut bytes = vec![];
-    loop {
-        let chunk = js::call(&reader, "read", &[]).await?;
-        if Reflect::get(&chunk, &JsValue::from("done"))?.is_truthy() {
-            return Ok(Some(bytes));
-        }
-        let chunk: Uint8Array = Reflect::get(&chunk, &JsValue::from("value"))?.dyn_into()?;
-        if bytes.len() + chunk.length() as usize > limit {
+    while let Some(chunk) = next(&reader, &held).await? {
+        let length = chunk.length() as usize;
+        if bytes.len() + length > limit {
             // Whether it can be told so changes nothing.
             let _ = js::call(&reader, "cancel", &[]).await;
             return Ok(None);
         }
+        if !held.grow(length * COPIES) {
+            return Err(Unread::Full);
+        }
         bytes.extend(chunk.to_vec());
     }
+    Ok(Some(bytes))
+}
+
+/// What comes next of a body; `None` at its end.
+async fn next(reader: &JsValue, held: &Body) -> Result<Option<Uint8Array>, Unread> {
+    let mut read = pin!(js::call(reader, "read", &[]));
+    let chunk = loop {
+        match select(read.as_mut(), pin!(Delay::from(LOOK))).await {
+            Either::Left((chunk, _)) => break chunk?,
+            Either::Right(((), _)) if held.gives_way() => return Err(Unread::Full),
+            Either::Right(((), _)) => {}
+        }
+    };
+    if Reflect::get(&chunk, &JsValue::from("done"))?.is_truthy() {
+        return Ok(None);
+    }
+    let chunk = Reflect::get(&chunk, &JsValue::from("value"))?;
+    Ok(Some(chunk.dyn_into::<Uint8Array>()?))
 }
 
 /// The largest body that is looked into for a method, in bytes.
-const MAX_LOOKED_INTO: usize = 1024 * 1024;
+pub(super) const MAX_LOOKED_INTO: usize = 1024 * 1024;
 
-/// What is wrong with a body of this media type that goes where the method counts:
-/// the status and what to tell the client.
-pub(super) async fn look_for_method(
-    request: &Request,
-    media_type: &str,
-) -> Result<Option<(u16, &'static str)>, JsValue> {
-    let copy = request.clone()?;
-    Ok(match read_at_most(&copy, MAX_LOOKED_INTO).await? {
+/// What is wrong with a body of this media type that goes where the method counts,
+/// if it isn't too long: the status and what to tell the client.
+pub(super) fn problem_with(media_type: &str, body: Option<&[u8]>) -> Option<(u16, &'static str)> {
+    match body {
         None => Some((413, "a form, or JSON, of more than 1 MiB is not taken here")),
-        Some(body) if body_names_method(media_type, &body) => {
+        Some(body) if body_names_method(media_type, body) => {
             Some((400, "the request names another method in its body"))
         }
         Some(_) => None,
-    })
+    }
 }

@@ -97,20 +97,17 @@ pub(super) async fn answer(
     let bytes = match body::read_at_most(request, MAX_BODY).await {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return respond::error(413, "the body is larger than 64 KiB"),
-        Err(error) => {
-            console_error!("body: {:?}", error);
-            return respond::error(400, "the request's body broke off");
-        }
+        Err(unread) => return unread.answer(),
     };
     let key = match idempotency_key(head.header("Idempotency-Key").as_deref()) {
         Ok(key) => key.map(str::to_owned),
         Err(bad) => return send(&bad_request(endpoint, &bad)),
     };
-    let Some(_place) = waiting::for_purchase(bytes.len()) else {
+    let Some(_place) = waiting::for_purchase(0) else {
         return send(&try_later(endpoint, 503, "too many payments wait here right now", 2));
     };
     let exchange = Exchange { app, env, context, config, account, endpoint, key };
-    send(&exchange.run(&bytes).await?)
+    send(&exchange.run(bytes).await?)
 }
 
 /// Counts a request: by its token, or without one by where it comes from.
@@ -121,60 +118,72 @@ fn count(facilitator: &Facilitator, account: &Account, head: &RequestHead) -> Re
 }
 
 impl Exchange<'_> {
-    async fn run(&self, bytes: &[u8]) -> worker::Result<Answer> {
+    async fn run(&self, bytes: Vec<u8>) -> worker::Result<Answer> {
         if self.endpoint == Endpoint::Accepts {
-            return Ok(match AcceptsRequest::read(self.config, self.account, bytes) {
-                Ok(request) => {
-                    let networks = request.hinted_networks();
-                    let hints = hints(self.app, &networks, self.context).await;
-                    Answer::ok(request.answer(&hints))
-                }
-                Err(bad) => bad_request(self.endpoint, &bad),
-            });
+            return self.complete(&bytes).await;
         }
-        let order = match Order::read(self.config, self.account, bytes) {
+        let order = Order::read(self.config, self.account, &bytes);
+        drop(bytes);
+        let order = match order {
             Ok(order) => order,
             Err(bad) => return Ok(bad_request(self.endpoint, &bad)),
         };
         let is_bare = order.is_bare;
         let answer = if self.endpoint == Endpoint::Verify {
-            self.verify(&order).await?
+            self.verify(order).await?
         } else {
             self.settle(order).await?
         };
         Ok(if is_bare { with_older_names(self.endpoint, answer) } else { answer })
     }
 
-    async fn verify(&self, order: &Order) -> worker::Result<Answer> {
+    /// Completes a server's requirements. They are read twice: what they are read into
+    /// is many times as long, and not held while a node is asked.
+    async fn complete(&self, bytes: &[u8]) -> worker::Result<Answer> {
+        let read = || AcceptsRequest::read(self.config, self.account, bytes);
+        let networks = match read() {
+            Ok(request) => request.hinted_networks(),
+            Err(bad) => return Ok(bad_request(self.endpoint, &bad)),
+        };
+        let Some(_place) = waiting::for_body(bytes.len()) else {
+            return Ok(try_later(self.endpoint, 503, "too much waits here right now", 2));
+        };
+        let hints = hints(self.app, &networks, self.context).await;
+        Ok(match read() {
+            Ok(request) => Answer::ok(request.answer(&hints)),
+            Err(bad) => bad_request(self.endpoint, &bad),
+        })
+    }
+
+    async fn verify(&self, mut order: Order) -> worker::Result<Answer> {
         let now = clock::now();
         let payment = match order.check(now) {
             Ok(payment) => payment,
             Err(reason) => return Ok(verified(Verdict::Invalid(reason), None, now)),
         };
-        let (settlers, request) = self.request(order, &payment)?;
+        let (settlers, request) = self.request(&order, &payment)?;
         let verdict = settle::verify(&settlers, &request).await;
         Ok(verified(verdict, Some(payment.payer()), now))
     }
 
     async fn settle(&self, order: Order) -> worker::Result<Answer> {
         let now = clock::now();
-        let (order, charge) = order.to_settle();
-        let order = &order;
+        let (mut order, charge) = order.to_settle();
         let payment = match order.check(now) {
             Ok(payment) => payment,
             Err(reason) => {
                 self.log_refusal(reason);
                 let outcome = Outcome::Failed { reason, transaction: None };
-                return Ok(settled(order, outcome, None, now));
+                return Ok(settled(&order, outcome, None, now));
             }
         };
-        let (settlers, request) = self.request(order, &payment)?;
+        let (settlers, request) = self.request(&order, &payment)?;
         let request = SettleRequest { charge, ..request };
         let outcome = settle::settle(&settlers, &request, payment.expires_at(now)).await;
         if let Outcome::Failed { reason, .. } = &outcome {
             self.log_refusal(*reason);
         }
-        Ok(settled(order, outcome, Some(&payment.payer()), now))
+        Ok(settled(&order, outcome, Some(&payment.payer()), now))
     }
 
     /// A line for an order that is refused.

@@ -1,12 +1,16 @@
 //! The head of a request, as the gate looks at it.
 
+use std::cell::{Cell, RefCell};
+
 use js_sys::{JSON, Reflect, Set};
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Headers, Request};
 
-use super::{body, js};
+use super::body::{self, Unread};
+use super::{js, waiting};
 use crate::gate::{Body, BoundBody, Fact, Head, MAX_BOUND_BODY};
 use crate::path::{SplitUrl, UrlParts};
+use crate::room::Place;
 
 /// A request's method and URL, read once, and its headers, read as needed.
 pub(super) struct RequestHead {
@@ -15,6 +19,10 @@ pub(super) struct RequestHead {
     headers: Headers,
     /// `None`: it was not read, or is too long.
     body: Option<Vec<u8>>,
+    /// How much of the body was read in a copy, which the request itself keeps for
+    /// whoever reads it, and the room that this and the body above take.
+    copied: Cell<usize>,
+    places: RefCell<Vec<Place>>,
     /// The request itself, once it is not free: the edge's `cf` is read of it.
     request: Option<JsValue>,
     /// The host by whose key it is signed.
@@ -28,6 +36,8 @@ impl RequestHead {
             url: SplitUrl::new(request.url()),
             headers: request.headers(),
             body: None,
+            copied: Cell::new(0),
+            places: RefCell::default(),
             request: None,
             signer: None,
         }
@@ -40,17 +50,13 @@ impl RequestHead {
 
     /// Reads the body, for a price that depends on it. A request without one has
     /// an empty one.
-    pub(super) async fn read_body(&mut self, request: &Request) -> Result<(), JsValue> {
-        self.body = if request.body().is_none() {
-            Some(vec![])
-        } else {
-            body::read_at_most(&request.clone()?, MAX_BOUND_BODY).await?
-        };
-        Ok(())
+    pub(super) async fn read_body(&mut self, request: &Request) -> Result<(), Unread> {
+        self.body = self.copy_of_body(request, MAX_BOUND_BODY).await?;
+        self.hold(self.body.as_ref().map_or(0, Vec::len))
     }
 
     /// What of the body a payment is bound to. The body itself stays unread.
-    pub(super) async fn bound_body(&self, request: &Request) -> Result<BoundBody, JsValue> {
+    pub(super) async fn bound_body(&self, request: &Request) -> Result<BoundBody, Unread> {
         if request.body().is_none() {
             return Ok(BoundBody::none());
         }
@@ -60,11 +66,36 @@ impl RequestHead {
             return Ok(BoundBody::unread(length, &media_type));
         }
         // HTTP/2 and chunks need not say how long a body is.
-        let copy = request.clone()?;
-        Ok(match body::read_at_most(&copy, MAX_BOUND_BODY).await? {
+        Ok(match self.copy_of_body(request, MAX_BOUND_BODY).await? {
             Some(bytes) => BoundBody::read(&bytes, &media_type),
             None => BoundBody::unread(length, &media_type),
         })
+    }
+
+    /// A copy of the body, of at most `limit` bytes; `None` for a longer one. A body
+    /// may come as slowly as its sender likes: it takes its room once it is here.
+    pub(super) async fn copy_of_body(
+        &self,
+        request: &Request,
+        limit: usize,
+    ) -> Result<Option<Vec<u8>>, Unread> {
+        if request.body().is_none() {
+            return Ok(Some(vec![]));
+        }
+        let read = body::read_at_most(&request.clone()?, limit).await?;
+        // However often it is read, the request keeps it once.
+        let copied = read.as_ref().map_or(limit, Vec::len);
+        let before = self.copied.replace(self.copied.get().max(copied));
+        self.hold(copied.saturating_sub(before))?;
+        Ok(read)
+    }
+
+    fn hold(&self, bytes: usize) -> Result<(), Unread> {
+        if bytes > 0 {
+            let place = waiting::for_body(bytes).ok_or(Unread::Full)?;
+            self.places.borrow_mut().push(place);
+        }
+        Ok(())
     }
 
     /// Whether any of these headers is there.

@@ -84,9 +84,6 @@ pub fn fetch(request: Request, env: Env, context: worker_sys::Context) -> Result
     }))
 }
 
-/// What is said of a body that could not be read to its end.
-const BROKEN_BODY: &str = "the request's body broke off";
-
 /// The path of what is read for nothing, if there is nothing else to decide.
 fn free_path(app: &app::App, head: &head::RequestHead) -> Option<CanonicalPath> {
     let is_ours = health::is_asked_for(head)
@@ -134,14 +131,18 @@ async fn answer(
         return machines::answer(&app.loaded, &env, &request, &head, asked).await;
     }
     if let Some(media_type) = gate::type_to_look_into(&app.loaded, &head) {
-        match body::look_for_method(&request, &media_type).await {
-            Ok(None) => {}
-            Ok(Some((status, message))) => return respond::error(status, message),
-            Err(_) => return respond::error(400, BROKEN_BODY),
+        let problem = match head.copy_of_body(&request, body::MAX_LOOKED_INTO).await {
+            Ok(bytes) => body::problem_with(&media_type, bytes.as_deref()),
+            Err(unread) => return unread.answer(),
+        };
+        if let Some((status, message)) = problem {
+            return respond::error(status, message);
         }
     }
-    if gate::must_read_body(&app.loaded, &head) && head.read_body(&request).await.is_err() {
-        return respond::error(400, BROKEN_BODY);
+    if gate::must_read_body(&app.loaded, &head)
+        && let Err(unread) = head.read_body(&request).await
+    {
+        return unread.answer();
     }
     head.keep(&request);
     head.signer = signers::signer_of(&app.loaded, &head).await;

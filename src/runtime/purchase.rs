@@ -73,11 +73,12 @@ pub(super) async fn answer(
     let Ok(settlers) = SettlerClients::of(env, config, &offer.network, &purchase.payment) else {
         return respond::closed();
     };
-    let Ok(body) = head.bound_body(&request).await else {
-        return respond::error(400, super::BROKEN_BODY);
+    let body = match head.bound_body(&request).await {
+        Ok(body) => body,
+        Err(unread) => return unread.answer(),
     };
     // Not before: a body may come as slowly as its sender likes.
-    let text = head.header(purchase.version.payment_header()).map_or(0, |it| it.len());
+    let text = head.url().len() + purchase.payload.to_string().len();
     let Some(_place) = waiting::for_purchase(text) else {
         return respond::try_again("too many payments wait here right now; nothing was charged");
     };

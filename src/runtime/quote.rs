@@ -39,8 +39,9 @@ pub(super) async fn price_of(
     if sale.route.asks_origin(&sale.method).is_none() {
         return unpriced(405, "this is priced for GET and HEAD alone");
     }
-    let Ok(bound) = head.bound_body(request).await else {
-        return refuse(400, super::BROKEN_BODY);
+    let bound = match head.bound_body(request).await {
+        Ok(bound) => bound,
+        Err(unread) => return Ok(Priced::Answer(unread.answer()?)),
     };
     // Another body of this length could be dearer.
     if bound.is_unread() {

@@ -164,10 +164,14 @@ impl Settler {
             drop((url, body));
             return answer(settled.await);
         }
+        if verb == "claim" {
+            let request = read(&body)?;
+            drop((url, body));
+            return answer(Box::pin(settler.claim(&request)).await);
+        }
         // In boxes, each as large as it is: this future is as large as the largest of
         // them, and a crowd of it waits.
         match verb {
-            "claim" => answer(Box::pin(settler.claim(&read(&body)?)).await),
             "charge" => answer(Box::pin(settler.charge(read(&body)?)).await),
             "verify" => answer(Box::pin(settler.verify(&read(&body)?)).await),
             "health" => answer(Ok(settler.health().await)),

@@ -6,13 +6,21 @@ use std::rc::Rc;
 use worker::Response;
 
 use super::worker_host::WorkerHost;
-use crate::json;
+use crate::json::{self, ToJson};
 use crate::room::{Place, Room};
-use crate::settlement::{Outcome, ReleaseRequest, SettleRequest, Settler, Verdict};
+use crate::settlement::{
+    ClaimReply, HoldReply, Outcome, ReleaseRequest, SettleRequest, Settler, Verdict,
+};
 
 /// For those who wait, in KiB. An isolate may have 128 MiB; the Worker itself takes
 /// some three, and what comes and goes has to fit, too.
 const ROOM: usize = 64 * 1_024;
+
+/// How much text one of them brings that is in what it holds by measure, and how many
+/// times it holds what is beyond that: a URL as it came, as it was matched, as it is
+/// sold and as it is asked for, a payment as it came and as it was read.
+const ORDINARY_TEXT: usize = 4 * 1_024;
+const COPIES: usize = 5;
 
 /// What a request with a payment holds while its origin and its Settler work, in
 /// KiB, with what the runtime holds for it.
@@ -31,9 +39,19 @@ thread_local! {
     static WAITING: Rc<Room> = Rc::new(Room::of_kib(ROOM));
 }
 
-/// Room for a request with a payment of so many bytes.
+/// What one holds that brings so many bytes of text, beside what all do, in KiB.
+fn kib_of(text: usize) -> usize {
+    text.saturating_sub(ORDINARY_TEXT).saturating_mul(COPIES).div_ceil(1_024)
+}
+
+/// Room for a request whose URL and payment have so many bytes.
 pub(super) fn for_purchase(text: usize) -> Option<Place> {
-    WAITING.with(|room| room.take(PURCHASE, text))
+    WAITING.with(|room| room.take(PURCHASE + kib_of(text)))
+}
+
+/// Room for so many bytes of a request's body.
+pub(super) fn for_body(bytes: usize) -> Option<Place> {
+    WAITING.with(|room| room.take_more(bytes.div_ceil(1_024)))
 }
 
 /// No room is left.
@@ -41,10 +59,10 @@ pub(super) struct Full;
 
 /// Room for a message to a Settler of so many bytes, if it is one that waits.
 pub(super) fn for_message(verb: &str, text: usize) -> Result<Option<Place>, Full> {
-    if !matches!(verb, "settle" | "charge" | "verify") {
+    if !matches!(verb, "claim" | "settle" | "charge" | "verify" | "hold") {
         return Ok(None);
     }
-    WAITING.with(|room| room.take(SETTLEMENT, text)).map(Some).ok_or(Full)
+    WAITING.with(|room| room.take(SETTLEMENT + kib_of(text))).map(Some).ok_or(Full)
 }
 
 /// What a Settler says to such a message for which there is no room: nothing was
@@ -54,16 +72,19 @@ pub(super) fn turn_away(
     verb: &str,
     body: &str,
 ) -> worker::Result<Response> {
-    if verb == "verify" {
-        return Response::ok(json::to_text(&Verdict::Unknown));
-    }
-    if verb == "settle" {
+    let said: &dyn ToJson = match verb {
+        "claim" => &ClaimReply::Busy,
+        "verify" => &Verdict::Unknown,
+        "hold" => &HoldReply::Unavailable,
+        _ => &Outcome::Unavailable,
+    };
+    if matches!(verb, "hold" | "settle") {
         let read = json::from_text::<SettleRequest>(body);
         let SettleRequest { payment, ticket, .. } = read.map_err(|error| error.to_string())?;
         let released = settler.release(&ReleaseRequest { payment, ticket });
         released.map_err(|error| error.to_string())?;
     }
-    Response::ok(json::to_text(&Outcome::Unavailable))
+    Response::ok(json::to_text(said))
 }
 
 /// How many wait.

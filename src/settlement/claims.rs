@@ -47,7 +47,8 @@ impl<H: Host> Settler<H> {
             }
             let known = shared.store.payment(&request.payment)?;
             let is_live = |ticket| shared.live.holds(ticket);
-            let is_crowded = shared.is_crowded(request, known.as_ref());
+            let is_buyer = known.as_ref().is_some_and(|it| request.shows(&it.proof));
+            let is_crowded = || shared.is_crowded(&request.payment, is_buyer);
             let claim = PaymentRecord::claim(known.as_ref(), request, now, is_live);
             if let Some(unproven) = unproven.as_ref().filter(|_| !is_proven) {
                 match self.admit(unproven, request, known.as_ref(), &claim).await? {
@@ -93,7 +94,7 @@ impl<H: Host> Settler<H> {
                     // Somebody else is getting it: it may come to nothing.
                     let until = match self.give(request, settlement, known, now)? {
                         Given::Reply(reply) => return Ok(reply),
-                        Given::Wait(_) if now >= deadline || is_crowded => {
+                        Given::Wait(_) if now >= deadline || is_crowded() => {
                             return Ok(ClaimReply::Busy);
                         }
                         Given::Wait(until) => until.min(deadline),
@@ -116,7 +117,7 @@ impl<H: Host> Settler<H> {
                         _ => ClaimReply::Busy,
                     });
                 }
-                Claim::InFlight if is_crowded => return Ok(ClaimReply::Busy),
+                Claim::InFlight if is_crowded() => return Ok(ClaimReply::Busy),
                 Claim::InFlight => {
                     let limit = match known.map(|known| known.state) {
                         // Who holds a claim may die without a word.

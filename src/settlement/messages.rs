@@ -208,7 +208,7 @@ pub struct SettleRequest {
     pub network: ChainId,
     /// What the payment must be.
     pub terms: Terms,
-    /// The payment, as the client sent it.
+    /// The payment, as the client sent it, without what nobody reads.
     pub payload: std::rc::Rc<Value>,
     /// For how long the resource may be delivered again, in seconds.
     pub redeliver_seconds: u64,

@@ -6,7 +6,7 @@ use futures_channel::oneshot;
 
 use super::delivery::DeliveryState;
 use super::shared::Shared;
-use super::{ClaimRequest, Host, Outcome, PaymentRecord, State, Store, StoreError};
+use super::{Host, Outcome, State, Store, StoreError};
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 
@@ -14,9 +14,13 @@ use crate::time::UnixSeconds;
 /// connection, and whoever has seen a payment can send it again.
 const WAITING_MAX: usize = 64;
 
-/// How many may wait when those count too that show what the claim shows:
-/// others can't take the buyer's places.
-const WAITING_MAX_PROVEN: usize = 2 * WAITING_MAX;
+/// How many may wait for all payments together: each holds memory, too, and whoever
+/// has no money can claim as many payments as he likes.
+const WAITING_MAX_AT_ALL: usize = 1_024;
+
+/// How many times as many may wait when those count too that show what the claim
+/// shows: others can't take the buyer's places.
+const PROVEN: usize = 2;
 
 impl<H: Host> Shared<H> {
     /// Resolves when something has become of a payment.
@@ -30,13 +34,20 @@ impl<H: Host> Shared<H> {
         receiver
     }
 
-    /// Whether so many requests wait for a payment that this one can't.
-    pub(super) fn is_crowded(&self, request: &ClaimRequest, known: Option<&PaymentRecord>) -> bool {
-        let is_proven = known.is_some_and(|known| request.shows(&known.proof));
-        let most = if is_proven { WAITING_MAX_PROVEN } else { WAITING_MAX };
-        let waiting = self.waiting.borrow();
-        let of_payment = waiting.get(&request.payment).into_iter().flatten();
-        of_payment.filter(|sender| !sender.is_canceled()).count() >= most
+    /// Whether so many requests wait, for this payment or for all, that one more
+    /// can't: one that shows the claim's proof, or one that doesn't.
+    pub(super) fn is_crowded(&self, payment: &str, is_proven: bool) -> bool {
+        let mut waiting = self.waiting.borrow_mut();
+        let mut at_all = 0;
+        // Those who have given up may have waited for what nobody tells any more.
+        waiting.retain(|_, of_payment| {
+            of_payment.retain(|sender| !sender.is_canceled());
+            at_all += of_payment.len();
+            !of_payment.is_empty()
+        });
+        let of_payment = waiting.get(payment).map_or(0, Vec::len);
+        let times = if is_proven { PROVEN } else { 1 };
+        of_payment >= times * WAITING_MAX || at_all >= times * WAITING_MAX_AT_ALL
     }
 
     /// Wakes who waits for a payment.

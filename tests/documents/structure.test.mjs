@@ -8,7 +8,7 @@ import { circlesIn, codeOf, usesOf } from './imports.mjs';
 
 /** From the ground up; what stands in one list may be used by all lists behind it. */
 const LAYERS = [
-  ['amount', 'error', 'time', 'encoding', 'json', 'mac', 'path', 'remembered', 'room', 'table', 'together'],
+  ['amount', 'error', 'time', 'encoding', 'incoming', 'json', 'mac', 'path', 'remembered', 'room', 'table', 'together'],
   ['meter', 'protocol', 'rpc'],
   ['evm', 'solana', 'payment', 'facilitator_client'],
   ['config', 'settlement', 'gate', 'purchase', 'facilitator', 'desk', 'check'],

@@ -67,13 +67,13 @@ fn supported_names_who_settles() {
 
 #[test]
 fn verify_wants_the_most_and_settle_what_was_used() {
-    let order = read(&body(AMOUNT)).unwrap();
+    let mut order = read(&body(AMOUNT)).unwrap();
     assert!(order.check(now()).is_ok());
     // At /verify the amount is that which was signed.
-    let other = read(&body(AMOUNT - 1)).unwrap();
+    let mut other = read(&body(AMOUNT - 1)).unwrap();
     assert_eq!(other.check(now()).unwrap_err(), Reason::Permit2AmountMismatch);
     for used in [0, 1, AMOUNT] {
-        let (order, charge) = read(&body(used)).unwrap().to_settle();
+        let (mut order, charge) = read(&body(used)).unwrap().to_settle();
         assert_eq!(charge, Some(AtomicAmount(used)));
         assert_eq!(order.terms.amount(), AtomicAmount(AMOUNT));
         assert!(order.check(now()).is_ok());
@@ -104,7 +104,7 @@ fn a_payment_names_its_scheme_and_one_of_our_relayers() {
         config::read(&settings).config.unwrap()
     };
     let account = account_of(config.facilitator.as_ref().unwrap(), Some("Bearer one")).unwrap();
-    let order = Order::read(&config, account, body(AMOUNT).to_string().as_bytes()).unwrap();
+    let mut order = Order::read(&config, account, body(AMOUNT).to_string().as_bytes()).unwrap();
     assert_eq!(order.check(now()).unwrap_err(), Reason::UptoFacilitatorMismatch);
 }
 

@@ -309,10 +309,18 @@ fn a_payment_names_the_fee_payer_that_its_buyer_was_told_of() {
             },
             "paymentRequirements": requirements,
         });
-        let order = Order::read(&config, account, body.to_string().as_bytes()).unwrap();
+        let mut order = Order::read(&config, account, body.to_string().as_bytes()).unwrap();
         let checked = order.check(UnixSeconds(1_000)).map(|_| ());
         assert_eq!(checked, expected.map_err(|()| Reason::SvmFeePayerMismatch), "{told} {named}");
     }
+}
+
+#[test]
+fn of_an_order_that_holds_more_than_anybody_reads_the_rest_is_dropped() {
+    let long = changed(bare(|_| {}), "/payload/more", &json!([{}, {}]));
+    let mut order = read("one", &long).unwrap();
+    order.check(UnixSeconds(crate::evm_support::NOW)).unwrap();
+    assert_eq!(order.payload, bare(|_| {})["payload"]);
 }
 
 #[test]
@@ -484,7 +492,7 @@ fn bare(edit: impl FnOnce(&mut edge402::evm::Authorization)) -> Value {
 #[test]
 fn a_payment_alone_is_an_order_for_what_was_signed() {
     let now = UnixSeconds(crate::evm_support::NOW);
-    let order = read("one", &bare(|_| {})).unwrap();
+    let mut order = read("one", &bare(|_| {})).unwrap();
     assert!(order.is_bare);
     assert_eq!(order.network_name, "base-sepolia");
     let edge402::payment::VerifiedPayment::Evm(payment) = order.check(now).unwrap() else {
@@ -495,12 +503,12 @@ fn a_payment_alone_is_an_order_for_what_was_signed() {
     // The same with requirements is the same purchase, but for its timeout.
     assert!(!read("one", &order_v1()).unwrap().is_bare);
 
-    let more = read("one", &bare(|it| it.value = 7_u64.into())).unwrap();
+    let mut more = read("one", &bare(|it| it.value = 7_u64.into())).unwrap();
     let edge402::payment::VerifiedPayment::Evm(payment) = more.check(now).unwrap() else {
         panic!()
     };
     assert_eq!(payment.value().0, 7);
-    let over = read("one", &bare(|it| it.valid_before = (now.0 - 100).into())).unwrap();
+    let mut over = read("one", &bare(|it| it.valid_before = (now.0 - 100).into())).unwrap();
     assert!(over.check(now).is_ok(), "its time is over: the Settler says what it bought");
     let mut forged = bare(|_| {});
     forged["payload"]["authorization"]["value"] = json!("9");

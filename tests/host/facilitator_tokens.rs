@@ -58,7 +58,7 @@ fn order(asset: &str, extra: &Value, payload: &Value) -> Value {
 }
 
 /// The token that an order is in, if its payment is good for it.
-fn token_of(order: &Order) -> Option<String> {
+fn token_of(order: &mut Order) -> Option<String> {
     let payment = order.check(UnixSeconds(NOW)).ok()?;
     Some(payment.as_evm().unwrap().asset().to_string())
 }
@@ -73,8 +73,8 @@ fn each_token_of_the_configuration_is_settled() {
         (EURC, &none, signed("USDC", USDC), None),
         (USDC, &none, signed("EURC", EURC), None),
     ] {
-        let read = read(&order(asset, extra, &payload)).unwrap();
-        assert_eq!(token_of(&read).as_deref(), expected, "{asset} {payload}");
+        let mut read = read(&order(asset, extra, &payload)).unwrap();
+        assert_eq!(token_of(&mut read).as_deref(), expected, "{asset} {payload}");
     }
 }
 
@@ -96,9 +96,9 @@ fn a_payment_alone_is_in_the_token_that_was_signed_for() {
             "x402Version": 1, "scheme": "exact", "network": "base-sepolia",
             "payload": signed(name, asset),
         });
-        let order = read(&bare).unwrap();
+        let mut order = read(&bare).unwrap();
         assert!(order.is_bare);
-        assert_eq!(token_of(&order).as_deref(), Some(asset));
+        assert_eq!(token_of(&mut order).as_deref(), Some(asset));
     }
     // In none of them, it is looked at as one in the network's own.
     let bare = json!({

@@ -52,6 +52,19 @@ fn a_valid_evm_payment_is_a_purchase() {
 }
 
 #[test]
+fn of_a_payment_that_holds_more_than_anybody_reads_the_rest_is_dropped() {
+    let payload = signed(|_| {});
+    let mut long = payload.clone();
+    let many: Vec<Value> = (0..400).map(|number| json!({ "a": number })).collect();
+    long["more"] = json!(many);
+    long["authorization"]["more"] = json!(many);
+    for payment in [v1(&long), v2(&long)] {
+        let purchase = purchase(&Request::get(PAGE).paying(&payment), site());
+        assert_eq!(*purchase.payload, payload);
+    }
+}
+
+#[test]
 fn a_valid_solana_payment_is_a_purchase() {
     let transaction = encode_base64(&crate::solana_support::draft().transaction());
     let payload = json!({ "transaction": transaction });

@@ -87,6 +87,7 @@ mod settlement_solana_seller;
 mod settlement_times;
 mod settlement_tokens;
 mod settlement_truth;
+mod settlement_waiting;
 mod settlement_wallets;
 mod signers;
 mod signers_orders;

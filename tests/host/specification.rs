@@ -248,7 +248,7 @@ fn settlement_responses_are_receipts() {
 fn verify_requests_are_orders() {
     for (version, file) in [(Version::V1, "x402-v1"), (Version::V2, "x402-v2")] {
         let mut body = example(file, "7.1 POST /verify");
-        let order = ordered(&body);
+        let mut order = ordered(&body);
         assert_eq!(order.version, version);
         assert_eq!(order.network_name, body["paymentRequirements"]["network"]);
         // The example's addresses and signature are dots.
