@@ -1,6 +1,6 @@
 /** `edge402 buy`: with a key of one's own, on a network that isn't the local default, and what it says where it doesn't buy. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -138,7 +138,7 @@ test('what is sold by use is paid by its use, once Permit2 may move the token', 
   const { seller, buyers: [buyer] } = world.accounts.evm;
   await token.mint(buyer.address, 1_000_000n);
   const network = { rpc: [world.evm.url], pay_to: seller.address, asset: TOKEN_ADDRESS, name: 'Test Dollar', version: '1', decimals: 6, asset_transfer_method: 'permit2' };
-  const sold = { pattern: '/premium/*', price: '$0.25', scheme: 'upto', meter: { bytes: 1_000_000, price: '$0.01' } };
+  const sold = { pattern: '/premium/*', price: '$0.25', scheme: 'upto', meter: { bytes: 1, price: '$0.000001' } };
   const { url } = await world.startWorker({ vars: { ROUTES: [sold], NETWORKS: { 'eip155:43113': network } } });
   const args = [`${url}/premium/`, '--rpc', world.evm.url, '--asset', TOKEN_ADDRESS, '--max-units'];
   const dear = await buy(t, [...args, '249999'], keys.evm);
@@ -153,7 +153,7 @@ test('what is sold by use is paid by its use, once Permit2 may move the token', 
   assert.equal(status, 0, stdout + stderr);
   assert.match(stdout, /Settled +soon, by what was used/);
   const paid = await waitFor(() => token.balance(seller.address), { what: 'what was used to be paid' });
-  assert.equal(paid, 10_000n, 'for the million bytes begun');
+  assert.equal(paid, BigInt(statSync(new URL('../../www/premium/index.html', import.meta.url)).size), 'a millionth for each byte');
 });
 
 test('what is sold by a scheme of others is not paid, and it says so', async (t) => {

@@ -1,6 +1,7 @@
 /** What is free: so many requests of one address and no more, whoever asks at once, and only goods count. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { waitFor } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
 import { assertPaid, EVM_NETWORK, evmPayload, payment, paymentHeader, send } from './support.mjs';
 import { answering, startSite } from './site.mjs';
@@ -205,4 +206,21 @@ describe('where nobody counts, it costs', () => {
       assert.equal(site.requests.length, before, 'the origin was not asked');
     });
   }
+
+  test('the object is late: it gets back what it has granted', async () => {
+    // What is left it tells by how often it was given something back.
+    const script = `let taken = 0, back = 0;
+      export class Late {
+        async fetch(request) {
+          if (!new URL(request.url).pathname.endsWith("/take")) return (back += 1, new Response("null"));
+          if ((taken += 1) === 1) await new Promise((done) => setTimeout(done, 3_000));
+          return Response.json({ is_granted: true, left: back, until: 4_000_000_000 });
+        }
+      }
+      export default { fetch: () => new Response("") };`;
+    const bindings = { durable_objects: { bindings: [{ name: 'SETTLER', class_name: 'Late', script_name: 'late' }] } };
+    const { url: other } = await world.startWorker({ vars: { ORIGIN: site.url, ROUTES }, bindings, services: [{ binding: 'LATE', name: 'late', script }] });
+    assert.equal((await send(`${other}/few`, client)).status, 402, 'nobody waits for it');
+    await waitFor(async () => left(await send(`${other}/few`, client)) === '1', { what: 'the unit to be given back' });
+  });
 });
