@@ -70,14 +70,19 @@ fn hex_pair(pair: &[u8]) -> Result<u8, EncodingError> {
 
 /// Writes `0x` and lower-case hex.
 pub fn encode_hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 + 2 * bytes.len());
-    text.push_str("0x");
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-        }
+    // In one piece: characters that are pushed one by one take several times as long.
+    let mut text = vec![0; 2 + 2 * bytes.len()];
+    for (pair, byte) in text.chunks_exact_mut(2).zip([0].iter().chain(bytes)) {
+        pair.copy_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
     }
-    text
+    for (to, prefix) in text.iter_mut().zip(*b"0x") {
+        *to = prefix;
+    }
+    String::from_utf8(text).unwrap_or_default()
+}
+
+const fn hex_digit(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble }
 }
 
 /// Reads exactly `N` bytes of base58 (the Bitcoin alphabet).

@@ -1,5 +1,6 @@
 //! Accounts and contracts by their 20-byte addresses.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -62,6 +63,52 @@ impl Address {
     pub fn to_lower_hex(&self) -> String {
         encode_hex(&self.0)
     }
+
+    /// The address as EIP-55 writes it.
+    fn checksummed(&self) -> String {
+        let capitals = self.capitals();
+        let mut text = self.to_lower_hex().into_bytes();
+        for (place, digit) in text.iter_mut().rev().take(DIGITS).enumerate() {
+            if capitals >> place & 1 == 1 {
+                digit.make_ascii_uppercase();
+            }
+        }
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Which digits are capitals if they are letters, the last one in the lowest bit:
+    /// as it is remembered, else as it is worked out.
+    fn capitals(&self) -> u64 {
+        let [.., last] = self.0;
+        CAPITALS.with_borrow_mut(|all| match all.get_mut(usize::from(last)) {
+            Some((known, capitals)) if known == self => *capitals,
+            Some(place) => {
+                *place = (*self, self.work_out_capitals());
+                place.1
+            }
+            None => self.work_out_capitals(),
+        })
+    }
+
+    /// EIP-55: those where the hash of the lower-case digits has a nibble of 8 or more.
+    fn work_out_capitals(&self) -> u64 {
+        let lower = self.to_lower_hex();
+        let hash = keccak256(lower.trim_start_matches("0x").as_bytes());
+        let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(DIGITS);
+        nibbles.fold(0, |capitals, nibble| capitals << 1 | u64::from(nibble >> 3))
+    }
+}
+
+/// How many digits an address has.
+const DIGITS: usize = 40;
+
+thread_local! {
+    /// The capitals of addresses, each at the place of its last byte until another one
+    /// takes it. The same few are written a dozen times for each payment, and each hash
+    /// is as much work as a quarter of a message to a Durable Object. Of the zero
+    /// address no digit is a letter, so this is right from the beginning.
+    static CAPITALS: RefCell<[(Address, u64); 256]> =
+        const { RefCell::new([(Address::ZERO, 0); 256]) };
 }
 
 impl FromStr for Address {
@@ -72,26 +119,13 @@ impl FromStr for Address {
         let digits = text.trim_start_matches("0x");
         let mixed = digits.bytes().any(|b| b.is_ascii_lowercase())
             && digits.bytes().any(|b| b.is_ascii_uppercase());
-        if mixed && address.to_string() != text { Err(InvalidAddress) } else { Ok(address) }
+        if mixed && address.checksummed() != text { Err(InvalidAddress) } else { Ok(address) }
     }
 }
 
 impl fmt::Display for Address {
-    /// EIP-55: a letter is upper case where the hash of the lower-case digits
-    /// has a nibble of 8 or more.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lower = self.to_lower_hex();
-        let digits = lower.trim_start_matches("0x");
-        let hash = keccak256(digits.as_bytes());
-        let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        let mut text = String::with_capacity(42);
-        text.push_str("0x");
-        text.extend(
-            digits.chars().zip(nibbles).map(|(digit, nibble)| {
-                if nibble >= 8 { digit.to_ascii_uppercase() } else { digit }
-            }),
-        );
-        f.pad(&text)
+        f.pad(&self.checksummed())
     }
 }
 
@@ -121,6 +155,11 @@ mod tests {
             let address: Address = text.parse().unwrap();
             assert_eq!(address.to_string(), text);
             assert_eq!(address.to_lower_hex().parse(), Ok(address));
+            // Another one at the same place, and it again.
+            let [.., last] = address.0;
+            let other = Address([last; 20]);
+            assert_eq!(other.work_out_capitals(), other.capitals());
+            assert_eq!(address.to_string(), text);
             assert_eq!(format!("0x{}", text[2..].to_ascii_uppercase()).parse(), Ok(address));
         }
     }

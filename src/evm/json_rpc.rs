@@ -31,13 +31,23 @@ impl BlockTag {
 
 /// The parameters of `eth_call` and `eth_estimateGas`.
 pub fn call_params(from: Address, call: &Call, block: BlockTag) -> Value {
-    json!([{ "from": from.to_string(), "to": call.to.to_string(), "data": encode_hex(&call.data) }, block.to_value()])
+    params_of(
+        [("from", from.to_string()), ("to", call.to.to_string()), ("data", encode_hex(&call.data))],
+        block,
+    )
 }
 
 /// The parameters of `eth_call` that run creation code and answer what it
 /// returns.
 pub fn creation_params(from: Address, code: &[u8], block: BlockTag) -> Value {
-    json!([{ "from": from.to_string(), "data": encode_hex(code) }, block.to_value()])
+    params_of([("from", from.to_string()), ("data", encode_hex(code))], block)
+}
+
+/// An object with these members, and a block. `json!` would copy the texts, which may
+/// be long.
+fn params_of<const N: usize>(members: [(&str, String); N], block: BlockTag) -> Value {
+    let members = members.into_iter().map(|(name, text)| (name.to_owned(), text.into()));
+    Value::Array(vec![Value::Object(members.collect()), block.to_value()])
 }
 
 /// The same in a block of another time: without state overrides, and with the

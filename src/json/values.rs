@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::{FromJson, ToJson};
+use super::{FromJson, ToJson, write_object};
 
 macro_rules! json_number {
     ($($type:ty),*) => {$(
@@ -67,7 +67,15 @@ impl FromJson for () {
 
 impl ToJson for &str {
     fn write_json(&self, to: &mut String) {
-        to.push_str(&Value::from(*self).to_string());
+        for byte in self.bytes() {
+            if byte < b' ' || byte == b'"' || byte == b'\\' {
+                return to.push_str(&Value::from(*self).to_string());
+            }
+        }
+        // As nearly all are.
+        to.push('"');
+        to.push_str(self);
+        to.push('"');
     }
 }
 
@@ -154,12 +162,47 @@ impl<T: FromJson> FromJson for Rc<T> {
 
 impl ToJson for Value {
     fn write_json(&self, to: &mut String) {
-        to.push_str(&self.to_string());
+        match self {
+            Self::Null => ().write_json(to),
+            Self::Bool(it) => it.write_json(to),
+            Self::Number(number) => to.push_str(&number.to_string()),
+            Self::String(text) => text.write_json(to),
+            Self::Array(items) => items.write_json(to),
+            Self::Object(members) => {
+                let members: Vec<(&str, &dyn ToJson)> =
+                    members.iter().map(|(name, value)| (name.as_str(), value as _)).collect();
+                write_object(&members, to);
+            }
+        }
     }
 }
 
 impl FromJson for Value {
     fn from_json(value: &Value) -> Option<Self> {
         Some(value.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{parse, to_text};
+    use super::*;
+
+    #[test]
+    fn json_is_written_as_serde_json_writes_it() {
+        let texts: Vec<String> =
+            (0..=0x2100).filter_map(char::from_u32).map(String::from).collect();
+        for text in texts.iter().map(String::as_str).chain(["", "a", "a\"b", "a\\", "\u{1f600}\n"])
+        {
+            assert_eq!(to_text(&text), json!(text).to_string());
+        }
+        let value = json!({
+            "b": [1, -2, 3.5, 1e300, u64::MAX, true, false, null, [], {}],
+            "a": { "\"": "\u{7f}\t", "nested": { "x": ["y", { "z": null }] } },
+        });
+        assert_eq!(to_text(&value), value.to_string());
+        assert_eq!(parse(&to_text(&value)).unwrap(), value);
     }
 }

@@ -1,8 +1,8 @@
 //! The JSON-RPC 2.0 envelope (jsonrpc.org/specification).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::json;
+use crate::json::{self, ToJson, write_object};
 
 /// A question to a node.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,15 +35,28 @@ pub struct RpcError {
 }
 
 pub(super) fn write_one(call: &Call) -> String {
-    request(0, call).to_string()
+    json::to_text(&Request { id: 0, call })
 }
 
 pub(super) fn write_batch(calls: &[Call]) -> String {
-    Value::Array(calls.iter().enumerate().map(|(id, call)| request(id, call)).collect()).to_string()
+    let requests = calls.iter().enumerate().map(|(id, call)| Request { id, call });
+    json::to_text(&requests.collect::<Vec<_>>())
 }
 
-fn request(id: usize, call: &Call) -> Value {
-    json!({ "jsonrpc": "2.0", "id": id, "method": call.method, "params": call.params })
+/// A question with its number. A batch's calldata is long: nothing copies it before
+/// it is written.
+struct Request<'a> {
+    id: usize,
+    call: &'a Call,
+}
+
+impl ToJson for Request<'_> {
+    fn write_json(&self, to: &mut String) {
+        let Self { id, call } = self;
+        let members: [(&str, &dyn ToJson); 4] =
+            [("id", id), ("jsonrpc", &"2.0"), ("method", &call.method), ("params", &call.params)];
+        write_object(&members, to);
+    }
 }
 
 /// One answer of a node: the number of the question, if it names one.

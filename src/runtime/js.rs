@@ -48,8 +48,8 @@ extern "C" {
 const MAX_VALUES: usize = 8;
 
 thread_local! {
-    /// The names of headers that were asked for, as JavaScript's strings: made of
-    /// ours, each would cost more than the question.
+    /// The names of headers and methods that were asked for, as JavaScript's strings:
+    /// made of ours, each would cost more than the question.
     static NAMES: RefCell<Vec<(&'static str, JsString)>> = const { RefCell::new(vec![]) };
     /// Values that the next request is likely to need, too.
     static VALUES: RefCell<Vec<(String, JsString)>> = const { RefCell::new(vec![]) };
@@ -118,7 +118,7 @@ pub(super) fn delete_header(headers: &Headers, name: &'static str) {
 /// Calls a method and waits for its promise.
 pub(super) async fn call(
     target: &JsValue,
-    method: &str,
+    method: &'static str,
     arguments: &[&JsValue],
 ) -> Result<JsValue, JsValue> {
     let promise = begin(target, method, arguments)?;
@@ -128,10 +128,11 @@ pub(super) async fn call(
 /// Calls a method that returns a promise.
 pub(super) fn begin(
     target: &JsValue,
-    method: &str,
+    method: &'static str,
     arguments: &[&JsValue],
 ) -> Result<Promise, JsValue> {
-    let function: Function = Reflect::get(target, &JsValue::from(method))?.dyn_into()?;
+    let function: Function =
+        with_name(method, |method| Reflect::get(target, method))?.dyn_into()?;
     let arguments: Array = arguments.iter().copied().collect();
     Reflect::apply(&function, target, &arguments)?.dyn_into()
 }

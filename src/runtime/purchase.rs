@@ -254,7 +254,8 @@ impl World for Sequence<'_> {
         let heard = [PREFER].get(usize::from(!is_heard)..).unwrap_or_default();
         let by_use = self.sale.route.by_use.as_ref();
         let is_read = by_use.is_some_and(|it| it.meter.as_ref().is_some_and(Meter::reads_text));
-        let notice = self.sale.told_by(loaded.origin_secret.as_ref()).zip(self.notice(paid));
+        let secret = self.sale.told_by(loaded.origin_secret.as_ref());
+        let notice = secret.and_then(|secret| Some((secret, self.notice(paid)?)));
         let is_uncached = self.sale.route.by_origin.is_some();
         let how = Asking { kept: heard, is_plain: is_read, notice, is_paid: true, is_uncached };
         origin::ask(loaded, self.env, &self.request, self.head, &self.sale.path, how)

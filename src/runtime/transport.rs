@@ -9,7 +9,7 @@ use js_sys::futures::JsFuture;
 use js_sys::{Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{
-    AbortController, AbortSignal, Headers, ReadableStreamDefaultReader, Request, RequestInit,
+    AbortController, AbortSignal, Headers, ReadableStreamDefaultReader, RequestInit,
     RequestRedirect, Response, WorkerGlobalScope,
 };
 use worker::{Delay, console_log};
@@ -109,13 +109,15 @@ impl Http for GatedTransport {
     }
 }
 
-/// Ends a request that nobody waits for any more, and so frees its connection.
-struct EndOnDrop(AbortController);
+/// Ends a request that nobody waits for any more, and so frees its connection;
+/// nothing where it is done.
+struct EndOnDrop(Option<AbortController>);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
-        // Does nothing to a request that is done.
-        self.0.abort();
+        if let Some(controller) = &self.0 {
+            controller.abort();
+        }
     }
 }
 
@@ -125,10 +127,15 @@ pub(super) async fn within<T>(
     exchange: impl AsyncFnOnce(&AbortSignal) -> Result<T, JsValue>,
 ) -> Result<T, TransportError> {
     let controller = AbortController::new().map_err(|_| TransportError::Unreachable)?;
-    let end = EndOnDrop(controller);
-    let signal = end.0.signal();
+    let signal = controller.signal();
+    let mut end = EndOnDrop(Some(controller));
     match select(pin!(exchange(&signal)), pin!(Delay::from(timeout))).await {
-        Either::Left((answer, _)) => answer.map_err(|_| TransportError::Unreachable),
+        Either::Left((answer, _)) => {
+            if answer.is_ok() {
+                end.0 = None;
+            }
+            answer.map_err(|_| TransportError::Unreachable)
+        }
         Either::Right(((), _)) => Err(TransportError::TimedOut),
     }
 }
@@ -183,9 +190,8 @@ async fn fetch(
 ) -> Result<Response, JsValue> {
     init.set_headers(headers);
     init.set_signal(Some(signal));
-    let request = Request::new_with_str_and_init(url, init)?;
     let global: WorkerGlobalScope = js_sys::global().unchecked_into();
-    JsFuture::from(global.fetch_with_request(&request)).await?.dyn_into()
+    JsFuture::from(global.fetch_with_str_and_init(url, init)).await?.dyn_into()
 }
 
 /// The body of an answer, unless it is longer than this or no text.
