@@ -218,6 +218,13 @@ pub const DEFAULT_KEEP: Duration = Duration::from_hours(400 * 24);
 /// How many payments go into one transaction where a network sets nothing.
 pub const DEFAULT_BATCH_MAX: u64 = 40;
 
+/// How many share one where a crowd waits, if the seller names no bound.
+///
+/// 100 are given six million gas, a third of what a transaction may have on Ethereum
+/// (EIP-7825), and 50 KB of calldata, less than half of what nodes take. The check
+/// before it is sent uses some eight million of the 50 that nodes spend on a call.
+pub const CROWD_BATCH_MAX: u64 = 100;
+
 /// How much gas failed payments of accounts with code may use in an hour where
 /// a network sets nothing.
 pub const DEFAULT_FAILED_GAS: u64 = 10_000_000;

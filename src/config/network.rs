@@ -10,7 +10,7 @@ use super::remote::{Headers, read_facilitators};
 use super::signers::Signers;
 use super::smart_wallets::SmartWallets;
 use super::token::{Token, read_pay_to, read_tokens};
-use super::{DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS};
+use super::{CROWD_BATCH_MAX, DEFAULT_BATCH_MAX, DEFAULT_FAILED_GAS, DEFAULT_MAX_TIMEOUT_SECONDS};
 use crate::amount::parse_decimal;
 use crate::evm::{self, CALLDATA_PER_BATCH, GAS_PER_TRANSACTION};
 use crate::facilitator_client::{CdpKey, Facilitator, RemoteFacts};
@@ -38,6 +38,8 @@ pub struct Network {
     pub max_timeout_seconds: u64,
     /// How many payments go into one EVM transaction at most.
     pub batch_max: usize,
+    /// How many of a crowd.
+    pub crowd_max: usize,
     /// The most that each key may spend on fees in a day, in wei or lamports.
     pub daily_spend: Option<u128>,
     /// The balance below which a key is reported, in wei or lamports.
@@ -187,7 +189,7 @@ impl Network {
         let max_tip = read_max_tip(&fields, id);
         let has_quorum = rpc.len() >= 2 || fields.has("facilitator");
         let tokens = read_tokens(&fields, id, has_quorum);
-        let batch_max = read_batch_max(&fields, tokens.as_ref());
+        let (batch_max, crowd_max) = read_batch_max(&fields, tokens.as_ref());
         let pay_to = read_pay_to(&fields, id);
         if sells && !fields.has("pay_to") {
             fields.fault("pay_to", "is needed: the address that is paid");
@@ -204,6 +206,7 @@ impl Network {
             fallback,
             max_timeout_seconds: max_timeout_seconds.unwrap_or(DEFAULT_MAX_TIMEOUT_SECONDS),
             batch_max,
+            crowd_max,
             daily_spend,
             low_balance,
             failed_gas: failed_gas.unwrap_or(DEFAULT_FAILED_GAS),
@@ -234,8 +237,9 @@ fn read_rpc(fields: &Fields<'_>) -> Vec<String> {
 /// The tokens of a network, its own apart.
 type Tokens = (Rc<Token>, Vec<Rc<Token>>);
 
-/// How many payments fit into one transaction, by number, gas and calldata.
-fn read_batch_max(fields: &Fields<'_>, tokens: Option<&Tokens>) -> usize {
+/// How many payments fit into one transaction, by number, gas and calldata; and how
+/// many of a crowd.
+fn read_batch_max(fields: &Fields<'_>, tokens: Option<&Tokens>) -> (usize, usize) {
     let all = tokens.into_iter().flat_map(|(own, others)| std::iter::once(own).chain(others));
     let methods = all.filter_map(|token| token.asset.transfer_method());
     // The dearest of its methods.
@@ -248,10 +252,12 @@ fn read_batch_max(fields: &Fields<'_>, tokens: Option<&Tokens>) -> usize {
     let bytes = fields.number("batch_calldata", least_bytes..=131_072);
     let by_gas = gas.map(|gas| gas.saturating_sub(GAS_PER_TRANSACTION) / gas_each);
     let by_bytes = bytes.map(|bytes| bytes.saturating_sub(CALLDATA_PER_BATCH) / bytes_each);
-    let bounds =
-        [most.unwrap_or(DEFAULT_BATCH_MAX), by_gas.unwrap_or(100), by_bytes.unwrap_or(100)];
-    let fits = bounds.into_iter().min().unwrap_or(1).max(1);
-    usize::try_from(fits).unwrap_or(1)
+    let fits = |most: u64| {
+        let by_gas = by_gas.unwrap_or(most);
+        let fits = most.min(by_gas).min(by_bytes.unwrap_or(most)).max(1);
+        usize::try_from(fits).unwrap_or(1)
+    };
+    (fits(most.unwrap_or(DEFAULT_BATCH_MAX)), fits(most.unwrap_or(CROWD_BATCH_MAX)))
 }
 
 /// An amount of a chain's own coin, in wei or lamports: `"0.05"`.

@@ -112,6 +112,7 @@ fn limits(config: &Config, network: &Network) -> Limits {
     let accounts = config.facilitator.iter().flat_map(Facilitator::accounts);
     Limits {
         batch_max: network.batch_max,
+        crowd_max: network.crowd_max,
         daily_spend: network.daily_spend,
         low_balance: network.low_balance,
         max_tip: network.max_tip,

@@ -11,6 +11,9 @@ use crate::amount::AtomicAmount;
 pub struct Limits {
     /// How many payments go into one EVM transaction at most.
     pub batch_max: usize,
+    /// How many, where with fewer a crowd would have to wait for another block. No
+    /// more than the others where it is less.
+    pub crowd_max: usize,
     /// The most that may be spent on fees in a day, in wei or lamports.
     pub daily_spend: Option<u128>,
     /// The balance below which the relayer is reported, in wei or lamports.

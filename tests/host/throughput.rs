@@ -1,19 +1,27 @@
-//! How many payments a second one relayer and several get through, in virtual time.
+//! What one relayer and several get through, in virtual time.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::sim::{Handle, Payment, Setup, World};
+use edge402::config::{CROWD_BATCH_MAX, DEFAULT_BATCH_MAX};
 use edge402::evm::Address;
+use edge402::rpc::PostAnswer;
 use edge402::settlement::relayer::relayer_for;
 use edge402::settlement::{ClaimReply, Outcome};
 
-/// As many as `NETWORKS.batch_max` says if it says nothing.
-const BATCH_MAX: usize = 40;
+const BATCH_MAX: usize = DEFAULT_BATCH_MAX as usize;
+const CROWD_MAX: usize = CROWD_BATCH_MAX as usize;
 
-fn world(block_ms: u64) -> Rc<World> {
-    let mut setup = Setup { block_ms, has_sync: true, ..Setup::default() };
+/// More than a preview of as many payments as always share a transaction, and less
+/// than one of a crowd's.
+const LARGEST_MESSAGE: usize = 160_000;
+
+/// With blocks of two seconds, and transactions of so many payments of a crowd.
+fn world(crowd_max: usize) -> Rc<World> {
+    let mut setup = Setup { has_sync: true, ..Setup::default() };
     setup.limits.batch_max = BATCH_MAX;
+    setup.limits.crowd_max = crowd_max;
     let world = World::new(&setup);
     world.chain.borrow_mut().token_balance = u128::MAX / 2;
     world.chain.borrow_mut().relayer_balance = u128::MAX / 2;
@@ -38,97 +46,76 @@ fn is_settled(outcome: Option<&Outcome>) -> bool {
     matches!(outcome, Some(Outcome::Settled(_)))
 }
 
-#[test]
-fn two_thousand_at_once_are_sold_to_by_one_relayer() {
-    const CROWD: usize = 2_000;
-    let world = world(2_000);
-    let buyers: Vec<Handle<Option<Outcome>>> = (0..CROWD)
-        .map(|it| world.start(claim_and_settle(Rc::clone(&world), payment(it))))
-        .collect();
+/// So many buyers at once, and what became of it: the payments in each transaction, and
+/// how many blocks there were until the last was sold to.
+fn sell_to(world: &Rc<World>, count: usize) -> (Vec<usize>, u64) {
+    let before = world.chain.borrow().height();
+    let buyers: Vec<Handle<Option<Outcome>>> =
+        (0..count).map(|it| world.start(claim_and_settle(Rc::clone(world), payment(it)))).collect();
     let settled = buyers.iter().filter(|it| is_settled(world.take(it).as_ref())).count();
-    assert_eq!(settled, CROWD);
-    let chain = world.chain.borrow();
-    assert_eq!(chain.shares().iter().sum::<usize>(), CROWD);
-    let blocks = chain.height() - 1_000;
-    assert!(blocks <= 9, "320 to a block, but for the first and the last: {blocks} blocks");
-    drop(chain);
+    assert_eq!(settled, count);
+    let (shares, blocks) = {
+        let chain = world.chain.borrow();
+        (chain.shares(), chain.height() - before)
+    };
+    assert_eq!(shares.iter().sum::<usize>(), count);
     world.run_for(60_000);
     assert!(world.tables.entries().is_empty());
+    (shares, blocks)
 }
 
-fn float(number: impl TryInto<u32, Error: std::fmt::Debug>) -> f64 {
-    f64::from(number.try_into().unwrap())
-}
-
-/// The gas of a payment that goes with 39 others, and of the eight transactions of a
-/// relayer that may wait for a block.
-const GAS_EACH: f64 = 45_525.0;
-const GAS_OF_ALL: u64 = 14_600_000;
-
-const RELAYERS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
-
-/// What one relayer gets through in a second.
-struct Rate {
-    payments: f64,
-    posts: f64,
-}
-
-/// Has so many buyers buy again and again, and counts for some blocks what the chain
-/// has made of it.
-fn rate(block_ms: u64, block_gas: u64, buyers: usize) -> Rate {
-    let world = world(block_ms);
-    world.chain.borrow_mut().block_gas = block_gas;
-    let next = Rc::new(Cell::new(0_usize));
-    for _ in 0..buyers {
-        let (world, next) = (Rc::clone(&world), Rc::clone(&next));
-        let clock = Rc::clone(&world.clock);
-        clock.spawn(async move {
-            loop {
-                let number = next.replace(next.get() + 1);
-                claim_and_settle(Rc::clone(&world), payment(number)).await;
-                world.clock.sleep(200).await;
-            }
-        });
-    }
-    world.run_for(3 * block_ms);
-    let made = || world.chain.borrow().transfers.len();
-    let (before, posts) = (made(), world.posts.get());
-    let seconds = (5 * block_ms / 1_000).max(10);
-    world.run_for(1_000 * seconds);
-    let per_second = |count: usize| float(count) / float(seconds);
-    Rate { payments: per_second(made() - before), posts: per_second(world.posts.get() - posts) }
-}
-
-/// `cargo test --test host -- --ignored --nocapture payments_per_second`
 #[test]
-#[ignore = "prints figures, and takes minutes"]
-fn payments_per_second() {
-    println!("Payments/s, {BATCH_MAX} to a transaction at most, and the first limit:");
-    for (block_ms, block_gas) in [(1_000, 30_000_000), (2_000, 120_000_000), (12_000, 30_000_000)] {
-        let (seconds, million) = (block_ms / 1_000, block_gas / 1_000_000);
-        let one = rate(block_ms, u64::MAX, 500);
-        println!(
-            "{seconds} s blocks: {:.0} with one relayer, and {:.1} requests to its node",
-            one.payments, one.posts
-        );
-        println!("  with {million} M of the gas of each block for all relayers:");
-        for relayers in RELAYERS {
-            let share = block_gas / relayers;
-            let by_gas = float(block_gas) / GAS_EACH / float(seconds);
-            let (each, limit) = if share >= GAS_OF_ALL {
-                (one.payments, "transactions that wait")
-            } else {
-                // A transaction needs 1.9 million: with less they take turns.
-                (rate(block_ms, share.max(1_900_000), 500).payments, "gas of the block")
-            };
-            let all = (each * float(relayers)).min(by_gas);
-            println!("  {relayers:>4} relayers {all:>8.0}  {limit}");
-        }
-    }
-    println!("The busiest relayer’s share of 10,000 payers, as a multiple of an even one:");
-    for relayers in RELAYERS {
-        let count = u8::try_from(relayers).unwrap();
-        let keys: Vec<_> = (0..count).map(|it| Address::new([it + 1; 20])).collect();
+fn two_thousand_at_once_are_sold_to_by_one_relayer() {
+    let (shares, blocks) = sell_to(&world(0), 2_000);
+    assert!(shares.iter().all(|it| *it <= BATCH_MAX), "{shares:?}");
+    assert!(blocks <= 9, "320 to a block, but for the first and the last: {blocks} blocks");
+}
+
+#[test]
+fn a_crowd_shares_larger_transactions() {
+    let (shares, blocks) = sell_to(&world(CROWD_MAX), 1_000);
+    assert_eq!(shares.iter().max(), Some(&CROWD_MAX), "{shares:?}");
+    assert!(blocks <= 3, "800 to a block, and by 40 it would be 320: {blocks} blocks");
+}
+
+#[test]
+fn those_who_fit_into_the_next_block_share_smaller_transactions() {
+    let (shares, blocks) = sell_to(&world(CROWD_MAX), 250);
+    assert!(shares.iter().all(|it| *it <= BATCH_MAX), "{shares:?}");
+    assert!(blocks <= 2, "{blocks} blocks");
+}
+
+#[test]
+fn a_crowd_goes_in_smaller_transactions_where_nodes_take_no_larger_messages() {
+    let world = world(CROWD_MAX);
+    let refused = Rc::new(Cell::new(0));
+    let count = Rc::clone(&refused);
+    *world.temper.borrow_mut() = Some(Box::new(move |_, message| {
+        let is_large = message.to_string().len() > LARGEST_MESSAGE;
+        count.set(count.get() + usize::from(is_large));
+        is_large.then(|| Ok(PostAnswer { status: 413, body: "too large".into() }))
+    }));
+    let (shares, _) = sell_to(&world, 600);
+    assert!(shares.iter().all(|it| *it <= BATCH_MAX), "{shares:?}");
+    assert!(refused.get() <= 4, "one preview, whole and in pieces: {}", refused.get());
+}
+
+#[test]
+fn a_crowd_shares_no_larger_transaction_without_an_estimate() {
+    let world = world(CROWD_MAX);
+    *world.hook.borrow_mut() = Some(Box::new(|_, method, params| {
+        let is_large = params.to_string().len() > LARGEST_MESSAGE / 4;
+        let is_refused = method == "eth_estimateGas" && is_large;
+        is_refused.then_some(Err((-32_000, "gas required exceeds allowance (4000000)")))
+    }));
+    let (shares, _) = sell_to(&world, 600);
+    assert!(shares.iter().all(|it| *it <= BATCH_MAX), "{shares:?}");
+}
+
+#[test]
+fn relayers_have_about_as_many_payers_each() {
+    for (relayers, most) in [(2, 1.05), (8, 1.1), (64, 1.3)] {
+        let keys: Vec<_> = (1..=relayers).map(|it| Address::new([it; 20])).collect();
         let mut counts = vec![0_u32; keys.len()];
         for payer in 0..10_000_u32 {
             let mut bytes = [0; 20];
@@ -136,7 +123,7 @@ fn payments_per_second() {
             let owner = relayer_for(&Address::new(bytes), &keys).unwrap();
             counts[keys.iter().position(|it| *it == owner).unwrap()] += 1;
         }
-        let most = f64::from(*counts.iter().max().unwrap());
-        println!("  {relayers:>4} relayers {:>8.2}", most * float(relayers) / 10_000.0);
+        let busiest = f64::from(*counts.iter().max().unwrap()) * f64::from(relayers) / 10_000.0;
+        assert!(busiest < most, "the busiest of {relayers} has {busiest:.2} times its share");
     }
 }

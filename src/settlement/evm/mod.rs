@@ -2,8 +2,8 @@
 //! out together, in the relayer's nonce order.
 //!
 //! Payments wait in a [`queue`]; the [`pump`] makes transactions of them,
-//! [`postpone`] puts back what has to wait, and [`spoiled`] is about those that
-//! must not share one. [`preview`] asks the chain
+//! [`postpone`] puts back what has to wait, [`sizes`] says how many share one, and
+//! [`spoiled`] is about those that must not. [`preview`] asks the chain
 //! before anything is sent, [`prepare`] does so while the origin works,
 //! [`commit`] writes down what goes out, [`send`] sends,
 //! [`follow`] brings what was sent to its end, [`nonces`] keeps the relayer's
@@ -23,6 +23,7 @@ mod preview;
 mod pump;
 mod queue;
 mod send;
+mod sizes;
 mod spoiled;
 mod wallets;
 
@@ -94,6 +95,8 @@ pub struct EvmLane<H: Host> {
     /// The nonce after the last one that was signed here, and when one of
     /// ours was last signed or came to its end.
     signed: Cell<Option<(u64, UnixSeconds)>>,
+    /// Until when no crowd shares larger transactions than others.
+    no_crowd_until: Cell<UnixSeconds>,
     /// Until when Multicall3 is taken not to be at its address.
     no_multicall_until: Cell<UnixSeconds>,
     /// Until when no node is asked to simulate in a block of another time.
@@ -178,6 +181,7 @@ impl<H: Host> EvmLane<H> {
             no_sizes_until: Cell::new(UnixSeconds(0)),
             in_air: RefCell::default(),
             signed: Cell::new(None),
+            no_crowd_until: Cell::new(UnixSeconds(0)),
             no_multicall_until: Cell::new(UnixSeconds(0)),
             gas_each: Cell::new(GAS_PER_PAYMENT),
             sync_sends: Cell::new(0),

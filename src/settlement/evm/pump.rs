@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::prepare::Asked;
-use super::preview::{Preview, Problem};
+use super::preview::Preview;
 use super::queue::{done, told_apart};
 use super::spoiled::LONE_IN_AIR_MAX;
 use super::{EvmLane, IN_AIR_MAX, Waiting, cost_of_each, share_of};
@@ -156,6 +156,7 @@ impl<H: Host> EvmLane<H> {
         if self.waiting_in_air() >= IN_AIR_MAX {
             return None;
         }
+        let most = self.batch_most();
         let mut queue = self.queue.borrow_mut();
         if !self.served_again.replace(false) || queue.is_empty() {
             let group = self.again.borrow_mut().pop_front();
@@ -164,7 +165,7 @@ impl<H: Host> EvmLane<H> {
                 return group;
             }
         }
-        let batch = queue.take(self.batch_most(), |payer| self.room_to_share(payer));
+        let batch = queue.take(most, |payer| self.room_to_share(payer));
         // What waits for a second node's word shares with nothing that doesn't.
         let (dear, cheap): (Vec<_>, Vec<_>) = batch
             .into_iter()
@@ -228,15 +229,7 @@ impl<H: Host> EvmLane<H> {
         let payments: Vec<_> = batch.iter().map(|waiting| &waiting.payment).collect();
         let mut preview = match preview {
             Ok(preview) => preview,
-            Err(Problem::OneOfMany(has_code)) => return self.take_apart(batch, has_code),
-            Err(Problem::Nodes(problem)) => {
-                self.log_refusal(&problem);
-                // Nothing was written or sent.
-                for waiting in batch {
-                    self.hand_back(waiting);
-                }
-                return;
-            }
+            Err(problem) => return self.without_preview(batch, problem),
         };
         let has_code = preview.has_code.take();
         let most = self.most_gas(&payments);
@@ -265,6 +258,7 @@ impl<H: Host> EvmLane<H> {
             }
         };
         let good = self.take_the_good(batch, &preview, moment, is_greedy);
+        let good = self.as_estimated(good, &preview);
         self.send_off(good, &preview, is_loner);
     }
 
@@ -335,7 +329,7 @@ impl<H: Host> EvmLane<H> {
 
     /// How many transactions wait for a block: what is mined takes no place, be
     /// it certain enough or not.
-    fn waiting_in_air(&self) -> usize {
+    pub(super) fn waiting_in_air(&self) -> usize {
         self.in_air.borrow().values().filter(|flight| flight.is_waiting).count()
     }
 

@@ -161,16 +161,6 @@ impl<H: Host> EvmLane<H> {
         ));
     }
 
-    /// How many payments share a transaction at most: half as many after each
-    /// one that failed as a whole within the hour.
-    pub(super) fn batch_most(&self) -> usize {
-        let (hour, count) = self.spoiled.get();
-        let is_now = hour == self.shared.host.now().0 / 3_600;
-        let count = if is_now { count } else { 0 };
-        let most = self.limits.batch_max.checked_shr(count).unwrap_or(0).max(1);
-        if self.lacks_multicall() { 1 } else { most }
-    }
-
     /// Puts what became of payments before those who wait for them; what their
     /// transaction left behind goes out again, in groups that are small enough
     /// to be in the air at the same time.

@@ -129,19 +129,22 @@ fn any_token_can_be_moved_by_permit2() {
 #[test]
 fn a_batch_is_bounded_by_number_gas_and_calldata() {
     for (limits, expected) in [
-        (json!({}), 40),
-        (json!({ "batch_max": 7 }), 7),
-        (json!({ "batch_gas": 300_000 }), 2),
-        (json!({ "batch_gas": 180_000, "batch_max": 9 }), 1),
-        (json!({ "batch_gas": 900_000, "asset_transfer_method": "permit2" }), 3),
-        (json!({ "batch_calldata": 7_748, "asset_transfer_method": "permit2" }), 10),
-        (json!({ "batch_calldata": 5_188 }), 10),
-        (json!({ "batch_calldata": 131_072, "batch_gas": 100_000_000, "batch_max": 100 }), 100),
+        (json!({}), (40, 100)),
+        (json!({ "batch_max": 7 }), (7, 7)),
+        (json!({ "batch_max": 100 }), (100, 100)),
+        (json!({ "batch_gas": 300_000 }), (2, 2)),
+        (json!({ "batch_gas": 6_060_000 }), (40, 50)),
+        (json!({ "batch_gas": 180_000, "batch_max": 9 }), (1, 1)),
+        (json!({ "batch_gas": 900_000, "asset_transfer_method": "permit2" }), (3, 3)),
+        (json!({ "batch_calldata": 7_748, "asset_transfer_method": "permit2" }), (10, 10)),
+        (json!({ "batch_calldata": 5_188 }), (10, 10)),
+        (json!({ "batch_calldata": 131_072, "batch_gas": 100_000_000 }), (40, 100)),
     ] {
         let mut good = good();
         let network = good["NETWORKS"][BASE].as_object_mut().unwrap();
         network.extend(limits.as_object().unwrap().clone());
-        assert_eq!(config(&good).networks[0].batch_max, expected, "{limits}");
+        let network = &config(&good).networks[0];
+        assert_eq!((network.batch_max, network.crowd_max), expected, "{limits}");
     }
     for (name, value) in [("batch_gas", 179_999), ("batch_calldata", 579), ("batch_max", 0)] {
         let bad = with(&[
