@@ -17,14 +17,15 @@ import { memory } from './parts/memory.mjs';
 import { page } from './parts/page.mjs';
 import { paidCpu } from './parts/paid-cpu.mjs';
 import { payment } from './parts/payment.mjs';
+import { relayers } from './parts/relayers.mjs';
 import { rules } from './parts/rules.mjs';
 import { size } from './parts/size.mjs';
 import { challenge, free } from './parts/speed.mjs';
 import { stream } from './parts/stream.mjs';
 import { score, table } from './table.mjs';
 
-const PARTS = { size, start: coldStart, page, check, free, rules, 402: challenge, payment, cpu: paidCpu, distance, stream, crowd, gas, memory, ledger };
-const ORDER = ['size', 'start', 'page', 'check', 'free', 'rules', '402', 'payment', 'cpu', 'distance', 'stream', 'crowd', 'gas', 'memory', 'ledger'];
+const PARTS = { size, start: coldStart, page, check, free, rules, 402: challenge, payment, cpu: paidCpu, distance, stream, crowd, relayers, gas, memory, ledger };
+const ORDER = ['size', 'start', 'page', 'check', 'free', 'rules', '402', 'payment', 'cpu', 'distance', 'stream', 'crowd', 'relayers', 'gas', 'memory', 'ledger'];
 
 const USAGE = `Usage: npm run bench -- [options]
 
