@@ -84,10 +84,10 @@ fn rate(block_seconds: u64, crowd_max: u64) -> Rate {
             }
         });
     }
-    world.run_for(3_000 * block_seconds);
+    world.run_for(2_000 * block_seconds);
     let made = || world.chain.borrow().transfers.len();
     let (before, posts) = (made(), world.posts.get());
-    let seconds = (5 * block_seconds).max(10);
+    let seconds = (3 * block_seconds).max(6);
     world.run_for(1_000 * seconds);
     let per_second = |count: usize| float(count) / float(seconds);
     Rate { payments: per_second(made() - before), posts: per_second(world.posts.get() - posts) }

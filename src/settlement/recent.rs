@@ -98,16 +98,16 @@ mod tests {
     fn long_ones_are_kept_as_far_as_there_is_room() {
         let recent = Recent::default();
         let kept = || recent.0.borrow().len();
-        for number in 0..8 {
+        for number in 0..32 {
             recent.put(record(&number.to_string(), "x"), LONG);
         }
-        assert_eq!(kept(), 8);
+        assert_eq!(kept(), 32);
         recent.put(record("a", "x"), 1);
         assert_eq!(
             (kept(), recent.get("0").is_some(), recent.get("1").is_some()),
-            (8, false, true)
+            (32, false, true)
         );
         recent.put(record("a", "longer"), LONG + 1);
-        assert_eq!((kept(), recent.get("a").is_some()), (7, false));
+        assert_eq!((kept(), recent.get("a").is_some()), (31, false));
     }
 }

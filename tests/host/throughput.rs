@@ -13,9 +13,10 @@ use edge402::settlement::{ClaimReply, Outcome};
 const BATCH_MAX: usize = DEFAULT_BATCH_MAX as usize;
 const CROWD_MAX: usize = CROWD_BATCH_MAX as usize;
 
-/// More than a preview of as many payments as always share a transaction, and less
-/// than one of a crowd's.
-const LARGEST_MESSAGE: usize = 160_000;
+/// More than a preview, and its estimate, of as many payments as always share a
+/// transaction, and less than those of a crowd's.
+const LARGEST_MESSAGE: usize = 120_000;
+const LARGEST_ESTIMATE: usize = 45_000;
 
 /// With blocks of two seconds, and transactions of so many payments of a crowd.
 fn world(crowd_max: usize) -> Rc<World> {
@@ -104,7 +105,7 @@ fn a_crowd_goes_in_smaller_transactions_where_nodes_take_no_larger_messages() {
 fn a_crowd_shares_no_larger_transaction_without_an_estimate() {
     let world = world(CROWD_MAX);
     *world.hook.borrow_mut() = Some(Box::new(|_, method, params| {
-        let is_large = params.to_string().len() > LARGEST_MESSAGE / 4;
+        let is_large = params.to_string().len() > LARGEST_ESTIMATE;
         let is_refused = method == "eth_estimateGas" && is_large;
         is_refused.then_some(Err((-32_000, "gas required exceeds allowance (4000000)")))
     }));

@@ -5,6 +5,7 @@ import { withStops } from '../rounds.mjs';
 import { PAID_PATH, startEdge402, startReference } from '../systems.mjs';
 import { median } from '../table.mjs';
 import { payFor, preparePayment } from '../wallet.mjs';
+import { rush } from './rush.mjs';
 
 const BLOCK_SECONDS = 2;
 const PAYMENTS_EACH = 5;
@@ -18,7 +19,11 @@ const BAR_BATCH = 45_000;
 const PATIENCE_MS = 45_000;
 
 /** @returns {Promise<import('../table.mjs').Group[]>} */
-export async function crowd({ quick, note }) {
+export async function crowd(options) {
+  return [...await crowdBesideReference(options), await rush(options)];
+}
+
+async function crowdBesideReference({ quick, note }) {
   const crowds = quick ? CROWDS.slice(0, 2) : CROWDS;
   return withStops(async (keep) => {
     const world = keep(await startWorld({ worker: false, relayers: 2, feePayers: 2, buyers: Math.max(...CROWDS), evm: { blockTime: BLOCK_SECONDS } }));
