@@ -188,7 +188,6 @@ mod tests {
     use serde_json::json;
 
     use super::super::{parse, to_text};
-    use super::*;
 
     #[test]
     fn json_is_written_as_serde_json_writes_it() {
