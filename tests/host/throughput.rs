@@ -4,14 +4,15 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::sim::{Handle, Payment, Setup, World};
-use edge402::config::{CROWD_BATCH_MAX, DEFAULT_BATCH_MAX};
 use edge402::evm::Address;
 use edge402::rpc::PostAnswer;
 use edge402::settlement::relayer::relayer_for;
 use edge402::settlement::{ClaimReply, Outcome};
 
-const BATCH_MAX: usize = DEFAULT_BATCH_MAX as usize;
-const CROWD_MAX: usize = CROWD_BATCH_MAX as usize;
+/// As many as share a transaction, and as many of a crowd, if `NETWORKS.batch_max` says
+/// nothing.
+const BATCH_MAX: usize = 40;
+const CROWD_MAX: usize = 100;
 
 /// More than a preview, and its estimate, of as many payments as always share a
 /// transaction, and less than those of a crowd's.
