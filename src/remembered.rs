@@ -9,8 +9,9 @@ use std::cell::RefCell;
 
 use sha2::{Digest as _, Sha256};
 
-/// How many answers are kept at most, 64 bytes each: those of a crowd that waits.
-const PLACES: usize = 2_048;
+/// How many answers are kept at most, 65 bytes each: four times a crowd that waits, so
+/// that few of it take each other's places.
+const PLACES: usize = 8_192;
 
 /// Answers of 32 bytes by a hash of what was asked. Each has one place where it can
 /// be, until another one takes it: finding it costs the same however many there are.
@@ -79,6 +80,20 @@ mod tests {
         assert_eq!(worked.get(), 2);
         assert_eq!(ask(&[b"a", b"d"], 0), None);
         assert_eq!(ask(&[b"a", b"d"], 4), Some([4; 32]), "there may be one later");
+    }
+
+    #[test]
+    fn of_a_crowd_nearly_all_are_there_again() {
+        const CROWD: u64 = 2_000;
+        let remembered = Remembered::new();
+        let ask = |number: u64, answer| {
+            remembered.or_work_out(&[&number.to_be_bytes()], &|| answer).is_some()
+        };
+        for number in 0..CROWD {
+            ask(number, Some([7; 32]));
+        }
+        let again = (0..CROWD).filter(|it| ask(*it, None)).count();
+        assert!(again > 1_700, "{again}");
     }
 
     #[test]
