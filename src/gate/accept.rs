@@ -59,6 +59,28 @@ fn thousandths(quality: &str) -> u32 {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_weight_has_three_digits_after_its_point_at_most() {
+        for (quality, weight) in [
+            ("1", 1_000),
+            ("1.0", 1_000),
+            ("0.5", 500),
+            ("0.999", 999),
+            ("0.", 0),
+            ("1.5", 1_000),
+            ("0.1234", 0),
+            ("10", 0),
+            ("", 0),
+            (".5", 0),
+            ("x", 0),
+            ("0.x", 0),
+            ("-1", 0),
+            ("+", 0),
+        ] {
+            assert_eq!(thousandths(quality), weight, "{quality}");
+        }
+    }
+
     struct Asked<'a>(&'a [(&'a str, &'a str)]);
 
     impl Head for Asked<'_> {

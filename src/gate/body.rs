@@ -222,5 +222,11 @@ mod tests {
             assert!(all.iter().skip(n + 1).all(|other| other != one));
         }
         assert_eq!(read(b"", "text/plain"), BoundBody::none().bound());
+        assert!(BoundBody::read(b"", "text/plain").is_none());
+        assert!(!BoundBody::read(b"{}", "text/plain").is_none());
+        // Release 0.1.0 told an empty body from none.
+        let former = encode_hex(&keccak256(b""));
+        assert_eq!(BoundBody::read(b"", "text/plain").former(), former);
+        assert_eq!(BoundBody::none().former(), "");
     }
 }

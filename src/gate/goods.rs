@@ -297,6 +297,7 @@ mod tests {
         assert!(matches!(judge("POST", 301, Some("/get")), SoldElsewhere(_)));
         assert_eq!(judge("POST", 308, Some("/get")), Goods);
         assert!(matches!(judge("HEAD", 303, Some("/get")), SoldElsewhere(_)));
+        assert_eq!(judge("DELETE", 301, Some("/get")), Goods);
     }
 
     #[test]

@@ -56,6 +56,7 @@ mod tests {
         assert_eq!([one, two, other].map(|it| bounds.of(&it)), [Some(7), None, Some(0)]);
         assert_eq!(PerToken::from(Some(7)).of(&other), Some(7));
         assert_eq!(PerToken::<u8>::default().of(&one), None);
+        assert!(PerToken::new([(one, Some(7))], None).is_any() && PerToken::from(Some(7)).is_any());
         assert!(bounds.is_any() && !PerToken::new([(two, None::<u8>)], None).is_any());
     }
 }

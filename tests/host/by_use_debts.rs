@@ -52,6 +52,13 @@ fn a_payer_in_debt_is_refused_until_the_debt_is_paid() {
     assert_eq!(moved(&world, &second), []);
 }
 
+/// How what waits stands.
+fn standing(world: &Rc<World>) -> Vec<String> {
+    let settler = world.settler();
+    let standing = world.wait(async move { settler.standing().await.unwrap() });
+    standing.waiting.into_iter().map(|it| it.state).collect()
+}
+
 #[test]
 fn what_is_lost_for_good_keeps_nobody_else_waiting() {
     let world = world();
@@ -62,12 +69,14 @@ fn what_is_lost_for_good_keeps_nobody_else_waiting() {
     world.run_for(20_000);
     let another = || buyer(&world, &payment(7, 1), &[ALL]).now();
     assert_ne!(another(), Answer::Counted, "as much is at stake as may be");
+    assert_eq!(standing(&world), ["owed"; 6]);
     // The signatures end, with nothing left to collect.
     world.run_for(1_000_000);
     let fresh = |payer| buyer(&world, &Payment::by_use(payer, 2, 3_000), &[ALL]);
     assert_eq!(fresh(7).now(), Answer::Counted);
     assert_eq!(fresh(1).now(), Answer::Refused(Reason::UnpaidDebt));
     world.run_for(A_WHILE);
+    assert_eq!(standing(&world), ["lost"; 6]);
     // As little after a restart.
     world.crash();
     assert_eq!(fresh(8).now(), Answer::Counted);
@@ -434,6 +443,24 @@ fn a_payer_who_cancels_what_is_owed_is_to_blame() {
     );
     world.run_for(1_000_000);
     assert_eq!(buyer(&world, &second, &[ALL]).now(), Answer::Refused(Reason::UnpaidDebt));
+}
+
+#[test]
+fn what_nobody_else_could_have_settled_is_unpaid_when_its_time_is_over() {
+    let world = world();
+    let first = payment(1, 1);
+    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+    while world.chain.borrow().pool.is_empty() {
+        world.run_for(100);
+    }
+    // What was sent fails, and no log says by whom the nonce was used.
+    world.chain.borrow_mut().uses_bit(&permit2_of(1, 1, 0));
+    world.run_for(60_000);
+    assert!(matches!(state(&world, &first), State::Submitted { .. }));
+    world.run_for(7_200_000);
+    assert!(world.tables.entries().is_empty());
+    let is_open = matches!(state(&world, &first), State::Submitted { .. } | State::Settled(_));
+    assert!(!is_open && moved(&world, &first).is_empty());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is sold by use at its edges: not worth its fee, told late, and next to
 //! payers who burn the hour's gas.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::by_use::{
@@ -10,7 +11,8 @@ use crate::sim::chain::Code;
 use crate::sim::{AMOUNT, Answer, Buyer, Payment, Setup, Temper, World, payer};
 use edge402::amount::AtomicAmount;
 use edge402::rpc::TransportError;
-use edge402::settlement::{HoldReply, RenewRequest, State, UseReport};
+use edge402::settlement::journal::Attempts;
+use edge402::settlement::{HoldReply, PaymentRecord, RenewRequest, State, UseReport};
 
 /// A world in which the most that one transfer costs, twice 10^14 wei, is so many
 /// atomic units.
@@ -69,6 +71,11 @@ fn no_more_is_given_for_nothing_in_a_day_than_the_seller_risks() {
     // From now on the origin works for this payer no more, be it after a restart.
     assert_eq!(small(&world, 1, 14), (Answer::Unavailable, true));
     world.crash();
+    let lines = || {
+        let says = |line: &&String| line.contains("too much that was used today was not charged");
+        world.log.borrow().iter().filter(says).count()
+    };
+    assert_eq!(lines(), 0, "it was asked each time");
     for number in 15..20 {
         assert_eq!(small(&world, 1, number), (Answer::Unavailable, false));
         let payment = payment(1, number);
@@ -76,6 +83,7 @@ fn no_more_is_given_for_nothing_in_a_day_than_the_seller_risks() {
         assert_eq!(whole.now(), Answer::Unavailable);
         assert!(world.tables.record(&payment.id).is_none());
     }
+    assert!(lines() > 0);
     // New payers have what is left of the route's, and then nothing for nothing.
     for number in 1..=7 {
         assert!(small(&world, number + 1, 1).0.is_delivery());
@@ -357,6 +365,23 @@ fn what_a_dead_gate_has_left_is_tried_again_by_itself() {
     nodes_are_silent(&world, false);
     world.run_for(A_WHILE);
     assert_eq!(moved(&world, &payment), [1_230]);
+}
+
+#[test]
+fn what_is_told_after_something_was_sent_changes_nothing() {
+    let world = world();
+    let payment = payment(1, 1);
+    let report = owed(&world, &payment, 1_230);
+    world.crash();
+    // Its transaction has ended without it.
+    let attempts = Attempts { seen_block: 1, hashes: vec!["0x1".into()], ..Attempts::default() };
+    let record = world.tables.record(&payment.id).unwrap();
+    let record = PaymentRecord { attempts: Some(attempts), ..record };
+    let rows = [(payment.id.clone(), edge402::json::to_text(&record))];
+    world.tables.load([rows.into(), BTreeMap::new()]);
+    tell(&world, &UseReport { used: AtomicAmount(AMOUNT), ..report });
+    let State::Owed { order, .. } = state(&world, &payment) else { panic!() };
+    assert_eq!(order.request.charge, Some(AtomicAmount(1_230)));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use edge402::desk::refusals::{Next, Tally, add_counts, read_counts, read_rows};
 use edge402::desk::state::DeskState;
 use edge402::protocol::Reason;
 use edge402::settlement::standing::{Standing, WAITING_MAX, Waiting};
+use edge402::settlement::sums::{SumBy, SumsQuery};
 use edge402::settlement::{Sale, SalesQuery};
 use edge402::time::UnixSeconds;
 use proptest::prelude::*;
@@ -278,6 +279,36 @@ fn what_can_not_be_exported_is_refused_with_a_sentence() {
 fn standing(world: &Rc<World>) -> Standing {
     let settler = world.settler();
     world.wait(async move { settler.standing().await.unwrap() })
+}
+
+#[test]
+fn sums_are_told_when_all_sales_are_in_them() {
+    let world = World::new(&Setup::default());
+    let asked = |by, folds| {
+        world.tables.folds.set(folds);
+        let query = SumsQuery { from: 0, to: 100_000, by, before: None, limit: 100 };
+        let is_behind = world.settler().sums(&query).unwrap().is_behind;
+        (is_behind, world.tables.folds.get())
+    };
+    assert_eq!(asked(SumBy::Day, 0), (false, 0));
+    assert_eq!(asked(SumBy::Day, 3), (false, 0));
+    // Four times a thousand sales are as much as one question does.
+    assert_eq!(asked(SumBy::Network, 9), (true, 5));
+    assert_eq!(asked(SumBy::Payer, 9), (false, 9), "they are summed up by themselves");
+}
+
+#[test]
+fn fifty_that_wait_are_shown_and_that_there_are_more_is_said() {
+    let world = World::new(&Setup::default());
+    world.chain.borrow_mut().forgets = usize::MAX;
+    for (count, is_cut) in [(50, false), (51, true)] {
+        let first = if is_cut { 51 } else { 1 };
+        let _buyers: Vec<_> =
+            (first..=count).map(|n| world.start_buy(&Payment::new(n, n, 600), "/r/a")).collect();
+        world.run_for(20_000);
+        let standing = standing(&world);
+        assert_eq!((standing.waiting.len(), standing.is_cut), (50, is_cut));
+    }
 }
 
 #[test]

@@ -16,8 +16,13 @@ use crate::gate_support::*;
 const SETTLER: &str = "eip155:84532/0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A";
 
 fn shop_with(price: &str, more: &Value) -> &'static Loaded {
+    shop_of(&["/work"], price, more)
+}
+
+/// The same with several routes at these prices.
+fn shop_of(patterns: &[&str], price: &str, more: &Value) -> &'static Loaded {
     let mut route = json!({
-        "pattern": "/work", "price": price,
+        "price": price,
         "prices": [
             { "when": { "header": { "X-Quality": "high" } }, "price": "$0.05" },
             { "when": { "header": { "X-Quality": "best" } }, "price": "$0.2" },
@@ -26,7 +31,13 @@ fn shop_with(price: &str, more: &Value) -> &'static Loaded {
     for (name, value) in more.as_object().unwrap() {
         route[name] = value.clone();
     }
-    let mut settings = settings("https://own.example", json!([route]));
+    let with = |pattern: &&str| {
+        let mut route = route.clone();
+        route["pattern"] = json!(pattern);
+        route
+    };
+    let routes = patterns.iter().map(with).collect();
+    let mut settings = settings("https://own.example", routes);
     settings.grant_secret = Some("8f".repeat(32));
     let loaded = config::read(&settings);
     config(&loaded);
@@ -157,6 +168,23 @@ fn a_grant_for_less_leaves_that_for_more_in_its_place() {
     // A browser has them all, whichever it got last.
     let request = asking("best").with("Cookie", &cookies.join("; "));
     assert_eq!(request.outcome(loaded), "granted 0 /work");
+}
+
+#[test]
+fn what_is_paid_is_good_for_the_same_request_elsewhere_and_else_where_nothing_costs_more() {
+    let loaded = shop_of(&["/work", "/other"], "$0.01", &json!({}));
+    let is_good = |quality, to: &str| {
+        let sale = sale(loaded, quality);
+        let offer = &sale.route.offers[0];
+        sale.sale_at(loaded, offer, (302, Some(to))).is_some()
+    };
+    for (quality, _) in QUALITIES {
+        assert!(is_good(quality, "/work"), "the origin sends the same request on");
+        // What a client will say there nobody knows.
+        assert_eq!(is_good(quality, "/work?x=1"), quality == "best", "{quality}");
+        // Nor on another route of the same prices.
+        assert_eq!(is_good(quality, "/other"), quality == "best", "{quality}");
+    }
 }
 
 #[test]

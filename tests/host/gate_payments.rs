@@ -10,7 +10,7 @@ use crate::gate_support::{
 };
 use edge402::config::{self, Loaded};
 use edge402::encoding::encode_base64;
-use edge402::gate::{BoundBody, Decision, Purchase};
+use edge402::gate::{BoundBody, Decision, Purchase, Sale, asks_for_sold};
 use edge402::protocol::Version;
 use serde_json::{Value, json};
 
@@ -372,6 +372,62 @@ fn a_purchase_is_bound_to_what_the_buyer_agreed_to() {
     }
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{all:#?}");
     assert_eq!(PAY_TO, crate::evm_support::pay_to().to_string());
+}
+
+#[test]
+fn a_payment_is_bound_to_what_its_client_will_ask_for_elsewhere() {
+    fn sale<'a>(request: &Request) -> Sale<'a> {
+        match request.decide(assets()) {
+            Decision::PaymentRequired(sale, None) => sale,
+            other => panic!("{other:?}"),
+        }
+    }
+    let body = BoundBody::read(b"{\"a\":1}", "application/json");
+    let bound = |from: &Request, status, to: &str| {
+        let sale = sale(from);
+        sale.binding_at(assets(), &sale.route.offers[0], &body, (status, Some(to)))
+    };
+    let binding = |at: &Request, body: &BoundBody| {
+        let sale = sale(at);
+        Some(sale.binding(&sale.route.offers[0], body))
+    };
+    let (get, post) = (Request::get("/premium/a"), Request::post("/premium/orders", "{}"));
+    // With its body, where that goes along.
+    let there = Request::post("/premium/orders?b", "{}");
+    assert_eq!(bound(&post, 308, "/premium/orders?b"), binding(&there, &body));
+    let post = Request::post("/premium/a", "{}");
+    assert_eq!(
+        bound(&post, 301, "/premium/b"),
+        binding(&Request::get("/premium/b"), &BoundBody::none())
+    );
+    // As its URL will be written.
+    let there = Request::get("/premium/b?q=%22%C3%A9%27%3Cx%3E~");
+    assert_eq!(bound(&get, 302, "/premium/b?q=\"\u{e9}'<x>~"), binding(&there, &body));
+    assert!(asks_for_sold(assets(), &get) && !asks_for_sold(assets(), &Request::get("/free")));
+}
+
+#[test]
+fn what_holds_for_a_token_is_kept_under_what_its_payments_are_known_by() {
+    let mut found = 0;
+    for route in &config(assets()).routes {
+        for offer in &route.offers {
+            assert_eq!(offer.token.asset.key(), offer.terms.token_key());
+            found += 1;
+        }
+    }
+    assert!(found > 3);
+}
+
+#[test]
+fn only_who_speaks_v2_can_be_asked_for_a_payment_identifier() {
+    let mut all = routes();
+    all[0]["payment_identifier"] = json!("required");
+    let loaded = config::read(&settings("assets", all));
+    let payload = signed(|_| {});
+    let outcome = |payment: &Value| Request::get(PAGE).paying(payment).outcome(&loaded);
+    assert_eq!(outcome(&v1(&payload)), "purchase 0 V1 eip155:84532");
+    let said = outcome(&v2(&payload));
+    assert!(said.starts_with("400 extensions.payment-identifier.info.id is required"), "{said}");
 }
 
 #[test]

@@ -55,6 +55,25 @@ fn worth(model: Option<&str>) -> u128 {
     of(model).max(of(lenient.as_deref()))
 }
 
+#[test]
+fn a_yes_or_no_in_a_body_is_read_as_its_word() {
+    let routes = json!([{ "pattern": "/x", "price": "$0.02", "prices": [
+        { "when": { "body": "stream", "is": "true" }, "price": "$0.05" },
+    ] }]);
+    let loaded = config::read(&settings("https://own.example", routes));
+    config(&loaded);
+    let loaded: &'static Loaded = Box::leak(Box::new(loaded));
+    for (body, price) in [
+        (r#"{"stream":true}"#, 50_000),
+        (r#"{"stream":"true"}"#, 50_000),
+        (r#"{"stream":false}"#, 20_000),
+        (r#"{"stream":null}"#, 20_000),
+        (r#"{"stream":[false]}"#, 50_000),
+    ] {
+        assert_eq!(cost(loaded, &Request::post("/x", body)), price, "{body}");
+    }
+}
+
 /// What is found by readers of each kind among names and values.
 fn readings(members: &[(String, String)]) -> Vec<Option<&str>> {
     let exact = |name: &str| name == "model";

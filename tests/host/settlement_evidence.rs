@@ -228,6 +228,25 @@ fn how_far_a_search_has_got_outlives_a_crash() {
 }
 
 #[test]
+fn what_no_node_tells_is_unpaid_once_nobody_can_use_it_and_nobody_has() {
+    let world = world();
+    let payment = Payment::new(1, 1, 60);
+    start_until_sent(&world, &payment);
+    refuse(&world, |method, _| method == "eth_getLogs", (-32_601, "not supported"));
+    // It lands when its time is over.
+    world.chain.borrow_mut().min_fee = u128::MAX / 4;
+    world.run_for(2 * MINUTE);
+    world.chain.borrow_mut().min_fee = 0;
+    world.run_for(5 * MINUTE);
+    assert!(is_open(&world, &payment), "a node may be behind");
+    world.run_for(25 * MINUTE);
+    let state = world.tables.record(&payment.id).map(|it| it.state);
+    assert!(!matches!(state, Some(State::Submitted { .. } | State::Settled(_))), "{state:?}");
+    assert!(world.tables.entries().is_empty());
+    assert!(world.chain.borrow().transfers_of(&payment).is_empty());
+}
+
+#[test]
 fn what_no_node_tells_ends_after_a_day_and_the_log_says_so() {
     let world = World::new(&Setup { block_ms: 30_000, ..Setup::default() });
     let payment = Payment::by_permit2(1, 1, 200_000);
@@ -356,6 +375,22 @@ fn who_asks_all_the_time_has_one_search_after_the_other() {
     let searches = usize::try_from((world.clock.now_ms() - begun) / 30_000 + 1).unwrap();
     let count = asked.borrow().len();
     assert!((5..=5 * searches).contains(&count), "{count} pages, {searches} searches");
+    *world.hook.borrow_mut() = None;
+    world.run_for(30_000);
+    let Answer::Delivered(settlement) = world.buy_now(&payment, "a") else { panic!("not sold") };
+    assert_eq!(settlement.transaction, hash);
+}
+
+#[test]
+fn what_is_used_and_no_log_tells_by_whom_is_not_refused_yet() {
+    let world = world();
+    let (payment, _) = failed_and_used(&world);
+    let hash = front_run(&world, &payment);
+    *world.hook.borrow_mut() =
+        Some(Box::new(|_, method, _| (method == "eth_getLogs").then(|| Ok(Value::Array(vec![])))));
+    world.run_for(10_000);
+    let answer = world.buy_now(&payment, "a");
+    assert!(!answer.is_delivery() && !matches!(answer, Answer::Refused(_)), "{answer:?}");
     *world.hook.borrow_mut() = None;
     world.run_for(30_000);
     let Answer::Delivered(settlement) = world.buy_now(&payment, "a") else { panic!("not sold") };

@@ -26,6 +26,24 @@ fn quorum(above: u128) -> Limits {
     Limits { quorum_above: Some(AtomicAmount(above)).into(), ..Limits::default() }
 }
 
+#[test]
+fn a_fee_payer_with_too_little_is_told_what_one_payment_needs() {
+    for (lamports, is_poor) in [(0, true), (900_879, true), (900_880, false)] {
+        let lie: Lie = Box::new(move |_, method, _, mut truth| {
+            if method == "getMultipleAccounts" {
+                truth["value"][0]["lamports"] = json!(lamports);
+            }
+            truth
+        });
+        let (world, _) = world_of(Limits::default(), 1, lie);
+        let asking = Rc::clone(&world);
+        let health = world
+            .wait(async move { asking.ask(|it| async move { it.health().await }).await.unwrap() });
+        assert_eq!(health.balance, Some(lamports.to_string()));
+        assert_eq!(health.problems.len(), usize::from(is_poor), "{health:?}");
+    }
+}
+
 /// The statuses that say this of every signature.
 fn statuses(params: &Value, err: &Value) -> Value {
     let count = params[0].as_array().unwrap().len();
@@ -163,6 +181,73 @@ fn a_node_that_is_dead_or_stands_still_keeps_no_expired_payment_for_ever() {
         assert!(is_given_up(Limits::default(), stands_still, 660));
         // Above the limit one node alone gives up nothing.
         assert!(!is_given_up(quorum(AMOUNT - 1), stands_still, 3_600));
+    }
+}
+
+#[test]
+fn what_one_of_two_nodes_still_sees_or_does_not_tell_is_not_given_up() {
+    let seen = |params: &Value| {
+        let mut said = statuses(params, &Value::Null);
+        for status in said["value"].as_array_mut().unwrap() {
+            status["confirmationStatus"] = json!("processed");
+        }
+        said
+    };
+    for is_seen in [true, false] {
+        // It was not seen before the heights were asked for.
+        let mut is_late = false;
+        let lie: Lie = Box::new(move |url, method, params, truth| match method {
+            "getBlockHeight" => {
+                is_late = true;
+                truth
+            }
+            "getSignatureStatuses" if url == FIRST && is_late => {
+                is_late = false;
+                if is_seen { seen(params) } else { Value::Null }
+            }
+            _ => truth,
+        });
+        let (world, cluster) = world_of(Limits::default(), 2, lie);
+        cluster.borrow_mut().drops = usize::MAX;
+        assert!(matches!(world.buy_now(&payment(1), "a"), Answer::Pending(_)));
+        world.run_for(150_000);
+        assert!(is_submitted(&world, &payment(1)), "{is_seen}");
+        cluster.borrow_mut().lie = None;
+        world.run_for(60_000);
+        assert!(!is_submitted(&world, &payment(1)));
+    }
+}
+
+#[test]
+fn what_two_nodes_call_failed_is_failed_and_what_one_does_is_not() {
+    for (is_silent, above) in [(false, AMOUNT - 1), (false, AMOUNT), (true, AMOUNT - 1)] {
+        let lie: Lie = Box::new(move |url, method, _, truth| match method {
+            "getSignatureStatuses" if url == FIRST && is_silent => Value::Null,
+            _ => truth,
+        });
+        let (world, cluster) = world_of(quorum(above), 2, lie);
+        cluster.borrow_mut().fails = true;
+        let answer = world.buy_now(&payment(1), "a");
+        if is_silent {
+            assert!(matches!(answer, Answer::Pending(_)), "{answer:?}");
+        } else {
+            assert_eq!(answer, Answer::Refused(Reason::InsufficientFunds));
+        }
+        assert!(world.deliveries.borrow().is_empty());
+    }
+}
+
+#[test]
+fn what_is_worth_no_more_than_quorum_above_needs_one_nodes_word() {
+    for (above, is_delivered) in [(AMOUNT, true), (AMOUNT - 1, false)] {
+        let lie: Lie = Box::new(|url, method, params, truth| match method {
+            "getSignatureStatuses" if url != FIRST => {
+                json!({ "context": { "slot": 1 }, "value": vec![Value::Null; params[0].as_array().unwrap().len()] })
+            }
+            _ => truth,
+        });
+        let (world, _) = world_of(quorum(above), 2, lie);
+        assert_eq!(world.buy_now(&payment(1), "a").is_delivery(), is_delivered, "{above}");
     }
 }
 

@@ -29,6 +29,13 @@ impl Head for Message {
 }
 
 #[test]
+fn what_stands_in_quotes_is_not_split() {
+    let parts = |text| split_outside_quotes(text, ',').collect::<Vec<_>>();
+    assert_eq!(parts(r#"a="b,c",d"#), [r#"a="b,c""#, "d"]);
+    assert_eq!(parts(r#"a,"b,c"#), ["a", r#""b,c"#]);
+}
+
+#[test]
 fn the_example_of_rfc_9421_b_2_6_is_good() {
     let input = "(\"date\" \"@method\" \"@path\" \"@authority\" \"content-type\" \
                  \"content-length\");created=1618884473;keyid=\"test-key-ed25519\"";

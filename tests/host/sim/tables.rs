@@ -36,6 +36,8 @@ pub struct Tables {
     /// long KV takes to answer, in milliseconds.
     pub disk_ms: Cell<u64>,
     pub kv_ms: Cell<u64>,
+    /// How often there are sales to be folded into the sums.
+    pub folds: Cell<u32>,
     /// For how much longer than [`KEEP`] sales are kept, in seconds.
     pub kept_longer: Cell<u64>,
 }
@@ -252,7 +254,9 @@ impl Store for SimStore {
 
     fn fold_sales(&self, _: UnixSeconds, _: u32) -> Result<bool, StoreError> {
         self.check()?;
-        Ok(false)
+        let left = self.0.folds.get();
+        self.0.folds.set(left.saturating_sub(1));
+        Ok(left > 0)
     }
 
     fn sums(&self, query: &SumsQuery) -> Result<Sums, StoreError> {
