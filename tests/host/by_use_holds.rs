@@ -2,16 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::by_use::{A_WHILE, ALL, SOME, WORDS, buyer, moved, payment, settlement, state, world};
-use crate::permit2_support;
-use crate::sim::payment::{domain, pay_to, permit2_of, relayer};
+use crate::by_use::{A_WHILE, ALL, buyer, moved, payment, settlement, state, world};
 use crate::sim::time::START_MS;
-use crate::sim::{AMOUNT, Answer, Buyer, CHAIN, Fault, Payment, World, payer};
+use crate::sim::{AMOUNT, Fault, Payment, World};
 use edge402::amount::AtomicAmount;
-use edge402::evm::transfer::permit2::UPTO_PROXY;
-use edge402::evm::{self, Permit2Authorization};
-use edge402::payment::Terms;
-use edge402::protocol::{ChainId, Reason};
+use edge402::protocol::Reason;
 use edge402::settlement::metered::LEAST_SECONDS;
 use edge402::settlement::{HoldReply, RenewRequest, SettleRequest, State, UseReport};
 
@@ -51,32 +46,6 @@ fn what_is_held_is_good_for_so_long_at_least() {
         assert_eq!(world.clock.now_ms() / 1_000, now);
         let reply = hold(&world, request);
         assert_eq!(reply == HoldReply::Held, is_held, "{left}: {reply:?}");
-    }
-}
-
-/// A payment that its buyer has signed for longer than the shop asks for, in seconds.
-fn signed_for_longer_than(max_timeout: u64) -> Payment {
-    let permit = Permit2Authorization {
-        spender: UPTO_PROXY,
-        facilitator: Some(relayer().address()),
-        ..permit2_of(1, 1, START_MS / 1_000 + 900)
-    };
-    let payload = permit2_support::signed_by(&payer(1), CHAIN, &permit);
-    let terms = evm::Terms::new(domain(), pay_to(), AtomicAmount(AMOUNT), max_timeout);
-    let terms = terms.by_use(vec![relayer().address()]).with_permits(true);
-    Payment::from_parts(ChainId::Evm(CHAIN), Terms::Evm(terms), &payload, None)
-}
-
-#[test]
-fn goods_go_out_for_as_long_as_the_shop_allows_however_long_was_signed_for() {
-    for (max_timeout, charged) in [(120, 1_230), (600, AMOUNT)] {
-        let world = world();
-        let payment = signed_for_longer_than(max_timeout);
-        // The last piece comes after two minutes.
-        let buyer = buyer(&world, &payment, &[SOME, WORDS, WORDS, ALL]);
-        assert_eq!(Buyer { stream_ms: 30_000, ..buyer }.now(), Answer::Counted);
-        world.run_for(2 * A_WHILE);
-        assert_eq!(moved(&world, &payment), [charged], "{max_timeout}");
     }
 }
 
