@@ -53,6 +53,8 @@ const unheard = {
 };
 /** What the Worker answers to what is no refund, whenever it is asked. */
 const FINAL = [400, 404, 409];
+/** How long the Worker looks for what may still land: then it can be taken off for good. */
+const MONTH_MS = 30 * 86_400_000;
 const isSent = (it) => Boolean(it?.transaction || it?.signed);
 
 let wallets = [];
@@ -119,14 +121,14 @@ export function openRefund({ network, time, payment }, onChange) {
       make('p', {}, `${amountOf(amount)} on ${networkName(network)}, ${timeOf(time)} UTC, paid by `, make('code', { title: payer }, short(payer)), '.'),
       ...(lines.length ? [make('ul', {}, ...lines)] : []),
       ...(over ? [make('p', { className: 'bad' }, `${amountOf(over)} more than was paid has come back.`)] : []),
-      ...(problem ? [make('p', { className: 'bad' }, `No refund can be looked for now: ${problem}.`)] : left === '0' ? [make('p', { className: 'good' }, 'All of it has come back.')] : form(isBusy, is('silent'))));
+      ...(left === '0' ? [make('p', { className: 'good' }, 'All of it has come back.')] : problem ? [make('p', { className: 'bad' }, `No refund can be looked for now: ${problem}.`)] : form(isBusy, is('silent'))));
     draw();
   }
 
   /** A transaction, how it stands, and what can be done about it. */
-  function lineOf({ transaction, state, amount: back, problem, own }) {
+  function lineOf({ transaction, state, amount: back, problem, own, time: told }) {
     const off = button('Take off', () => takeOff(transaction, back), { 'aria-label': `Take off ${short(transaction)}` });
-    const can = state === 'noted' ? [!own && off] : [button('Look again', () => tell({ transaction })), ' ', state !== 'silent' && off];
+    const can = state === 'noted' ? [!own && off] : [button('Look again', () => tell({ transaction })), ' ', (state !== 'silent' || Date.now() > told * 1_000 + MONTH_MS) && off];
     return [back ? `${amountOf(back)} came back: ` : `${problem ?? 'on its way'}: `, transactionOf(network, transaction), ' ', ...can.filter(Boolean)];
   }
 
