@@ -10,18 +10,19 @@ import { join } from 'node:path';
 import { ROOT } from './util.mjs';
 
 const SHIM = 'shim.js';
-/** worker-build's entry: the class, its handlers, and what it exports. */
+/** worker-build's entry: the class, its handlers, of which it makes one of each function that we export, and what it exports. */
 const THEIRS = [
   /^import \{ WorkerEntrypoint \} from "cloudflare:workers";$/m,
   /^class Entrypoint extends WorkerEntrypoint \{\}$/m,
   /^Entrypoint\.prototype\.fetch = function[^]*?^\};?$/m,
+  /^Entrypoint\.prototype\.\w+ = exports\.\w+;$/gm,
   /^export default new Proxy\(Entrypoint, classProxyHooks\);$/m,
 ];
 
 if (existsSync(SHIM)) {
   let shim = readFileSync(SHIM, 'utf8');
   for (const pattern of THEIRS) {
-    if (!pattern.test(shim)) throw new Error(`worker-build's entry is another one now: it has no ${pattern}`);
+    if (shim.search(pattern) < 0) throw new Error(`worker-build's entry is another one now: it has no ${pattern}`);
     shim = shim.replace(pattern, '');
   }
   writeFileSync(SHIM, `${shim}\n${readFileSync(join(ROOT, 'src/runtime/entry.js'), 'utf8')}`);

@@ -99,6 +99,10 @@ impl CanonicalPath {
 
 /// A segment without its parameters (RFC 3986, section 3.3).
 fn name_of(segment: &str) -> &str {
+    // Most have none, and to look for a letter costs less than for a text.
+    if !segment.contains([';', '%']) {
+        return segment;
+    }
     let name = segment.split(';').next().unwrap_or_default();
     name.split("%3B").next().unwrap_or_default()
 }
@@ -194,7 +198,10 @@ impl<'a> UrlParts<'a> {
     /// Splits an absolute URL; what is not one has no origin.
     pub fn of(url: &'a str) -> Self {
         let url = url.split('#').next().unwrap_or_default();
-        let authority = url.find("://").map_or(0, |at| at + 3);
+        // Letters are found faster than texts.
+        let mut colons = url.match_indices(':').map(|(at, _)| at + 1);
+        let authority = colons.find(|at| url.get(*at..).is_some_and(|it| it.starts_with("//")));
+        let authority = authority.map_or(0, |at| at + 2);
         let (before_query, query) = url.split_at(url.find('?').unwrap_or(url.len()));
         let path = before_query
             .get(authority..)

@@ -17,11 +17,11 @@ pub(super) struct Asked {
 
 /// Headers by which some origins let a request name another path than its
 /// own. A request that is let through for its path must not carry one.
-const PATH_OVERRIDES: [&str; 2] = ["X-Original-URL", "X-Rewrite-URL"];
+pub(super) const PATH_OVERRIDES: [&str; 2] = ["X-Original-URL", "X-Rewrite-URL"];
 
 /// Headers by which some origins let a request name another method. CGI takes
 /// the last three for the first.
-const METHOD_OVERRIDES: [&str; 6] = [
+pub(super) const METHOD_OVERRIDES: [&str; 6] = [
     "X-HTTP-Method-Override",
     "X-HTTP-Method",
     "X-Method-Override",
@@ -57,7 +57,8 @@ pub(super) fn find(loaded: &Loaded, raw: &str, method: &Method) -> Result<Option
         Err(bad) => return Err(bad),
     };
     let found = patterns.find(&path, method)?;
-    if found.route.is_some() || found.by_method || path.as_str() == raw && !raw.contains("%25") {
+    let is_decoded = !raw.contains('%') || !raw.contains("%25");
+    if found.route.is_some() || found.by_method || path.as_str() == raw && is_decoded {
         return Ok(Some(Asked { path, found }));
     }
     if !is_free(&path.decoded_again()?) {
@@ -232,7 +233,7 @@ fn form_names_method(body: &[u8]) -> bool {
 
 /// Whether a query has a member that some origins read a method from, as
 /// lenient as PHP reads its name.
-fn names_method(query: &str) -> bool {
+pub(super) fn names_method(query: &str) -> bool {
     let query = query.strip_prefix('?').unwrap_or(query);
     query.split(['&', ';']).any(|member| {
         let name = member.split('=').next().unwrap_or_default();

@@ -23,7 +23,7 @@ use crate::time::UnixSeconds;
 pub const GRANT_HEADER: &str = "PAYMENT-GRANT";
 
 /// What the names of the gate's cookies begin with.
-pub(super) const COOKIE_PREFIX: &str = "edge402_";
+pub const COOKIE_PREFIX: &str = "edge402_";
 
 /// The longest header that is searched for what the gate gave out, in bytes: a
 /// browser keeps some 180 cookies of a host.

@@ -23,6 +23,7 @@ pub mod quota;
 pub mod quote;
 mod said;
 pub mod signed;
+pub mod straight;
 pub mod wallet;
 mod who;
 

@@ -8,12 +8,8 @@ use js_sys::futures::JsFuture;
 use js_sys::{Array, Function, JsString, Promise, Reflect, Set};
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
-use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys::{Headers, Request};
-
-/// What becomes of an origin's answer, or of its error, and of the request.
-pub(super) type Look = Closure<dyn FnMut(JsValue, JsValue) -> Result<JsValue, JsValue>>;
+use worker::web_sys::Headers;
 
 #[wasm_bindgen(module = "/src/runtime/host.js")]
 extern "C" {
@@ -23,9 +19,6 @@ extern "C" {
     /// Takes them out.
     #[wasm_bindgen(js_name = takeOut)]
     pub(super) fn take_out(headers: &Headers, names: &Set);
-    /// The promise of an answer that was looked at, where it needs that.
-    #[wasm_bindgen(js_name = passOn)]
-    pub(super) fn pass_on(asked: &Promise, request: &Request, look: &Look) -> Promise;
 }
 
 #[wasm_bindgen]

@@ -38,6 +38,7 @@ mod settler;
 mod settler_client;
 mod signers;
 mod sql;
+mod straight;
 mod stream;
 mod transport;
 mod waiting;
@@ -54,23 +55,15 @@ use worker::{Context, Env, console_error, worker_sys};
 
 use crate::gate::{self, Decision};
 
-use crate::path::CanonicalPath;
-
 /// Answers one request: with a `Response`, or a promise of one.
 ///
 /// In place of the macro `event`: most answers wait for nothing, and no task is
-/// made for them. The origin's answer to what is free is passed on as the promise
-/// that it is.
+/// made for them. What goes [straight](straight) to the origin doesn't come here.
 #[allow(unreachable_pub, reason = "the runtime calls it")]
 #[wasm_bindgen]
 pub fn fetch(request: Request, env: Env, context: worker_sys::Context) -> Result<JsValue, JsValue> {
     let app = app::App::get(&env);
     let head = head::RequestHead::new(&request);
-    if let Some(path) = free_path(&app, &head)
-        && let Some(answer) = origin::pass_on(&app, &request, &head, &path)
-    {
-        return Ok(answer.into());
-    }
     let context = Context::new(context);
     begin::begin(Box::pin(async move {
         let answer = match answer(app, request, head, env, context).await {
@@ -82,21 +75,6 @@ pub fn fetch(request: Request, env: Env, context: worker_sys::Context) -> Result
         };
         Ok(answer.into())
     }))
-}
-
-/// The path of what is read for nothing, if there is nothing else to decide.
-fn free_path(app: &app::App, head: &head::RequestHead) -> Option<CanonicalPath> {
-    let is_ours = health::is_asked_for(head)
-        || desk::is_asked_for(head)
-        || facilitator::asked_for(app, head).is_some()
-        || discovery::is_asked_for(head)
-        || gate::machines::asked_for(&app.loaded, head).is_some()
-        || origin::has_come_back(&app.loaded, head);
-    if is_ours {
-        None
-    } else {
-        gate::decide_free(&app.loaded, head).filter(|it| !desk::is_own(it.as_str()))
-    }
 }
 
 async fn answer(

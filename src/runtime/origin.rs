@@ -1,13 +1,9 @@
 //! The origin: where the goods come from. Bodies stream through.
 
-use js_sys::Promise;
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys::{
-    Headers, Request, RequestInit, RequestRedirect, Response, WorkerGlobalScope,
-};
+use worker::web_sys::{Headers, Request, RequestInit, RequestRedirect, Response};
 use worker::{Env, console_error};
 
-use super::app::App;
 use super::head::RequestHead;
 pub(super) use super::own_headers::has_come_back;
 use super::own_headers::{add_ours, add_paid, holds_ours, take_ours};
@@ -59,41 +55,15 @@ pub(super) async fn forward(
     }
 }
 
-/// The promise of the answer of an origin with a URL to a request for a free
-/// resource; `None` if it is another origin, or the request can't be made.
-pub(super) fn pass_on(
-    app: &App,
-    request: &Request,
-    head: &RequestHead,
-    path: &CanonicalPath,
-) -> Option<Promise> {
-    let origin @ Origin::Url(_) = app.loaded.origin.as_ref()? else { return None };
-    let parts = head.parts();
-    let asked = for_url(&app.loaded, origin, &parts, path, request).ok()?;
-    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let asked = global.fetch_with_request(&asked);
-    Some(LOOK.with(|look| js::pass_on(&asked, request, look)))
-}
-
-/// The answer that a client gets for an origin's answer that may need a change,
+/// What the client gets for an origin's answer to a request that went straight there,
 /// or for its error.
-fn look(app: &App, answer: JsValue, request: &Request) -> worker::Result<Response> {
-    let Some(origin) = &app.loaded.origin else { return respond::closed() };
+pub(super) fn look(loaded: &Loaded, answer: JsValue, url: &str) -> worker::Result<Response> {
+    let Some(origin) = &loaded.origin else { return respond::closed() };
     let answer = answer.dyn_into::<Response>().map_err(worker::Error::from);
-    let url = request.url();
     let passed = answer
         .and_then(no_interim)
-        .and_then(|it| keep_redirect(origin, UrlParts::of(&url).origin, it));
+        .and_then(|it| keep_redirect(origin, UrlParts::of(url).origin, it));
     passed.or_else(|error| silent(&error))
-}
-
-thread_local! {
-    /// One for all requests: each that is made is registered with the garbage
-    /// collector, which costs more than what it does.
-    static LOOK: js::Look = js::Look::new(|answer: JsValue, request: JsValue| {
-        let Some(app) = App::known() else { return Err(answer) };
-        Ok(look(&app, answer, request.unchecked_ref())?.into())
-    });
 }
 
 /// What the client is told of an origin that gave no answer.

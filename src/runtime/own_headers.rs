@@ -11,19 +11,9 @@ use super::head::RequestHead;
 use super::js;
 use crate::config::{Loaded, Origin};
 use crate::gate::Head as _;
-use crate::gate::grant::{GRANT_HEADER, cookies_without_grants, may_hold_grants};
-use crate::gate::notice;
+use crate::gate::grant::{cookies_without_grants, may_hold_grants};
+use crate::gate::straight::{MARKS, kept_headers};
 use crate::path::UrlParts;
-
-/// What a client sends to the gate, and not to the origin: payments, grants, and
-/// the wish to hear of its body before it sends it, which is for each connection
-/// to answer. What only the gate may tell the origin is kept as
-/// well, in every spelling that CGI takes for it (RFC 3875, section 4.1.18).
-const KEPT: [&str; 4] = ["X-PAYMENT", "PAYMENT-SIGNATURE", GRANT_HEADER, "Expect"];
-
-/// The marks of the gates that a request came through. A client that writes
-/// one itself gets a 508 for its trouble, and nobody else anything.
-const MARKS: &str = "X-Edge402-Via";
 
 /// Whether a request came back: the origin is this gate itself, perhaps by
 /// way of others.
@@ -39,15 +29,11 @@ thread_local! {
 }
 
 fn with_ours<T>(loaded: &Loaded, work: impl FnOnce(&Set) -> T) -> T {
-    OURS.with(|ours| {
-        work(ours.get_or_init(|| {
-            let own = loaded.origin_headers.always.iter().map(|(name, _)| name.as_str());
-            set_of(KEPT.into_iter().chain(notice::NAMES).chain(own))
-        }))
-    })
+    OURS.with(|ours| work(ours.get_or_init(|| set_of(kept_headers(loaded)))))
 }
 
-fn set_of<'a>(names: impl Iterator<Item = &'a str>) -> Set {
+/// Names as JavaScript compares them: in small letters, with dashes.
+pub(super) fn set_of<'a>(names: impl Iterator<Item = &'a str>) -> Set {
     let set = Set::new(&JsValue::UNDEFINED);
     for name in names {
         set.add(&JsValue::from(name.to_ascii_lowercase().replace('_', "-")));

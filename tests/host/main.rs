@@ -47,6 +47,7 @@ mod gate_prices_readers;
 mod gate_quotes;
 mod gate_remote;
 mod gate_signers;
+mod gate_straight;
 mod gate_support;
 mod journal_rows;
 mod ledger;

@@ -1,7 +1,7 @@
 //! A shop to knock at: a configuration, requests, and what the gate answers.
 use edge402::config::{self, Config, Loaded, Method, Settings};
 use edge402::encoding::encode_base64;
-use edge402::gate::{Body, Decision, Fact, Head, decide, decide_free};
+use edge402::gate::{Body, Decision, Fact, Head, decide, decide_free, straight};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
@@ -178,7 +178,23 @@ impl Request {
             }
             _ => assert_eq!(free, None),
         }
+        if self.goes_straight(loaded) {
+            let at = straight::free_from(loaded, &self.method, &self.url).unwrap();
+            let path = self.url[at..].split('?').next().unwrap();
+            assert_eq!(outcome(&decision), format!("forward {path}"), "{}", self.url);
+        }
         decision
+    }
+
+    /// Whether the runtime sends it to the origin without having it decided.
+    pub fn goes_straight(&self, loaded: &Loaded) -> bool {
+        let plain = |name: &str| name.to_ascii_lowercase().replace('_', "-");
+        let tells = |(name, value): &(String, String)| {
+            straight::telling_headers(loaded).any(|it| plain(it) == plain(name))
+                || plain(name) == "cookie" && value.contains(straight::COOKIE_PREFIX)
+        };
+        !self.headers.iter().any(tells)
+            && straight::free_from(loaded, &self.method, &self.url).is_some()
     }
 
     /// What the gate decides, in short.
