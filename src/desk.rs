@@ -38,11 +38,11 @@ pub const OWN_PATHS: &str = "/.edge402";
 /// Whether a path is one of these, also for an origin that reads an escape, a
 /// backslash, or a `;` with what follows, otherwise than we do.
 pub fn is_own(path: &str) -> bool {
-    let mut read = Vec::with_capacity(OWN_PATHS.len() + 1);
-    let mut rest = path.as_bytes();
-    while read.len() <= OWN_PATHS.len() {
+    let own = OWN_PATHS.as_bytes();
+    let (mut read, mut rest) = (0, path.as_bytes());
+    loop {
         let (byte, after) = match rest {
-            [] => break,
+            [] => return read == own.len(),
             [b'%', high, low, after @ ..] => match (digit(*high), digit(*low)) {
                 (Some(high), Some(low)) => (high << 4 | low, after),
                 _ => return false,
@@ -51,13 +51,14 @@ pub fn is_own(path: &str) -> bool {
         };
         rest = after;
         let byte = if byte == b'\\' { b'/' } else { byte };
-        // Some read several slashes as one.
-        if (read.as_slice(), byte) != (b"/", b'/') {
-            read.push(byte);
+        match own.get(read) {
+            None => return matches!(byte, b'/' | b';'),
+            Some(it) if *it == byte => read += 1,
+            // Some read several slashes as one.
+            Some(_) if (read, byte) == (1, b'/') => {}
+            Some(_) => return false,
         }
     }
-    let after = read.strip_prefix(OWN_PATHS.as_bytes());
-    after.is_some_and(|after| matches!(after, [] | [b'/' | b';']))
 }
 
 /// The value of a hex digit.

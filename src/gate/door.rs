@@ -57,8 +57,8 @@ pub(super) fn find(loaded: &Loaded, raw: &str, method: &Method) -> Result<Option
         Err(bad) => return Err(bad),
     };
     let found = patterns.find(&path, method)?;
-    let is_decoded = !raw.contains('%') || !raw.contains("%25");
-    if found.route.is_some() || found.by_method || path.as_str() == raw && is_decoded {
+    let may_be_read_again = || raw.bytes().any(|it| it == b'%') && raw.contains("%25");
+    if found.route.is_some() || found.by_method || path.as_str() == raw && !may_be_read_again() {
         return Ok(Some(Asked { path, found }));
     }
     if !is_free(&path.decoded_again()?) {

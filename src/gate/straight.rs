@@ -45,7 +45,8 @@ pub fn telling_headers(loaded: &Loaded) -> impl Iterator<Item = &str> {
 /// if there is more to decide.
 pub fn free_from(loaded: &Loaded, method: &str, url: &str) -> Option<usize> {
     // JavaScript counts other letters otherwise.
-    if !matches!(method, "GET" | "HEAD") || !url.is_ascii() || url.contains('#') {
+    let is_plain = || url.bytes().all(|byte| byte.is_ascii() && byte != b'#');
+    if !matches!(method, "GET" | "HEAD") || !is_plain() {
         return None;
     }
     let parts = UrlParts::of(url);

@@ -92,6 +92,10 @@ impl PathKeys {
 impl CanonicalPath {
     /// The path as it is compared where no letters but ASCII's matter.
     pub fn key(&self) -> String {
+        let bare = self.0.strip_suffix('/').unwrap_or(&self.0);
+        if is_key_but_for_case(bare) {
+            return bare.to_ascii_lowercase();
+        }
         let mut key = String::with_capacity(self.0.len());
         for segment in self.0.split('/').skip(1) {
             let name = name_of(segment);
@@ -118,6 +122,9 @@ impl CanonicalPath {
 
     /// The path with all letters but ASCII's bare; borrowed if it has none.
     fn unescaped(&self) -> Cow<'_, str> {
+        if !self.0.bytes().any(|byte| byte == b'%') {
+            return Cow::Borrowed(&self.0);
+        }
         let is_letter = |escape: &str| u8::from_str_radix(escape, 16).is_ok_and(|b| b >= 0x80);
         let escapes = || self.0.split('%').skip(1).filter_map(|part| part.get(..2));
         if !escapes().any(is_letter) {
@@ -137,6 +144,18 @@ impl CanonicalPath {
         // It was UTF-8 when the path was parsed.
         Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
     }
+}
+
+/// Whether a path without its last slash is its key, once in small letters: as most
+/// are, it escapes nothing, has no parameters and no empty segment.
+fn is_key_but_for_case(path: &str) -> bool {
+    let mut before = 0;
+    let is_bare = path.bytes().all(|byte| {
+        let is_empty = before == b'/' && byte == b'/';
+        before = byte;
+        !is_empty && !matches!(byte, b'%' | b';')
+    });
+    is_bare && before != b'/'
 }
 
 /// Scripts: what stands behind one in a path is an argument to it.
@@ -165,7 +184,7 @@ fn is_script(name: &str) -> bool {
 /// the ending of its name, and the name of a folder's own page.
 fn page_of(key: &str) -> &str {
     let mut page = key;
-    if page.contains('.') {
+    if page.bytes().any(|byte| byte == b'.') {
         let mut end = 0;
         for segment in key.split('/').skip(1) {
             end += 1 + segment.len();
@@ -203,7 +222,7 @@ fn stem_of(mut name: &str) -> Option<&str> {
 
 /// The key without the first folder's script that something follows.
 fn without_front_script(key: &str) -> Option<String> {
-    if !key.contains('.') {
+    if !key.bytes().any(|byte| byte == b'.') {
         return None;
     }
     let mut start = 0;

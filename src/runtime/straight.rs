@@ -16,8 +16,8 @@ use crate::gate::straight::{self, COOKIE_PREFIX, MARKS, telling_headers};
 /// values of the headers that it is given. `null` where the origin has no URL.
 #[allow(unreachable_pub, reason = "the runtime calls it")]
 #[wasm_bindgen]
-pub fn straight(env: Env) -> JsValue {
-    let app = App::get(&env);
+pub fn straight(env: &Env) -> JsValue {
+    let app = App::get(env);
     let Some(Origin::Url(OriginUrl { origin, base })) = &app.loaded.origin else {
         return JsValue::NULL;
     };
