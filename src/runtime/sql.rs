@@ -186,6 +186,14 @@ impl Store for SqlStore {
         record.sale().map_or(Ok(()), |sale| self.put_sale(&sale))
     }
 
+    fn keep_claim(&self, claim: PaymentRecord) {
+        self.recent.keep(claim);
+    }
+
+    fn write_claims(&self) -> Result<(), StoreError> {
+        self.recent.take_unwritten().values().try_for_each(|claim| self.put_payment(claim))
+    }
+
     fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError> {
         self.waiting(u32::MAX)
     }
@@ -201,7 +209,9 @@ impl Store for SqlStore {
     }
 
     fn delete_payment(&self, id: &str) -> Result<(), StoreError> {
-        self.recent.forget(id);
+        if self.recent.forget(id) {
+            return Ok(());
+        }
         self.run("DELETE FROM payments WHERE id = ?", vec![id.into()])
     }
 

@@ -18,6 +18,9 @@ use crate::payment::Checked;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 
+/// How long after its answer a claim is written.
+const WRITE_PAUSE: Duration = Duration::from_millis(5);
+
 /// What is given out for a payment that was settled.
 enum Given {
     Reply(ClaimReply),
@@ -149,7 +152,12 @@ impl<H: Host> Settler<H> {
         shared.plan_to_wake();
         let mut record = PaymentRecord::claimed(known, request, now);
         record.signature = proved.map(|it| it.signature().to_owned());
-        shared.store.put_payment(&record)?;
+        if known.is_none() && is_free_to_lose(request) {
+            shared.store.keep_claim(record);
+            self.write_soon();
+        } else {
+            shared.store.put_payment(&record)?;
+        }
         // Only who claims gives names: whoever looks on could else take those
         // of others, and fill the table.
         if let Some(name) = &request.proof.identifier {
@@ -157,6 +165,20 @@ impl<H: Host> Settler<H> {
         }
         shared.live.begin(request.ticket, now, now.plus(LEASE_SECONDS));
         Ok(())
+    }
+
+    /// Has the claims that are kept written when the answer has gone out: messages wait
+    /// until what was written before them is on disk, and the origin waits for that
+    /// answer. If the process dies before, the claim was never made: nothing can be
+    /// settled for it, and the same payment may be claimed again.
+    fn write_soon(&self) {
+        let shared = Rc::clone(&self.shared);
+        self.shared.host.spawn(async move {
+            shared.host.sleep(WRITE_PAUSE).await;
+            if let Err(error) = shared.store.write_claims() {
+                shared.host.log(&error.to_string());
+            }
+        });
     }
 
     /// Lets the way that a payment will go know that it is about to be claimed.
@@ -225,6 +247,12 @@ impl<H: Host> Settler<H> {
             Answer::Nothing => Given::Reply(spent(settlement)),
         })
     }
+}
+
+/// Whether nothing is lost with a claim but the origin's work: it gives no name, its
+/// goods do not go out before it is settled, and its origin may be asked again.
+fn is_free_to_lose(request: &ClaimRequest) -> bool {
+    request.to_prepare.is_some() && request.may_pass_lease() && request.proof.identifier.is_none()
 }
 
 /// What can't be had again, and was paid so.

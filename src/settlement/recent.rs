@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use super::PaymentRecord;
+use crate::table::Table;
 
 /// How many are kept, and how much they may come to as text, in bytes: an ordinary
 /// one is some 2,000. Of a crowd those in the air, and those that go out next.
@@ -14,15 +15,23 @@ const KEPT_TEXT: usize = 1_024 * 1_024;
 /// A longer one takes the place of too many others.
 const LONG: usize = KEPT_TEXT / 32;
 
-/// Some records, each as it is on disk, with the length of that. Whoever writes to the
-/// disk has to say so here, and nobody else may write there.
+/// Some records, each as it is on disk, with the length of that, and claims that are to
+/// be written there. Whoever writes to the disk has to say so here, and nobody else may
+/// write there.
 #[derive(Debug, Default)]
-pub struct Recent(RefCell<VecDeque<(PaymentRecord, usize)>>);
+pub struct Recent {
+    last: RefCell<VecDeque<(PaymentRecord, usize)>>,
+    /// Claims that are not on disk yet, by their payments.
+    unwritten: RefCell<Table<String, PaymentRecord>>,
+}
 
 impl Recent {
     /// A payment's record, if it is known.
     pub fn get(&self, id: &str) -> Option<PaymentRecord> {
-        let all = self.0.borrow();
+        if let Some(claim) = self.unwritten.borrow().get(id) {
+            return Some(claim.clone());
+        }
+        let all = self.last.borrow();
         all.iter().rev().find(|(record, _)| is_of(record, id)).map(|(record, _)| record.clone())
     }
 
@@ -32,7 +41,7 @@ impl Recent {
         if length > LONG {
             return;
         }
-        let mut all = self.0.borrow_mut();
+        let mut all = self.last.borrow_mut();
         all.push_back((record, length));
         let mut sum: usize = all.iter().map(|(_, length)| length).sum();
         while all.len() > KEPT_MAX || sum > KEPT_TEXT {
@@ -41,17 +50,29 @@ impl Recent {
         }
     }
 
-    /// What is on disk of this payment is not known.
-    pub fn forget(&self, id: &str) {
-        let mut all = self.0.borrow_mut();
+    /// This claim is to be written, and nothing is on disk of its payment.
+    pub fn keep(&self, claim: PaymentRecord) {
+        self.unwritten.borrow_mut().insert(claim.payment.clone(), claim);
+    }
+
+    /// The claims that are to be written, from now on by the caller.
+    pub fn take_unwritten(&self) -> Table<String, PaymentRecord> {
+        self.unwritten.take()
+    }
+
+    /// What is on disk of this payment is not known; `true` if a claim of it was kept,
+    /// so that nothing is.
+    pub fn forget(&self, id: &str) -> bool {
+        let mut all = self.last.borrow_mut();
         if let Some(place) = all.iter().rposition(|(record, _)| is_of(record, id)) {
             all.remove(place);
         }
+        self.unwritten.borrow_mut().remove(id).is_some()
     }
 
     /// What is on disk is not known of any.
     pub fn clear(&self) {
-        self.0.borrow_mut().clear();
+        self.last.borrow_mut().clear();
     }
 }
 
@@ -89,7 +110,7 @@ mod tests {
         for number in 0..KEPT_MAX {
             recent.put(record(&number.to_string(), "x"), 2_000);
         }
-        assert_eq!((recent.0.borrow().len(), resource("b")), (KEPT_MAX, None));
+        assert_eq!((recent.last.borrow().len(), resource("b")), (KEPT_MAX, None));
         recent.clear();
         assert_eq!(resource("0"), None);
     }
@@ -97,7 +118,7 @@ mod tests {
     #[test]
     fn long_ones_are_kept_as_far_as_there_is_room() {
         let recent = Recent::default();
-        let kept = || recent.0.borrow().len();
+        let kept = || recent.last.borrow().len();
         for number in 0..32 {
             recent.put(record(&number.to_string(), "x"), LONG);
         }
@@ -109,5 +130,22 @@ mod tests {
         );
         recent.put(record("a", "longer"), LONG + 1);
         assert_eq!((kept(), recent.get("a").is_some()), (31, false));
+    }
+
+    #[test]
+    fn a_claim_that_is_kept_counts_until_it_is_written_or_forgotten() {
+        let recent = Recent::default();
+        recent.keep(record("a", "first"));
+        recent.keep(record("b", "first"));
+        recent.clear();
+        assert!(recent.get("a").is_some() && recent.get("b").is_some());
+        // What is written in its place counts.
+        recent.put(record("a", "second"), 2_000);
+        assert_eq!(recent.get("a").map(|it| it.resource).as_deref(), Some("second"));
+        assert!(!recent.forget("a"), "that may be on disk");
+        assert!(recent.forget("b") && recent.get("b").is_none());
+        recent.keep(record("c", "first"));
+        assert_eq!(recent.take_unwritten().len(), 1);
+        assert!(recent.get("c").is_none());
     }
 }

@@ -30,6 +30,11 @@ pub trait Store {
     /// Writes a payment's record, over any former one, and in the same breath its
     /// row of the ledger, if it is a sale.
     fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError>;
+    /// Keeps a new claim of a payment that nothing is known of, without writing it
+    /// yet. It counts as if it was written, and dies with this object.
+    fn keep_claim(&self, claim: PaymentRecord);
+    /// Writes the claims that are kept.
+    fn write_claims(&self) -> Result<(), StoreError>;
     /// Forgets a payment.
     fn delete_payment(&self, id: &str) -> Result<(), StoreError>;
     /// Writes a transaction, over any former version of it, and in the same

@@ -41,6 +41,32 @@ fn the_first_question_does_not_wait_for_the_claim_to_be_on_disk() {
     assert!(first(&asked, "eth_sendRawTransactionSync") >= 500 + 100 + 20);
 }
 
+/// Nobody waits for a claim to be on disk: of one that is lost nothing was sent.
+#[test]
+fn the_origin_does_not_wait_for_the_claim_to_be_on_disk() {
+    for (redeliver_max, written) in [(1, 0), (0, 1)] {
+        let (world, _) = world();
+        let payment = Payment::new(1, 1, 600);
+        let buyer = || Buyer { redeliver_max, origin_ms: 500, ..Buyer::new(&world, &payment, "a") };
+        let bought = buyer().start();
+        world.run_for(0);
+        // An origin that must not be asked twice is not asked before.
+        assert_eq!((world.asked.get(), world.tables.payments()), (1, written));
+        world.run_for(20);
+        assert_eq!(world.tables.payments(), 1);
+        assert!(world.take(&bought).is_delivery());
+        // One that dies with its Settler was never made.
+        let payment = Payment::new(2, 2, 600);
+        let buyer = Buyer { origin_ms: 500, ..Buyer::new(&world, &payment, "a") };
+        let bought = buyer.start();
+        world.run_for(0);
+        world.crash();
+        assert_eq!(world.take(&bought), Answer::Unavailable);
+        assert!(world.chain.borrow().transfers_of(&payment).is_empty());
+        assert!(world.buy_now(&payment, "b").is_delivery());
+    }
+}
+
 /// A claim that is not to be had asks nothing.
 #[test]
 fn a_payment_that_is_claimed_already_has_nobody_asked() {

@@ -126,10 +126,9 @@ impl<H: Host> EvmLane<H> {
         let ahead = self.coming.borrow_mut().remove(&ticket)?;
         let (asked, is_new) = ahead.answer(self.shared.host.now()).await?;
         let now = self.shared.host.now();
-        let preview = match &asked.preview {
-            Ok(preview) => preview,
+        let Ok(preview) = &asked.preview else {
             // A node that has just failed is not asked again at once.
-            Err(_) => return is_new.then_some(asked),
+            return is_new.then_some(asked);
         };
         // Where payments have failed on chain in this hour, somebody may wait for
         // the moment between the two.

@@ -206,9 +206,9 @@ impl<H: Host> SolanaLane<H> {
             return;
         }
         let Some(at_work) = AtWork::begin(self, |watch| &watch.is_sending) else { return };
-        let (mut due, mut late) = (vec![], 0..LATE_RESENDS);
+        let (mut due, mut room) = (vec![], 0..LATE_RESENDS);
         for flight in self.watch.flights.borrow_mut().values_mut().filter(|it| is_due(it)) {
-            if self.is_quick(flight) || late.next().is_some() {
+            if self.is_quick(flight) || room.next().is_some() {
                 flight.sent_at = now;
                 due.push(Rc::clone(&flight.entry));
             }

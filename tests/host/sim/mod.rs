@@ -149,6 +149,7 @@ impl World {
     /// The Settler and its tasks die; what asked it survives, and disk, alarm and chain.
     pub fn crash(&self) {
         *self.settler.borrow_mut() = None;
+        self.tables.unwritten.take();
         self.clock.kill();
     }
 

@@ -26,6 +26,8 @@ pub struct Tables {
     sales: RefCell<BTreeMap<SalePlace, String>>,
     /// The last payment of which the sale was entered, and whether it was the last.
     entered: RefCell<(String, bool)>,
+    /// Claims that are not on disk yet, and die with the Settler.
+    pub unwritten: RefCell<BTreeMap<String, String>>,
     spent: RefCell<BTreeMap<u64, u128>>,
     account_spent: RefCell<BTreeMap<(String, u64), u128>>,
     /// Whether the disk fails.
@@ -110,12 +112,25 @@ fn text(value: &dyn edge402::json::ToJson) -> String {
 impl Store for SimStore {
     fn payment(&self, id: &str) -> Result<Option<PaymentRecord>, StoreError> {
         self.check()?;
-        Ok(self.0.record(id))
+        let unwritten = self.0.unwritten.borrow().get(id).cloned();
+        let unwritten = unwritten.map(|it| edge402::json::from_text(&it).unwrap());
+        Ok(unwritten.or_else(|| self.0.record(id)))
+    }
+
+    fn keep_claim(&self, record: PaymentRecord) {
+        self.0.unwritten.borrow_mut().insert(record.payment.clone(), text(&record));
+    }
+
+    fn write_claims(&self) -> Result<(), StoreError> {
+        let claims = self.0.unwritten.take();
+        let claims = claims.values().map(|it| edge402::json::from_text(it).unwrap());
+        claims.into_iter().try_for_each(|claim| self.put_payment(&claim))
     }
 
     fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError> {
         self.check()?;
         self.0.is_written.set(true);
+        self.0.unwritten.borrow_mut().remove(&record.payment);
         self.0.payments.borrow_mut().insert(record.payment.clone(), text(record));
         if let Some(sale) = record.sale() {
             let mut sales = self.0.sales.borrow_mut();
@@ -131,6 +146,7 @@ impl Store for SimStore {
 
     fn delete_payment(&self, id: &str) -> Result<(), StoreError> {
         self.check()?;
+        self.0.unwritten.borrow_mut().remove(id);
         self.0.payments.borrow_mut().remove(id);
         Ok(())
     }
