@@ -153,8 +153,7 @@ impl<H: Host> SolanaLane<H> {
         self.age(flight) < QUICK_SECONDS
     }
 
-    /// Asks what became of everything that is under way, and acts on it. What is late
-    /// is asked for now and then.
+    /// Asks what became of all that is under way, of what is late now and then.
     async fn observe(self: &Rc<Self>) {
         self.send_again();
         let now = self.now_ms();

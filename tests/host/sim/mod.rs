@@ -136,7 +136,7 @@ impl World {
             return Rc::clone(settler);
         }
         let host = SimHost(Rc::clone(self));
-        let store = SimStore(Rc::clone(&self.tables));
+        let store = SimStore::of_new_life(&self.tables);
         let settler = Settler::new(host.clone(), store, |parts| (self.lane)(&host, parts));
         let keep = tables::KEEP + self.tables.kept_longer.get();
         let settler = Rc::new(settler.named(&self.name.borrow()).keeping_sales(keep));
@@ -149,7 +149,6 @@ impl World {
     /// The Settler and its tasks die; what asked it survives, and disk, alarm and chain.
     pub fn crash(&self) {
         *self.settler.borrow_mut() = None;
-        self.tables.unwritten.take();
         self.clock.kill();
     }
 

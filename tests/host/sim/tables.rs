@@ -27,7 +27,7 @@ pub struct Tables {
     /// The last payment of which the sale was entered, and whether it was the last.
     entered: RefCell<(String, bool)>,
     /// Claims that are not on disk yet, and die with the Settler.
-    pub unwritten: RefCell<BTreeMap<String, String>>,
+    unwritten: RefCell<BTreeMap<String, String>>,
     spent: RefCell<BTreeMap<u64, u128>>,
     account_spent: RefCell<BTreeMap<(String, u64), u128>>,
     /// Whether the disk fails.
@@ -100,6 +100,12 @@ impl Tables {
 pub struct SimStore(pub Rc<Tables>);
 
 impl SimStore {
+    /// What is on disk, and nothing else.
+    pub fn of_new_life(tables: &Rc<Tables>) -> Self {
+        tables.unwritten.take();
+        Self(Rc::clone(tables))
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         if self.0.is_broken.get() { Err(StoreError("broken".into())) } else { Ok(()) }
     }
