@@ -32,9 +32,10 @@ impl Sale {
         ];
         let blobs = blobs.map(|text| cut(text.unwrap_or_default(), BLOB_MAX));
         let index = cut(self.route.as_deref().unwrap_or_default(), INDEX_MAX);
+        // Read as a whole number: what reads a fraction is 14 KB to upload.
+        let fee: u128 = self.fee.as_ref().and_then(|fee| fee.parse().ok()).unwrap_or(0);
         #[allow(clippy::cast_precision_loss, reason = "all that the engine keeps")]
-        let amount = self.amount.0 as f64;
-        let fee: f64 = self.fee.as_ref().and_then(|fee| fee.parse().ok()).unwrap_or(0.0);
+        let [amount, fee] = [self.amount.0, fee].map(|number| number as f64);
         let version = f64::from(self.x402_version.unwrap_or(0));
         json!({ "indexes": [index], "blobs": blobs, "doubles": [amount, fee, version] }).to_string()
     }
