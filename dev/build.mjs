@@ -5,13 +5,14 @@ import { join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { command, readArguments } from './cli.mjs';
 import { writePage } from './pay-page.mjs';
+import { namedByLikeness } from './likeness.mjs';
 import { ensureTools } from './tools.mjs';
 import { ROOT, WORKER_MAIN, devPath, isMain, run } from './util.mjs';
 
 const WORKER_WASM = join(ROOT, 'build/index_bg.wasm');
 
 /** What the Worker is made of: a change of any of these makes a new build. */
-const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml', 'build.rs', 'www/pay', 'www/desk', 'dev/build.mjs', 'dev/worker-bundler.mjs', 'dev/bundle.mjs', 'dev/pay-page.mjs', 'dev/desk-page.mjs', 'dev/tools.mjs'];
+const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml', 'build.rs', 'www/pay', 'www/desk', 'dev/build.mjs', 'dev/worker-bundler.mjs', 'dev/worker-rustc.mjs', 'dev/likeness.mjs', 'dev/bundle.mjs', 'dev/pay-page.mjs', 'dev/desk-page.mjs', 'dev/tools.mjs'];
 
 /**
  * Builds the Worker in release mode, unless nothing changed since the last time.
@@ -44,11 +45,15 @@ const QUICK_PROFILE = { LTO: 'off', CODEGEN_UNITS: '16', INCREMENTAL: 'true', OP
 /** What worker-build bundles with: esbuild, once it has put our own entry in. */
 const BUNDLER = join(ROOT, 'dev/worker-bundler.mjs');
 
+/** What cargo compiles the Worker's own crate with: rustc, with what makes it small. */
+const COMPILER = join(ROOT, 'dev/worker-rustc.mjs');
+
 /** worker-build takes these programs instead of downloading its own. */
 function buildEnvironment({ wasmBindgen, wasmOpt, esbuild }) {
   const profile = QUICK ? Object.entries(QUICK_PROFILE) : [];
   const quick = Object.fromEntries(profile.map(([key, value]) => [`CARGO_PROFILE_RELEASE_${key}`, value]));
-  return { ...process.env, ...quick, WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: wasmOpt, ESBUILD_BIN: BUNDLER, EDGE402_ESBUILD: esbuild };
+  const how = QUICK ? quick : { RUSTC_WORKSPACE_WRAPPER: COMPILER };
+  return { ...process.env, ...how, WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: wasmOpt, ESBUILD_BIN: BUNDLER, EDGE402_ESBUILD: esbuild };
 }
 
 /** What workerd understands: the same as worker-build enables. */
@@ -64,21 +69,22 @@ const WASM_FEATURES = [
 
 /**
  * What counts is the size after compression. Functions that are inlined into
- * their one caller save bytes, but compress worse: by 6 % of the upload. So do
- * repeated expressions that are kept in a local. Sorted by name, what was made
- * from the same generic code stands together. The names themselves, a sixth of
- * the upload, go.
+ * their one caller save bytes, but compress worse. So do repeated expressions
+ * that are kept in a local. The names, a sixth of the upload, go.
  *
  * worker-build's own run of wasm-opt is left out, because it inlines.
  */
 const SHRINKING = [
   '-Os',
+  '--low-memory-unused',
   '--one-caller-inline-max-function-size=20',
   '--skip-pass=local-cse',
-  '--reorder-functions-by-name',
   '--strip-debug',
   '--strip-producers',
 ];
+
+/** Puts functions in the order of names that only say their place. The levels are for how it is written. */
+const ORDERING = ['--reorder-functions-by-name', '--optimize-level=2', '--shrink-level=1', '--strip-debug'];
 
 /**
  * Classes that the crates `worker` and `wasm-streams` offer to JavaScript, and
@@ -89,7 +95,10 @@ const UNUSED_CLASSES = ['containerstartupoptions', 'minifyconfig', 'r2range', 'i
 async function shrink({ wasmOpt }, quiet) {
   const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
   const unused = `--remove-exports=${UNUSED_CLASSES.map((name) => `*${name}*`).join(',')}`;
-  await run(wasmOpt, [unused, ...SHRINKING, ...features, WORKER_WASM, '-o', WORKER_WASM], { quiet, cwd: ROOT });
+  const optimise = (passes) => run(wasmOpt, [...passes, ...features, WORKER_WASM, '-o', WORKER_WASM], { quiet, cwd: ROOT });
+  await optimise([unused, ...SHRINKING]);
+  writeFileSync(WORKER_WASM, namedByLikeness(readFileSync(WORKER_WASM)));
+  await optimise(ORDERING);
 }
 
 /**

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { bundle, gzipped } from '../bundle.mjs';
 import { kib } from '../table.mjs';
 
-const BAR = 350 * 1024;
+const BAR = 460 * 1024;
 
 /** @returns {Promise<import('../table.mjs').Group>} */
 export async function size({ main }) {
