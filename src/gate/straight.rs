@@ -12,9 +12,7 @@ use super::grant::GRANT_HEADER;
 use super::machines::Document;
 use super::notice;
 use crate::config::{Loaded, Method};
-use crate::desk;
-use crate::facilitator::Endpoint;
-use crate::path::UrlParts;
+use crate::path::{CanonicalPath, UrlParts};
 
 /// What a client sends to the gate, and not to the origin: payments, grants, and
 /// the wish to hear of its body before it sends it, which is for each connection
@@ -40,10 +38,11 @@ pub fn telling_headers(loaded: &Loaded) -> impl Iterator<Item = &str> {
     kept_headers(loaded).chain([MARKS]).chain(named)
 }
 
-/// Where the path begins in the URL of a request that goes straight to the origin, in
-/// bytes, if its headers let it: what follows is what the origin is asked for. `None`
-/// if there is more to decide.
-pub fn free_from(loaded: &Loaded, method: &str, url: &str) -> Option<usize> {
+/// The path of a request that goes straight to the origin, if its headers let it and
+/// the path is neither the desk's nor the facilitator's, and where it begins in the
+/// URL, in bytes: what follows is what the origin is asked for. `None` if there is
+/// more to decide.
+pub fn free_from(loaded: &Loaded, method: &str, url: &str) -> Option<(usize, CanonicalPath)> {
     // JavaScript counts other letters otherwise.
     let is_plain = || url.bytes().all(|byte| byte.is_ascii() && byte != b'#');
     if !matches!(method, "GET" | "HEAD") || !is_plain() {
@@ -51,18 +50,14 @@ pub fn free_from(loaded: &Loaded, method: &str, url: &str) -> Option<usize> {
     }
     let parts = UrlParts::of(url);
     let at = parts.origin.len();
-    let is_ours =
-        desk::is_own(parts.path) || parts.path == WELL_KNOWN || Document::at(parts.path).is_some();
+    let is_ours = parts.path == WELL_KNOWN || Document::at(parts.path).is_some();
     if is_ours || !url.get(at..)?.starts_with('/') {
         return None;
     }
     let Ok(method) = method.parse::<Method>();
     let Asked { path, found } = door::find(loaded, parts.path, &method).ok()??;
-    let is_facilitators =
-        || loaded.facilitator_path.as_ref().is_some_and(|it| Endpoint::at(it, &path).is_some());
     let is_free = found.route.is_none()
         && path.as_str() == parts.path
-        && !is_facilitators()
         && !(found.by_method && door::names_method(parts.query));
-    is_free.then_some(at)
+    is_free.then_some((at, path))
 }

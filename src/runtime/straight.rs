@@ -9,6 +9,8 @@ use super::app::App;
 use super::origin;
 use super::own_headers::set_of;
 use crate::config::{Origin, OriginUrl};
+use crate::desk;
+use crate::facilitator::Endpoint;
 use crate::gate::straight::{self, COOKIE_PREFIX, MARKS, telling_headers};
 
 /// Where free requests go straight to, asked once: the origin's URL, a `Set` of the
@@ -35,8 +37,15 @@ pub fn straight(env: &Env) -> JsValue {
 #[wasm_bindgen(js_name = freeFrom)]
 pub fn free_from(url: &str, is_head: bool) -> usize {
     let method = if is_head { "HEAD" } else { "GET" };
-    let app = App::known();
-    app.and_then(|app| straight::free_from(&app.loaded, method, url)).unwrap_or(0)
+    let from = || {
+        let app = App::known()?;
+        let (at, path) = straight::free_from(&app.loaded, method, url)?;
+        let base = app.loaded.facilitator_path.as_ref();
+        let is_ours = desk::is_own(path.as_str())
+            || base.is_some_and(|base| Endpoint::at(base, &path).is_some());
+        (!is_ours).then_some(at)
+    };
+    from().unwrap_or(0)
 }
 
 /// What the client gets for an origin's answer that may need a change, or for its

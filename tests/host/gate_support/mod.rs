@@ -179,7 +179,7 @@ impl Request {
             _ => assert_eq!(free, None),
         }
         if self.goes_straight(loaded) {
-            let at = straight::free_from(loaded, &self.method, &self.url).unwrap();
+            let (at, _) = straight::free_from(loaded, &self.method, &self.url).unwrap();
             let path = self.url[at..].split('?').next().unwrap();
             assert_eq!(outcome(&decision), format!("forward {path}"), "{}", self.url);
         }
