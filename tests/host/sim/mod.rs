@@ -135,8 +135,7 @@ impl World {
         if let Some(settler) = &*self.settler.borrow() {
             return Rc::clone(settler);
         }
-        let host = SimHost(Rc::clone(self));
-        let store = SimStore::of_new_life(&self.tables);
+        let (host, store) = (SimHost(Rc::clone(self)), SimStore::of_new_life(&self.tables));
         let settler = Settler::new(host.clone(), store, |parts| (self.lane)(&host, parts));
         let keep = tables::KEEP + self.tables.kept_longer.get();
         let settler = Rc::new(settler.named(&self.name.borrow()).keeping_sales(keep));
