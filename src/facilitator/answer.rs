@@ -148,6 +148,10 @@ pub fn settled(order: &Order, outcome: Outcome, payer: Option<&str>, now: UnixSe
                 "the chain can't be reached right now; ask again, it is charged once at most";
             return try_later(Endpoint::Settle, 503, text, RETRY_SECONDS);
         }
+        Outcome::Crowded { seconds } => {
+            let text = "many payments are before this one; nothing was charged";
+            return try_later(Endpoint::Settle, 503, text, seconds);
+        }
         Outcome::LimitReached => {
             return try_later(Endpoint::Settle, 429, LIMIT_REACHED, now.to_midnight());
         }

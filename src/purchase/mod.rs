@@ -100,6 +100,8 @@ pub enum End<A> {
     Pending(String),
     /// The same payment may be sent again.
     TryAgain(&'static str),
+    /// The same, in so many seconds: too many are before it.
+    Crowded(u64),
     /// The origin did not answer; with a settlement if it was charged.
     OriginDown(Option<Settlement>),
     /// The client gave its name for the payment to another one.
@@ -151,9 +153,7 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
         }
         (None, Ok(ClaimReply::Fresh)) => buy(world, order, held, true).await,
         (None, Ok(ClaimReply::Unproven)) => buy(world, order, held, false).await,
-        (_, Ok(ClaimReply::Settled(settlement))) => {
-            spent(settlement.transaction, Some(settlement.amount))
-        }
+        (_, Ok(ClaimReply::Settled(it))) => spent(it.transaction, Some(it.amount)),
         (_, Ok(ClaimReply::Spent { transaction, amount })) => spent(transaction, amount),
         // Not the payment's fault: it may be sent again.
         (_, Ok(ClaimReply::Refused(Reason::UnexpectedSettleError))) => End::TryAgain(SEND_AGAIN),
@@ -164,6 +164,7 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
         (_, Ok(ClaimReply::TooMuch)) => {
             End::TryAgain("too much that was used today was not worth its fee; nothing was charged")
         }
+        (_, Ok(ClaimReply::Crowded { seconds })) => End::Crowded(seconds),
         (_, Ok(ClaimReply::Busy)) => End::TryAgain(
             "another request with this payment is being answered; nothing more was charged",
         ),
@@ -310,6 +311,7 @@ async fn settle<W: World>(
         Ok(Outcome::Failed { reason, transaction }) => {
             Err(End::Refused { reason, transaction, amount: None })
         }
+        Ok(Outcome::Crowded { seconds }) => Err(End::Crowded(seconds)),
         Ok(Outcome::Pending { transaction }) => Err(pending(transaction)),
         Err(error) => {
             // Whether it was sent is not known here; the Settler knows, and the

@@ -54,8 +54,13 @@ pub(super) fn off() -> worker::Result<Response> {
 
 /// Nothing was charged, and the same payment may be tried again.
 pub(super) fn try_again(message: &str) -> worker::Result<Response> {
+    try_again_in(2, message)
+}
+
+/// The same, in so many seconds.
+pub(super) fn try_again_in(seconds: u64, message: &str) -> worker::Result<Response> {
     let response = error(503, message)?;
-    response.headers().set("Retry-After", "2")?;
+    response.headers().set("Retry-After", &seconds.to_string())?;
     Ok(response)
 }
 

@@ -245,7 +245,7 @@ impl Settler {
         if !SqlStore::exists(&storage)? {
             return Ok(vec![]);
         }
-        SqlStore::new(&storage)?.sales_after(asked)
+        SqlStore::new(&storage)?.sales_after(&asked.at(clock::now()))
     }
 
     /// The name of this object, which its alarm is not told.

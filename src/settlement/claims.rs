@@ -88,6 +88,9 @@ impl<H: Host> Settler<H> {
                     if !shared.may_go_unpaid(request.unpaid.as_ref())? {
                         return Ok(ClaimReply::TooMuch);
                     }
+                    if let Some(seconds) = self.too_late_by(request) {
+                        return Ok(ClaimReply::Crowded { seconds });
+                    }
                     // Read, decided and written without an await in between.
                     self.write_claim(request, known.as_ref(), unproven.as_ref(), now)?;
                     let is_unproven = claim == Claim::Unproven && request.told.is_none();
@@ -138,6 +141,15 @@ impl<H: Host> Settler<H> {
                 }
             }
         }
+    }
+
+    /// Whether the origin would work for whoever can't be told in time what becomes of
+    /// the payment, and in how many seconds that may be otherwise. What is counted on
+    /// its way is settled later, and a server asks for the settlement itself.
+    fn too_late_by(&self, request: &ClaimRequest) -> Option<u64> {
+        let is_metered = request.unpaid.as_ref().is_some_and(|it| it.is_metered);
+        let lane = self.lanes.first().filter(|_| !is_metered && request.told.is_none())?;
+        lane.too_late_by()
     }
 
     /// Writes down that a payment is the asker's.

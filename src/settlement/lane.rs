@@ -69,6 +69,12 @@ pub trait Lane {
     /// the chain says of it may be asked meanwhile. Writes and sends nothing.
     fn prepare(self: Rc<Self>, _order: &SettleRequest, _payment: VerifiedPayment) {}
 
+    /// For whoever claims a payment now and couldn't be told in time what becomes of
+    /// it: in how many seconds that may be otherwise.
+    fn too_late_by(&self) -> Option<u64> {
+        None
+    }
+
     /// Takes up its own of what a crash left in the journal.
     fn resume(self: Rc<Self>, open: &mut Entries);
 

@@ -238,7 +238,7 @@ impl<H: Host> Settler<H> {
         match outcome? {
             Outcome::Settled(_) => shared.unsettled.end(payment),
             Outcome::Pending { .. } => {}
-            Outcome::Unavailable => {
+            Outcome::Unavailable | Outcome::Crowded { .. } => {
                 let now = shared.host.now();
                 self.put_off(payment, |record| record.try_soon(now))?;
             }

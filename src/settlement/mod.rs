@@ -15,6 +15,7 @@
 //! | [`recent`] | and of that in memory |
 //! | [`sales`] | the ledger: what is kept of each sale |
 //! | [`messages`] | what the gate asks of a Settler |
+//! | `outcome` | what an order comes to |
 //! | [`settler`] | who settles what |
 //! | `claims` | claims, and what is given out for what was settled |
 //! | [`hold`] | what the gate asks for what is sold by use |
@@ -69,6 +70,7 @@ pub mod messages;
 pub mod metered;
 pub mod others;
 pub mod outbox;
+mod outcome;
 mod per_token;
 pub mod points;
 mod proving;
@@ -102,9 +104,9 @@ pub use host::Host;
 pub use journal::Entry;
 pub use lane::Lane;
 pub use messages::{
-    ClaimReply, ClaimRequest, DeliveryReport, Outcome, ReleaseRequest, RenewRequest, SettleRequest,
-    Verdict,
+    ClaimReply, ClaimRequest, DeliveryReport, ReleaseRequest, RenewRequest, SettleRequest,
 };
+pub use outcome::{Outcome, Verdict};
 pub use per_token::{PerToken, TokenKey};
 pub use record::{PaymentRecord, State};
 pub use sales::{Sale, SalesQuery, Sold};

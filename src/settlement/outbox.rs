@@ -18,3 +18,26 @@ pub struct SalesAfter {
 }
 
 json_struct!(SalesAfter { after, before, limit });
+
+impl SalesAfter {
+    /// The same as a Settler may answer it now. Whoever asks may have a clock that is
+    /// ahead: of a second that is not over here more may still be written, and what is
+    /// written before the last that was told is told to nobody.
+    #[must_use]
+    pub fn at(&self, now: UnixSeconds) -> Self {
+        Self { before: self.before.min(now), ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_is_over_by_the_settlers_own_clock() {
+        let after = SalePlace { time: UnixSeconds(5), payment: String::new() };
+        let asked = SalesAfter { after, before: UnixSeconds(12), limit: 9 };
+        assert_eq!(asked.at(UnixSeconds(10)).before, UnixSeconds(10));
+        assert_eq!(asked.at(UnixSeconds(14)), asked);
+    }
+}

@@ -77,6 +77,7 @@ mod settlement_interleavings;
 mod settlement_late;
 mod settlement_lies;
 mod settlement_nodes;
+mod settlement_pace;
 mod settlement_permit2;
 mod settlement_remote;
 mod settlement_remote_solana;

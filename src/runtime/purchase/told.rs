@@ -57,6 +57,10 @@ impl Sequence<'_> {
                 Ok(answer)
             }
             End::TryAgain(message) => respond::try_again(message),
+            End::Crowded(seconds) => respond::try_again_in(
+                seconds,
+                "many payments are before this one; nothing was charged",
+            ),
             End::OriginDown(None) => {
                 respond::error(502, "the origin did not answer; nothing was charged")
             }

@@ -247,6 +247,7 @@ impl<H: Host> EvmLane<H> {
         receipt: &Receipt,
         is_new: bool,
     ) -> Result<bool, StoreError> {
+        self.pace.note_block(receipt.block_number, self.shared.host.now());
         let orders = self.shared.orders_of(&entry.payments)?;
         let payments: Vec<_> = orders.iter().filter_map(|(_, order)| order.as_evm()).collect();
         let confirmed = confirm(&self.nodes, receipt, &payments, &self.limits.quorum_above).await;

@@ -1,7 +1,8 @@
 //! Group commit on EVM: what waits while a transaction is being prepared goes
 //! out together, in the relayer's nonce order.
 //!
-//! Payments wait in a [`queue`]; the [`pump`] makes transactions of them,
+//! Payments come by [`line`] into a [`queue`], as far as [`pace`] says that they can be
+//! told in time what becomes of them; the [`pump`] makes transactions of them,
 //! [`postpone`] puts back what has to wait, [`sizes`] says how many share one, and
 //! [`spoiled`] is about those that must not. [`preview`] asks the chain
 //! before anything is sent, [`prepare`] does so while the origin works,
@@ -16,7 +17,9 @@ mod commit;
 mod ending;
 mod fallback;
 mod follow;
+mod line;
 mod nonces;
+mod pace;
 mod postpone;
 mod prepare;
 mod preview;
@@ -29,21 +32,20 @@ mod wallets;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
+use pace::Pace;
 use prepare::Asked;
 use pump::Pump;
-use queue::{Queue, Waiting, done};
+use queue::{Queue, Waiting};
 
 use super::ahead::Ahead;
 use super::budget::share_of;
 use super::commitments::Commitment;
-use super::host::within;
 use super::journal::{Entries, EvmEntry};
 use super::lane::{Attempt, Job, Lane, Load, Task};
-use super::shared::{JOIN_LIMIT, LaneParts, Shared};
+use super::shared::{LaneParts, Shared};
 use super::signer::Signer;
 use super::{Host, Limits, Outcome, SettleRequest, State, Store, StoreError, Verdict};
 use crate::evm::{
@@ -79,6 +81,7 @@ pub struct EvmLane<H: Host> {
     /// Since when it is being asked of one of them, and the one that is next.
     preparing_since: Cell<Option<UnixSeconds>>,
     next_early: RefCell<Option<(evm::VerifiedPayment, u64)>>,
+    pace: Pace,
     pump: Pump,
     alone_pump: Pump,
     /// Payers whose payments go alone, and since when that is known.
@@ -112,14 +115,6 @@ pub struct EvmLane<H: Host> {
     /// The payments that were looked for because somebody asked again, and since
     /// when.
     searches: RefCell<Table<String, UnixSeconds>>,
-}
-
-/// A payment in the queue, as whoever waits for it knows it.
-struct InLine {
-    id: String,
-    ticket: u64,
-    payer: Address,
-    outcome: oneshot::Receiver<Result<Attempt, StoreError>>,
 }
 
 /// A transaction that somebody follows.
@@ -173,6 +168,7 @@ impl<H: Host> EvmLane<H> {
             coming: RefCell::default(),
             preparing_since: Cell::new(None),
             next_early: RefCell::default(),
+            pace: Pace::default(),
             pump: Pump::default(),
             alone_pump: Pump::default(),
             loners: RefCell::default(),
@@ -189,48 +185,6 @@ impl<H: Host> EvmLane<H> {
             no_wallets: RefCell::default(),
             searches: RefCell::default(),
         })
-    }
-
-    /// Puts a payment into the queue, if there is room for it.
-    fn line_up(self: &Rc<Self>, job: Job) -> Result<ControlFlow<Attempt, InLine>, StoreError> {
-        let Some(payment) = job.payment.as_evm().cloned() else {
-            let refused = self.shared.refuse(&job.request, Reason::InvalidNetwork)?;
-            return Ok(ControlFlow::Break(Attempt::Done(refused)));
-        };
-        let (id, ticket) = (job.request.payment.clone(), job.request.ticket);
-        let payer = payment.from();
-        let has_key = self.key.key().is_some();
-        if !has_key || self.is_full_for(&payment) {
-            if has_key {
-                self.log_refusal(&format!(
-                    "the queue is full for {payer}: asked to come back later"
-                ));
-            }
-            self.shared.release(&id, ticket)?;
-            return Ok(ControlFlow::Break(Attempt::Done(Outcome::Unavailable)));
-        }
-        let (sender, outcome) = oneshot::channel();
-        self.enqueue(Waiting { job, payment, done: sender, was_spoiled: false });
-        Ok(ControlFlow::Continue(InLine { id, ticket, payer, outcome }))
-    }
-
-    /// Puts a payment into the queue and waits for what becomes of it. A crowd of
-    /// these waits: each holds no more than by what its payment is found again.
-    async fn wait_for(self: Rc<Self>, job: Job) -> Result<Attempt, StoreError> {
-        let InLine { id, ticket, payer, outcome } = match self.line_up(job)? {
-            ControlFlow::Continue(in_line) => in_line,
-            ControlFlow::Break(attempt) => return Ok(attempt),
-        };
-        if let Some(Ok(outcome)) = within(&self.shared.host, JOIN_LIMIT, outcome).await {
-            return outcome;
-        }
-        // In the air: whoever asks again joins it. Or still on the ground:
-        // then it stays there, because the buyer is told so.
-        self.take_out(payer, ticket);
-        // It may have kept its payer's others back.
-        self.start_pumps();
-        self.shared.release(&id, ticket)?;
-        done(self.standing_of(&id))
     }
 
     /// Follows the transactions that a crash left in the air.
@@ -345,6 +299,10 @@ impl<H: Host> Lane for EvmLane<H> {
         if let VerifiedPayment::Evm(payment) = payment {
             self.ask_early(payment, order.ticket);
         }
+    }
+
+    fn too_late_by(&self) -> Option<u64> {
+        self.too_late_in_line(false)
     }
 
     fn resume(self: Rc<Self>, open: &mut Entries) {

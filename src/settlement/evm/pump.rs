@@ -13,16 +13,6 @@ use crate::settlement::evidence::needs_quorum;
 use crate::settlement::{Host, Outcome};
 use crate::time::UnixSeconds;
 
-/// How many payments may wait. Beyond it buyers are asked to come back later.
-///
-/// What a relayer sends in the 25 seconds for which they wait is 160 a second where
-/// blocks come every two seconds; what one that waits holds is measured by
-/// `npm run bench -- --only memory`.
-const QUEUE_MAX: usize = 2_048;
-
-/// How many payments of one payer may wait or be in the air.
-const PAYER_MAX: usize = 64;
-
 /// How many payments of one payer may be in the air: with the money moved away
 /// behind their backs, so many fail.
 const PAYER_IN_AIR_MAX: usize = 16;
@@ -83,28 +73,6 @@ impl<H: Host> Drop for Run<H> {
 }
 
 impl<H: Host> EvmLane<H> {
-    /// Whether there is no room for one more payment of this payer.
-    pub(super) fn is_full_for(&self, payment: &evm::VerifiedPayment) -> bool {
-        let payer = payment.from();
-        let of_payer = self.queue.borrow().len_of(payer)
-            + self.alone.borrow().len_of(payer)
-            + self.again_of(payer)
-            + self.shared.commitments.under_way(&payment.payer());
-        self.waiting() >= QUEUE_MAX || of_payer >= PAYER_MAX
-    }
-
-    /// How many payments of a payer are to go out again.
-    fn again_of(&self, payer: Address) -> usize {
-        let again = self.again.borrow();
-        again.iter().flatten().filter(|waiting| waiting.payment.from() == payer).count()
-    }
-
-    /// How many payments wait.
-    pub(super) fn waiting(&self) -> usize {
-        let again: usize = self.again.borrow().iter().map(Vec::len).sum();
-        self.queue.borrow().len() + self.alone.borrow().len() + again
-    }
-
     pub(super) fn enqueue(self: &Rc<Self>, waiting: Waiting) {
         if self.goes_alone(&waiting.payment) {
             self.alone.borrow_mut().push(waiting);
@@ -231,6 +199,7 @@ impl<H: Host> EvmLane<H> {
             Ok(preview) => preview,
             Err(problem) => return self.without_preview(batch, problem),
         };
+        self.pace.note_block(preview.block, self.shared.host.now());
         let has_code = preview.has_code.take();
         let most = self.most_gas(&payments);
         let is_greedy = preview.gas.is_some_and(|gas| gas > most);
@@ -271,7 +240,8 @@ impl<H: Host> EvmLane<H> {
         is_greedy: bool,
     ) -> Vec<Waiting> {
         let soon = self.shared.host.now().plus(evm::transfer::MIN_REMAINING_SECONDS);
-        let is_one = batch.len() == 1;
+        let count = batch.len();
+        let is_one = count == 1;
         let going = going_well(&batch, preview);
         let mut good = vec![];
         let mut short = vec![];
@@ -324,6 +294,7 @@ impl<H: Host> EvmLane<H> {
             self.log_refusal(&format!("{}: {reason} ({why})", waiting.job.request.payment));
             let _ = waiting.done.send(done(self.shared.refuse(&waiting.job.request, reason)));
         }
+        self.pace.note_batch(count, good.len());
         good
     }
 

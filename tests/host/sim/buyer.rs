@@ -29,6 +29,8 @@ pub enum Answer {
     Busy,
     IdentifierTaken,
     Unavailable,
+    /// Too many are before it: to come again in so many seconds.
+    Crowded(u64),
     /// The origin did not deliver; nothing was charged.
     Released,
     /// It was charged, and the origin did not deliver.
@@ -240,6 +242,7 @@ impl Buyer {
             End::Refused { reason, .. } => Answer::Refused(reason),
             End::Pending(transaction) => Answer::Pending(Some(transaction)),
             End::NameTaken => Answer::IdentifierTaken,
+            End::Crowded(seconds) => Answer::Crowded(seconds),
             End::TryAgain(_) => self.said.take().unwrap_or(Answer::Unavailable),
         }
     }
