@@ -42,11 +42,14 @@ impl Room {
     }
 
     fn give(self: &Rc<Self>, kib: usize, waiting: usize) -> Option<Place> {
-        let most = match kib {
-            0..=LARGE => self.most,
-            ..=HUGE => self.most / 2,
-            _ => self.most / 4,
+        let part = if kib > HUGE {
+            4
+        } else if kib > LARGE {
+            2
+        } else {
+            1
         };
+        let most = self.most / part;
         let taken = self.taken.get().saturating_add(kib);
         (taken <= most).then(|| {
             self.taken.set(taken);

@@ -85,11 +85,8 @@ impl<H: Host> Settler<H> {
                     self.prepare(request, now).await;
                 }
                 claim @ (Claim::Fresh | Claim::Unproven) => {
-                    if !shared.may_go_unpaid(request.unpaid.as_ref())? {
-                        return Ok(ClaimReply::TooMuch);
-                    }
-                    if let Some(seconds) = self.too_late_by(request) {
-                        return Ok(ClaimReply::Crowded { seconds });
+                    if let Some(reply) = self.why_not_now(request)? {
+                        return Ok(reply);
                     }
                     // Read, decided and written without an await in between.
                     self.write_claim(request, known.as_ref(), unproven.as_ref(), now)?;
@@ -143,13 +140,17 @@ impl<H: Host> Settler<H> {
         }
     }
 
-    /// Whether the origin would work for whoever can't be told in time what becomes of
-    /// the payment, and in how many seconds that may be otherwise. What is counted on
-    /// its way is settled later, and a server asks for the settlement itself.
-    fn too_late_by(&self, request: &ClaimRequest) -> Option<u64> {
+    /// Why no origin may work now for a payment that could be claimed: too much went
+    /// unpaid, or what becomes of it couldn't be told in time. What is counted on its
+    /// way is settled later, and a server asks for the settlement itself.
+    fn why_not_now(&self, request: &ClaimRequest) -> Result<Option<ClaimReply>, StoreError> {
+        if !self.shared.may_go_unpaid(request.unpaid.as_ref())? {
+            return Ok(Some(ClaimReply::TooMuch));
+        }
         let is_metered = request.unpaid.as_ref().is_some_and(|it| it.is_metered);
-        let lane = self.lanes.first().filter(|_| !is_metered && request.told.is_none())?;
-        lane.too_late_by()
+        let lane = self.lanes.first().filter(|_| !is_metered && request.told.is_none());
+        let late = lane.and_then(|lane| lane.too_late_by());
+        Ok(late.map(|seconds| ClaimReply::Crowded { seconds }))
     }
 
     /// Writes down that a payment is the asker's.
