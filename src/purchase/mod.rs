@@ -145,9 +145,7 @@ pub async fn run<W: World>(world: &W, order: &Order) -> End<W::Answer> {
             release(world, claim).await;
             held.and_then(Result::ok).into_iter().for_each(|held| world.discard(held));
             match replay {
-                Replay::Deliver(settlement) | Replay::Bought(settlement) => {
-                    spent(settlement.transaction, Some(settlement.amount))
-                }
+                Replay::Deliver(it) | Replay::Bought(it) => spent(it.transaction, Some(it.amount)),
                 Replay::Refuse => refused(Reason::DuplicateSettlement),
             }
         }

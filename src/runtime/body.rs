@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use js_sys::{Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys::{Request, Response};
+use worker::web_sys::Request;
 use worker::{Delay, console_error};
 
-use super::{js, respond};
+use super::js;
 use crate::gate::body_names_method;
 use crate::incoming::{Body, Incoming};
 
@@ -34,16 +34,6 @@ pub(super) enum Unread {
     Broken,
     /// So many are on their way that there is no room for it.
     Full,
-}
-
-impl Unread {
-    /// What to tell the client.
-    pub(super) fn answer(&self) -> worker::Result<Response> {
-        match self {
-            Self::Broken => respond::error(400, "the request's body broke off"),
-            Self::Full => respond::try_again("too much comes in right now; nothing was charged"),
-        }
-    }
 }
 
 impl From<JsValue> for Unread {

@@ -97,7 +97,7 @@ pub(super) async fn answer(
     let bytes = match body::read_at_most(request, MAX_BODY).await {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return respond::error(413, "the body is larger than 64 KiB"),
-        Err(unread) => return unread.answer(),
+        Err(unread) => return respond::unread(&unread),
     };
     let key = match idempotency_key(head.header("Idempotency-Key").as_deref()) {
         Ok(key) => key.map(str::to_owned),

@@ -111,7 +111,7 @@ async fn answer(
     if let Some(media_type) = gate::type_to_look_into(&app.loaded, &head) {
         let problem = match head.copy_of_body(&request, body::MAX_LOOKED_INTO).await {
             Ok(bytes) => body::problem_with(&media_type, bytes.as_deref()),
-            Err(unread) => return unread.answer(),
+            Err(unread) => return respond::unread(&unread),
         };
         if let Some((status, message)) = problem {
             return respond::error(status, message);
@@ -120,7 +120,7 @@ async fn answer(
     if gate::must_read_body(&app.loaded, &head)
         && let Err(unread) = head.read_body(&request).await
     {
-        return unread.answer();
+        return respond::unread(&unread);
     }
     head.keep(&request);
     head.signer = signers::signer_of(&app.loaded, &head).await;

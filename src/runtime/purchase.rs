@@ -75,7 +75,7 @@ pub(super) async fn answer(
     };
     let body = match head.bound_body(&request).await {
         Ok(body) => body,
-        Err(unread) => return unread.answer(),
+        Err(unread) => return respond::unread(&unread),
     };
     // Not before: a body may come as slowly as its sender likes.
     let text = head.url().len() + purchase.payload.to_string().len();

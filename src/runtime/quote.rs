@@ -41,7 +41,7 @@ pub(super) async fn price_of(
     }
     let bound = match head.bound_body(request).await {
         Ok(bound) => bound,
-        Err(unread) => return Ok(Priced::Answer(unread.answer()?)),
+        Err(unread) => return Ok(Priced::Answer(respond::unread(&unread)?)),
     };
     // Another body of this length could be dearer.
     if bound.is_unread() {

@@ -4,6 +4,7 @@ use js_sys::Array;
 use serde_json::json;
 use worker::web_sys::{Headers, Response, ResponseInit};
 
+use super::body::Unread;
 use super::head::RequestHead;
 use super::js;
 use crate::gate::cors::{self, Readers};
@@ -62,6 +63,14 @@ pub(super) fn try_again_in(seconds: u64, message: &str) -> worker::Result<Respon
     let response = error(503, message)?;
     response.headers().set("Retry-After", &seconds.to_string())?;
     Ok(response)
+}
+
+/// The answer to a request of which the body was not read.
+pub(super) fn unread(why: &Unread) -> worker::Result<Response> {
+    match why {
+        Unread::Broken => error(400, "the request's body broke off"),
+        Unread::Full => try_again("too much comes in right now; nothing was charged"),
+    }
 }
 
 /// The answer to a preflight: what a page elsewhere may send and read.

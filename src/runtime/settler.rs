@@ -26,7 +26,10 @@ use crate::settlement::ledger::{OLD_SALES, sums_in};
 use crate::settlement::outbox::SalesAfter;
 use crate::settlement::standing::{Standing, waiting_in};
 use crate::settlement::sums::Sums;
-use crate::settlement::{self, Sale, Store as _, StoreError};
+use crate::settlement::{
+    self, ClaimReply, HoldReply, Outcome, ReleaseRequest, Sale, SettleRequest, Store as _,
+    StoreError, Verdict,
+};
 
 /// The one place that can settle the payments of one relayer on one network.
 /// Its name is `{CAIP-2}/{relayer}`, or `{CAIP-2}/facilitator/{digit}`.
@@ -159,7 +162,7 @@ impl Settler {
             }
         };
         let Ok(_place) = waiting::for_message(verb, body.len()) else {
-            return waiting::turn_away(settler, verb, &body);
+            return turn_away(settler, verb, &body);
         };
         if verb == "settle" {
             let settled = settler.settle(read(&body)?);
@@ -288,6 +291,28 @@ impl Settler {
         let settler = settlement::Settler::new(host, store, lanes).named(&name);
         Ok(settler.keeping_sales(config.desk.keep.as_secs()))
     }
+}
+
+/// What a Settler says to such a message for which there is no room: nothing was
+/// sent, and what was claimed is free again.
+fn turn_away(
+    settler: &settlement::Settler<WorkerHost>,
+    verb: &str,
+    body: &str,
+) -> worker::Result<Response> {
+    let said: &dyn ToJson = match verb {
+        "claim" => &ClaimReply::Busy,
+        "verify" => &Verdict::Unknown,
+        "hold" => &HoldReply::Unavailable,
+        _ => &Outcome::Unavailable,
+    };
+    if matches!(verb, "hold" | "settle") {
+        let asked: SettleRequest = read(body)?;
+        let SettleRequest { payment, ticket, .. } = asked;
+        let released = settler.release(&ReleaseRequest { payment, ticket });
+        released.map_err(|error| error.to_string())?;
+    }
+    Response::ok(json::to_text(said))
 }
 
 fn read<T: FromJson>(body: &str) -> worker::Result<T> {

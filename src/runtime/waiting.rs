@@ -3,14 +3,7 @@
 
 use std::rc::Rc;
 
-use worker::Response;
-
-use super::worker_host::WorkerHost;
-use crate::json::{self, ToJson};
 use crate::room::{Place, Room};
-use crate::settlement::{
-    ClaimReply, HoldReply, Outcome, ReleaseRequest, SettleRequest, Settler, Verdict,
-};
 
 /// For those who wait, in KiB. An isolate may have 128 MiB; the Worker itself takes
 /// some three, and what comes and goes has to fit, too.
@@ -63,28 +56,6 @@ pub(super) fn for_message(verb: &str, text: usize) -> Result<Option<Place>, Full
         return Ok(None);
     }
     WAITING.with(|room| room.take(SETTLEMENT + kib_of(text))).map(Some).ok_or(Full)
-}
-
-/// What a Settler says to such a message for which there is no room: nothing was
-/// sent, and what was claimed is free again.
-pub(super) fn turn_away(
-    settler: &Settler<WorkerHost>,
-    verb: &str,
-    body: &str,
-) -> worker::Result<Response> {
-    let said: &dyn ToJson = match verb {
-        "claim" => &ClaimReply::Busy,
-        "verify" => &Verdict::Unknown,
-        "hold" => &HoldReply::Unavailable,
-        _ => &Outcome::Unavailable,
-    };
-    if matches!(verb, "hold" | "settle") {
-        let read = json::from_text::<SettleRequest>(body);
-        let SettleRequest { payment, ticket, .. } = read.map_err(|error| error.to_string())?;
-        let released = settler.release(&ReleaseRequest { payment, ticket });
-        released.map_err(|error| error.to_string())?;
-    }
-    Response::ok(json::to_text(said))
 }
 
 /// How many wait.
