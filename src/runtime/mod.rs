@@ -109,12 +109,12 @@ async fn answer(
         return machines::answer(&app.loaded, &env, &request, &head, asked).await;
     }
     if let Some(media_type) = gate::type_to_look_into(&app.loaded, &head) {
-        let problem = match head.copy_of_body(&request, body::MAX_LOOKED_INTO).await {
-            Ok(bytes) => body::problem_with(&media_type, bytes.as_deref()),
+        let bytes = match head.copy_of_body(&request, body::MAX_LOOKED_INTO).await {
+            Ok(bytes) => bytes,
             Err(unread) => return respond::unread(&unread),
         };
-        if let Some((status, message)) = problem {
-            return respond::error(status, message);
+        if let Some((status, why)) = body::problem_with(&media_type, bytes.as_deref()) {
+            return respond::error(status, why);
         }
     }
     if gate::must_read_body(&app.loaded, &head)
@@ -175,10 +175,8 @@ async fn answer(
             purchase::answer(&app, &env, &context, request, &head, purchase).await
         }
     };
-    let mut answer = answer?;
-    if is_shared {
-        answer = respond::share(answer, &head, &app.loaded.trusted_pages)?;
-    }
+    let pages = &app.loaded.trusted_pages;
+    let answer = if is_shared { respond::share(answer?, &head, pages)? } else { answer? };
     if let Some(link) = license {
         answer.headers().append("Link", &link)?;
     }

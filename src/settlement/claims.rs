@@ -149,8 +149,8 @@ impl<H: Host> Settler<H> {
         }
         let is_metered = request.unpaid.as_ref().is_some_and(|it| it.is_metered);
         let lane = self.lanes.first().filter(|_| !is_metered && request.told.is_none());
-        let late = lane.and_then(|lane| lane.too_late_by());
-        Ok(late.map(|seconds| ClaimReply::Crowded { seconds }))
+        let seconds = lane.and_then(|lane| lane.too_late_by());
+        Ok(seconds.map(|seconds| ClaimReply::Crowded { seconds }))
     }
 
     /// Writes down that a payment is the asker's.
