@@ -31,7 +31,7 @@ impl Verdict {
 
 json_enum!(Verdict { Valid, Invalid(reason), Unknown, LimitReached, FeeExceedsPrice });
 
-/// What became of a [`SettleRequest`].
+/// What became of a [`SettleRequest`](super::SettleRequest).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The seller has been paid.

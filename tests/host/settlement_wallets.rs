@@ -411,9 +411,9 @@ fn a_facilitators_client_hears_of_a_wallets_payment_by_the_signature_that_was_pr
         SettleRequest { account: Some("acme".into()), once: true, ..order }
     };
     let charge = |payment: &Payment| {
-        let (asker, order) = (Rc::clone(&world), order(payment));
+        let (same, order) = (Rc::clone(&world), order(payment));
         let asked =
-            world.start(async move { asker.ask(|it| async move { it.charge(order).await }).await });
+            world.start(async move { same.ask(|it| async move { it.charge(order).await }).await });
         world.take(&asked).unwrap().unwrap()
     };
     let verify = |payment: &Payment| {

@@ -1,7 +1,7 @@
 //! Group commit on EVM: what waits while a transaction is being prepared goes
 //! out together, in the relayer's nonce order.
 //!
-//! Payments come by [`line`] into a [`queue`], as far as [`pace`] says that they can be
+//! Payments come by [`mod@line`] into a [`queue`], as far as [`pace`] says that they can be
 //! told in time what becomes of them; the [`pump`] makes transactions of them,
 //! [`postpone`] puts back what has to wait, [`sizes`] says how many share one, and
 //! [`spoiled`] is about those that must not. [`preview`] asks the chain
