@@ -1,4 +1,4 @@
-/** What an isolate holds in memory and where its time goes, by the runtime's own inspector. */
+/** What an isolate holds in memory, by the runtime's own inspector. */
 import { WebSocket } from 'ws';
 
 const PATIENCE_MS = 20_000;
@@ -13,9 +13,13 @@ const SUM = 'function () { return this.reduce((sum, memory) => sum + memory.buff
  * @returns {Promise<{ heap: number, webAssembly: number }>} JavaScript's heap with buffers outside it, and WebAssembly's memory
  * @see https://chromedevtools.github.io/devtools-protocol/v8/Runtime/#method-getHeapUsage
  */
-export function isolateMemory(url) {
-  return inspect(url, async (ask, socket) => {
+export async function isolateMemory(url) {
+  const socket = new WebSocket(url, { handshakeTimeout: PATIENCE_MS });
+  await new Promise((done, fail) => socket.once('open', done).once('error', fail));
+  const ask = asker(socket);
+  try {
     const context = once(socket, 'Runtime.executionContextCreated');
+    // Before that the runtime answers nothing.
     await ask('Runtime.enable');
     const contextId = (await context).context.id;
     const { usedSize, embedderHeapUsedSize = 0, backingStorageSize = 0 } = await ask('Runtime.getHeapUsage');
@@ -23,50 +27,6 @@ export function isolateMemory(url) {
     const found = await ask('Runtime.queryObjects', { prototypeObjectId: prototype.result.objectId });
     const sum = await ask('Runtime.callFunctionOn', { functionDeclaration: SUM, objectId: found.objects.objectId, returnByValue: true });
     return { heap: usedSize + embedderHeapUsedSize + backingStorageSize, webAssembly: sum.result.value };
-  });
-}
-
-/** How often V8 looks at what is run, in microseconds: more often would itself take time. */
-const SAMPLE_US = 1_000;
-/** What V8 calls the time in which an isolate does nothing. */
-const NOTHING = ['(idle)', '(root)'];
-
-/**
- * What a Worker's isolate does while `work` runs, in milliseconds: samples of V8's, so
- * time on the clock, and more than CPU time where other programs want the machine.
- *
- * @param {string} url of the inspector, for this Worker
- * @param {() => Promise<void>} work
- * @returns {Promise<{ webAssembly: number, script: number, runtime: number }>} WebAssembly, JavaScript, and what both ask the runtime for, with the collection of garbage
- * @see https://chromedevtools.github.io/devtools-protocol/v8/Profiler/
- */
-export function isolateTime(url, work) {
-  return inspect(url, async (ask) => {
-    await ask('Runtime.enable');
-    await ask('Profiler.enable');
-    await ask('Profiler.setSamplingInterval', { interval: SAMPLE_US });
-    await ask('Profiler.start');
-    await work();
-    const { profile } = await ask('Profiler.stop');
-    const kinds = new Map(profile.nodes.map(({ id, callFrame: { functionName, url: source } }) => [id, kindOf(functionName, source)]));
-    const time = { webAssembly: 0, script: 0, runtime: 0, nothing: 0 };
-    profile.samples.forEach((id, place) => { time[kinds.get(id)] += (profile.timeDeltas[place + 1] ?? 0) / 1_000; });
-    return time;
-  });
-}
-
-function kindOf(name, source) {
-  if (NOTHING.includes(name)) return 'nothing';
-  if (source === '') return 'runtime';
-  return source.startsWith('wasm:') ? 'webAssembly' : 'script';
-}
-
-/** Connects to an inspector, as long as `work` asks it: first for `Runtime.enable`, before which the runtime answers nothing. */
-async function inspect(url, work) {
-  const socket = new WebSocket(url, { handshakeTimeout: PATIENCE_MS, maxPayload: 2 ** 30 });
-  await new Promise((done, fail) => socket.once('open', done).once('error', fail));
-  try {
-    return await work(asker(socket), socket);
   } finally {
     socket.terminate();
   }

@@ -2,7 +2,6 @@
 import { EVM_NETWORK, SOLANA_NETWORK, startWorld } from '../../world.mjs';
 import { readFileSync } from 'node:fs';
 import { cpuMs } from '../cpu.mjs';
-import { isolateTime } from '../isolate.mjs';
 import { startOrigin } from '../origin.mjs';
 import { withStops } from '../rounds.mjs';
 import { PAID_PATH, startEdge402, startReference, startScript } from '../systems.mjs';
@@ -57,41 +56,25 @@ export async function paidCpu({ quick, note }) {
       const bar = network === EVM_NETWORK ? { bar: `≤ ${BAR_MS} ms`, passes: own <= BAR_MS } : {};
       rows.push({ what: chain, ours: ms(own), reference: ms(cpu.reference), ...bar, how: `${ms(own - (ofCalls - ofKv))} besides the calls; the reference without its facilitator, a Node process` });
     }
-    note('the isolate alone');
-    rows.push(await isolateRow(keep(await startEdge402(world, { origin: origin.url, inspected: true })), world, quick ? 40 : 200));
     return { title: 'CPU of a whole paid request', rows };
   });
 }
 
-/** What the Worker and its Durable Object take themselves: nothing of the runtime's network, nor of Miniflare’s KV. */
-async function isolateRow(edge402, world, count) {
-  await pay(edge402, world, EVM_NETWORK, WARM_UP);
-  const payments = [];
-  for (let i = 0; i < count; i += 1) payments.push(await preparePayment(edge402.directUrl + PAID_PATH, world.buyer(i % BUYERS), EVM_NETWORK));
-  const { webAssembly, script, runtime } = await isolateTime(edge402.inspectorUrl, () => payAll(edge402, EVM_NETWORK, payments));
-  const how = `V8’s samples: WebAssembly ${ms(webAssembly / count)}, JavaScript ${ms(script / count)}, what they ask the runtime for ${ms(runtime / count)}; on the clock, so for a quiet machine`;
-  return { what: 'EVM: the isolate alone', ours: ms((webAssembly + script + runtime) / count), how };
-}
-
 /** Pays so many times, one after the other, each few made before the clock starts: milliseconds of CPU each. */
-async function pay(system, world, network, count) {
-  const page = system.directUrl + PAID_PATH;
+async function pay({ name, directUrl, pid }, world, network, count) {
+  const page = directUrl + PAID_PATH;
   let spent = 0;
   for (let paid = 0; paid < count; paid += AT_ONCE) {
     const payments = [];
     for (let i = 0; i < AT_ONCE; i += 1) payments.push(await preparePayment(page, world.buyer(i % BUYERS), network));
-    const before = cpuMs(system.pid);
-    await payAll(system, network, payments);
-    spent += cpuMs(system.pid) - before;
+    const before = cpuMs(pid);
+    for (const headers of payments) {
+      const result = await payFor(page, headers);
+      if (!result.paid) throw new Error(`${name} on ${network}: ${result.status} ${result.reason}`);
+    }
+    spent += cpuMs(pid) - before;
   }
   return spent / count;
-}
-
-async function payAll({ name, directUrl }, network, payments) {
-  for (const headers of payments) {
-    const result = await payFor(directUrl + PAID_PATH, headers);
-    if (!result.paid) throw new Error(`${name} on ${network}: ${result.status} ${result.reason}`);
-  }
 }
 
 /** Asks a Worker so many times, one request after the other: milliseconds of CPU each. */
