@@ -19,16 +19,9 @@ pub(super) struct Asked {
 /// own. A request that is let through for its path must not carry one.
 pub(super) const PATH_OVERRIDES: [&str; 2] = ["X-Original-URL", "X-Rewrite-URL"];
 
-/// Headers by which some origins let a request name another method. CGI takes
-/// the last three for the first.
-pub(super) const METHOD_OVERRIDES: [&str; 6] = [
-    "X-HTTP-Method-Override",
-    "X-HTTP-Method",
-    "X-Method-Override",
-    "X_HTTP_METHOD_OVERRIDE",
-    "X_HTTP_METHOD",
-    "X_METHOD_OVERRIDE",
-];
+/// Headers by which some origins let a request name another method.
+pub(super) const METHOD_OVERRIDES: [&str; 3] =
+    ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
 
 /// Members of a query or form by which some origins do the same.
 const METHOD_MEMBERS: [&str; 2] = ["_method", "x-http-method-override"];
@@ -88,9 +81,7 @@ pub(super) fn override_in(
     (path, method): (&CanonicalPath, &Method),
     found: Found,
 ) -> Option<&'static str> {
-    if loaded.origin != Some(Origin::Assets)
-        && PATH_OVERRIDES.iter().any(|name| head.header(name).is_some())
-    {
+    if loaded.origin != Some(Origin::Assets) && !said_by(head, &PATH_OVERRIDES).is_empty() {
         return Some("the request names another path in a header");
     }
     // Where every method is sold alike, or none is, another one opens nothing.
@@ -107,8 +98,7 @@ pub(super) fn override_in(
                 || !is_by_origin
                     && patterns.find(path, &named).is_ok_and(|it| it.route == found.route))
     };
-    let mut named = METHOD_OVERRIDES.iter().filter_map(|name| head.header(name));
-    if named.any(|value| !changes_nothing(value)) {
+    if said_by(head, &METHOD_OVERRIDES).into_iter().any(|value| !changes_nothing(value)) {
         return Some("the request names another method in a header");
     }
     names_method(query).then_some("the request names another method in its query")
@@ -146,7 +136,19 @@ pub fn asks_for_sold(loaded: &Loaded, head: &impl Head) -> bool {
 
 /// Whether a request names a method besides its own, in a header or its query.
 pub(super) fn names_other_method(head: &impl Head, query: &str) -> bool {
-    METHOD_OVERRIDES.iter().any(|name| head.header(name).is_some()) || names_method(query)
+    !said_by(head, &METHOD_OVERRIDES).is_empty() || names_method(query)
+}
+
+/// What the headers of these names say, in every spelling that CGI takes for them
+/// (RFC 3875, section 4.1.18).
+fn said_by(head: &impl Head, names: &[&'static str]) -> Vec<String> {
+    let plain = names.iter().filter_map(|name| head.header(name));
+    let is_one = |spelled: &String| {
+        let dashed = spelled.replace('_', "-");
+        names.iter().any(|name| name.eq_ignore_ascii_case(&dashed))
+    };
+    let spelled = head.names_with_underscores().into_iter().filter(is_one);
+    plain.chain(spelled.filter_map(|name| head.named_header(&name))).collect()
 }
 
 /// The media type of a request from whose body some origins read a method: a form,

@@ -23,6 +23,10 @@ pub trait Head {
     fn header_names(&self) -> Vec<String> {
         vec![]
     }
+    /// Those with a `_` in them.
+    fn names_with_underscores(&self) -> Vec<String> {
+        self.header_names().into_iter().filter(|name| name.contains('_')).collect()
+    }
     /// The body, where the price depends on it.
     fn body(&self) -> Body<'_> {
         Body::Unread

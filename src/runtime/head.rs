@@ -135,6 +135,10 @@ impl Head for RequestHead {
         js::header_names(&self.headers)
     }
 
+    fn names_with_underscores(&self) -> Vec<String> {
+        js::names_with_underscores(&self.headers)
+    }
+
     fn edge(&self, fact: Fact) -> Option<String> {
         if fact == Fact::Signer {
             return self.signer.clone();

@@ -7,6 +7,11 @@ export function holdsAny(headers, names) {
   return false;
 }
 
+/** The names of headers that have a `_` in them. */
+export function namesWithUnderscores(headers) {
+  return [...headers.keys()].filter((name) => name.includes('_'));
+}
+
 /** Takes these headers out. */
 export function takeOut(headers, names) {
   for (const name of [...headers.keys()]) if (names.has(name.replaceAll('_', '-'))) headers.delete(name);

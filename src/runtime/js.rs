@@ -19,6 +19,9 @@ extern "C" {
     /// Takes them out.
     #[wasm_bindgen(js_name = takeOut)]
     pub(super) fn take_out(headers: &Headers, names: &Set);
+    /// The names of headers that have a `_` in them, in small letters.
+    #[wasm_bindgen(js_name = namesWithUnderscores)]
+    pub(super) fn names_with_underscores(headers: &Headers) -> Vec<String>;
 }
 
 #[wasm_bindgen]

@@ -350,6 +350,7 @@ fn a_header_and_a_method_say_what_it_costs() {
         (get().with("X-Quality", "low").with("X-Quality", "high"), "$0.02"),
         (post().with("X-Quality", "low").with("X_Quality", "high"), "$0.09"),
         (get().with("X-HTTP-Method-Override", "POST"), "$0.05"),
+        (get().with("X-HTTP_Method-Override", "POST"), "$0.05"),
         (Request::get("/work?_method=POST"), "$0.05"),
     ] {
         assert_eq!(price(loaded, &request), expected, "{request:?}");
