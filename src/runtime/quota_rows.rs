@@ -188,6 +188,11 @@ impl QuotaRows for Rows {
         self.delete("taken_at <= ?", vec![integer(until.0), integer(most.into())])
     }
 
+    fn oldest(&self) -> Result<Option<UnixSeconds>, StoreError> {
+        let oldest = self.number("SELECT MIN(taken_at) FROM free_units", vec![])?;
+        Ok(oldest.map(UnixSeconds))
+    }
+
     fn forget(&self, now: UnixSeconds, most: u32) -> Result<u64, StoreError> {
         self.delete("until <= ?", vec![integer(now.0), integer(most.into())])
     }

@@ -143,6 +143,8 @@ pub trait QuotaRows {
     /// # Errors
     /// The table can't be written.
     fn forget_old(&self, until: UnixSeconds, most: u32) -> Result<u64, StoreError>;
+    /// When a unit was last taken of the row of which that is the longest ago.
+    fn oldest(&self) -> Result<Option<UnixSeconds>, StoreError>;
     /// Forgets so many rows at most whose window has ended; says how many.
     ///
     /// # Errors
@@ -184,12 +186,14 @@ pub struct Counter<R> {
     rows: R,
     /// How many rows there are, once they were counted.
     count: Cell<Option<u64>>,
+    /// Until when no row is old: all are read to find one.
+    none_old_until: Cell<UnixSeconds>,
 }
 
 impl<R: QuotaRows> Counter<R> {
     /// Counts in this table, of which nothing else writes.
     pub const fn new(rows: R) -> Self {
-        Self { rows, count: Cell::new(None) }
+        Self { rows, count: Cell::new(None), none_old_until: Cell::new(UnixSeconds(0)) }
     }
 
     /// Takes a unit, if there is one left. Without an await: no two requests
@@ -232,9 +236,15 @@ impl<R: QuotaRows> Counter<R> {
             return Ok(true);
         }
         let mut left = rows.saturating_sub(self.rows.forget_empty(FORGOTTEN)?);
-        if left >= MAX_ROWS {
+        if left >= MAX_ROWS && now >= self.none_old_until.get() {
             let old = UnixSeconds(now.0.saturating_sub(KEPT));
-            left = left.saturating_sub(self.rows.forget_old(old, FORGOTTEN)?);
+            let forgotten = self.rows.forget_old(old, FORGOTTEN)?;
+            if forgotten == 0
+                && let Some(oldest) = self.rows.oldest()?
+            {
+                self.none_old_until.set(oldest.plus(KEPT));
+            }
+            left = left.saturating_sub(forgotten);
         }
         self.count.set(Some(left));
         Ok(left < MAX_ROWS)

@@ -24,6 +24,8 @@ struct Rows {
     table: RefCell<BTreeMap<(u64, String), Row>>,
     is_broken: Cell<bool>,
     counted: Cell<u32>,
+    /// How often all rows were read for old ones.
+    searched: Cell<u32>,
 }
 
 impl Rows {
@@ -62,6 +64,7 @@ impl QuotaRows for &Rows {
 
     fn forget_old(&self, until: UnixSeconds, most: u32) -> Result<u64, StoreError> {
         self.works()?;
+        self.searched.set(self.searched.get() + 1);
         let mut rows = self.table.borrow_mut();
         let old = rows.iter().filter(|(_, row)| row.at <= until).map(|(key, _)| key.clone());
         let old: Vec<_> = old.take(most as usize).collect();
@@ -69,6 +72,10 @@ impl QuotaRows for &Rows {
             rows.remove(key);
         }
         Ok(old.len() as u64)
+    }
+
+    fn oldest(&self) -> Result<Option<UnixSeconds>, StoreError> {
+        Ok(self.table.borrow().values().map(|row| row.at).min())
     }
 
     fn forget(&self, now: UnixSeconds, most: u32) -> Result<u64, StoreError> {
@@ -442,6 +449,10 @@ fn what_a_wallet_had_long_ago_gives_room_where_there_is_none() {
     }
     let old = START.plus(90 * DAY);
     assert!(!take(MAX_ROWS, UnixSeconds(old.0 - 1)), "none is old, so who is new pays");
+    for n in 0..10 {
+        assert!(!take(MAX_ROWS + n, UnixSeconds(old.0 - 1)));
+    }
+    assert_eq!(rows.searched.get(), 1, "none gets old before then");
     assert!(!take(3, old), "it has had its own");
     // The oldest go, and as many as are old.
     assert!(take(MAX_ROWS, old.plus(9)));
