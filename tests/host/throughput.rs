@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::sim::{Handle, Payment, Setup, World};
+use crate::sim::{Handle, Payment, Setup, World, payer};
 use edge402::evm::Address;
 use edge402::rpc::PostAnswer;
 use edge402::settlement::relayer::relayer_for;
@@ -78,6 +78,21 @@ fn a_crowd_shares_larger_transactions() {
     let (shares, blocks) = sell_to(&world(CROWD_MAX), 1_000);
     assert_eq!(shares.iter().max(), Some(&CROWD_MAX), "{shares:?}");
     assert!(blocks <= 3, "800 to a block, and by 40 it would be 320: {blocks} blocks");
+}
+
+#[test]
+fn one_without_money_in_each_transaction_makes_it_no_smaller() {
+    let world = world(CROWD_MAX);
+    for number in [60, 140, 220] {
+        world.chain.borrow_mut().balances.insert(payer(number).address(), 0);
+    }
+    let buyers: Vec<_> = (0..1_000)
+        .map(|it| world.start(claim_and_settle(Rc::clone(&world), payment(it))))
+        .collect();
+    let settled = buyers.iter().filter(|it| is_settled(world.take(it).as_ref())).count();
+    assert_eq!(settled, 1_000 - 3 * 4);
+    let shares = world.chain.borrow().shares();
+    assert!(shares.len() <= 14, "one alone, a few of 40, and then some 100 each: {shares:?}");
 }
 
 #[test]

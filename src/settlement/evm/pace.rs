@@ -36,12 +36,15 @@ impl Pace {
     /// A block is there.
     pub(super) fn note_block(&self, block: u64, now: UnixSeconds) {
         let mut blocks = self.blocks.borrow_mut();
+        // First of all: a number that a node has made up stands in the way no longer.
+        while blocks.front().is_some_and(|(_, at)| now.since(*at) > BLOCK_SECONDS) {
+            blocks.pop_front();
+        }
         if blocks.back().is_some_and(|(latest, _)| *latest >= block) {
             return;
         }
         blocks.push_back((block, now));
-        let is_old = |at: &UnixSeconds| now.since(*at) > BLOCK_SECONDS;
-        while blocks.len() > BLOCKS_MAX || blocks.front().is_some_and(|(_, at)| is_old(at)) {
+        while blocks.len() > BLOCKS_MAX {
             blocks.pop_front();
         }
     }
@@ -141,6 +144,16 @@ mod tests {
         assert!(pace.until_landed(1_000, 0, 320, UnixSeconds(1_036)).is_some());
         pace.note_block(100, UnixSeconds(9_000));
         assert_eq!(pace.until_landed(1_000, 0, 320, UnixSeconds(9_000)), None);
+    }
+
+    #[test]
+    fn a_number_that_is_made_up_is_forgotten() {
+        let pace = pace(12);
+        pace.note_block(1 << 40, UnixSeconds(1_120));
+        for block in 0..60 {
+            pace.note_block(110 + block, UnixSeconds(1_132 + 12 * block));
+        }
+        assert_eq!(pace.until_landed(320, 320, 320, UnixSeconds(1_840)), Some(24));
     }
 
     #[test]

@@ -226,8 +226,9 @@ impl<H: Host> EvmLane<H> {
                 self.set_apart(batch, &mut preview, &has_code)
             }
         };
+        let count = batch.len();
         let good = self.take_the_good(batch, &preview, moment, is_greedy);
-        let good = self.as_estimated(good, &preview);
+        let good = self.as_estimated(good, count, &preview);
         self.send_off(good, &preview, is_loner);
     }
 

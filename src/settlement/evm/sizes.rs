@@ -14,8 +14,8 @@ use super::{EvmLane, IN_AIR_MAX, Waiting};
 use crate::settlement::Host;
 
 /// For how long no crowd shares larger transactions after a node has not previewed
-/// one, in seconds.
-const PAUSE_SECONDS: u64 = 600;
+/// one, in seconds: it may have been late once.
+const PAUSE_SECONDS: u64 = 60;
 
 impl<H: Host> EvmLane<H> {
     /// How many payments share a transaction at most: half as many after each
@@ -44,7 +44,9 @@ impl<H: Host> EvmLane<H> {
 
     /// Goes on with a batch of which there is no preview. Nothing was written or sent.
     pub(super) fn without_preview(self: &Rc<Self>, batch: Vec<Waiting>, problem: Problem) {
-        if self.is_for_crowd(&batch) {
+        let has_code = |codes: &Vec<bool>| codes.contains(&true);
+        let may_be_spoiled = matches!(&problem, Problem::OneOfMany(Some(it)) if has_code(it));
+        if self.is_for_crowd(&batch) && !may_be_spoiled {
             self.log("a larger transaction can't be previewed: a crowd goes in smaller ones");
             self.no_crowd_until.set(self.shared.host.now().plus(PAUSE_SECONDS));
             self.put_back_in_parts(batch);
@@ -61,10 +63,20 @@ impl<H: Host> EvmLane<H> {
         }
     }
 
-    /// What of a batch may go out by this preview: all of it, or without an estimate
-    /// as many as always.
-    pub(super) fn as_estimated(&self, mut good: Vec<Waiting>, preview: &Preview) -> Vec<Waiting> {
+    /// What of a batch of so many may go out by this preview: all that is good, or
+    /// without an estimate as many as always. There is none either where some were not
+    /// good: the others are previewed once more, without those.
+    pub(super) fn as_estimated(
+        &self,
+        mut good: Vec<Waiting>,
+        of: usize,
+        preview: &Preview,
+    ) -> Vec<Waiting> {
         if preview.gas.is_none() && self.is_for_crowd(&good) {
+            if good.len() < of {
+                self.again.borrow_mut().push_back(good);
+                return vec![];
+            }
             let rest = good.split_off(self.limits.batch_max.max(1));
             self.put_back_in_parts(rest);
         }
