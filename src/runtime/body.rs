@@ -1,6 +1,6 @@
 //! Reading a request's body into memory.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -53,7 +53,9 @@ pub(super) async fn read_at_most(
     let held = INCOMING.with(Incoming::begin).ok_or(Unread::Full)?;
     let reader = stream.get_reader();
     let mut bytes = vec![];
-    while let Some(chunk) = next(&reader, &held).await? {
+    // One for all of it: what comes in small pieces is as slow.
+    let mut look = pin!(Delay::from(LOOK));
+    while let Some(chunk) = next(&reader, &held, look.as_mut()).await? {
         let length = chunk.length() as usize;
         if bytes.len() + length > limit {
             // Whether it can be told so changes nothing.
@@ -69,13 +71,17 @@ pub(super) async fn read_at_most(
 }
 
 /// What comes next of a body; `None` at its end.
-async fn next(reader: &JsValue, held: &Body) -> Result<Option<Uint8Array>, Unread> {
+async fn next(
+    reader: &JsValue,
+    held: &Body,
+    mut look: Pin<&mut Delay>,
+) -> Result<Option<Uint8Array>, Unread> {
     let mut read = pin!(js::call(reader, "read", &[]));
     let chunk = loop {
-        match select(read.as_mut(), pin!(Delay::from(LOOK))).await {
+        match select(read.as_mut(), look.as_mut()).await {
             Either::Left((chunk, _)) => break chunk?,
             Either::Right(((), _)) if held.gives_way() => return Err(Unread::Full),
-            Either::Right(((), _)) => {}
+            Either::Right(((), _)) => look.set(Delay::from(LOOK)),
         }
     };
     if Reflect::get(&chunk, &JsValue::from("done"))?.is_truthy() {

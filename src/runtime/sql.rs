@@ -191,7 +191,9 @@ impl Store for SqlStore {
     }
 
     fn write_claims(&self) -> Result<(), StoreError> {
-        self.recent.take_unwritten().values().try_for_each(|claim| self.put_payment(claim))
+        let claims = self.recent.take_unwritten();
+        // One that fails takes no other with it.
+        claims.values().map(|claim| self.put_payment(claim)).fold(Ok(()), Result::and)
     }
 
     fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError> {
