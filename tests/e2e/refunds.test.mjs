@@ -41,8 +41,15 @@ async function sold() {
   return (await asSeller(`/.edge402/sales?transaction=${transaction}`)).json.sales[0];
 }
 
-/** A transfer by the seller; its hash. */
-async function transferred(amount, { to = world.accounts.evm.buyers[0].address, token = USDC_ADDRESS, ...more } = {}) {
+/** A transfer by the seller that is in a block; its hash. */
+async function transferred(...args) {
+  const hash = await transfer(...args);
+  await world.evm.client.waitForTransactionReceipt({ hash });
+  return hash;
+}
+
+/** One that is sent; its hash. */
+async function transfer(amount, { to = world.accounts.evm.buyers[0].address, token = USDC_ADDRESS, ...more } = {}) {
   const { client } = world.evm;
   const data = encodeFunctionData({ abi: ABI, functionName: 'transfer', args: [to, amount] });
   // By anvil's own key: with gas in it nobody asks first whether it would fail.
@@ -147,7 +154,7 @@ test('what no block has yet is looked for by itself, and is noted without being 
   await client.setIntervalMining({ interval: 0 });
   let transaction;
   try {
-    transaction = await transferred(PRICE);
+    transaction = await transfer(PRICE);
     const { status, json } = await tell(sale, { transaction });
     assert.deepEqual([status, json.state, json.amount], [202, 'open', undefined]);
     const terms = await asSeller(`${REFUNDS}?${new URLSearchParams({ network: sale.network, time: sale.time, payment: sale.payment })}`);
@@ -169,7 +176,7 @@ test('what may still land is not waited for once it is taken off, and is noted a
   await client.setAutomine(false);
   await client.setIntervalMining({ interval: 0 });
   try {
-    const transaction = await transferred(PRICE);
+    const transaction = await transfer(PRICE);
     assert.equal((await tell(sale, { transaction })).status, 202);
     const path = `${REFUNDS}?${new URLSearchParams({ network: sale.network, transaction })}`;
     const { status, json } = await asSeller(path, { method: 'DELETE' });
