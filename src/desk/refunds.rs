@@ -123,6 +123,8 @@ pub struct Refund {
     pub sender: Option<Sender>,
     /// The block from which on it seems that it can't land any more.
     pub dead_from: Option<u64>,
+    /// Whether it has failed in a block that a reorganisation may still undo.
+    pub has_failed: bool,
 }
 
 json_struct!(Refund {
@@ -146,6 +148,7 @@ json_struct!(Refund {
     is_checked,
     sender,
     dead_from,
+    has_failed,
 });
 
 /// Which of an account's transactions one is. A chain takes one for each nonce.
@@ -203,6 +206,9 @@ pub enum State {
     Noted,
     /// It never will.
     Refused,
+    /// It never will, because another transaction of the same wallet has its nonce. That
+    /// one may be the same refund, sped up.
+    Replaced,
 }
 
 impl Refund {
@@ -210,6 +216,8 @@ impl Refund {
     pub const fn state(&self) -> State {
         match (self.amount.is_some(), self.problem.is_some(), self.is_silent) {
             (true, ..) => State::Noted,
+            // No other problem leaves a block from which on it was dead.
+            (_, true, _) if self.sender.is_some() && self.dead_from.is_some() => State::Replaced,
             (_, true, _) => State::Refused,
             (.., true) => State::Silent,
             _ => State::Open,
@@ -227,7 +235,7 @@ impl Refund {
             State::Open => PAUSE_MAX,
             State::Silent if !self.is_old(self.looked_at) => PAUSE_SILENT,
             State::Noted if !self.is_checked => return Some(self.looked_at.plus(AGAIN)),
-            State::Silent | State::Noted | State::Refused => return None,
+            State::Silent | State::Noted | State::Refused | State::Replaced => return None,
         };
         let age = self.looked_at.since(self.told_at);
         Some(self.looked_at.plus((age / 4).clamp(PAUSE_MIN, longest)))
@@ -249,6 +257,8 @@ pub enum Look {
         /// The number of the block.
         block: u64,
     },
+    /// It failed, in a block that a reorganisation may still undo.
+    Failing,
     /// It failed.
     Failed,
     /// So much has come to the payer.

@@ -137,8 +137,27 @@ fn on_an_evm_chain_what_the_tokens_logs_bring_the_payer_counts() {
         let world = World::new(vec![evm_node(receipt("0x1", &logs))]);
         assert_eq!(world.look(&it, false), expected, "{logs:?}");
     }
-    let failed = receipt("0x0", &[]);
-    assert_eq!(World::new(vec![evm_node(failed)]).look(&it, false), Look::Failed);
+}
+
+#[test]
+fn on_an_evm_chain_a_failure_is_final_some_blocks_later() {
+    let it = refund(EVM, TOKEN, PAYER, HASH);
+    let node = |head: &[&str]| {
+        let heads = head.iter().map(|head| ("eth_blockNumber", json!(head)));
+        heads.chain(evm_node(receipt("0x0", &[]))).collect::<Vec<_>>()
+    };
+    // It is in block 16.
+    for (nodes, quorum, expected) in [
+        (vec![node(&["0x10"])], false, Look::Failing),
+        (vec![node(&["0x23"])], false, Look::Failing),
+        (vec![node(&["0x24"])], false, Look::Failed),
+        (vec![node(&[])], false, Look::Failing),
+        (vec![node(&["0x24"]), node(&["0x23"])], false, Look::Failing),
+        (vec![node(&["0x24"]), node(&[])], true, Look::Failing),
+        (vec![node(&["0x24"]), node(&["0x25"])], true, Look::Failed),
+    ] {
+        assert_eq!(World::new(nodes.clone()).look(&it, quorum), expected, "{nodes:?}");
+    }
 }
 
 #[test]
@@ -322,6 +341,15 @@ fn on_an_evm_chain_one_is_dead_once_another_has_its_nonce() {
         assert_eq!(look_late(nodes, &it, false), expected, "{answer}");
     }
     assert_eq!(look_late(vec![nothing.clone()], &it, false), Look::Absent);
+    // Above the seller's bound two must say so.
+    let has = |nonce| pool(json!({ "hash": HASH, "from": SHOP, "nonce": nonce })).concat();
+    for (nodes, expected) in [
+        (vec![has("0x7"), nothing.clone()], Look::Absent),
+        (vec![has("0x7"), has("0x6")], Look::Absent),
+        (vec![has("0x7"), has("0x7")], Look::Seen(sender.clone())),
+    ] {
+        assert_eq!(look_late(nodes.clone(), &it, true), expected, "{nodes:?}");
+    }
     let it = Refund { sender: Some(sender), ..it };
     let node = |count, receipt| {
         vec![
@@ -332,6 +360,14 @@ fn on_an_evm_chain_one_is_dead_once_another_has_its_nonce() {
     };
     let (used, free, null) = (json!("0x8"), json!("0x7"), json!(null));
     let landed = receipt("0x1", &[]);
+    // Who sends it may have been told wrongly.
+    let corrected = Look::Seen(Sender { address: SHOP.into(), nonce: 8 });
+    for (nonce, expected) in [("0x7", Look::Dead { block: 16 }), ("0x8", corrected)] {
+        let own = json!({ "hash": HASH, "from": SHOP, "nonce": nonce });
+        let it_has = vec![("eth_getTransactionByHash", own)];
+        let nodes = vec![[node(used.clone(), null.clone()), it_has].concat()];
+        assert_eq!(look_late(nodes, &it, false), expected, "{nonce}");
+    }
     for (nodes, quorum, expected) in [
         (vec![node(used.clone(), null.clone())], false, Look::Dead { block: 16 }),
         (vec![node(free.clone(), null.clone())], false, Look::Absent),

@@ -4,8 +4,9 @@
 use edge402::amount::AtomicAmount;
 use edge402::config;
 use edge402::desk::refunds::{
-    Look, Page, Refund, Reservation, Reserved, Sender, State, TakenOff, Told, answer_to_take_off,
-    look_again, page_of, read_reservation, release, reserve, take_off, tell, terms,
+    Look, Page, Refund, Reservation, Reserved, Sender, State, TakenOff, Told, answer_to,
+    answer_to_take_off, look_again, page_of, read_reservation, release, reserve, take_off, tell,
+    terms,
 };
 use edge402::settlement::Sale;
 use edge402::time::UnixSeconds;
@@ -124,14 +125,73 @@ fn only_the_chain_can_tell_that_one_is_dead_and_after_many_blocks_alone() {
         (Look::Absent, State::Open),
         (Look::Dead { block: 1_301 }, State::Open),
         (Look::NoAnswer, State::Open),
-        (Look::Dead { block: 1_601 }, State::Refused),
+        (Look::Dead { block: 1_601 }, State::Replaced),
     ] {
         pages.say('b', look.clone());
         pages.wait(600);
         assert_eq!(pages.states(), [('b', state)], "{look:?}");
     }
-    assert_eq!(refusal(&pages, "1", &[]), None, "nothing stands in the way");
+    // Told again it is the same, and stays.
+    let again = pages.tell(told("a payment", 'b'));
+    assert!(matches!(again, Told::Refused(why) if why.contains("sped up, enter it")));
+    assert_eq!(pages.states(), [('b', State::Replaced)]);
+    // What has its nonce may have paid the payer.
+    let why = refusal(&pages, "1", &[]).unwrap();
+    assert!(why.contains("if that was this refund, sped up"), "{why}");
+    assert_eq!(refusal(&pages, "1", &[hash('b')]), None, "the seller has been warned");
     assert_eq!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Forgotten);
+    assert_eq!(refusal(&pages, "1", &[]), None);
+}
+
+#[test]
+fn what_has_ended_with_its_blockhash_has_no_successor_to_be_warned_of() {
+    let pages = Pages::new();
+    pages.tell(told("a payment", 'b'));
+    for (block, state) in [(1_000, State::Open), (1_300, State::Refused)] {
+        pages.say('b', Look::Dead { block });
+        pages.wait(600);
+        assert_eq!(pages.states(), [('b', state)]);
+    }
+    assert_eq!(refusal(&pages, "1", &[]), None, "nothing stands in the way");
+}
+
+#[test]
+fn another_sender_or_a_block_that_has_it_begins_the_wait_anew() {
+    let other = Sender { address: PAYER.into(), nonce: 8 };
+    for look in [Look::Seen(other.clone()), Look::Failing, received(10_000)] {
+        let pages = Pages::new();
+        pages.tell(told("a payment", 'b'));
+        let looks =
+            [seen(), Look::Dead { block: 1_000 }, look.clone(), Look::Dead { block: 1_400 }];
+        for look in looks {
+            pages.say('b', look);
+            // What was noted is looked for an hour later.
+            pages.wait(3_600);
+        }
+        assert_eq!(pages.states(), [('b', State::Open)], "{look:?}");
+        let is_other = pages.rows.borrow()[0].sender == Some(other.clone());
+        assert_eq!(is_other, matches!(look, Look::Seen(_)));
+    }
+}
+
+#[test]
+fn what_fails_in_a_new_block_is_waited_for_and_says_so() {
+    let pages = Pages::new();
+    pages.say('b', Look::Failing);
+    let said = pages.tell(told("a payment", 'b'));
+    let shown: Value = serde_json::from_str(&answer_to(&said).1).unwrap();
+    assert_eq!((answer_to(&said).0, &shown["state"]), (202, &json!("open")));
+    let problem = shown["problem"].as_str().unwrap();
+    assert!(problem.contains("it failed; if that stays so for 20 blocks"), "{problem}");
+    assert!(refusal(&pages, "1", &[]).unwrap().contains("is on its way"));
+    pages.say('b', received(10_000));
+    pages.wait(600);
+    assert_eq!(pages.states(), [('b', State::Noted)], "a reorganisation has let it succeed");
+    pages.say('c', Look::Failing);
+    pages.tell(told("another payment", 'c'));
+    pages.say('c', Look::Failed);
+    pages.wait(600);
+    assert_eq!(pages.states(), [('b', State::Noted), ('c', State::Refused)]);
 }
 
 #[test]
@@ -213,6 +273,7 @@ fn what_a_reorganisation_has_undone_is_waited_for_again() {
         (Look::NoAnswer, State::Noted),
         (Look::Absent, State::Open),
         (seen(), State::Open),
+        (Look::Failing, State::Open),
         (Look::Failed, State::Refused),
     ] {
         let pages = Pages::new();

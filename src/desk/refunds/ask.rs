@@ -100,6 +100,7 @@ impl Asked {
             is_checked: false,
             sender: None,
             dead_from: None,
+            has_failed: false,
         })
     }
 }

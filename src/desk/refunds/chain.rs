@@ -7,6 +7,7 @@ use crate::payment::refund::{
     Found, Lifetime, When, block_question, head_question, question, read_block_time, read_found,
     read_head, read_sender, send_call, sender_question,
 };
+use crate::protocol::ChainId;
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
 use crate::settlement::ask_agreed;
 use crate::time::UnixSeconds;
@@ -14,6 +15,10 @@ use crate::time::UnixSeconds;
 /// How long a transaction must have been told for somebody to ask all nodes whether it
 /// can land at all, in seconds: most have landed by then.
 const SOON: u64 = 20;
+
+/// How many blocks an EVM chain must have made since one in which the transaction failed:
+/// a reorganisation may let it succeed. So few that the dialog still waits.
+const FAILED_FOR: u64 = 20;
 
 /// Asks a network's nodes: one, or for a `quorum` until two say the same, as for a
 /// payment of that amount.
@@ -35,7 +40,9 @@ pub async fn look<T: Transport>(
         return Look::NoAnswer;
     };
     let Some(found) = found else { return absent(nodes, refund, quorum, now).await };
-    let Some(amount) = found.received else { return Look::Failed };
+    let Some(amount) = found.received else {
+        return failed(nodes, *network, found.when, quorum).await;
+    };
     let time = match found.when {
         When::At(time) => Some(time),
         When::InBlock(number) => {
@@ -73,24 +80,24 @@ async fn absent<T: Transport>(
             None => return Look::Absent,
         },
         (None, None) => {
-            let Some(call) = sender_question(*network, transaction) else { return Look::Absent };
-            let seen = ask_agreed(nodes, &call, false, |it| read_sender(transaction, it)).await;
-            return match seen {
-                Some((address, nonce)) => Look::Seen(Sender { address, nonce }),
-                None => Look::Absent,
-            };
+            return sender_of(nodes, refund, quorum).await.map_or(Look::Absent, Look::Seen);
         }
     };
     if now.since(refund.told_at) < SOON {
         return Look::Absent;
     }
-    let needed = if quorum { 2 } else { 1 };
+    let needed = needed(quorum);
     // All nodes are asked, and for the transaction last: each that says that it is over
     // would show it by then, had it landed.
     let heads = each(nodes, &head_question(*network), |it| read_head(*network, it)).await;
     let ends = each(nodes, &lifetime.question(), |it| lifetime.has_ended(it)).await;
     if ends.len() < needed || !ends.iter().all(|has_ended| *has_ended) {
         return Look::Absent;
+    }
+    // Who sends it may have been told wrongly, and then another's nonce was asked for.
+    let seen = sender_of(nodes, refund, quorum).await;
+    if let Some(seen) = seen.filter(|seen| sender.as_ref() != Some(seen)) {
+        return Look::Seen(seen);
     }
     let shown = each(nodes, &question(*network, transaction), |it| read(refund, it)).await;
     match heads.into_iter().min() {
@@ -99,6 +106,37 @@ async fn absent<T: Transport>(
         }
         _ => Look::Absent,
     }
+}
+
+/// What a failed transaction is taken for: on an EVM chain it is not final at once.
+async fn failed<T: Transport>(
+    nodes: &Nodes<T>,
+    network: ChainId,
+    when: When,
+    quorum: bool,
+) -> Look {
+    let (ChainId::Evm(_), When::InBlock(number)) = (network, when) else { return Look::Failed };
+    let heads = each(nodes, &head_question(network), |it| read_head(network, it)).await;
+    let is_final = |head: &u64| *head >= number.saturating_add(FAILED_FOR);
+    let is_enough = heads.len() >= needed(quorum);
+    if is_enough && heads.iter().all(is_final) { Look::Failed } else { Look::Failing }
+}
+
+/// Who sends it and with which nonce, if a node has it; for a `quorum` two must say so.
+async fn sender_of<T: Transport>(
+    nodes: &Nodes<T>,
+    refund: &Refund,
+    quorum: bool,
+) -> Option<Sender> {
+    let Refund { network, transaction, .. } = refund;
+    let call = sender_question(*network, transaction)?;
+    let said = ask_agreed(nodes, &call, quorum, |it| read_sender(transaction, it)).await;
+    said.map(|(address, nonce)| Sender { address, nonce })
+}
+
+/// How many nodes must answer.
+const fn needed(quorum: bool) -> usize {
+    if quorum { 2 } else { 1 }
 }
 
 /// What all nodes say that answer.

@@ -143,7 +143,7 @@ pub fn take_off<B: Book>(book: &B, network: ChainId, name: &str) -> Result<Taken
             book.log(&format!("refunds: {name} of {network} was noted, and is taken off"));
             return book.remove(&known).map(|()| TakenOff::Forgotten);
         }
-        State::Silent | State::Refused => {
+        State::Silent | State::Refused | State::Replaced => {
             return book.remove(&known).map(|()| TakenOff::Forgotten);
         }
     };
@@ -174,6 +174,12 @@ pub(super) async fn look_for<B: Book>(
     }
     let now = book.now();
     known.looked_at = now;
+    if look != Look::NoAnswer {
+        known.has_failed = look == Look::Failing;
+    }
+    if !matches!(look, Look::NoAnswer | Look::Dead { .. }) {
+        known.dead_from = None;
+    }
     let why = match look {
         // An hour later still there, or nobody knows.
         Look::NoAnswer if was_noted => {
@@ -196,17 +202,22 @@ pub(super) async fn look_for<B: Book>(
         Look::Dead { block }
             if known.dead_from.is_some_and(|from| block >= from.saturating_add(DEAD_FOR)) =>
         {
-            "it can't land any more: its nonce, or its blockhash, is used up"
+            match known.sender {
+                Some(_) => {
+                    "another transaction of the wallet took its place; if that was this refund, \
+                     sped up, enter it"
+                }
+                None => "it can't land any more: its blockhash has ended",
+            }
         }
-        Look::Dead { .. } | Look::NoAnswer | Look::Absent | Look::Seen(_) => {
+        Look::Dead { .. } | Look::NoAnswer | Look::Absent | Look::Failing | Look::Seen(_) => {
             if was_noted {
                 book.log(&format!("refunds: {transaction} of {network} is in no block any more"));
                 (known.amount, known.time, known.told_at) = (None, None, now);
             }
             match look {
                 Look::Dead { block } => known.dead_from = known.dead_from.or(Some(block)),
-                Look::Seen(sender) => (known.sender, known.dead_from) = (Some(sender), None),
-                Look::Absent => known.dead_from = None,
+                Look::Seen(sender) => known.sender = Some(sender),
                 _ => {}
             }
             if !known.is_silent && now.since(known.told_at) >= DAY {
@@ -218,9 +229,10 @@ pub(super) async fn look_for<B: Book>(
             return Ok(Told::Open(known));
         }
     };
-    if is_alone || was_noted {
+    (known.amount, known.time, known.problem) = (None, None, Some(why.into()));
+    // Of what was replaced the seller is warned before they pay again.
+    if is_alone || was_noted || known.state() == State::Replaced {
         book.log(&format!("refunds: {transaction} of {network}: {why}"));
-        (known.amount, known.time, known.problem) = (None, None, Some(why.into()));
         book.put(&known)?;
     } else {
         book.remove(&known)?;

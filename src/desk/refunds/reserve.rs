@@ -43,7 +43,7 @@ pub fn page_of<B: Book>(book: &B, payment: &str) -> Result<Page, StoreError> {
 }
 
 /// Reserves a sale's refund for one wallet. `despite`: the transactions that may still
-/// land and of which the seller has been warned.
+/// land, or were replaced by another, and of which the seller has been warned.
 ///
 /// # Errors
 /// The disk failed.
@@ -63,13 +63,16 @@ pub async fn reserve<B: Book>(
     let is_others = |it: &Reservation| it.id != wanted.id;
     let left = wanted.paid.0.saturating_sub(sum(&refunds));
     let in_state = |state| refunds.iter().filter(move |it| it.state() == state);
-    let unnamed = in_state(State::Silent).find(|it| !despite.contains(&it.transaction));
+    let unnamed = |state| in_state(state).find(|it| !despite.contains(&it.transaction));
     let why = if reservation.as_ref().is_some_and(is_others) {
         "a wallet was asked for this sale already, and has not answered".into()
     } else if let Some(it) = in_state(State::Open).next() {
         format!("{} is on its way", it.transaction)
-    } else if let Some(it) = unnamed {
+    } else if let Some(it) = unnamed(State::Silent) {
         format!("{} may still land: the payer would get both", it.transaction)
+    } else if let Some(it) = unnamed(State::Replaced) {
+        let name = &it.transaction;
+        format!("another took the place of {name}: if that was this refund, sped up, enter it")
     } else if wanted.amount.0 == 0 || wanted.amount.0 > left {
         format!("the amount must be more than 0, and at most {left}, in atomic units")
     } else if let Some(why) = problem {

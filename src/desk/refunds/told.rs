@@ -11,19 +11,23 @@ use crate::protocol::ChainId;
 use crate::settlement::Sale;
 use crate::time::UnixSeconds;
 
+/// What is said of one that has failed in a new block.
+const MAY_SUCCEED: &str = "it failed; if that stays so for 20 blocks, pay again";
+
 /// One as the seller is shown it.
 struct Line<'a>(&'a Refund);
 
 impl ToJson for Line<'_> {
     fn write_json(&self, to: &mut String) {
         let it = self.0;
-        let (state, may_land) = match it.state() {
+        let (state, meanwhile) = match it.state() {
             State::Noted => ("noted", None),
             State::Refused => ("refused", None),
+            State::Replaced => ("replaced", None),
             State::Silent => ("silent", Some("it is not waited for, and may still land")),
-            State::Open => ("open", None),
+            State::Open => ("open", it.has_failed.then_some(MAY_SUCCEED)),
         };
-        let problem = it.problem.as_deref().or(may_land);
+        let problem = it.problem.as_deref().or(meanwhile);
         write_object(
             &[
                 ("network", &it.network),
