@@ -165,6 +165,10 @@ test('what the wallet does not do is said, and nothing is noted', async () => {
     [{ eth_requestAccounts: () => { throw walletError(-32002, 'already pending'); } }, 'Your wallet already has a request open: look there.'],
     [{ eth_accounts: () => [], eth_requestAccounts: () => [] }, 'The wallet names no account: unlock it, and try again.'],
     [{ eth_call: () => '0x1' }, 'There is too little in this account of the wallet: it has 0.000001 USDC.'],
+    // Wallets say such things of what is on its way, too: that proves nothing.
+    [{ eth_sendTransaction: () => { throw walletError(-32000, 'replacement rejected'); } }, 'The wallet says: replacement rejected. Look there', 'unclear'],
+    [{ eth_sendTransaction: () => { throw walletError(-32002, 'already pending'); } }, 'The wallet says: already pending. Look there', 'unclear'],
+    [{ eth_requestAccounts: () => { throw walletError(-32603, 'Something broke'); } }, 'The wallet says: Something broke. Nothing was sent.'],
     [{ eth_sendTransaction: () => null }, 'The wallet has answered with something else than a transaction.', 'unclear'],
     [{ eth_sendTransaction: () => { throw walletError(-32603, 'Something broke'); } }, 'The wallet says: Something broke. Look there whether anything was sent before you try again.', 'unclear'],
     [{ eth_chainId: () => '0x1', wallet_switchEthereumChain: () => null }, 'The wallet stays on another network: switch it to Base Sepolia yourself, and try again.'],
@@ -347,6 +351,49 @@ test('an answer of the Worker that gets lost loses no refund', async () => {
   await dialog.getByRole('button', { name: 'Tell the Worker again' }).click();
   await dialog.getByText('All of it has come back.').waitFor();
   assert.equal((await saleNow(sale)).refunds[0].transaction, transaction);
+  assertClean(opened);
+  await opened.close();
+});
+
+test('a second tab does not wipe what the first one has sent', async () => {
+  const wallet = sellerWallet();
+  const { page, dialog, sale, ...opened } = await atSale({ wallets: [wallet] });
+  // As a tab that was open before: what another one keeps appears under it.
+  const sent = { transaction: await transferred(PRICE), reservation: '1'.repeat(32) };
+  await page.evaluate(([payment, it]) => localStorage.setItem('edge402 refunds', JSON.stringify({ [payment]: it })), [sale.payment, sent]);
+  await dialog.getByRole('button', { name: 'Own Wallet' }).click();
+  await dialog.getByText('Another tab of this browser is at it.').waitFor();
+  assert.deepEqual(wallet.calls, []);
+  await dialog.getByRole('button', { name: 'Tell the Worker again' }).click();
+  await dialog.getByText('All of it has come back.').waitFor();
+  assert.equal((await saleNow(sale)).refunds[0].transaction, sent.transaction);
+  assertClean(opened);
+  await opened.close();
+});
+
+test('what another transaction has taken the place of is warned of', async () => {
+  const wallet = sellerWallet();
+  const { page, dialog, row, sale, ...opened } = await atSale({ wallets: [wallet] });
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  const name = `0x${'cd'.repeat(32)}`;
+  const asked = [];
+  await page.route('**/desk/refunds**', async (route) => {
+    const request = route.request();
+    if (request.method() === 'PUT') asked.push(request.postDataJSON().despite);
+    if (request.method() !== 'GET' || !request.url().includes('payment=')) return route.continue();
+    const response = await route.fetch();
+    const terms = await response.json();
+    const line = { network: sale.network, transaction: name, state: 'replaced', problem: 'another took its place', time: sale.time };
+    return route.fulfill({ response, json: { ...terms, refunds: [...terms.refunds, line] } });
+  });
+  await row.getByRole('button', { name: 'Refund' }).click();
+  await dialog.getByText('did not land: another transaction of the wallet took its place. If that was this refund, sped up, enter it below.').waitFor();
+  assert.deepEqual(await faults(page), []);
+  assert.equal(await dialog.getByRole('button', { name: 'Own Wallet' }).count(), 0);
+  await dialog.getByLabel('I have looked').check();
+  await dialog.getByRole('button', { name: 'Own Wallet' }).click();
+  await dialog.getByText('All of it has come back.').waitFor();
+  assert.deepEqual(asked, [[name]]);
   assertClean(opened);
   await opened.close();
 });

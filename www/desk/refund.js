@@ -14,6 +14,9 @@ const PATH = 'desk/refunds';
 const AGAIN_MS = 4_000;
 const TRIES = 75;
 
+/** What a wallet says whose user has declined (EIP-1193). */
+const DECLINED = 4001;
+const LOOK_THERE = 'Look there whether anything was sent before you try again.';
 /** What is said while the wallet is to answer. */
 const STEPS = { connecting: 'Connect this page in your wallet.', switching: 'Switch your wallet to NETWORK.', signing: 'Confirm the transfer of AMOUNT in your wallet. You pay the network’s fee.' };
 /** What went wrong, by the names that the wallets' code gives it. */
@@ -23,7 +26,7 @@ const STOPS = {
   no_chain: 'The wallet does not know NETWORK: add it there, and try again.',
   no_balance: 'There is too little in this account of the wallet: it has BALANCE.',
   no_blockhash: 'The nodes of NETWORK do not answer the Worker: try again later.',
-  nonsense: 'The wallet has answered with something else than a transaction.',
+  nonsense: `The wallet has answered with something else than a transaction. ${LOOK_THERE}`,
 };
 
 /**
@@ -121,7 +124,7 @@ export function openRefund({ network, time, payment }, onChange) {
       make('p', {}, `${amountOf(amount)} on ${networkName(network)}, ${timeOf(time)} UTC, paid by `, make('code', { title: payer }, short(payer)), '.'),
       ...(lines.length ? [make('ul', {}, ...lines)] : []),
       ...(over ? [make('p', { className: 'bad' }, `${amountOf(over)} more than was paid has come back.`)] : []),
-      ...(left === '0' ? [make('p', { className: 'good' }, 'All of it has come back.')] : problem ? [make('p', { className: 'bad' }, `No refund can be looked for now: ${problem}.`)] : form(isBusy, is('silent'))));
+      ...(left === '0' ? [make('p', { className: 'good' }, 'All of it has come back.')] : problem ? [make('p', { className: 'bad' }, `No refund can be looked for now: ${problem}.`)] : form(isBusy, is('silent'), is('replaced'))));
     draw();
   }
 
@@ -147,23 +150,31 @@ export function openRefund({ network, time, payment }, onChange) {
     onChange();
   }
 
-  /** @param {string[]} silent transactions that may still land */
-  function form(isBusy, silent) {
+  /**
+   * @param {string[]} silent transactions that may still land
+   * @param {string[]} replaced those whose place another has taken
+   */
+  function form(isBusy, silent, replaced) {
+    const despite = [...silent, ...replaced];
     const { left, decimals } = terms;
     const input = make('input', { name: 'amount', value: decimals == null ? left : decimal(left, decimals).replaceAll(',', ''), inputMode: 'decimal', autocomplete: 'off' });
     const list = make('div', { className: 'actions' });
     const sure = make('input', { type: 'checkbox', name: 'sure', onchange: () => draw() });
     draw = () => {
       const able = wallets.filter((it) => paysOn(it, network));
-      list.hidden = silent.length && !sure.checked;
-      list.replaceChildren(...(able.length ? able.map((it) => button(it.name, () => pay(it, input.value, silent), { className: 'main' })) : [make('p', { className: 'soft' }, `No wallet of this browser can send on ${networkName(network)}.`)]));
+      list.hidden = despite.length && !sure.checked;
+      list.replaceChildren(...(able.length ? able.map((it) => button(it.name, () => pay(it, input.value, despite), { className: 'main' })) : [make('p', { className: 'soft' }, `No wallet of this browser can send on ${networkName(network)}.`)]));
     };
     const known = make('input', { name: 'transaction', autocomplete: 'off', spellcheck: false, autocapitalize: 'none' });
     const note = make('form', { className: 'note', onsubmit: (event) => { event.preventDefault(); tell({ transaction: known.value.trim() }); } },
       make('label', { className: 'field' }, 'Sent from elsewhere? Its transaction', known), make('button', {}, 'Note it'));
     if (isBusy) return [make('p', { className: 'soft' }, 'Until it is clear what became of that, no wallet is asked for another one.'), note];
-    const names = silent.flatMap((it) => [transactionOf(network, it), ' ']);
-    const warning = silent.length ? [make('p', { className: 'bad' }, ...names, 'may still land: then the payer gets both. Look in the wallet that has sent it first; there it can be replaced or sped up.'), make('label', { className: 'sure' }, sure, 'I have looked: pay again all the same')] : [];
+    const warn = (list, text) => (list.length ? [make('p', { className: 'bad' }, ...list.flatMap((it) => [transactionOf(network, it), ' ']), text)] : []);
+    const warning = [
+      ...warn(silent, 'may still land: then the payer gets both. Look in the wallet that has sent it first; there it can be replaced or sped up.'),
+      ...warn(replaced, 'did not land: another transaction of the wallet took its place. If that was this refund, sped up, enter it below.'),
+      ...(despite.length ? [make('label', { className: 'sure' }, sure, 'I have looked: pay again all the same')] : []),
+    ];
     return [...(terms.symbol == null ? [] : [...warning, make('label', { className: 'field' }, `Amount in ${terms.symbol}`, input), list]), note];
   }
 
@@ -181,6 +192,10 @@ export function openRefund({ network, time, payment }, onChange) {
   }
 
   const pay = (wallet, text, despite) => working(async () => {
+    if (unheard.get(payment)) {
+      await load();
+      throw new Refusal(0, 'Another tab of this browser is at it. Nothing was asked of your wallet here.');
+    }
     const amount = unitsOf(text, terms.decimals);
     if (!amount || amount > BigInt(terms.left)) throw new Refusal(0, `The amount must be more than 0, and at most ${amountOf(terms.left)}.`);
     const reservation = Array.from(randomBytes(16), (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -189,29 +204,30 @@ export function openRefund({ network, time, payment }, onChange) {
     try {
       terms = await ask(PATH, { method: 'PUT', body: { network, time, payment, amount: String(amount), reservation, despite } });
     } catch (error) {
-      if (FINAL.includes(error.status)) unheard.delete(payment);
+      // Another tab may have asked its wallet meanwhile.
+      if (FINAL.includes(error.status) && unheard.get(payment)?.reservation === reservation) unheard.delete(payment);
       await load();
       throw new Refusal(error.status, `${error.message} Nothing was asked of your wallet.`);
     }
     let sent;
+    let step;
     try {
-      sent = await sendBack(wallet, terms, amount, (name) => { status.textContent = fill(STEPS[name], { amount: amountOf(amount) }); });
+      sent = await sendBack(wallet, terms, amount, (name) => { step = name; status.textContent = fill(STEPS[name], { amount: amountOf(amount) }); });
     } catch (error) {
-      // Else it may have been sent.
-      if (isDeclined(error) || (STOPS[error.message] && error.message !== 'nonsense') || error.code === -32002) await release().catch(() => {});
+      // Once it was asked to sign, no words of a wallet prove that it has sent nothing.
+      const maySend = step === 'signing' && error.code !== DECLINED;
+      if (!maySend) await release().catch(() => {});
       await load();
-      throw new Refusal(0, reasonOf(error));
+      throw new Refusal(0, reasonOf(error, maySend));
     }
     await follow({ ...sent, reservation });
   });
 
-  const isDeclined = ({ code, message }) => code === 4001 || /reject|declin|denied|cancel/i.test(message);
-
-  function reasonOf({ code, message, values }) {
-    if (isDeclined({ code, message })) return 'You declined in your wallet. Nothing was sent.';
-    if (code === -32002) return 'Your wallet already has a request open: look there.';
+  function reasonOf({ code, message, values }, maySend) {
+    if (code === DECLINED) return 'You declined in your wallet. Nothing was sent.';
+    if (code === -32002 && !maySend) return 'Your wallet already has a request open: look there.';
     const text = STOPS[message];
-    return text ? fill(text, { balance: values.balance === undefined ? '' : amountOf(values.balance) }) : `The wallet says: ${message}. Look there whether anything was sent before you try again.`;
+    return text ? fill(text, { balance: values?.balance === undefined ? '' : amountOf(values.balance) }) : `The wallet says: ${message}. ${maySend ? LOOK_THERE : 'Nothing was sent.'}`;
   }
 
   const tell = (sent) => working(() => follow(sent));
@@ -238,7 +254,7 @@ export function openRefund({ network, time, payment }, onChange) {
       }
       if (tries === 0) onChange();
       const url = explorerUrl(network, it.transaction);
-      status.replaceChildren('It is sent. Waiting for the chain: you may close this, the Worker goes on looking. ', url ? make('a', { href: url, rel: 'noreferrer', target: '_blank' }, short(it.transaction)) : short(it.transaction));
+      status.replaceChildren(`It is sent. ${it.problem ? `But ${it.problem}. ` : ''}Waiting for the chain: you may close this, the Worker goes on looking. `, url ? make('a', { href: url, rel: 'noreferrer', target: '_blank' }, short(it.transaction)) : short(it.transaction));
       await pause(AGAIN_MS);
       if (!dialog.isConnected) return watch(it.transaction);
     }
