@@ -79,6 +79,7 @@ const CLOCKS: u64 = 60;
 
 /// A transaction that is told to be a refund, as it is kept: it is one once `amount` is
 /// there.
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {
     /// The network of the sale and of the transaction.

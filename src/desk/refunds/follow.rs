@@ -212,7 +212,7 @@ pub(super) async fn look_for<B: Book>(
         }
         Look::Dead { .. } | Look::NoAnswer | Look::Absent | Look::Failing | Look::Seen(_) => {
             if was_noted {
-                book.log(&format!("refunds: {transaction} of {network} is in no block any more"));
+                book.log(&format!("refunds: {transaction} of {network} has not landed any more"));
                 (known.amount, known.time, known.told_at) = (None, None, now);
             }
             match look {
