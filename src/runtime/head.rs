@@ -136,7 +136,7 @@ impl Head for RequestHead {
     }
 
     fn names_with_underscores(&self) -> Vec<String> {
-        js::names_with_underscores(&self.headers)
+        js::names_with_underscores(&self.headers).unwrap_or_default()
     }
 
     fn edge(&self, fact: Fact) -> Option<String> {

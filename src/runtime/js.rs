@@ -19,9 +19,9 @@ extern "C" {
     /// Takes them out.
     #[wasm_bindgen(js_name = takeOut)]
     pub(super) fn take_out(headers: &Headers, names: &Set);
-    /// The names of headers that have a `_` in them, in small letters.
+    /// The names of headers that have a `_` in them, in small letters, if there are any.
     #[wasm_bindgen(js_name = namesWithUnderscores)]
-    pub(super) fn names_with_underscores(headers: &Headers) -> Vec<String>;
+    pub(super) fn names_with_underscores(headers: &Headers) -> Option<Vec<String>>;
 }
 
 #[wasm_bindgen]
