@@ -17,10 +17,9 @@ fn world(block_ms: u64) -> Rc<World> {
     world
 }
 
-/// The payment with this number, of 250 payers in turn.
+/// The payment with this number.
 fn payment(number: usize) -> Payment {
-    let of = |number: usize| u8::try_from(number).unwrap();
-    Payment::new(of(number % 250), of(number / 250 % 250), 9_000)
+    Payment::of_crowd(number, 9_000)
 }
 
 /// What became of a request, and after how many milliseconds.

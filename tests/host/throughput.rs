@@ -30,10 +30,9 @@ fn world(crowd_max: usize) -> Rc<World> {
     world
 }
 
-/// The payment with this number, of 250 payers in turn.
+/// The payment with this number.
 fn payment(number: usize) -> Payment {
-    let of = |number: usize| u8::try_from(number).unwrap();
-    Payment::new(of(number % 250), of(number / 250 % 250), 3_000)
+    Payment::of_crowd(number, 3_000)
 }
 
 async fn claim_and_settle(world: Rc<World>, payment: Payment) -> Option<Outcome> {

@@ -156,10 +156,7 @@ async fn reserve(
         Ok(asked) => asked,
         Err(message) => return respond::error(400, &message),
     };
-    if let Some(why) = cannot_look(config, asked.place.network) {
-        return respond::error(409, &why);
-    }
-    let sale = match sale_at(config, env, &asked.place).await? {
+    let sale = match refundable(config, env, &asked.place).await? {
         Ok(sale) => sale,
         Err(response) => return Ok(response),
     };
@@ -172,6 +169,18 @@ async fn reserve(
         Ok(Reserved::Held) => show_sale(config, env, &sale).await,
         Ok(Reserved::Refused(why)) => respond::error(409, &why),
         Err(error) => fail(&error),
+    }
+}
+
+/// The sale at a place, if a refund of it can be looked for; else what to tell the seller.
+async fn refundable(
+    config: &Config,
+    env: &Env,
+    place: &Place,
+) -> worker::Result<Result<Sale, Response>> {
+    match cannot_look(config, place.network) {
+        Some(why) => respond::error(409, &why).map(Err),
+        None => sale_at(config, env, place).await,
     }
 }
 
@@ -212,10 +221,7 @@ async fn note(
         Ok(asked) => asked,
         Err(message) => return respond::error(400, &message),
     };
-    if let Some(why) = cannot_look(config, asked.place.network) {
-        return respond::error(409, &why);
-    }
-    let sale = match sale_at(config, env, &asked.place).await? {
+    let sale = match refundable(config, env, &asked.place).await? {
         Ok(sale) => sale,
         Err(response) => return Ok(response),
     };

@@ -128,7 +128,13 @@ impl Payment {
         Self::to(pay_to(), payer_number, number, valid_for)
     }
 
-    /// The same to another account.
+    /// The payment with this number, of 250 payers in turn.
+    pub fn of_crowd(number: usize, valid_for: u64) -> Self {
+        let of = |number: usize| u8::try_from(number).unwrap();
+        Self::new(of(number % 250), of(number / 250 % 250), valid_for)
+    }
+
+    /// A payer's payment to another account.
     pub fn to(to: Address, payer_number: u8, number: u8, valid_for: u64) -> Self {
         let start = time::START_MS / 1_000;
         Self::within(to, payer_number, number, (start - 600, start + valid_for))
