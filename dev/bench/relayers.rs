@@ -60,10 +60,9 @@ fn world(block_seconds: u64, crowd_max: u64) -> Rc<World> {
     world
 }
 
-/// The payment with this number, of 250 payers in turn.
+/// The payment with this number.
 fn payment(number: usize) -> Payment {
-    let of = |number: usize| u8::try_from(number).unwrap();
-    Payment::new(of(number % 250), of(number / 250 % 250), 3_000)
+    Payment::of_crowd(number, 3_000)
 }
 
 /// Has buyers buy again and again, and counts for some blocks what the chain has made of
