@@ -3,15 +3,18 @@
 //! Messages of the object leave only after what was written before them is on
 //! disk (Cloudflare's output gates): the journal is ahead of the chain.
 
+mod kept;
+mod ledger;
 mod sums;
 
+use kept::Kept;
+use ledger::select_sales;
 use worker::{SqlStorage, SqlStorageValue, Storage, console_error};
 
 use crate::json::{self, FromJson, to_text};
 use crate::settlement::outbox::SalesAfter;
 use crate::settlement::recent::Recent;
 use crate::settlement::record;
-use crate::settlement::sales::lookup_key;
 use crate::settlement::store::SUM_DAYS;
 use crate::settlement::sums::{Sums, SumsQuery};
 use crate::settlement::{Entry, PaymentRecord, Sale, SalesQuery, Store, StoreError};
@@ -77,12 +80,17 @@ pub(super) struct SqlStore {
     /// Records that need not be read again. Only this writes them, and a write that
     /// the disk doesn't take ends the object.
     recent: Recent,
+    kept: Kept,
 }
 
 impl SqlStore {
+    fn over(storage: &Storage) -> Self {
+        Self { sql: storage.sql(), recent: Recent::default(), kept: Kept::default() }
+    }
+
     /// Opens the tables.
     pub(super) fn new(storage: &Storage) -> Result<Self, StoreError> {
-        let store = Self { sql: storage.sql(), recent: Recent::default() };
+        let store = Self::over(storage);
         store.run(SCHEMA, vec![])?;
         store.run(sums::SCHEMA, vec![])?;
         Ok(store)
@@ -90,7 +98,7 @@ impl SqlStore {
 
     /// Whether an object has tables: one that has never settled anything has none.
     pub(super) fn exists(storage: &Storage) -> Result<bool, StoreError> {
-        let store = Self { sql: storage.sql(), recent: Recent::default() };
+        let store = Self::over(storage);
         let query = "SELECT name FROM sqlite_master WHERE name = 'payments'";
         Ok(!store.texts(query, vec![])?.is_empty())
     }
@@ -111,8 +119,12 @@ impl SqlStore {
         Ok(self.texts(query, vec![])?.into_iter().next().unwrap_or_default())
     }
 
-    fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<(), StoreError> {
-        self.sql.exec(query, values).map(drop).map_err(failed)
+    fn run(&self, query: &'static str, values: Vec<SqlStorageValue>) -> Result<(), StoreError> {
+        if let Some(values) = self.kept.take(query, values) {
+            self.kept.write(&self.sql)?;
+            self.sql.exec(query, values).map(drop).map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// The amount in the first column of the one row; 0 if there is none.
@@ -122,36 +134,9 @@ impl SqlStore {
         amount.parse().map_err(|_| StoreError("what was spent is no number".into()))
     }
 
-    /// Writes a row of the ledger, if it is not there in the same words: what
-    /// changes later is who has got the goods. A record that an earlier version
-    /// has written meanwhile knows less, and changes nothing.
-    fn put_sale(&self, sale: &Sale) -> Result<(), StoreError> {
-        self.run(
-            "INSERT INTO sales (settled_at, payment, route, payer, transaction_id, sale)
-             VALUES (?, ?, ?, ?, ?, ?)
-             ON CONFLICT (settled_at, payment) DO UPDATE SET sale = excluded.sale
-             WHERE sale <> excluded.sale
-             AND (excluded.sale ->> 'way' IS NOT NULL OR sale ->> 'way' IS NULL)",
-            vec![
-                seconds(sale.time),
-                sale.payment.as_str().into(),
-                sale.route.as_deref().map_or(SqlStorageValue::Null, Into::into),
-                lookup_key(&sale.payer).into(),
-                lookup_key(&sale.transaction).into(),
-                to_text(sale).into(),
-            ],
-        )
-    }
-
-    /// The sales that are asked for, as a JSON array of what is kept: nothing of it is
-    /// read here, which would take the most of the time.
-    pub(super) fn sales_text(&self, query: &SalesQuery) -> Result<String, StoreError> {
-        let (text, values) = select_sales(query);
-        Ok(format!("[{}]", self.texts(&text, values)?.join(",")))
-    }
-
     /// The first column of each row.
     fn texts(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Vec<String>, StoreError> {
+        self.kept.write(&self.sql)?;
         let rows = self.sql.exec(query, values).map_err(failed)?;
         rows.raw()
             .map(|row| match row.map_err(failed)?.into_iter().next() {
@@ -190,10 +175,15 @@ impl Store for SqlStore {
         self.recent.keep(claim);
     }
 
-    fn write_claims(&self) -> Result<(), StoreError> {
+    fn keep<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.kept.during(write)
+    }
+
+    fn write_kept(&self) -> Result<(), StoreError> {
+        let kept = self.kept.write(&self.sql);
         let claims = self.recent.take_unwritten();
         // One that fails takes no other with it.
-        claims.values().map(|claim| self.put_payment(claim)).fold(Ok(()), Result::and)
+        claims.values().map(|claim| self.put_payment(claim)).fold(kept, Result::and)
     }
 
     fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError> {
@@ -345,39 +335,6 @@ impl Store for SqlStore {
         let first = seconds(UnixSeconds(now.day().saturating_sub(SUM_DAYS)));
         self.run("DELETE FROM account_spending WHERE day < ?", vec![first])
     }
-}
-
-/// What is asked for, as a query and its values.
-fn select_sales(query: &SalesQuery) -> (String, Vec<SqlStorageValue>) {
-    let mut text = "SELECT sale FROM sales WHERE 1".to_owned();
-    let mut values = vec![];
-    let mut with = |condition: &str, value: Option<SqlStorageValue>| {
-        if let Some(value) = value {
-            text.push_str(" AND ");
-            text.push_str(condition);
-            values.push(value);
-        }
-    };
-    // SQLite seeks by one upper bound, and steps over all that the other leaves out: on
-    // the last page of a million sales that would be all of them.
-    let to = query.before.as_ref().map(|place| place.time.plus(1));
-    let to = query.to.map(|end| to.map_or(end, |to| to.min(end)));
-    with("settled_at >= ?", query.from.map(seconds));
-    with("settled_at < ?", to.map(seconds));
-    // `+`: no index is taken for it. SQLite doesn't know that a payer or a transaction
-    // has fewer sales than a route.
-    let is_narrow = query.payer.is_some() || query.transaction.is_some();
-    let route = if is_narrow { "+route = ?" } else { "route = ?" };
-    with(route, query.route.as_deref().map(Into::into));
-    with("payer = ?", query.payer.as_deref().map(|it| lookup_key(it).into()));
-    with("transaction_id = ?", query.transaction.as_deref().map(|it| lookup_key(it).into()));
-    if let Some(place) = &query.before {
-        text.push_str(" AND (settled_at, payment) < (?, ?)");
-        values.extend([seconds(place.time), place.payment.as_str().into()]);
-    }
-    text.push_str(" ORDER BY settled_at DESC, payment DESC LIMIT ?");
-    values.push(SqlStorageValue::Integer(query.limit.into()));
-    (text, values)
 }
 
 fn read<T: FromJson>(text: &str) -> Result<T, StoreError> {

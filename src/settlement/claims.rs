@@ -18,9 +18,6 @@ use crate::payment::Checked;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 
-/// How long after its answer a claim is written.
-const WRITE_PAUSE: Duration = Duration::from_millis(5);
-
 /// What is given out for a payment that was settled.
 enum Given {
     Reply(ClaimReply),
@@ -166,8 +163,11 @@ impl<H: Host> Settler<H> {
         let mut record = PaymentRecord::claimed(known, request, now);
         record.signature = proved.map(|it| it.signature().to_owned());
         if known.is_none() && is_free_to_lose(request) {
+            // The origin waits for the answer, and messages wait until what was written
+            // before them is on disk. If the process dies before, the claim was never
+            // made: nothing can be settled for it, and the payment claimed again.
             shared.store.keep_claim(record);
-            self.write_soon();
+            shared.write_soon(vec![]);
         } else {
             shared.store.put_payment(&record)?;
         }
@@ -178,20 +178,6 @@ impl<H: Host> Settler<H> {
         }
         shared.live.begin(request.ticket, now, now.plus(LEASE_SECONDS));
         Ok(())
-    }
-
-    /// Has the claims that are kept written when the answer has gone out: messages wait
-    /// until what was written before them is on disk, and the origin waits for that
-    /// answer. If the process dies before, the claim was never made: nothing can be
-    /// settled for it, and the same payment may be claimed again.
-    fn write_soon(&self) {
-        let shared = Rc::clone(&self.shared);
-        self.shared.host.spawn(async move {
-            shared.host.sleep(WRITE_PAUSE).await;
-            if let Err(error) = shared.store.write_claims() {
-                shared.host.log(&error.to_string());
-            }
-        });
     }
 
     /// Lets the way that a payment will go know that it is about to be claimed.

@@ -7,8 +7,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::closing::Resolution;
 use super::journal::Attempts;
-use super::shared::Resolution;
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
 use crate::evm::{self, Address, BlockTag, Receipt, json_rpc};

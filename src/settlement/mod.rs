@@ -52,6 +52,7 @@ mod admission;
 mod ahead;
 pub mod budget;
 mod claims;
+mod closing;
 mod commitments;
 mod condition;
 pub mod delivery;

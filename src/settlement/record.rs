@@ -302,6 +302,22 @@ impl PaymentRecord {
         }
     }
 
+    /// Takes note that this request is getting the answer, though nothing here says yet
+    /// that the payment has settled: an object has told it so and died before it wrote
+    /// that down.
+    pub fn note_told(&mut self, holder: u64, now: UnixSeconds) {
+        let State::Submitted { order, .. } = &self.state else { return };
+        if order.request.ticket == holder && self.delivery == Delivery::default() {
+            let is_buyer = self.is_buyers(&order.request);
+            self.delivery = Delivery::begin(Some(holder), is_buyer, now);
+        }
+    }
+
+    /// Whether a request to settle comes from whoever has claimed the payment first.
+    pub fn is_buyers(&self, request: &SettleRequest) -> bool {
+        self.proof == request.proof || self.proof.is_shown_by(&request.proof)
+    }
+
     /// Frees the claim, and keeps what is known of the payment.
     pub fn give_up(&mut self, now: UnixSeconds) {
         self.claimed_at = now;

@@ -9,8 +9,8 @@ use super::record::Claim;
 use super::shared::{JOIN_LIMIT, Shared, WAKE_SECONDS, refused};
 use super::types::LEASE_SECONDS;
 use super::{
-    ClaimReply, DeliveryReport, Ending, Health, Host, Outcome, PaymentRecord, ReleaseRequest,
-    RenewRequest, SettleRequest, State, Store, StoreError, Verdict,
+    ClaimReply, Delivery, DeliveryReport, Ending, Health, Host, Outcome, PaymentRecord,
+    ReleaseRequest, RenewRequest, SettleRequest, State, Store, StoreError, Verdict,
 };
 use crate::amount::AtomicAmount;
 use crate::payment::{Checked, VerifiedPayment};
@@ -53,15 +53,18 @@ impl<H: Host> Settler<H> {
     pub fn renew(&self, request: &RenewRequest) -> Result<bool, StoreError> {
         let shared = &self.shared;
         let Some(mut record) = shared.store.payment(&request.payment)? else { return Ok(false) };
-        let until = shared.host.now().plus(request.seconds.min(RENEW_MAX_SECONDS));
+        let now = shared.host.now();
+        let until = now.plus(request.seconds.min(RENEW_MAX_SECONDS));
+        record.note_told(request.ticket, now);
         let is_counting = record.keep_counting(request.ticket, until, request.used);
         match &mut record.state {
             _ if is_counting => {}
             State::Claimed { ticket, lease_until } if *ticket == request.ticket => {
                 *lease_until = until;
-                shared.live.begin(request.ticket, shared.host.now(), until);
+                shared.live.begin(request.ticket, now, until);
             }
-            State::Settled(_) if record.delivery.renew(request.ticket, until) => {}
+            State::Settled(_) | State::Submitted { .. }
+                if record.delivery.renew(request.ticket, until) => {}
             _ => return Ok(false),
         }
         shared.store.put_payment(&record)?;
@@ -74,9 +77,10 @@ impl<H: Host> Settler<H> {
     /// The disk failed.
     pub fn report(&self, report: &DeliveryReport) -> Result<(), StoreError> {
         let shared = &self.shared;
-        if let Some(mut record) = shared.store.payment(&report.payment)?
-            && matches!(record.state, State::Settled(_))
-        {
+        let Some(mut record) = shared.store.payment(&report.payment)? else { return Ok(()) };
+        record.note_told(report.ticket, shared.host.now());
+        let is_begun = record.delivery != Delivery::default();
+        if is_begun || matches!(record.state, State::Settled(_)) {
             if let Some(resource) = &report.moved_to {
                 record.move_to(report.ticket, resource);
             }

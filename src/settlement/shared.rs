@@ -7,22 +7,19 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
+use super::closing::Resolution;
 use super::commitments::Commitments;
 use super::condition::Condition;
 use super::fees::Fees;
 use super::host::within;
-use super::journal::{Attempts, Sent, TxId};
+use super::journal::TxId;
 use super::lane::Job;
 use super::lines::Lines;
 use super::live::Live;
 use super::record::Order;
 use super::throttle::Throttle;
-use super::types::LEASE_SECONDS;
 use super::unsettled::Unsettled;
-use super::{
-    Delivery, Entry, Host, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store,
-    StoreError,
-};
+use super::{Entry, Host, Outcome, PaymentRecord, SettleRequest, State, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::payment::{Checked, VerifiedPayment};
 use crate::protocol::Reason;
@@ -36,10 +33,6 @@ pub(super) const JOIN_LIMIT: Duration = Duration::from_secs(25);
 /// How often the journal is looked at while something is in it, in seconds.
 pub(super) const WAKE_SECONDS: u64 = 30;
 
-/// For how long what is delivered once can be collected by a caller that did not wait,
-/// at least, in seconds.
-const ONCE_SECONDS: u64 = 60;
-
 /// What a Settler and its lane share.
 pub(super) struct Shared<H: Host> {
     pub host: H,
@@ -49,6 +42,8 @@ pub(super) struct Shared<H: Host> {
     pub(super) live: Live,
     /// Tickets of requests that wait for a settlement at this moment.
     pub(super) holders: RefCell<Set<u64>>,
+    /// When this object came to life.
+    pub(super) began: UnixSeconds,
     /// Whether the alarm was set since it last rang.
     pub will_wake: Cell<bool>,
     /// The payments that are on their way on an account with a limit: which
@@ -72,6 +67,7 @@ impl<H: Host> Shared<H> {
     /// What a Settler that comes to life shares with its lane.
     pub(super) fn new(host: H, store: H::Store) -> Self {
         Self {
+            began: host.now(),
             host,
             store,
             waiting: RefCell::default(),
@@ -128,7 +124,8 @@ impl<H: Host> Shared<H> {
         request: &SettleRequest,
         resolution: &Resolution,
     ) -> Result<bool, StoreError> {
-        self.decide_claim(request, |record| self.end(record, resolution, request))
+        let now = UnixSeconds(u64::MAX);
+        self.decide_claim(request, |record| self.end(record, resolution, request, now))
     }
 
     /// Settles a claim of whose payment nothing is charged: nothing is sent.
@@ -186,115 +183,6 @@ impl<H: Host> Shared<H> {
         // The chain has just called it good, whatever it was before.
         record.is_payers_fault = None;
         record
-    }
-
-    /// Writes what became of a transaction's payments and wakes who waits. A
-    /// payment's record is changed only if it is still this transaction's. With
-    /// those of which it is unclear the entry stays in the journal.
-    pub(super) fn close(
-        &self,
-        entry: &Entry,
-        resolutions: &[(String, Resolution)],
-    ) -> Result<(), StoreError> {
-        let (mut records, mut unclear) = (vec![], vec![]);
-        for (payment, resolution) in resolutions {
-            if matches!(resolution, Resolution::Unclear(_)) {
-                unclear.push(payment.clone());
-            } else if let Some(record) = self.record_after(entry, payment, resolution)? {
-                records.push(record);
-            } else {
-                self.fees.take(payment);
-            }
-        }
-        let is_judged = matches!(&entry.sent, Sent::Evm(sent) if sent.judged);
-        if unclear.is_empty() {
-            self.store.close(&entry.id, &records)?;
-        } else {
-            let left = Entry { payments: unclear, ..entry.clone() };
-            self.store.submit(&left, &records)?;
-        }
-        for record in &records {
-            self.log_sale(record);
-        }
-        for (payment, resolution) in resolutions {
-            let is_clear = !matches!(resolution, Resolution::Unclear(_));
-            // Where the fees are noted, nothing more is spent on what is left.
-            if is_clear || is_judged {
-                self.release_hold(payment);
-                self.unsettled.set_nothing_aside(payment);
-            }
-            if is_clear {
-                self.tell(payment);
-            }
-        }
-        Ok(())
-    }
-
-    fn record_after(
-        &self,
-        entry: &Entry,
-        payment: &str,
-        resolution: &Resolution,
-    ) -> Result<Option<PaymentRecord>, StoreError> {
-        let Some(mut record) = self.store.payment(payment)? else { return Ok(None) };
-        let request = match &record.state {
-            State::Submitted { transaction, order } if *transaction == entry.id => {
-                order.request.clone()
-            }
-            _ => return Ok(None),
-        };
-        if let (Some(earlier), Sent::Evm(sent)) = (&record.attempts, &entry.sent) {
-            record.attempts = Some(Attempts::with(Some(earlier), entry.written_at, sent));
-        }
-        self.end(&mut record, resolution, &request);
-        Ok(Some(record))
-    }
-
-    /// Writes a payment's end into its record. What it bought is the holder's
-    /// first, if that one still waits for it.
-    fn end(&self, record: &mut PaymentRecord, resolution: &Resolution, request: &SettleRequest) {
-        record.was_sent = true;
-        let (payer, amount, transaction) = match resolution {
-            Resolution::Paid { payer, amount, transaction } => (payer, amount, transaction),
-            Resolution::NotPaid(reason) => {
-                self.fees.take(&record.payment);
-                record.fail(*reason, self.host.now());
-                return;
-            }
-            // It is what it was.
-            Resolution::Unclear(_) => return,
-            Resolution::LeftBehind if request.metered.is_some() => {
-                record.fail(Reason::UnexpectedSettleError, self.host.now());
-                return;
-            }
-            Resolution::LeftBehind => {
-                let now = self.host.now();
-                let lease_until = now.plus(LEASE_SECONDS);
-                self.live.begin(request.ticket, now, lease_until);
-                record.state = State::Claimed { ticket: request.ticket, lease_until };
-                return;
-            }
-        };
-        let settled_at = self.host.now();
-        // What is told once waits for the first that asks.
-        let least = if request.once { ONCE_SECONDS } else { 0 };
-        let redeliver_seconds = request.redeliver_seconds.max(least);
-        record.state = State::Settled(Settlement {
-            transaction: transaction.clone(),
-            payer: payer.clone(),
-            amount: *amount,
-            settled_at,
-            redeliver_until: settled_at.plus(redeliver_seconds),
-        });
-        record.sale = Some(request.sale_note(self.fees.take(&record.payment)));
-        let holder = Some(request.ticket).filter(|it| self.holders.borrow().contains(it));
-        let is_buyer = record.proof == request.proof || record.proof.is_shown_by(&request.proof);
-        record.delivery = Delivery::after(request, Delivery::begin(holder, is_buyer, settled_at));
-        self.unsettled.end(&record.payment);
-        if request.account.is_some() {
-            // A server has its own time to be told.
-            record.delivery.collect_until = UnixSeconds(0);
-        }
     }
 
     /// Whether a payment that is submitted was asked for by somebody else's
@@ -370,27 +258,6 @@ impl<H: Host> Shared<H> {
         }
         Ok(orders)
     }
-}
-
-/// What a chain says of a payment that was submitted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Resolution {
-    /// The seller has the money.
-    Paid {
-        /// Who paid.
-        payer: String,
-        /// How much, in atomic units.
-        amount: AtomicAmount,
-        /// By which transaction.
-        transaction: String,
-    },
-    /// The transaction ended without it.
-    NotPaid(Reason),
-    /// The transaction that it shared with others ended without it, and it is
-    /// good all the same: the claim is its holder's again, to be sent anew.
-    LeftBehind,
-    /// Nobody can tell yet, for this reason: it stays in the journal.
-    Unclear(String),
 }
 
 /// The outcome of a payment that was refused.

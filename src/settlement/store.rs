@@ -33,8 +33,17 @@ pub trait Store {
     /// Keeps a new claim of a payment that nothing is known of, without writing it
     /// yet. It counts as if it was written, and dies with this object.
     fn keep_claim(&self, claim: PaymentRecord);
-    /// Writes the claims that are kept.
-    fn write_claims(&self) -> Result<(), StoreError>;
+    /// Keeps what this writes, all of it, without writing it yet. It counts as if it
+    /// was written, and dies with this object. What is written or read later is so
+    /// after it, but for records that are known.
+    fn keep<T>(&self, write: impl FnOnce() -> T) -> T
+    where
+        Self: Sized;
+    /// Writes the claims, and what else is kept.
+    ///
+    /// # Errors
+    /// The disk failed. What it didn't take stays kept, and counts.
+    fn write_kept(&self) -> Result<(), StoreError>;
     /// Forgets a payment.
     fn delete_payment(&self, id: &str) -> Result<(), StoreError>;
     /// Writes a transaction, over any former version of it, and in the same

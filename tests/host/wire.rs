@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use edge402::protocol::Reason;
+use edge402::settlement::State;
+use edge402::settlement::delivery::DeliveryState;
 use edge402::settlement::replay::ReplayRecord;
 
 use crate::sim::{Answer, Buyer, Payment, Setup, World};
@@ -65,6 +67,59 @@ fn the_origin_does_not_wait_for_the_claim_to_be_on_disk() {
         assert!(world.chain.borrow().transfers_of(&payment).is_empty());
         assert!(world.buy_now(&payment, "b").is_delivery());
     }
+}
+
+/// Nobody waits for a settlement to be on disk: the next life finds it on the chain,
+/// and hears from the gate how its answer has ended.
+#[test]
+fn the_answer_does_not_wait_for_the_settlement_to_be_on_disk() {
+    for stream_ms in [3, 10_000] {
+        let (world, _) = world();
+        let payment = Payment::new(1, 1, 600);
+        let buyer = Buyer { origin_ms: 500, stream_ms, ..Buyer::new(&world, &payment, "a") };
+        let bought = buyer.start();
+        let is = |what: fn(&State) -> bool| {
+            world.tables.record(&payment.id).is_some_and(|record| what(&record.state))
+        };
+        while !is(|it| matches!(it, State::Settled(_))) {
+            world.run_for(1);
+        }
+        world.crash();
+        assert!(is(|it| matches!(it, State::Submitted { .. })), "it is not on disk");
+        assert!(world.take(&bought).is_delivery());
+        assert!(!world.take(&buyer.observer().start()).is_delivery());
+        world.run_for(60_000);
+        let record = world.tables.record(&payment.id).unwrap();
+        assert!(matches!(record.state, State::Settled(_)));
+        assert_eq!(record.delivery.state, DeliveryState::Delivered { to_buyer: true });
+        assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
+        assert_eq!(world.tables.sales(), 1);
+    }
+}
+
+/// A settlement that the disk doesn't take at once is written later.
+#[test]
+fn what_is_told_before_it_is_written_counts_while_the_disk_fails() {
+    let (world, _) = world();
+    let payment = Payment::new(1, 1, 600);
+    let buyer = Buyer { stream_ms: 1_000, ..Buyer::new(&world, &payment, "a") };
+    let bought = buyer.start();
+    while world.tables.entries().is_empty() {
+        world.run_for(1);
+    }
+    while !world.tables.entries().is_empty() {
+        world.run_for(1);
+    }
+    world.tables.is_broken.set(true);
+    world.run_for(100);
+    world.tables.is_broken.set(false);
+    assert!(world.take(&bought).is_delivery());
+    world.run_for(1_000);
+    world.crash();
+    assert!(!world.take(&buyer.observer().start()).is_delivery());
+    let record = world.tables.record(&payment.id).unwrap();
+    assert_eq!(record.delivery.state, DeliveryState::Delivered { to_buyer: true });
+    assert_eq!(world.tables.sales(), 1);
 }
 
 /// A claim that is not to be had asks nothing.

@@ -7,10 +7,10 @@ use super::{EvmLane, Waiting};
 use crate::encoding::encode_hex;
 use crate::evm::{self, Receipt};
 use crate::protocol::Reason;
+use crate::settlement::closing::Resolution;
 use crate::settlement::evidence::{Confirmed, authorization_state};
 use crate::settlement::journal::{Attempts, EvmEntry};
 use crate::settlement::search::find_use;
-use crate::settlement::shared::Resolution;
 use crate::settlement::{Host, Outcome, Store, StoreError};
 use crate::time::UnixSeconds;
 
@@ -112,16 +112,13 @@ impl<H: Host> EvmLane<H> {
             }
             resolutions.push((id.clone(), resolution));
         }
-        // Fees and ends are written without an await in between: together.
-        if let Some((_, cost)) = mined.filter(|_| !entry.sent.judged) {
-            // No transaction costs more than it offers, whatever a node says.
-            let most = entry.sent.fees.worst_cost(entry.sent.gas);
-            self.shared.note_spent(cost.min(most), &entry.payments)?;
-        }
+        // No transaction costs more than it offers, whatever a node says.
+        let most = entry.sent.fees.worst_cost(entry.sent.gas);
+        let cost = mined.filter(|_| !entry.sent.judged).map(|(_, cost)| cost.min(most));
         let mut row = entry.clone();
         row.sent.judged |= mined.is_some();
         row.sent.look_at = Some(next_look(entry, self.shared.host.now()));
-        self.shared.close(&row.row(), &resolutions)
+        self.shared.close(&row.row(), &resolutions, cost)
     }
 
     /// What became of a payment that our transaction did not make. `landed` is

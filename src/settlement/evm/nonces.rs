@@ -7,8 +7,9 @@ use super::{EvmLane, IN_AIR_MAX};
 use crate::encoding::encode_hex;
 use crate::evm::{Call as EvmCall, Fees, SignedTransaction, Transaction};
 use crate::protocol::Reason;
+use crate::settlement::closing::Resolution;
 use crate::settlement::journal::{EvmEntry, EvmSent};
-use crate::settlement::shared::{Resolution, WAKE_SECONDS};
+use crate::settlement::shared::WAKE_SECONDS;
 use crate::settlement::{Host, Store};
 
 /// How often a transaction is replaced at most, and how many times the usual
@@ -147,7 +148,7 @@ impl<H: Host> EvmLane<H> {
             .iter()
             .map(|id| (id.clone(), Resolution::NotPaid(Reason::UnexpectedSettleError)))
             .collect();
-        match self.shared.close(&entry.row(), &resolutions) {
+        match self.shared.close(&entry.row(), &resolutions, None) {
             Ok(()) => self.note_signed(entry.sent.nonce),
             Err(error) => self.log(&error.to_string()),
         }

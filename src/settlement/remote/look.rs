@@ -11,10 +11,10 @@ use crate::evm::json_rpc;
 use crate::facilitator_client::Settled;
 use crate::payment::VerifiedPayment;
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
+use crate::settlement::closing::Resolution;
 use crate::settlement::evidence::{UsedBy, authorization_call, authorization_state};
 use crate::settlement::journal::FacilitatorEntry;
 use crate::settlement::search::{Search, find_use};
-use crate::settlement::shared::Resolution;
 use crate::settlement::{Host, Store, StoreError};
 
 /// How far the chain is looked back at in one step, in blocks; each step is

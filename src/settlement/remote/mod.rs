@@ -20,11 +20,12 @@ use look::Observation;
 use patience::end_of;
 use turns::Turns;
 
+use super::closing::Resolution;
 use super::host::within;
 use super::journal::{FacilitatorEntry, FacilitatorSent, TxId, name_at_facilitator};
 use super::lane::Job;
 use super::per_token::PerToken;
-use super::shared::{LaneParts, Resolution, Shared, WAKE_SECONDS};
+use super::shared::{LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, Outcome, State, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::evm;
@@ -327,7 +328,7 @@ impl<H: Host> RemoteLane<H> {
         id: String,
         resolution: Resolution,
     ) -> Result<(), StoreError> {
-        self.shared.close(&entry.row(), &[(id, resolution)])
+        self.shared.close(&entry.row(), &[(id, resolution)], None)
     }
 
     /// The nodes that know of a payment, if there are any.

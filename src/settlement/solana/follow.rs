@@ -12,9 +12,9 @@ use super::{BLOCKHASH_BLOCKS, Landed, SolanaLane};
 use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::{Call, READ_TIMEOUT, Reply, Transport as _};
+use crate::settlement::closing::Resolution;
 use crate::settlement::host::within;
 use crate::settlement::journal::SolanaEntry;
-use crate::settlement::shared::Resolution;
 use crate::settlement::{Host, StoreError};
 use crate::solana::Status;
 use crate::solana::rpc::{self, STATUSES_MAX, Sighting};
@@ -335,7 +335,7 @@ impl<H: Host> SolanaLane<H> {
 
     fn write_end(&self, entry: &SolanaEntry, end: Result<u64, Reason>) -> Result<(), StoreError> {
         let orders = self.shared.orders_of(&entry.payments)?;
-        let mut resolutions = vec![];
+        let (mut resolutions, mut cost) = (vec![], None);
         for (id, payment) in orders {
             let VerifiedPayment::Solana(transfer) = &payment else { continue };
             let resolution = match end {
@@ -348,7 +348,7 @@ impl<H: Host> SolanaLane<H> {
             };
             // What has expired cost nothing, and is not the payer's fault.
             if end != Err(Reason::SvmSimulationFailed) {
-                self.shared.note_spent(transfer.fee_lamports().into(), &entry.payments)?;
+                cost = Some(transfer.fee_lamports().into());
                 if end.is_err() {
                     self.shared.throttle.note_failure(&payment.payer(), self.shared.host.now());
                 }
@@ -363,7 +363,7 @@ impl<H: Host> SolanaLane<H> {
             }
             resolutions.push((id, resolution));
         }
-        self.shared.close(&entry.row(), &resolutions)
+        self.shared.close(&entry.row(), &resolutions, cost)
     }
 }
 

@@ -1,0 +1,225 @@
+//! What becomes of the payments of a transaction that has ended.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::journal::{Attempts, Sent};
+use super::shared::Shared;
+use super::types::LEASE_SECONDS;
+use super::{
+    Delivery, Entry, Host, PaymentRecord, SettleRequest, Settlement, State, Store, StoreError,
+};
+use crate::amount::AtomicAmount;
+use crate::protocol::Reason;
+use crate::time::UnixSeconds;
+
+/// How long after what it brought about something is written that is kept.
+const WRITE_PAUSE: Duration = Duration::from_millis(5);
+
+/// For how long what is delivered once can be collected by a caller that did not wait,
+/// at least, in seconds.
+const ONCE_SECONDS: u64 = 60;
+
+impl<H: Host> Shared<H> {
+    /// Takes down what became of a transaction's payments, and what it cost, in wei or
+    /// lamports, if that is new; and wakes who waits. A payment's record is changed only
+    /// if it is still this transaction's. With those of which it is unclear the entry
+    /// stays in the journal.
+    pub(super) fn close(
+        self: &Rc<Self>,
+        entry: &Entry,
+        resolutions: &[(String, Resolution)],
+        cost: Option<u128>,
+    ) -> Result<(), StoreError> {
+        let write = || self.write_end(entry, resolutions, cost);
+        let is_told_first = self.may_be_told_first(entry, resolutions)?;
+        let ended = if is_told_first { self.store.keep(write)? } else { write()? };
+        let is_judged = matches!(&entry.sent, Sent::Evm(sent) if sent.judged);
+        for (payment, resolution) in resolutions {
+            let is_clear = !matches!(resolution, Resolution::Unclear(_));
+            // Where the fees are noted, nothing more is spent on what is left.
+            if is_clear || is_judged {
+                self.release_hold(payment);
+                self.unsettled.set_nothing_aside(payment);
+            }
+            if is_clear {
+                self.tell(payment);
+            }
+        }
+        if is_told_first {
+            self.write_soon(ended);
+        } else {
+            for record in &ended {
+                self.log_sale(record);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether whoever waits may be told what became of these payments before it is on
+    /// disk: messages wait until what was written before them is. Where all were paid
+    /// on a chain, the next life of this object finds the same there, by the journal;
+    /// and a gate says again how its answer has ended. A server that is told once
+    /// would be told twice, and what a facilitator has said may not be said again.
+    fn may_be_told_first(
+        &self,
+        entry: &Entry,
+        resolutions: &[(String, Resolution)],
+    ) -> Result<bool, StoreError> {
+        if matches!(entry.sent, Sent::Facilitator(_)) {
+            return Ok(false);
+        }
+        for (payment, resolution) in resolutions {
+            let is_paid = matches!(resolution, Resolution::Paid { .. });
+            if !is_paid || self.is_on_account(payment)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes the end of a transaction and its payments; the records that it changes.
+    fn write_end(
+        &self,
+        entry: &Entry,
+        resolutions: &[(String, Resolution)],
+        cost: Option<u128>,
+    ) -> Result<Vec<PaymentRecord>, StoreError> {
+        if let Some(cost) = cost {
+            self.note_spent(cost, &entry.payments)?;
+        }
+        let (mut records, mut unclear) = (vec![], vec![]);
+        for (payment, resolution) in resolutions {
+            if matches!(resolution, Resolution::Unclear(_)) {
+                unclear.push(payment.clone());
+            } else if let Some(record) = self.record_after(entry, payment, resolution)? {
+                records.push(record);
+            } else {
+                self.fees.take(payment);
+            }
+        }
+        if unclear.is_empty() {
+            self.store.close(&entry.id, &records)?;
+        } else {
+            let left = Entry { payments: unclear, ..entry.clone() };
+            self.store.submit(&left, &records)?;
+        }
+        Ok(records)
+    }
+
+    /// Has what is kept written when what was said of it has gone out, and then lets
+    /// the log know of sales. What dies before is found again, or never was.
+    pub(super) fn write_soon(self: &Rc<Self>, sold: Vec<PaymentRecord>) {
+        let shared = Rc::clone(self);
+        self.host.spawn(async move {
+            shared.host.sleep(WRITE_PAUSE).await;
+            match shared.store.write_kept() {
+                Ok(()) => {
+                    for record in &sold {
+                        shared.log_sale(record);
+                    }
+                }
+                Err(error) => shared.host.log(&error.to_string()),
+            }
+        });
+    }
+
+    fn record_after(
+        &self,
+        entry: &Entry,
+        payment: &str,
+        resolution: &Resolution,
+    ) -> Result<Option<PaymentRecord>, StoreError> {
+        let Some(mut record) = self.store.payment(payment)? else { return Ok(None) };
+        let request = match &record.state {
+            State::Submitted { transaction, order } if *transaction == entry.id => {
+                order.request.clone()
+            }
+            _ => return Ok(None),
+        };
+        if let (Some(earlier), Sent::Evm(sent)) = (&record.attempts, &entry.sent) {
+            record.attempts = Some(Attempts::with(Some(earlier), entry.written_at, sent));
+        }
+        self.end(&mut record, resolution, &request, entry.written_at);
+        Ok(Some(record))
+    }
+
+    /// Writes a payment's end into its record. What it bought is the holder's
+    /// first, if that one still waits for it, or was perhaps told of it by a life of
+    /// this object that has ended since `sent_at`.
+    pub(super) fn end(
+        &self,
+        record: &mut PaymentRecord,
+        resolution: &Resolution,
+        request: &SettleRequest,
+        sent_at: UnixSeconds,
+    ) {
+        record.was_sent = true;
+        let (payer, amount, transaction) = match resolution {
+            Resolution::Paid { payer, amount, transaction } => (payer, amount, transaction),
+            Resolution::NotPaid(reason) => {
+                self.fees.take(&record.payment);
+                record.fail(*reason, self.host.now());
+                return;
+            }
+            // It is what it was.
+            Resolution::Unclear(_) => return,
+            Resolution::LeftBehind if request.metered.is_some() => {
+                record.fail(Reason::UnexpectedSettleError, self.host.now());
+                return;
+            }
+            Resolution::LeftBehind => {
+                let now = self.host.now();
+                let lease_until = now.plus(LEASE_SECONDS);
+                self.live.begin(request.ticket, now, lease_until);
+                record.state = State::Claimed { ticket: request.ticket, lease_until };
+                return;
+            }
+        };
+        let settled_at = self.host.now();
+        // What is told once waits for the first that asks.
+        let least = if request.once { ONCE_SECONDS } else { 0 };
+        let redeliver_seconds = request.redeliver_seconds.max(least);
+        record.state = State::Settled(Settlement {
+            transaction: transaction.clone(),
+            payer: payer.clone(),
+            amount: *amount,
+            settled_at,
+            redeliver_until: settled_at.plus(redeliver_seconds),
+        });
+        record.sale = Some(request.sale_note(self.fees.take(&record.payment)));
+        let is_of_former_life = sent_at <= self.began;
+        let may_have_it = |it: &u64| is_of_former_life || self.holders.borrow().contains(it);
+        let holder = Some(request.ticket).filter(may_have_it);
+        if record.delivery == Delivery::default() {
+            record.delivery = Delivery::begin(holder, record.is_buyers(request), settled_at);
+        }
+        record.delivery = Delivery::after(request, record.delivery.clone());
+        self.unsettled.end(&record.payment);
+        if request.account.is_some() {
+            // A server has its own time to be told.
+            record.delivery.collect_until = UnixSeconds(0);
+        }
+    }
+}
+
+/// What a chain says of a payment that was submitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Resolution {
+    /// The seller has the money.
+    Paid {
+        /// Who paid.
+        payer: String,
+        /// How much, in atomic units.
+        amount: AtomicAmount,
+        /// By which transaction.
+        transaction: String,
+    },
+    /// The transaction ended without it.
+    NotPaid(Reason),
+    /// The transaction that it shared with others ended without it, and it is
+    /// good all the same: the claim is its holder's again, to be sent anew.
+    LeftBehind,
+    /// Nobody can tell yet, for this reason: it stays in the journal.
+    Unclear(String),
+}
