@@ -7,7 +7,8 @@ use super::journal::{Attempts, Sent};
 use super::shared::Shared;
 use super::types::LEASE_SECONDS;
 use super::{
-    Delivery, Entry, Host, PaymentRecord, SettleRequest, Settlement, State, Store, StoreError,
+    Delivery, Entry, Host, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store,
+    StoreError,
 };
 use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
@@ -54,6 +55,32 @@ impl<H: Host> Shared<H> {
             }
         }
         Ok(())
+    }
+
+    /// Settles a claim whose payment was made by what was sent before; whether
+    /// the claim was still this request's.
+    pub(super) fn settle_claim(
+        &self,
+        request: &SettleRequest,
+        resolution: &Resolution,
+    ) -> Result<bool, StoreError> {
+        let now = UnixSeconds(u64::MAX);
+        self.decide_claim(request, |record| self.end(record, resolution, request, now))
+    }
+
+    /// Settles a claim of whose payment nothing is charged: nothing is sent.
+    pub(super) fn settle_nothing(
+        &self,
+        request: &SettleRequest,
+        payer: String,
+    ) -> Result<Outcome, StoreError> {
+        let (amount, transaction) = (AtomicAmount(0), String::new());
+        self.settle_claim(request, &Resolution::Paid { payer, amount, transaction })?;
+        let record = self.store.payment(&request.payment)?;
+        Ok(match record.map(|record| record.state) {
+            Some(State::Settled(settlement)) => Outcome::Settled(settlement),
+            _ => Outcome::Unavailable,
+        })
     }
 
     /// Whether whoever waits may be told what became of these payments before it is on

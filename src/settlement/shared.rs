@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
-use super::closing::Resolution;
 use super::commitments::Commitments;
 use super::condition::Condition;
 use super::fees::Fees;
@@ -20,7 +19,6 @@ use super::record::Order;
 use super::throttle::Throttle;
 use super::unsettled::Unsettled;
 use super::{Entry, Host, Outcome, PaymentRecord, SettleRequest, State, Store, StoreError};
-use crate::amount::AtomicAmount;
 use crate::payment::{Checked, VerifiedPayment};
 use crate::protocol::Reason;
 use crate::table::{Set, Table};
@@ -117,33 +115,7 @@ impl<H: Host> Shared<H> {
         Ok(refused(reason))
     }
 
-    /// Settles a claim whose payment was made by what was sent before; whether
-    /// the claim was still this request's.
-    pub(super) fn settle_claim(
-        &self,
-        request: &SettleRequest,
-        resolution: &Resolution,
-    ) -> Result<bool, StoreError> {
-        let now = UnixSeconds(u64::MAX);
-        self.decide_claim(request, |record| self.end(record, resolution, request, now))
-    }
-
-    /// Settles a claim of whose payment nothing is charged: nothing is sent.
-    pub(super) fn settle_nothing(
-        &self,
-        request: &SettleRequest,
-        payer: String,
-    ) -> Result<Outcome, StoreError> {
-        let (amount, transaction) = (AtomicAmount(0), String::new());
-        self.settle_claim(request, &Resolution::Paid { payer, amount, transaction })?;
-        let record = self.store.payment(&request.payment)?;
-        Ok(match record.map(|record| record.state) {
-            Some(State::Settled(settlement)) => Outcome::Settled(settlement),
-            _ => Outcome::Unavailable,
-        })
-    }
-
-    fn decide_claim(
+    pub(super) fn decide_claim(
         &self,
         request: &SettleRequest,
         decide: impl FnOnce(&mut PaymentRecord),

@@ -149,7 +149,7 @@ impl World {
     pub fn crash(&self) {
         *self.settler.borrow_mut() = None;
         self.clock.kill();
-        self.tables.lose_what_is_kept();
+        self.tables.die();
     }
 
     pub fn run_for(&self, ms: u64) {

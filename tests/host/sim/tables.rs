@@ -105,7 +105,8 @@ impl Tables {
     }
 
     /// Forgets what counts beyond what is on disk.
-    pub fn lose_what_is_kept(&self) {
+    pub fn die(&self) {
+        self.unwritten.take();
         let Some(on_disk) = self.on_disk.take() else { return };
         self.payments.swap(&on_disk.payments);
         self.journal.swap(&on_disk.journal);

@@ -19,8 +19,7 @@ pub struct SimStore(pub Rc<Tables>);
 impl SimStore {
     /// What is on disk, and nothing else.
     pub fn of_new_life(tables: &Rc<Tables>) -> Self {
-        tables.unwritten.take();
-        tables.lose_what_is_kept();
+        tables.die();
         Self(Rc::clone(tables))
     }
 
