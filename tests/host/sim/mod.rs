@@ -279,8 +279,7 @@ impl World {
     }
 
     pub fn buy_now(self: &Rc<Self>, payment: &Payment, resource: &str) -> Answer {
-        let handle = self.start_buy(payment, resource);
-        self.take(&handle)
+        self.take(&self.start_buy(payment, resource))
     }
 
     async fn answer(
