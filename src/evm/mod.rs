@@ -49,6 +49,7 @@ pub use transaction::{Call, SignedTransaction, Transaction};
 pub use transfer::{
     Authorization, Clue, Eip3009, ExactEvmPayload, Facts, NonceQuestion, Permit2,
     Permit2Authorization, Signed, Terms, Transfer, TransferMethod, VerifiedPayment,
-    WalletSignature, authorization_transferred, check, paid, refusal, transfer_happened, verify,
+    WalletSignature, authorization_transferred, check, paid, payer_in, refusal, transfer_happened,
+    verify,
 };
 pub use uint::Uint256;

@@ -146,7 +146,7 @@ impl<H: Host> Settler<H> {
         }
         let is_metered = request.unpaid.as_ref().is_some_and(|it| it.is_metered);
         let lane = self.lanes.first().filter(|_| !is_metered && request.told.is_none());
-        let seconds = lane.and_then(|lane| lane.too_late_by());
+        let seconds = lane.and_then(|lane| lane.too_late_by(request));
         Ok(seconds.map(|seconds| ClaimReply::Crowded { seconds }))
     }
 

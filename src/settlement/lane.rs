@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use super::journal::Entries;
-use super::{Outcome, SettleRequest, StoreError, Verdict};
+use super::{ClaimRequest, Outcome, SettleRequest, StoreError, Verdict};
 use crate::payment::VerifiedPayment;
 use crate::time::UnixSeconds;
 
@@ -69,9 +69,9 @@ pub trait Lane {
     /// the chain says of it may be asked meanwhile. Writes and sends nothing.
     fn prepare(self: Rc<Self>, _order: &SettleRequest, _payment: VerifiedPayment) {}
 
-    /// For whoever claims a payment now and couldn't be told in time what becomes of
+    /// For whoever claims a payment now, and couldn't be told in time what becomes of
     /// it: in how many seconds that may be otherwise.
-    fn too_late_by(&self) -> Option<u64> {
+    fn too_late_by(&self, _request: &ClaimRequest) -> Option<u64> {
         None
     }
 

@@ -27,6 +27,7 @@ fn valid_payment_is_verified() {
     assert_eq!(payment.chain_id(), 84_532);
     assert_eq!(payment.network().to_string(), "eip155:84532");
     assert_eq!(*eip3009(&payment).signed(), Signed::ByKey(sign(&authorization(), &domain())));
+    assert_eq!(edge402::evm::payer_in(&payment.identity()), Some(payer().address()));
     assert_eq!(
         payment.identity(),
         format!(

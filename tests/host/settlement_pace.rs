@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::sim::{Buyer, Handle, Payment, Setup, World};
+use crate::sim::chain::Code;
+use crate::sim::{Buyer, Handle, Payment, Setup, World, payer};
 use edge402::settlement::{ClaimReply, Outcome};
 
 /// How long a request waits for what becomes of its payment, in milliseconds.
@@ -132,4 +133,111 @@ fn where_blocks_come_soon_nobody_is_turned_away() {
     let crowd: Vec<_> = (0..1_000).map(|it| settle(&world, payment(it))).collect();
     let settled = |it: &&Handle<Told>| matches!(world.take(it).0, Outcome::Settled(_));
     assert_eq!(crowd.iter().filter(settled).count(), 1_000);
+}
+
+/// The payments of a payer, from one number to before another.
+fn payments_of(payer_number: u8, numbers: std::ops::Range<u8>) -> Vec<Payment> {
+    numbers.map(|number| Payment::new(payer_number, number, 9_000)).collect()
+}
+
+fn settle_all(world: &Rc<World>, payments: Vec<Payment>) -> Vec<Handle<Told>> {
+    payments.into_iter().map(|it| settle(world, it)).collect()
+}
+
+fn is_crowded(told: &Handle<Told>) -> bool {
+    matches!(*told.borrow(), Some((Outcome::Crowded { .. }, _)))
+}
+
+/// Gives a payer an account with code, and this balance.
+fn give_code(world: &World, payer_number: u8, balance: u128) {
+    let mut chain = world.chain.borrow_mut();
+    chain.codes.insert(payer(payer_number).address(), Code::Honest);
+    chain.balances.insert(payer(payer_number).address(), balance);
+}
+
+#[test]
+fn many_payments_of_few_payers_turn_no_newcomer_away() {
+    let world = world(12_000);
+    warm_up(&world);
+    let many: Vec<_> = (1..=20).flat_map(|it| payments_of(it, 0..60)).collect();
+    let crowd = settle_all(&world, many);
+    // Payers take turns: twenty payments go before this one.
+    let newcomer = settle(&world, payment(100));
+    assert!(matches!(world.take(&newcomer).0, Outcome::Settled(_)));
+    drop(crowd);
+}
+
+#[test]
+fn of_many_payments_of_one_payer_the_last_hear_at_once_that_they_are_late() {
+    let world = world(12_000);
+    warm_up(&world);
+    let told = settle_all(&world, payments_of(7, 0..60));
+    world.run_for(WAIT_MS + 5_000);
+    // Sixteen of one payer are in the air at once.
+    let told: Vec<_> = told.iter().map(|it| world.take(it)).collect();
+    let settled = told.iter().filter(|(it, _)| matches!(it, Outcome::Settled(_))).count();
+    let is_late = |(it, ms): &&Told| matches!(it, Outcome::Crowded { .. }) && *ms < 1_000;
+    let late = told.iter().filter(is_late).count();
+    assert_eq!((settled, settled + late), (32, 60), "{told:?}");
+}
+
+#[test]
+fn one_payer_without_money_turns_away_no_other_that_goes_alone() {
+    let world = world(2_000);
+    give_code(&world, 201, 0);
+    give_code(&world, 202, 1_000_000);
+    warm_up(&world);
+    // Both are known to go alone from here on.
+    let first: Vec<_> = [201, 202].map(|it| settle(&world, Payment::new(it, 0, 9_000))).into();
+    world.run_for(5_000);
+    assert!(matches!(world.take(&first[0]).0, Outcome::Failed { .. }));
+    assert!(matches!(world.take(&first[1]).0, Outcome::Settled(_)));
+    let attack = settle_all(&world, payments_of(201, 1..61));
+    let honest = settle(&world, Payment::new(202, 1, 9_000));
+    assert!(matches!(world.take(&honest).0, Outcome::Settled(_)));
+    drop(attack);
+}
+
+#[test]
+fn payers_without_money_who_go_alone_are_told_apart_from_those_who_share() {
+    let world = world(2_000);
+    let attackers = 150..250;
+    for number in attackers.clone() {
+        give_code(&world, number, 0);
+    }
+    give_code(&world, 101, 1_000_000);
+    warm_up(&world);
+    let send = |number: u8| {
+        let of_each = attackers.clone().map(|it| Payment::new(it, number, 9_000));
+        settle_all(&world, of_each.collect())
+    };
+    let attack = send(0);
+    let honest = settle(&world, Payment::new(101, 0, 9_000));
+    world.run_for(12_000);
+    assert!(attack.iter().all(|it| it.borrow().is_some()));
+    assert!(matches!(world.take(&honest).0, Outcome::Settled(_)));
+    // Whoever shares has money, a hundred times over.
+    let sharing = settle_all(&world, (0..100).map(payment).collect());
+    world.run_for(5_000);
+    assert!(sharing.iter().all(|it| matches!(world.take(it).0, Outcome::Settled(_))));
+    let attack = send(1);
+    let honest = settle(&world, Payment::new(101, 1, 9_000));
+    world.run_for(100);
+    assert!(!is_crowded(&honest));
+    assert!(matches!(world.take(&honest).0, Outcome::Settled(_)));
+    drop(attack);
+}
+
+#[test]
+fn who_shares_turns_away_nobody_who_goes_alone() {
+    let world = world(12_000);
+    let (wallet, signature) = (edge402::evm::Address::new([0x77; 20]), [7; 90]);
+    world.chain.borrow_mut().codes.insert(wallet, Code::Honest);
+    world.chain.borrow_mut().wallets.insert(wallet, signature.to_vec());
+    warm_up(&world);
+    let crowd: Vec<_> = (0..700).map(|it| settle(&world, payment(it))).collect();
+    world.run_for(500);
+    assert!(crowd.iter().any(is_crowded));
+    let told = settle(&world, Payment::of_wallet(wallet, 1, &signature));
+    assert!(matches!(world.take(&told).0, Outcome::Settled(_)));
 }

@@ -64,6 +64,11 @@ pub enum Transfer {
     Permit2(Permit2),
 }
 
+/// Who pays, by a payment's [identity](VerifiedPayment::identity).
+pub fn payer_in(identity: &str) -> Option<Address> {
+    identity.split('/').nth(2)?.parse().ok()
+}
+
 /// Checks a payload against the terms, at a time. No IO: whether it was used
 /// and the payer has the money only the chain knows. Scheme and network are
 /// checked by the caller.

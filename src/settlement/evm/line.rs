@@ -75,8 +75,8 @@ impl<H: Host> EvmLane<H> {
         }
         // For what was delivered nobody waits: it is owed.
         let is_owed = job.request.metered.is_some();
-        if let Some(seconds) = self.too_late_in_line(self.goes_alone(&payment)).filter(|_| !is_owed)
-        {
+        let late = self.too_late_in_line(payer, self.goes_alone(&payment));
+        if let Some(seconds) = late.filter(|_| !is_owed) {
             self.log_refusal(&format!(
                 "so many are before {payer} that the end couldn't be told in time"
             ));

@@ -47,7 +47,9 @@ use super::journal::{Entries, EvmEntry};
 use super::lane::{Attempt, Job, Lane, Load, Task};
 use super::shared::{LaneParts, Shared};
 use super::signer::Signer;
-use super::{Host, Limits, Outcome, SettleRequest, State, Store, StoreError, Verdict};
+use super::{
+    ClaimRequest, Host, Limits, Outcome, SettleRequest, State, Store, StoreError, Verdict,
+};
 use crate::evm::{
     self, Address, Call as EvmCall, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
     RelayerKey,
@@ -301,8 +303,10 @@ impl<H: Host> Lane for EvmLane<H> {
         }
     }
 
-    fn too_late_by(&self) -> Option<u64> {
-        self.too_late_in_line(false)
+    fn too_late_by(&self, request: &ClaimRequest) -> Option<u64> {
+        let payer = evm::payer_in(&request.payment)?;
+        let is_of_wallet = request.to_prove.is_some();
+        self.too_late_in_line(payer, is_of_wallet || self.is_loner(payer))
     }
 
     fn resume(self: Rc<Self>, open: &mut Entries) {

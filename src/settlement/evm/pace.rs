@@ -4,8 +4,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
+use super::pump::PAYER_IN_AIR_MAX;
 use super::spoiled::LONE_IN_AIR_MAX;
 use super::{EvmLane, IN_AIR_MAX};
+use crate::evm::Address;
 use crate::settlement::Host;
 use crate::settlement::shared::JOIN_LIMIT;
 use crate::time::UnixSeconds;
@@ -17,8 +19,10 @@ const BLOCK_SECONDS: u64 = 600;
 /// Over how many blocks the pace is known.
 const BLOCKS_LEAST: u64 = 3;
 
-/// Of how many payments it is remembered whether they were good.
-const PREVIEWED_MAX: u64 = 512;
+/// Of how many payments it is remembered whether they were good: of those that share
+/// transactions, and of those that go alone, which are previewed one by one.
+const SHARING_MAX: u64 = 512;
+const ALONE_MAX: u64 = 64;
 
 /// How long after its block a payment's end is told, in seconds.
 const TELLING_SECONDS: u64 = 1;
@@ -28,8 +32,38 @@ const TELLING_SECONDS: u64 = 1;
 pub(super) struct Pace {
     /// The latest blocks, and when each was first seen.
     blocks: RefCell<VecDeque<(u64, UnixSeconds)>>,
-    /// How many payments were previewed lately, and how many of them were good.
-    previewed: Cell<(u64, u64)>,
+    /// What became of the latest previews: of those that share, and of those that go
+    /// alone. Apart, because whoever fills one queue with payments without money must
+    /// not be taken for the buyers in the other one.
+    sharing: Share,
+    alone: Share,
+}
+
+/// How many payments were previewed lately, and how many of them were good.
+#[derive(Default)]
+struct Share(Cell<(u64, u64)>);
+
+impl Share {
+    fn note(&self, good: usize, refused: usize, most: u64) {
+        let (mut all, mut of_them) = self.0.get();
+        all = all.saturating_add(good as u64).saturating_add(refused as u64);
+        of_them = of_them.saturating_add(good as u64);
+        while all > most {
+            (all, of_them) = (all / 2, of_them.div_ceil(2));
+        }
+        self.0.set((all, of_them));
+    }
+
+    /// How many of so many that wait are going to go out, as far as can be told: who
+    /// has no money takes nobody's place in a block.
+    fn good_of(&self, waiting: usize) -> usize {
+        let (all, good) = self.0.get();
+        if all == 0 {
+            return waiting;
+        }
+        let good = (waiting as u64).saturating_mul(good).div_ceil(all);
+        usize::try_from(good).unwrap_or(usize::MAX)
+    }
 }
 
 impl Pace {
@@ -49,64 +83,87 @@ impl Pace {
         }
     }
 
-    /// So many payments were previewed, of which so many go out.
-    pub(super) fn note_batch(&self, previewed: usize, good: usize) {
-        let (mut all, mut of_them) = self.previewed.get();
-        all = all.saturating_add(previewed as u64);
-        of_them = of_them.saturating_add(good as u64);
-        while all > PREVIEWED_MAX {
-            (all, of_them) = (all / 2, of_them.div_ceil(2));
-        }
-        self.previewed.set((all, of_them));
+    /// So many payments were good in a preview, and so many were refused. What has to
+    /// wait is previewed again.
+    pub(super) fn note_batch(&self, is_alone: bool, good: usize, refused: usize) {
+        let (share, most) =
+            if is_alone { (&self.alone, ALONE_MAX) } else { (&self.sharing, SHARING_MAX) };
+        share.note(good, refused, most);
     }
 
-    /// How many of so many that wait are going to go out, as far as can be told: who
-    /// has no money takes nobody's place in a block.
-    fn good_of(&self, waiting: usize) -> u64 {
-        let (all, good) = self.previewed.get();
-        let waiting = waiting as u64;
-        if all == 0 { waiting } else { waiting.saturating_mul(good).div_ceil(all) }
-    }
-
-    /// In how many seconds the payment behind so many others has landed, where `free`
-    /// of them go out at once and `each` with each block that comes. `None` if that
-    /// isn't known, or it goes out at once.
-    fn until_landed(&self, before: u64, free: u64, each: u64, now: UnixSeconds) -> Option<u64> {
+    /// In how many seconds the payment in this line has landed. `None` if that isn't
+    /// known, or it goes out at once.
+    fn until_landed(&self, lines: &[Line], now: UnixSeconds) -> Option<u64> {
         let blocks = self.blocks.borrow();
         let ((first, since), (latest, at)) = (*blocks.front()?, *blocks.back()?);
         let count = latest.saturating_sub(first);
-        // It is behind those that go out at once: what comes after them waits for it.
-        let behind = before.saturating_add(1).saturating_sub(free);
-        if count < BLOCKS_LEAST || behind == 0 {
+        let rounds = lines.iter().map(Line::rounds).max().unwrap_or(0);
+        if count < BLOCKS_LEAST || rounds == 0 {
             return None;
         }
         let span = at.since(since);
-        let rounds = behind.div_ceil(each.max(1));
         // One that is overdue has still to come.
         let next = (span / count).saturating_sub(now.since(at)).max(1);
         Some(next.saturating_add(rounds.saturating_mul(span) / count))
     }
 }
 
+/// A place in a line.
+#[derive(Clone, Copy)]
+struct Line {
+    /// How many are before it.
+    before: usize,
+    /// How many of those go out at once.
+    free: usize,
+    /// How many more go out with each block that comes.
+    each: usize,
+}
+
+impl Line {
+    /// How many blocks come before it goes out itself.
+    fn rounds(&self) -> u64 {
+        // It is behind those that go out at once: what comes after them waits for it.
+        let behind = self.before.saturating_add(1).saturating_sub(self.free);
+        behind.div_ceil(self.each.max(1)) as u64
+    }
+}
+
 impl<H: Host> EvmLane<H> {
     /// For whoever comes now with a payment, one that goes alone or not, and can't be
     /// told in time what becomes of it: in how many seconds that may be otherwise.
-    pub(super) fn too_late_in_line(&self, goes_alone: bool) -> Option<u64> {
-        let lone = self.alone.borrow().len();
-        let (before, places, free, most) = if goes_alone {
-            let free = LONE_IN_AIR_MAX.saturating_sub(self.lone_in_air());
-            (lone, LONE_IN_AIR_MAX, free, 1)
+    pub(super) fn too_late_in_line(&self, payer: Address, goes_alone: bool) -> Option<u64> {
+        let (queue, loners) = (self.queue.borrow(), self.alone.borrow());
+        let free = IN_AIR_MAX.saturating_sub(self.waiting_in_air());
+        let free_alone = LONE_IN_AIR_MAX.saturating_sub(self.lone_in_air());
+        // Payers take turns, so that of each no more are before this one than it is
+        // itself in its payer's line. Those who come later may have their turn first,
+        // if this is not the first of its payer.
+        let own = if goes_alone { &loners } else { &queue }.len_of(payer);
+        let (of_all, own_max) = if goes_alone {
+            let before = self.pace.alone.good_of(loners.before(own));
+            (Line { before, free: free.min(free_alone), each: LONE_IN_AIR_MAX }, 1)
         } else {
-            // Those that go alone take some of the places.
-            let taken = lone.saturating_sub(self.lone_in_air()).min(LONE_IN_AIR_MAX);
-            let free = IN_AIR_MAX.saturating_sub(self.waiting_in_air() + taken);
-            (self.waiting() - lone, IN_AIR_MAX - taken, free, self.batch_most())
+            // Those that go alone take some of the places, each payer one.
+            let taken = self.pace.alone.good_of(loners.before(0)).min(LONE_IN_AIR_MAX);
+            let most = self.batch_most();
+            // What goes out again, and what is new, take turns.
+            let before = queue.before(own);
+            let again = self.again_before(before / most.max(1) + 1);
+            let before = self.pace.sharing.good_of(before.saturating_add(again));
+            let free = free.saturating_sub(taken.min(free_alone)) * most;
+            (Line { before, free, each: (IN_AIR_MAX - taken) * most }, PAYER_IN_AIR_MAX)
         };
-        let before = self.pace.good_of(before);
-        let (free, each) = ((free * most) as u64, (places * most) as u64);
-        let landed = self.pace.until_landed(before, free, each, self.shared.host.now())?;
+        let under_way = self.shared.commitments.under_way(&payer.to_string());
+        let own_free = own_max.saturating_sub(under_way);
+        let of_payer = Line { before: own, free: own_free, each: own_max };
+        let landed = self.pace.until_landed(&[of_all, of_payer], self.shared.host.now())?;
         let late = landed.saturating_add(TELLING_SECONDS).saturating_sub(JOIN_LIMIT.as_secs());
         (late > 0).then_some(late)
+    }
+
+    /// How many payments are in so many of the groups that go out again.
+    fn again_before(&self, groups: usize) -> usize {
+        self.again.borrow().iter().take(groups).map(Vec::len).sum()
     }
 }
 
@@ -122,15 +179,27 @@ mod tests {
         pace
     }
 
+    /// In how many seconds a payment behind so many has landed, where so many go out
+    /// at once and with each block.
+    fn until(
+        pace: &Pace,
+        before: usize,
+        free: usize,
+        each: usize,
+        now: UnixSeconds,
+    ) -> Option<u64> {
+        pace.until_landed(&[Line { before, free, each }], now)
+    }
+
     #[test]
     fn a_payment_lands_so_many_blocks_later() {
         let pace = pace(12);
         let at = |seconds: u64| UnixSeconds(1_000 + 12 * 9 + seconds);
-        assert_eq!(pace.until_landed(319, 320, 320, at(0)), None, "at once");
-        assert_eq!(pace.until_landed(320, 320, 320, at(0)), Some(24));
-        assert_eq!(pace.until_landed(639, 320, 320, at(5)), Some(19));
-        assert_eq!(pace.until_landed(640, 320, 320, at(5)), Some(31));
-        assert_eq!(pace.until_landed(0, 0, 320, at(60)), Some(13), "the block is overdue");
+        assert_eq!(until(&pace, 319, 320, 320, at(0)), None, "at once");
+        assert_eq!(until(&pace, 320, 320, 320, at(0)), Some(24));
+        assert_eq!(until(&pace, 639, 320, 320, at(5)), Some(19));
+        assert_eq!(until(&pace, 640, 320, 320, at(5)), Some(31));
+        assert_eq!(until(&pace, 0, 0, 320, at(60)), Some(13), "the block is overdue");
     }
 
     #[test]
@@ -139,11 +208,11 @@ mod tests {
         for (block, at) in [(1, 0), (2, 12), (3, 24), (3, 30), (2, 31)] {
             pace.note_block(block, UnixSeconds(1_000 + at));
         }
-        assert_eq!(pace.until_landed(1_000, 0, 320, UnixSeconds(1_030)), None);
+        assert_eq!(until(&pace, 1_000, 0, 320, UnixSeconds(1_030)), None);
         pace.note_block(4, UnixSeconds(1_036));
-        assert!(pace.until_landed(1_000, 0, 320, UnixSeconds(1_036)).is_some());
+        assert!(until(&pace, 1_000, 0, 320, UnixSeconds(1_036)).is_some());
         pace.note_block(100, UnixSeconds(9_000));
-        assert_eq!(pace.until_landed(1_000, 0, 320, UnixSeconds(9_000)), None);
+        assert_eq!(until(&pace, 1_000, 0, 320, UnixSeconds(9_000)), None);
     }
 
     #[test]
@@ -153,20 +222,32 @@ mod tests {
         for block in 0..60 {
             pace.note_block(110 + block, UnixSeconds(1_132 + 12 * block));
         }
-        assert_eq!(pace.until_landed(320, 320, 320, UnixSeconds(1_840)), Some(24));
+        assert_eq!(until(&pace, 320, 320, 320, UnixSeconds(1_840)), Some(24));
     }
 
     #[test]
     fn who_has_no_money_counts_for_little() {
         let pace = Pace::default();
-        assert_eq!(pace.good_of(700), 700);
+        assert_eq!(pace.sharing.good_of(700), 700);
         for _ in 0..100 {
-            pace.note_batch(40, 1);
+            pace.note_batch(false, 1, 39);
         }
-        assert!(pace.good_of(700) < 30);
+        assert!(pace.sharing.good_of(700) < 30);
+        assert_eq!(pace.alone.good_of(700), 700, "nothing is known of those");
         for _ in 0..50 {
-            pace.note_batch(40, 40);
+            pace.note_batch(false, 40, 0);
         }
-        assert!(pace.good_of(700) > 650);
+        assert!(pace.sharing.good_of(700) > 650);
+    }
+
+    #[test]
+    fn the_longer_line_counts() {
+        let pace = pace(12);
+        let (short, long) =
+            (Line { before: 0, free: 1, each: 1 }, Line { before: 2, free: 1, each: 1 });
+        let now = UnixSeconds(1_000 + 12 * 9);
+        assert_eq!(pace.until_landed(&[short, short], now), None);
+        assert_eq!(pace.until_landed(&[short, long], now), Some(36));
+        assert_eq!(pace.until_landed(&[long, short], now), Some(36));
     }
 }

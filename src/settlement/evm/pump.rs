@@ -15,7 +15,7 @@ use crate::time::UnixSeconds;
 
 /// How many payments of one payer may be in the air: with the money moved away
 /// behind their backs, so many fail.
-const PAYER_IN_AIR_MAX: usize = 16;
+pub(super) const PAYER_IN_AIR_MAX: usize = 16;
 
 /// After how many seconds without progress a pump is taken for dead.
 const STALLED_SECONDS: u64 = 60;
@@ -227,7 +227,7 @@ impl<H: Host> EvmLane<H> {
             }
         };
         let count = batch.len();
-        let good = self.take_the_good(batch, &preview, moment, is_greedy);
+        let good = self.take_the_good(batch, &preview, moment, is_greedy, is_loner);
         let good = self.as_estimated(good, count, &preview);
         self.send_off(good, &preview, is_loner);
     }
@@ -239,13 +239,14 @@ impl<H: Host> EvmLane<H> {
         preview: &Preview,
         moment: u64,
         is_greedy: bool,
+        is_loner: bool,
     ) -> Vec<Waiting> {
         let soon = self.shared.host.now().plus(evm::transfer::MIN_REMAINING_SECONDS);
-        let count = batch.len();
-        let is_one = count == 1;
+        let is_one = batch.len() == 1;
         let going = going_well(&batch, preview);
         let mut good = vec![];
         let mut short = vec![];
+        let mut refused = 0;
         for (waiting, facts) in batch.into_iter().zip(&preview.facts) {
             let payer = waiting.payment.from();
             let refusal = evm::refusal(facts, &waiting.payment);
@@ -290,12 +291,13 @@ impl<H: Host> EvmLane<H> {
                 self.look_for_use(waiting, attempts);
                 continue;
             }
+            refused += 1;
             self.note_refusal(&waiting, reason);
             let why = facts.revert_reason.as_deref().unwrap_or("no revert reason");
             self.log_refusal(&format!("{}: {reason} ({why})", waiting.job.request.payment));
             let _ = waiting.done.send(done(self.shared.refuse(&waiting.job.request, reason)));
         }
-        self.pace.note_batch(count, good.len());
+        self.pace.note_batch(is_loner, good.len(), refused);
         good
     }
 

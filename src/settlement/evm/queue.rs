@@ -44,6 +44,8 @@ pub(super) struct Queue {
     /// In boxes: most payers have one, and room for four.
     by_payer: Table<Address, VecDeque<Box<Waiting>>>,
     turns: VecDeque<Address>,
+    /// How many payers have more than so many payments here, from none on.
+    depths: Vec<usize>,
     len: usize,
 }
 
@@ -56,6 +58,25 @@ impl Queue {
     /// How many payments of one payer wait.
     pub(super) fn len_of(&self, payer: Address) -> usize {
         self.by_payer.get(&payer).map_or(0, VecDeque::len)
+    }
+
+    /// How many payments go before the one that would be its payer's next after so
+    /// many of his: of each payer as many as have their turn by then.
+    pub(super) fn before(&self, own: usize) -> usize {
+        self.depths.iter().take(own.saturating_add(1)).sum()
+    }
+
+    fn count(&mut self, len: usize, is_more: bool) {
+        if self.depths.len() <= len {
+            self.depths.resize(len + 1, 0);
+        }
+        if let Some(payers) = self.depths.get_mut(len) {
+            *payers = if is_more { *payers + 1 } else { payers.saturating_sub(1) };
+        }
+    }
+
+    fn assert_counted(&self) {
+        debug_assert_eq!(self.depths.iter().sum::<usize>(), self.len, "each is counted once");
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -82,7 +103,10 @@ impl Queue {
             self.turns.push_back(payer);
         }
         own.push_back(Box::new(waiting));
+        let depth = own.len() - 1;
+        self.count(depth, true);
         self.len += 1;
+        self.assert_counted();
     }
 
     /// Takes so many payments at most, one of each payer in turn, and no more
@@ -103,13 +127,16 @@ impl Queue {
             passed_over = 0;
             *left -= 1;
             taken.extend(own.pop_front().map(|waiting| *waiting));
+            let left = own.len();
             if own.is_empty() {
                 self.by_payer.remove(&payer);
             } else {
                 self.turns.push_back(payer);
             }
+            self.count(left, false);
         }
         self.len = self.len.saturating_sub(taken.len());
+        self.assert_counted();
         taken
     }
 
@@ -118,11 +145,16 @@ impl Queue {
         if let Some(own) = self.by_payer.get_mut(&payer) {
             let before = own.len();
             own.retain(|waiting| waiting.job.request.ticket != ticket);
-            self.len = self.len.saturating_sub(before - own.len());
+            let left = own.len();
             if own.is_empty() {
                 self.by_payer.remove(&payer);
                 self.turns.retain(|other| *other != payer);
             }
+            self.len = self.len.saturating_sub(before - left);
+            for depth in left..before {
+                self.count(depth, false);
+            }
+            self.assert_counted();
         }
     }
 }
