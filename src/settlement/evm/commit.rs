@@ -7,7 +7,7 @@ use super::queue::done;
 use super::{EvmLane, InAir, Waiting, calls_of, commitment};
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
-use crate::evm::{self, Transaction};
+use crate::evm::{self, SignedTransaction, Transaction};
 use crate::settlement::journal::{Attempts, EvmEntry, EvmSent};
 use crate::settlement::shared::WAKE_SECONDS;
 use crate::settlement::{Host, Outcome, SettleRequest, Store, StoreError};
@@ -149,6 +149,35 @@ impl<H: Host> EvmLane<H> {
         held
     }
 
+    /// Signs what is going to be sent of this payment if nothing changes until then:
+    /// its origin is at work, and the signature takes as long as a question to a node
+    /// next door.
+    pub(super) fn sign_ahead(&self, payment: &evm::VerifiedPayment, preview: &Preview) {
+        if let Some(gas) = preview.gas
+            && let Some(signed) = self.sign(&[payment], preview, gas)
+        {
+            *self.signed_ahead.borrow_mut() = Some(signed);
+        }
+    }
+
+    /// The transaction of these payments, signed just now or ahead.
+    fn sign(
+        &self,
+        payments: &[&evm::VerifiedPayment],
+        preview: &Preview,
+        gas: u64,
+    ) -> Option<(Transaction, SignedTransaction)> {
+        let (call, key) = (calls_of(payments)?, self.key.key()?);
+        let (latest, pending) = preview.nonces;
+        let nonce = self.next_nonce(latest, pending);
+        let transaction = Transaction::new(self.chain_id, nonce, preview.fees, gas, call);
+        if let Some(ahead) = self.signed_ahead.take().filter(|(it, _)| *it == transaction) {
+            return Some(ahead);
+        }
+        let signed = transaction.sign(key);
+        Some((transaction, signed))
+    }
+
     /// Signs a transaction for these payments and writes it down, without an
     /// await. Those whose claim was lost meanwhile stay out of it.
     pub(super) fn write_down(
@@ -164,13 +193,10 @@ impl<H: Host> EvmLane<H> {
             }
         }
         let payments: Vec<_> = held.iter().map(|(waiting, _)| &waiting.payment).collect();
-        let (Some(call), Some(key)) = (calls_of(&payments), self.key.key()) else {
+        let Some((transaction, signed)) = self.sign(&payments, preview, gas) else {
             return Ok(None);
         };
-        let (latest, pending) = preview.nonces;
-        let nonce = self.next_nonce(latest, pending);
-        let fees = preview.fees;
-        let signed = Transaction::new(self.chain_id, nonce, fees, gas, call).sign(key);
+        let (nonce, fees) = (transaction.nonce, preview.fees);
         let id = encode_hex(&signed.hash);
         let entry = EvmEntry {
             id: id.clone(),

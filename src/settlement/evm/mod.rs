@@ -52,7 +52,7 @@ use super::{
 };
 use crate::evm::{
     self, Address, Call as EvmCall, Fees, GAS_PER_PAYMENT, GAS_PER_TRANSACTION, MULTICALL3,
-    RelayerKey,
+    RelayerKey, SignedTransaction, Transaction,
 };
 use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
@@ -83,6 +83,8 @@ pub struct EvmLane<H: Host> {
     /// Since when it is being asked of one of them, and the one that is next.
     preparing_since: Cell<Option<UnixSeconds>>,
     next_early: RefCell<Option<(evm::VerifiedPayment, u64)>>,
+    /// What was signed last before it was to be sent.
+    signed_ahead: RefCell<Option<(Transaction, SignedTransaction)>>,
     pace: Pace,
     pump: Pump,
     alone_pump: Pump,
@@ -170,6 +172,7 @@ impl<H: Host> EvmLane<H> {
             coming: RefCell::default(),
             preparing_since: Cell::new(None),
             next_early: RefCell::default(),
+            signed_ahead: RefCell::default(),
             pace: Pace::default(),
             pump: Pump::default(),
             alone_pump: Pump::default(),

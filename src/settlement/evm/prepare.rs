@@ -71,6 +71,9 @@ impl<H: Host> EvmLane<H> {
         let under_way = UnderWay::begin(self);
         self.shared.host.spawn(async move {
             let asked = under_way.0.ask_about(&[&payment]).await;
+            if let Ok(preview) = &asked.preview {
+                under_way.0.sign_ahead(&payment, preview);
+            }
             asking.end(asked, under_way.0.shared.host.now());
             let lane = Rc::clone(&under_way.0);
             drop(under_way);
