@@ -49,6 +49,7 @@ impl<H: Host> Settler<H> {
             let is_live = |ticket| shared.live.holds(ticket);
             let is_buyer = known.as_ref().is_some_and(|it| request.shows(&it.proof));
             let is_crowded = || shared.is_crowded(&request.payment, is_buyer);
+            let changed = || shared.change_for(&request.payment, is_buyer);
             let claim = PaymentRecord::claim(known.as_ref(), request, now, is_live);
             if let Some(unproven) = unproven.as_ref().filter(|_| !is_proven) {
                 match self.admit(unproven, request, known.as_ref(), &claim).await? {
@@ -100,7 +101,7 @@ impl<H: Host> Settler<H> {
                         Given::Wait(until) => until.min(deadline),
                     };
                     let limit = Duration::from_secs(until.since(now).max(1));
-                    let _ = within(&shared.host, limit, shared.change_of(&request.payment)).await;
+                    let _ = within(&shared.host, limit, changed()).await;
                 }
                 Claim::OtherResource => {
                     let own = known.filter(|known| known.is_for(request));
@@ -125,8 +126,7 @@ impl<H: Host> Settler<H> {
                         _ => deadline,
                     };
                     let limit = Duration::from_secs(limit.since(now).max(1));
-                    let changed = shared.change_of(&request.payment);
-                    let _ = within(&shared.host, limit, changed).await;
+                    let _ = within(&shared.host, limit, changed()).await;
                     if let Some(PaymentRecord { state: State::Failed { reason }, .. }) =
                         shared.store.payment(&request.payment)?
                     {

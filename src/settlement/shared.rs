@@ -5,8 +5,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_channel::oneshot;
-
 use super::commitments::Commitments;
 use super::condition::Condition;
 use super::fees::Fees;
@@ -18,6 +16,7 @@ use super::live::Live;
 use super::record::Order;
 use super::throttle::Throttle;
 use super::unsettled::Unsettled;
+use super::waiting::Waiter;
 use super::{Entry, Host, Outcome, PaymentRecord, SettleRequest, State, Store, StoreError};
 use crate::payment::{Checked, VerifiedPayment};
 use crate::protocol::Reason;
@@ -35,7 +34,7 @@ pub(super) const WAKE_SECONDS: u64 = 30;
 pub(super) struct Shared<H: Host> {
     pub host: H,
     pub store: H::Store,
-    pub(super) waiting: RefCell<Table<String, Vec<oneshot::Sender<()>>>>,
+    pub(super) waiting: RefCell<Table<String, Vec<Waiter>>>,
     /// Those who hold claims at this moment.
     pub(super) live: Live,
     /// Tickets of requests that wait for a settlement at this moment.

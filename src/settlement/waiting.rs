@@ -22,15 +22,38 @@ const WAITING_MAX_AT_ALL: usize = 1_024;
 /// shows: others can't take the buyer's places.
 const PROVEN: usize = 2;
 
+/// How many of those always wait for one payment, however many wait for others: who
+/// has no money fills the room with claims that are his own, and proves it. What
+/// bounds their memory is that each is a message with a place of its own in its
+/// isolate, like each claim.
+const PROVEN_ALWAYS: usize = 4;
+
+/// A request that waits.
+pub(super) struct Waiter {
+    changed: oneshot::Sender<()>,
+    is_proven: bool,
+}
+
+impl Waiter {
+    fn is_there(&self) -> bool {
+        !self.changed.is_canceled()
+    }
+}
+
 impl<H: Host> Shared<H> {
     /// Resolves when something has become of a payment.
     pub(super) fn change_of(&self, payment: &str) -> oneshot::Receiver<()> {
-        let (sender, receiver) = oneshot::channel();
+        self.change_for(payment, false)
+    }
+
+    /// The same, for a request that shows the claim's proof, or doesn't.
+    pub(super) fn change_for(&self, payment: &str, is_proven: bool) -> oneshot::Receiver<()> {
+        let (changed, receiver) = oneshot::channel();
         let mut waiting = self.waiting.borrow_mut();
         let of_payment = waiting.get_or_insert_with(payment.to_owned(), Default::default);
         // Some have given up.
-        of_payment.retain(|sender| !sender.is_canceled());
-        of_payment.push(sender);
+        of_payment.retain(Waiter::is_there);
+        of_payment.push(Waiter { changed, is_proven });
         receiver
     }
 
@@ -41,20 +64,25 @@ impl<H: Host> Shared<H> {
         let mut at_all = 0;
         // Those who have given up may have waited for what nobody tells any more.
         waiting.retain(|_, of_payment| {
-            of_payment.retain(|sender| !sender.is_canceled());
+            of_payment.retain(Waiter::is_there);
             at_all += of_payment.len();
             !of_payment.is_empty()
         });
-        let of_payment = waiting.get(payment).map_or(0, Vec::len);
+        let of_payment = waiting.get(payment);
+        let proven = of_payment.map_or(0, |it| it.iter().filter(|it| it.is_proven).count());
+        if is_proven && proven < PROVEN_ALWAYS {
+            return false;
+        }
+        let of_payment = of_payment.map_or(0, Vec::len);
         let times = if is_proven { PROVEN } else { 1 };
         of_payment >= times * WAITING_MAX || at_all >= times * WAITING_MAX_AT_ALL
     }
 
     /// Wakes who waits for a payment.
     pub(super) fn tell(&self, payment: &str) {
-        for sender in self.waiting.borrow_mut().remove(payment).unwrap_or_default() {
+        for waiter in self.waiting.borrow_mut().remove(payment).unwrap_or_default() {
             // Whoever has given up waiting need not know.
-            let _ = sender.send(());
+            let _ = waiter.changed.send(());
         }
     }
 
