@@ -1,6 +1,5 @@
 //! Data points of sales, on their way to Analytics Engine.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,9 +8,9 @@ use js_sys::{Array, Function, JSON, Promise, Reflect};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{Delay, Env, console_error};
 
-use super::js;
+use super::{clock, js};
 use crate::settlement::Sale;
-use crate::settlement::points::{POINTS_AT_ONCE, POINTS_WAIT};
+use crate::settlement::points::Queue;
 
 /// The name of the binding. `SALES` is a variable.
 const BINDING: &str = "ANALYTICS";
@@ -23,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub(super) struct Points {
     engine: JsValue,
-    waiting: Rc<RefCell<Vec<String>>>,
+    waiting: Rc<Queue>,
 }
 
 impl Points {
@@ -35,20 +34,14 @@ impl Points {
 
     /// Adds one, if there is room; whether somebody is to write them.
     pub(super) fn add(&self, sale: &Sale) -> bool {
-        let mut waiting = self.waiting.borrow_mut();
-        if waiting.len() < POINTS_WAIT {
-            waiting.push(sale.data_point());
-        }
-        waiting.len() == 1
+        self.waiting.add(sale.data_point(), clock::now())
     }
 
     /// Writes them: all that have come when the pause is over, as many as one
     /// invocation may.
     pub(super) async fn write(self) {
         Delay::from(PAUSE).await;
-        let mut points = self.waiting.take();
-        let left_out = points.len().saturating_sub(POINTS_AT_ONCE);
-        points.truncate(POINTS_AT_ONCE);
+        let (points, left_out) = self.waiting.take();
         if left_out > 0 {
             console_error!("{}: {} data points are left out", BINDING, left_out);
         }

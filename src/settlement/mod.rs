@@ -94,6 +94,7 @@ mod throttle;
 pub mod types;
 mod unpaid;
 mod unsettled;
+mod waiters;
 mod waiting;
 
 pub use budget::Limits;

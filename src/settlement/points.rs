@@ -1,8 +1,11 @@
 //! A sale as a data point of Workers Analytics Engine, for sellers that bind one.
 
+use std::cell::{Cell, RefCell};
+
 use serde_json::{Value, json};
 
 use super::Sale;
+use crate::time::UnixSeconds;
 
 /// How long an index may be, in bytes, and all blobs together may be 16 KB; see
 /// [Limits](https://developers.cloudflare.com/analytics/analytics-engine/limits/).
@@ -10,9 +13,45 @@ const INDEX_MAX: usize = 96;
 const BLOB_MAX: usize = 1_700;
 
 /// How many points wait to be written at most.
-pub const POINTS_WAIT: usize = 1_000;
+const POINTS_WAIT: usize = 1_000;
 /// How many one invocation may write.
-pub const POINTS_AT_ONCE: usize = 250;
+const POINTS_AT_ONCE: usize = 250;
+
+/// After how many seconds whoever was to write them is taken for dead: it waits for
+/// half a second.
+const DEAD_SECONDS: u64 = 10;
+
+/// Points that wait to be written.
+#[derive(Debug, Default)]
+pub struct Queue {
+    waiting: RefCell<Vec<String>>,
+    /// Since when somebody is to write them, until then.
+    writer_since: Cell<Option<UnixSeconds>>,
+}
+
+impl Queue {
+    /// Adds one, if there is room; whether whoever asks is to write them.
+    pub fn add(&self, point: String, now: UnixSeconds) -> bool {
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.len() < POINTS_WAIT {
+            waiting.push(point);
+        }
+        if self.writer_since.get().is_some_and(|since| now.since(since) < DEAD_SECONDS) {
+            return false;
+        }
+        self.writer_since.set(Some(now));
+        true
+    }
+
+    /// All that wait, as many as one invocation may write, and how many are left out.
+    pub fn take(&self) -> (Vec<String>, usize) {
+        self.writer_since.set(None);
+        let mut points = self.waiting.take();
+        let left_out = points.len().saturating_sub(POINTS_AT_ONCE);
+        points.truncate(POINTS_AT_ONCE);
+        (points, left_out)
+    }
+}
 
 impl Sale {
     /// What `writeDataPoint` takes, as JSON. The order is part of the interface:
@@ -45,4 +84,39 @@ impl Sale {
 fn cut(text: &str, max: usize) -> Value {
     let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text.get(..end.unwrap_or(0)).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_who_adds_writes_all() {
+        let (queue, at) = (Queue::default(), UnixSeconds);
+        assert!(queue.add("1".to_owned(), at(100)));
+        assert!(!queue.add("2".to_owned(), at(101)));
+        assert_eq!(queue.take(), (vec!["1".to_owned(), "2".to_owned()], 0));
+        assert!(queue.add("3".to_owned(), at(101)), "the next one does again");
+    }
+
+    #[test]
+    fn a_writer_that_dies_is_replaced() {
+        let (queue, at) = (Queue::default(), UnixSeconds);
+        assert!(queue.add("1".to_owned(), at(100)));
+        assert!(!queue.add("2".to_owned(), at(109)));
+        assert!(queue.add("3".to_owned(), at(110)));
+        assert!(!queue.add("4".to_owned(), at(119)));
+        assert_eq!(queue.take().0.len(), 4);
+    }
+
+    #[test]
+    fn no_more_wait_and_are_written_than_may() {
+        let queue = Queue::default();
+        for _ in 0..1_200 {
+            queue.add(String::new(), UnixSeconds(100));
+        }
+        let (points, left_out) = queue.take();
+        assert_eq!((points.len(), left_out), (250, 750));
+        assert_eq!(queue.take(), (vec![], 0));
+    }
 }

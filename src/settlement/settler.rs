@@ -259,6 +259,11 @@ impl<H: Host> Settler<H> {
         shared.will_wake.set(false);
         // A sale that it died with before anybody was told of it.
         shared.host.sold();
+        // All of the journal, each time: of a relayer it is the eight transactions that
+        // wait for a block and those that wait for a second node, of a fee payer at most
+        // 1,024 of two kilobytes. More is there only of what somebody else has used in
+        // its place and no node tells by whom, for a day, and that has cost its payer
+        // the payment.
         let entries = shared.store.open_entries()?;
         if !entries.is_empty() {
             shared.host.wake_in(WAKE_SECONDS);

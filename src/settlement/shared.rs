@@ -16,7 +16,7 @@ use super::live::Live;
 use super::record::Order;
 use super::throttle::Throttle;
 use super::unsettled::Unsettled;
-use super::waiting::Waiter;
+use super::waiters::Waiters;
 use super::{Entry, Host, Outcome, PaymentRecord, SettleRequest, State, Store, StoreError};
 use crate::payment::{Checked, VerifiedPayment};
 use crate::protocol::Reason;
@@ -34,7 +34,7 @@ pub(super) const WAKE_SECONDS: u64 = 30;
 pub(super) struct Shared<H: Host> {
     pub host: H,
     pub store: H::Store,
-    pub(super) waiting: RefCell<Table<String, Vec<Waiter>>>,
+    pub(super) waiting: Waiters,
     /// Those who hold claims at this moment.
     pub(super) live: Live,
     /// Tickets of requests that wait for a settlement at this moment.
@@ -67,7 +67,7 @@ impl<H: Host> Shared<H> {
             began: host.now(),
             host,
             store,
-            waiting: RefCell::default(),
+            waiting: Waiters::default(),
             live: Live::default(),
             holders: RefCell::default(),
             will_wake: Cell::new(false),

@@ -10,36 +10,6 @@ use super::{Host, Outcome, State, Store, StoreError};
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 
-/// How many requests may wait for what becomes of one payment. Each holds a
-/// connection, and whoever has seen a payment can send it again.
-const WAITING_MAX: usize = 64;
-
-/// How many may wait for all payments together: each holds memory, too, and whoever
-/// has no money can claim as many payments as he likes.
-const WAITING_MAX_AT_ALL: usize = 1_024;
-
-/// How many times as many may wait when those count too that show what the claim
-/// shows: others can't take the buyer's places.
-const PROVEN: usize = 2;
-
-/// How many of those always wait for one payment, however many wait for others: who
-/// has no money fills the room with claims that are his own, and proves it. What
-/// bounds their memory is that each is a message with a place of its own in its
-/// isolate, like each claim.
-const PROVEN_ALWAYS: usize = 4;
-
-/// A request that waits.
-pub(super) struct Waiter {
-    changed: oneshot::Sender<()>,
-    is_proven: bool,
-}
-
-impl Waiter {
-    fn is_there(&self) -> bool {
-        !self.changed.is_canceled()
-    }
-}
-
 impl<H: Host> Shared<H> {
     /// Resolves when something has become of a payment.
     pub(super) fn change_of(&self, payment: &str) -> oneshot::Receiver<()> {
@@ -48,42 +18,18 @@ impl<H: Host> Shared<H> {
 
     /// The same, for a request that shows the claim's proof, or doesn't.
     pub(super) fn change_for(&self, payment: &str, is_proven: bool) -> oneshot::Receiver<()> {
-        let (changed, receiver) = oneshot::channel();
-        let mut waiting = self.waiting.borrow_mut();
-        let of_payment = waiting.get_or_insert_with(payment.to_owned(), Default::default);
-        // Some have given up.
-        of_payment.retain(Waiter::is_there);
-        of_payment.push(Waiter { changed, is_proven });
-        receiver
+        self.waiting.join(payment, is_proven)
     }
 
     /// Whether so many requests wait, for this payment or for all, that one more
     /// can't: one that shows the claim's proof, or one that doesn't.
     pub(super) fn is_crowded(&self, payment: &str, is_proven: bool) -> bool {
-        let mut waiting = self.waiting.borrow_mut();
-        let mut at_all = 0;
-        // Those who have given up may have waited for what nobody tells any more.
-        waiting.retain(|_, of_payment| {
-            of_payment.retain(Waiter::is_there);
-            at_all += of_payment.len();
-            !of_payment.is_empty()
-        });
-        let of_payment = waiting.get(payment);
-        let proven = of_payment.map_or(0, |it| it.iter().filter(|it| it.is_proven).count());
-        if is_proven && proven < PROVEN_ALWAYS {
-            return false;
-        }
-        let of_payment = of_payment.map_or(0, Vec::len);
-        let times = if is_proven { PROVEN } else { 1 };
-        of_payment >= times * WAITING_MAX || at_all >= times * WAITING_MAX_AT_ALL
+        self.waiting.is_crowded(payment, is_proven)
     }
 
     /// Wakes who waits for a payment.
     pub(super) fn tell(&self, payment: &str) {
-        for waiter in self.waiting.borrow_mut().remove(payment).unwrap_or_default() {
-            // Whoever has given up waiting need not know.
-            let _ = waiter.changed.send(());
-        }
+        self.waiting.tell(payment);
     }
 
     /// Takes note that a request waits for its settlement, until what is
