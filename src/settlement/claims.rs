@@ -165,9 +165,10 @@ impl<H: Host> Settler<H> {
         if known.is_none() && is_free_to_lose(request) {
             // The origin waits for the answer, and messages wait until what was written
             // before them is on disk. If the process dies before, the claim was never
-            // made: nothing can be settled for it, and the payment claimed again.
+            // made, and is made again when it is to be settled. Most are sent or let go
+            // before, and never written.
             shared.store.keep_claim(record);
-            shared.write_soon(vec![]);
+            shared.write_claims_later();
         } else {
             shared.store.put_payment(&record)?;
         }

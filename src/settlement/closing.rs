@@ -14,8 +14,12 @@ use crate::amount::AtomicAmount;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 
-/// How long after what it brought about something is written that is kept.
+/// How long after it was told an end is written.
 const WRITE_PAUSE: Duration = Duration::from_millis(5);
+
+/// For how long a claim is kept before it is written, in seconds: longer than most are
+/// held, and not so long that those of gates that have died are in the way.
+const CLAIM_SECONDS: u64 = 2;
 
 /// For how long what is delivered once can be collected by a caller that did not wait,
 /// at least, in seconds.
@@ -134,21 +138,38 @@ impl<H: Host> Shared<H> {
         Ok(records)
     }
 
-    /// Has what is kept written when what was said of it has gone out, and then lets
-    /// the log know of sales. What dies before is found again, or never was.
-    pub(super) fn write_soon(self: &Rc<Self>, sold: Vec<PaymentRecord>) {
+    /// Has an end written when it was told, and then lets the log know of sales.
+    fn write_soon(self: &Rc<Self>, sold: Vec<PaymentRecord>) {
         let shared = Rc::clone(self);
         self.host.spawn(async move {
             shared.host.sleep(WRITE_PAUSE).await;
-            match shared.store.write_kept() {
-                Ok(()) => {
-                    for record in &sold {
-                        shared.log_sale(record);
-                    }
+            if shared.write_kept() {
+                for record in &sold {
+                    shared.log_sale(record);
                 }
-                Err(error) => shared.host.log(&error.to_string()),
             }
         });
+    }
+
+    /// Has the claims that are kept written in a while, unless that is about to happen.
+    pub(super) fn write_claims_later(self: &Rc<Self>) {
+        let (now, begun) = (self.host.now(), self.will_write_since.get());
+        // A task may die without a word.
+        if begun.is_some_and(|since| now.since(since) <= 2 * CLAIM_SECONDS) {
+            return;
+        }
+        self.will_write_since.set(Some(now));
+        let shared = Rc::clone(self);
+        self.host.spawn(async move {
+            shared.host.sleep(Duration::from_secs(CLAIM_SECONDS)).await;
+            shared.will_write_since.set(None);
+            shared.write_kept();
+        });
+    }
+
+    fn write_kept(&self) -> bool {
+        let written = self.store.write_kept();
+        written.map_err(|error| self.host.log(&error.to_string())).is_ok()
     }
 
     fn record_after(

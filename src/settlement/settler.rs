@@ -114,6 +114,8 @@ impl<H: Host> Settler<H> {
             Held::ByAnother(expires_at) => {
                 Box::pin(self.outcome_of_another(&request, expires_at)).await
             }
+            // It died with an earlier life, before it was written.
+            Held::Lost => Box::pin(self.charge(*request)).await,
             Held::Ended(outcome) => Ok(outcome),
         }
     }
@@ -122,7 +124,7 @@ impl<H: Host> Settler<H> {
     fn look_at_claim(&self, request: &SettleRequest) -> Result<Held, StoreError> {
         let shared = &self.shared;
         let Some(record) = shared.store.payment(&request.payment)? else {
-            return Ok(Held::Ended(Outcome::Unavailable));
+            return Ok(Held::Lost);
         };
         if record.resource != request.resource {
             return Ok(Held::Ended(refused(Reason::DuplicateSettlement)));
@@ -365,6 +367,8 @@ enum Held {
     Payment(Box<VerifiedPayment>, UnixSeconds),
     /// Nothing: another request does. With the payment's end.
     ByAnother(UnixSeconds),
+    /// Nothing that is known, and nobody else does: it may be claimed.
+    Lost,
     /// Nothing any more: this became of it.
     Ended(Outcome),
 }

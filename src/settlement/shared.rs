@@ -41,6 +41,8 @@ pub(super) struct Shared<H: Host> {
     pub(super) holders: RefCell<Set<u64>>,
     /// When this object came to life.
     pub(super) began: UnixSeconds,
+    /// Since when it is planned to write the claims that are kept.
+    pub(super) will_write_since: Cell<Option<UnixSeconds>>,
     /// Whether the alarm was set since it last rang.
     pub will_wake: Cell<bool>,
     /// The payments that are on their way on an account with a limit: which
@@ -70,6 +72,7 @@ impl<H: Host> Shared<H> {
             waiting: Waiters::default(),
             live: Live::default(),
             holders: RefCell::default(),
+            will_write_since: Cell::default(),
             will_wake: Cell::new(false),
             held: RefCell::default(),
             fees: Fees::default(),

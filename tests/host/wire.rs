@@ -49,23 +49,32 @@ fn the_origin_does_not_wait_for_the_claim_to_be_on_disk() {
     for (redeliver_max, written) in [(1, 0), (0, 1)] {
         let (world, _) = world();
         let payment = Payment::new(1, 1, 600);
-        let buyer = || Buyer { redeliver_max, origin_ms: 500, ..Buyer::new(&world, &payment, "a") };
-        let bought = buyer().start();
-        world.run_for(0);
+        let origin_ms = 4_000;
+        let buyer = Buyer { redeliver_max, origin_ms, ..Buyer::new(&world, &payment, "a") };
+        let bought = buyer.start();
         // An origin that must not be asked twice is not asked before.
+        world.run_for(1_000);
         assert_eq!((world.asked.get(), world.tables.payments()), (1, written));
-        world.run_for(20);
+        world.run_for(2_000);
         assert_eq!(world.tables.payments(), 1);
         assert!(world.take(&bought).is_delivery());
-        // One that dies with its Settler was never made.
-        let payment = Payment::new(2, 2, 600);
-        let buyer = Buyer { origin_ms: 500, ..Buyer::new(&world, &payment, "a") };
-        let bought = buyer.start();
-        world.run_for(0);
-        world.crash();
-        assert_eq!(world.take(&bought), Answer::Unavailable);
-        assert!(world.chain.borrow().transfers_of(&payment).is_empty());
-        assert!(world.buy_now(&payment, "b").is_delivery());
+        // One that dies with its Settler is made again when it is to be settled, unless
+        // somebody has made another one meanwhile.
+        for is_overtaken in [false, true] {
+            let payment = Payment::new(2 + u8::from(is_overtaken), 2, 600);
+            let buyer = Buyer { origin_ms: 500, ..Buyer::new(&world, &payment, "a") };
+            let bought = buyer.start();
+            world.run_for(0);
+            world.crash();
+            if is_overtaken {
+                assert!(world.buy_now(&payment, "b").is_delivery());
+                let answer = world.take(&bought);
+                assert_eq!(answer, Answer::Refused(Reason::DuplicateSettlement));
+            } else {
+                assert!(world.take(&bought).is_delivery());
+            }
+            assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
+        }
     }
 }
 
