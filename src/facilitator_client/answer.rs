@@ -120,25 +120,51 @@ fn final_reason(code: &str, has_transaction: bool) -> Option<Reason> {
         "invalid_exact_evm_transaction_failed" | "invalid_exact_svm_transaction_failed" => {
             has_transaction.then_some(Reason::InvalidTransactionState)
         }
+        "duplicate_settlement" => Some(Reason::DuplicateSettlement),
+        // What it names was sent, whatever it says of it.
+        _ if has_transaction => None,
         // Said after sending: of what landed and failed, and of what was not
         // there yet.
-        "invalid_exact_evm_transfer_event_mismatch" | "invalid_transaction_state" => None,
-        _ => reason_of(code).or_else(|| {
-            // The checks before anything is sent have such names.
-            let is_a_check = [
-                "invalid_exact_",
-                "insufficient_",
-                "unsupported_",
-                "invalid_payment",
-                "permit2_",
-                "invalid_permit2_",
-                "eip2612_",
-            ]
-            .iter()
-            .any(|prefix| code.starts_with(prefix));
-            (is_a_check && !code.contains("transaction_failed")).then_some(Reason::InvalidPayload)
-        }),
+        "invalid_transaction_state" => None,
+        _ => reason_of(code).or_else(|| is_a_check(code).then_some(Reason::InvalidPayload)),
     }
+}
+
+/// Whether a code is that of a check before anything is sent, in the words of the
+/// reference implementations and of Faremeter. Others with names like these say so of
+/// what was sent and did not come back (`invalid_exact_evm_failed_to_get_receipt`).
+fn is_a_check(code: &str) -> bool {
+    const NAMES: [&str; 14] = [
+        "asset_not_deployed_contract",
+        "fee_payer_not_managed_by_facilitator",
+        "insufficient_balance",
+        "invalid_exact_evm_eip3009_not_supported",
+        "invalid_exact_evm_failed_to_parse_signature",
+        "invalid_exact_evm_missing_eip712_domain",
+        "invalid_exact_evm_scheme",
+        "invalid_exact_evm_token_name_mismatch",
+        "invalid_exact_evm_token_version_mismatch",
+        "invalid_exact_svm_fee_payer_mismatch",
+        "invalid_exact_svm_fee_payer_not_managed_by_facilitator",
+        "invalid_exact_svm_network_mismatch",
+        "invalid_payment",
+        "network_mismatch",
+    ];
+    const BEGINNINGS: [&str; 8] = [
+        "eip2612_",
+        "invalid_exact_evm_payload_",
+        "invalid_exact_solana_payload_",
+        "invalid_exact_svm_payload_",
+        "invalid_payment_",
+        "invalid_permit2_",
+        "permit2_invalid_",
+        "unsupported_",
+    ];
+    // Whatever it begins with.
+    const SENT: [&str; 8] =
+        ["broadcast", "confirm", "execut", "receipt", "send", "settle", "timed_out", "timeout"];
+    let begins = || BEGINNINGS.iter().any(|beginning| code.starts_with(beginning));
+    (NAMES.contains(&code) || begins()) && !SENT.iter().any(|word| code.contains(word))
 }
 
 /// Our reason for a facilitator's code that means the same. None for what is
@@ -267,6 +293,17 @@ mod tests {
             json!({ "success": false, "errorReason": "invalid_exact_evm_transaction_failed" }),
             json!({ "success": false, "errorReason": "invalid_exact_evm_transfer_event_mismatch" }),
             json!({ "success": false, "errorReason": "we_are_busy" }),
+            json!({ "success": false, "errorReason": "invalid_exact_evm_failed_to_get_receipt" }),
+            json!({ "success": false,
+                "errorReason": "invalid_exact_evm_failed_to_execute_transfer" }),
+            json!({ "success": false,
+                "errorReason": "invalid_exact_solana_transaction_confirmation_failed" }),
+            json!({ "success": false, "errorReason": "invalid_exact_evm_something_new" }),
+            json!({ "success": false, "errorReason": "permit2_settle_timed_out" }),
+            json!({ "success": false, "errorReason": "insufficient_funds",
+                "transaction": HASH }),
+            json!({ "success": false, "errorReason": "invalid_exact_evm_nonce_already_used",
+                "transaction": HASH }),
             json!({ "success": false, "errorReason": "invalid_transaction_state" }),
             json!({ "success": false, "errorReason": "invalid_transaction_state",
                 "transaction": HASH, "network": "eip155:84532" }),

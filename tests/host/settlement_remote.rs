@@ -236,6 +236,11 @@ fn unclear(was_settled: bool) -> Vec<Does> {
             json!({ "success": false, "errorReason": "settlement_pending", "transaction": "0x1" }),
         ),
         (200, json!({ "success": false, "errorReason": "transaction_failed", "transaction": "" })),
+        (
+            200,
+            json!({ "success": false, "transaction": "0x1",
+                "errorReason": "invalid_exact_evm_failed_to_get_receipt" }),
+        ),
         (200, json!("garbage")),
     ];
     let answers = answers.into_iter();
