@@ -46,8 +46,18 @@ pub enum Settled {
         /// The hash or signature.
         transaction: String,
     },
+    /// It says that it has not, in words that may be said of what was sent: for the
+    /// log.
+    Doubted(String),
     /// Nobody knows: for the log.
     Unclear(String),
+}
+
+impl Settled {
+    /// Whether it says that the seller was not paid, however certain that is.
+    pub const fn says_no(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Doubted(_))
+    }
 }
 
 impl Verdict {
@@ -96,7 +106,7 @@ impl Settled {
                 }
                 match final_reason(&code, transaction.is_some()) {
                     Some(reason) => Self::Refused { reason, code },
-                    None => Self::Unclear(code),
+                    None => Self::Doubted(code),
                 }
             }
             // At the door, before anybody looked at the payment. Not so 400 and
@@ -271,7 +281,7 @@ mod tests {
                 "transaction": transaction }))
         };
         assert_eq!(pending(HASH), Settled::Pending { transaction: HASH.into() });
-        assert!(matches!(pending(""), Settled::Unclear(_)));
+        assert!(matches!(pending(""), Settled::Doubted(_)));
     }
 
     #[test]
@@ -309,7 +319,9 @@ mod tests {
                 "transaction": HASH, "network": "eip155:84532" }),
         ] {
             let read = settled(&answer);
-            assert!(matches!(read, Settled::Unclear(_)), "{answer}: {read:?}");
+            let is_no = answer.get("success").is_some_and(|it| *it == json!(false));
+            assert_eq!(matches!(read, Settled::Doubted(_)), is_no, "{answer}: {read:?}");
+            assert!(is_no || matches!(read, Settled::Unclear(_)), "{answer}: {read:?}");
         }
     }
 
@@ -361,7 +373,7 @@ mod tests {
     fn what_a_stranger_says_goes_into_the_log_short_and_harmless() {
         let long =
             json!({ "success": false, "errorReason": format!("a\n\u{1b}[31m{}", "x".repeat(999)) });
-        let Settled::Unclear(why) = settled(&long) else { panic!() };
+        let Settled::Doubted(why) = settled(&long) else { panic!() };
         assert_eq!(why.len(), 96);
         assert!(why.starts_with("a31mxxx"), "{why}");
     }

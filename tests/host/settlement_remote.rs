@@ -1,6 +1,8 @@
 //! What becomes of payments that somebody else's facilitator settles.
 
-use crate::remote_support::{Does, KEY, payment, payment_to, settle_request, world};
+use crate::remote_support::{
+    Does, KEY, payment, payment_to, run_with_blocks, settle_request, world,
+};
 use crate::sim::{AMOUNT, Answer, Fault, Payment, REDELIVER, World};
 use edge402::amount::AtomicAmount;
 use edge402::protocol::Reason;
@@ -476,7 +478,7 @@ fn one_that_nobody_settles_in_time_was_not_charged() {
         facilitator.settles.borrow_mut().push_back(Does::Says(503, json!(null)));
     }
     assert!(is_pending(&facilitator.buy_now(&payment, "a")));
-    world.run_for(LONG_AFTER);
+    run_with_blocks(&world, LONG_AFTER);
     assert!(world.tables.entries().is_empty());
     assert!(world.chain.borrow().transfers.is_empty());
     let log = world.log.borrow().join("\n");

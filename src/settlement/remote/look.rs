@@ -16,6 +16,7 @@ use crate::settlement::evidence::{UsedBy, authorization_call, authorization_stat
 use crate::settlement::journal::FacilitatorEntry;
 use crate::settlement::search::{Search, find_use};
 use crate::settlement::{Host, Store, StoreError};
+use crate::time::UnixSeconds;
 
 /// How far the chain is looked back at in one step, in blocks; each step is
 /// four times as long as the last.
@@ -26,8 +27,11 @@ const LOOK_BACK_STEPS: u32 = 8;
 pub(super) enum Observation {
     /// It was paid, after our request was written down.
     Paid(Resolution),
-    /// Nobody has used it.
-    Unused,
+    /// Nobody has used it, as of a block of this time or a later one.
+    Unused {
+        /// That time.
+        until: UnixSeconds,
+    },
     /// It is used, and it is not known yet by whom.
     Used,
     /// It paid for something else, or nobody.
@@ -97,8 +101,13 @@ impl<H: Host> RemoteLane<H> {
         if let Ok(Some(found)) = found {
             return Ok(observed(found));
         }
+        // Before the state: a node may stand still, or be behind.
+        let mut until = UnixSeconds(0);
         let state = match found {
-            Ok(_) => authorization_state(nodes, payment.to(), payment, quorum).await,
+            Ok(_) => {
+                until = time_of_latest(nodes).await.unwrap_or_default();
+                authorization_state(nodes, payment.to(), payment, quorum).await
+            }
             Err(problem) => {
                 self.log(&problem.to_string());
                 None
@@ -110,10 +119,20 @@ impl<H: Host> RemoteLane<H> {
                 Ok(Some(found)) => observed(found),
                 Ok(None) | Err(_) => Observation::Used,
             },
-            Some(false) => Observation::Unused,
+            Some(false) => Observation::Unused { until },
             None => Observation::Silent,
         })
     }
+}
+
+/// The time of the oldest block that one of the nodes calls its latest.
+async fn time_of_latest<T: Transport>(nodes: &Nodes<T>) -> Option<UnixSeconds> {
+    let call = Call::new("eth_getBlockByNumber", json!(["latest", false]));
+    let times =
+        nodes.ask_each(&call).await.into_iter().filter_map(|block| {
+            json_rpc::parse_u64(block.ok()?.get("timestamp")?).map(UnixSeconds)
+        });
+    times.min()
 }
 
 /// A block that is older than a time, and not much older. The nodes may have

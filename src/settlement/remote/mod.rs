@@ -7,6 +7,7 @@
 //! the payment's time is over: a refusal then proves nothing, because the
 //! first request may have settled what the second can't any more.
 
+mod doubt;
 mod lane;
 mod look;
 mod patience;
@@ -16,8 +17,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use look::Observation;
-use patience::end_of;
 use turns::Turns;
 
 use super::closing::Resolution;
@@ -35,9 +34,10 @@ use crate::protocol::{ChainId, Reason};
 use crate::rpc::Nodes;
 use crate::table::Table;
 
-/// How many payments may be followed at once, and how many unclear ones a payer may
-/// have among them.
+/// How many payments may be followed at once, how many of one payer, and how many of
+/// those may be unclear.
 const IN_AIR_MAX: usize = 256;
+const PAYER_MAX: usize = 64;
 const UNCLEAR_PER_PAYER: usize = 16;
 
 /// How long to wait before each repeat, in seconds; the last goes for all
@@ -47,14 +47,6 @@ const PAUSES: [u64; 3] = [2, 5, 10];
 /// For how long a request is repeated without the alarm, in seconds: somebody
 /// may wait for it.
 const FOLLOW_SECONDS: u64 = 60;
-
-/// For how long after its end a payment may still turn out to be settled, in
-/// seconds: clocks differ, and facilitators may be slow to tell.
-const END_MARGIN: u64 = 120;
-
-/// For how long after its end it is asked what became of a payment, in seconds,
-/// where the nodes don't tell: as in the lane of our own.
-const GIVE_UP_SECONDS: u64 = 86_400;
 
 /// The lane of a facilitator.
 pub struct RemoteLane<H: Host> {
@@ -69,10 +61,19 @@ pub struct RemoteLane<H: Host> {
     /// Whether the facilitator is to see a payment before it is settled: nobody
     /// has shown it any since the claim.
     verifies: bool,
-    /// The journal entries that somebody follows, and who pays what is unclear.
-    in_air: RefCell<Table<String, Option<String>>>,
+    /// The journal entries that somebody follows.
+    in_air: RefCell<Table<String, InAir>>,
     /// Whose turn it is when the alarm rings.
     turns: RefCell<Turns>,
+}
+
+/// A request that somebody follows.
+#[derive(Default)]
+struct InAir {
+    /// Who pays; nothing where that is not read yet.
+    payer: Option<String>,
+    /// Whether the facilitator was asked, and nobody knows what came of it.
+    is_unclear: bool,
 }
 
 impl<H: Host> RemoteLane<H> {
@@ -152,7 +153,7 @@ impl<H: Host> RemoteLane<H> {
         self.shared.host.wake_in(WAKE_SECONDS);
         // If the process dies from here on, the journal has the request: the
         // next life makes it again, and takes a refusal for no answer.
-        self.start(entry, true);
+        self.start(entry, Some(payer));
         self.shared.outcome_of(&id, job.until).await
     }
 
@@ -185,7 +186,7 @@ impl<H: Host> RemoteLane<H> {
         let is_followed = |id: &str| self.in_air.borrow().contains_key(id);
         let in_turn = self.turns.borrow_mut().take(entries, now, is_followed);
         for entry in in_turn {
-            self.start(entry, false);
+            self.start(entry, None);
         }
     }
 
@@ -199,12 +200,18 @@ impl<H: Host> RemoteLane<H> {
     /// can have followed without having the money must be little.
     fn has_room_for(&self, payer: &str) -> bool {
         let in_air = self.in_air.borrow();
-        let of_payer = in_air.values().filter(|other| other.as_deref() == Some(payer)).count();
-        in_air.len() < IN_AIR_MAX && of_payer < UNCLEAR_PER_PAYER
+        let own = || in_air.values().filter(|it| it.payer.as_deref() == Some(payer));
+        in_air.len() < IN_AIR_MAX
+            && own().count() < PAYER_MAX
+            && own().filter(|it| it.is_unclear).count() < UNCLEAR_PER_PAYER
     }
 
-    fn start(self: &Rc<Self>, entry: FacilitatorEntry, is_first: bool) {
-        self.in_air.borrow_mut().insert(entry.id.clone(), None);
+    /// Follows a request: one that is made for the first time for this payer, or one
+    /// that was made before.
+    fn start(self: &Rc<Self>, entry: FacilitatorEntry, payer: Option<String>) {
+        let is_first = payer.is_some();
+        let in_air = InAir { payer, is_unclear: !is_first };
+        self.in_air.borrow_mut().insert(entry.id.clone(), in_air);
         let lane = Rc::clone(self);
         self.shared.host.spawn(async move { lane.follow(entry, is_first).await });
     }
@@ -253,6 +260,7 @@ impl<H: Host> RemoteLane<H> {
         } else {
             self.facilitator.settle(&self.http, self.network, &entry.sent.body, &key).await
         };
+        let says_no = said.says_no();
         let why = match said {
             Settled::Paid { transaction } => {
                 self.close(entry, id, paid(&payment, transaction))?;
@@ -260,6 +268,12 @@ impl<H: Host> RemoteLane<H> {
             }
             Settled::Refused { reason, code } if is_first => {
                 self.log(&format!("{id}: settle: {code}"));
+                // A facilitator looks at each payment by itself. A stranger can show
+                // what was used, and nobody else what there is no money for.
+                if matches!(reason, Reason::InsufficientFunds | Reason::Permit2InsufficientBalance)
+                {
+                    self.note_failure(&payment);
+                }
                 self.close(entry, id, Resolution::NotPaid(reason))?;
                 return Ok(true);
             }
@@ -279,47 +293,19 @@ impl<H: Host> RemoteLane<H> {
                 }
                 format!("{transaction} is pending")
             }
-            Settled::Unclear(why) => why,
+            Settled::Doubted(why) | Settled::Unclear(why) => why,
         };
         self.log(&format!("{id}: settle is unclear: {why}"));
-        self.in_air.borrow_mut().insert(entry.id.clone(), Some(payment.payer()));
-        let now = self.shared.host.now();
-        let end = end_of(entry);
-        let is_over = |margin| now > end.plus(margin);
-        let resolution = match self.look(entry, &payment).await? {
-            Observation::Paid(resolution) => resolution,
-            Observation::Elsewhere => Resolution::NotPaid(payment.used()),
-            // It can't land any more, and didn't.
-            Observation::Unused if is_over(END_MARGIN) && end == entry.sent.expires_at => {
-                Resolution::NotPaid(payment.too_late())
-            }
-            // It could still land, and hasn't for a day.
-            Observation::Unused if is_over(END_MARGIN) => self.ends_unclear(&id, &payment),
-            // Nobody can tell, or nobody tells.
-            Observation::Silent if is_over(END_MARGIN) && self.nodes_of(&payment).is_none() => {
-                self.ends_unclear(&id, &payment)
-            }
-            Observation::Used | Observation::Silent if is_over(GIVE_UP_SECONDS) => {
-                self.ends_unclear(&id, &payment)
-            }
-            Observation::Unused | Observation::Used | Observation::Silent => return Ok(false),
+        let in_air = InAir { payer: Some(payment.payer()), is_unclear: true };
+        self.in_air.borrow_mut().insert(entry.id.clone(), in_air);
+        let Some(resolution) = self.look_for_end(entry, &id, &payment, says_no).await? else {
+            return Ok(false);
         };
         if let Resolution::NotPaid(reason) = &resolution {
             self.log(&format!("{id} of {}: {reason}", payment.payer()));
-            self.shared.throttle.note_failure(&payment.payer(), self.shared.host.now());
         }
         self.close(entry, id, resolution)?;
         Ok(true)
-    }
-
-    /// The end of a payment of which nobody knows whether it was made. Only the
-    /// seller can find out.
-    fn ends_unclear(&self, id: &str, payment: &VerifiedPayment) -> Resolution {
-        let payer = payment.payer();
-        self.log(&format!(
-            "{id} of {payer} ended unclear: ask the facilitator whether it has settled it"
-        ));
-        Resolution::NotPaid(Reason::UnexpectedSettleError)
     }
 
     fn close(

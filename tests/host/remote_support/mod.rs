@@ -229,6 +229,15 @@ pub fn world_with_fallback_of(setup: &Setup) -> (Rc<World>, Rc<SimFacilitator>) 
     (world, facilitator)
 }
 
+/// Some time, with a block in each minute of it.
+pub fn run_with_blocks(world: &World, ms: u64) {
+    for _ in 0..ms / 60_000 {
+        world.run_for(60_000);
+        let now = world.clock.now_ms();
+        world.chain.borrow_mut().mine(now);
+    }
+}
+
 pub fn payment(number: u8) -> Payment {
     Payment::new(number, number, 300)
 }

@@ -1,0 +1,114 @@
+//! What nobody says for certain of a payment that a facilitator settles.
+
+use edge402::encoding::encode_hex;
+use edge402::protocol::Reason;
+use edge402::settlement::State;
+use serde_json::json;
+
+use crate::remote_support::{Does, payment, run_with_blocks, world};
+use crate::settlement_remote::assert_bought_once;
+use crate::sim::{Answer, Payment};
+
+/// Past the end of every payment here, and of the margin after it.
+const LONG_AFTER: u64 = 1_200_000;
+
+const HOUR: u64 = 3_600_000;
+
+/// The facilitator settles, and is down before it says so.
+fn settled_before_an_outage(answers: usize) -> Vec<Does> {
+    let mut does = vec![Does::WellButSilent];
+    does.extend(vec![Does::Unreachable; answers]);
+    does
+}
+
+#[test]
+fn without_nodes_an_outage_of_the_facilitators_costs_nobody_a_payment() {
+    let (world, facilitator) = world(false);
+    let payment = payment(1);
+    facilitator.is_idempotent.set(true);
+    facilitator.settles.borrow_mut().extend(settled_before_an_outage(1_000));
+    assert!(matches!(facilitator.buy_now(&payment, "a"), Answer::Pending(None)));
+    world.run_for(LONG_AFTER);
+    assert_eq!(world.tables.entries().len(), 1, "nobody has spoken since its end");
+    facilitator.settles.borrow_mut().clear();
+    world.run_for(HOUR);
+    assert_bought_once(&world, &payment);
+}
+
+#[test]
+fn a_facilitator_that_never_comes_back_is_asked_for_a_day() {
+    let (world, facilitator) = world(false);
+    facilitator.settles.borrow_mut().extend(settled_before_an_outage(10_000));
+    assert!(matches!(facilitator.buy_now(&payment(1), "a"), Answer::Pending(None)));
+    world.run_for(23 * HOUR);
+    assert_eq!(world.tables.entries().len(), 1);
+    world.run_for(3 * HOUR);
+    assert!(world.tables.entries().is_empty());
+}
+
+#[test]
+fn an_outage_of_the_facilitators_is_held_against_no_payer() {
+    let (world, facilitator) = world(true);
+    facilitator.settles.borrow_mut().extend(vec![Does::Unreachable; 1_000]);
+    for nonce in 0..3 {
+        let answer = facilitator.buy_now(&Payment::new(1, nonce, 300), "a");
+        assert!(matches!(answer, Answer::Pending(None)), "{answer:?}");
+    }
+    run_with_blocks(&world, LONG_AFTER);
+    assert!(world.tables.entries().is_empty());
+    facilitator.settles.borrow_mut().clear();
+    assert!(facilitator.buy_now(&Payment::new(1, 9, 90_000), "b").is_delivery());
+}
+
+/// It knows neither the transfer nor that the payment's time is over.
+#[test]
+fn a_node_that_stands_still_ends_no_payment() {
+    let (world, facilitator) = world(true);
+    let payment = payment(1);
+    facilitator.is_idempotent.set(true);
+    facilitator.settles.borrow_mut().extend(settled_before_an_outage(60));
+    let unused = encode_hex(&[0; 32]);
+    let latest =
+        json!({ "number": "0x64", "timestamp": format!("{:x}", world.clock.now_ms() / 1_000) });
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, _| match method {
+        "eth_blockNumber" => Some(Ok(json!("0x64"))),
+        "eth_getBlockByNumber" => Some(Ok(latest.clone())),
+        "eth_getLogs" => Some(Ok(json!([]))),
+        "eth_call" => Some(Ok(json!(unused))),
+        _ => None,
+    }));
+    assert!(matches!(facilitator.buy_now(&payment, "a"), Answer::Pending(None)));
+    world.run_for(LONG_AFTER);
+    let state = world.tables.record(&payment.id).unwrap().state;
+    assert!(matches!(state, State::Submitted { .. }), "{state:?}");
+    facilitator.settles.borrow_mut().clear();
+    world.run_for(HOUR);
+    assert_bought_once(&world, &payment);
+}
+
+/// A facilitator looks at each payment by itself: the money is there for one.
+#[test]
+fn a_payer_who_has_no_money_for_what_he_signs_is_refused_for_a_while() {
+    let (_world, facilitator) = world(false);
+    let broke = json!({ "success": false, "errorReason": "insufficient_funds", "transaction": "" });
+    facilitator.settles.borrow_mut().extend(vec![Does::Says(200, broke); 3]);
+    for nonce in 0..3 {
+        let answer = facilitator.buy_now(&Payment::new(1, nonce, 300), "a");
+        assert_eq!(answer, Answer::Refused(Reason::InsufficientFunds));
+    }
+    let answer = facilitator.buy_now(&Payment::new(1, 9, 300), "a");
+    assert_eq!(answer, Answer::Refused(Reason::TooManyFailures));
+    assert!(facilitator.buy_now(&Payment::new(2, 10, 300), "a").is_delivery());
+}
+
+#[test]
+fn a_payer_has_no_more_than_so_many_at_the_facilitators_at_once() {
+    let (world, facilitator) = world(false);
+    let start = |payer, nonce| facilitator.start_buy(&Payment::new(payer, nonce, 300), "a");
+    let many: Vec<_> = (0..80).map(|nonce| start(1, nonce)).collect();
+    let other = start(2, 100);
+    let answers: Vec<_> = many.iter().map(|buyer| world.take(buyer)).collect();
+    let served = answers.iter().filter(|answer| answer.is_delivery()).count();
+    assert_eq!((served, answers.iter().filter(|it| **it == Answer::Unavailable).count()), (64, 16));
+    assert!(world.take(&other).is_delivery());
+}
