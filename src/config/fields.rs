@@ -177,6 +177,26 @@ pub(super) fn is_http_url(url: &str) -> bool {
     })
 }
 
+/// Whether what is sent to a URL, and comes from there, can be read and changed by
+/// nobody on its way.
+pub(super) fn is_safe_url(url: &str) -> bool {
+    let (rest, is_open) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+        (Some(rest), _) => (rest, false),
+        (_, Some(rest)) => (rest, true),
+        _ => return false,
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let is_plain = url.bytes().all(|byte| byte.is_ascii_graphic())
+        && !authority.contains(['@', '\\'])
+        && !url.contains('#')
+        && !host.is_empty();
+    is_plain && (!is_open || matches!(host, "localhost" | "127.0.0.1" | "::1"))
+}
+
 /// Whether a text is the name of a header: a token (RFC 9110, section 5.6.2).
 pub(super) fn is_header_name(name: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

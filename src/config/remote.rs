@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fields::{Fields, Report, is_header_name, is_header_value, is_http_url};
+use super::fields::{Fields, Report, is_header_name, is_header_value, is_safe_url};
 use crate::facilitator_client::auth::AUTHORIZATION;
 use crate::facilitator_client::{CdpKey, Facilitator, RemoteFacts};
 use crate::json;
@@ -48,8 +48,9 @@ pub(super) fn read_facilitators(
     let auth = read_auth(fields, &headers, cdp_key);
     let read = |name: &str| {
         let url = fields.text(name)?;
-        if !is_http_url(url) || url.contains(['?', '#', '@']) {
-            let problem = "must be an http:// or https:// URL without query and user name";
+        if !is_safe_url(url) || url.contains('?') {
+            let problem =
+                "must be an https:// URL, or http:// on localhost, without query and user name";
             fields.fault(name, problem);
             return None;
         }

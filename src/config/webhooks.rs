@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::fields::{Fields, Report};
+use super::fields::{Fields, Report, is_safe_url};
 use crate::encoding::{decode_base64, encode_base64};
 use crate::mac;
 use crate::table::Table;
@@ -138,23 +138,4 @@ fn read_keys(secret: &str) -> Option<Vec<Vec<u8>>> {
         (key.len() >= 24).then_some(key)
     });
     keys.collect::<Option<Vec<_>>>().filter(|keys| keys.len() <= 2)
-}
-
-/// Whether what is sent there can be read by nobody on its way.
-fn is_safe_url(url: &str) -> bool {
-    let (rest, is_open) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-        (Some(rest), _) => (rest, false),
-        (_, Some(rest)) => (rest, true),
-        _ => return false,
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    let is_plain = url.bytes().all(|byte| byte.is_ascii_graphic())
-        && !authority.contains(['@', '\\'])
-        && !url.contains('#')
-        && !host.is_empty();
-    is_plain && (!is_open || matches!(host, "localhost" | "127.0.0.1" | "::1"))
 }

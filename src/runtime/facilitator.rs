@@ -31,13 +31,9 @@ thread_local! {
     static METER: RefCell<Meter> = RefCell::default();
 }
 
-/// For how long a server that names its request may have the answer again, in
-/// seconds.
+/// For how long a server that names its request may have the answer again, and one
+/// that nobody waited for is kept for the first that asks again, in seconds.
 const REPEAT_SECONDS: u64 = 86_400;
-
-/// For how long an answer that nobody waited for is kept for the first that
-/// asks again, in seconds.
-const COLLECT_SECONDS: u64 = 600;
 
 /// What a request asks of the facilitator, if it asks anything of it.
 pub(super) fn asked_for(app: &App, head: &RequestHead) -> Option<Endpoint> {
@@ -212,7 +208,7 @@ impl Exchange<'_> {
             network: order.network.id,
             terms: order.terms.clone(),
             payload: order.payload.clone().into(),
-            redeliver_seconds: if once { COLLECT_SECONDS } else { REPEAT_SECONDS },
+            redeliver_seconds: REPEAT_SECONDS,
             redeliver_max: 0,
             once,
             account: Some(self.account.name.clone()),

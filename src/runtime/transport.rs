@@ -200,7 +200,11 @@ pub(super) async fn read_bounded(
     max: usize,
 ) -> Result<Option<String>, JsValue> {
     let length = response.headers().get("Content-Length")?;
-    if length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length <= max) {
+    let length = length.and_then(|length| length.parse::<usize>().ok());
+    // Of a compressed one it says how long it was before the runtime unpacked it.
+    if length.is_some_and(|length| length <= max)
+        && response.headers().get("Content-Encoding")?.is_none()
+    {
         return Ok(JsFuture::from(response.text()?).await?.as_string());
     }
     let Some(body) = response.body() else { return Ok(Some(String::new())) };

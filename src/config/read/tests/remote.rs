@@ -50,6 +50,26 @@ fn a_slash_at_the_end_makes_no_difference() {
     );
 }
 
+/// Whoever is on the way could say that they were paid.
+#[test]
+fn a_facilitator_is_asked_where_nobody_can_read_along() {
+    for url in [
+        "http://facilitator.example",
+        "http://localhost.example",
+        "http://localhost@facilitator.example",
+        "https://facilitator.example?x",
+        "https://user@facilitator.example",
+        "facilitator.example",
+    ] {
+        let bad = changed(remote(), &[("/NETWORKS/eip155:84532/facilitator", json!(url))]);
+        assert_eq!(keys(&bad), [format!("NETWORKS.\"{BASE}\".facilitator")], "{url}");
+    }
+    for url in ["http://localhost:4022", "http://[::1]:4022/x402", URL] {
+        let good = changed(remote(), &[("/NETWORKS/eip155:84532/facilitator", json!(url))]);
+        assert!(keys(&good).is_empty(), "{url}");
+    }
+}
+
 #[test]
 fn solana_is_offered_once_the_fee_payer_is_known() {
     let unknown = changed(remote(), &[("/remote", json!({}))]);
