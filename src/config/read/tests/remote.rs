@@ -66,7 +66,7 @@ fn a_facilitator_is_asked_where_nobody_can_read_along() {
     }
     for url in ["http://localhost:4022", "http://[::1]:4022/x402", URL] {
         let good = changed(remote(), &[("/NETWORKS/eip155:84532/facilitator", json!(url))]);
-        assert!(keys(&good).is_empty(), "{url}");
+        assert!(load(&good).config.is_ok(), "{url}");
     }
 }
 
