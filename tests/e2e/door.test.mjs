@@ -1,6 +1,8 @@
 /** The door: what opens it, what it passes on and what it keeps, before a site at a URL. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { request } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { startWorld } from '../../dev/world.mjs';
 import { answering, startSite } from './site.mjs';
@@ -230,3 +232,38 @@ function curl(options, body) {
     process.stdin.end(body);
   });
 }
+
+/** A form that is looked into, nearly all of it at once and then a byte now and then, until its answer comes. */
+function drip() {
+  const length = 1_000_000;
+  const sending = request(`${site}/json`, { method: 'POST', agent: false, headers: { 'content-type': 'application/json', 'content-length': length } });
+  sending.on('error', () => {});
+  sending.write(' '.repeat(length - 50_000));
+  const drop = setInterval(() => sending.write(' '), 50);
+  const answered = once(sending, 'response').then(([{ statusCode, headers }]) => {
+    clearInterval(drop);
+    return { status: statusCode, retryAfter: headers['retry-after'] };
+  });
+  // Those that nobody waits for end without an answer.
+  answered.catch(() => {});
+  const end = () => {
+    clearInterval(drop);
+    sending.destroy();
+  };
+  return { answered, end };
+}
+
+test('bodies that drip give way to others, the first of them first', { timeout: 30_000 }, async () => {
+  const bodies = [];
+  try {
+    // What has come of three of them is more than half of the room there is.
+    for (let count = 0; count < 3; count += 1) bodies.push(drip());
+    const { status, retryAfter } = await bodies[0].answered;
+    assert.equal(status, 503);
+    assert.ok(Number(retryAfter) >= 1, `Retry-After: ${retryAfter}`);
+    // Meanwhile whoever sends his at once is heard.
+    assert.equal((await fetch(`${site}/json`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' })).status, 200);
+  } finally {
+    for (const body of bodies) body.end();
+  }
+});
