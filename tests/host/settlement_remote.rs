@@ -563,7 +563,7 @@ fn a_payer_has_no_more_than_so_many_unclear_ones() {
 fn every_unclear_payment_has_its_turn() {
     let (world, facilitator) = world(false);
     // None of them hears anything for as long as somebody waits.
-    facilitator.settles.borrow_mut().extend(vec![Does::Nothing; 70 * 12]);
+    facilitator.settles.borrow_mut().extend(vec![Does::Unreachable; 70 * 12]);
     let buyers: Vec<_> = (0..70).map(|n| facilitator.start_buy(&payment(n), "a")).collect();
     world.run_for(70_000);
     drop(buyers);

@@ -112,3 +112,24 @@ fn a_payer_has_no_more_than_so_many_at_the_facilitators_at_once() {
     assert_eq!((served, answers.iter().filter(|it| **it == Answer::Unavailable).count()), (64, 16));
     assert!(world.take(&other).is_delivery());
 }
+
+/// Each request to a facilitator that is slow holds a connection for 20 seconds, and
+/// there are four: who was told to come back is not charged afterwards.
+#[test]
+fn what_had_no_turn_while_its_buyer_waited_is_not_sent_later() {
+    let (world, facilitator) = world(false);
+    facilitator.settles.borrow_mut().extend(vec![Does::Nothing; 8]);
+    let payments: Vec<_> = (0..12).map(|number| Payment::new(number, number, 300)).collect();
+    let buyers: Vec<_> =
+        payments.iter().map(|payment| facilitator.start_buy(payment, "a")).collect();
+    let answers: Vec<_> = buyers.iter().map(|buyer| world.take(buyer)).collect();
+    let turned_away = answers.iter().filter(|it| **it == Answer::Unavailable).count();
+    let pending = answers.iter().filter(|it| matches!(it, Answer::Pending(_))).count();
+    assert_eq!((pending, turned_away), (8, 4), "{answers:?}");
+    world.run_for(200_000);
+    for (payment, answer) in payments.iter().zip(&answers) {
+        let charged = world.chain.borrow().transfers_of(payment).len();
+        assert_eq!(charged, usize::from(*answer != Answer::Unavailable), "{answer:?}");
+    }
+    assert!(facilitator.buy_now(&payments[11], "a").is_delivery());
+}

@@ -24,7 +24,7 @@ use super::host::within;
 use super::journal::{FacilitatorEntry, FacilitatorSent, TxId, name_at_facilitator};
 use super::lane::Job;
 use super::per_token::PerToken;
-use super::shared::{LaneParts, Shared, WAKE_SECONDS};
+use super::shared::{JOIN_LIMIT, LaneParts, Shared, WAKE_SECONDS};
 use super::{Host, Outcome, State, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::evm;
@@ -32,6 +32,7 @@ use crate::facilitator_client::{Facilitator, Settled, Verdict, idempotency_key};
 use crate::payment::VerifiedPayment;
 use crate::protocol::{ChainId, Reason};
 use crate::rpc::Nodes;
+use crate::rpc::gate::{Gate, Permit};
 use crate::table::Table;
 
 /// How many payments may be followed at once, how many of one payer, and how many of
@@ -39,6 +40,9 @@ use crate::table::Table;
 const IN_AIR_MAX: usize = 256;
 const PAYER_MAX: usize = 64;
 const UNCLEAR_PER_PAYER: usize = 16;
+
+/// What holds a connection for long: see [`Gate`].
+const LONG: Duration = Duration::MAX;
 
 /// How long to wait before each repeat, in seconds; the last goes for all
 /// that follow.
@@ -65,6 +69,8 @@ pub struct RemoteLane<H: Host> {
     in_air: RefCell<Table<String, InAir>>,
     /// Whose turn it is when the alarm rings.
     turns: RefCell<Turns>,
+    /// Bounds how many requests are at the facilitator at once.
+    gate: Rc<Gate>,
 }
 
 /// A request that somebody follows.
@@ -117,6 +123,7 @@ impl<H: Host> RemoteLane<H> {
             verifies: false,
             in_air: RefCell::default(),
             turns: RefCell::default(),
+            gate: Rc::default(),
         }
     }
 
@@ -240,6 +247,19 @@ impl<H: Host> RemoteLane<H> {
         self.in_air.borrow_mut().remove(&entry.id);
     }
 
+    /// Waits for a turn to ask the facilitator; `None` if nobody waits any more for
+    /// what was never sent. Nobody who was told to come back is charged later.
+    async fn turn(&self, entry: &FacilitatorEntry, is_first: bool) -> Option<Permit> {
+        let host = &self.shared.host;
+        let turn = self.gate.enter(LONG);
+        if !is_first {
+            return Some(turn.await);
+        }
+        // A little less than its buyer waits, who is told so.
+        let until = entry.written_at.plus(JOIN_LIMIT.as_secs() - 1);
+        within(host, Duration::from_secs(until.since(host.now())), turn).await
+    }
+
     /// Makes the request once. Whether that was the end of it.
     async fn attempt(
         &self,
@@ -253,6 +273,11 @@ impl<H: Host> RemoteLane<H> {
             return Ok(true);
         };
         let key = idempotency_key(&id, &record.resource);
+        let Some(turn) = self.turn(entry, is_first).await else {
+            self.log_refusal("nothing was sent while its buyer waited: too many are before it");
+            self.shared.withdraw(entry, &id)?;
+            return Ok(true);
+        };
         // If the process dies here, the facilitator may have settled: the next
         // life asks again.
         let said = if is_first {
@@ -260,6 +285,7 @@ impl<H: Host> RemoteLane<H> {
         } else {
             self.facilitator.settle(&self.http, self.network, &entry.sent.body, &key).await
         };
+        drop(turn);
         let says_no = said.says_no();
         let why = match said {
             Settled::Paid { transaction } => {
