@@ -17,6 +17,15 @@ const WORKER = '--crate-type cdylib -C lto';
 const LLVM = [
   // A function stands once, and is called. What stands in several compresses worse.
   '-inline-threshold=0',
+  // Nor goes one into its only caller that needs memory for itself: there each of its
+  // addresses is another one, and the bytes are none that gzip knows.
+  '-inline-max-stacksize=16',
+  // What is worked out twice stays so: a value that is kept is code to keep it, in
+  // each of the ways that lead there, and another local in all that use it.
+  '-enable-pre=false',
+  '-enable-load-pre=false',
+  '-disable-machine-cse',
+  '-disable-machine-licm',
   // Several words are moved, copied or cleared by one instruction for all their bytes.
   '-max-store-memcpy=1',
   '-max-store-memmove=1',
