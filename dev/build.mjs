@@ -5,14 +5,14 @@ import { join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { command, readArguments } from './cli.mjs';
 import { writePage } from './pay-page.mjs';
-import { namedByLikeness } from './likeness.mjs';
+import { orderedByLikeness } from './likeness.mjs';
 import { ensureTools } from './tools.mjs';
 import { ROOT, WORKER_MAIN, devPath, isMain, run } from './util.mjs';
 
 const WORKER_WASM = join(ROOT, 'build/index_bg.wasm');
 
 /** What the Worker is made of: a change of any of these makes a new build. */
-const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml', 'build.rs', 'www/pay', 'www/desk', 'dev/build.mjs', 'dev/worker-bundler.mjs', 'dev/worker-rustc.mjs', 'dev/likeness.mjs', 'dev/bundle.mjs', 'dev/pay-page.mjs', 'dev/desk-page.mjs', 'dev/tools.mjs'];
+const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml', 'build.rs', 'www/pay', 'www/desk', 'dev/build.mjs', 'dev/worker-bundler.mjs', 'dev/worker-rustc.mjs', 'dev/likeness.mjs', 'dev/locals.mjs', 'dev/wasm.mjs', 'dev/bundle.mjs', 'dev/pay-page.mjs', 'dev/desk-page.mjs', 'dev/tools.mjs'];
 
 /**
  * Builds the Worker in release mode, unless nothing changed since the last time.
@@ -83,9 +83,6 @@ const SHRINKING = [
   '--strip-producers',
 ];
 
-/** Puts functions in the order of names that only say their place. The levels are for how it is written. */
-const ORDERING = ['--reorder-functions-by-name', '--optimize-level=2', '--shrink-level=1', '--strip-debug'];
-
 /**
  * Classes that the crates `worker` and `wasm-streams` offer to JavaScript, and
  * that nothing here makes: without their exports their code goes, too.
@@ -95,10 +92,8 @@ const UNUSED_CLASSES = ['containerstartupoptions', 'minifyconfig', 'r2range', 'i
 async function shrink({ wasmOpt }, quiet) {
   const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
   const unused = `--remove-exports=${UNUSED_CLASSES.map((name) => `*${name}*`).join(',')}`;
-  const optimise = (passes) => run(wasmOpt, [...passes, ...features, WORKER_WASM, '-o', WORKER_WASM], { quiet, cwd: ROOT });
-  await optimise([unused, ...SHRINKING]);
-  writeFileSync(WORKER_WASM, namedByLikeness(readFileSync(WORKER_WASM)));
-  await optimise(ORDERING);
+  await run(wasmOpt, [unused, ...SHRINKING, ...features, WORKER_WASM, '-o', WORKER_WASM], { quiet, cwd: ROOT });
+  writeFileSync(WORKER_WASM, orderedByLikeness(readFileSync(WORKER_WASM)));
 }
 
 /**
