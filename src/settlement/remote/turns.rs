@@ -16,7 +16,7 @@ pub(super) struct Turns {
     count: u64,
 }
 
-/// When an entry was taken up last.
+/// When an entry was taken up last: at 0 where it wasn't.
 #[derive(Debug)]
 struct Turn {
     number: u64,
@@ -25,9 +25,9 @@ struct Turn {
 }
 
 impl Turns {
-    /// Of all that are open some that are to be taken up now: first those that were
-    /// not taken up yet, then those whose turn was longest ago. What is followed has
-    /// no turn, and keeps its place.
+    /// Of all that are open some that are to be taken up now: those whose turn, or whose
+    /// coming, was longest ago. However many come, nobody waits for ever. What is
+    /// followed has no turn, and keeps its place.
     pub(super) fn take(
         &mut self,
         entries: Vec<FacilitatorEntry>,
@@ -37,14 +37,10 @@ impl Turns {
         // No more than are taken up: what is open may be many times as much.
         let mut first: Vec<(u64, FacilitatorEntry)> = vec![];
         for entry in entries {
-            let turn = self.last.get_mut(&entry.id);
-            let (number, at) = match turn {
-                Some(turn) => {
-                    turn.is_open = true;
-                    (turn.number, turn.at.plus(pause_after(&entry, now)))
-                }
-                None => (0, now),
-            };
+            let come = Turn { number: self.count, at: UnixSeconds(0), is_open: true };
+            let turn = self.last.get_or_insert_with(entry.id.clone(), || come);
+            turn.is_open = true;
+            let (number, at) = (turn.number, turn.at.plus(pause_after(&entry, now)));
             if now < at || is_followed(&entry.id) {
                 continue;
             }
@@ -100,6 +96,27 @@ mod tests {
         // Then those whose turn was longest ago.
         let again = turns.take(all.clone(), UnixSeconds(3_000), |_| false);
         assert_eq!(ids(&again), ids(&all[..RESUMED_MAX]));
+    }
+
+    #[test]
+    fn those_that_come_later_keep_none_from_its_next_turn() {
+        let all = open(4_000);
+        let mut turns = Turns::default();
+        assert_eq!(
+            turns.take(all[..RESUMED_MAX].to_vec(), UnixSeconds(1_000), |_| false).len(),
+            32
+        );
+        // As many new ones each time.
+        let mut again = 0;
+        for round in 2..20 {
+            let known = all[..round * RESUMED_MAX].to_vec();
+            let taken = turns.take(known, UnixSeconds(1_000 + 30 * round as u64), |_| false);
+            again += taken
+                .iter()
+                .filter(|it| ids(&all[..RESUMED_MAX]).contains(&it.id.as_str()))
+                .count();
+        }
+        assert!(again >= RESUMED_MAX, "{again}");
     }
 
     #[test]
