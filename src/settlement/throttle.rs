@@ -10,6 +10,10 @@ use crate::time::UnixSeconds;
 /// well, before the payer is refused for a while.
 const FAILURES_MAX: u32 = 3;
 
+/// How many payments of one payer may be more than there is money for, where somebody
+/// else found that out after having called each good by itself.
+const UNFUNDED_MAX: u32 = 16;
+
 /// For how long a failure counts, in seconds.
 const FAILURE_SECONDS: u64 = 3_600;
 
@@ -18,6 +22,8 @@ const FAILURE_SECONDS: u64 = 3_600;
 pub(super) struct Throttle {
     /// How many payments of a payer have failed, and when the last one did.
     failures: RefCell<Table<String, (u32, UnixSeconds)>>,
+    /// The same of those that there was no money for.
+    unfunded: RefCell<Table<String, (u32, UnixSeconds)>>,
     /// An hour, counted from 1970.
     hour: Cell<u64>,
     /// The gas that failed payments used in it, by payer. What a batch used as a
@@ -70,12 +76,15 @@ impl Throttle {
         self.note_failures(payer, FAILURES_MAX, now);
     }
 
+    /// Takes note of a payment that there was no money for, after all.
+    pub(super) fn note_unfunded(&self, payer: &str, now: UnixSeconds) {
+        if count(&self.unfunded, payer, 1, now) >= UNFUNDED_MAX {
+            self.note_failures(payer, FAILURES_MAX, now);
+        }
+    }
+
     fn note_failures(&self, payer: &str, more: u32, now: UnixSeconds) {
-        let mut failures = self.failures.borrow_mut();
-        failures.retain(|_, (_, at)| now.since(*at) < FAILURE_SECONDS);
-        let (count, at) = failures.get_or_insert_with(payer.to_owned(), || (0, now));
-        *count = count.saturating_add(more);
-        *at = now;
+        count(&self.failures, payer, more, now);
     }
 
     /// Whether too many of a payer's payments have failed lately.
@@ -85,6 +94,21 @@ impl Throttle {
             .get(payer)
             .is_some_and(|(count, at)| *count >= FAILURES_MAX && now.since(*at) < FAILURE_SECONDS)
     }
+}
+
+/// Counts some more for a payer; how many there are now.
+fn count(
+    all: &RefCell<Table<String, (u32, UnixSeconds)>>,
+    payer: &str,
+    more: u32,
+    now: UnixSeconds,
+) -> u32 {
+    let mut all = all.borrow_mut();
+    all.retain(|_, (_, at)| now.since(*at) < FAILURE_SECONDS);
+    let (count, at) = all.get_or_insert_with(payer.to_owned(), || (0, now));
+    *count = count.saturating_add(more);
+    *at = now;
+    *count
 }
 
 fn hour(now: UnixSeconds) -> u64 {

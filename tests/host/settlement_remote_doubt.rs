@@ -91,14 +91,14 @@ fn a_node_that_stands_still_ends_no_payment() {
 fn a_payer_who_has_no_money_for_what_he_signs_is_refused_for_a_while() {
     let (_world, facilitator) = world(false);
     let broke = json!({ "success": false, "errorReason": "insufficient_funds", "transaction": "" });
-    facilitator.settles.borrow_mut().extend(vec![Does::Says(200, broke); 3]);
-    for nonce in 0..3 {
+    facilitator.settles.borrow_mut().extend(vec![Does::Says(200, broke); 16]);
+    for nonce in 0..16 {
         let answer = facilitator.buy_now(&Payment::new(1, nonce, 300), "a");
         assert_eq!(answer, Answer::Refused(Reason::InsufficientFunds));
     }
-    let answer = facilitator.buy_now(&Payment::new(1, 9, 300), "a");
+    let answer = facilitator.buy_now(&Payment::new(1, 90, 300), "a");
     assert_eq!(answer, Answer::Refused(Reason::TooManyFailures));
-    assert!(facilitator.buy_now(&Payment::new(2, 10, 300), "a").is_delivery());
+    assert!(facilitator.buy_now(&Payment::new(2, 91, 300), "a").is_delivery());
 }
 
 #[test]

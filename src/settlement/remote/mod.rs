@@ -298,7 +298,8 @@ impl<H: Host> RemoteLane<H> {
                 // what was used, and nobody else what there is no money for.
                 if matches!(reason, Reason::InsufficientFunds | Reason::Permit2InsufficientBalance)
                 {
-                    self.note_failure(&payment);
+                    let now = self.shared.host.now();
+                    self.shared.throttle.note_unfunded(&payment.payer(), now);
                 }
                 self.close(entry, id, Resolution::NotPaid(reason))?;
                 return Ok(true);
