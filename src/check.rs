@@ -6,13 +6,13 @@
 
 use std::cell::RefCell;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config::{self, Config, Method, Network, PatternSet, Route, Settings, Sources, Token};
 use crate::evm::MULTICALL3;
 use crate::evm::transfer::permit2::{EXACT_PROXY, PERMIT2, UPTO_PROXY};
 use crate::gate::{ChallengeTemplate, Hints};
-use crate::json;
+use crate::json::{self, json};
 use crate::path::CanonicalPath;
 use crate::payment::PayTo;
 use crate::protocol::ChainId;

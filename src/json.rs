@@ -10,6 +10,7 @@
 //! them together were an eighth of what is uploaded. [`json_struct`](crate::json_struct)
 //! and [`json_enum`](crate::json_enum) write the same JSON as they did.
 
+mod literal;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -20,6 +21,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+pub use literal::{json, put, value};
 pub use types::*;
 
 /// A text that is no JSON, repeats a key, or doesn't say what it should.

@@ -1,7 +1,7 @@
 //! What the challenge says of a route besides its price, and whether it is
 //! listed where agents and crawlers look for things to buy.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::fields::Fields;
 use super::free::SIGN_IN;
@@ -9,6 +9,7 @@ use super::method::Method;
 use super::offer::Offer;
 use super::route::{PaymentIdentifier, Route};
 use super::shape;
+use crate::json::json;
 use crate::protocol::payment::{BAZAAR, GAS_SPONSORING, PAYMENT_IDENTIFIER};
 
 /// What a route's part of the challenge header may take, in bytes of JSON: of

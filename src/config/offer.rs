@@ -2,12 +2,11 @@
 
 use std::rc::Rc;
 
-use serde_json::json;
-
 use super::fields::Report;
 use super::network::Network;
 use super::token::Token;
 use crate::amount::{AtomicAmount, Price};
+use crate::json::json;
 use crate::payment::{NoTerms, Terms, Wanted};
 use crate::protocol::PaymentRequirements;
 use crate::protocol::requirements::{

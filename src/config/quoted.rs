@@ -1,13 +1,12 @@
 //! A route at the price that its origin has said for a request.
 
-use serde_json::json;
-
 use super::by_origin::ByOrigin;
 use super::fields::Report;
 use super::method::Method;
 use super::offer::{About, Offer};
 use super::route::{Route, SettleWhen};
 use crate::amount::{AtomicAmount, Price};
+use crate::json::json;
 use crate::protocol::requirements::QUOTE;
 
 impl Route {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::by_origin::ByOrigin;
 use super::by_use::ByUse;
@@ -14,6 +14,7 @@ use super::prices::When;
 use super::service::Service;
 use super::who::Class;
 use crate::amount::Price;
+use crate::json::json;
 
 /// What is sold, for how much, and how.
 #[derive(Clone, Debug)]

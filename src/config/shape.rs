@@ -1,10 +1,12 @@
 //! `input` and `output` of a route: what a request must hold and an answer
 //! holds, for agents that have never seen either.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::fields::Fields;
 use super::method::Method;
+
+use crate::json::json;
 
 /// How long each may be, in bytes of JSON. It stands in the challenge's header,
 /// which real clients take up to 3,000 bytes.

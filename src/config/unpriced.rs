@@ -3,8 +3,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::fields::Fields;
 use super::listing::MAX_CHALLENGE_JSON;
 use super::offer::{About, OnNetwork};
@@ -14,6 +12,7 @@ use super::{
     Pattern, PaymentIdentifier, PriceRule, Route, Service, SettleWhen, Token,
 };
 use crate::amount::Price;
+use crate::json::json;
 
 /// What a route is, whatever it costs.
 pub(super) struct Unpriced {

@@ -4,13 +4,13 @@
 //! One Durable Object keeps the [`Board`], so that two changes at once are both
 //! kept, and writes it to KV, where every edge reads it.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::amount::Price;
 use crate::config::{
     Config, MAX_FORMER, MAX_OVERRIDES, Override, Overrides, Route, canonical_name, pattern_in,
 };
-use crate::json;
+use crate::json::{self, json};
 use crate::json_struct;
 use crate::time::UnixSeconds;
 

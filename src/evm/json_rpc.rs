@@ -1,10 +1,11 @@
 //! Parameters and answers of the Ethereum JSON-RPC methods.
 //! Source: <https://ethereum.github.io/execution-apis/>.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Address, Call};
 use crate::encoding::{decode_hex, decode_hex_bytes, encode_hex};
+use crate::json::json;
 use crate::time::UnixSeconds;
 
 /// Which state of the chain a method looks at.

@@ -3,14 +3,14 @@
 
 use std::rc::Rc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::BadRequest;
 use super::fields::{Fields, read_body};
 use super::order::read_timeout;
 use crate::config::{Account, Config, Network, Token};
 use crate::gate::Hints;
-use crate::json::whole_number;
+use crate::json::{json, whole_number};
 use crate::protocol::requirements::EXACT;
 use crate::protocol::{ChainId, Reason};
 

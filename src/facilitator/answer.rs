@@ -1,10 +1,10 @@
 //! What `/verify` and `/settle` say: `VerifyResponse` and `SettlementResponse`
 //! (x402 v2 specification, sections 7.1 and 7.2).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{BadRequest, Endpoint, Order};
-use crate::json::to_value;
+use crate::json::{json, to_value};
 use crate::protocol::{Reason, SettlementResponse};
 use crate::settlement::{Outcome, Verdict};
 use crate::time::UnixSeconds;

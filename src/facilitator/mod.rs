@@ -22,9 +22,10 @@ pub mod fields;
 pub mod order;
 pub mod settle;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config::{Account, Config};
+use crate::json::json;
 use crate::path::CanonicalPath;
 use crate::protocol::payment::GAS_SPONSORING;
 use crate::protocol::requirements::{EXACT, FACILITATOR_ADDRESS, UPTO};

@@ -7,10 +7,10 @@
 use std::fmt;
 
 use ed25519_dalek::{Signer as _, SigningKey};
-use serde_json::json;
 
 use super::p256::P256Key;
 use crate::encoding::{decode_base64, encode_base64url, encode_hex};
+use crate::json::json;
 use crate::rpc::host_of;
 use crate::time::UnixSeconds;
 

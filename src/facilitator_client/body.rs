@@ -1,7 +1,8 @@
 //! What a facilitator is asked with: one body for `/verify` and `/settle`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use crate::json::json;
 use crate::payment::VerifiedPayment;
 use crate::protocol::payment::BAZAAR;
 use crate::protocol::requirements::{EXACT, PaymentRequirementsV1};

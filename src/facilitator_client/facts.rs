@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Facilitator, Http, HttpRequest, is_network};
+use crate::json::json;
 use crate::protocol::requirements::EXACT;
 use crate::protocol::{ChainId, Version};
 use crate::rpc::TransportError;

@@ -3,13 +3,14 @@
 //! Everything but the URL, the error and the hints is the same for every
 //! request for a route, so it is written once, when the configuration is read.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Sale;
 use super::page::{self, Language, Layout};
 use super::wallet::SignIn;
 use crate::config::{Config, Method, Route, SIGN_IN};
 use crate::encoding::encode_base64;
+use crate::json::json;
 use crate::path::UrlParts;
 use crate::protocol::{ChainId, Reason};
 use crate::settlement::sales::RefusalLine;

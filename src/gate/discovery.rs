@@ -2,9 +2,10 @@
 //!
 //! Only routes with `listed = true` are in it.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::config::{Config, Offer, Route};
+use crate::json::json;
 use crate::time::UnixSeconds;
 
 /// Where crawlers look for the list of what an origin sells.

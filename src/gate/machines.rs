@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::escape::{code_span, escape_markdown, escape_xml};
 use super::{Decision, Head, Sale, door};
@@ -16,6 +16,7 @@ use crate::amount::Price;
 use crate::config::{Config, Free, Loaded, Method, Route, Shape};
 use crate::encoding::encode_hex;
 use crate::evm::keccak256;
+use crate::json::json;
 use crate::path::{CanonicalPath, UrlParts};
 
 /// How many routes a document tells of: the first ones.

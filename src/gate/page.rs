@@ -5,12 +5,11 @@ mod words;
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use words::Words;
 
 use crate::config::{Config, Method, Route};
 use crate::evm::TransferMethod;
+use crate::json::json;
 use crate::protocol::Reason;
 use crate::protocol::requirements::EXACT;
 

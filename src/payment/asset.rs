@@ -1,10 +1,11 @@
 //! What is paid on one network: in which token, and to whom.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{Terms, VerifiedPayment};
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_base64;
+use crate::json::json;
 use crate::protocol::payment::{GAS_SPONSORING, put_sponsoring};
 use crate::protocol::requirements::TRANSFER_METHOD;
 use crate::solana::terms::InvalidTerms;

@@ -1,9 +1,10 @@
 //! What of a token and a recipient can be compared with what a chain says.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{Asset, PayTo};
 use crate::encoding::encode_hex;
+use crate::json::json;
 use crate::solana::address::associated_token_address;
 
 impl Asset {

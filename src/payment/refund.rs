@@ -1,10 +1,11 @@
 //! What a transaction of anybody's gave an account back, as its chain tells.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::amount::AtomicAmount;
 use crate::encoding::{decode_base64, encode_base58, encode_base64, encode_hex};
 use crate::evm::{Address, Receipt, json_rpc};
+use crate::json::json;
 use crate::protocol::ChainId;
 use crate::rpc::Call;
 use crate::solana::address::SYSTEM_PROGRAM;

@@ -1,10 +1,10 @@
 //! Payment requirements: what a seller asks for, in the shapes of v1 and v2.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::ChainId;
 use crate::amount::AtomicAmount;
-use crate::json::whole_number;
+use crate::json::{json, whole_number};
 
 /// The scheme of the exact amount, no more and no less.
 pub const EXACT: &str = "exact";

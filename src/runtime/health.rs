@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use worker::web_sys::{Headers, Response};
 use worker::{Delay, Env};
 
@@ -16,7 +16,7 @@ use super::{clock, respond};
 use crate::config::{Config, Network};
 use crate::facilitator_client::Facilitator;
 use crate::gate::Head as _;
-use crate::json::to_value;
+use crate::json::{json, to_value};
 use crate::settlement::relayer::settler_name;
 use crate::table::Table;
 

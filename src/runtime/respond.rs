@@ -1,7 +1,6 @@
 //! Answers that the gate makes itself.
 
 use js_sys::Array;
-use serde_json::json;
 use worker::web_sys::{Headers, Response, ResponseInit};
 
 use super::body::Unread;
@@ -9,6 +8,7 @@ use super::head::RequestHead;
 use super::js;
 use crate::gate::cors::{self, Readers};
 use crate::gate::{Head as _, goods};
+use crate::json::json;
 
 /// The body of an answer: a text, or nothing.
 pub(super) fn respond(

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use js_sys::Promise;
 use js_sys::futures::JsFuture;
-use serde_json::{Value, json};
+use serde_json::Value;
 use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{RequestInit, Response};
@@ -14,7 +14,7 @@ use crate::config::{Config, Network};
 use crate::desk::overrides::Board;
 use crate::desk::session::Session;
 use crate::evm;
-use crate::json::{self, FromJson, ToJson};
+use crate::json::{self, FromJson, ToJson, json};
 use crate::payment::VerifiedPayment;
 use crate::settlement::others::{Said, Settlers};
 use crate::settlement::outbox::SalesAfter;

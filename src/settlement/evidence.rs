@@ -5,13 +5,14 @@
 
 use std::fmt;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::closing::Resolution;
 use super::journal::Attempts;
 use crate::amount::AtomicAmount;
 use crate::encoding::encode_hex;
 use crate::evm::{self, Address, BlockTag, Receipt, json_rpc};
+use crate::json::json;
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
 use crate::settlement::per_token::PerToken;
 use crate::time::UnixSeconds;

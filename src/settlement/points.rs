@@ -2,9 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Sale;
+use crate::json::json;
 use crate::time::UnixSeconds;
 
 /// How long an index may be, in bytes, and all blobs together may be 16 KB; see

@@ -7,13 +7,14 @@
 
 use std::iter::once;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::evidence::{Unknown, UsedBy, ask_agreed, needs_quorum, receipt_of, use_in};
 use crate::amount::AtomicAmount;
 use crate::evm::{
     self, BlockTag, Clue, MULTICALL3, NonceQuestion, json_rpc, questions_call, read_questions,
 };
+use crate::json::json;
 use crate::json_struct;
 use crate::rpc::{Call, Nodes, Transport};
 use crate::settlement::per_token::PerToken;

@@ -4,13 +4,14 @@
 //! Source: Solana documentation, "HTTP methods", and `TransactionError` of
 //! the runtime, which nodes write as JSON.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::address::Pubkey;
 use super::instruction::TokenProgram;
 use super::settle::SignedTransaction;
 use super::verify::VerifiedPayment;
 use crate::encoding::{decode_base64, encode_base64};
+use crate::json::json;
 use crate::plain_error;
 use crate::protocol::Reason;
 

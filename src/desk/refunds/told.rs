@@ -6,7 +6,7 @@ use super::ask::NO_TOKEN;
 use super::{Page, Refund, Reservation, State, TakenOff, Told, sum};
 use crate::amount::AtomicAmount;
 use crate::config::Config;
-use crate::json::{Always, ToJson, write_object};
+use crate::json::{Always, ToJson, json, write_object};
 use crate::protocol::ChainId;
 use crate::settlement::Sale;
 use crate::time::UnixSeconds;
@@ -103,7 +103,7 @@ pub fn answer_to_take_off(taken: &TakenOff) -> (u16, String) {
 }
 
 fn problem(why: &str) -> String {
-    serde_json::json!({ "error": why }).to_string()
+    json!({ "error": why }).to_string()
 }
 
 /// What is needed to pay a sale back (`GET` with a sale), as JSON. `page`: what is kept

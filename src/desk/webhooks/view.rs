@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::pages::Pages;
 use super::{DAY, LATE_SECONDS, Sender};
 use crate::config::Webhook;
+use crate::json::json;
 use crate::settlement::StoreError;
 
 /// How many sales of a Settler are counted at most that wait.

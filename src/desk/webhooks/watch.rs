@@ -1,9 +1,11 @@
 //! What is told besides sales: what has changed with the Settlers, and how many
 //! payments were refused.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{AGAIN_SECONDS, Count, LOOK_SECONDS, Outbox, Sender};
+
+use crate::json::json;
 
 /// How often refusals are told of at most, in seconds.
 const REFUSED_SECONDS: u64 = 60;

@@ -1,7 +1,7 @@
 //! `transferWithAuthorization`: the token moves by what the payer signed
 //! (EIP-3009).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     Authorization, CLOCK_SKEW_SECONDS, Clue, ExactEvmPayload, Facts, MIN_REMAINING_SECONDS, Method,
@@ -12,6 +12,7 @@ use crate::encoding::encode_hex;
 use crate::evm::eip712::{digest, transfer_with_authorization_hash};
 use crate::evm::receipt::{AUTHORIZATION_CANCELED, AUTHORIZATION_USED};
 use crate::evm::{Address, BlockTag, Call, Log, Signature, Uint256, abi, json_rpc};
+use crate::json::json;
 use crate::protocol::Reason;
 
 /// What refuses a payment by EIP-3009.

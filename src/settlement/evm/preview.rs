@@ -1,12 +1,13 @@
 //! What the chain says before anything is sent.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{EvmLane, cost_of_each};
 use crate::evm::{
     self, BlockTag, Call as EvmCall, Facts, Fees, GAS_PER_TRANSACTION, MULTICALL3, TipLimits,
     json_rpc,
 };
+use crate::json::json;
 use crate::rpc::{Call, ErrorKind, Reply, Unavailable};
 use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
 use crate::time::UnixSeconds;

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use serde_json::json;
 
 use super::EvmLane;
 use crate::evm::Receipt;
+use crate::json::json;
 use crate::rpc::{Call, ErrorKind, READ_TIMEOUT, Reply, RpcError};
 use crate::settlement::Host;
 use crate::settlement::journal::EvmEntry;

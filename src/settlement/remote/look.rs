@@ -4,11 +4,11 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
-use serde_json::json;
 
 use super::RemoteLane;
 use crate::evm::json_rpc;
 use crate::facilitator_client::Settled;
+use crate::json::json;
 use crate::payment::VerifiedPayment;
 use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
 use crate::settlement::closing::Resolution;

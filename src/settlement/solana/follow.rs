@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use serde_json::json;
 
 use super::watch::{AtWork, Flight};
 use super::{BLOCKHASH_BLOCKS, Landed, SolanaLane};
+use crate::json::json;
 use crate::payment::VerifiedPayment;
 use crate::protocol::Reason;
 use crate::rpc::{Call, READ_TIMEOUT, Reply, Transport as _};

@@ -1,11 +1,12 @@
 //! A permit of the token's own (EIP-2612), by which Permit2 is let move it in
 //! the transaction that pays: x402's extension `eip2612GasSponsoring`.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{PERMIT2, Permit2Authorization};
 use crate::evm::transfer::{MIN_REMAINING_SECONDS, seconds};
 use crate::evm::{Address, Signature, Uint256};
+use crate::json::json;
 use crate::protocol::Reason;
 use crate::time::UnixSeconds;
 

@@ -17,7 +17,7 @@
 
 use std::sync::LazyLock;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{PERMIT2, Permit2, calls};
 use crate::encoding::encode_hex;
@@ -25,6 +25,7 @@ use crate::evm::receipt::{AUTHORIZATION_USED, TRANSFER};
 use crate::evm::transfer::method::Method as _;
 use crate::evm::transfer::{Clue, VerifiedPayment};
 use crate::evm::{BlockTag, Log, json_rpc, keccak256};
+use crate::json::json;
 
 /// `UnorderedNonceInvalidation(owner, word, mask)` of Permit2: its owner takes
 /// nonces back.

@@ -1,8 +1,9 @@
 //! The payment on the wire: `payload` of `exact` on EVM by Permit2.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::evm::{Address, Uint256};
+use crate::json::json;
 use crate::protocol::Reason;
 
 /// What a client sends as `payload` (x402, exact on EVM, Permit2): every member
@@ -75,11 +76,10 @@ impl Permit2Payload {
 impl Permit2Authorization {
     /// The payload that a client sends of it.
     pub fn payload(&self, signature: &str) -> Value {
-        let witness = match self.facilitator {
-            Some(facilitator) => json!({
-                "to": self.to, "facilitator": facilitator, "validAfter": self.valid_after,
-            }),
-            None => json!({ "to": self.to, "validAfter": self.valid_after }),
+        let witness = if let Some(facilitator) = self.facilitator {
+            json!({ "to": self.to, "facilitator": facilitator, "validAfter": self.valid_after })
+        } else {
+            json!({ "to": self.to, "validAfter": self.valid_after })
         };
         json!({
             "signature": signature,
