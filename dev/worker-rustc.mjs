@@ -14,6 +14,13 @@ import { spawnSync } from 'node:child_process';
 const BOTH = '--crate-type cdylib --crate-type rlib';
 const WORKER = '--crate-type cdylib -C lto';
 
+/**
+ * Half of what Rust gives: an address of data is a byte shorter below 1 MiB. The
+ * deepest JSON that is read needs less than a fifth of it, and what needed more would be
+ * trapped, as the stack is what memory begins with.
+ */
+const STACK = '-C link-arg=-zstack-size=524288';
+
 const LLVM = [
   // A function stands once, and is called. What stands in several compresses worse.
   '-inline-threshold=0',
@@ -35,7 +42,7 @@ const LLVM = [
 const [rustc, ...given] = process.argv.slice(2);
 const start = given.findIndex((_, index) => given.slice(index, index + 4).join(' ') === BOTH);
 // Cargo also asks it what rustc is.
-const changed = start < 0 ? given : [...given.toSpliced(start, 4, ...WORKER.split(' ')), '-C', `llvm-args=${LLVM.join(' ')}`];
+const changed = start < 0 ? given : [...given.toSpliced(start, 4, ...`${WORKER} ${STACK}`.split(' ')), '-C', `llvm-args=${LLVM.join(' ')}`];
 const { status, error } = spawnSync(rustc, changed, { stdio: 'inherit' });
 if (error) throw error;
 process.exitCode = status ?? 1;
