@@ -90,6 +90,8 @@ pub struct EvmLane<H: Host> {
     alone_pump: Pump,
     /// Payers whose payments go alone, and since when that is known.
     loners: RefCell<Table<Address, UnixSeconds>>,
+    /// Those of them whose payments were refused, and when.
+    refused_loners: RefCell<Table<Address, UnixSeconds>>,
     /// Payers with a payment that waits for what they have in the air.
     short: RefCell<Set<Address>>,
     /// The hour of the last spoiled transaction, and how many it had.
@@ -177,6 +179,7 @@ impl<H: Host> EvmLane<H> {
             pump: Pump::default(),
             alone_pump: Pump::default(),
             loners: RefCell::default(),
+            refused_loners: RefCell::default(),
             short: RefCell::default(),
             spoiled: Cell::new((0, 0)),
             no_sizes_until: Cell::new(UnixSeconds(0)),

@@ -132,6 +132,9 @@ impl<H: Host> EvmLane<H> {
     /// For whoever comes now with a payment, one that goes alone or not, and can't be
     /// told in time what becomes of it: in how many seconds that may be otherwise.
     pub(super) fn too_late_in_line(&self, payer: Address, goes_alone: bool) -> Option<u64> {
+        if let Some(seconds) = self.comes_after_others(payer).filter(|_| goes_alone) {
+            return Some(seconds);
+        }
         let (queue, loners) = (self.queue.borrow(), self.alone.borrow());
         let free = IN_AIR_MAX.saturating_sub(self.waiting_in_air());
         let free_alone = LONE_IN_AIR_MAX.saturating_sub(self.lone_in_air());

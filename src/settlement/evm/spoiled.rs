@@ -33,6 +33,19 @@ const LONER_SECONDS: u64 = 3_600;
 /// How many payers are known to go alone at most. Of more, a preview finds out.
 const LONERS_MAX: usize = 4_096;
 
+/// Of how many it is known at most that their payments were refused, and for how long,
+/// in seconds.
+const REFUSED_MAX: usize = 16_384;
+const REFUSED_SECONDS: u64 = 3_600;
+
+/// How many payers may wait to go alone before those come later who were refused. Each
+/// is a question to the nodes, one after the other, and an account with code and
+/// without money costs next to nothing.
+const LONERS_BEFORE_REFUSED: usize = 8;
+
+/// When those are asked to come again, in seconds.
+const REFUSED_PAUSE: u64 = 30;
+
 impl<H: Host> EvmLane<H> {
     /// Whether a payer is known to go alone.
     pub(super) fn is_loner(&self, payer: Address) -> bool {
@@ -50,10 +63,30 @@ impl<H: Host> EvmLane<H> {
         }
     }
 
+    /// Remembers that the payment of a payer who goes alone came to nothing.
+    fn note_refused_loner(&self, payer: Address) {
+        let now = self.shared.host.now();
+        let mut refused = self.refused_loners.borrow_mut();
+        refused.retain(|_, at| now.since(*at) < REFUSED_SECONDS);
+        if refused.len() < REFUSED_MAX {
+            refused.insert(payer, now);
+        }
+    }
+
+    /// For a payer who goes alone, and of whom a payment came to nothing lately while
+    /// others wait who have not: in how many seconds to come again.
+    pub(super) fn comes_after_others(&self, payer: Address) -> Option<u64> {
+        let (refused, now) = (self.refused_loners.borrow(), self.shared.host.now());
+        let was_refused = refused.get(&payer).is_some_and(|at| now.since(*at) < REFUSED_SECONDS);
+        let is_busy = self.alone.borrow().before(0) >= LONERS_BEFORE_REFUSED;
+        (was_refused && is_busy).then_some(REFUSED_PAUSE)
+    }
+
     /// Takes the payments out of a batch whose payers have code. They go alone,
     /// and nobody waits for them. What their code left no gas for in the
     /// simulation that they shared has not been judged: what seems to fail is
-    /// looked at again without them.
+    /// looked at again without them. That a payer has not the money the token
+    /// says, whatever code there is.
     pub(super) fn set_apart(
         self: &Rc<Self>,
         batch: Vec<Waiting>,
@@ -66,9 +99,15 @@ impl<H: Host> EvmLane<H> {
         let facts = std::mem::take(&mut preview.facts);
         let (mut sharing, mut again) = (vec![], vec![]);
         for ((waiting, facts), has_code) in batch.into_iter().zip(facts).zip(has_code) {
-            if *has_code {
+            let refusal = evm::refusal(&facts, &waiting.payment);
+            let is_unfunded = refusal == Some(waiting.payment.reasons().unfunded);
+            if *has_code && is_unfunded {
+                self.note_loner(waiting.payment.from());
+                sharing.push(waiting);
+                preview.facts.push(facts);
+            } else if *has_code {
                 self.to_go_alone(waiting);
-            } else if evm::refusal(&facts, &waiting.payment).is_some() {
+            } else if refusal.is_some() {
                 again.push(waiting);
             } else {
                 sharing.push(waiting);
@@ -298,6 +337,10 @@ impl<H: Host> EvmLane<H> {
     pub(super) fn note_refusal(&self, waiting: &Waiting, reason: Reason) {
         if waiting.was_spoiled && !reason.is_used() {
             self.note_loner(waiting.payment.from());
+        }
+        // Whoever has used it in our place is not its payer.
+        if self.goes_alone(&waiting.payment) && !reason.is_used() {
+            self.note_refused_loner(waiting.payment.from());
         }
     }
 }

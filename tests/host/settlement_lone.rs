@@ -1,0 +1,90 @@
+//! Payers with code whose payments come to nothing: they hold up no customer.
+
+use std::rc::Rc;
+
+use crate::sim::chain::Code;
+use crate::sim::{Handle, Payment, Setup, World, payer};
+use edge402::settlement::{ClaimReply, Outcome};
+
+/// Who attacks, and who buys.
+const ATTACKERS: std::ops::RangeInclusive<u8> = 1..=240;
+const CUSTOMER: u8 = 250;
+
+/// What became of a request, and after how many milliseconds.
+type Told = (Outcome, u64);
+
+/// A world in which they all have code, and the attackers no money.
+fn world() -> Rc<World> {
+    let world = World::new(&Setup::default());
+    let mut chain = world.chain.borrow_mut();
+    for number in ATTACKERS.chain([CUSTOMER]) {
+        chain.codes.insert(payer(number).address(), Code::Honest);
+    }
+    for number in ATTACKERS {
+        chain.balances.insert(payer(number).address(), 0);
+    }
+    drop(chain);
+    world
+}
+
+/// Claims a payment and settles it.
+fn settle(world: &Rc<World>, payment: Payment) -> Handle<Told> {
+    let world = Rc::clone(world);
+    Rc::clone(&world).start(async move {
+        let claim = world.claim_request(&payment, "a");
+        let request = payment.settle_request(&claim);
+        let start = world.clock.now_ms();
+        let claimed = world.ask(|it| async move { it.claim(&claim).await }).await.unwrap();
+        if let ClaimReply::Crowded { seconds } = claimed.unwrap() {
+            return (Outcome::Crowded { seconds }, world.clock.now_ms() - start);
+        }
+        let outcome = world.ask(|it| async move { it.settle(request).await }).await;
+        (outcome.unwrap().unwrap(), world.clock.now_ms() - start)
+    })
+}
+
+/// One payment of each attacker.
+fn attack(world: &Rc<World>, number: u8) -> Vec<Handle<Told>> {
+    ATTACKERS.map(|it| settle(world, Payment::new(it, number, 9_000))).collect()
+}
+
+/// Asserts that a customer with code is sold to within so many milliseconds.
+fn assert_sold(world: &Rc<World>, number: u8, within_ms: u64) {
+    let (outcome, ms) = world.take(&settle(world, Payment::new(CUSTOMER, number, 9_000)));
+    assert!(matches!(outcome, Outcome::Settled(_)), "{outcome:?}");
+    assert!(ms <= within_ms, "after {ms} ms");
+}
+
+fn assert_refused(world: &Rc<World>, told: &[Handle<Told>]) {
+    for it in told {
+        let (outcome, _) = world.take(it);
+        assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
+    }
+}
+
+#[test]
+fn new_accounts_with_code_and_no_money_are_refused_together() {
+    let world = world();
+    let posts = world.posts.get();
+    assert_refused(&world, &attack(&world, 1));
+    let posts = world.posts.get() - posts;
+    assert!(posts < 40, "{posts} messages for {} payments", ATTACKERS.count());
+    assert_sold(&world, 1, 4_000);
+}
+
+#[test]
+fn whoever_was_refused_alone_comes_after_those_who_were_not() {
+    let world = world();
+    assert_sold(&world, 1, 4_000);
+    assert_refused(&world, &attack(&world, 1));
+    for number in 2..5 {
+        let again = attack(&world, number);
+        assert_sold(&world, number, 5_000);
+        let crowded = |it: &&Handle<Told>| matches!(world.take(it).0, Outcome::Crowded { .. });
+        let told = again.iter().filter(crowded).count();
+        assert!(told >= ATTACKERS.count() - 8, "{told} are to come again later");
+    }
+    // By itself each is looked at as ever.
+    let (outcome, _) = world.take(&settle(&world, Payment::new(1, 9, 9_000)));
+    assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
+}
