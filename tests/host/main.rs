@@ -80,6 +80,7 @@ mod settlement_lone;
 mod settlement_nodes;
 mod settlement_pace;
 mod settlement_permit2;
+mod settlement_queue;
 mod settlement_remote;
 mod settlement_remote_doubt;
 mod settlement_remote_solana;
