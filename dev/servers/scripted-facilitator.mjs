@@ -27,7 +27,7 @@ import { EVM_NETWORK, SOLANA_NETWORK } from '../world.mjs';
  * @param {() => Reply} usual does what it does without a script
  * @returns {Reply | undefined | Promise<Reply | undefined>} nothing: the usual
  *
- * @typedef {{ json?: any, text?: string, status?: number, headers?: Record<string, string> } | { drop: true }} Reply
+ * @typedef {{ json?: any, text?: string | Buffer, status?: number, headers?: Record<string, string> } | { drop: true }} Reply
  *   `drop`: the connection breaks before the answer
  */
 export async function startScriptedFacilitator({ feePayer, payer }) {

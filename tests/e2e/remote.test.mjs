@@ -1,6 +1,7 @@
 /** The gate through somebody else's facilitator, which may be slow, down, wrong or lying. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { serve } from '../../dev/servers/serve.mjs';
 import { signedPart, startScriptedFacilitator } from '../../dev/servers/scripted-facilitator.mjs';
 import { waitFor } from '../../dev/util.mjs';
@@ -45,6 +46,12 @@ after(async () => {
   await facilitator?.stop();
   await origin?.stop();
 });
+
+/** A good answer, three megabytes long, that takes a few thousand bytes on its way. */
+function packed(answer) {
+  const text = gzipSync(JSON.stringify(answer) + ' '.repeat(3_000_000));
+  return { text, headers: { 'content-encoding': 'gzip', 'content-length': text.length } };
+}
 
 /** By what is signed: the script that the facilitator follows for a payment. */
 const scripts = new Map();
@@ -313,6 +320,8 @@ describe('through a remote facilitator', AT_ONCE, () => {
         'success with an empty transaction': { json: { success: true, transaction: '', network: CHAINS.evm } },
         'success with a transaction of a wrong type': { json: { success: true, transaction: 1, network: CHAINS.evm } },
         'success on another network': { json: { success: true, transaction: HASH, network: 'eip155:1' } },
+        // The few bytes that are said to come are not what there is to read.
+        'success in packed megabytes': packed({ success: true, transaction: HASH, network: CHAINS.evm }),
         'success with 500': { status: 500, json: { success: true, transaction: HASH, network: CHAINS.evm } },
       },
     };
