@@ -209,13 +209,22 @@ impl Settler {
         Ok(self.inner.get_or_init(|| made))
     }
 
+    /// The tables, as whoever reads the ledger is to find them: what the Settler has told
+    /// is written in them.
+    fn tables(&self) -> Result<SqlStore, StoreError> {
+        if let Some(settler) = self.inner.get() {
+            settler.write_kept()?;
+        }
+        SqlStore::new(&self.state.storage())
+    }
+
     /// What is kept of a network, key or facilitator that is gone.
     fn kept(&self, verb: &str, body: &str) -> worker::Result<Response> {
         if verb == "waiting" {
             return answer(self.waiting());
         }
         // No alarm enters them.
-        let store = SqlStore::new(&self.state.storage());
+        let store = self.tables();
         let store = store.and_then(|store| store.enter_old_sales(OLD_SALES).map(|_| store));
         match (store, verb) {
             (Err(error), _) => answer::<()>(Err(error)),
@@ -227,7 +236,7 @@ impl Settler {
     /// The sales that are asked for, as they are kept.
     fn sales(&self, body: &str) -> worker::Result<Response> {
         let query = read(body)?;
-        let store = SqlStore::new(&self.state.storage());
+        let store = self.tables();
         match store.and_then(|store| store.sales_text(&query)) {
             Ok(text) => Response::ok(text),
             Err(error) => answer::<()>(Err(error)),
@@ -236,7 +245,7 @@ impl Settler {
 
     /// What waits here, where no key of the seller's signs.
     fn waiting(&self) -> Result<Standing, StoreError> {
-        let store = SqlStore::new(&self.state.storage())?;
+        let store = self.tables()?;
         let (waiting, is_cut) = waiting_in(&store, clock::now())?;
         Ok(Standing { waiting, is_cut, ..Standing::default() })
     }
@@ -248,7 +257,7 @@ impl Settler {
         if !SqlStore::exists(&storage)? {
             return Ok(vec![]);
         }
-        SqlStore::new(&storage)?.sales_after(&asked.at(clock::now()))
+        self.tables()?.sales_after(&asked.at(clock::now()))
     }
 
     /// The name of this object, which its alarm is not told.

@@ -11,6 +11,7 @@ use super::points::Points;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
 use super::{clock, js, webhooks};
+use crate::settlement::alarm::Alarm;
 use crate::settlement::{Host, Sale};
 use crate::time::UnixSeconds;
 
@@ -30,8 +31,7 @@ pub(super) struct WorkerHost {
     herald: Option<Env>,
     /// Whether somebody is about to.
     is_calling: Rc<Cell<bool>>,
-    /// For when the alarm is known to be set, in milliseconds.
-    alarm_at: Rc<Cell<u64>>,
+    alarm: Rc<Alarm>,
     /// Where data points of sales go, if the seller wants them.
     points: Option<Points>,
 }
@@ -44,14 +44,7 @@ impl WorkerHost {
         points: Option<Points>,
     ) -> Self {
         let (state, transport) = (Rc::clone(state), transport.clone());
-        Self {
-            state,
-            transport,
-            herald,
-            is_calling: Rc::default(),
-            alarm_at: Rc::default(),
-            points,
-        }
+        Self { state, transport, herald, is_calling: Rc::default(), alarm: Rc::default(), points }
     }
 }
 
@@ -76,26 +69,22 @@ impl Host for WorkerHost {
     }
 
     fn wake_in(&self, seconds: u64) {
-        // It rings at that time and not before, so what is ahead is still set.
-        let is_soon = move |at: u64| {
-            let now = clock::now_ms();
-            at > now && at <= now.saturating_add(seconds.saturating_mul(1_000))
-        };
-        if is_soon(self.alarm_at.get()) {
+        let now = clock::now_ms();
+        if !self.alarm.ask(now.saturating_add(seconds.saturating_mul(1_000)), now) {
             return;
         }
-        let (storage, known) = (self.state.storage(), Rc::clone(&self.alarm_at));
+        let (storage, alarm) = (self.state.storage(), Rc::clone(&self.alarm));
         self.spawn(async move {
-            let set = storage.get_alarm().await.ok().flatten();
-            let set = set.and_then(|at| u64::try_from(at).ok()).filter(|at| is_soon(*at));
-            if let Some(at) = set {
-                return known.set(at);
-            }
-            let at = clock::now_ms().saturating_add(seconds.saturating_mul(1_000));
-            match storage.set_alarm(Duration::from_secs(seconds)).await {
-                Ok(()) => known.set(at),
-                Err(error) => console_error!("alarm: {}", error.to_string()),
-            }
+            let look = async || {
+                let set = storage.get_alarm().await.ok().flatten();
+                set.and_then(|at| u64::try_from(at).ok())
+            };
+            let write = async |at: u64| {
+                let left = Duration::from_millis(at.saturating_sub(clock::now_ms()));
+                let set = storage.set_alarm(left).await;
+                set.map_err(|error| console_error!("alarm: {}", error.to_string())).is_ok()
+            };
+            alarm.set(clock::now_ms, look, write).await;
         });
     }
 

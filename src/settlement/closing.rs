@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::journal::{Attempts, Sent};
-use super::shared::Shared;
+use super::shared::{JOIN_LIMIT, Shared};
 use super::types::LEASE_SECONDS;
 use super::{
     Delivery, Entry, Host, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store,
@@ -68,8 +68,7 @@ impl<H: Host> Shared<H> {
         request: &SettleRequest,
         resolution: &Resolution,
     ) -> Result<bool, StoreError> {
-        let now = UnixSeconds(u64::MAX);
-        self.decide_claim(request, |record| self.end(record, resolution, request, now))
+        self.decide_claim(request, |record| self.end(record, resolution, request, false))
     }
 
     /// Settles a claim of whose payment nothing is charged: nothing is sent.
@@ -131,6 +130,7 @@ impl<H: Host> Shared<H> {
         }
         if unclear.is_empty() {
             self.store.close(&entry.id, &records)?;
+            self.sent_here.borrow_mut().remove(&entry.id);
         } else {
             let left = Entry { payments: unclear, ..entry.clone() };
             self.store.submit(&left, &records)?;
@@ -188,19 +188,24 @@ impl<H: Host> Shared<H> {
         if let (Some(earlier), Sent::Evm(sent)) = (&record.attempts, &entry.sent) {
             record.attempts = Some(Attempts::with(Some(earlier), entry.written_at, sent));
         }
-        self.end(&mut record, resolution, &request, entry.written_at);
+        // What such a life has told, it told while its request waited; and then that has
+        // a lease.
+        let age = self.host.now().since(entry.written_at);
+        let is_of_former_life = age < JOIN_LIMIT.as_secs() + LEASE_SECONDS
+            && !self.sent_here.borrow().contains(&entry.id);
+        self.end(&mut record, resolution, &request, is_of_former_life);
         Ok(Some(record))
     }
 
     /// Writes a payment's end into its record. What it bought is the holder's
     /// first, if that one still waits for it, or was perhaps told of it by a life of
-    /// this object that has ended since `sent_at`.
+    /// this object that has ended.
     pub(super) fn end(
         &self,
         record: &mut PaymentRecord,
         resolution: &Resolution,
         request: &SettleRequest,
-        sent_at: UnixSeconds,
+        is_of_former_life: bool,
     ) {
         record.was_sent = true;
         let (payer, amount, transaction) = match resolution {
@@ -236,7 +241,6 @@ impl<H: Host> Shared<H> {
             redeliver_until: settled_at.plus(redeliver_seconds),
         });
         record.sale = Some(request.sale_note(self.fees.take(&record.payment)));
-        let is_of_former_life = sent_at <= self.began;
         let may_have_it = |it: &u64| is_of_former_life || self.holders.borrow().contains(it);
         let holder = Some(request.ticket).filter(may_have_it);
         if record.delivery == Delivery::default() {

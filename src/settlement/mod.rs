@@ -50,6 +50,7 @@
 
 mod admission;
 mod ahead;
+pub mod alarm;
 pub mod budget;
 mod claims;
 mod closing;

@@ -55,7 +55,10 @@ impl<H: Host> Settler<H> {
         let Some(mut record) = shared.store.payment(&request.payment)? else { return Ok(false) };
         let now = shared.host.now();
         let until = now.plus(request.seconds.min(RENEW_MAX_SECONDS));
-        record.note_told(request.ticket, now);
+        // Who still waits was not told.
+        if !shared.holders.borrow().contains(&request.ticket) {
+            record.note_told(request.ticket, now);
+        }
         let is_counting = record.keep_counting(request.ticket, until, request.used);
         match &mut record.state {
             _ if is_counting => {}
@@ -244,6 +247,14 @@ impl<H: Host> Settler<H> {
             Some(lane) => lane.verify(request, &payment).await,
             None => Ok(Verdict::Invalid(Reason::InvalidNetwork)),
         }
+    }
+
+    /// Writes what was told before it was written, for whoever reads the same tables.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn write_kept(&self) -> Result<(), StoreError> {
+        self.shared.store.write_kept()
     }
 
     /// Gives a claim up. Does nothing if it isn't the asker's, or if anything

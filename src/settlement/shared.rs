@@ -39,8 +39,8 @@ pub(super) struct Shared<H: Host> {
     pub(super) live: Live,
     /// Tickets of requests that wait for a settlement at this moment.
     pub(super) holders: RefCell<Set<u64>>,
-    /// When this object came to life.
-    pub(super) began: UnixSeconds,
+    /// The journal entries that this life of the object has written and not closed.
+    pub(super) sent_here: RefCell<Set<String>>,
     /// Since when it is planned to write the claims that are kept.
     pub(super) will_write_since: Cell<Option<UnixSeconds>>,
     /// Whether the alarm was set since it last rang.
@@ -66,7 +66,7 @@ impl<H: Host> Shared<H> {
     /// What a Settler that comes to life shares with its lane.
     pub(super) fn new(host: H, store: H::Store) -> Self {
         Self {
-            began: host.now(),
+            sent_here: RefCell::default(),
             host,
             store,
             waiting: Waiters::default(),
@@ -150,6 +150,7 @@ impl<H: Host> Shared<H> {
         entry: &str,
     ) -> PaymentRecord {
         self.live.end(job.request.ticket);
+        self.sent_here.borrow_mut().insert(entry.to_owned());
         let owed_since = record.owed_since();
         let request = SettleRequest::clone(&job.request);
         let order = Order { request, verified_at: job.verified_at, owed_since };

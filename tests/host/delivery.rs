@@ -282,6 +282,24 @@ fn an_observer_who_asks_at_any_time_gets_nothing_of_a_good_delivery() {
     }
 }
 
+/// The gate renews its lease after 20 seconds, whoever it waits for.
+#[test]
+fn who_was_told_to_come_back_finds_nobody_in_the_way() {
+    for redeliver_max in [0, 1_000] {
+        let world = world();
+        world.chain.borrow_mut().min_fee = 90_000_000_000;
+        let first = Buyer { redeliver_max, ..buyer(&world, 1) };
+        assert!(matches!(first.now(), Answer::Pending(_)));
+        world.chain.borrow_mut().min_fee = 0;
+        world.run_for(4_000);
+        assert!(is_settled(&first));
+        assert_eq!(state(&first), DeliveryState::NotDelivered);
+        let asked_at = world.clock.now_ms();
+        assert!(first.now().is_delivery());
+        assert!(world.clock.now_ms() - asked_at < 1_000);
+    }
+}
+
 #[test]
 fn whatever_dies_the_buyer_gets_it_and_an_observer_at_most_once() {
     for crash_at in (0..4_000).step_by(50) {

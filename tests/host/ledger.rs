@@ -275,7 +275,7 @@ fn sales_are_forgotten_by_themselves_however_many_there_are() {
     world.run_for((3_600 + 300) * 1_000);
     assert_eq!(sales(&world, &all()), []);
     world.run_for(10 * KEEP * 1_000);
-    assert_eq!(world.alarm.get(), None, "and then it sleeps");
+    assert_eq!(world.alarm.at.get(), None, "and then it sleeps");
 }
 
 /// Reads page after page, as a program does.

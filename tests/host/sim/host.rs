@@ -1,9 +1,11 @@
 //! The clock, the tasks and the log of a world.
 
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
+use edge402::settlement::alarm::Alarm;
 use edge402::settlement::{Host, Sale};
 use edge402::time::UnixSeconds;
 
@@ -12,6 +14,38 @@ use super::{SimTransport, World, time};
 
 #[derive(Clone)]
 pub struct SimHost(pub Rc<World>);
+
+/// The alarm on disk, and as the Settler's life knows it.
+#[derive(Default)]
+pub struct SimAlarm {
+    pub at: Cell<Option<u64>>,
+    wanted: RefCell<Rc<Alarm>>,
+}
+
+impl SimHost {
+    /// For a Settler that comes to life.
+    pub fn of_new_life(world: &Rc<World>) -> Self {
+        world.alarm.wanted.take();
+        Self(Rc::clone(world))
+    }
+}
+
+impl World {
+    fn set_alarm(self: &Rc<Self>, at: u64) {
+        self.alarm.at.set(Some(at));
+        let alarmed = Rc::clone(self);
+        self.clock.spawn(async move {
+            alarmed.clock.sleep(at - alarmed.clock.now_ms()).await;
+            if alarmed.alarm.at.get() == Some(at) {
+                alarmed.alarm.at.set(None);
+                // An alarm that fails is tried again.
+                if alarmed.settler().wake().is_err() {
+                    SimHost(alarmed).wake_in(2);
+                }
+            }
+        });
+    }
+}
 
 impl Host for SimHost {
     type Transport = SimTransport;
@@ -34,22 +68,23 @@ impl Host for SimHost {
     }
 
     fn wake_in(&self, seconds: u64) {
-        let world = &self.0;
-        let at = world.clock.now_ms() + 1_000 * seconds;
-        if world.alarm.get().is_some_and(|set| set <= at) {
+        let world = Rc::clone(&self.0);
+        let (now, wanted) = (world.clock.now_ms(), Rc::clone(&world.alarm.wanted.borrow()));
+        if !wanted.ask(now + 1_000 * seconds, now) {
             return;
         }
-        world.alarm.set(Some(at));
-        let alarmed = Rc::clone(world);
-        world.clock.spawn(async move {
-            alarmed.clock.sleep(1_000 * seconds).await;
-            if alarmed.alarm.get().is_some_and(|set| set <= alarmed.clock.now_ms()) {
-                alarmed.alarm.set(None);
-                // An alarm that fails is tried again.
-                if alarmed.settler().wake().is_err() {
-                    SimHost(alarmed).wake_in(2);
-                }
-            }
+        self.spawn(async move {
+            // As in the runtime, each of the two takes a while.
+            let look = async || {
+                world.clock.sleep(0).await;
+                world.alarm.at.get()
+            };
+            let write = async |at| {
+                world.clock.sleep(0).await;
+                world.set_alarm(at);
+                true
+            };
+            wanted.set(|| world.clock.now_ms(), look, write).await;
         });
     }
 

@@ -63,7 +63,7 @@ pub struct World {
     pub kv_does: Cell<Kv>,
     /// How often an origin was asked.
     pub asked: Cell<usize>,
-    pub alarm: Cell<Option<u64>>,
+    pub alarm: host::SimAlarm,
     settler: RefCell<Option<Rc<Settler<SimHost>>>>,
     lane: LaneOf,
     /// Other Settlers that payments may have belonged to.
@@ -121,7 +121,7 @@ impl World {
             kv: RefCell::default(),
             kv_does: Cell::default(),
             asked: Cell::default(),
-            alarm: Cell::new(None),
+            alarm: host::SimAlarm::default(),
             settler: RefCell::new(None),
             lane,
             others: RefCell::default(),
@@ -135,7 +135,7 @@ impl World {
         if let Some(settler) = &*self.settler.borrow() {
             return Rc::clone(settler);
         }
-        let (host, store) = (SimHost(Rc::clone(self)), SimStore::of_new_life(&self.tables));
+        let (host, store) = (SimHost::of_new_life(self), SimStore::of_new_life(&self.tables));
         let settler = Settler::new(host.clone(), store, |parts| (self.lane)(&host, parts));
         let keep = tables::KEEP + self.tables.kept_longer.get();
         let settler = Rc::new(settler.named(&self.name.borrow()).keeping_sales(keep));

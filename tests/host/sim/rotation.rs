@@ -44,7 +44,7 @@ impl World {
             kv: RefCell::default(),
             kv_does: Cell::default(),
             asked: Cell::default(),
-            alarm: Cell::default(),
+            alarm: super::host::SimAlarm::default(),
             settler: RefCell::default(),
             lane: lane(has_key),
             others: RefCell::default(),
