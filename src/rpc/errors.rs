@@ -68,7 +68,7 @@ const REVERTS: [&str; 4] =
     ["execution reverted", "vm execution error", "vm exception", "transaction reverted"];
 
 /// The first text that is part of the message, in small letters, decides.
-const TEXTS: [(&str, ErrorKind); 86] = [
+const TEXTS: [(&str, ErrorKind); 88] = [
     ("already known", AlreadyKnown),
     ("alreadyknown", AlreadyKnown),
     ("known transaction", AlreadyKnown),
@@ -102,6 +102,9 @@ const TEXTS: [(&str, ErrorKind); 86] = [
     ("insufficientfunds", Rejected),
     ("intrinsic gas", Rejected),
     ("exceeds block gas limit", Rejected),
+    // Geth's and Erigon's `--rpc.txfeecap`, and EIP-7825.
+    ("exceeds the configured cap", Rejected),
+    ("gas limit too high", Rejected),
     ("invalid sender", Rejected),
     ("invalid chain id", Rejected),
     ("batch", Batch),

@@ -89,6 +89,7 @@ mod settlement_solana;
 mod settlement_solana_crowd;
 mod settlement_solana_lies;
 mod settlement_solana_seller;
+mod settlement_stuck;
 mod settlement_times;
 mod settlement_tokens;
 mod settlement_truth;

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use super::ending::ended_at;
 use super::{EvmLane, IN_AIR_MAX};
 use crate::encoding::encode_hex;
 use crate::evm::{Call as EvmCall, Fees, SignedTransaction, Transaction};
@@ -158,8 +159,9 @@ impl<H: Host> EvmLane<H> {
     /// Signs the same calls again, at the same nonce, for more money, and
     /// writes that down: or for less, where no node takes it and it offers
     /// more than twice what is needed, which may be more than the key has.
-    /// What can't land any more gives way to an empty
-    /// transaction, which is all that its nonce needs.
+    /// What can't land any more, or was not taken however often it was replaced, gives
+    /// way to an empty transaction, which is all that its nonce needs: its payments are
+    /// free again when that one has landed.
     pub(super) fn replace(&self, entry: &mut EvmEntry, market: Fees, is_refused: bool) -> bool {
         let fees = entry.sent.fees;
         // A chain that stands still takes no transaction, however much it pays.
@@ -168,15 +170,23 @@ impl<H: Host> EvmLane<H> {
                 >= market.max_priority_fee_per_gas.saturating_mul(ENOUGH_TIMES_THE_TIP);
         let is_dear = is_refused && fees.max_fee_per_gas / 2 > market.max_fee_per_gas;
         let is_useless = if is_refused { !is_dear } else { pays_enough };
-        if is_useless || entry.sent.former.len() >= REPLACEMENTS_MAX {
-            return false;
-        }
-        let fees = if is_dear { market } else { fees.bumped().at_least(market) };
         let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
         let payments: Vec<_> = orders.iter().filter_map(|(_, order)| order.as_evm()).collect();
         let now = self.shared.host.now();
-        let is_alive = payments.iter().any(|payment| payment.expires_at() > now);
-        self.replace_by(entry, super::calls_of(&payments).filter(|_| is_alive), fees)
+        let is_alive = payments.iter().any(|it| ended_at(entry.written_at, it) > now);
+        let is_empty = entry.sent.empty.contains(&entry.sent.hash);
+        let is_hopeless = !is_alive || entry.sent.former.len() >= REPLACEMENTS_MAX;
+        // What gives way for good must do so however much it pays: all that comes
+        // after it waits.
+        if is_hopeless && !is_empty {
+            return self.replace_by(entry, None, fees.bumped().at_least(market));
+        }
+        if is_useless || entry.sent.former.len() >= 2 * REPLACEMENTS_MAX {
+            return false;
+        }
+        let fees = if is_dear { market } else { fees.bumped().at_least(market) };
+        let call = super::calls_of(&payments).filter(|_| !is_empty);
+        self.replace_by(entry, call, fees)
     }
 
     /// Signs another call, or none, at a transaction's nonce, and writes that

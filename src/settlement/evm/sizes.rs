@@ -19,7 +19,7 @@ const PAUSE_SECONDS: u64 = 60;
 
 impl<H: Host> EvmLane<H> {
     /// How many payments share a transaction at most: half as many after each
-    /// one that failed as a whole within the hour.
+    /// one that failed as a whole within the hour, or that no node took.
     pub(super) fn batch_most(&self) -> usize {
         if self.lacks_multicall() {
             return 1;

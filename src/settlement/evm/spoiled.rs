@@ -186,10 +186,15 @@ impl<H: Host> EvmLane<H> {
         states.zip(paid).map(|(unused, paid)| unused && !paid).collect()
     }
 
-    fn note_spoiled(&self, entry: &EvmEntry, receipt: &Receipt) {
+    /// From now on in this hour half as many share a transaction.
+    pub(super) fn share_less(&self) {
         let hour = self.shared.host.now().0 / 3_600;
         let (of, count) = self.spoiled.get();
         self.spoiled.set((hour, if of == hour { count.saturating_add(1) } else { 1 }));
+    }
+
+    fn note_spoiled(&self, entry: &EvmEntry, receipt: &Receipt) {
+        self.share_less();
         self.shared.throttle.note_failed_gas("", receipt.gas_used, self.shared.host.now());
         self.log(&format!(
             "{} failed as a whole: {} gas ({} wei) for {} payments, which go out again",

@@ -1,0 +1,71 @@
+//! Transactions that no node ever takes.
+
+use std::rc::Rc;
+
+use edge402::encoding::decode_hex_bytes;
+
+use crate::sim::chain::read_transaction;
+use crate::sim::{Answer, Payment, Setup, World};
+
+const MINUTE: u64 = 60_000;
+
+/// More than one payment may cost, and less than eleven, in wei.
+const CAP: u128 = 1_000_000_000_000_000;
+
+/// A node that takes nothing that may cost more than this, and says so.
+fn world(words: &'static str) -> Rc<World> {
+    let world = World::new(&Setup::default());
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+        if !method.starts_with("eth_sendRawTransaction") {
+            return None;
+        }
+        let raw = params[0].as_str().unwrap();
+        let it = read_transaction(&decode_hex_bytes(raw, raw.len()).unwrap()).1;
+        let fee = it.max_fee_per_gas * u128::from(it.gas_limit);
+        (fee > CAP).then_some(Err((-32_000, words)))
+    }));
+    world
+}
+
+/// A crowd of buyers, of whose payments the last one is good for longer.
+fn crowd(seconds: u64, longest: u64) -> Vec<Payment> {
+    (1..=12).map(|n| Payment::new(n, n, if n == 12 { longest } else { seconds })).collect()
+}
+
+/// It costs those who waited for it, and for so long; nobody who comes later.
+#[test]
+fn a_transaction_that_no_node_takes_stops_no_other_for_long() {
+    for (seconds, longest) in [(120, 120), (3_000, 3_000), (120, 86_400)] {
+        let world = world("a rule of this node's own");
+        let payments = crowd(seconds, longest);
+        let buyers: Vec<_> = payments.iter().map(|it| world.start_buy(it, "a")).collect();
+        let answers: Vec<_> = buyers.iter().map(|it| world.take(it)).collect();
+        assert!(answers.iter().any(|it| matches!(it, Answer::Pending(_))), "{answers:?}");
+        world.run_for(15 * MINUTE);
+        assert!(world.tables.entries().is_empty(), "{seconds} {longest}");
+        let late = Payment::new(100, 100, 86_400);
+        assert!(world.buy_now(&late, "b").is_delivery(), "{seconds} {longest}");
+        // Who comes back gets what was paid for, or pays now, unless it is too late.
+        for (payment, answer) in payments.iter().zip(&answers) {
+            let is_served = answer.is_delivery() || world.buy_now(payment, "a").is_delivery();
+            let paid = world.chain.borrow().transfers_of(payment).len();
+            assert_eq!(paid, usize::from(is_served), "{answer:?}");
+            assert!(is_served || payment.expires_at < world.clock.now(), "{answer:?}");
+        }
+    }
+}
+
+/// What every node's words say for certain is heard at once.
+#[test]
+fn what_costs_more_than_a_node_lets_anything_cost_is_taken_back() {
+    let words = "tx fee (1.31 ether) exceeds the configured cap (1.00 ether)";
+    for words in [words, "transaction gas limit too high (cap: 16777216, tx: 20000000)"] {
+        let world = world(words);
+        let payments = crowd(3_000, 3_000);
+        let buyers: Vec<_> = payments.iter().map(|it| world.start_buy(it, "a")).collect();
+        let answers: Vec<_> = buyers.iter().map(|it| world.take(it)).collect();
+        assert!(!answers.iter().any(|it| matches!(it, Answer::Pending(_))), "{answers:?}");
+        assert!(world.tables.entries().is_empty());
+        assert!(world.buy_now(&Payment::new(100, 100, 600), "b").is_delivery());
+    }
+}
