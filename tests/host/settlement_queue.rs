@@ -8,7 +8,7 @@ use edge402::settlement::Outcome;
 use serde_json::json;
 
 use crate::sim::chain::Code;
-use crate::sim::{Fault, Handle, Payment, Setup, World, pay_to, payer};
+use crate::sim::{Answer, Fault, Handle, Payment, Setup, World, pay_to, payer};
 
 /// How many transactions may be in the air, and how many of them with payers that go
 /// alone.
@@ -176,6 +176,11 @@ fn those_who_go_alone_leave_the_others_half_of_what_may_be_in_the_air() {
     assert_eq!(in_air(&world), LONE_IN_AIR_MAX + 1);
     mine_for(&world, 4);
     assert!(lone.iter().all(is_settled), "{lone:?}");
+    // So do those who had code and have none any more.
+    world.chain.borrow_mut().codes.clear();
+    start_all(&world, &(1..=12).map(|it| Payment::new(it, 2, 900)).collect::<Vec<_>>());
+    world.run_for(5_000);
+    assert_eq!(in_air(&world), LONE_IN_AIR_MAX);
 }
 
 #[test]
@@ -289,4 +294,158 @@ fn what_has_no_time_left_after_its_queue_is_not_sent() {
     let end = world.clock.now().0 + 12;
     let longer = Payment::within(pay_to(), 2, 1, (0, end));
     assert!(matches!(world.take(&start(&world, &longer)), Some(Outcome::Settled(_))));
+}
+
+#[test]
+fn a_pump_that_comes_back_leaves_the_work_to_the_one_in_its_place() {
+    for pause in (64_600..65_000).step_by(50) {
+        let world = world(false);
+        world.settler();
+        world.run_for(1_000);
+        // What it has just asked for comes after more than a minute.
+        world.tables.disk_ms.set(65_000);
+        let first = start(&world, &Payment::new(100, 1, 900));
+        world.run_for(100);
+        world.tables.disk_ms.set(0);
+        world.run_for(pause);
+        assert!(is_unavailable(&first));
+        // Two at work would send one more than may be in the air.
+        start_all(&world, &of_payers(1..=20));
+        world.run_for(5_000);
+        assert_eq!(in_air(&world), IN_AIR_MAX, "{pause}");
+    }
+}
+
+#[test]
+fn whoever_is_to_share_with_those_who_wait_asks_nothing_ahead() {
+    let world = world(true);
+    for number in 101..=108 {
+        start(&world, &Payment::new(number, 1, 900));
+        world.run_for(3_000);
+    }
+    assert_eq!(in_air(&world), IN_AIR_MAX);
+    start_all(&world, &of_payers(1..=5));
+    world.run_for(5_000);
+    let simulations = world.chain.borrow().simulations.get();
+    let buyer = world.start_buy(&Payment::new(10, 1, 900), "a");
+    world.run_for(500);
+    assert_eq!(world.chain.borrow().simulations.get(), simulations);
+    mine_for(&world, 2);
+    assert!(world.take(&buyer).is_delivery());
+    assert_eq!(world.chain.borrow().shares().last(), Some(&6));
+}
+
+#[test]
+fn ordinary_transactions_take_no_place_of_those_who_go_alone() {
+    let world = world(false);
+    world.chain.borrow_mut().codes.insert(payer(20).address(), Code::Honest);
+    start(&world, &Payment::new(20, 1, 900));
+    world.run_for(2_000);
+    mine_for(&world, 2);
+    start_all(&world, &of_payers(1..=5));
+    world.run_for(2_000);
+    start(&world, &Payment::new(20, 2, 900));
+    world.run_for(2_000);
+    assert_eq!(in_air(&world), 6);
+}
+
+#[test]
+fn whoever_was_refused_for_want_of_money_shares_with_others_when_it_is_there() {
+    let world = World::new(&Setup { has_sync: true, ..Setup::default() });
+    let account = payer(1).address();
+    world.chain.borrow_mut().balances.insert(account, 0);
+    let refused = world.buy_now(&Payment::new(1, 1, 90_000), "a");
+    assert_eq!(refused, Answer::Refused(Reason::InsufficientFunds));
+    world.chain.borrow_mut().balances.clear();
+    let crowd: Vec<_> = (10..=30).chain([1]).collect();
+    assert!(shared_with_last(&world, &crowd, 2) > 1);
+}
+
+#[test]
+fn of_two_that_share_one_may_burn_the_gas_and_the_other_is_settled() {
+    let world = world(true);
+    world.settler();
+    world.run_for(1_000);
+    world.faults.borrow_mut().push_back(Fault::Slow);
+    start(&world, &Payment::new(100, 1, 900));
+    let [good, bad] = [1, 2].map(|number| start(&world, &Payment::new(number, 1, 900)));
+    world.run_for(5_000);
+    assert_eq!(world.chain.borrow().waiting_shares(), [1, 2]);
+    world.chain.borrow_mut().codes.insert(payer(2).address(), Code::Burns);
+    mine_for(&world, 4);
+    assert!(is_settled(&good), "{good:?}");
+    assert!(!is_waiting(&bad) && !is_settled(&bad), "{bad:?}");
+}
+
+#[test]
+fn where_no_gas_may_be_burnt_those_without_code_are_sold_to() {
+    let mut setup = Setup::default();
+    setup.limits.failed_gas = Some(0);
+    let world = World::new(&setup);
+    assert!(world.buy_now(&Payment::new(1, 1, 900), "a").is_delivery());
+    world.chain.borrow_mut().codes.insert(payer(2).address(), Code::Honest);
+    assert_eq!(world.buy_now(&Payment::new(2, 1, 900), "a"), Answer::Unavailable);
+}
+
+#[test]
+fn whoever_takes_more_gas_than_a_payment_does_is_refused() {
+    let world = World::new(&Setup::default());
+    world.chain.borrow_mut().codes.insert(payer(1).address(), Code::Honest);
+    *world.hook.borrow_mut() =
+        Some(Box::new(|_, method, _| (method == "eth_estimateGas").then(|| Ok(json!("0x4c4b40")))));
+    let payment = Payment::new(1, 1, 900);
+    let answer = world.buy_now(&payment, "a");
+    assert_eq!(answer, Answer::Refused(Reason::EvmSimulationFailed));
+    assert_eq!(world.chain.borrow().count(), 0);
+    *world.hook.borrow_mut() = None;
+    assert!(world.buy_now(&payment, "a").is_delivery());
+}
+
+/// Has a crowd share a transaction that one of them spoils, and returns how many
+/// payments each of those carries that bring the others what they paid for.
+fn spoil(world: &Rc<World>, crowd: std::ops::RangeInclusive<u8>) -> Vec<usize> {
+    let bad = *crowd.end();
+    let shared = crowd.len() - 1;
+    start_all(world, &crowd.map(|it| Payment::new(it, 1, 90_000)).collect::<Vec<_>>());
+    world.run_for(2_000);
+    assert_eq!(world.chain.borrow().waiting_shares(), [1, shared]);
+    world.chain.borrow_mut().codes.insert(payer(bad).address(), Code::Burns);
+    mine_for(world, 1);
+    let again = world.chain.borrow().waiting_shares();
+    mine_for(world, 4);
+    again
+}
+
+/// How many payments the largest transaction carries by which a crowd of forty goes out.
+fn largest_of_forty(world: &Rc<World>, number: u8) -> usize {
+    start_all(world, &(101..=140).map(|it| Payment::new(it, number, 90_000)).collect::<Vec<_>>());
+    world.run_for(3_000);
+    let largest = world.chain.borrow().waiting_shares().into_iter().max();
+    mine_for(world, 4);
+    largest.unwrap()
+}
+
+#[test]
+fn transactions_are_half_as_large_for_an_hour_after_each_that_was_spoiled() {
+    let mut setup = Setup { block_ms: 1_000_000_000, ..Setup::default() };
+    (setup.limits.batch_max, setup.limits.crowd_max) = (40, 40);
+    let world = World::new(&setup);
+    // The next hour is not near.
+    let into_the_hour = world.clock.now().0 % 3_600;
+    world.run_for(1_000 * (3_700 - into_the_hour));
+    assert_eq!(largest_of_forty(&world, 1), 39);
+    spoil(&world, 1..=10);
+    spoil(&world, 11..=20);
+    assert_eq!(largest_of_forty(&world, 2), 10);
+    world.run_for(3_600_000);
+    assert_eq!(largest_of_forty(&world, 3), 39);
+}
+
+#[test]
+fn what_was_spoiled_goes_out_again_in_as_many_parts_as_may_be_in_the_air() {
+    let mut setup = Setup { block_ms: 1_000_000_000, ..Setup::default() };
+    setup.limits.batch_max = 40;
+    let again = spoil(&World::new(&setup), 1..=34);
+    assert_eq!(again.iter().max(), Some(&4), "{again:?}");
+    assert_eq!(again.len(), IN_AIR_MAX, "{again:?}");
 }
