@@ -8,7 +8,7 @@ use edge402::settlement::Outcome;
 use serde_json::json;
 
 use crate::sim::chain::Code;
-use crate::sim::{Answer, Fault, Handle, Payment, Setup, World, pay_to, payer};
+use crate::sim::{AMOUNT, Answer, Fault, Handle, Payment, Setup, World, pay_to, payer};
 
 /// How many transactions may be in the air, and how many of them with payers that go
 /// alone.
@@ -359,6 +359,24 @@ fn whoever_was_refused_for_want_of_money_shares_with_others_when_it_is_there() {
     world.chain.borrow_mut().balances.clear();
     let crowd: Vec<_> = (10..=30).chain([1]).collect();
     assert!(shared_with_last(&world, &crowd, 2) > 1);
+}
+
+#[test]
+fn whatever_comes_after_a_payment_that_waits_for_money_waits_as_well() {
+    let world = world(true);
+    let account = payer(1).address();
+    world.chain.borrow_mut().balances.insert(account, 2 * AMOUNT);
+    let payments: Vec<_> = (1..=5).map(|number| Payment::new(1, number, 900)).collect();
+    let first = start(&world, &payments[0]);
+    world.run_for(2_000);
+    // Two are paid for, and to the simulation of the other three so are two of those.
+    let told = start_all(&world, &payments[1..]);
+    world.run_for(2_000);
+    assert_eq!(in_air(&world), 2);
+    assert!(told.iter().all(is_waiting), "{told:?}");
+    world.chain.borrow_mut().balances.insert(account, 5 * AMOUNT);
+    mine_for(&world, 3);
+    assert!(is_settled(&first) && told.iter().all(is_settled), "{told:?}");
 }
 
 #[test]
