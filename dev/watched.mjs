@@ -91,12 +91,12 @@ export function watchedWorker(name = `watched-${process.pid}`) {
   mkdirSync(folder, { recursive: true });
   const built = readFileSync(WORKER_MAIN, 'utf8');
   const [exported] = /export\{[^}]*\};?\s*$/.exec(built) ?? [];
-  const [, settler] = /(\w+) as Settler/.exec(exported) ?? [];
-  const [, worker] = /(\w+) as default/.exec(exported) ?? [];
+  const [, settler] = /([\w$]+) as Settler/.exec(exported) ?? [];
+  const [, worker] = /([\w$]+) as default/.exec(exported) ?? [];
   if (!settler || !worker) throw new Error('the built Worker has no such exports');
   const watch = WATCH
-    .replaceAll('BuiltSettler', settler)
-    .replaceAll('BuiltWorker', worker)
+    .replaceAll('BuiltSettler', () => settler)
+    .replaceAll('BuiltWorker', () => worker)
     .replaceAll('LIMIT', String(LIMIT));
   const main = join(folder, 'index.js');
   writeFileSync(main, `${built.replace(exported, '')}\n${watch}\nexport { WatchedSettler as Settler, WatchedWorker as default };\n`);

@@ -65,10 +65,7 @@ impl<H: Host> EvmLane<H> {
             Some(SendResult::Mined(receipt)) => own(&entry, *receipt),
             Some(SendResult::Refused(error)) => {
                 self.log(&format!("{} was refused: {}", entry.sent.hash, error.message));
-                // It may have been too large.
-                if entry.payments.len() > 1 {
-                    self.share_less();
-                }
+                self.share_less(&entry);
                 if self.take_back(&mut entry) {
                     sent_at = UnixSeconds(0);
                     None

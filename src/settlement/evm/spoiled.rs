@@ -186,15 +186,19 @@ impl<H: Host> EvmLane<H> {
         states.zip(paid).map(|(unused, paid)| unused && !paid).collect()
     }
 
-    /// From now on in this hour half as many share a transaction.
-    pub(super) fn share_less(&self) {
+    /// After a transaction that may have been too large: from now on in this hour half as
+    /// many share one.
+    pub(super) fn share_less(&self, entry: &EvmEntry) {
+        if entry.payments.len() < 2 {
+            return;
+        }
         let hour = self.shared.host.now().0 / 3_600;
         let (of, count) = self.spoiled.get();
         self.spoiled.set((hour, if of == hour { count.saturating_add(1) } else { 1 }));
     }
 
     fn note_spoiled(&self, entry: &EvmEntry, receipt: &Receipt) {
-        self.share_less();
+        self.share_less(entry);
         self.shared.throttle.note_failed_gas("", receipt.gas_used, self.shared.host.now());
         self.log(&format!(
             "{} failed as a whole: {} gas ({} wei) for {} payments, which go out again",
