@@ -16,8 +16,11 @@ pub(super) struct Asked {
 }
 
 /// Headers by which some origins let a request name another path than its
-/// own. A request that is let through for its path must not carry one.
-pub(super) const PATH_OVERRIDES: [&str; 2] = ["X-Original-URL", "X-Rewrite-URL"];
+/// own. A request that is let through for its path must not carry one. The last three
+/// are how a gateway names the part of the path that is not the application's (WSGI and
+/// CGI): it is cut off.
+pub(super) const PATH_OVERRIDES: [&str; 5] =
+    ["X-Original-URL", "X-Rewrite-URL", "Script-Name", "X-Script-Name", "Path-Info"];
 
 /// Headers by which some origins let a request name another method.
 pub(super) const METHOD_OVERRIDES: [&str; 3] =

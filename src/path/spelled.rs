@@ -10,6 +10,10 @@ use super::{BadPath, CanonicalPath, Separators, decode_once, name_of};
 /// How often an origin may decode a path again.
 const DECODINGS: usize = 3;
 
+/// How many empty segments a path may keep: a URL in a path has one or two. Each is three
+/// more readings of the whole path, and a URL may have thousands.
+const EMPTY_MAX: usize = 8;
+
 /// A path as it was spelled, and all that an origin may read in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spelled {
@@ -58,6 +62,9 @@ impl CanonicalPath {
             return Err(BadPath::HiddenSeparator);
         }
         let segments: Vec<&str> = text.split('/').collect();
+        if segments.iter().filter(|segment| segment.is_empty()).count() > EMPTY_MAX {
+            return Err(BadPath::HiddenSeparator);
+        }
         let is_dots = |segment: &&str| {
             let name = name_of(segment);
             !name.is_empty() && name.bytes().all(|byte| byte == b'.')

@@ -292,7 +292,7 @@ describe('requests that can’t be meant', () => {
   });
 
   test('another path in a header is refused where an origin might follow it', async () => {
-    for (const name of ['X-Original-URL', 'X-Rewrite-URL', 'X_Rewrite_URL']) {
+    for (const name of ['X-Original-URL', 'X-Rewrite-URL', 'X_Rewrite_URL', 'SCRIPT_NAME']) {
       for (const path of ['/', '/about', '/premium/']) {
         assert.equal((await send(`${service.url}${path}`, { [name]: '/premium/' })).status, 400, `${name} ${path}`);
       }

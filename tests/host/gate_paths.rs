@@ -427,7 +427,9 @@ fn an_exact_page_covers_its_other_names_whichever_was_configured() {
 #[test]
 fn headers_that_name_another_path_are_refused_unless_assets_answer() {
     let odd = ["X_Rewrite_URL", "x-original_url"];
-    for name in ["X-Original-URL", "X-Rewrite-URL", "x-rewrite-url"].into_iter().chain(odd) {
+    let cut_off = ["SCRIPT_NAME", "X-Script-Name", "Path_Info"];
+    let named = ["X-Original-URL", "X-Rewrite-URL", "x-rewrite-url"].into_iter().chain(cut_off);
+    for name in named.chain(odd) {
         for target in ["/about", "/premium/page"] {
             let request = Request::get(target).with(name, "/premium/page");
             assert_eq!(request.outcome(site()), OTHER_PATH, "{name}");
@@ -490,5 +492,19 @@ fn bytes_that_are_not_utf8_are_refused() {
         "/guide%80",
     ] {
         assert_eq!(Request::get(target).outcome(site()), CHARACTER, "{target}");
+    }
+}
+
+/// Each empty segment is more readings of the whole path: thousands of them would stop
+/// the isolate, for everybody.
+#[test]
+fn a_path_of_thousands_of_slashes_has_no_more_readings_than_another() {
+    use edge402::path::CanonicalPath;
+    for (path, most) in [("/a", 1), ("/a//b", 4), ("/a//b//c//d", 10)] {
+        let spelled = CanonicalPath::as_spelled(path).unwrap();
+        assert!(spelled.readings.len() <= most, "{path}: {}", spelled.readings.len());
+    }
+    for path in [format!("/a{}b", "/".repeat(16_000)), "/a//".repeat(4_000), "/%2F".repeat(4_000)] {
+        assert!(CanonicalPath::as_spelled(&path).is_err());
     }
 }

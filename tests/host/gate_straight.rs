@@ -61,6 +61,7 @@ fn a_message_to_the_gate_or_in_its_name_does_not() {
         ("Expect", "100-continue"),
         ("X-Original-URL", "/premium/page"),
         ("X-Rewrite-URL", "/premium/page"),
+        ("SCRIPT_NAME", "/free"),
         ("X-HTTP-Method-Override", "POST"),
         ("X_HTTP_METHOD", "POST"),
         ("Cookie", "a=b; edge402_0123=x"),
