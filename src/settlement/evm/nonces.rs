@@ -170,7 +170,8 @@ impl<H: Host> EvmLane<H> {
                 >= market.max_priority_fee_per_gas.saturating_mul(ENOUGH_TIMES_THE_TIP);
         let is_dear = is_refused && fees.max_fee_per_gas / 2 > market.max_fee_per_gas;
         let is_useless = if is_refused { !is_dear } else { pays_enough };
-        let orders = self.shared.orders_of(&entry.payments).unwrap_or_default();
+        // What can't be read now is not dead for that.
+        let Ok(orders) = self.shared.orders_of(&entry.payments) else { return false };
         let payments: Vec<_> = orders.iter().filter_map(|(_, order)| order.as_evm()).collect();
         let now = self.shared.host.now();
         let is_alive = payments.iter().any(|it| ended_at(entry.written_at, it) > now);
