@@ -76,6 +76,7 @@ mod settlement_health;
 mod settlement_interleavings;
 mod settlement_late;
 mod settlement_lies;
+mod settlement_limit;
 mod settlement_lone;
 mod settlement_nodes;
 mod settlement_pace;

@@ -83,6 +83,16 @@ impl<H: Host> EvmLane<H> {
         good
     }
 
+    /// Puts back what is more than may be spent today, where some of it is not: the
+    /// limit refuses as few as it can.
+    pub(super) fn put_back_in_halves(&self, mut batch: Vec<Waiting>) {
+        for waiting in &batch {
+            self.shared.release_hold(&waiting.job.request.payment);
+        }
+        let rest = batch.split_off(batch.len().div_ceil(2));
+        self.again.borrow_mut().extend([batch, rest]);
+    }
+
     fn put_back_in_parts(&self, mut batch: Vec<Waiting>) {
         let mut again = self.again.borrow_mut();
         while !batch.is_empty() {
