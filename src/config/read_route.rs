@@ -83,6 +83,8 @@ pub(super) struct RouteEntry<'a> {
     pattern: Option<Pattern>,
     /// `None` protects every method.
     methods: Option<Vec<Method>>,
+    /// Whether other routes have the same pattern.
+    shares_pattern: bool,
 }
 
 pub(super) fn read_route_entries<'a>(
@@ -103,6 +105,12 @@ pub(super) fn read_route_entries<'a>(
         }
         read.push(entry);
     }
+    let patterns: Vec<_> = read.iter().map(|entry| entry.pattern.clone()).collect();
+    for entry in &mut read {
+        let text = entry.pattern.as_ref().map(Pattern::as_str);
+        let same = patterns.iter().filter(|it| it.as_ref().map(Pattern::as_str) == text);
+        entry.shares_pattern = same.count() > 1;
+    }
     Some(read)
 }
 
@@ -118,7 +126,7 @@ impl<'a> RouteEntry<'a> {
             None => None,
         };
         let methods = read_methods(&fields);
-        Self { fields, pattern, methods }
+        Self { fields, pattern, methods, shares_pattern: false }
     }
 
     /// Whether both routes sell one page under one method, so that chance would
@@ -201,8 +209,11 @@ impl<'a> RouteEntry<'a> {
             Some(text) => read_price(fields, text)?,
             None => configured_price,
         };
+        let full_name = name_of(pattern.as_str(), self.methods.as_deref());
+        let name = if self.shares_pattern { &full_name } else { pattern.as_str() };
         let unpriced = Unpriced {
-            full_name: name_of(pattern.as_str(), self.methods.as_deref()),
+            name: name.to_owned(),
+            full_name,
             pattern,
             on: changed.is_none_or(|it| it.on),
             configured_price,

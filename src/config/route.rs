@@ -21,6 +21,9 @@ use crate::json::json;
 pub struct Route {
     /// What it covers.
     pub pattern: Pattern,
+    /// What it is called, and no other route: by its pattern, or by its full name where
+    /// others have the same pattern.
+    pub name: String,
     /// What it is called where its pattern is not enough: `GET,HEAD /a/*`.
     pub full_name: String,
     /// Whether it is sold: the seller may have switched it off since it was

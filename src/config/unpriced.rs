@@ -17,6 +17,7 @@ use crate::json::json;
 /// What a route is, whatever it costs.
 pub(super) struct Unpriced {
     pub pattern: Pattern,
+    pub name: String,
     pub full_name: String,
     pub on: bool,
     /// What it costs by the configuration alone, where no rule says otherwise; and
@@ -104,6 +105,7 @@ impl Unpriced {
         };
         let mut route = Route {
             pattern: self.pattern.clone(),
+            name: self.name.clone(),
             full_name: self.full_name.clone(),
             on: self.on,
             price,

@@ -167,7 +167,7 @@ impl Board {
             let by_pattern = || self.routes.iter().find(|it| it.route == route.pattern.as_str());
             let price = entry.or_else(by_pattern).and_then(|it| it.price.clone());
             let mut shown = json!({
-                "route": name_in(config, route), "price": price, "on": route.on,
+                "route": route.name.clone(), "price": price, "on": route.on,
                 "default_price": route.configured_price.to_string(),
             });
             if price.is_some_and(|price| price != route.price.to_string())
@@ -249,7 +249,7 @@ impl Board {
         };
         let (name, full_name, configured) = match route {
             Some(route) => (
-                name_in(config, route),
+                route.name.clone(),
                 route.full_name.clone(),
                 Some(route.configured_price.to_string()),
             ),
@@ -266,12 +266,4 @@ impl Board {
         })?;
         Ok((change, then))
     }
-}
-
-/// What a route is called: by its pattern, and with its methods where several have
-/// that.
-fn name_in(config: &Config, route: &Route) -> String {
-    let pattern = route.pattern.as_str();
-    let has_it = config.routes.iter().filter(|it| it.pattern.as_str() == pattern);
-    if has_it.count() > 1 { route.full_name.clone() } else { pattern.to_owned() }
 }

@@ -1,10 +1,8 @@
 //! What a request asks for, whatever it calls it.
 
-use serde_json::Value;
-
 use super::Head;
+use super::named_method::{self, NotRead, names_method};
 use crate::config::{Found, Loaded, Method, Origin, Route};
-use crate::json;
 use crate::path::{BadPath, CanonicalPath};
 
 /// What a request asks for.
@@ -25,15 +23,6 @@ pub(super) const PATH_OVERRIDES: [&str; 5] =
 /// Headers by which some origins let a request name another method.
 pub(super) const METHOD_OVERRIDES: [&str; 3] =
     ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
-
-/// Members of a query or form by which some origins do the same.
-const METHOD_MEMBERS: [&str; 2] = ["_method", "x-http-method-override"];
-
-/// What the media types of forms hold, in small letters.
-const FORMS: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/"];
-
-/// What those of JSON hold.
-const JSON: &str = "json";
 
 /// Looks for what sells a path; `None` if the patterns are not known.
 pub(super) fn find(loaded: &Loaded, raw: &str, method: &Method) -> Result<Option<Asked>, BadPath> {
@@ -154,34 +143,31 @@ fn said_by(head: &impl Head, names: &[&'static str]) -> Vec<String> {
     plain.chain(spelled.filter_map(|name| head.named_header(&name))).collect()
 }
 
-/// The media type of a request from whose body some origins read a method: a form,
-/// or JSON (Laravel).
-pub(super) fn type_that_may_name_method(head: &impl Head, method: &Method) -> Option<String> {
-    if matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS") {
-        return None;
-    }
-    let media_type = head.header("Content-Type")?.to_ascii_lowercase();
-    (is_form(&media_type) || media_type.contains(JSON)).then_some(media_type)
-}
-
-fn is_form(media_type: &str) -> bool {
-    FORMS.iter().any(|form| media_type.contains(form))
-}
-
 /// The media type of a body, in small letters, if the method that an origin reads
 /// from it counts for what is asked for: it must be looked into then, see
-/// [`body_names_method`].
+/// [`body_names_method`](super::body_names_method). That of a body without a type is
+/// empty.
 ///
 /// JSON is often long where it is what is sold: it is looked into only where
 /// another method costs more.
-pub fn type_to_look_into(loaded: &Loaded, head: &impl Head) -> Option<String> {
+///
+/// # Errors
+/// The body would have to be looked into, and can't be.
+pub fn type_to_look_into(loaded: &Loaded, head: &impl Head) -> Result<Option<String>, NotRead> {
     let Ok(method) = head.method().parse::<Method>();
-    let media_type = type_that_may_name_method(head, &method)?;
-    let asked = find(loaded, head.parts().path, &method).ok()??;
+    let Some(media_type) = named_method::type_that_may_name(head, &method) else {
+        return Ok(None);
+    };
+    let Ok(Some(asked)) = find(loaded, head.parts().path, &method) else { return Ok(None) };
     let counts = is_by_origin(loaded, asked.found)
         || asked.found.by_method
-            && (is_form(&media_type) || is_dearer_elsewise(loaded, &asked.path, asked.found));
-    counts.then_some(media_type)
+            && (named_method::is_form(&media_type)
+                || is_dearer_elsewise(loaded, &asked.path, asked.found));
+    if !counts {
+        return Ok(None);
+    }
+    named_method::must_be_plain(head, &media_type)?;
+    Ok(Some(media_type))
 }
 
 /// Whether a path costs more by another method.
@@ -196,69 +182,5 @@ fn is_dearer_elsewise(loaded: &Loaded, path: &CanonicalPath, found: Found) -> bo
                 route(other.route).and_then(|it| it.at_all_prices().map(|it| it.price).max());
             other.route != found.route && most > own
         })
-    })
-}
-
-/// Whether a body has a member that some origins read a method from.
-pub fn body_names_method(media_type: &str, body: &[u8]) -> bool {
-    is_form(media_type) && form_names_method(body)
-        || media_type.contains(JSON) && json_names_method(body)
-}
-
-fn json_names_method(body: &[u8]) -> bool {
-    let is_known = |name: &String| METHOD_MEMBERS.contains(&name.to_ascii_lowercase().as_str());
-    let names = |text: &[u8]| match json::from_slice(text) {
-        Ok(Value::Object(members)) => Some(members.keys().any(is_known)),
-        Ok(_) => Some(false),
-        Err(_) => None,
-    };
-    // Or an object on each line, as bulk interfaces take them.
-    let by_line = || {
-        let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-        lines.map(names).try_fold(false, |any, line| Some(any || line?))
-    };
-    names(body).or_else(by_line).unwrap_or_else(|| {
-        // Others may read it.
-        let text = String::from_utf8_lossy(body).to_ascii_lowercase();
-        text.contains("\\u") || METHOD_MEMBERS.iter().any(|it| text.contains(it))
-    })
-}
-
-fn form_names_method(body: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(body);
-    // What is between the quotes of a part's name may be written in more ways
-    // than this (RFC 2231): then it isn't looked at closely.
-    let is_part_of_that_name = |line: &str| {
-        let line = line.to_ascii_lowercase();
-        line.contains("content-disposition")
-            && (line.contains("name*") || METHOD_MEMBERS.iter().any(|it| line.contains(it)))
-    };
-    names_method(text.trim_start()) || text.split(['\r', '\n']).any(is_part_of_that_name)
-}
-
-/// Whether a query has a member that some origins read a method from, as
-/// lenient as PHP reads its name.
-pub(super) fn names_method(query: &str) -> bool {
-    let query = query.strip_prefix('?').unwrap_or(query);
-    query.split(['&', ';']).any(|member| {
-        let name = member.split('=').next().unwrap_or_default();
-        let mut plain = String::with_capacity(name.len());
-        let mut bytes = name.bytes();
-        while let Some(byte) = bytes.next() {
-            let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16));
-            let byte = match byte {
-                b'%' => match (digit(), digit()) {
-                    (Some(high), Some(low)) => u8::try_from(high << 4 | low).unwrap_or(byte),
-                    _ => byte,
-                },
-                b'+' => b' ',
-                other => other,
-            };
-            plain.push(char::from(byte));
-        }
-        let plain = plain.trim_start().to_ascii_lowercase();
-        let plain = plain.split('\0').next().unwrap_or_default();
-        let as_php = plain.replacen(['.', ' ', '['], "_", 1);
-        METHOD_MEMBERS.iter().any(|known| plain.starts_with(known) || as_php.starts_with(known))
     })
 }

@@ -120,7 +120,7 @@ impl Scope<'_> {
 
     /// What the HMAC covers: no line but the last can hold a line break.
     fn lines<'a>(&'a self, price: &'a str, claims: &'a str) -> [&'a str; 5] {
-        ["edge402 grant 1", self.host, self.route.pattern.as_str(), price, claims]
+        ["edge402 grant 1", self.host, &self.route.name, price, claims]
     }
 
     /// One cookie for each route and price, so that several grants can be held at
@@ -142,7 +142,7 @@ impl Scope<'_> {
     /// What the names of a route's cookies begin with, and the name of the one at
     /// its configured price.
     fn common_name(&self) -> String {
-        let hash = encode_hex(&keccak256(self.route.pattern.as_str().as_bytes()));
+        let hash = encode_hex(&keccak256(self.route.name.as_bytes()));
         format!("{COOKIE_PREFIX}{}", hash.get(2..18).unwrap_or_default())
     }
 }
@@ -204,6 +204,8 @@ mod tests {
                 { "pattern": "/a/*", "price": price, "access": "1h" },
                 { "pattern": "/b", "price": price, "access": "1h" },
                 { "pattern": "/once", "price": price },
+                { "pattern": "/api", "price": price, "methods": ["GET"], "access": "1h" },
+                { "pattern": "/api", "price": price, "methods": ["POST"], "access": "1h" },
             ])),
             networks: Some(json!({ "eip155:8453": {
                 "rpc": ["https://node.example"],
@@ -275,6 +277,7 @@ mod tests {
             for (number, host, why) in [
                 (1, "https://shop", "another route"),
                 (2, "https://shop", "sold by the request"),
+                (3, "https://shop", "another route"),
                 (0, "https://other", "another host"),
             ] {
                 let other = scope(number, host);
@@ -283,6 +286,28 @@ mod tests {
             let dearer = self::config("$0.02");
             let dearer = Scope { host: "https://shop", route: &dearer.routes[0] };
             assert!(!dearer.admits(dearer.route, keys, &request, NOW), "another price");
+        }
+    }
+
+    #[test]
+    fn a_grant_for_one_method_opens_no_other_of_the_same_pattern() {
+        let config = config("$0.01");
+        let keys = config.grant_keys.as_ref().unwrap();
+        let scope = |number: usize| Scope { host: "https://shop", route: &config.routes[number] };
+        let (read, write) = (scope(3), scope(4));
+        let grant = read.grant(keys, &settlement(), NOW).unwrap();
+        let other = write.grant(keys, &settlement(), NOW).unwrap();
+        assert_ne!(read.cookie_name(), write.cookie_name(), "a browser keeps both");
+        let cookie = |grant: &Grant| grant.cookie.split(';').next().unwrap().to_owned();
+        let both = format!("{}; {}", cookie(&grant), cookie(&other));
+        for (ours, theirs, grant) in [(read, write, &grant), (write, read, &other)] {
+            let is_let_in = |scope: Scope<'_>, cookies: &str, header: &str| {
+                scope.admits(scope.route, keys, &Request(cookies, header), NOW)
+            };
+            assert!(is_let_in(ours, &both, ""));
+            assert!(is_let_in(ours, "", &grant.token));
+            assert!(!is_let_in(theirs, &cookie(grant), ""));
+            assert!(!is_let_in(theirs, "", &grant.token));
         }
     }
 

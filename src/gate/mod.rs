@@ -14,6 +14,7 @@ pub mod goods;
 pub mod grant;
 mod head;
 pub mod machines;
+mod named_method;
 pub mod nonces;
 pub mod notice;
 mod page;
@@ -47,8 +48,9 @@ use check::{Chosen, names};
 pub use delivery_cookie::Collection;
 use delivery_cookie::{REDIRECT_MANUAL, asks_for};
 use door::Asked;
-pub use door::{asks_for_sold, body_names_method, decide_free, type_to_look_into};
+pub use door::{asks_for_sold, decide_free, type_to_look_into};
 pub use head::{Body, Fact, Head};
+pub use named_method::{NotRead, body_names_method};
 pub use page::{InvalidLayout, Language, Layout, MAX_LAYOUT, PAGE_POLICY, TEMPLATE_POLICY};
 pub use prices::must_read_body;
 

@@ -9,6 +9,7 @@
 use serde_json::Value;
 
 use super::door;
+use super::named_method;
 use super::notice::other_spellings;
 use super::said::{Content, Said, may_hold_members, resembles};
 use super::who::{Holds, is_of};
@@ -29,7 +30,7 @@ pub fn must_read_body(loaded: &Loaded, head: &impl Head) -> bool {
     rules.unwrap_or_default().iter().any(|rule| {
         let when = &rule.when;
         when.reads_body()
-            || when.method.is_some() && door::type_that_may_name_method(head, &method).is_some()
+            || when.method.is_some() && named_method::type_that_may_name(head, &method).is_some()
             || !when.query.is_empty() && may_hold_members(head, &method)
     })
 }
@@ -99,9 +100,13 @@ fn holds(when: &When, said: &Said<'_, impl Head>) -> Holds {
 fn of_method(wanted: &Method, said: &Said<'_, impl Head>) -> Holds {
     let Said { head, method, query, .. } = *said;
     let in_body = || {
-        door::type_that_may_name_method(head, method).is_some_and(|it| match head.body() {
+        named_method::type_that_may_name(head, method).is_some_and(|it| match head.body() {
             Body::Unread => true,
-            Body::Read(bytes) => door::body_names_method(&it, bytes),
+            Body::Read([]) => false,
+            Body::Read(bytes) => {
+                named_method::must_be_plain(head, &it).is_err()
+                    || named_method::body_names_method(&it, bytes)
+            }
         })
     };
     if door::names_other_method(head, query) || in_body() {

@@ -10,6 +10,7 @@ use super::door::{self, Asked, METHOD_OVERRIDES, PATH_OVERRIDES};
 pub use super::grant::COOKIE_PREFIX;
 use super::grant::GRANT_HEADER;
 use super::machines::Document;
+use super::named_method::names_method;
 use super::notice;
 use crate::config::{Loaded, Method};
 use crate::path::{CanonicalPath, UrlParts};
@@ -58,6 +59,6 @@ pub fn free_from(loaded: &Loaded, method: &str, url: &str) -> Option<(usize, Can
     let Asked { path, found } = door::find(loaded, parts.path, &method).ok()??;
     let is_free = found.route.is_none()
         && path.as_str() == parts.path
-        && !(found.by_method && door::names_method(parts.query));
+        && !(found.by_method && names_method(parts.query));
     is_free.then_some((at, path))
 }

@@ -68,7 +68,7 @@ impl Order {
             let (payer_max, route_max) = by_use.unpaid_max(offer);
             Unpaid {
                 payer,
-                route: route.pattern.as_str().to_owned(),
+                route: route.name.clone(),
                 asset: offer.terms.asset(),
                 payer_max,
                 route_max,
@@ -96,7 +96,7 @@ impl Order {
             unpaid,
         };
         let metered = bounds.filter(|_| has_meter).map(|(payer_max, route_max)| Metered {
-            route: route.pattern.as_str().to_owned(),
+            route: route.name.clone(),
             payer_max,
             route_max,
         });

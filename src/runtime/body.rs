@@ -11,7 +11,6 @@ use worker::web_sys::Request;
 use worker::{Delay, console_error};
 
 use super::js;
-use crate::gate::body_names_method;
 use crate::incoming::{Body, Incoming};
 
 /// For bodies on their way, in bytes: beside what is given out to those who wait.
@@ -89,19 +88,4 @@ async fn next(
     }
     let chunk = Reflect::get(&chunk, &JsValue::from("value"))?;
     Ok(Some(chunk.dyn_into::<Uint8Array>()?))
-}
-
-/// The largest body that is looked into for a method, in bytes.
-pub(super) const MAX_LOOKED_INTO: usize = 1024 * 1024;
-
-/// What is wrong with a body of this media type that goes where the method counts,
-/// if it isn't too long: the status and what to tell the client.
-pub(super) fn problem_with(media_type: &str, body: Option<&[u8]>) -> Option<(u16, &'static str)> {
-    match body {
-        None => Some((413, "a form, or JSON, of more than 1 MiB is not taken here")),
-        Some(body) if body_names_method(media_type, body) => {
-            Some((400, "the request names another method in its body"))
-        }
-        Some(_) => None,
-    }
 }

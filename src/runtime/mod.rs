@@ -21,6 +21,7 @@ mod lanes;
 mod layout;
 mod machines;
 mod many;
+mod named_method;
 mod origin;
 mod overrides;
 mod own_headers;
@@ -108,14 +109,8 @@ async fn answer(
     if let Some(asked) = gate::machines::asked_for(&app.loaded, &head) {
         return machines::answer(&app.loaded, &env, &request, &head, asked).await;
     }
-    if let Some(media_type) = gate::type_to_look_into(&app.loaded, &head) {
-        let bytes = match head.copy_of_body(&request, body::MAX_LOOKED_INTO).await {
-            Ok(bytes) => bytes,
-            Err(unread) => return respond::unread(&unread),
-        };
-        if let Some((status, why)) = body::problem_with(&media_type, bytes.as_deref()) {
-            return respond::error(status, why);
-        }
+    if let Some(refusal) = named_method::refusal(&app, &head, &request).await {
+        return refusal;
     }
     if gate::must_read_body(&app.loaded, &head)
         && let Err(unread) = head.read_body(&request).await

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { startWorld } from '../../dev/world.mjs';
 import { answering, startSite } from './site.mjs';
 import { assertPaid, ledger, PAGE_PRICE, payment, raw, send, unchanged } from './support.mjs';
@@ -95,7 +96,14 @@ describe('another method than the request’s own', () => {
     assert.equal((await form('a=b&_method=GET')).status, 400);
     assert.equal((await multipart('_method')).status, 400);
     assert.equal((await form('a'.repeat(MB + 1))).status, 413);
+    // Without a type it is a form to some origins; packed, or in EBCDIC, only they can read it.
+    const untyped = (body) => raw(site, '/form', { method: 'POST', body });
+    assert.equal((await untyped('_method=GET')).status, 400);
+    const packed = { 'content-type': 'application/x-www-form-urlencoded', 'content-encoding': 'gzip' };
+    assert.equal((await fetch(`${site}/form`, { method: 'POST', headers: packed, body: gzipSync('_method=GET') })).status, 415);
+    assert.equal((await form(Buffer.from('6d94a3889684', 'hex'), 'application/x-www-form-urlencoded; charset=IBM037')).status, 415);
     assert.equal(origin.requests.length, before);
+    assert.equal((await untyped('a=b')).status, 200);
     assert.equal((await multipart('method')).status, 200);
     const large = `a=${'b'.repeat(MB - 2)}`;
     const answer = await form(large);

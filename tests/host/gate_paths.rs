@@ -3,7 +3,7 @@
 
 use crate::gate_support::{Request, assets, config, routes, settings, site};
 use edge402::config;
-use edge402::gate::{body_names_method, type_to_look_into};
+use edge402::gate::{NotRead, body_names_method, type_to_look_into};
 use serde_json::{Value, json};
 
 const SEPARATOR: &str = "400 the path holds an encoded slash or a backslash";
@@ -343,7 +343,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 fn a_form_is_looked_into_where_the_method_counts() {
     let looks = |method: &str, target: &str, media_type: &str| {
         let request = Request::new(method, target).with("Content-Type", media_type);
-        type_to_look_into(site(), &request).is_some()
+        type_to_look_into(site(), &request).unwrap().is_some()
     };
     for form in ["application/x-www-form-urlencoded", "Multipart/Form-Data; boundary=x"] {
         assert!(looks("POST", "/guide", form), "free, where a GET is sold");
@@ -363,7 +363,14 @@ fn a_form_is_looked_into_where_the_method_counts() {
         assert!(!looks("POST", "/premium/page", json));
     }
     assert!(!looks("POST", "/guide", "image/png"));
-    assert!(!looks("POST", "/guide", ""));
+    // Rack takes it for a form.
+    let untyped = type_to_look_into(site(), &Request::new("POST", "/guide")).unwrap();
+    assert_eq!(untyped.as_deref(), Some(""));
+    for untyped in ["", " ", "; charset=utf-8"] {
+        assert!(looks("POST", "/guide", untyped), "{untyped:?}");
+        assert!(body_names_method(untyped, b"_method=GET"), "{untyped:?}");
+        assert!(!body_names_method(untyped, b"name=x"), "{untyped:?}");
+    }
     let part = |name: &str| {
         format!("--x\r\nContent-Disposition: form-data; {name}\r\n\r\nGET\r\n--x--\r\n")
     };
@@ -375,6 +382,16 @@ fn a_form_is_looked_into_where_the_method_counts() {
         part("name=_METHOD"),
         part("name=\"x-http-method-override\""),
         part("name*=utf-8''%5fmethod"),
+        // A header that goes on in the next line, and what else parts' names may hold.
+        part("\r\n name=\"_method\""),
+        part("\n\tname=\"_method\""),
+        part("name=\"\r\n _method\""),
+        part("name=\"_\\method\""),
+        part("name=\"%5Fmethod\""),
+        part("name=\"=?utf-8?B?X21ldGhvZA==?=\""),
+        part("name = \".method\""),
+        part("name=\" _method\""),
+        part("name=[method"),
     ] {
         assert!(body_names_method(FORM, names.as_bytes()), "{names}");
     }
@@ -410,6 +427,35 @@ fn a_form_is_looked_into_where_the_method_counts() {
     ] {
         assert!(!body_names_method("application/json", fine.as_bytes()), "{fine}");
     }
+}
+
+#[test]
+fn a_form_that_cannot_be_read_is_refused_where_the_method_counts() {
+    let look = |target: &str, media_type: &str, encoding: &str| {
+        let request = Request::new("POST", target).with("Content-Type", media_type);
+        let request = request.with("Content-Encoding", encoding);
+        type_to_look_into(site(), &request).map(|it| it.is_some())
+    };
+    for packed in ["gzip", "br", "identity, deflate", "x"] {
+        assert_eq!(look("/guide", FORM, packed), Err(NotRead::Packed), "{packed}");
+        assert_eq!(look("/guide", "application/json", packed), Err(NotRead::Packed), "{packed}");
+        assert_eq!(look("/about", FORM, packed), Ok(false), "free whatever the method");
+        assert_eq!(look("/guide", "image/png", packed), Ok(false), "no form");
+    }
+    assert_eq!(look("/guide", FORM, "Identity"), Ok(true));
+    for charset in ["IBM037", "utf-16", "UTF-7", "\"utf-16le\"", "utf-8; charset=ibm500", ""] {
+        for form in [FORM, "multipart/form-data; boundary=x", "application/json"] {
+            let media_type = format!("{form}; charset={charset}");
+            assert_eq!(look("/guide", &media_type, ""), Err(NotRead::Charset), "{media_type}");
+            assert_eq!(look("/about", &media_type, ""), Ok(false), "{media_type}");
+        }
+    }
+    for charset in ["utf-8", "UTF8", "\"utf-8\"", "iso-8859-1", "windows-1252", "US-ASCII"] {
+        let media_type = format!("{FORM}; charset={charset}");
+        assert_eq!(look("/guide", &media_type, ""), Ok(true), "{media_type}");
+    }
+    let utf16: Vec<u8> = r#"{"_method":"GET"}"#.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(body_names_method("application/json", &utf16), "what JSON's readers find out alone");
 }
 
 #[test]
