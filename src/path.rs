@@ -28,6 +28,9 @@ pub enum BadPath {
     /// A slash or backslash that some origins read as a separator and some
     /// do not: `%2F`, `%5C`, `\`.
     HiddenSeparator,
+    /// A `?` or `#`, encoded, where the path would end at something else to who decodes
+    /// it again.
+    HiddenEnd,
     /// A control character, a bare space, or a byte that is never UTF-8.
     BadCharacter,
     /// `..` out of the root.
@@ -45,6 +48,7 @@ impl BadPath {
             Self::NotAbsolute => "the path must begin with a slash",
             Self::BadEscape => "the path holds a % without two hex digits behind it",
             Self::HiddenSeparator => "the path holds an encoded slash or a backslash",
+            Self::HiddenEnd => "the path holds an encoded ? or # where it may be read as its end",
             Self::BadCharacter => "the path holds a control character or a bad byte",
             Self::AboveRoot => "the path leaves the root",
             Self::TrailingDot => "a segment of the path ends in a dot or a space",

@@ -253,7 +253,9 @@ impl OriginUrl {
             _ if location.starts_with('/') => location,
             _ => return None,
         };
-        let inside = path.strip_prefix(self.base.as_str()).unwrap_or(path);
+        let below = path.strip_prefix(self.base.as_str());
+        let inside = below.filter(|it| it.is_empty() || it.starts_with(['/', '?', '#']));
+        let inside = inside.unwrap_or(path);
         let slash = if inside.starts_with('/') { "" } else { "/" };
         Some(format!("{host}{slash}{inside}"))
     }
@@ -283,6 +285,10 @@ mod tests {
             ("http://user@own.host/base/a", "https://shop/a"),
             ("https://own.host/elsewhere", "https://shop/elsewhere"),
             ("/base/a", "https://shop/a"),
+            ("/base", "https://shop/"),
+            ("/base?a", "https://shop/?a"),
+            ("/basement/a", "https://shop/basement/a"),
+            ("https://own.host/base.html", "https://shop/base.html"),
         ] {
             assert_eq!(seen(location).as_deref(), Some(outside), "{location}");
         }

@@ -24,6 +24,9 @@ pub(super) const PATH_OVERRIDES: [&str; 5] =
 pub(super) const METHOD_OVERRIDES: [&str; 3] =
     ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
 
+/// What an origin reads otherwise that decodes a path again.
+const AGAIN: [&str; 3] = ["%25", "%3F", "%23"];
+
 /// Looks for what sells a path; `None` if the patterns are not known.
 pub(super) fn find(loaded: &Loaded, raw: &str, method: &Method) -> Result<Option<Asked>, BadPath> {
     let canonical = CanonicalPath::parse(raw);
@@ -42,12 +45,25 @@ pub(super) fn find(loaded: &Loaded, raw: &str, method: &Method) -> Result<Option
         Err(bad) => return Err(bad),
     };
     let found = patterns.find(&path, method)?;
-    let may_be_read_again = || raw.bytes().any(|it| it == b'%') && raw.contains("%25");
-    if found.route.is_some() || found.by_method || path.as_str() == raw && !may_be_read_again() {
+    let may_be_read_again = raw.contains('%') && AGAIN.iter().any(|it| path.as_str().contains(it));
+    let is_priced = found.route.is_some() || found.by_method;
+    if !may_be_read_again && (is_priced || path.as_str() == raw) {
         return Ok(Some(Asked { path, found }));
     }
-    if !is_free(&path.decoded_again()?) {
-        return Err(BadPath::HiddenSeparator);
+    let is_same = |reading: &CanonicalPath| match patterns.find(reading, method) {
+        Ok(Found { route: None, .. }) => true,
+        Ok(other) => other.route == found.route,
+        Err(_) => false,
+    };
+    let readings = path.decoded_again()?;
+    let is_plain = if is_priced { readings.iter().all(is_same) } else { is_free(&readings) };
+    if !is_plain {
+        let decoded = path.as_str().replace("%25", "%");
+        let has_end = ["%3F", "%23"].iter().any(|it| decoded.contains(it));
+        return Err(if has_end { BadPath::HiddenEnd } else { BadPath::HiddenSeparator });
+    }
+    if is_priced {
+        return Ok(Some(Asked { path, found }));
     }
     if raw.contains("//")
         && let Ok(spelled) = CanonicalPath::as_spelled(raw)

@@ -25,15 +25,19 @@ pub struct Spelled {
 }
 
 impl CanonicalPath {
-    /// What an origin may read that decodes the path again.
+    /// What an origin may read that decodes the path again: to it, an escaped `?` or `#`
+    /// is the path's end.
     ///
     /// # Errors
     /// Why such a reading would be refused.
     pub fn decoded_again(&self) -> Result<Vec<Self>, BadPath> {
         let mut readings = vec![];
         let mut text = self.0.clone();
-        for _ in 0..DECODINGS {
-            if !text.contains("%25") {
+        for round in 0..=DECODINGS {
+            if let Some(before) = ["%3F", "%23"].iter().filter_map(|end| text.find(end)).min() {
+                readings.push(plain_reading(text.get(..before).unwrap_or_default())?);
+            }
+            if round == DECODINGS || !text.contains("%25") {
                 break;
             }
             text = text.replace("%25", "%");
@@ -88,7 +92,9 @@ impl CanonicalPath {
                 format!("/{}", after(2)),
                 format!("{before}/{}", after(2)),
             ] {
-                readings.push(plain_reading(&reading)?);
+                let reading = plain_reading(&reading)?;
+                readings.extend(reading.decoded_again()?);
+                readings.push(reading);
             }
         }
         Ok(Spelled { path: Self(spelled), readings })

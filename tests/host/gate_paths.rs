@@ -10,6 +10,7 @@ const SEPARATOR: &str = "400 the path holds an encoded slash or a backslash";
 const CHARACTER: &str = "400 the path holds a control character or a bad byte";
 const ESCAPE: &str = "400 the path holds a % without two hex digits behind it";
 const ROOT: &str = "400 the path leaves the root";
+const END: &str = "400 the path holds an encoded ? or # where it may be read as its end";
 const DOT: &str = "400 a segment of the path ends in a dot or a space";
 const OTHER_PATH: &str = "400 the request names another path in a header";
 
@@ -242,6 +243,8 @@ fn free_paths_keep_what_means_something_to_the_origin() {
         "/free/a%5Cb",
         "/a%2520b",
         "/100%25",
+        "/free/why%3F",
+        "/free/c%23",
     ] {
         let spelled = target.replace("%2f", "%2F");
         assert_eq!(Request::get(target).outcome(site()), format!("forward {spelled}"));
@@ -264,9 +267,35 @@ fn free_paths_keep_what_means_something_to_the_origin() {
         ("/%252570remium/page", SEPARATOR),
         ("/premium%252Fpage", SEPARATOR),
         ("/guide./.", DOT),
+        // To who decodes it again, the path ends there.
+        ("/guide%3Fx", END),
+        ("/guide%3f", END),
+        ("/guide%23x/y", END),
+        ("/guide%253Fx", END),
+        ("/premium%3F/page", END),
+        ("/free/https://x//premium/page%3Fx", "forward /free/https:/x/premium/page%3Fx"),
     ] {
         assert_eq!(Request::get(target).outcome(site()), outcome, "{target}");
     }
+}
+
+#[test]
+fn what_is_sold_under_another_route_to_who_decodes_again_is_refused() {
+    for (target, outcome) in [
+        ("/premium/page%3Fx", "402 0 /premium/page%3Fx"),
+        ("/premium/100%25", "402 0 /premium/100%25"),
+        ("/premium/orders", "402 2 /premium/orders"),
+        ("/premium/orders%3Fx", END),
+        ("/premium/orders%23", END),
+        ("/premium/%256frders", SEPARATOR),
+        ("/premium/..%252fx", "402 0 /premium/..%252fx"),
+        ("/guide", "forward /guide"),
+    ] {
+        assert_eq!(Request::new("POST", target).outcome(site()), outcome, "{target}");
+    }
+    let target = "/premium/orders%3Fx";
+    let by_get = Request::get(target).outcome(site());
+    assert_eq!(by_get, format!("402 0 {target}"), "a GET of both costs the same");
 }
 
 #[test]
