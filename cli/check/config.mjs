@@ -137,7 +137,18 @@ function routes({ route, routes: several, workers_dev: hasOwnHost, vars, name, c
   for (const { pattern } of all) {
     if (typeof pattern === 'string' && !pattern.endsWith('*') && pattern.includes('/')) found.push(warning('routes', `${JSON.stringify(pattern)} covers this one URL; every other one passes by the Worker. To cover all: "${pattern.split('/')[0]}/*"`));
   }
-  return found;
+  return [...found, ...passingBy(all, vars)];
+}
+
+/** Requests for what is sold that Cloudflare doesn't send to the Worker, because its routes have paths of their own. */
+function passingBy(all, vars) {
+  const covered = all.map(({ pattern }) => String(pattern)).map((pattern) => ({ pattern, path: pattern.slice(`${pattern}/`.indexOf('/')) }));
+  if (covered.length === 0 || covered.some(({ path }) => ['', '/*'].includes(path))) return [];
+  const reaches = (sold) => covered.some(({ path }) => (path.endsWith('*') ? sold.startsWith(path.slice(0, -1)) : sold === path));
+  const missed = list(vars?.ROUTES).map((it) => it?.pattern).filter((it) => typeof it === 'string' && !reaches(it));
+  const whole = `"${covered[0].pattern.split('/')[0]}/*"`;
+  if (missed.length > 0) return [fault('routes', `${missed.map((it) => JSON.stringify(it)).join(', ')} ${missed.length > 1 ? 'are' : 'is'} sold, and requests for that pass by the Worker: take ${whole}`)];
+  return [warning('routes', `${covered.map(({ pattern }) => JSON.stringify(pattern)).join(', ')} let other spellings of what is sold (/Premium/, /premium.html, //premium) pass by the Worker, and your server may know them: take ${whole}`)];
 }
 
 const LOCAL = /^(localhost|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|0\.0\.0\.0|\[::1\])/;

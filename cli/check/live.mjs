@@ -100,9 +100,9 @@ function compare(key, offers, { price, prices, networks }, known, isSaidByOrigin
 /** Other names of one page, by which an origin may serve it. */
 async function checkSpellings(ask, path, isPrefix, key) {
   const bare = path.replace(/\/$/, '');
-  const spellings = [bare, `${bare}/`, `${bare}/index.html`, `${bare}.html`, path.toUpperCase(), `/${path}`, ...(isPrefix ? [`${bare}/x/../`] : [])];
+  const spellings = [bare, `${bare}/`, `${bare}/index.html`, `${bare}.html`, `${bare}.txt`, `${bare}.data`, path.toUpperCase(), `/${path}`, ...(isPrefix ? [`${bare}/x/../`] : [])];
   const found = [];
-  for (const spelling of new Set(spellings.filter((it) => it !== path && it !== '' && it !== '.html'))) {
+  for (const spelling of new Set(spellings.filter((it) => it !== path && it !== '' && !['.html', '.txt', '.data'].includes(it)))) {
     const { status } = await ask(spelling, { headers: ELSEWHERE });
     if (status < 300) found.push(fault(key, `${spelling} answers ${status} without a payment`));
   }

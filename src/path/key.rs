@@ -41,9 +41,9 @@ impl Fold {
 pub struct PathKeys {
     key: String,
     page: usize,
-    /// The key without the script in front of it: `/index.php/a` is `/a` to
-    /// who sends everything through one script.
-    behind_script: Option<String>,
+    /// What the path stands for besides: `/index.php/a` is `/a` to who sends everything
+    /// through one script, and `/_next/data/build/a.json` is its data.
+    stands_for: Option<String>,
 }
 
 impl PathKeys {
@@ -69,6 +69,16 @@ impl PathKeys {
             && !PARTS.contains(&format.rsplit('.').next().unwrap_or_default())
     }
 
+    /// Whether this is the data of the page `other` for a client that has the site's
+    /// code already, beside the page or in its folder.
+    ///
+    /// Next.js (`/a.txt`, `/a.rsc`, `/a/index.txt`, and a file for each segment), Remix and
+    /// React Router (`/a.data`, `/_root.data`).
+    pub fn is_data_of(&self, other: &Self) -> bool {
+        let Some(rest) = self.key.strip_prefix(other.page()) else { return false };
+        ALONG.contains(&rest) || SEGMENTS.iter().any(|folder| rest.starts_with(folder))
+    }
+
     /// Whether it is the key `prefix` or below it.
     pub fn is_below(&self, prefix: &Self) -> bool {
         self.key
@@ -76,16 +86,16 @@ impl PathKeys {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// What an origin may take it for that sends everything through one
-    /// script.
-    pub fn behind_script(&self) -> Option<Self> {
-        self.behind_script.clone().map(Self::of)
+    /// What an origin may take it for besides, that sends everything through one script
+    /// or keeps the data of its pages in a folder.
+    pub fn stands_for(&self) -> Option<Self> {
+        self.stands_for.clone().map(Self::of)
     }
 
     fn of(key: String) -> Self {
         let page = page_of(&key).len();
-        let behind_script = without_front_script(&key);
-        Self { key, page, behind_script }
+        let stands_for = without_front_script(&key).or_else(|| page_of_data(&key));
+        Self { key, page, stands_for }
     }
 }
 
@@ -172,6 +182,12 @@ const PARTS: [&str; 9] = ["css", "js", "mjs", "map", "ico", "woff", "woff2", "tt
 /// the site's code already.
 const INDEXES: [&str; 4] = ["index", "default", "__data", "_payload"];
 
+/// What follows the name of a page in that of its data.
+const ALONG: [&str; 6] = [".txt", ".rsc", ".data", "/index.txt", "/index.rsc", "/_root.data"];
+
+/// What follows it in those of its segments' data.
+const SEGMENTS: [&str; 2] = ["/__next.", ".segments/"];
+
 fn ending_of(name: &str) -> Option<(&str, &str)> {
     name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty())
 }
@@ -235,6 +251,18 @@ fn without_front_script(key: &str) -> Option<String> {
         start = end;
     }
     None
+}
+
+/// The page whose data a key names, where a framework keeps it in a folder: Next.js by
+/// the number of a build, and Gatsby.
+fn page_of_data(key: &str) -> Option<String> {
+    let (base, page) = if let Some((base, rest)) = key.split_once("/_next/data/") {
+        (base, rest.split_once('/')?.1.strip_suffix(".json")?)
+    } else {
+        let (base, rest) = key.split_once("/page-data/")?;
+        (base, rest.strip_suffix("/page-data.json")?)
+    };
+    Some(format!("{base}/{page}"))
 }
 
 /// Characters that a path may hold bare or escaped, which RFC 3986 tells apart
@@ -314,9 +342,55 @@ mod tests {
         for other in ["/a/b", "/a.pdf", "/a/default", "/a/__data", "/a/.html", "/index.html/a"] {
             assert!(!["/a", ""].contains(&keys(other).page()), "{other}");
         }
-        assert_eq!(keys("/index.php/a").behind_script(), Some(keys("/a")));
-        assert_eq!(keys("/a/index.php/b").behind_script(), Some(keys("/a/b")));
-        assert_eq!(keys("/a/index.php").behind_script(), None);
+        assert_eq!(keys("/index.php/a").stands_for(), Some(keys("/a")));
+        assert_eq!(keys("/a/index.php/b").stands_for(), Some(keys("/a/b")));
+        assert_eq!(keys("/a/index.php").stands_for(), None);
+    }
+
+    #[test]
+    fn the_data_of_a_page_is_known_by_its_name() {
+        for data in [
+            "/a.txt",
+            "/A.rsc",
+            "/a.data",
+            "/a/index.txt",
+            "/a/index.rsc",
+            "/a/__next._tree.txt",
+            "/a/__next.a.__PAGE__.txt",
+            "/a/__next.a/__PAGE__.txt",
+            "/a.segments/_tree.segment.rsc",
+        ] {
+            assert!(keys(data).is_data_of(&keys("/a")), "{data}");
+            assert!(keys(data).is_data_of(&keys("/a/index.html")), "{data}");
+        }
+        for none in
+            ["/ab.txt", "/a/b.txt", "/a/b/index.txt", "/a.pdf", "/a/x", "/b/__next._tree.txt"]
+        {
+            assert!(!keys(none).is_data_of(&keys("/a")), "{none}");
+        }
+        for data in ["/index.txt", "/_root.data", "/__next._full.txt"] {
+            assert!(keys(data).is_data_of(&keys("/")), "{data}");
+        }
+        for (data, page) in [
+            ("/_next/data/Qx3_b/a.json", "/a"),
+            ("/_next/data/b/a/b.json", "/a/b"),
+            ("/_next/data/b/index.json", "/"),
+            ("/base/_next/data/b/a.json", "/base/a"),
+            ("/page-data/a/page-data.json", "/a"),
+            ("/page-data/a/b/page-data.json", "/a/b"),
+            ("/page-data/index/page-data.json", "/"),
+        ] {
+            let stands_for = keys(data).stands_for().unwrap();
+            assert_eq!(stands_for.page(), keys(page).page(), "{data}");
+        }
+        for none in [
+            "/_next/data/b",
+            "/_next/data/b/a.js",
+            "/_next/static/b/a.json",
+            "/page-data/app-data.json",
+        ] {
+            assert_eq!(keys(none).stands_for(), None, "{none}");
+        }
     }
 
     #[test]

@@ -64,6 +64,8 @@ const BROKEN = {
   'no compatibility date': [({ config }) => delete config.compatibility_date, 'fault', 'compatibility_date', /is needed/],
   'a Worker that nobody can reach': [({ config }) => (config.workers_dev = false), 'fault', 'workers_dev', /no routes/],
   'a zone without a route': [(it) => { asZone(it); delete it.config.routes; }, 'fault', 'routes', /zone_name/],
+  'a zone of which the Worker gets a part': [(it) => { asZone(it); it.config.routes = [{ pattern: 'example.com/premium/*', zone_name: 'example.com' }]; }, 'warning', 'routes', /other spellings.*take "example\.com\/\*"/],
+  'a zone of which the Worker doesn’t get what is sold': [(it) => { asZone(it); it.config.routes = [{ pattern: 'example.com/premium/x*', zone_name: 'example.com' }]; }, 'fault', 'routes', /"\/premium\/\*" is sold, and requests for that pass by the Worker: take "example\.com\/\*"/],
   'a zone behind a custom domain': [(it) => { asZone(it); it.config.routes = [{ pattern: 'example.com', custom_domain: true }]; }, 'fault', 'routes', /custom domain/],
   'a service that is the Worker itself': [(it) => { asService(it); it.config.services[0].service = 'my-shop'; }, 'fault', 'services', /this Worker itself/],
   'a header for the origin without its secret': [(it) => { asUrl(it); it.vars.ORIGIN_HEADERS = { 'X-Key': { secret: 'ORIGIN_KEY' } }; }, 'fault', 'ORIGIN_KEY', /wrangler secret put ORIGIN_KEY/],
