@@ -5,6 +5,7 @@
 //! what was matched is what the origin gets to see.
 
 mod key;
+mod names;
 mod spelled;
 
 use crate::plain_error;
