@@ -68,7 +68,7 @@ const REVERTS: [&str; 4] =
     ["execution reverted", "vm execution error", "vm exception", "transaction reverted"];
 
 /// The first text that is part of the message, in small letters, decides.
-const TEXTS: [(&str, ErrorKind); 88] = [
+const TEXTS: [(&str, ErrorKind); 92] = [
     ("already known", AlreadyKnown),
     ("alreadyknown", AlreadyKnown),
     ("known transaction", AlreadyKnown),
@@ -102,9 +102,14 @@ const TEXTS: [(&str, ErrorKind); 88] = [
     ("insufficientfunds", Rejected),
     ("intrinsic gas", Rejected),
     ("exceeds block gas limit", Rejected),
-    // Geth's and Erigon's `--rpc.txfeecap`, and EIP-7825.
+    // Geth's, Erigon's and Besu's caps of a fee, and EIP-7825.
     ("exceeds the configured cap", Rejected),
+    ("fee cap exceeded", Rejected),
     ("gas limit too high", Rejected),
+    // Nethermind's words for the block's limit and for EIP-7825; Besu's for no money.
+    ("gaslimitexceeded", Rejected),
+    ("gaslimitcapexceeded", Rejected),
+    ("upfront cost exceeds", Rejected),
     ("invalid sender", Rejected),
     ("invalid chain id", Rejected),
     ("batch", Batch),

@@ -137,18 +137,20 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// A transaction that no node will have: its payments are free again, and
-    /// its nonce is the next one again. Where later nonces wait for it, an
+    /// its nonce is the next one again. If it was for several, it may have been too
+    /// large: those who wait for it go out again in smaller ones. Where later nonces wait for it, an
     /// empty transaction takes its place, and whichever of the two lands
     /// decides; then this returns true.
     pub(super) fn take_back(&self, entry: &mut EvmEntry) -> bool {
         if self.in_air.borrow().values().any(|flight| flight.nonce > entry.sent.nonce) {
             return self.replace_by(entry, None, entry.sent.fees);
         }
-        let resolutions: Vec<_> = entry
-            .payments
-            .iter()
-            .map(|id| (id.clone(), Resolution::NotPaid(Reason::UnexpectedSettleError)))
-            .collect();
+        let resolution = match entry.payments.len() {
+            1 => Resolution::NotPaid(Reason::UnexpectedSettleError),
+            _ => Resolution::LeftBehind,
+        };
+        let resolutions: Vec<_> =
+            entry.payments.iter().map(|id| (id.clone(), resolution.clone())).collect();
         match self.shared.close(&entry.row(), &resolutions, None) {
             Ok(()) => self.note_signed(entry.sent.nonce),
             Err(error) => self.log(&error.to_string()),
