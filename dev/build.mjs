@@ -1,18 +1,22 @@
 /** `npm run build`: the Worker, into `build/`. */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { buildSync } from 'esbuild';
 import { command, readArguments } from './cli.mjs';
 import { writePage } from './pay-page.mjs';
 import { orderedByLikeness } from './likeness.mjs';
-import { ensureTools } from './tools.mjs';
+import { TARGET, ensureTools } from './tools.mjs';
 import { ROOT, WORKER_MAIN, devPath, isMain, run } from './util.mjs';
 
-const WORKER_WASM = join(ROOT, 'build/index_bg.wasm');
+const [MAIN, WASM] = ['index.js', 'index_bg.wasm'];
+const WORKER_WASM = join(dirname(WORKER_MAIN), WASM);
+/** What the runtime calls. */
+const ENTRY = join(ROOT, 'src/runtime/entry.js');
 
 /** What the Worker is made of: a change of any of these makes a new build. */
-const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml', 'build.rs', 'www/pay', 'www/desk', 'dev/build.mjs', 'dev/worker-bundler.mjs', 'dev/worker-rustc.mjs', 'dev/likeness.mjs', 'dev/locals.mjs', 'dev/wasm.mjs', 'dev/bundle.mjs', 'dev/pay-page.mjs', 'dev/desk-page.mjs', 'dev/tools.mjs'];
+const SOURCES = ['src', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml', 'build.rs', 'www/pay', 'www/desk', 'dev/build.mjs', 'dev/worker-rustc.mjs', 'dev/likeness.mjs', 'dev/locals.mjs', 'dev/wasm.mjs', 'dev/bundle.mjs', 'dev/pay-page.mjs', 'dev/desk-page.mjs', 'dev/tools.mjs'];
 
 /**
  * Builds the Worker in release mode, unless nothing changed since the last time.
@@ -29,9 +33,18 @@ export async function build({ quiet = false } = {}) {
   const hash = hashOf(SOURCES, String(QUICK));
   const fresh = !isBuilt(stamp, hash);
   if (fresh) {
-    await run(tools.workerBuild, ['--release', '--no-opt'], { quiet, cwd: ROOT, env: buildEnvironment(tools) });
-    if (!QUICK) await shrink(tools, quiet);
-    shortenImports();
+    await compile(quiet);
+    const folder = mkdtempSync(devPath('build-'));
+    try {
+      await bindgen(tools, folder, quiet);
+      bundle(folder);
+      if (!QUICK) await shrink(tools, folder, quiet);
+      shortenImports(folder);
+      mkdirSync(dirname(WORKER_MAIN), { recursive: true });
+      for (const [name, path] of [[WASM, WORKER_WASM], [MAIN, WORKER_MAIN]]) renameSync(join(folder, name), path);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
     // Hashed before the build: a file changed meanwhile makes the next call build again.
     writeFileSync(stamp, hash);
   }
@@ -42,21 +55,46 @@ export async function build({ quiet = false } = {}) {
 const QUICK = process.env.EDGE402_QUICK_BUILD === '1';
 const QUICK_PROFILE = { LTO: 'off', CODEGEN_UNITS: '16', INCREMENTAL: 'true', OPT_LEVEL: '1' };
 
-/** What worker-build bundles with: esbuild, once it has put our own entry in. */
-const BUNDLER = join(ROOT, 'dev/worker-bundler.mjs');
-
 /** What cargo compiles the Worker's own crate with: rustc, with what makes it small. */
 const COMPILER = join(ROOT, 'dev/worker-rustc.mjs');
 
-/** worker-build takes these programs instead of downloading its own. */
-function buildEnvironment({ wasmBindgen, wasmOpt, esbuild }) {
-  const profile = QUICK ? Object.entries(QUICK_PROFILE) : [];
-  const quick = Object.fromEntries(profile.map(([key, value]) => [`CARGO_PROFILE_RELEASE_${key}`, value]));
+async function compile(quiet) {
+  const quick = Object.fromEntries(Object.entries(QUICK_PROFILE).map(([key, value]) => [`CARGO_PROFILE_RELEASE_${key}`, value]));
   const how = QUICK ? quick : { RUSTC_WORKSPACE_WRAPPER: COMPILER };
-  return { ...process.env, ...how, WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: wasmOpt, ESBUILD_BIN: BUNDLER, EDGE402_ESBUILD: esbuild };
+  await run('cargo', ['build', '--release', '--lib', '--target', TARGET], { quiet, cwd: ROOT, env: { ...process.env, ...how, ...BINDGEN } });
 }
 
-/** What workerd understands: the same as worker-build enables. */
+/** Futures are those of `js-sys`: there is no second runtime of them. */
+const BINDGEN = { WASM_BINDGEN_USE_JS_SYS: '1' };
+
+/** WebAssembly that was trapped can begin anew, and says when it was (`src/runtime/entry.js`). */
+const RECOVERY = ['--experimental-reset-state-function', '--force-enable-abort-handler'];
+
+async function bindgen({ wasmBindgen }, folder, quiet) {
+  const compiled = join(ROOT, 'target', TARGET, 'release/edge402.wasm');
+  await run(wasmBindgen, [compiled, '--target', 'module', '--no-typescript', '--out-dir', folder, '--out-name', 'index', ...RECOVERY], { quiet, cwd: ROOT });
+}
+
+/** The Worker's JavaScript: the entry with all that wasm-bindgen has written for it. */
+function bundle(folder) {
+  buildSync({
+    stdin: { contents: readFileSync(ENTRY, 'utf8'), sourcefile: 'entry.js', resolveDir: folder },
+    absWorkingDir: folder,
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    external: [`./${WASM}`],
+    outfile: MAIN,
+    allowOverwrite: true,
+    // wasm-bindgen names a module of ours once for each function that it imports from it.
+    logOverride: { 'duplicate-object-key': 'silent' },
+  });
+  const main = join(folder, MAIN);
+  // A Worker's own WebAssembly is a module without being asked for as one.
+  writeFileSync(main, readFileSync(main, 'utf8').replace(/\bimport source /g, 'import '));
+}
+
+/** What workerd understands. */
 const WASM_FEATURES = [
   'mutable-globals',
   'sign-ext',
@@ -71,8 +109,6 @@ const WASM_FEATURES = [
  * What counts is the size after compression. Functions that are inlined into
  * their one caller save bytes, but compress worse. So do repeated expressions
  * that are kept in a local. The names, a sixth of the upload, go.
- *
- * worker-build's own run of wasm-opt is left out, because it inlines.
  */
 const SHRINKING = [
   '-Os',
@@ -89,11 +125,12 @@ const SHRINKING = [
  */
 const UNUSED_CLASSES = ['containerstartupoptions', 'minifyconfig', 'r2range', 'intounderlying'];
 
-async function shrink({ wasmOpt }, quiet) {
+async function shrink({ wasmOpt }, folder, quiet) {
+  const wasm = join(folder, WASM);
   const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
   const unused = `--remove-exports=${UNUSED_CLASSES.map((name) => `*${name}*`).join(',')}`;
-  await run(wasmOpt, [unused, ...SHRINKING, ...features, WORKER_WASM, '-o', WORKER_WASM], { quiet, cwd: ROOT });
-  writeFileSync(WORKER_WASM, orderedByLikeness(readFileSync(WORKER_WASM)));
+  await run(wasmOpt, [unused, ...SHRINKING, ...features, wasm, '-o', wasm], { quiet, cwd: ROOT });
+  writeFileSync(wasm, orderedByLikeness(readFileSync(wasm)));
 }
 
 /**
@@ -101,10 +138,11 @@ async function shrink({ wasmOpt }, quiet) {
  * the worst there is to compress. Short names take their place, filled up to the
  * same length, so that nothing else in the files changes.
  */
-function shortenImports() {
-  const names = [...new Set(readFileSync(WORKER_MAIN, 'latin1').match(/\b__wb\w+_[0-9a-f]{16}\b/g))];
+function shortenImports(folder) {
+  const paths = [MAIN, WASM].map((name) => join(folder, name));
+  const names = [...new Set(readFileSync(paths[0], 'latin1').match(/\b__wb\w+_[0-9a-f]{16}\b/g))];
   const short = new Map(names.map((name, index) => [name, `_${index.toString(36)}`.padEnd(name.length, '_')]));
-  for (const path of [WORKER_MAIN, WORKER_WASM]) {
+  for (const path of paths) {
     const renamed = readFileSync(path, 'latin1').replace(new RegExp(names.join('|'), 'g'), (name) => short.get(name));
     writeFileSync(path, renamed, 'latin1');
   }

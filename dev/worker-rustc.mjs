@@ -43,6 +43,8 @@ const [rustc, ...given] = process.argv.slice(2);
 const start = given.findIndex((_, index) => given.slice(index, index + 4).join(' ') === BOTH);
 // Cargo also asks it what rustc is.
 const changed = start < 0 ? given : [...given.toSpliced(start, 4, ...`${WORKER} ${STACK}`.split(' ')), '-C', `llvm-args=${LLVM.join(' ')}`];
-const { status, error } = spawnSync(rustc, changed, { stdio: 'inherit' });
+// The pipes by which cargo counts its jobs don't reach what is run from here; nothing of it runs in several.
+const { CARGO_MAKEFLAGS: _counted, MAKEFLAGS: _too, ...env } = process.env;
+const { status, error } = spawnSync(rustc, changed, { stdio: 'inherit', env });
 if (error) throw error;
 process.exitCode = status ?? 1;

@@ -71,7 +71,7 @@ export async function startWorld({ evm = {}, solana = {}, worker = {}, engine = 
 }
 
 /** What the Worker's log says once WebAssembly has trapped, or an error has reached nobody: the next request begins anew. */
-const BREAKDOWN = /^.*(Critical|Reinitializing Wasm|Module terminated|panicked at|Uncaught (?!exception)|RuntimeError).*$/m;
+const BREAKDOWN = /^.*(WebAssembly was trapped|Module terminated|panicked at|Uncaught (?!exception)|RuntimeError).*$/m;
 
 /** Fails on a Worker that has broken down, even if all its answers were good. */
 function assertSound(log) {

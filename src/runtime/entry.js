@@ -1,12 +1,22 @@
 /**
- * What the runtime calls, in place of worker-build's own: a class, made anew for
- * each request behind three proxies, costs a tenth of a 402. As there, WebAssembly
- * that was trapped begins anew with the next request. `exports`,
- * `checkReinitialize` and `handleMaybeCritical` are worker-build's, too.
+ * What the runtime calls: a plain object and a class, for a class that is made anew for
+ * each request, or is behind proxies, costs a tenth of a 402.
+ *
+ * WebAssembly that was trapped can't go on: the next request begins it anew. `index.js` is
+ * what wasm-bindgen writes.
  */
+import * as exports from './index.js';
+
+Error.stackTraceLimit = 100;
+
+/** Whether WebAssembly was trapped, and how often it has begun anew: the crate `worker` notes the first, too. */
+const state = exports.__worker_init_state();
+
+addEventListener('error', ({ error }) => noteTrap(error));
+
 export default {
   fetch(request, env, context) {
-    checkReinitialize();
+    beginAnew();
     try {
       const passed = pass(request, env);
       if (passed) return passed;
@@ -17,6 +27,56 @@ export default {
     }
   },
 };
+
+/** The Durable Object: all that it holds in memory goes with WebAssembly. */
+export class Settler {
+  #given;
+  #settler;
+  #began;
+
+  constructor(...given) {
+    this.#given = given;
+    this.#make();
+  }
+
+  fetch(request) {
+    return this.#run((settler) => settler.fetch(request));
+  }
+
+  alarm() {
+    return this.#run((settler) => settler.alarm());
+  }
+
+  #make() {
+    beginAnew();
+    this.#began = state.instanceId;
+    this.#settler = new exports.Settler(...this.#given);
+  }
+
+  #run(work) {
+    try {
+      beginAnew();
+      if (this.#began !== state.instanceId) this.#make();
+      return work(this.#settler).then(undefined, fail);
+    } catch (error) {
+      return fail(error);
+    }
+  }
+}
+
+function beginAnew() {
+  if (!state.criticalError) return;
+  console.log('WebAssembly begins anew');
+  exports.__wbg_reset_state();
+  state.criticalError = false;
+  state.instanceId += 1;
+}
+
+function noteTrap(error) {
+  if (!(error instanceof WebAssembly.RuntimeError)) return;
+  console.error('WebAssembly was trapped', error);
+  state.criticalError = true;
+}
 
 /** What `exports.straight` says of the isolate's one configuration. */
 let straight;
@@ -74,6 +134,6 @@ function look(answer, url) {
 }
 
 function fail(error) {
-  handleMaybeCritical(error);
+  noteTrap(error);
   throw error;
 }
