@@ -72,6 +72,22 @@ fn new_accounts_with_code_and_no_money_are_refused_together() {
     assert_sold(&world, 1, 4_000);
 }
 
+/// They have money, and each pays for what lands; most can't in the time there is.
+#[test]
+fn new_accounts_with_code_leave_room_for_those_without() {
+    let world = world();
+    for number in ATTACKERS {
+        world.chain.borrow_mut().balances.insert(payer(number).address(), 1_000_000);
+    }
+    let crowd: Vec<_> = (1..=9).flat_map(|number| attack(&world, number)).collect();
+    world.run_for(12_000);
+    world.chain.borrow_mut().codes.remove(&payer(CUSTOMER).address());
+    assert_sold(&world, 1, 12_000);
+    let told: Vec<_> = crowd.iter().map(|it| world.take(it).0).collect();
+    assert!(told.iter().any(|it| matches!(it, Outcome::Crowded { .. })), "no line is endless");
+    assert!(told.iter().any(|it| matches!(it, Outcome::Settled(_))));
+}
+
 #[test]
 fn whoever_was_refused_alone_comes_after_those_who_were_not() {
     let world = world();

@@ -21,6 +21,10 @@ use crate::settlement::{Host, Outcome, StoreError};
 /// `npm run bench -- --only memory`.
 const QUEUE_MAX: usize = 2_048;
 
+/// How many of them may be such that go alone: more than leave one by one while their
+/// buyers wait, and few enough to leave room for all others.
+const LONE_QUEUE_MAX: usize = QUEUE_MAX / 4;
+
 /// How many payments of one payer may wait or be in the air.
 const PAYER_MAX: usize = 64;
 
@@ -40,7 +44,14 @@ impl<H: Host> EvmLane<H> {
             + self.alone.borrow().len_of(payer)
             + self.again_of(payer)
             + self.shared.commitments.under_way(&payment.payer());
-        self.waiting() >= QUEUE_MAX || of_payer >= PAYER_MAX
+        self.waiting() >= QUEUE_MAX
+            || of_payer >= PAYER_MAX
+            || self.goes_alone(payment) && self.is_full_of_loners()
+    }
+
+    /// Whether there is no room for one more payment that goes alone.
+    pub(super) fn is_full_of_loners(&self) -> bool {
+        self.alone.borrow().len() >= LONE_QUEUE_MAX
     }
 
     /// How many payments of a payer are to go out again.

@@ -20,7 +20,7 @@ use crate::protocol::Reason;
 use crate::rpc::Reply;
 use crate::settlement::journal::EvmEntry;
 use crate::settlement::lane::Job;
-use crate::settlement::{Host, SalesQuery, State, Store as _};
+use crate::settlement::{Host, Outcome, SalesQuery, State, Store as _};
 
 /// How many transactions may be in the air at once whose payers go alone: the
 /// others' batches find room beside them.
@@ -121,8 +121,17 @@ impl<H: Host> EvmLane<H> {
         sharing
     }
 
+    /// Has a payment wait for its turn alone. If too many do, its buyer is asked to come
+    /// again later; what was used already is owed, and waits.
     fn to_go_alone(&self, waiting: Waiting) {
         self.note_loner(waiting.payment.from());
+        let request = &waiting.job.request;
+        if request.metered.is_none() && self.is_full_of_loners() {
+            let freed = self.shared.release(&request.payment, request.ticket);
+            let later = freed.map(|()| Outcome::Crowded { seconds: REFUSED_PAUSE });
+            let _ = waiting.done.send(done(later));
+            return;
+        }
         self.alone.borrow_mut().push(waiting);
     }
 
