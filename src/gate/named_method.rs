@@ -51,13 +51,21 @@ pub(super) fn type_that_may_name(head: &impl Head, method: &Method) -> Option<St
         return None;
     }
     let media_type = head.header("Content-Type").unwrap_or_default().to_ascii_lowercase();
-    (is_form(&media_type) || media_type.contains(JSON)).then_some(media_type)
+    let is_read = match essence_of(&media_type) {
+        "" => method.as_str() == "POST",
+        _ => is_form(&media_type) || media_type.contains(JSON),
+    };
+    is_read.then_some(media_type)
+}
+
+/// A media type without its parameters.
+fn essence_of(media_type: &str) -> &str {
+    media_type.split([';', ',']).next().unwrap_or_default().trim()
 }
 
 /// Whether some origins take a body of this media type for a form.
 pub(super) fn is_form(media_type: &str) -> bool {
-    let essence = media_type.split([';', ',']).next().unwrap_or_default();
-    essence.trim().is_empty() || FORMS.iter().any(|form| media_type.contains(form))
+    essence_of(media_type).is_empty() || FORMS.iter().any(|form| media_type.contains(form))
 }
 
 /// Whether a body is read here as an origin would read it.

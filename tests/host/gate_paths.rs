@@ -395,6 +395,7 @@ fn a_form_is_looked_into_where_the_method_counts() {
     // Rack takes it for a form.
     let untyped = type_to_look_into(site(), &Request::new("POST", "/guide")).unwrap();
     assert_eq!(untyped.as_deref(), Some(""));
+    assert!(!looks("PUT", "/guide", ""), "of a POST alone");
     for untyped in ["", " ", "; charset=utf-8"] {
         assert!(looks("POST", "/guide", untyped), "{untyped:?}");
         assert!(body_names_method(untyped, b"_method=GET"), "{untyped:?}");
