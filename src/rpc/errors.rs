@@ -68,7 +68,7 @@ const REVERTS: [&str; 4] =
     ["execution reverted", "vm execution error", "vm exception", "transaction reverted"];
 
 /// The first text that is part of the message, in small letters, decides.
-const TEXTS: [(&str, ErrorKind); 92] = [
+const TEXTS: [(&str, ErrorKind); 96] = [
     ("already known", AlreadyKnown),
     ("alreadyknown", AlreadyKnown),
     ("known transaction", AlreadyKnown),
@@ -80,7 +80,7 @@ const TEXTS: [(&str, ErrorKind); 92] = [
     ("already in the tx", AlreadyKnown),
     ("already exist", AlreadyKnown),
     ("already received", AlreadyKnown),
-    ("existing tx with same hash", AlreadyKnown),
+    ("with same hash", AlreadyKnown),
     ("already been processed", AlreadyKnown),
     ("alreadyprocessed", AlreadyKnown),
     ("added to the mempool", Taken),
@@ -102,13 +102,19 @@ const TEXTS: [(&str, ErrorKind); 92] = [
     ("insufficientfunds", Rejected),
     ("intrinsic gas", Rejected),
     ("exceeds block gas limit", Rejected),
-    // Geth's, Erigon's and Besu's caps of a fee, and EIP-7825.
-    ("exceeds the configured cap", Rejected),
-    ("fee cap exceeded", Rejected),
+    // The cap of one transaction's gas (EIP-7825) in geth's, reth's, Besu's, Erigon's and
+    // Base's words, and in Nethermind's, with those for the block's limit.
+    ("transaction gas limit", Rejected),
     ("gas limit too high", Rejected),
-    // Nethermind's words for the block's limit and for EIP-7825; Besu's for no money.
+    ("gas limit is too high", Rejected),
+    ("gas limit reached", Rejected),
     ("gaslimitexceeded", Rejected),
     ("gaslimitcapexceeded", Rejected),
+    // The cap of its fee that a node's operator sets, and the most bytes.
+    ("exceeds the configured cap", Rejected),
+    ("fee cap exceeded", Rejected),
+    ("oversized data", Rejected),
+    // Besu's for no money.
     ("upfront cost exceeds", Rejected),
     ("invalid sender", Rejected),
     ("invalid chain id", Rejected),

@@ -251,6 +251,7 @@ fn errors_of_transactions_are_told_from_a_nodes_own() {
         (-32_000, "ALREADY_EXISTS: already known", AlreadyKnown),
         (-32_000, "Known transaction", AlreadyKnown),
         (-32_000, "INTERNAL_ERROR: existing tx with same hash", AlreadyKnown),
+        (-32_000, "existing txn with same hash", AlreadyKnown),
         (-32_000, "nonce too low: next nonce 7, tx nonce 5", NonceTooLow),
         (-32_003, "nonce too low", NonceTooLow),
         (-32_010, "OldNonce, Current nonce: 7, nonce of rejected tx: 5", NonceTooLow),
@@ -258,11 +259,7 @@ fn errors_of_transactions_are_told_from_a_nodes_own() {
         (-32_010, "FeeTooLow, MaxFeePerGas too low", Underpriced),
         (-32_000, "max fee per gas less than block base fee", Underpriced),
         (-32_000, "insufficient funds for gas * price + value", Rejected),
-        (-32_000, "Transaction fee cap exceeded", Rejected),
-        (-32_000, "Upfront cost exceeds account balance", Rejected),
-        (-32_000, "Transaction gas limit exceeds block gas limit", Rejected),
-        (-32_010, "GasLimitExceeded, Gas limit: 100, gas limit of rejected tx: 150", Rejected),
-        (-32_010, "TxGasLimitCapExceeded: Gas limit 2 exceeded cap of 1.", Rejected),
+        (-32_004, "Upfront cost exceeds account balance", Rejected),
         (-32_010, "InsufficientFunds, Account balance: 0", Rejected),
         (-32_003, "Insufficient funds for gas * price + value", Rejected),
         (4, "The transaction was added to the mempool but wasn't processed in 2s", Taken),
@@ -293,5 +290,47 @@ fn errors_of_transactions_are_told_from_a_nodes_own() {
     ] {
         let error = RpcError { code, message: message.into(), data: None };
         assert_eq!(error.kind("simulateTransaction"), kind, "{code} {message}");
+    }
+}
+
+/// What each client says of a transaction that is too large for it or for its chain.
+/// It is no limit of how often a node may be asked.
+#[test]
+fn what_is_too_large_is_told_from_a_rate_limit() {
+    for (code, message) in [
+        // Geth, and what is made of it (op-geth, bor, coreth).
+        (-32_000, "exceeds block gas limit"),
+        (-32_000, "transaction gas limit too high (cap: 16777216, tx: 20000000)"),
+        (-32_000, "tx fee (1.31 ether) exceeds the configured cap (1.00 ether)"),
+        (-32_000, "oversized data: transaction size 131212, limit 131072"),
+        // Base.
+        (
+            -32_000,
+            "exceeds maximum per-transaction gas limit: transaction gas 37801375, limit 25000000",
+        ),
+        // Reth.
+        (-32_003, "exceeds block gas limit"),
+        (-32_003, "exceeds max transaction gas limit"),
+        (-32_003, "gas limit too high"),
+        (-32_000, "intrinsic gas too high"),
+        (-32_003, "tx fee (2000000000000000000 wei) exceeds the configured cap (1000 wei)"),
+        // Besu.
+        (-32_005, "Transaction gas limit exceeds block gas limit"),
+        (-32_005, "Transaction gas limit cap exceeded"),
+        (-32_000, "Transaction fee cap exceeded"),
+        // Nethermind: its names of old, and its words of today.
+        (-32_010, "GasLimitExceeded, Gas limit: 100, gas limit of rejected tx: 150"),
+        (-32_010, "gas limit reached, Gas limit: 100, gas limit of rejected tx: 150"),
+        (-32_010, "Invalid, TxGasLimitCapExceeded: Gas limit 2 exceeed cap of 1."),
+        (-32_010, "transaction invalid, TxGasLimitCapExceeded: Gas limit 2 exceeded cap of 1."),
+        // Erigon.
+        (-32_000, "INTERNAL_ERROR: gas limit is too high"),
+        (-32_000, "oversized data"),
+        (-32_000, "tx fee (1.31 ether) exceeds the configured cap (1.00 ether)"),
+    ] {
+        let error = RpcError { code, message: message.into(), data: None };
+        let kinds = ["eth_sendRawTransaction", "eth_sendRawTransactionSync"];
+        let kinds = kinds.map(|method| error.kind(method));
+        assert_eq!(kinds, [ErrorKind::Rejected; 2], "{code} {message}");
     }
 }

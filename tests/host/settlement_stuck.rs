@@ -62,6 +62,8 @@ fn what_costs_more_than_a_node_lets_anything_cost_goes_in_parts() {
     for words in [
         "tx fee (1.31 ether) exceeds the configured cap (1.00 ether)",
         "Transaction fee cap exceeded",
+        "Transaction gas limit cap exceeded",
+        "exceeds maximum per-transaction gas limit: transaction gas 37801375, limit 25000000",
         "transaction gas limit too high (cap: 16777216, tx: 20000000)",
         "TxGasLimitCapExceeded: Gas limit 20000000 exceeded cap of 16777216.",
     ] {
