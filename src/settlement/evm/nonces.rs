@@ -137,10 +137,10 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// A transaction that no node will have: its payments are free again, and
-    /// its nonce is the next one again. If it was for several, it may have been too
-    /// large: those who wait for it go out again in smaller ones. Where later nonces wait for it, an
-    /// empty transaction takes its place, and whichever of the two lands
-    /// decides; then this returns true.
+    /// its nonce is the next one again. One of several may have been too large: what it
+    /// carried goes out again in smaller ones. Where later nonces wait for it, an empty
+    /// transaction takes its place, and whichever of the two lands decides; then this
+    /// returns true.
     pub(super) fn take_back(&self, entry: &mut EvmEntry) -> bool {
         if self.in_air.borrow().values().any(|flight| flight.nonce > entry.sent.nonce) {
             return self.replace_by(entry, None, entry.sent.fees);
