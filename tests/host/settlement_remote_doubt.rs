@@ -5,9 +5,11 @@ use edge402::protocol::Reason;
 use edge402::settlement::State;
 use serde_json::json;
 
-use crate::remote_support::{Does, payment, run_with_blocks, world};
+use crate::remote_support::{
+    Does, facilitator as configured, payment, run_with_blocks, settle_request, world,
+};
 use crate::settlement_remote::assert_bought_once;
-use crate::sim::{Answer, Payment};
+use crate::sim::{Answer, Buyer, Payment};
 
 /// Past the end of every payment here, and of the margin after it.
 const LONG_AFTER: u64 = 1_200_000;
@@ -132,4 +134,32 @@ fn what_had_no_turn_while_its_buyer_waited_is_not_sent_later() {
         assert_eq!(charged, usize::from(*answer != Answer::Unavailable), "{answer:?}");
     }
     assert!(facilitator.buy_now(&payments[11], "a").is_delivery());
+}
+
+/// What has failed on the chain everybody can read: whose it is stays known, whatever the
+/// facilitator does not take later.
+#[test]
+fn what_was_shown_stays_its_buyers_though_nobody_takes_it_again() {
+    for is_withdrawn in [false, true] {
+        let (world, facilitator) = world(false);
+        let payment = payment(1);
+        facilitator.payments.borrow_mut().push(payment.clone());
+        let failed = json!({
+            "success": false,
+            "errorReason": "invalid_exact_evm_transaction_failed",
+            "transaction": format!("0x{}", "55".repeat(32)),
+        });
+        facilitator.settles.borrow_mut().push_back(Does::Says(200, failed));
+        let how = Some((configured(), settle_request as fn(&_, &_) -> _));
+        let buyer = Buyer { origin_ms: 0, facilitator: how, ..Buyer::new(&world, &payment, "a") };
+        assert_eq!(buyer.now(), Answer::Refused(Reason::InvalidTransactionState));
+        if is_withdrawn {
+            let not_taken = Does::Says(403, json!({ "error": "no" }));
+            facilitator.settles.borrow_mut().push_back(not_taken);
+            assert_eq!(buyer.now(), Answer::Unavailable);
+        }
+        let observer = Buyer { resource: "b".into(), ..buyer.observer() };
+        assert_eq!(observer.now(), Answer::Refused(Reason::DuplicateSettlement), "{is_withdrawn}");
+        assert!(buyer.now().is_delivery(), "{is_withdrawn}");
+    }
 }

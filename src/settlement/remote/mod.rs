@@ -372,15 +372,21 @@ fn paid(payment: &VerifiedPayment, transaction: String) -> Resolution {
 }
 
 impl<H: Host> Shared<H> {
-    /// Takes a payment back that nobody has taken: nothing of it is left, and
-    /// who waits for it may claim it.
+    /// Takes a payment back that nobody has taken: who waits for it may claim it, and
+    /// nothing of it is left, unless it was shown to everybody before.
     fn withdraw(&self, entry: &FacilitatorEntry, payment: &str) -> Result<(), StoreError> {
         // Without an await in between, this is one transaction to the disk.
         self.store.close(&entry.id, &[])?;
-        if let Some(record) = self.store.payment(payment)?
+        if let Some(mut record) = self.store.payment(payment)?
             && matches!(&record.state, State::Submitted { transaction, .. } if *transaction == entry.id)
         {
-            self.store.delete_payment(payment)?;
+            if record.was_sent {
+                // Whose it is must not be forgotten.
+                record.give_up(self.host.now());
+                self.store.put_payment(&record)?;
+            } else {
+                self.store.delete_payment(payment)?;
+            }
         }
         self.tell(payment);
         Ok(())
