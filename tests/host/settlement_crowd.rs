@@ -520,7 +520,7 @@ fn a_queue_holds_so_many_and_those_beyond_are_asked_to_come_back() {
     let outcomes = settle_all(&world, &payments);
     world.run_for(100);
     let at_once: Vec<_> = outcomes.iter().filter_map(|it| it.borrow().clone().flatten()).collect();
-    assert_eq!(at_once, vec![Outcome::Unavailable; 2_160 - 2_048]);
+    assert_eq!(at_once, vec![Outcome::Crowded { seconds: 25 }; 2_160 - 2_048]);
     let (kept, free): (Vec<_>, Vec<_>) =
         payments.iter().partition(|it| world.tables.record(&it.id).is_some());
     assert_eq!(free.len(), 2_160 - 2_048);

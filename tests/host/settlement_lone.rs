@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::sim::chain::Code;
-use crate::sim::{Handle, Payment, Setup, World, payer};
+use crate::sim::{Answer, Handle, Payment, Setup, World, payer};
 use edge402::settlement::{ClaimReply, Outcome};
 
 /// Who attacks, and who buys.
@@ -15,7 +15,11 @@ type Told = (Outcome, u64);
 
 /// A world in which they all have code, and the attackers no money.
 fn world() -> Rc<World> {
-    let world = World::new(&Setup::default());
+    world_with(&Setup::default())
+}
+
+fn world_with(setup: &Setup) -> Rc<World> {
+    let world = World::new(setup);
     let mut chain = world.chain.borrow_mut();
     for number in ATTACKERS.chain([CUSTOMER]) {
         chain.codes.insert(payer(number).address(), Code::Honest);
@@ -72,13 +76,18 @@ fn new_accounts_with_code_and_no_money_are_refused_together() {
     assert_sold(&world, 1, 4_000);
 }
 
+/// Gives the attackers money.
+fn enrich(world: &World) {
+    for number in ATTACKERS {
+        world.chain.borrow_mut().balances.insert(payer(number).address(), 1_000_000);
+    }
+}
+
 /// They have money, and each pays for what lands; most can't in the time there is.
 #[test]
 fn new_accounts_with_code_leave_room_for_those_without() {
     let world = world();
-    for number in ATTACKERS {
-        world.chain.borrow_mut().balances.insert(payer(number).address(), 1_000_000);
-    }
+    enrich(&world);
     let crowd: Vec<_> = (1..=9).flat_map(|number| attack(&world, number)).collect();
     world.run_for(12_000);
     world.chain.borrow_mut().codes.remove(&payer(CUSTOMER).address());
@@ -86,6 +95,56 @@ fn new_accounts_with_code_leave_room_for_those_without() {
     let told: Vec<_> = crowd.iter().map(|it| world.take(it).0).collect();
     assert!(told.iter().any(|it| matches!(it, Outcome::Crowded { .. })), "no line is endless");
     assert!(told.iter().any(|it| matches!(it, Outcome::Settled(_))));
+}
+
+/// Without blocks nobody can tell how fast the line moves, but that it is full.
+#[test]
+fn a_full_line_is_told_before_the_origin_is_asked() {
+    let world = world_with(&Setup { block_ms: 1_000_000_000, ..Setup::default() });
+    enrich(&world);
+    // The origin of this one takes so long that the line is full by then.
+    let slow = Payment::new(2, 20, 9_000);
+    let slow_claim = world.claim_request(&slow, "a");
+    let (settler, claim) = (world.settler(), slow_claim.clone());
+    let claimed = world.wait(async move { settler.claim(&claim).await });
+    assert_eq!(claimed, Ok(ClaimReply::Fresh));
+    let crowd: Vec<_> = (1..=4).flat_map(|number| attack(&world, number)).collect();
+    world.run_for(5_000);
+    let (asked, late) = (world.asked.get(), Payment::new(1, 20, 9_000));
+    let answer = world.buy_now(&late, "a");
+    assert!(matches!(answer, Answer::Crowded(1..=30)), "{answer:?}");
+    assert_eq!(world.asked.get(), asked, "the origin has worked in vain");
+    let outcome = world.settle(&slow, &slow_claim);
+    assert!(matches!(outcome, Outcome::Crowded { seconds: 1..=30 }), "{outcome:?}");
+    // By when they are told to come again those that wait have left.
+    world.run_for(25_000);
+    assert!(crowd.iter().all(|it| it.borrow().is_some()));
+    let again = world.start_buy(&late, "a");
+    world.run_for(1_000);
+    assert_eq!(world.asked.get(), asked + 1);
+    assert!(again.borrow().is_none(), "it waits for a block");
+}
+
+/// What they had waiting before anybody knew of their code goes where they go.
+#[test]
+fn few_accounts_with_code_and_many_payments_fill_no_line_but_their_own() {
+    let world = world_with(&Setup { block_ms: 1_000_000_000, ..Setup::default() });
+    enrich(&world);
+    world.chain.borrow_mut().codes.remove(&payer(CUSTOMER).address());
+    let payments = (1..=63).flat_map(|number| (1..=33).map(move |it| (it, number)));
+    let start = |(it, number)| settle(&world, Payment::new(it, number, 9_000));
+    let crowd: Vec<_> = payments.map(start).collect();
+    world.run_for(4_000);
+    let _late: Vec<_> = (34..=44).map(|it| start((it, 1))).collect();
+    world.run_for(1_000);
+    let customer = settle(&world, Payment::new(CUSTOMER, 1, 9_000));
+    world.run_for(1_000);
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().mine(now);
+    let (outcome, _) = world.take(&customer);
+    assert!(matches!(outcome, Outcome::Settled(_)), "{outcome:?}");
+    let told = crowd.iter().filter(|it| it.borrow().is_some()).count();
+    assert!(told > crowd.len() / 2, "{told} of {} know that there is no place", crowd.len());
 }
 
 #[test]

@@ -25,6 +25,10 @@ const QUEUE_MAX: usize = 2_048;
 /// buyers wait, and few enough to leave room for all others.
 const LONE_QUEUE_MAX: usize = QUEUE_MAX / 4;
 
+/// When those are asked to come again who find no place, in seconds: by then all that
+/// wait now have left.
+pub(super) const NO_PLACE_PAUSE: u64 = JOIN_LIMIT.as_secs();
+
 /// How many payments of one payer may wait or be in the air.
 const PAYER_MAX: usize = 64;
 
@@ -38,18 +42,23 @@ pub(super) struct InLine {
 
 impl<H: Host> EvmLane<H> {
     /// Whether there is no room for one more payment of this payer.
-    pub(super) fn is_full_for(&self, payment: &evm::VerifiedPayment) -> bool {
+    fn is_full_for(&self, payment: &evm::VerifiedPayment) -> bool {
         let payer = payment.from();
         let of_payer = self.queue.borrow().len_of(payer)
             + self.alone.borrow().len_of(payer)
             + self.again_of(payer)
             + self.shared.commitments.under_way(&payment.payer());
-        self.waiting() >= QUEUE_MAX
-            || of_payer >= PAYER_MAX
-            || self.goes_alone(payment) && self.is_full_of_loners()
+        of_payer >= PAYER_MAX
     }
 
-    /// Whether there is no room for one more payment that goes alone.
+    /// Where there is no place for one more payment, one that goes alone or not: in how
+    /// many seconds there may be.
+    pub(super) fn until_there_is_a_place(&self, goes_alone: bool) -> Option<u64> {
+        let is_full = self.waiting() >= QUEUE_MAX || goes_alone && self.is_full_of_loners();
+        is_full.then_some(NO_PLACE_PAUSE)
+    }
+
+    /// Whether there is no place for one more payment that goes alone.
     pub(super) fn is_full_of_loners(&self) -> bool {
         self.alone.borrow().len() >= LONE_QUEUE_MAX
     }
@@ -84,10 +93,13 @@ impl<H: Host> EvmLane<H> {
             self.shared.release(&id, ticket)?;
             return Ok(ControlFlow::Break(Attempt::Done(Outcome::Unavailable)));
         }
-        // For what was delivered nobody waits: it is owed.
-        let is_owed = job.request.metered.is_some();
-        let late = self.too_late_in_line(payer, self.goes_alone(&payment));
-        if let Some(seconds) = late.filter(|_| !is_owed) {
+        // For what was delivered nobody waits: it is owed. All it needs is a place.
+        let goes_alone = self.goes_alone(&payment);
+        let late = match &job.request.metered {
+            Some(_) => self.until_there_is_a_place(goes_alone),
+            None => self.too_late_in_line(payer, goes_alone),
+        };
+        if let Some(seconds) = late {
             self.log_refusal(&format!(
                 "so many are before {payer} that the end couldn't be told in time"
             ));

@@ -135,6 +135,9 @@ impl<H: Host> EvmLane<H> {
         if let Some(seconds) = self.comes_after_others(payer).filter(|_| goes_alone) {
             return Some(seconds);
         }
+        if let Some(seconds) = self.until_there_is_a_place(goes_alone) {
+            return Some(seconds);
+        }
         let (queue, loners) = (self.queue.borrow(), self.alone.borrow());
         let free = IN_AIR_MAX.saturating_sub(self.waiting_in_air());
         let free_alone = LONE_IN_AIR_MAX.saturating_sub(self.lone_in_air());

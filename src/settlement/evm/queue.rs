@@ -140,6 +140,20 @@ impl Queue {
         taken
     }
 
+    /// Takes all payments of one payer out, in their order.
+    pub(super) fn take_all_of(&mut self, payer: Address) -> VecDeque<Box<Waiting>> {
+        let own = self.by_payer.remove(&payer).unwrap_or_default();
+        if !own.is_empty() {
+            self.turns.retain(|other| *other != payer);
+        }
+        self.len = self.len.saturating_sub(own.len());
+        for depth in 0..own.len() {
+            self.count(depth, false);
+        }
+        self.assert_counted();
+        own
+    }
+
     /// Takes the payment with this ticket out.
     pub(super) fn remove(&mut self, payer: Address, ticket: u64) {
         if let Some(own) = self.by_payer.get_mut(&payer) {

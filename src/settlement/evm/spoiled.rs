@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::line::NO_PLACE_PAUSE;
 use super::preview::Preview;
 use super::queue::done;
 use super::{EvmLane, IN_AIR_MAX, Waiting};
@@ -97,7 +98,7 @@ impl<H: Host> EvmLane<H> {
             return batch;
         }
         let facts = std::mem::take(&mut preview.facts);
-        let (mut sharing, mut again) = (vec![], vec![]);
+        let (mut sharing, mut alone, mut again) = (vec![], vec![], vec![]);
         for ((waiting, facts), has_code) in batch.into_iter().zip(facts).zip(has_code) {
             let refusal = evm::refusal(&facts, &waiting.payment);
             let is_unfunded = refusal == Some(waiting.payment.reasons().unfunded);
@@ -106,7 +107,7 @@ impl<H: Host> EvmLane<H> {
                 sharing.push(waiting);
                 preview.facts.push(facts);
             } else if *has_code {
-                self.to_go_alone(waiting);
+                alone.push(waiting);
             } else if refusal.is_some() {
                 again.push(waiting);
             } else {
@@ -117,18 +118,34 @@ impl<H: Host> EvmLane<H> {
         // The estimate is of the others, too.
         preview.gas = None;
         self.again.borrow_mut().extend((!again.is_empty()).then_some(again));
-        self.start_alone_pump();
+        self.to_go_alone(alone);
         sharing
     }
 
-    /// Has a payment wait for its turn alone. If too many do, its buyer is asked to come
-    /// again later; what was used already is owed, and waits.
-    fn to_go_alone(&self, waiting: Waiting) {
+    /// Has payments wait for their turn alone, and what else their payers have waiting:
+    /// in the other line that would keep out those who can share.
+    fn to_go_alone(self: &Rc<Self>, batch: Vec<Waiting>) {
+        let payers: Vec<_> = batch.iter().map(|waiting| waiting.payment.from()).collect();
+        for waiting in batch {
+            self.line_up_alone(waiting);
+        }
+        for payer in payers {
+            let others = self.queue.borrow_mut().take_all_of(payer);
+            for waiting in others {
+                self.line_up_alone(*waiting);
+            }
+        }
+        self.start_alone_pump();
+    }
+
+    /// If too many wait there, a buyer is asked to come again later; what was used
+    /// already is owed, and waits.
+    fn line_up_alone(&self, waiting: Waiting) {
         self.note_loner(waiting.payment.from());
         let request = &waiting.job.request;
         if request.metered.is_none() && self.is_full_of_loners() {
             let freed = self.shared.release(&request.payment, request.ticket);
-            let later = freed.map(|()| Outcome::Crowded { seconds: REFUSED_PAUSE });
+            let later = freed.map(|()| Outcome::Crowded { seconds: NO_PLACE_PAUSE });
             let _ = waiting.done.send(done(later));
             return;
         }
@@ -143,25 +160,14 @@ impl<H: Host> EvmLane<H> {
             // Nobody shares blindly.
             return self.again.borrow_mut().extend(batch.into_iter().map(|it| vec![it]));
         };
-        let mut rest = vec![];
-        let mut some_left = false;
+        let (mut alone, mut rest) = (vec![], vec![]);
         for (waiting, has_code) in batch.into_iter().zip(has_code) {
-            if has_code {
-                some_left = true;
-                self.to_go_alone(waiting);
-            } else {
-                rest.push(waiting);
-            }
+            if has_code { &mut alone } else { &mut rest }.push(waiting);
         }
-        let mut again = self.again.borrow_mut();
-        if some_left {
-            again.extend((!rest.is_empty()).then_some(rest));
-        } else {
-            let other_half = rest.split_off(rest.len() / 2);
-            again.extend([rest, other_half]);
-        }
-        drop(again);
-        self.start_alone_pump();
+        let other_half = if alone.is_empty() { rest.split_off(rest.len() / 2) } else { vec![] };
+        let groups = [rest, other_half].into_iter().filter(|group| !group.is_empty());
+        self.again.borrow_mut().extend(groups);
+        self.to_go_alone(alone);
     }
 
     /// Whether each of several payments has an authorization that is still
