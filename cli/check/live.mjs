@@ -97,12 +97,17 @@ function compare(key, offers, { price, prices, networks }, known, isSaidByOrigin
   return found;
 }
 
+/** What origins and frameworks put behind the name of a page: the page itself, its data, and its text. */
+const ALONG = ['.html', '.txt', '.data', '.md'];
+const INSIDE = ['/', '/index.html', '/index.txt', '/index.xml', '/__data.json', '/_payload.json', '/_.data'];
+
 /** Other names of one page, by which an origin may serve it. */
 async function checkSpellings(ask, path, isPrefix, key) {
   const bare = path.replace(/\/$/, '');
-  const spellings = [bare, `${bare}/`, `${bare}/index.html`, `${bare}.html`, `${bare}.txt`, `${bare}.data`, path.toUpperCase(), `/${path}`, ...(isPrefix ? [`${bare}/x/../`] : [])];
+  const ends = bare === '' ? INSIDE : ['', ...ALONG, ...INSIDE];
+  const spellings = [...ends.map((end) => `${bare}${end}`), path.toUpperCase(), `/${path}`, ...(isPrefix ? [`${bare}/x/../`] : [])];
   const found = [];
-  for (const spelling of new Set(spellings.filter((it) => it !== path && it !== '' && !['.html', '.txt', '.data'].includes(it)))) {
+  for (const spelling of new Set(spellings.filter((it) => it !== path))) {
     const { status } = await ask(spelling, { headers: ELSEWHERE });
     if (status < 300) found.push(fault(key, `${spelling} answers ${status} without a payment`));
   }

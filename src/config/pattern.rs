@@ -156,7 +156,7 @@ impl PatternSet {
         }
         let keys = path.keys(self.fold)?;
         let mut found = self.among(&keys, method);
-        if let Some(keys) = keys.stands_for() {
+        for keys in keys.stands_for() {
             let other = self.among(&keys, method);
             found.route = found.route.or(other.route);
             found.by_method |= other.by_method;
@@ -181,7 +181,7 @@ impl PatternSet {
     pub fn may_sell(&self, path: &CanonicalPath) -> bool {
         let Ok(keys) = path.keys(self.fold) else { return true };
         let is_sold = |keys: &PathKeys| self.entries.iter().any(|entry| entry.pattern.covers(keys));
-        is_sold(&keys) || keys.stands_for().as_ref().is_some_and(is_sold)
+        is_sold(&keys) || keys.stands_for().iter().any(is_sold)
     }
 
     /// What the seller may not know of the routes.
@@ -273,8 +273,11 @@ mod tests {
             (&["/a", "/a/", "/a.html", "/a/index.html", "/A.php", "/a.php/x"][..], 0),
             (&["/b", "/b/", "/b/c.html", "/b.html", "/b.json", "/b.php/x", "/b/index.php/x"], 1),
             (&["/b.txt", "/b.data", "/_next/data/x/b.json", "/_next/data/x/b/y.json"], 1),
+            (&["/b.md", "/b.prefetch.rsc", "/_next/data/x/de/b.json"], 1),
             (&["/c", "/c.html", "/c/index.html", "/c.json", "/c.xml", "/index.php/c"], 2),
             (&["/c/index.txt", "/c/__next._full.txt", "/page-data/c/page-data.json"], 2),
+            (&["/c/_.data", "/c/_payload.js", "/c/q-data.json", "/_next/data/x/de/c.json"], 2),
+            (&["/c.html__data.json", "/c/index.xml", "/c/index.html.md"], 2),
             (&["/d", "/d/", "/d/index.html", "/d.html", "/d/index.php/x", "/d.fr.html"], 3),
             (&["/e.php", "/e.php/x", "/e", "/E.PHP/x/y", "/index.php/e.php/x"], 4),
             (&["/c.pdf", "/c.pdf/"], 5),

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::names::{ALONG, PARTS, SEGMENTS, page_of, page_of_data, without_front_script};
+use super::names::{PARTS, is_of_data, page_of, pages_of_data, without_front_script};
 use super::{BadPath, CanonicalPath, name_of};
 
 /// Makes letters alike that some origin takes for one: in any case, composed
@@ -44,7 +44,7 @@ pub struct PathKeys {
     page: usize,
     /// What the path stands for besides: `/index.php/a` is `/a` to who sends everything
     /// through one script, and `/_next/data/build/a.json` is its data.
-    stands_for: Option<String>,
+    stands_for: Vec<String>,
 }
 
 impl PathKeys {
@@ -71,13 +71,14 @@ impl PathKeys {
     }
 
     /// Whether this is the data of the page `other` for a client that has the site's
-    /// code already, beside the page or in its folder.
+    /// code already, or its text for programs: beside the page or in its folder.
     ///
     /// Next.js (`/a.txt`, `/a.rsc`, `/a/index.txt`, and a file for each segment), Remix and
-    /// React Router (`/a.data`, `/_root.data`).
+    /// React Router (`/a.data`, `/a/_.data`, `/_root.data`), Svelte's kit
+    /// (`/a.html__data.json`), Nuxt (`/a/_payload.build.json`), Qwik (`/a/q-data.json`), Hugo
+    /// (`/a/index.xml`), and what <https://llmstxt.org> asks for (`/a.md`, `/a.html.md`).
     pub fn is_data_of(&self, other: &Self) -> bool {
-        let Some(rest) = self.key.strip_prefix(other.page()) else { return false };
-        ALONG.contains(&rest) || SEGMENTS.iter().any(|folder| rest.starts_with(folder))
+        self.key.strip_prefix(other.page()).is_some_and(is_of_data)
     }
 
     /// Whether it is the key `prefix` or below it.
@@ -89,13 +90,16 @@ impl PathKeys {
 
     /// What an origin may take it for besides, that sends everything through one script
     /// or keeps the data of its pages in a folder.
-    pub fn stands_for(&self) -> Option<Self> {
-        self.stands_for.clone().map(Self::of)
+    pub fn stands_for(&self) -> Vec<Self> {
+        self.stands_for.iter().cloned().map(Self::of).collect()
     }
 
     fn of(key: String) -> Self {
         let page = page_of(&key).len();
-        let stands_for = without_front_script(&key).or_else(|| page_of_data(&key));
+        let stands_for = match without_front_script(&key) {
+            Some(other) => vec![other],
+            None => pages_of_data(&key),
+        };
         Self { key, page, stands_for }
     }
 }
@@ -246,9 +250,9 @@ mod tests {
         for other in ["/a/b", "/a.pdf", "/a/default", "/a/__data", "/a/.html", "/index.html/a"] {
             assert!(!["/a", ""].contains(&keys(other).page()), "{other}");
         }
-        assert_eq!(keys("/index.php/a").stands_for(), Some(keys("/a")));
-        assert_eq!(keys("/a/index.php/b").stands_for(), Some(keys("/a/b")));
-        assert_eq!(keys("/a/index.php").stands_for(), None);
+        assert_eq!(keys("/index.php/a").stands_for(), [keys("/a")]);
+        assert_eq!(keys("/a/index.php/b").stands_for(), [keys("/a/b")]);
+        assert_eq!(keys("/a/index.php").stands_for(), []);
     }
 
     #[test]
@@ -263,16 +267,53 @@ mod tests {
             "/a/__next.a.__PAGE__.txt",
             "/a/__next.a/__PAGE__.txt",
             "/a.segments/_tree.segment.rsc",
+            "/a.prefetch.rsc",
+            "/a/index.prefetch.rsc",
+            "/a/_.data",
+            "/a/_.rsc",
+            "/a/_root.rsc",
+            "/a.html__data.json",
+            "/a/_payload.js",
+            "/a/_payload.Qx3-b.json",
+            "/a/q-data.json",
+            "/a/q-loader-Qx3b.b1.json",
+            "/a.md",
+            "/a.html.md",
+            "/a/index.md",
+            "/a/index.html.md",
+            "/a/index.xml",
         ] {
             assert!(keys(data).is_data_of(&keys("/a")), "{data}");
             assert!(keys(data).is_data_of(&keys("/a/index.html")), "{data}");
         }
-        for none in
-            ["/ab.txt", "/a/b.txt", "/a/b/index.txt", "/a.pdf", "/a/x", "/b/__next._tree.txt"]
-        {
+        for none in [
+            "/ab.txt",
+            "/a/b.txt",
+            "/a/b/index.txt",
+            "/a.pdf",
+            "/a/x",
+            "/b/__next._tree.txt",
+            "/a/b/_.data",
+            "/a/_b.data",
+            "/a/index.js",
+            "/a/index.wasm",
+            "/a/index.png",
+            "/a/index.xml/b",
+            "/a/_payload",
+            "/a/_payload.x/b.json",
+            "/a/q-loader-x",
+        ] {
             assert!(!keys(none).is_data_of(&keys("/a")), "{none}");
         }
-        for data in ["/index.txt", "/_root.data", "/__next._full.txt"] {
+        for data in [
+            "/index.txt",
+            "/_root.data",
+            "/__next._full.txt",
+            "/_.data",
+            "/index.segments/_tree.segment.rsc",
+            "/__index.prefetch.rsc",
+            "/index.xml",
+        ] {
             assert!(keys(data).is_data_of(&keys("/")), "{data}");
         }
         for (data, page) in [
@@ -280,20 +321,30 @@ mod tests {
             ("/_next/data/b/a/b.json", "/a/b"),
             ("/_next/data/b/index.json", "/"),
             ("/base/_next/data/b/a.json", "/base/a"),
+            ("/_next/data/b/en/a.json", "/a"),
+            ("/_next/data/b/en/a.json", "/en/a"),
+            ("/_next/data/b/zh-hant-TW/a/b.json", "/a/b"),
+            ("/_next/data/b/default/a.json", "/a"),
+            ("/_next/data/b/en.json", "/"),
+            ("/_nuxt/static/16/a/payload.js", "/a"),
+            ("/_nuxt/static/16/a/b/state.js", "/a/b"),
+            ("/_nuxt/static/16/payload.js", "/"),
             ("/page-data/a/page-data.json", "/a"),
             ("/page-data/a/b/page-data.json", "/a/b"),
             ("/page-data/index/page-data.json", "/"),
         ] {
-            let stands_for = keys(data).stands_for().unwrap();
-            assert_eq!(stands_for.page(), keys(page).page(), "{data}");
+            let stands_for = keys(data).stands_for();
+            assert!(stands_for.iter().any(|it| it.page() == keys(page).page()), "{data}");
         }
         for none in [
             "/_next/data/b",
             "/_next/data/b/a.js",
             "/_next/static/b/a.json",
             "/page-data/app-data.json",
+            "/_nuxt/static/16/a/other.js",
+            "/_nuxt/a/payload.js",
         ] {
-            assert_eq!(keys(none).stands_for(), None, "{none}");
+            assert_eq!(keys(none).stands_for(), [], "{none}");
         }
     }
 

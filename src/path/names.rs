@@ -16,12 +16,40 @@ pub(super) const PARTS: [&str; 9] =
 /// the site's code already.
 const INDEXES: [&str; 4] = ["index", "default", "__data", "_payload"];
 
-/// What follows the name of a page in that of its data.
-pub(super) const ALONG: [&str; 6] =
-    [".txt", ".rsc", ".data", "/index.txt", "/index.rsc", "/_root.data"];
+/// What follows the name of a page in that of its data, or of its text for programs.
+const ALONG: [&str; 7] =
+    [".txt", ".rsc", ".prefetch.rsc", ".data", ".html__data.json", ".md", ".html.md"];
 
-/// What follows it in those of its segments' data.
-pub(super) const SEGMENTS: [&str; 2] = ["/__next.", ".segments/"];
+/// The same in the folder of the page.
+const INSIDE: [&str; 12] = [
+    "index.txt",
+    "index.rsc",
+    "index.prefetch.rsc",
+    "__index.prefetch.rsc",
+    "_root.data",
+    "_root.rsc",
+    "_.data",
+    "_.rsc",
+    "q-data.json",
+    "index.md",
+    "index.html.md",
+    "index.xml",
+];
+
+/// How data in the page's folder begins that has a number in its name.
+const NUMBERED: [&str; 2] = ["_payload.", "q-loader-"];
+
+/// What the data of a page's segments begins with, however deep it lies.
+const SEGMENTS: [&str; 3] = ["/__next.", ".segments/", "/index.segments/"];
+
+/// Where frameworks keep the data of all pages: the folder, whether the number of a build
+/// follows, and what ends the name of a page.
+const FOLDERS: [(&str, bool, &str); 4] = [
+    ("/_next/data/", true, ".json"),
+    ("/_nuxt/static/", true, "/payload.js"),
+    ("/_nuxt/static/", true, "/state.js"),
+    ("/page-data/", false, "/page-data.json"),
+];
 
 fn ending_of(name: &str) -> Option<(&str, &str)> {
     name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty())
@@ -88,14 +116,48 @@ pub(super) fn without_front_script(key: &str) -> Option<String> {
     None
 }
 
-/// The page whose data a key names, where a framework keeps it in a folder: Next.js by
-/// the number of a build, and Gatsby.
-pub(super) fn page_of_data(key: &str) -> Option<String> {
-    let (base, page) = if let Some((base, rest)) = key.split_once("/_next/data/") {
-        (base, rest.split_once('/')?.1.strip_suffix(".json")?)
-    } else {
-        let (base, rest) = key.split_once("/page-data/")?;
-        (base, rest.strip_suffix("/page-data.json")?)
+/// Whether this follows the name of a page in that of its data, for a client that has
+/// the site's code already, or of its text.
+pub(super) fn is_of_data(rest: &str) -> bool {
+    if SEGMENTS.iter().any(|folder| rest.starts_with(folder)) || ALONG.contains(&rest) {
+        return true;
+    }
+    let Some(name) = rest.strip_prefix('/').filter(|name| !name.contains('/')) else {
+        return false;
     };
-    Some(format!("{base}/{page}"))
+    INSIDE.contains(&name)
+        || NUMBERED.iter().any(|start| name.starts_with(start))
+            && [".json", ".js"].iter().any(|end| name.ends_with(end))
+}
+
+/// The pages whose data a key may name, where a framework keeps it in a folder. Next.js
+/// names the language even where its page doesn't.
+pub(super) fn pages_of_data(key: &str) -> Vec<String> {
+    let page_in = |&(folder, has_build, end): &(&str, bool, &str)| {
+        let (base, rest) = key.strip_suffix(end)?.split_once(folder)?;
+        // Nothing follows the build where the page is the root.
+        let behind_build = || rest.split_once('/').map_or("", |(_, page)| page);
+        Some((base, if has_build { behind_build() } else { rest }))
+    };
+    let Some((base, page)) = FOLDERS.iter().find_map(page_in) else { return vec![] };
+    let below_base = |page: &str| format!("{base}/{page}").trim_end_matches('/').to_owned();
+    let mut pages = vec![below_base(page)];
+    let (first, others) = page.split_once('/').unwrap_or((page, ""));
+    if is_language(first) {
+        pages.push(below_base(others));
+    }
+    pages
+}
+
+/// Whether a segment looks like a language (`en`, `zh-hant-tw`), or the one that
+/// Next.js's own guide calls `default`.
+fn is_language(segment: &str) -> bool {
+    let mut parts = segment.split('-');
+    let is_first = parts.next().is_some_and(|first| {
+        matches!(first.len(), 2..=3) && first.bytes().all(|byte| byte.is_ascii_alphabetic())
+    });
+    let is_tag = |part: &str| {
+        matches!(part.len(), 2..=8) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    segment == "default" || is_first && parts.all(is_tag)
 }

@@ -122,6 +122,31 @@ test('people who pay where they should read for free are found', async () => {
   assert.ok(findings.some(({ key, problem }) => key === 'deployed ROUTES[0]' && /is free for people, and a browser gets 402/.test(problem)), JSON.stringify(findings, null, 2));
 });
 
+/** A shop that sells `/report`, and gives away one name of it. */
+async function leakyShop(t, leak) {
+  const payment = { network: EVM_NETWORK, amount: '10000', payTo: EVM_PAY_TO, asset: '0x036CbD53842c5426634e7929541eC2318f3dCF7e' };
+  const challenge = Buffer.from(JSON.stringify({ accepts: [payment] })).toString('base64');
+  const server = createServer(({ url }, response) => {
+    if (url === '/.edge402/health') return response.writeHead(200).end('{"selling": true, "problems": []}');
+    if (url === leak) return response.writeHead(200).end('the report');
+    return response.writeHead(402, { 'payment-required': challenge, 'content-type': 'text/html' }).end();
+  });
+  t.after(() => server.close());
+  const url = `http://127.0.0.1:${await listen(server)}`;
+  const network = { id: EVM_NETWORK, payTo: EVM_PAY_TO, tokens: [{ asset: payment.asset, decimals: 6 }] };
+  const route = { path: '/report', isPrefix: false, price: '$0.01', prices: [], freeFor: [], networks: [EVM_NETWORK] };
+  const config = { vars: { ROUTES: [{ pattern: '/report', price: '$0.01' }] } };
+  return (await checkLive(url, { config, report: { routes: [route], networks: [network] }, files: [] })).findings;
+}
+
+test('a name under which a sold page is free is found, and so is that of its data', async (t) => {
+  assert.deepEqual(await leakyShop(t, '/elsewhere'), []);
+  for (const leak of ['/report.html', '/report.txt', '/report/index.txt', '/report.data', '/report/_.data', '/report/__data.json', '/report/_payload.json', '/report.md', '/report/index.xml']) {
+    const findings = await leakyShop(t, leak);
+    assert.deepEqual(findings.map(({ kind, key, problem }) => [kind, key, problem]), [['fault', 'deployed ROUTES[0]', `${leak} answers 200 without a payment`]], leak);
+  }
+});
+
 /** A shop of which the origin says what is sold, and for how much. */
 async function originShop(t, answer) {
   const server = createServer((request, response) => {
