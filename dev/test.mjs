@@ -21,7 +21,8 @@ const COMMANDS = join(ROOT, 'tests/cli');
 const DOCUMENTS = join(ROOT, 'tests/documents');
 // Every file starts a world of its own, which waits for its blocks for half of the time: two cores are busy with three.
 const FILES_AT_ONCE = 3;
-const TEST_TIMEOUT_MS = 180_000;
+// Of a whole file, too: the longest takes a minute and a half alone, and more beside two others.
+const TEST_TIMEOUT_MS = 300_000;
 /** The core is built for the host, too; what only the Worker has, for its own target. */
 const LINTS = [
   ['fmt', '--check'],
