@@ -63,6 +63,8 @@ pub struct EvmSent {
     pub fees: Fees,
     /// Its gas limit.
     pub gas: u64,
+    /// The most that any of its versions can cost, in wei.
+    pub most: u128,
     /// The block in which its payments were seen not to be used yet.
     pub seen_block: u64,
     /// Its receipt has been read and its fees are noted. What is left in it are
@@ -262,6 +264,8 @@ struct Row {
     /// On EVM, and nowhere else.
     fees: Option<Fees>,
     gas: u64,
+    /// If the latest version is not the one that may cost most.
+    most: Option<u128>,
     seen_block: u64,
     judged: bool,
     empty: Vec<String>,
@@ -278,6 +282,7 @@ json_struct!(Row {
     written_at,
     fees,
     gas,
+    most,
     seen_block,
     judged = default,
     empty = default,
@@ -302,6 +307,7 @@ impl From<Row> for Entry {
                 raw: row.raw,
                 fees,
                 gas: row.gas,
+                most: row.most.unwrap_or_else(|| fees.worst_cost(row.gas)),
                 seen_block: row.seen_block,
                 judged: row.judged,
                 look_at: row.look_at,
@@ -329,6 +335,7 @@ impl From<Entry> for Row {
             written_at,
             fees: None,
             gas: 0,
+            most: None,
             seen_block: 0,
             judged: false,
             empty: vec![],
@@ -342,6 +349,7 @@ impl From<Entry> for Row {
                 bound: sent.nonce,
                 fees: Some(sent.fees),
                 gas: sent.gas,
+                most: Some(sent.most).filter(|it| *it != sent.fees.worst_cost(sent.gas)),
                 seen_block: sent.seen_block,
                 judged: sent.judged,
                 look_at: sent.look_at,
@@ -374,25 +382,5 @@ impl ToJson for Entry {
 impl FromJson for Entry {
     fn from_json(value: &serde_json::Value) -> Option<Self> {
         Row::from_json(value).map(Self::from)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::json::{from_text, to_text};
-    use crate::settlement::ClaimReply;
-
-    #[test]
-    fn no_entrys_name_passes_for_a_transaction() {
-        let text = |transaction| to_text(&ClaimReply::Pending { transaction });
-        assert_eq!(text(TxId::named("0x1")), r#"{"Pending":{"transaction":"0x1"}}"#);
-        assert_eq!(text(TxId::named(&name_at_facilitator("p"))), r#"{"Pending":{}}"#);
-        for transaction in [None, TxId::named("0x1")] {
-            let reply = ClaimReply::Pending { transaction };
-            assert_eq!(from_text(&to_text(&reply)), Ok(reply));
-        }
-        // As an earlier version says it: not known is not a transaction.
-        assert!(from_text::<ClaimReply>(r#"{"Pending":{"transaction":"remote/p"}}"#).is_err());
     }
 }

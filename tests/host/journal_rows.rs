@@ -2,10 +2,10 @@
 
 use edge402::evm::Fees;
 use edge402::json::{from_text, to_text, to_value};
-use edge402::settlement::Entry;
 use edge402::settlement::journal::{
     Attempts, EvmSent, FacilitatorSent, Sent, SolanaSent, TxId, name_at_facilitator,
 };
+use edge402::settlement::{ClaimReply, Entry};
 use edge402::time::UnixSeconds;
 
 const AT: UnixSeconds = UnixSeconds(1_700_000_000);
@@ -19,6 +19,7 @@ fn evm() -> EvmSent {
         raw: "0x02f9".into(),
         fees: Fees { max_fee_per_gas: 9, max_priority_fee_per_gas: 1 },
         gas: 82_500,
+        most: 990_000,
         seen_block: 1_008,
         judged: true,
         look_at: Some(AT.plus(60)),
@@ -52,6 +53,15 @@ fn what_is_read_is_what_was_written() {
     }
 }
 
+/// A row of before it was kept: the latest version is taken for the dearest.
+#[test]
+fn what_says_no_most_costs_as_much_as_its_latest_version() {
+    let mut row = to_value(&entry("0x1", evm()));
+    row.as_object_mut().unwrap().remove("most").unwrap();
+    let most = 9 * 82_500;
+    assert_eq!(from_text(&row.to_string()), Ok(entry("0x1", EvmSent { most, ..evm() })));
+}
+
 #[test]
 fn a_row_has_its_transaction_by_name_for_every_lane() {
     for (entry, transaction) in [(entry("0x1", evm()), "0x3"), (entry("first", solana()), "5sig")] {
@@ -68,4 +78,17 @@ fn the_first_transaction_says_since_when_a_payment_can_have_been_used() {
     let both = Attempts::with(Some(&first), AT.plus(99), &later);
     assert_eq!((both.written_at, both.seen_block), (AT, 1_008));
     assert_eq!(both.hashes, ["0x1", "0x2", "0x3", "0x4"]);
+}
+
+#[test]
+fn no_entrys_name_passes_for_a_transaction() {
+    let text = |transaction| to_text(&ClaimReply::Pending { transaction });
+    assert_eq!(text(TxId::named("0x1")), r#"{"Pending":{"transaction":"0x1"}}"#);
+    assert_eq!(text(TxId::named(&name_at_facilitator("p"))), r#"{"Pending":{}}"#);
+    for transaction in [None, TxId::named("0x1")] {
+        let reply = ClaimReply::Pending { transaction };
+        assert_eq!(from_text(&to_text(&reply)), Ok(reply));
+    }
+    // As an earlier version says it: not known is not a transaction.
+    assert!(from_text::<ClaimReply>(r#"{"Pending":{"transaction":"remote/p"}}"#).is_err());
 }

@@ -94,6 +94,7 @@ mod settlement_stuck;
 mod settlement_times;
 mod settlement_tokens;
 mod settlement_truth;
+mod settlement_versions;
 mod settlement_waiting;
 mod settlement_wallets;
 mod signers;

@@ -210,6 +210,7 @@ impl<H: Host> EvmLane<H> {
                 raw: encode_hex(&signed.raw),
                 fees,
                 gas,
+                most: fees.worst_cost(gas),
                 seen_block: preview.block,
                 judged: false,
                 look_at: None,

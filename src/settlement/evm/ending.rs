@@ -113,8 +113,7 @@ impl<H: Host> EvmLane<H> {
             resolutions.push((id.clone(), resolution));
         }
         // No transaction costs more than it offers, whatever a node says.
-        let most = entry.sent.fees.worst_cost(entry.sent.gas);
-        let cost = mined.filter(|_| !entry.sent.judged).map(|(_, cost)| cost.min(most));
+        let cost = mined.filter(|_| !entry.sent.judged).map(|(_, cost)| cost.min(entry.sent.most));
         let mut row = entry.clone();
         row.sent.judged |= mined.is_some();
         row.sent.look_at = Some(next_look(entry, self.shared.host.now()));

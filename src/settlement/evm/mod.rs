@@ -128,7 +128,7 @@ struct InAir {
     nonce: u64,
     /// Whether it waits for a block: only then it takes one of the places.
     is_waiting: bool,
-    /// The most that it can cost, in wei.
+    /// The most that it can cost, in wei, whichever of its versions lands.
     worst_cost: u128,
     /// The gas limit of one that goes alone because of its payer; else 0.
     lone_gas: u64,
@@ -139,7 +139,7 @@ struct InAir {
 impl InAir {
     fn of(entry: &EvmEntry) -> Self {
         let is_open = !entry.sent.judged;
-        let worst_cost = if is_open { entry.sent.fees.worst_cost(entry.sent.gas) } else { 0 };
+        let worst_cost = if is_open { entry.sent.most } else { 0 };
         Self {
             nonce: entry.sent.nonce,
             is_waiting: is_open,

@@ -115,6 +115,7 @@ impl<H: Host> EvmLane<H> {
                 raw: encode_hex(&signed.raw),
                 fees,
                 gas: EMPTY_GAS,
+                most: fees.worst_cost(EMPTY_GAS),
                 seen_block: 0,
                 judged: false,
                 look_at: None,
@@ -199,9 +200,10 @@ impl<H: Host> EvmLane<H> {
         // behind it wait.
         let is_empty = call.is_none();
         let gas = if is_empty { EMPTY_GAS } else { entry.sent.gas };
-        // What this one may cost is counted already.
+        // Any version may land. What those so far may cost is counted already.
+        let most = fees.worst_cost(gas).max(entry.sent.most);
         let counted = self.in_air.borrow().get(&entry.id).map_or(0, |flight| flight.worst_cost);
-        let more = fees.worst_cost(gas).saturating_sub(counted);
+        let more = most.saturating_sub(counted);
         // Nor is anything set aside before it: it is on its way.
         if !is_empty && more > 0 && self.is_over_budget(more, 0) {
             return false;
@@ -219,6 +221,7 @@ impl<H: Host> EvmLane<H> {
         replaced.sent.hash = encode_hex(&signed.hash);
         replaced.sent.raw = encode_hex(&signed.raw);
         replaced.sent.fees = fees;
+        replaced.sent.most = most;
         if is_empty {
             replaced.sent.empty.push(replaced.sent.hash.clone());
         }
@@ -227,10 +230,9 @@ impl<H: Host> EvmLane<H> {
             return false;
         }
         self.log(&format!("{} replaces {}", replaced.sent.hash, entry.sent.hash));
-        let worst_cost = fees.worst_cost(gas);
-        self.shared.hold_again(&replaced.payments, worst_cost);
+        self.shared.hold_again(&replaced.payments, most);
         if let Some(flight) = self.in_air.borrow_mut().get_mut(&entry.id) {
-            flight.worst_cost = worst_cost;
+            flight.worst_cost = most;
         }
         *entry = replaced;
         true
