@@ -3,6 +3,7 @@
 //! Everything here is glue between the runtime's objects and the core's types.
 //! No rule of the protocol and no decision about money is made in this module.
 
+mod alarm;
 mod app;
 mod begin;
 mod body;

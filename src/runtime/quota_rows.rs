@@ -1,10 +1,8 @@
 //! The table of an object that counts what is free, and what it is asked.
 
-use std::cell::Cell;
-use std::time::Duration;
-
 use worker::{Response, SqlStorage, SqlStorageValue, State, Storage, console_error};
 
+use super::alarm::ObjectAlarm;
 use super::clock;
 use crate::json::{from_text, to_text};
 use crate::settlement::StoreError;
@@ -32,14 +30,13 @@ const SOON: u64 = 60;
 pub(super) struct QuotaObject {
     counter: Counter<Rows>,
     storage: Storage,
-    /// When the alarm rings, as far as this life knows.
-    alarm: Cell<Option<UnixSeconds>>,
+    alarm: ObjectAlarm,
 }
 
 impl QuotaObject {
     /// The object, if it is one of these: by its name, or, since an alarm tells no
     /// name, by its table.
-    pub(super) fn of(state: &State) -> Option<Self> {
+    pub(super) fn of(state: &State, alarm: &ObjectAlarm) -> Option<Self> {
         let storage = state.storage();
         let rows = Rows(storage.sql());
         let is_one = if let Some(name) = state.id().name() {
@@ -48,7 +45,7 @@ impl QuotaObject {
             let query = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'free_units'";
             matches!(rows.number(query, vec![]), Ok(Some(1)))
         };
-        is_one.then(|| Self { counter: Counter::new(rows), storage, alarm: Cell::new(None) })
+        is_one.then(|| Self { counter: Counter::new(rows), storage, alarm: alarm.clone() })
     }
 
     /// Answers a message.
@@ -73,29 +70,17 @@ impl QuotaObject {
         let asked = from_text(body).map_err(unreadable)?;
         let now = clock::now();
         let reply = self.counter.take(&asked, now).map_err(|error| error.to_string())?;
-        self.ring_by(reply.until.plus(1), now).await?;
+        self.ring_by(reply.until.plus(1)).await?;
         Ok(to_text(&reply))
     }
 
-    /// Sets the alarm, unless it rings before then: an earlier life may have set it,
-    /// for a shorter window.
-    async fn ring_by(&self, at: UnixSeconds, now: UnixSeconds) -> worker::Result<()> {
+    /// Has the alarm ring by then.
+    async fn ring_by(&self, at: UnixSeconds) -> worker::Result<()> {
         // What is kept for ever is never over.
         if at.0 >= FOREVER {
             return Ok(());
         }
-        let mut set = self.alarm.get().filter(|set| *set >= now);
-        if set.is_none() {
-            let milliseconds = self.storage.get_alarm().await?;
-            let milliseconds = milliseconds.and_then(|it| u64::try_from(it).ok());
-            set = milliseconds.map(|it| UnixSeconds(it / 1_000));
-        }
-        if set.is_none_or(|set| set > at) {
-            self.storage.set_alarm(Duration::from_secs(at.since(now))).await?;
-            set = Some(at);
-        }
-        self.alarm.set(set);
-        Ok(())
+        self.alarm.wake_at(at).await
     }
 
     fn counter_is_open(&self) -> worker::Result<()> {
@@ -106,7 +91,6 @@ impl QuotaObject {
     /// it is counted.
     pub(super) async fn alarm(&self) -> worker::Result<()> {
         self.counter_is_open()?;
-        self.alarm.set(None);
         let now = clock::now();
         let left = self.counter.forget(now).map_err(|error| error.to_string())?;
         if left > 0 {
@@ -114,7 +98,7 @@ impl QuotaObject {
                 .number("SELECT MIN(until) FROM free_units", vec![])
                 .map_err(|error| error.to_string())?;
             let next = UnixSeconds(next.unwrap_or_default());
-            self.ring_by(next.max(now.plus(SOON)), now).await?;
+            self.ring_by(next.max(now.plus(SOON))).await?;
         }
         Ok(())
     }

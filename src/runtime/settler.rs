@@ -2,13 +2,13 @@
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
-use std::time::Duration;
 
 use js_sys::futures::JsFuture;
 use worker::{
     DurableObject, Env, Request, Response, ResponseBuilder, State, console_error, durable_object,
 };
 
+use super::alarm::ObjectAlarm;
 use super::app::App;
 use super::desk::{refunds, sessions};
 use super::lanes::lanes_of;
@@ -36,6 +36,7 @@ use crate::settlement::{
 #[durable_object(alarm)]
 pub struct Settler {
     state: Rc<State>,
+    alarm: ObjectAlarm,
     env: Env,
     inner: OnceCell<settlement::Settler<WorkerHost>>,
     /// What it is in place of a Settler, if its name says so.
@@ -46,8 +47,10 @@ pub struct Settler {
 
 impl DurableObject for Settler {
     fn new(state: State, env: Env) -> Self {
+        let state = Rc::new(state);
         Self {
-            state: Rc::new(state),
+            alarm: ObjectAlarm::new(&state),
+            state,
             env,
             inner: OnceCell::new(),
             quota: OnceCell::new(),
@@ -66,6 +69,7 @@ impl DurableObject for Settler {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
+        self.alarm.has_rung();
         if let Some(quota) = self.quota() {
             quota.alarm().await?;
             return Response::empty();
@@ -77,11 +81,11 @@ impl DurableObject for Settler {
                 return Response::empty();
             }
             Some(REFUNDS_OBJECT) => {
-                refunds::object::ring(&self.state, &self.env).await?;
+                refunds::object::ring(&self.state, &self.alarm, &self.env).await?;
                 return Response::empty();
             }
             Some(WEBHOOKS_OBJECT) => {
-                webhooks::ring(&self.state, &self.env).await?;
+                webhooks::ring(&self.state, &self.alarm, &self.env).await?;
                 return Response::empty();
             }
             _ => {}
@@ -122,15 +126,14 @@ impl Settler {
         }
         if webhooks::is_asked_for(verb) {
             self.note_name()?;
-            return Response::ok(
-                Box::pin(webhooks::object_answer(&self.state, &self.env, verb)).await?,
-            );
+            let said = webhooks::object_answer(&self.state, &self.alarm, &self.env, verb);
+            return Response::ok(Box::pin(said).await?);
         }
         if refunds::object::is_asked_for(verb) {
             self.note_name()?;
             let asked = (verb, body.as_str());
-            let said = Box::pin(refunds::object::answer(&self.state, &self.env, asked));
-            return Response::ok(said.await?);
+            let said = refunds::object::answer(&self.state, &self.alarm, &self.env, asked);
+            return Response::ok(Box::pin(said).await?);
         }
         if verb == "gather" {
             return Box::pin(many::gather(&self.env, &body)).await;
@@ -195,7 +198,7 @@ impl Settler {
 
     /// What counts what is free, if this is such an object.
     fn quota(&self) -> Option<&QuotaObject> {
-        self.quota.get_or_init(|| QuotaObject::of(&self.state)).as_ref()
+        self.quota.get_or_init(|| QuotaObject::of(&self.state, &self.alarm)).as_ref()
     }
 
     /// The Settler, made when it is first needed in this object's life. That
@@ -271,14 +274,13 @@ impl Settler {
     /// it keeps, and so does the alarm. An error here would only have the
     /// runtime ring again at once, and fill the log.
     async fn postpone(&self, why: &str) {
-        let storage = self.state.storage();
-        let entries = SqlStore::new(&storage).and_then(|store| store.open_entries());
+        let entries = SqlStore::new(&self.state.storage()).and_then(|store| store.open_entries());
         if entries.as_ref().is_ok_and(Vec::is_empty) {
             return;
         }
         let count = entries.map_or(0, |entries| entries.len());
         console_error!("{} transaction(s) are looked after again later: {}", count, why);
-        if let Err(error) = storage.set_alarm(Duration::from_secs(POSTPONE_SECONDS)).await {
+        if let Err(error) = self.alarm.wake_in(POSTPONE_SECONDS).await {
             console_error!("alarm: {}", error.to_string());
         }
     }
@@ -292,7 +294,7 @@ impl Settler {
         let transport = GatedTransport::default();
         let herald = (!config.webhooks.is_empty()).then(|| self.env.clone());
         let points = Points::of(&self.env);
-        let host = WorkerHost::new(&self.state, &transport, herald, points);
+        let host = WorkerHost::new(&self.state, &self.alarm, &transport, herald, points);
         let store = SqlStore::new(&self.state.storage()).map_err(|error| error.to_string())?;
         let name = store.name(self.state.id().name()).map_err(|error| error.to_string())?;
         let name = name.ok_or("a Settler without a name")?;

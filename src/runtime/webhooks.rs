@@ -5,6 +5,7 @@ use std::time::Duration;
 use worker::web_sys::{Headers, Response};
 use worker::{Env, State, console_error, console_log};
 
+use super::alarm::ObjectAlarm;
 use super::app::App;
 use super::kept::Kept;
 use super::many::{Question, ask};
@@ -61,9 +62,14 @@ pub(super) fn is_asked_for(verb: &str) -> bool {
 }
 
 /// What it answers, as JSON.
-pub(super) async fn object_answer(state: &State, env: &Env, verb: &str) -> worker::Result<String> {
+pub(super) async fn object_answer(
+    state: &State,
+    alarm: &ObjectAlarm,
+    env: &Env,
+    verb: &str,
+) -> worker::Result<String> {
     if verb == "nudge" {
-        wake_in(state, SOON_SECONDS).await?;
+        alarm.wake_in(SOON_SECONDS).await?;
         return Ok("null".into());
     }
     let app = App::get(env);
@@ -75,7 +81,7 @@ pub(super) async fn object_answer(state: &State, env: &Env, verb: &str) -> worke
 
 /// Sends what there is to send. The runtime rings one alarm at a time, so nobody
 /// else sends meanwhile.
-pub(super) async fn ring(state: &State, env: &Env) -> worker::Result<()> {
+pub(super) async fn ring(state: &State, alarm: &ObjectAlarm, env: &Env) -> worker::Result<()> {
     let app = App::get(env);
     let next = if let Ok(config) = &app.loaded.config {
         send(state, env, config).await
@@ -84,7 +90,7 @@ pub(super) async fn ring(state: &State, env: &Env) -> worker::Result<()> {
         Some(AGAIN_SECONDS)
     };
     match next {
-        Some(seconds) => wake_in(state, seconds).await,
+        Some(seconds) => alarm.wake_in(seconds).await,
         None => Ok(()),
     }
 }
@@ -114,17 +120,6 @@ fn names(config: &Config) -> Vec<String> {
 fn is_of_key(config: &Config, settler: &str) -> bool {
     let mut own = config.networks.iter().filter(|network| network.facilitator.is_none());
     own.any(|network| network.signers().iter().any(|key| settler_name(network.id, key) == settler))
-}
-
-/// Sets the alarm, unless it rings before that.
-pub(super) async fn wake_in(state: &State, seconds: u64) -> worker::Result<()> {
-    let storage = state.storage();
-    let at = storage.get_alarm().await?.and_then(|at| u64::try_from(at).ok());
-    let (now, wanted) = (clock::now_ms(), clock::now_ms() + seconds * 1_000);
-    if at.is_some_and(|at| at > now && at <= wanted) {
-        return Ok(());
-    }
-    storage.set_alarm(Duration::from_secs(seconds)).await
 }
 
 /// What is stuck of what waits: its payment, and why.

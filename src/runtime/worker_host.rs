@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use worker::{Delay, Env, State, console_error, console_log};
 
+use super::alarm::ObjectAlarm;
 use super::points::Points;
 use super::sql::SqlStore;
 use super::transport::GatedTransport;
 use super::{clock, js, webhooks};
-use crate::settlement::alarm::Alarm;
 use crate::settlement::{Host, Sale};
 use crate::time::UnixSeconds;
 
@@ -31,7 +31,7 @@ pub(super) struct WorkerHost {
     herald: Option<Env>,
     /// Whether somebody is about to.
     is_calling: Rc<Cell<bool>>,
-    alarm: Rc<Alarm>,
+    alarm: ObjectAlarm,
     /// Where data points of sales go, if the seller wants them.
     points: Option<Points>,
 }
@@ -39,12 +39,13 @@ pub(super) struct WorkerHost {
 impl WorkerHost {
     pub(super) fn new(
         state: &Rc<State>,
+        alarm: &ObjectAlarm,
         transport: &GatedTransport,
         herald: Option<Env>,
         points: Option<Points>,
     ) -> Self {
-        let (state, transport) = (Rc::clone(state), transport.clone());
-        Self { state, transport, herald, is_calling: Rc::default(), alarm: Rc::default(), points }
+        let (state, alarm, transport) = (Rc::clone(state), alarm.clone(), transport.clone());
+        Self { state, transport, herald, is_calling: Rc::default(), alarm, points }
     }
 }
 
@@ -69,22 +70,14 @@ impl Host for WorkerHost {
     }
 
     fn wake_in(&self, seconds: u64) {
-        let now = clock::now_ms();
-        if !self.alarm.ask(now.saturating_add(seconds.saturating_mul(1_000)), now) {
+        if self.alarm.is_asked_in(seconds) {
             return;
         }
-        let (storage, alarm) = (self.state.storage(), Rc::clone(&self.alarm));
+        let alarm = self.alarm.clone();
         self.spawn(async move {
-            let look = async || {
-                let set = storage.get_alarm().await.ok().flatten();
-                set.and_then(|at| u64::try_from(at).ok())
-            };
-            let write = async |at: u64| {
-                let left = Duration::from_millis(at.saturating_sub(clock::now_ms()));
-                let set = storage.set_alarm(left).await;
-                set.map_err(|error| console_error!("alarm: {}", error.to_string())).is_ok()
-            };
-            alarm.set(clock::now_ms, look, write).await;
+            if let Err(error) = alarm.wake_in(seconds).await {
+                console_error!("alarm: {}", error.to_string());
+            }
         });
     }
 

@@ -2,71 +2,104 @@
 
 use std::cell::Cell;
 
-/// The alarm of an object, as this life of it knows it. It is asked for several times in
-/// one breath, and to look when it rings and to set it takes time: so one task does both,
-/// for all who ask.
+/// The alarm of an object, as this life of it knows it. To look when it rings and to
+/// set it takes time, and several ask for it beside each other: so each of them sets
+/// the earliest that any has asked for until then.
 #[derive(Debug, Default)]
 pub struct Alarm {
-    /// For when it is set, or about to be, in milliseconds since 1970.
-    at: Cell<u64>,
-    is_setting: Cell<bool>,
+    /// The earliest that was asked for, in milliseconds since 1970.
+    wanted: Cell<u64>,
+    /// For when it is set for certain, in milliseconds since 1970.
+    set: Cell<u64>,
+    /// How many are setting it.
+    setting: Cell<usize>,
 }
 
 impl Alarm {
-    /// Asks for this time, in milliseconds; whether whoever asks is to have it
-    /// [set](Self::set). It rings at its time and not before, so what is ahead is still set.
-    pub fn ask(&self, at: u64, now: u64) -> bool {
-        let set = self.at.get();
-        if set > now && set <= at {
-            return false;
-        }
-        self.at.set(at);
-        !self.is_setting.replace(true)
+    /// Whether it is set for this time or an earlier one, in milliseconds, or somebody
+    /// is about to. For callers that don't wait for it.
+    pub fn is_asked(&self, at: u64, now: u64) -> bool {
+        is_by(self.set.get(), at, now)
+            || self.setting.get() > 0 && is_by(self.wanted.get(), at, now)
     }
 
-    /// Sets it: `look` says for when it is set, in milliseconds, and `write` sets it, and
-    /// says whether that went well. Whatever is asked for meanwhile counts.
-    pub async fn set(
+    /// Sets it for this time, in milliseconds, unless it rings before that. `look` says
+    /// for when it is set, and `write` sets it. When this returns, it is set.
+    ///
+    /// # Errors
+    /// It could not be looked at, or not be set. The next that asks sets it for this
+    /// time, too.
+    pub async fn set<E>(
         &self,
+        at: u64,
         now: impl Fn() -> u64,
-        look: impl AsyncFn() -> Option<u64>,
-        write: impl AsyncFn(u64) -> bool,
-    ) {
-        let _done = Done(&self.is_setting);
-        loop {
-            let wanted = self.at.get();
-            let set = look().await.filter(|set| *set > now() && *set <= wanted);
-            if set.is_none() && !write(wanted).await {
-                // The next who asks tries again.
-                return self.at.set(0);
-            }
-            let set = set.unwrap_or(wanted);
-            if self.at.get() >= set {
-                return self.at.set(set);
+        look: impl AsyncFn() -> Result<Option<u64>, E>,
+        write: impl AsyncFn(u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.want(at, now());
+        self.setting.set(self.setting.get() + 1);
+        let _done = Done(&self.setting);
+        if self.set.get() <= now() {
+            // An earlier life may have set it.
+            if let Some(found) = look().await?.filter(|found| *found > now()) {
+                self.want(found, now());
+                self.set.set(found);
             }
         }
+        // Others have asked meanwhile, or it has rung.
+        while !is_by(self.set.get(), at, now()) {
+            let wanted = self.want(at, now());
+            write(wanted).await?;
+            self.set.set(wanted);
+            if wanted <= now() {
+                // It rings at once.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// It has rung, and is set no more. What is being set at this moment still counts.
+    pub fn has_rung(&self) {
+        self.set.set(0);
+    }
+
+    /// Notes a time that was asked for; the earliest one. It rings at its time, so
+    /// what is past is asked for no more.
+    fn want(&self, at: u64, now: u64) -> u64 {
+        if !is_by(self.wanted.get(), at, now) {
+            self.wanted.set(at);
+        }
+        self.wanted.get()
     }
 }
 
-struct Done<'a>(&'a Cell<bool>);
+/// Whether what is set for the first time is still to ring, and by the second.
+const fn is_by(set: u64, at: u64, now: u64) -> bool {
+    set > now && set <= at
+}
+
+struct Done<'a>(&'a Cell<usize>);
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
-        self.0.set(false);
+        self.0.set(self.0.get().saturating_sub(1));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::pin::pin;
-    use std::rc::Rc;
+    use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
 
     use super::*;
     use crate::settlement::host::give_way;
 
-    /// What the runtime has set, and every time that it was set.
+    const NOW: u64 = 1_000;
+
+    /// What the runtime has set, and every time that it was set. As there, each of the
+    /// two is done in the order in which it was begun, and heard of later.
     #[derive(Default)]
     struct Disk {
         at: Cell<Option<u64>>,
@@ -74,67 +107,110 @@ mod tests {
         is_broken: Cell<bool>,
     }
 
-    const NOW: u64 = 1_000;
-
-    /// Asks for these times, one more before each step of whoever sets them.
-    fn ask_for(alarm: &Alarm, disk: &Rc<Disk>, times: &[u64]) {
-        let mut times = times.iter().copied();
-        let first = times.next().unwrap();
-        if !alarm.ask(first, NOW) {
-            assert!(times.all(|at| !alarm.ask(at, NOW)));
-            return;
-        }
+    async fn ask(alarm: &Alarm, disk: &Disk, at: u64) -> Result<(), ()> {
         let look = async || {
+            let at = disk.at.get();
             give_way().await;
-            disk.at.get()
+            Ok(at)
         };
         let write = async |at| {
-            give_way().await;
             disk.writes.borrow_mut().push(at);
-            if !disk.is_broken.get() {
-                disk.at.set(Some(at));
+            if disk.is_broken.get() {
+                return Err(());
             }
-            !disk.is_broken.get()
+            disk.at.set(Some(at));
+            give_way().await;
+            Ok(())
         };
-        let mut setting = pin!(alarm.set(|| NOW, look, write));
+        let asked = alarm.set(at, || NOW, look, write).await;
+        if asked.is_ok() {
+            assert!(disk.at.get().is_some_and(|set| set <= at), "told as set for {at}");
+        }
+        asked
+    }
+
+    /// Takes the steps of several tasks in this order: the digits of a number say whose
+    /// turn it is.
+    fn interleave(tasks: &mut [Pin<Box<dyn Future<Output = ()> + '_>>], mut order: usize) {
         let mut context = Context::from_waker(Waker::noop());
-        while setting.as_mut().poll(&mut context) == Poll::Pending {
-            if let Some(at) = times.next() {
-                assert!(!alarm.ask(at, NOW), "one sets it");
+        let mut is_done = vec![false; tasks.len()];
+        while is_done.contains(&false) {
+            let turn = order % tasks.len();
+            order /= tasks.len();
+            // When the number has come to its end, each in its turn.
+            let turn = if order > 0 { turn } else { is_done.iter().position(|it| !it).unwrap() };
+            if !is_done[turn] {
+                is_done[turn] = tasks[turn].as_mut().poll(&mut context) == Poll::Ready(());
             }
         }
-        assert_eq!(times.next(), None);
+    }
+
+    fn alone(alarm: &Alarm, disk: &Disk, at: u64) -> bool {
+        let is_set = Cell::new(false);
+        let asked = async { is_set.set(ask(alarm, disk, at).await.is_ok()) };
+        interleave(&mut [Box::pin(asked)], 0);
+        is_set.get()
     }
 
     #[test]
-    fn the_earliest_that_was_asked_for_counts() {
-        for times in [[31, 41, 87], [87, 41, 31], [41, 31, 87], [87, 31, 41]] {
-            let (alarm, disk) = (Alarm::default(), Rc::default());
-            ask_for(&alarm, &disk, &times.map(|seconds| 1_000 * seconds));
-            assert_eq!(disk.at.get(), Some(31_000), "{times:?}");
+    fn of_those_who_ask_beside_each_other_the_earliest_counts() {
+        for earlier_life in [None, Some(900), Some(41_000), Some(20_000)] {
+            for order in 0..3_usize.pow(8) {
+                let (alarm, disk) = (Alarm::default(), Disk::default());
+                disk.at.set(earlier_life);
+                let asked = |seconds: u64| {
+                    let (alarm, disk) = (&alarm, &disk);
+                    async move { ask(alarm, disk, 1_000 * seconds).await.unwrap() }
+                };
+                interleave(
+                    &mut [Box::pin(asked(87)), Box::pin(asked(31)), Box::pin(asked(41))],
+                    order,
+                );
+                let earliest = earlier_life.filter(|at| *at == 20_000).unwrap_or(31_000);
+                assert_eq!(disk.at.get(), Some(earliest), "{earlier_life:?}, order {order}");
+            }
         }
     }
 
     #[test]
     fn what_rings_earlier_stays_and_what_has_rung_is_set_again() {
-        let (alarm, disk) = (Alarm::default(), Rc::<Disk>::default());
+        let (alarm, disk) = (Alarm::default(), Disk::default());
         // By an earlier life.
         disk.at.set(Some(5_000));
-        ask_for(&alarm, &disk, &[9_000]);
-        ask_for(&alarm, &disk, &[6_000]);
+        assert!(!alarm.is_asked(9_000, NOW));
+        assert!(alone(&alarm, &disk, 9_000));
+        assert!(alone(&alarm, &disk, 6_000));
         assert!(disk.writes.borrow().is_empty());
-        ask_for(&alarm, &disk, &[4_000]);
+        assert!(alarm.is_asked(6_000, NOW) && !alarm.is_asked(4_000, NOW));
+        assert!(alone(&alarm, &disk, 4_000));
         assert_eq!(*disk.writes.borrow(), [4_000]);
-        assert!(alarm.ask(86_000, 4_000), "it has rung");
+        assert!(!alarm.is_asked(86_000, 4_000), "its time has come");
+        // It may ring a moment before the clock says so.
+        alarm.has_rung();
+        assert!(!alarm.is_asked(86_000, 3_999));
     }
 
     #[test]
     fn one_that_could_not_be_set_is_set_by_the_next_who_asks() {
-        let (alarm, disk) = (Alarm::default(), Rc::<Disk>::default());
+        let (alarm, disk) = (Alarm::default(), Disk::default());
         disk.is_broken.set(true);
-        ask_for(&alarm, &disk, &[5_000]);
+        assert!(!alone(&alarm, &disk, 5_000));
+        assert!(!alarm.is_asked(6_000, NOW));
         disk.is_broken.set(false);
-        ask_for(&alarm, &disk, &[6_000]);
-        assert_eq!(disk.at.get(), Some(6_000));
+        assert!(alone(&alarm, &disk, 6_000));
+        assert_eq!(disk.at.get(), Some(5_000));
+    }
+
+    #[test]
+    fn one_whose_request_ended_before_it_was_set_is_set_by_the_next_who_asks() {
+        let (alarm, disk) = (Alarm::default(), Disk::default());
+        let mut context = Context::from_waker(Waker::noop());
+        let mut asked = Box::pin(ask(&alarm, &disk, 5_000));
+        assert!(asked.as_mut().poll(&mut context).is_pending());
+        assert!(alarm.is_asked(6_000, NOW), "somebody is about to");
+        drop(asked);
+        assert!(!alarm.is_asked(6_000, NOW));
+        assert!(alone(&alarm, &disk, 6_000));
+        assert_eq!(disk.at.get(), Some(5_000));
     }
 }

@@ -38,6 +38,7 @@ impl World {
             alarmed.clock.sleep(at - alarmed.clock.now_ms()).await;
             if alarmed.alarm.at.get() == Some(at) {
                 alarmed.alarm.at.set(None);
+                alarmed.alarm.wanted.borrow().has_rung();
                 // An alarm that fails is tried again.
                 if alarmed.settler().wake().is_err() {
                     SimHost(alarmed).wake_in(2);
@@ -70,21 +71,23 @@ impl Host for SimHost {
     fn wake_in(&self, seconds: u64) {
         let world = Rc::clone(&self.0);
         let (now, wanted) = (world.clock.now_ms(), Rc::clone(&world.alarm.wanted.borrow()));
-        if !wanted.ask(now + 1_000 * seconds, now) {
+        let at = now + 1_000 * seconds;
+        if wanted.is_asked(at, now) {
             return;
         }
         self.spawn(async move {
             // As in the runtime, each of the two takes a while.
             let look = async || {
                 world.clock.sleep(0).await;
-                world.alarm.at.get()
+                Ok(world.alarm.at.get())
             };
             let write = async |at| {
-                world.clock.sleep(0).await;
                 world.set_alarm(at);
-                true
+                world.clock.sleep(0).await;
+                Ok::<(), ()>(())
             };
-            wanted.set(|| world.clock.now_ms(), look, write).await;
+            let set = wanted.set(at, || world.clock.now_ms(), look, write).await;
+            assert_eq!(set, Ok(()));
         });
     }
 

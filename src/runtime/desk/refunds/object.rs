@@ -2,8 +2,9 @@
 
 use worker::{Env, SqlStorage, SqlStorageValue, State, console_error, console_log};
 
+use super::super::super::alarm::ObjectAlarm;
 use super::super::super::app::App;
-use super::super::super::{clock, webhooks};
+use super::super::super::clock;
 use crate::desk::refunds::{
     Book, Look, MAX_LIST, Refund, RefundsQuery, Reservation, State as Stands, look, look_again,
     page_of, release, reserve, take_off, tell,
@@ -73,6 +74,7 @@ pub(in crate::runtime) fn is_asked_for(verb: &str) -> bool {
 /// What it answers, as JSON.
 pub(in crate::runtime) async fn answer(
     state: &State,
+    alarm: &ObjectAlarm,
     env: &Env,
     (verb, message): (&str, &str),
 ) -> worker::Result<String> {
@@ -80,7 +82,7 @@ pub(in crate::runtime) async fn answer(
     let said = match verb {
         "refund-tell" => {
             // Before anything is written: whatever dies then, the alarm rings.
-            webhooks::wake_in(state, SOON_SECONDS).await?;
+            alarm.wake_in(SOON_SECONDS).await?;
             let Telling { refund, reserved } = read(message)?;
             let told = tell(&book, refund, reserved.as_deref()).await;
             told.map(|told| to_text(&told))
@@ -108,13 +110,17 @@ pub(in crate::runtime) async fn answer(
 }
 
 /// What the alarm does.
-pub(in crate::runtime) async fn ring(state: &State, env: &Env) -> worker::Result<()> {
+pub(in crate::runtime) async fn ring(
+    state: &State,
+    alarm: &ObjectAlarm,
+    env: &Env,
+) -> worker::Result<()> {
     let next = look_again(&Pages::new(state, env)?).await.unwrap_or_else(|error| {
         console_error!("refunds: {}", error.to_string());
         Some(AGAIN_SECONDS)
     });
     match next {
-        Some(seconds) => webhooks::wake_in(state, seconds).await,
+        Some(seconds) => alarm.wake_in(seconds).await,
         None => Ok(()),
     }
 }
