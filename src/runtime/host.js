@@ -18,3 +18,17 @@ export function namesWithUnderscores(headers) {
 export function takeOut(headers, names) {
   for (const name of [...headers.keys()]) if (names.has(name.replaceAll('_', '-'))) headers.delete(name);
 }
+
+/** Does all that `work` does in the tables of `storage`, or, if that says that it has failed, nothing; whether it was done. */
+export function atomically(storage, work) {
+  const failed = {};
+  try {
+    storage.transactionSync(() => {
+      if (!work()) throw failed;
+    });
+    return true;
+  } catch (error) {
+    if (error !== failed) throw error;
+    return false;
+  }
+}

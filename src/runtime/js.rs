@@ -22,6 +22,13 @@ extern "C" {
     /// The names of headers that have a `_` in them, in small letters, if there are any.
     #[wasm_bindgen(js_name = namesWithUnderscores)]
     pub(super) fn names_with_underscores(headers: &Headers) -> Option<Vec<String>>;
+    /// Does all that this does in the tables of a storage, or, if it says that it has
+    /// failed, nothing; whether it was done.
+    #[wasm_bindgen(catch)]
+    pub(super) fn atomically(
+        storage: &JsValue,
+        work: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, JsValue>;
 }
 
 #[wasm_bindgen]

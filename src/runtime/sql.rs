@@ -3,15 +3,16 @@
 //! Messages of the object leave only after what was written before them is on
 //! disk (Cloudflare's output gates): the journal is ahead of the chain.
 
-mod kept;
 mod ledger;
 mod sums;
+mod write;
 
-use kept::Kept;
-use ledger::select_sales;
+use ledger::{put_sale, select_sales};
+use worker::wasm_bindgen::JsValue;
 use worker::{SqlStorage, SqlStorageValue, Storage, console_error};
 
 use crate::json::{self, FromJson, to_text};
+use crate::settlement::kept::Kept;
 use crate::settlement::outbox::SalesAfter;
 use crate::settlement::recent::Recent;
 use crate::settlement::record;
@@ -77,15 +78,20 @@ const FOREVER: u64 = (1 << 53) - 1;
 /// The tables of one Settler.
 pub(super) struct SqlStore {
     sql: SqlStorage,
-    /// Records that need not be read again. Only this writes them, and a write that
-    /// the disk doesn't take ends the object.
+    /// What the tables are in.
+    storage: JsValue,
+    /// Records that need not be read again. Only this writes them.
     recent: Recent,
-    kept: Kept,
+    kept: Kept<Write>,
 }
+
+/// A statement and its values.
+type Write = (&'static str, Vec<SqlStorageValue>);
 
 impl SqlStore {
     fn over(storage: &Storage) -> Self {
-        Self { sql: storage.sql(), recent: Recent::default(), kept: Kept::default() }
+        let (recent, kept) = (Recent::default(), Kept::default());
+        Self { sql: storage.sql(), storage: storage.as_raw().into(), recent, kept }
     }
 
     /// Opens the tables.
@@ -119,14 +125,6 @@ impl SqlStore {
         Ok(self.texts(query, vec![])?.into_iter().next().unwrap_or_default())
     }
 
-    fn run(&self, query: &'static str, values: Vec<SqlStorageValue>) -> Result<(), StoreError> {
-        if let Some(values) = self.kept.take(query, values) {
-            self.kept.write(&self.sql)?;
-            self.sql.exec(query, values).map(drop).map_err(failed)?;
-        }
-        Ok(())
-    }
-
     /// The amount in the first column of the one row; 0 if there is none.
     fn amount(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<u128, StoreError> {
         let rows = self.texts(query, values)?;
@@ -136,7 +134,7 @@ impl SqlStore {
 
     /// The first column of each row.
     fn texts(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Vec<String>, StoreError> {
-        self.kept.write(&self.sql)?;
+        self.flush()?;
         let rows = self.sql.exec(query, values).map_err(failed)?;
         rows.raw()
             .map(|row| match row.map_err(failed)?.into_iter().next() {
@@ -160,30 +158,23 @@ impl Store for SqlStore {
     }
 
     fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError> {
-        self.recent.forget(&record.payment);
-        let text = to_text(record);
-        let length = text.len();
-        self.run(
-            "INSERT OR REPLACE INTO payments (id, keep_until, record) VALUES (?, ?, ?)",
-            vec![record.payment.as_str().into(), seconds(record.keep_until()), text.into()],
-        )?;
-        self.recent.put(record.clone(), length);
-        record.sale().map_or(Ok(()), |sale| self.put_sale(&sale))
+        self.put(std::slice::from_ref(record), None)
     }
 
     fn keep_claim(&self, claim: PaymentRecord) {
         self.recent.keep(claim);
     }
 
-    fn keep<T>(&self, write: impl FnOnce() -> T) -> T {
+    fn keep<T>(&self, write: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.kept.during(write)
     }
 
     fn write_kept(&self) -> Result<(), StoreError> {
-        let kept = self.kept.write(&self.sql);
-        let claims = self.recent.take_unwritten();
-        // One that fails takes no other with it.
-        claims.values().map(|claim| self.put_payment(claim)).fold(kept, Result::and)
+        self.flush().and(self.recent.write_unwritten(|claim| self.put_payment(claim)))
+    }
+
+    fn has_kept(&self) -> bool {
+        !self.kept.is_empty()
     }
 
     fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError> {
@@ -207,13 +198,11 @@ impl Store for SqlStore {
         self.run("DELETE FROM payments WHERE id = ?", vec![id.into()])
     }
 
-    // Writes without an await between them are one transaction to the disk.
     fn submit(&self, entry: &Entry, records: &[PaymentRecord]) -> Result<(), StoreError> {
-        self.run(
-            "INSERT OR REPLACE INTO journal (id, written_at, entry) VALUES (?, ?, ?)",
-            vec![entry.id.as_str().into(), seconds(entry.written_at), to_text(entry).into()],
-        )?;
-        records.iter().try_for_each(|record| self.put_payment(record))
+        let query = "INSERT OR REPLACE INTO journal (id, written_at, entry) VALUES (?, ?, ?)";
+        let values =
+            vec![entry.id.as_str().into(), seconds(entry.written_at), to_text(entry).into()];
+        self.put(records, Some((query, values)))
     }
 
     fn open_entries(&self) -> Result<Vec<Entry>, StoreError> {
@@ -227,8 +216,7 @@ impl Store for SqlStore {
     }
 
     fn close(&self, id: &str, records: &[PaymentRecord]) -> Result<(), StoreError> {
-        records.iter().try_for_each(|record| self.put_payment(record))?;
-        self.run("DELETE FROM journal WHERE id = ?", vec![id.into()])
+        self.put(records, Some(("DELETE FROM journal WHERE id = ?", vec![id.into()])))
     }
 
     fn payment_named(&self, identifier: &str) -> Result<Option<String>, StoreError> {
@@ -305,7 +293,9 @@ impl Store for SqlStore {
         for (id, record) in &rows {
             // One that can't be read keeps no other from its row.
             match read::<PaymentRecord>(record) {
-                Ok(record) => record.sale().map_or(Ok(()), |sale| self.put_sale(&sale))?,
+                Ok(record) => {
+                    record.sale().map_or(Ok(()), |sale| self.make(vec![put_sale(&sale)]))?;
+                }
                 Err(error) => console_error!("{}: {}", id, error.to_string()),
             }
         }

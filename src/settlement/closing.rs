@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::journal::{Attempts, Sent};
-use super::shared::{JOIN_LIMIT, Shared};
+use super::shared::{JOIN_LIMIT, Shared, WAKE_SECONDS};
 use super::types::LEASE_SECONDS;
 use super::{
     Delivery, Entry, Host, Outcome, PaymentRecord, SettleRequest, Settlement, State, Store,
@@ -140,15 +140,32 @@ impl<H: Host> Shared<H> {
 
     /// Has an end written when it was told, and then lets the log know of sales.
     fn write_soon(self: &Rc<Self>, sold: Vec<PaymentRecord>) {
+        self.unlogged.borrow_mut().extend(sold);
         let shared = Rc::clone(self);
         self.host.spawn(async move {
             shared.host.sleep(WRITE_PAUSE).await;
-            if shared.write_kept() {
-                for record in &sold {
-                    shared.log_sale(record);
-                }
-            }
+            shared.try_to_write_kept();
         });
+    }
+
+    /// Writes what is kept, and lets the log know of the sales that are on disk now.
+    pub(super) fn write_kept(&self) -> Result<(), StoreError> {
+        let written = self.store.write_kept();
+        // A claim that fails is no reason to be silent of sales.
+        if !self.store.has_kept() {
+            for record in self.unlogged.take() {
+                self.log_sale(&record);
+            }
+        }
+        written
+    }
+
+    /// The same; what the disk didn't take is written when this object wakes.
+    pub(super) fn try_to_write_kept(&self) {
+        if let Err(error) = self.write_kept() {
+            self.host.log(&error.to_string());
+            self.host.wake_in(WAKE_SECONDS);
+        }
     }
 
     /// Has the claims that are kept written in a while, unless that is about to happen.
@@ -163,13 +180,8 @@ impl<H: Host> Shared<H> {
         self.host.spawn(async move {
             shared.host.sleep(Duration::from_secs(CLAIM_SECONDS)).await;
             shared.will_write_since.set(None);
-            shared.write_kept();
+            shared.try_to_write_kept();
         });
-    }
-
-    fn write_kept(&self) -> bool {
-        let written = self.store.write_kept();
-        written.map_err(|error| self.host.log(&error.to_string())).is_ok()
     }
 
     fn record_after(

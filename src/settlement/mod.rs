@@ -64,6 +64,7 @@ pub mod health;
 pub mod hold;
 pub mod host;
 pub mod journal;
+pub mod kept;
 pub mod lane;
 pub mod ledger;
 pub mod lines;

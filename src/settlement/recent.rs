@@ -55,9 +55,24 @@ impl Recent {
         self.unwritten.borrow_mut().insert(claim.payment.clone(), claim);
     }
 
-    /// The claims that are to be written, from now on by the caller.
-    pub fn take_unwritten(&self) -> Table<String, PaymentRecord> {
-        self.unwritten.take()
+    /// Writes the claims that are to be written. One that fails takes no other with it:
+    /// it stays to be written, and counts.
+    ///
+    /// # Errors
+    /// The first that failed.
+    pub fn write_unwritten<E>(
+        &self,
+        write: impl Fn(&PaymentRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let claims = self.unwritten.take();
+        let written = claims.values().map(|claim| {
+            let written = write(claim);
+            if written.is_err() {
+                self.keep(claim.clone());
+            }
+            written
+        });
+        written.fold(Ok(()), Result::and)
     }
 
     /// What is on disk of this payment is not known; `true` if a claim of it was kept,
@@ -144,8 +159,30 @@ mod tests {
         assert_eq!(recent.get("a").map(|it| it.resource).as_deref(), Some("second"));
         assert!(!recent.forget("a"), "that may be on disk");
         assert!(recent.forget("b") && recent.get("b").is_none());
-        recent.keep(record("c", "first"));
-        assert_eq!(recent.take_unwritten().len(), 1);
-        assert!(recent.get("c").is_none());
+    }
+
+    #[test]
+    fn a_claim_that_the_disk_refuses_takes_no_other_with_it_and_is_written_later() {
+        let recent = Recent::default();
+        for id in ["a", "b", "c"] {
+            recent.keep(record(id, "first"));
+        }
+        let write = |refused: &str| {
+            let disk = RefCell::new(vec![]);
+            let written = recent.write_unwritten(|claim| {
+                // As whoever writes to the disk has to.
+                recent.forget(&claim.payment);
+                if claim.payment == refused {
+                    return Err(());
+                }
+                disk.borrow_mut().push(claim.payment.clone());
+                Ok(())
+            });
+            (written, disk.into_inner().join(" "))
+        };
+        assert_eq!(write("b"), (Err(()), "a c".into()));
+        assert!(recent.get("b").is_some() && recent.get("a").is_none());
+        assert_eq!(write(""), (Ok(()), "b".into()));
+        assert_eq!(write(""), (Ok(()), String::new()));
     }
 }

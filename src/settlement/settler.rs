@@ -254,7 +254,7 @@ impl<H: Host> Settler<H> {
     /// # Errors
     /// The disk failed.
     pub fn write_kept(&self) -> Result<(), StoreError> {
-        self.shared.store.write_kept()
+        self.shared.write_kept()
     }
 
     /// Gives a claim up. Does nothing if it isn't the asker's, or if anything
@@ -268,6 +268,7 @@ impl<H: Host> Settler<H> {
     /// Called when the object comes to life and by its alarm.
     pub fn wake(&self) -> Result<(), StoreError> {
         let shared = &self.shared;
+        shared.try_to_write_kept();
         shared.store.forget_until(shared.host.now())?;
         shared.will_wake.set(false);
         // A sale that it died with before anybody was told of it.

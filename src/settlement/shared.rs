@@ -41,6 +41,8 @@ pub(super) struct Shared<H: Host> {
     pub(super) holders: RefCell<Set<u64>>,
     /// The journal entries that this life of the object has written and not closed.
     pub(super) sent_here: RefCell<Set<String>>,
+    /// Payments whose end was told before it was written, until the log knows of them.
+    pub(super) unlogged: RefCell<Vec<PaymentRecord>>,
     /// Since when it is planned to write the claims that are kept.
     pub(super) will_write_since: Cell<Option<UnixSeconds>>,
     /// Whether the alarm was set since it last rang.
@@ -72,6 +74,7 @@ impl<H: Host> Shared<H> {
             waiting: Waiters::default(),
             live: Live::default(),
             holders: RefCell::default(),
+            unlogged: RefCell::default(),
             will_write_since: Cell::default(),
             will_wake: Cell::new(false),
             held: RefCell::default(),

@@ -23,7 +23,7 @@ impl std::error::Error for StoreError {}
 pub const SUM_DAYS: u64 = 7;
 
 /// The tables of a Settler. What a call has written is on disk before any
-/// message leaves that was sent after it.
+/// message leaves that was sent after it. A call that fails has written nothing.
 pub trait Store {
     /// What is known of a payment.
     fn payment(&self, id: &str) -> Result<Option<PaymentRecord>, StoreError>;
@@ -35,8 +35,12 @@ pub trait Store {
     fn keep_claim(&self, claim: PaymentRecord);
     /// Keeps what this writes, all of it, without writing it yet. It counts as if it
     /// was written, and dies with this object. What is written or read later is so
-    /// after it, but for records that are known.
-    fn keep<T>(&self, write: impl FnOnce() -> T) -> T
+    /// after it, but for records that are known; what `write` itself reads is as it was
+    /// before. The disk takes all of it or nothing.
+    ///
+    /// # Errors
+    /// Those of `write`: then nothing is kept.
+    fn keep<T>(&self, write: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError>
     where
         Self: Sized;
     /// Writes the claims, and what else is kept.
@@ -44,6 +48,8 @@ pub trait Store {
     /// # Errors
     /// The disk failed. What it didn't take stays kept, and counts.
     fn write_kept(&self) -> Result<(), StoreError>;
+    /// Whether anything is left that [`keep`](Self::keep) has kept.
+    fn has_kept(&self) -> bool;
     /// Forgets a payment.
     fn delete_payment(&self, id: &str) -> Result<(), StoreError>;
     /// Writes a transaction, over any former version of it, and in the same

@@ -173,6 +173,27 @@ test('a file breaks off where a Settler fails in between', async () => {
   assert.equal((await ask(worker, `sales?from=${sales[501].time}`)).sales.length, 100);
 });
 
+test('a sale of which the disk does not take the row is in the ledger once it does', async () => {
+  const persist = newFolder('full');
+  const names = world.accounts.evm.relayers.map(({ address }) => `${EVM_NETWORK}/${address}`);
+  for (const name of names) {
+    await writeSales(persist, name, []);
+    await runSql(persist, name, `CREATE TRIGGER full BEFORE INSERT ON sales BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
+  }
+  const worker = await start({ persist });
+  const url = `${worker.url}${PAGE}`;
+  const paid = assertPaid(await send(url, await payment(world, url, { network: EVM_NETWORK })));
+  await waitFor(() => worker.log().includes('the disk is full'), { what: 'the failure in the log' });
+  assert.ok(!worker.log().includes('edge402.sale'), 'it is told as a sale');
+  await worker.stop();
+  for (const name of names) await runSql(persist, name, 'DROP TRIGGER full');
+  const next = await start({ persist });
+  await waitFor(async () => {
+    const { sales } = await ask(next, 'sales');
+    return sales.length === 1 && sales[0].transaction === paid.transaction;
+  }, { what: 'the sale', timeout: 60_000 });
+});
+
 test('where refusals can not be counted, payments are refused and made as ever', async () => {
   const persist = newFolder('uncounted');
   await runSql(persist, 'desk/refusals', 'CREATE TABLE refusals (x INTEGER)');

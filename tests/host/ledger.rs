@@ -6,7 +6,9 @@ use edge402::amount::AtomicAmount;
 use edge402::config::{self, Config};
 use edge402::desk;
 use edge402::settlement::sales::RefusalLine;
-use edge402::settlement::{PaymentRecord, Sale, SalesQuery, SettleRequest, State, Store as _};
+use edge402::settlement::{
+    ClaimReply, Outcome, PaymentRecord, Sale, SalesQuery, SettleRequest, State, Store as _,
+};
 use edge402::time::UnixSeconds;
 use serde_json::{Value, json};
 
@@ -428,6 +430,32 @@ fn refusals_by_the_hundred_are_some_lines_a_minute() {
     let left_out: usize =
         told.iter().map(|it| it.split(' ').next().unwrap().parse::<usize>().unwrap()).sum();
     assert_eq!(left_out + count("insufficient_funds"), 201, "{told:?}");
+}
+
+#[test]
+fn a_sale_that_the_disk_does_not_take_at_once_is_logged_when_it_does() {
+    let world = world();
+    let payment = payment(1);
+    let claim = world.claim_request(&payment, "/r/a");
+    assert_eq!(world.claim(&claim), ClaimReply::Fresh);
+    let settled = world.start_settle(&payment, &claim);
+    // Its end counts, and is about to be written.
+    for _ in 0..A_WHILE {
+        if world.tables.is_ahead() {
+            break;
+        }
+        world.run_for(1);
+    }
+    assert!(matches!(world.take(&settled), Some(Outcome::Settled(_))));
+    assert!(world.tables.is_ahead());
+    world.tables.is_broken.set(true);
+    world.run_for(40_000);
+    let logged = || world.log.borrow().iter().filter(|it| it.contains("edge402.sale")).count();
+    assert_eq!((logged(), world.clock.points.borrow().len()), (0, 0), "it is not written");
+    world.tables.is_broken.set(false);
+    world.run_for(A_WHILE);
+    assert_eq!((logged(), world.clock.points.borrow().len()), (1, 1));
+    assert_is_so(&world, &[payment]);
 }
 
 /// So many records of sales as release 0.1.0 has written them: without rows.

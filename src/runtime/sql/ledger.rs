@@ -2,33 +2,33 @@
 
 use worker::SqlStorageValue;
 
-use super::{SqlStore, seconds};
+use super::{SqlStore, Write, seconds};
 use crate::json::to_text;
 use crate::settlement::sales::lookup_key;
 use crate::settlement::{Sale, SalesQuery, StoreError};
 
-impl SqlStore {
-    /// Writes a row of the ledger, if it is not there in the same words: what
-    /// changes later is who has got the goods. A record that an earlier version
-    /// has written meanwhile knows less, and changes nothing.
-    pub(super) fn put_sale(&self, sale: &Sale) -> Result<(), StoreError> {
-        self.run(
-            "INSERT INTO sales (settled_at, payment, route, payer, transaction_id, sale)
-             VALUES (?, ?, ?, ?, ?, ?)
-             ON CONFLICT (settled_at, payment) DO UPDATE SET sale = excluded.sale
-             WHERE sale <> excluded.sale
-             AND (excluded.sale ->> 'way' IS NOT NULL OR sale ->> 'way' IS NULL)",
-            vec![
-                seconds(sale.time),
-                sale.payment.as_str().into(),
-                sale.route.as_deref().map_or(SqlStorageValue::Null, Into::into),
-                lookup_key(&sale.payer).into(),
-                lookup_key(&sale.transaction).into(),
-                to_text(sale).into(),
-            ],
-        )
-    }
+/// Writes a row of the ledger, if it is not there in the same words: what
+/// changes later is who has got the goods. A record that an earlier version
+/// has written meanwhile knows less, and changes nothing.
+pub(super) fn put_sale(sale: &Sale) -> Write {
+    (
+        "INSERT INTO sales (settled_at, payment, route, payer, transaction_id, sale)
+        VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (settled_at, payment) DO UPDATE SET sale = excluded.sale
+        WHERE sale <> excluded.sale
+        AND (excluded.sale ->> 'way' IS NOT NULL OR sale ->> 'way' IS NULL)",
+        vec![
+            seconds(sale.time),
+            sale.payment.as_str().into(),
+            sale.route.as_deref().map_or(SqlStorageValue::Null, Into::into),
+            lookup_key(&sale.payer).into(),
+            lookup_key(&sale.transaction).into(),
+            to_text(sale).into(),
+        ],
+    )
+}
 
+impl SqlStore {
     /// The sales that are asked for, as a JSON array of what is kept: nothing of it is
     /// read here, which would take the most of the time.
     pub(in crate::runtime) fn sales_text(&self, query: &SalesQuery) -> Result<String, StoreError> {

@@ -116,6 +116,11 @@ impl Tables {
         self.account_spent.swap(&on_disk.account_spent);
     }
 
+    /// Whether more counts than what is on disk.
+    pub fn is_ahead(&self) -> bool {
+        self.on_disk.borrow().is_some()
+    }
+
     pub fn payments(&self) -> usize {
         self.payments.borrow().len()
     }

@@ -59,7 +59,7 @@ impl Store for SimStore {
         self.0.unwritten.borrow_mut().insert(record.payment.clone(), text(&record));
     }
 
-    fn keep<T>(&self, write: impl FnOnce() -> T) -> T {
+    fn keep<T>(&self, write: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.0.on_disk.borrow_mut().get_or_insert_with(|| Box::new(self.0.copy()));
         self.0.keeps.set(true);
         let written = write();
@@ -68,10 +68,20 @@ impl Store for SimStore {
     }
 
     fn write_kept(&self) -> Result<(), StoreError> {
-        self.flush()?;
+        let flushed = self.flush();
         let claims = self.0.unwritten.take();
-        let claims = claims.values().map(|it| edge402::json::from_text(it).unwrap());
-        claims.into_iter().try_for_each(|claim| self.put_payment(&claim))
+        let written = claims.into_iter().map(|(id, text)| {
+            let written = self.put_payment(&edge402::json::from_text(&text).unwrap());
+            if written.is_err() {
+                self.0.unwritten.borrow_mut().insert(id, text);
+            }
+            written
+        });
+        written.fold(flushed, Result::and)
+    }
+
+    fn has_kept(&self) -> bool {
+        self.0.on_disk.borrow().is_some()
     }
 
     fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError> {
