@@ -58,6 +58,10 @@ const LOOKS: usize = 5;
 /// After how long a transaction is silent that the chain does not show, in seconds.
 const DAY: u64 = 86_400;
 
+/// After how long all nodes are asked whether they have a transaction, in seconds: one
+/// that was sent is known by then.
+const HOUR: u64 = 3_600;
+
 /// For how long the alarm looks for one that is silent, in seconds.
 const MONTH: u64 = 30 * DAY;
 
@@ -66,8 +70,8 @@ const PAUSE_MIN: u64 = 5;
 const PAUSE_MAX: u64 = 600;
 const PAUSE_SILENT: u64 = DAY / 4;
 
-/// How long after it was noted a refund is looked for once more, in seconds: a chain
-/// may have been reorganised.
+/// How long after it was noted, or has failed, a refund is looked for once more, in
+/// seconds: a chain may have been reorganised.
 const AGAIN: u64 = 3_600;
 
 /// For how long nobody else may say that nothing was sent, in seconds: a wallet is
@@ -118,14 +122,19 @@ pub struct Refund {
     pub is_own: bool,
     /// Whether it is no longer waited for. It may land all the same.
     pub is_silent: bool,
-    /// Whether the chain still had it an hour after it was noted.
+    /// Whether the chain still said the same an hour after it was noted, or had failed.
     pub is_checked: bool,
     /// Who sends it and the nonce that it has, where a node has said so.
     pub sender: Option<Sender>,
     /// The block from which on it seems that it can't land any more.
     pub dead_from: Option<u64>,
-    /// Whether it has failed in a block that a reorganisation may still undo.
+    /// Whether it has failed in a block. Without a problem that block is so new that a
+    /// reorganisation may well undo it.
     pub has_failed: bool,
+    /// Whether no node had it when all were asked, long after it was told.
+    pub is_unknown: bool,
+    /// Whether the seller has taken it off, and it is kept to warn them.
+    pub is_off: bool,
 }
 
 json_struct!(Refund {
@@ -150,6 +159,8 @@ json_struct!(Refund {
     sender,
     dead_from,
     has_failed,
+    is_unknown,
+    is_off,
 });
 
 /// Which of an account's transactions one is. A chain takes one for each nonce.
@@ -225,6 +236,11 @@ impl Refund {
         }
     }
 
+    /// Whether it failed so long ago that it is taken for final.
+    fn has_ended_in_failure(&self) -> bool {
+        self.state() == State::Refused && self.has_failed
+    }
+
     /// Whether it is kept for so long that nobody looks for it by themselves.
     const fn is_old(&self, now: UnixSeconds) -> bool {
         now.since(self.told_at) >= MONTH
@@ -236,6 +252,9 @@ impl Refund {
             State::Open => PAUSE_MAX,
             State::Silent if !self.is_old(self.looked_at) => PAUSE_SILENT,
             State::Noted if !self.is_checked => return Some(self.looked_at.plus(AGAIN)),
+            State::Refused if self.has_failed && !self.is_checked => {
+                return Some(self.looked_at.plus(AGAIN));
+            }
             State::Silent | State::Noted | State::Refused | State::Replaced => return None,
         };
         let age = self.looked_at.since(self.told_at);
@@ -252,6 +271,8 @@ pub enum Look {
     Absent,
     /// It is in no block yet, and a node has it.
     Seen(Sender),
+    /// It is in no block, and no node has it, long after it was told.
+    Unknown,
     /// It is in no block, and by what the nodes know of the chain up to this block it
     /// can't be any more.
     Dead {

@@ -334,7 +334,7 @@ fn on_an_evm_chain_one_is_dead_once_another_has_its_nonce() {
     for (answer, expected) in [
         (transaction, Look::Seen(sender.clone())),
         (other, Look::Absent),
-        (json!(null), Look::Absent),
+        (json!(null), Look::Unknown),
         (json!({ "hash": HASH, "nonce": "0x7" }), Look::Absent),
     ] {
         let nodes = vec![pool(answer.clone()).concat()];
@@ -429,4 +429,29 @@ fn what_names_no_transaction_is_refused() {
         assert_eq!(signed_transaction(solana, text), None, "{text}");
     }
     assert_eq!(signed_transaction(evm, &encode_base64(&[1; 200])), None);
+}
+
+#[test]
+fn what_no_node_has_an_hour_later_is_unknown() {
+    let it = refund(EVM, TOKEN, PAYER, HASH);
+    let node = |said: Option<Value>| {
+        let mut node = evm_node(Value::Null);
+        node.extend(said.map(|said| ("eth_getTransactionByHash", said)));
+        node
+    };
+    let has = || Some(json!({ "hash": HASH, "from": SHOP, "nonce": "0x7" }));
+    let look = |seconds: u64, nodes: Vec<Option<Value>>, quorum: bool| {
+        let mut world = World::new(nodes.into_iter().map(node).collect());
+        world.now = it.told_at.plus(seconds);
+        world.look(&it, quorum)
+    };
+    let nothing = || Some(Value::Null);
+    assert_eq!(look(3_599, vec![nothing(), nothing()], false), Look::Absent);
+    assert_eq!(look(3_600, vec![nothing(), nothing()], false), Look::Unknown);
+    assert_eq!(look(3_600, vec![nothing(), nothing()], true), Look::Unknown);
+    // One that has it is enough, and one that doesn't answer says nothing.
+    assert_eq!(look(3_600, vec![nothing(), has()], false), Look::Absent);
+    assert_eq!(look(3_600, vec![nothing(), None], false), Look::Unknown);
+    assert_eq!(look(3_600, vec![nothing(), None], true), Look::Absent);
+    assert_eq!(look(3_600, vec![None, None], false), Look::Absent);
 }

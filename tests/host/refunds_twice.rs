@@ -5,8 +5,8 @@ use edge402::amount::AtomicAmount;
 use edge402::config;
 use edge402::desk::refunds::{
     Look, Page, Refund, Reservation, Reserved, Sender, State, TakenOff, Told, answer_to,
-    answer_to_take_off, look_again, page_of, read_reservation, release, reserve, take_off, tell,
-    terms,
+    answer_to_take_off, list, look_again, page_of, read_reservation, release, reserve, take_off,
+    tell, terms,
 };
 use edge402::settlement::Sale;
 use edge402::time::UnixSeconds;
@@ -139,8 +139,126 @@ fn only_the_chain_can_tell_that_one_is_dead_and_after_many_blocks_alone() {
     let why = refusal(&pages, "1", &[]).unwrap();
     assert!(why.contains("if that was this refund, sped up"), "{why}");
     assert_eq!(refusal(&pages, "1", &[hash('b')]), None, "the seller has been warned");
+    // Nor does whoever takes it off take the warning from others.
+    assert_eq!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Warned);
+    assert!(refusal(&pages, "1", &[]).unwrap().contains("if that was this refund, sped up"));
+    assert!(matches!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Stays(_)));
+    pages.wait(30 * DAY);
     assert_eq!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Forgotten);
     assert_eq!(refusal(&pages, "1", &[]), None);
+}
+
+#[test]
+fn what_was_replaced_is_forgotten_where_the_sale_was_paid_back_by_another() {
+    let pages = Pages::new();
+    pages.tell(told("a payment", 'b'));
+    for look in [seen(), Look::Dead { block: 1_000 }, Look::Dead { block: 1_300 }] {
+        pages.say('b', look);
+        pages.wait(600);
+    }
+    assert_eq!(pages.states(), [('b', State::Replaced)]);
+    assert_eq!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Warned);
+    // Told again it is looked for as ever, and is listed.
+    pages.tell(told("a payment", 'b'));
+    assert!(!pages.rows.borrow()[0].is_off);
+    pages.say('c', received(10_000));
+    pages.tell(told("a payment", 'c'));
+    pages.wait(600);
+    assert_eq!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Forgotten);
+}
+
+#[test]
+fn what_has_failed_is_looked_for_once_more_an_hour_later() {
+    for (look, state) in [
+        (Look::Failed, State::Refused),
+        (Look::NoAnswer, State::Refused),
+        (received(10_000), State::Noted),
+        (Look::Failing, State::Open),
+        (Look::Absent, State::Open),
+        (seen(), State::Open),
+    ] {
+        let pages = Pages::new();
+        pages.tell(told("a payment", 'b'));
+        pages.say('b', Look::Failed);
+        pages.wait(600);
+        assert_eq!(pages.states(), [('b', State::Refused)]);
+        assert_eq!(refusal(&pages, "1", &[]), None);
+        pages.say('b', look.clone());
+        pages.wait(3_600);
+        assert_eq!(pages.states(), [('b', state)], "{look:?}");
+        let is_open = state == State::Open;
+        assert_eq!(pages.log.borrow().iter().any(|it| it.contains("may still land")), is_open);
+        assert_eq!(refusal(&pages, "1", &[]).is_some(), state != State::Refused, "{look:?}");
+        pages.say('b', Look::Failed);
+        pages.wait(7_200);
+        let next = block_on(look_again(&pages)).unwrap();
+        assert_eq!(next, None, "{look:?}: once more is enough");
+        assert_eq!(
+            pages.log.borrow().iter().filter(|it| it.contains("has sent nothing")).count(),
+            1 + usize::from(state != State::Refused),
+            "{look:?}"
+        );
+    }
+}
+
+#[test]
+fn what_a_wallet_has_sent_from_the_desk_and_has_failed_is_looked_for_once_more() {
+    let pages = Pages::new();
+    assert_eq!(refusal(&pages, "1", &[]), None);
+    pages.say('b', Look::Failed);
+    let said = block_on(tell(&pages, told("a payment", 'b'), Some("1"))).unwrap();
+    assert!(matches!(said, Told::Refused(_)), "{said:?}");
+    assert_eq!(pages.states(), [('b', State::Refused)]);
+    pages.say('b', received(10_000));
+    pages.wait(3_600);
+    assert_eq!(pages.states(), [('b', State::Noted)]);
+    // By hand it is forgotten: whoever told it has heard so.
+    pages.say('c', Look::Failed);
+    assert!(matches!(pages.tell(told("another payment", 'c')), Told::Refused(_)));
+    assert_eq!(pages.states(), [('b', State::Noted)]);
+}
+
+/// What the seller is shown of the one transaction.
+fn problem_of(pages: &Pages) -> String {
+    let shown = list(&pages.rows.borrow(), &[], UnixSeconds(pages.now.get()));
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    shown["refunds"][0]["problem"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn what_fails_in_a_new_block_says_so_when_it_is_not_waited_for_too() {
+    let pages = Pages::new();
+    pages.tell(told("a payment", 'b'));
+    take_off(&pages, evm(), &hash('b')).unwrap();
+    pages.say('b', Look::Failing);
+    pages.wait(600);
+    assert_eq!(pages.states(), [('b', State::Silent)]);
+    assert!(problem_of(&pages).contains("it failed; if that stays so for 20 blocks"));
+}
+
+#[test]
+fn what_no_node_has_says_so_and_what_can_be_done() {
+    let pages = Pages::new();
+    pages.tell(told("a payment", 'b'));
+    assert_eq!(problem_of(&pages), "");
+    pages.say('b', Look::Unknown);
+    pages.wait(600);
+    let problem = problem_of(&pages);
+    assert!(problem.starts_with("no node has it: look in the wallet."), "{problem}");
+    assert!(problem.contains("take it off and pay again"), "{problem}");
+    pages.wait(1_200);
+    let logged = pages.log.borrow().iter().filter(|it| it.contains("no node has it")).count();
+    assert_eq!(logged, 1);
+    // Nodes that don't answer change nothing.
+    pages.say('b', Look::NoAnswer);
+    pages.wait(600);
+    assert_eq!(problem_of(&pages), problem);
+    take_off(&pages, evm(), &hash('b')).unwrap();
+    let problem = problem_of(&pages);
+    assert!(problem.contains("no node has it, but the wallet may still send it"), "{problem}");
+    pages.say('b', seen());
+    pages.wait(1_200);
+    assert!(!problem_of(&pages).contains("no node"), "{}", problem_of(&pages));
 }
 
 #[test]
@@ -259,6 +377,7 @@ fn what_was_noted_by_mistake_can_be_taken_off() {
     for (taken, status) in [
         (TakenOff::Forgotten, 200),
         (TakenOff::Silent, 200),
+        (TakenOff::Warned, 200),
         (TakenOff::Stays("why".into()), 409),
         (TakenOff::Unknown, 404),
     ] {

@@ -129,9 +129,9 @@ export function openRefund({ network, time, payment }, onChange) {
   }
 
   /** A transaction, how it stands, and what can be done about it. */
-  function lineOf({ transaction, state, amount: back, problem, own, time: told }) {
+  function lineOf({ transaction, state, amount: back, problem, own, off: isOff, time: told }) {
     const off = button('Take off', () => takeOff(transaction, back), { 'aria-label': `Take off ${short(transaction)}` });
-    const can = state === 'noted' ? [!own && off] : [button('Look again', () => tell({ transaction })), ' ', (state !== 'silent' || Date.now() > told * 1_000 + MONTH_MS) && off];
+    const can = state === 'noted' ? [!own && off] : [button('Look again', () => tell({ transaction })), ' ', ((state !== 'silent' && !isOff) || Date.now() > told * 1_000 + MONTH_MS) && off];
     return [back ? `${amountOf(back)} came back: ` : `${problem ?? 'on its way'}: `, transactionOf(network, transaction), ' ', ...can.filter(Boolean)];
   }
 

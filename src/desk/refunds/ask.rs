@@ -101,6 +101,8 @@ impl Asked {
             sender: None,
             dead_from: None,
             has_failed: false,
+            is_unknown: false,
+            is_off: false,
         })
     }
 }

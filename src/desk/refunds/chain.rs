@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Look, Refund, Sender};
+use super::{HOUR, Look, Refund, Sender};
 use crate::payment::refund::{
     Found, Lifetime, When, block_question, head_question, question, read_block_time, read_found,
     read_head, read_sender, send_call, sender_question,
@@ -80,7 +80,12 @@ async fn absent<T: Transport>(
             None => return Look::Absent,
         },
         (None, None) => {
-            return sender_of(nodes, refund, quorum).await.map_or(Look::Absent, Look::Seen);
+            if let Some(seen) = sender_of(nodes, refund, quorum).await {
+                return Look::Seen(seen);
+            }
+            let is_late = now.since(refund.told_at) >= HOUR;
+            let is_unknown = is_late && is_unknown(nodes, refund, quorum).await;
+            return if is_unknown { Look::Unknown } else { Look::Absent };
         }
     };
     if now.since(refund.told_at) < SOON {
@@ -132,6 +137,18 @@ async fn sender_of<T: Transport>(
     let call = sender_question(*network, transaction)?;
     let said = ask_agreed(nodes, &call, quorum, |it| read_sender(transaction, it)).await;
     said.map(|(address, nonce)| Sender { address, nonce })
+}
+
+/// Whether of all nodes that answer none has it.
+async fn is_unknown<T: Transport>(nodes: &Nodes<T>, refund: &Refund, quorum: bool) -> bool {
+    let Refund { network, transaction, .. } = refund;
+    let Some(call) = sender_question(*network, transaction) else { return false };
+    let has_it = |it: &Value| match it {
+        Value::Null => Some(false),
+        it => read_sender(transaction, it).map(|_| true),
+    };
+    let said = each(nodes, &call, has_it).await;
+    said.len() >= needed(quorum) && !said.contains(&true)
 }
 
 /// How many nodes must answer.

@@ -10,6 +10,9 @@ use crate::settlement::StoreError;
 /// blockhash has ended by then even if it was made after the first look.
 const DEAD_FOR: u64 = 300;
 
+/// What is said of one that has failed.
+const FAILED: &str = "the transaction failed: it has sent nothing";
+
 /// What becomes of what somebody has told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
@@ -32,13 +35,15 @@ pub enum TakenOff {
     Forgotten,
     /// It is not waited for any more, but it is still looked for.
     Silent,
+    /// It is no longer listed, but whoever pays its sale back again is still warned.
+    Warned,
     /// It stays, for this reason.
     Stays(String),
     /// There is none of this name.
     Unknown,
 }
 
-crate::json_enum!(TakenOff { Forgotten, Silent, Stays(why), Unknown });
+crate::json_enum!(TakenOff { Forgotten, Silent, Warned, Stays(why), Unknown });
 
 /// Takes note of a transaction: at once if the chain shows it, else later. `reserved`:
 /// the name of the reservation by which a wallet was asked for it.
@@ -71,8 +76,8 @@ pub async fn tell<B: Book>(
             let is_open = known.state() == State::Open;
             let told_at = if is_open { known.told_at } else { book.now() };
             let is_own = known.is_own || is_own;
-            let (problem, is_silent) = (None, false);
-            book.put(&Refund { signed, told_at, problem, is_own, is_silent, ..known })?;
+            let (problem, is_silent, is_off) = (None, false, false);
+            book.put(&Refund { signed, told_at, problem, is_own, is_silent, is_off, ..known })?;
         }
         None => {
             // What was reserved has its room, and has been paid.
@@ -121,7 +126,8 @@ pub async fn look_again<B: Book>(book: &B) -> Result<Option<u64>, StoreError> {
 }
 
 /// Takes a transaction off. Whether it may land is for the chain to say: one that may
-/// is not waited for any more, and no more than that.
+/// is not waited for any more, and no more than that. What took the place of one may be
+/// the same refund, and stays to be looked at before anybody pays again.
 ///
 /// # Errors
 /// The disk failed.
@@ -143,11 +149,27 @@ pub fn take_off<B: Book>(book: &B, network: ChainId, name: &str) -> Result<Taken
             book.log(&format!("refunds: {name} of {network} was noted, and is taken off"));
             return book.remove(&known).map(|()| TakenOff::Forgotten);
         }
+        State::Replaced if !known.is_old(book.now()) && !has_another(book, &known)? => {
+            if !known.is_off {
+                known.is_off = true;
+                book.put(&known)?;
+                return Ok(TakenOff::Warned);
+            }
+            "another took its place, which may be this refund: for a month whoever pays again is \
+             warned of it"
+        }
         State::Silent | State::Refused | State::Replaced => {
             return book.remove(&known).map(|()| TakenOff::Forgotten);
         }
     };
     Ok(TakenOff::Stays(why.into()))
+}
+
+/// Whether another transaction has paid the same sale back: then that is what took the
+/// place of this one, or the seller has looked.
+fn has_another<B: Book>(book: &B, it: &Refund) -> Result<bool, StoreError> {
+    let known = book.of_payments(std::slice::from_ref(&it.payment))?;
+    Ok(known.iter().any(|it| it.amount.is_some()))
 }
 
 /// Asks the chain for a transaction that is kept. What is none is forgotten if
@@ -172,10 +194,12 @@ pub(super) async fn look_for<B: Book>(
     if was_noted && asked.amount.is_none() {
         return Ok(Told::Noted(known));
     }
-    let now = book.now();
-    known.looked_at = now;
+    let before = known.clone();
+    let had_failed = before.has_ended_in_failure();
+    known.looked_at = book.now();
     if look != Look::NoAnswer {
-        known.has_failed = look == Look::Failing;
+        known.has_failed = matches!(look, Look::Failing | Look::Failed);
+        known.is_unknown = look == Look::Unknown;
     }
     if !matches!(look, Look::NoAnswer | Look::Dead { .. }) {
         known.dead_from = None;
@@ -185,6 +209,10 @@ pub(super) async fn look_for<B: Book>(
         Look::NoAnswer if was_noted => {
             book.put(&known)?;
             return Ok(Told::Noted(known));
+        }
+        Look::NoAnswer if had_failed => {
+            book.put(&known)?;
+            return Ok(Told::Refused(FAILED.into()));
         }
         Look::Received { amount: AtomicAmount(0), .. } => {
             "it sends the payer nothing in the token of the sale"
@@ -198,7 +226,10 @@ pub(super) async fn look_for<B: Book>(
             book.put(&known)?;
             return Ok(Told::Noted(known));
         }
-        Look::Failed => "the transaction failed: it has sent nothing",
+        Look::Failed => {
+            known.is_checked = had_failed;
+            FAILED
+        }
         Look::Dead { block }
             if known.dead_from.is_some_and(|from| block >= from.saturating_add(DEAD_FOR)) =>
         {
@@ -210,32 +241,60 @@ pub(super) async fn look_for<B: Book>(
                 None => "it can't land any more: its blockhash has ended",
             }
         }
-        Look::Dead { .. } | Look::NoAnswer | Look::Absent | Look::Failing | Look::Seen(_) => {
-            if was_noted {
-                book.log(&format!("refunds: {transaction} of {network} has not landed any more"));
-                (known.amount, known.time, known.told_at) = (None, None, now);
-            }
-            match look {
-                Look::Dead { block } => known.dead_from = known.dead_from.or(Some(block)),
-                Look::Seen(sender) => known.sender = Some(sender),
-                _ => {}
-            }
-            if !known.is_silent && now.since(known.told_at) >= DAY {
-                known.is_silent = true;
-                let what = "the chain has not shown it for a day; it may still land";
-                book.log(&format!("refunds: {transaction} of {network}: {what}"));
-            }
-            book.put(&known)?;
-            return Ok(Told::Open(known));
-        }
+        Look::Dead { .. }
+        | Look::NoAnswer
+        | Look::Absent
+        | Look::Unknown
+        | Look::Failing
+        | Look::Seen(_) => return wait_for(book, &before, known, look),
     };
     (known.amount, known.time, known.problem) = (None, None, Some(why.into()));
-    // Of what was replaced the seller is warned before they pay again.
-    if is_alone || was_noted || known.state() == State::Replaced {
-        book.log(&format!("refunds: {transaction} of {network}: {why}"));
+    // Of what was replaced the seller is warned before they pay again. What has failed
+    // is looked for once more, whoever hears of it.
+    let stays = known.state() == State::Replaced || known.is_own && known.has_failed;
+    if is_alone || was_noted || stays {
+        if !had_failed {
+            book.log(&format!("refunds: {transaction} of {network}: {why}"));
+        }
         book.put(&known)?;
     } else {
         book.remove(&known)?;
     }
     Ok(Told::Refused(why.into()))
+}
+
+/// Goes on to wait for a transaction that the chain doesn't show, or no longer as it
+/// did: `before` is how it stood before this look.
+fn wait_for<B: Book>(
+    book: &B,
+    before: &Refund,
+    mut known: Refund,
+    look: Look,
+) -> Result<Told, StoreError> {
+    let (now, name) = (book.now(), format!("{} of {}", known.transaction, known.network));
+    if known.amount.is_some() {
+        book.log(&format!("refunds: {name} has not landed any more"));
+        (known.amount, known.time, known.told_at) = (None, None, now);
+    }
+    if before.has_ended_in_failure() {
+        book.log(&format!("refunds: {name} has not failed any more: it may still land"));
+        (known.problem, known.is_silent, known.told_at) = (None, false, now);
+    }
+    if known.is_unknown && !before.is_unknown {
+        book.log(&format!(
+            "refunds: {name}: no node has it; look in the wallet that was to send it"
+        ));
+    }
+    match look {
+        Look::Dead { block } => known.dead_from = known.dead_from.or(Some(block)),
+        Look::Seen(sender) => known.sender = Some(sender),
+        _ => {}
+    }
+    if !known.is_silent && now.since(known.told_at) >= DAY {
+        known.is_silent = true;
+        let what = "the chain has not shown it for a day; it may still land";
+        book.log(&format!("refunds: {name}: {what}"));
+    }
+    book.put(&known)?;
+    Ok(Told::Open(known))
 }

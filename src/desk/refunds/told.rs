@@ -14,6 +14,12 @@ use crate::time::UnixSeconds;
 /// What is said of one that has failed in a new block.
 const MAY_SUCCEED: &str = "it failed; if that stays so for 20 blocks, pay again";
 
+/// What is said of one that no node has, after an hour, and once it is not waited for.
+const UNKNOWN: &str = "no node has it: look in the wallet. If it was not sent, take it off and pay \
+                       again; if it waits there, speed it up or cancel it";
+const UNKNOWN_SILENT: &str =
+    "no node has it, but the wallet may still send it: look there before you pay again";
+
 /// One as the seller is shown it.
 struct Line<'a>(&'a Refund);
 
@@ -24,8 +30,12 @@ impl ToJson for Line<'_> {
             State::Noted => ("noted", None),
             State::Refused => ("refused", None),
             State::Replaced => ("replaced", None),
+            State::Silent | State::Open if it.has_failed => {
+                (if it.is_silent { "silent" } else { "open" }, Some(MAY_SUCCEED))
+            }
+            State::Silent if it.is_unknown => ("silent", Some(UNKNOWN_SILENT)),
             State::Silent => ("silent", Some("it is not waited for, and may still land")),
-            State::Open => ("open", it.has_failed.then_some(MAY_SUCCEED)),
+            State::Open => ("open", it.is_unknown.then_some(UNKNOWN)),
         };
         let problem = it.problem.as_deref().or(meanwhile);
         write_object(
@@ -38,6 +48,7 @@ impl ToJson for Line<'_> {
                 ("time", &it.time.unwrap_or(it.told_at)),
                 ("who", &it.who),
                 ("own", &it.is_own),
+                ("off", &it.is_off),
                 ("sale_time", &it.sale_time),
                 ("payment", &it.payment),
                 ("payer", &it.payer),
@@ -97,6 +108,7 @@ pub fn answer_to_take_off(taken: &TakenOff) -> (u16, String) {
     match taken {
         TakenOff::Forgotten => (200, "{}".into()),
         TakenOff::Silent => (200, r#"{"state":"silent"}"#.into()),
+        TakenOff::Warned => (200, r#"{"state":"replaced"}"#.into()),
         TakenOff::Stays(why) => (409, problem(why)),
         TakenOff::Unknown => (404, problem("no such transaction is known")),
     }

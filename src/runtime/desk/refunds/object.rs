@@ -163,9 +163,11 @@ impl<'a> Pages<'a> {
         self.rows(query, Some(values))
     }
 
-    /// What is no refund, of the newest sales first, and what is reserved.
+    /// What is no refund and was not taken off, of the newest sales first, and what is
+    /// reserved.
     fn listed(&self) -> Result<Listed, StoreError> {
-        let query = "SELECT refund FROM refunds WHERE is_noted = 0 ORDER BY sale_time DESC LIMIT ?";
+        let query = "SELECT refund FROM refunds WHERE is_noted = 0 \
+                     AND refund ->> 'is_off' IS NOT 1 ORDER BY sale_time DESC LIMIT ?";
         let refunds = self.rows(query, Some(vec![count(MAX_LIST)]))?;
         Ok(Listed { refunds, reservations: self.reservations()? })
     }
