@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use edge402::encoding::decode_hex_bytes;
+use serde_json::Value;
 
 use crate::sim::chain::read_transaction;
 use crate::sim::{Answer, Payment, Setup, World};
@@ -12,6 +13,13 @@ const MINUTE: u64 = 60_000;
 /// More than one payment may cost, and less than eleven, in wei.
 const CAP: u128 = 1_000_000_000_000_000;
 
+/// What a transaction may cost that is sent, in wei.
+fn fee_of(params: &Value) -> u128 {
+    let raw = params[0].as_str().unwrap();
+    let it = read_transaction(&decode_hex_bytes(raw, raw.len()).unwrap()).1;
+    it.max_fee_per_gas * u128::from(it.gas_limit)
+}
+
 /// A node that takes nothing that may cost more than this, and says so.
 fn world(words: &'static str) -> Rc<World> {
     let world = World::new(&Setup::default());
@@ -19,10 +27,7 @@ fn world(words: &'static str) -> Rc<World> {
         if !method.starts_with("eth_sendRawTransaction") {
             return None;
         }
-        let raw = params[0].as_str().unwrap();
-        let it = read_transaction(&decode_hex_bytes(raw, raw.len()).unwrap()).1;
-        let fee = it.max_fee_per_gas * u128::from(it.gas_limit);
-        (fee > CAP).then_some(Err((-32_000, words)))
+        (fee_of(params) > CAP).then_some(Err((-32_000, words)))
     }));
     world
 }
@@ -77,5 +82,36 @@ fn what_costs_more_than_a_node_lets_anything_cost_goes_in_parts() {
         drop(chain);
         assert!(world.tables.entries().is_empty());
         assert!(world.buy_now(&Payment::new(100, 100, 600), "b").is_delivery());
+    }
+}
+
+/// The first node that is asked breaks down, and nobody knows whether it has it; or this
+/// life of the Settler ends there. What is refused after that goes in parts as well.
+#[test]
+fn what_is_refused_when_it_is_sent_again_goes_in_parts() {
+    for crashes in [false, true] {
+        let world = World::new(&Setup::default());
+        let mut sent = 0;
+        *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+            if method != "eth_sendRawTransaction" || fee_of(params) <= CAP {
+                return None;
+            }
+            sent += 1;
+            let broken = Err((-32_603, "internal error"));
+            Some(if sent == 1 { broken } else { Err((-32_000, "exceeds block gas limit")) })
+        }));
+        let payments = crowd(3_000, 3_000);
+        let buyers: Vec<_> = payments.iter().map(|it| world.start_buy(it, "a")).collect();
+        if crashes {
+            world.run_for(1_000);
+            world.crash();
+        }
+        let answers: Vec<_> = buyers.iter().map(|it| world.take(it)).collect();
+        for (payment, answer) in payments.iter().zip(&answers) {
+            let is_again = crashes && world.buy_now(payment, "a").is_delivery();
+            assert!(answer.is_delivery() || is_again, "{crashes}: {answers:?}");
+        }
+        let chain = world.chain.borrow();
+        assert!(payments.iter().all(|it| chain.transfers_of(it).len() == 1));
     }
 }

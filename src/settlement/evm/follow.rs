@@ -140,9 +140,9 @@ impl<H: Host> EvmLane<H> {
                             SendResult::Mined(receipt) => mined = own(&entry, *receipt),
                             SendResult::Refused(error) => {
                                 is_refused = true;
-                                let line =
-                                    format!("{} was refused: {}", entry.sent.hash, error.message);
-                                self.log_sending(&entry, &line);
+                                if self.give_way(&mut entry, &error, market) {
+                                    sent_at = UnixSeconds(0);
+                                }
                             }
                             SendResult::Perhaps => {}
                         }

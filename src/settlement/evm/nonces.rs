@@ -8,6 +8,7 @@ use super::{EvmLane, IN_AIR_MAX};
 use crate::encoding::encode_hex;
 use crate::evm::{Call as EvmCall, Fees, SignedTransaction, Transaction};
 use crate::protocol::Reason;
+use crate::rpc::RpcError;
 use crate::settlement::closing::Resolution;
 use crate::settlement::journal::{EvmEntry, EvmSent};
 use crate::settlement::shared::WAKE_SECONDS;
@@ -191,6 +192,22 @@ impl<H: Host> EvmLane<H> {
         let fees = if is_dear { market } else { fees.bumped().at_least(market) };
         let call = super::calls_of(&payments).filter(|_| !is_empty);
         self.replace_by(entry, call, fees)
+    }
+
+    /// Has an empty transaction take the place of one for several payments that no node
+    /// will have now, and some may have had before: whichever of the two lands, what it
+    /// leaves behind goes out again in smaller ones. Not if it only offers too much. The log
+    /// says what the node has said.
+    pub(super) fn give_way(&self, entry: &mut EvmEntry, why: &RpcError, market: Fees) -> bool {
+        self.log_sending(entry, &format!("{} was refused: {}", entry.sent.hash, why.message));
+        let fees = entry.sent.fees;
+        let is_dear = fees.max_fee_per_gas / 2 > market.max_fee_per_gas;
+        let is_empty = entry.sent.empty.contains(&entry.sent.hash);
+        if entry.payments.len() < 2 || is_dear || is_empty {
+            return false;
+        }
+        self.share_less(entry);
+        self.replace_by(entry, None, fees.bumped().at_least(market))
     }
 
     /// Signs another call, or none, at a transaction's nonce, and writes that
