@@ -11,7 +11,7 @@ import { EVM_NETWORK, startWorld } from './world.mjs';
 import { findWorld, forgetWorld, noteWorld } from './world-file.mjs';
 
 const PORT = 8402;
-/** Where people expect the local chains, and what a wallet was told of them the last time. */
+/** Where people expect the local chains, unless another program listens there: a wallet is told of them only once. */
 const CHAIN_PORTS = { evm: 8545, solana: 8899 };
 
 const stops = [];
@@ -50,13 +50,10 @@ export async function openShop(shop, { port: asked, prepare, buy }) {
 }
 
 async function startChains() {
-  const evm = { port: await usual(CHAIN_PORTS.evm) };
-  const solana = { slotMs: 400, port: await usual(CHAIN_PORTS.solana) };
+  const evm = { port: CHAIN_PORTS.evm };
+  const solana = { slotMs: 400, port: CHAIN_PORTS.solana };
   return startWorld({ engine: 'wrangler', worker: false, evm, solana });
 }
-
-/** A port that is always the same, so that a wallet is told only once; 0 for any if it is taken. */
-const usual = async (port) => ((await isFree(port)) ? port : 0);
 
 /** A folder of files, of which a pattern is sold. */
 export function siteShop(folder, pattern, price) {

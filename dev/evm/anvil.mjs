@@ -29,14 +29,14 @@ const BALANCES_SLOT = 1n;
 const TRANSFER = parseAbiItem('event Transfer(address indexed from, address indexed to, uint256 value)');
 
 /**
- * Starts anvil on a free port of 127.0.0.1 and waits until it answers.
+ * Starts anvil on 127.0.0.1 and waits until it answers.
  *
  * @param {object} [options]
  * @param {number} [options.chainId] decimal chain id
  * @param {{ address?: string, name?: string }} [options.token] where USDC is on that chain, and its EIP-712 name
  * @param {number | 'manual'} [options.blockTime] seconds between blocks; 'manual': only `client.mine` makes
  *   one; without it every transaction gets a block at once, and the clock an empty one every other second
- * @param {number} [options.port]
+ * @param {number} [options.port] where it listens, unless somebody else does; default: any free one
  * @param {string[]} [options.args] more arguments for anvil
  * @returns {Promise<Anvil>}
  *
@@ -57,7 +57,18 @@ const TRANSFER = parseAbiItem('event Transfer(address indexed from, address inde
  * @property {(filter?: { from?: string, to?: string }) => Promise<any[]>} transferLogs Transfer events since the start
  * @property {(address: string, amount?: bigint) => Promise<void>} fund sets an account's ether, in wei
  */
-export async function startAnvil({ chainId = 84532, token = {}, blockTime, port = 0, args = [] } = {}) {
+export async function startAnvil(options = {}) {
+  try {
+    return await startAt(options.port ?? 0, options);
+  } catch (error) {
+    if (!options.port || !ADDRESS_TAKEN.test(error.message)) throw error;
+    return startAt(0, options);
+  }
+}
+
+const ADDRESS_TAKEN = /Address already in use|AddrInUse/;
+
+async function startAt(port, { chainId = 84532, token = {}, blockTime, args = [] }) {
   const { address: usdc = USDC_ADDRESS, name } = token;
   const { abi, runtimeCode } = compileTestUsdc(name);
   const process = startProcess(anvilBinary(), [

@@ -16,7 +16,7 @@ const HEADERS = {
  * Starts a local cluster that calls itself devnet.
  *
  * @param {object} [options]
- * @param {number} [options.port] default: any free one
+ * @param {number} [options.port] where it listens, unless somebody else does; default: any free one
  * @param {number} [options.slotMs] length of a slot; finality takes 32 of them
  * @param {number} [options.blockTime] seconds between blocks: what is sent waits for the next one
  * @returns {Promise<Solana>}
@@ -35,7 +35,7 @@ export async function startSolana({ port = 0, slotMs = 400, blockTime } = {}) {
   const chain = new LocalChain({ slotMs, blockTime });
   const calls = [];
   const server = createServer((request, response) => handle(chain, calls, request, response));
-  const listening = await listen(server, port);
+  const listening = await listen(server, port).catch(() => listen(server));
   return {
     url: `http://127.0.0.1:${listening}`,
     port: listening,

@@ -1,16 +1,17 @@
 /** The local chains themselves: what the other tests take for granted about them. */
 import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import {
   appendTransactionMessageInstructions, createSolanaRpc, createTransactionMessage, getBase64EncodedWireTransaction,
   partiallySignTransactionMessageWithSigners, pipe, setTransactionMessageFeePayerSigner,
   setTransactionMessageLifetimeUsingBlockhash, signTransactionMessageWithSigners,
 } from '@solana/kit';
-import { USDC_ADDRESS } from '../../dev/evm/anvil.mjs';
+import { startAnvil, USDC_ADDRESS } from '../../dev/evm/anvil.mjs';
 import { ataOf, fundSol, tokenBalanceOf, TOKEN_2022_MINT, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, USDC_MINT } from '../../dev/solana/setup.mjs';
 import { startRpcProxy } from '../../dev/rpc-proxy.mjs';
 import { startSolana } from '../../dev/solana/server.mjs';
-import { waitFor } from '../../dev/util.mjs';
+import { listen, waitFor } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
 
 let world;
@@ -249,4 +250,23 @@ function twin(signature) {
   const s = order - BigInt(`0x${signature.slice(66, 130)}`);
   const v = signature.slice(130) === '1b' ? '1c' : '1b';
   return `${signature.slice(0, 66)}${s.toString(16).padStart(64, '0')}${v}`;
+}
+
+for (const [what, start] of [['anvil', startAnvil], ['the Solana node', startSolana]]) {
+  test(`${what} leaves a port to whoever listens there, and takes another`, async () => {
+    const other = createServer();
+    const port = await listen(other);
+    try {
+      const chain = await start({ port });
+      assert.notEqual(chain.port, port);
+      await chain.stop();
+      other.close();
+      await waitFor(() => !other.listening);
+      const there = await start({ port });
+      assert.equal(there.port, port);
+      await there.stop();
+    } finally {
+      other.close();
+    }
+  });
 }
