@@ -4,6 +4,7 @@ import { basename, join, relative, resolve, sep } from 'node:path';
 import { isPublishedByGit } from '../git.mjs';
 import { SECRETS_FILE } from '../reader.mjs';
 import { fault, nearest, warning } from './findings.mjs';
+import { checkRoutes, hostsOf } from './routes.mjs';
 
 const SETTLER = 'Settler';
 const list = (value) => [value ?? []].flat();
@@ -24,7 +25,7 @@ export function checkConfig(config, folder, { names }, secrets) {
     ...replay(config),
     ...settler(config),
     ...assets(config, folder, secrets.path),
-    ...routes(config),
+    ...checkRoutes(config),
     ...origin(config),
     ...variables(config, names),
     ...secretFile(secrets, folder, names),
@@ -118,45 +119,13 @@ function isIgnored(folder, file) {
   return lines.some((line) => line !== '' && (line.includes('/') ? covers(line.replace(/^\//, ''), path) : covers(line, basename(path))));
 }
 
-/** With this a request to the Worker's own zone goes through the front door, and so to the Worker. */
-const ASKS_ITSELF = 'global_fetch_strictly_public';
-
-/** Where the Worker can be reached. */
-function routes({ route, routes: several, workers_dev: hasOwnHost, vars, name, compatibility_flags: flags }) {
-  const found = [];
-  const all = [...list(route), ...list(several)].map((it) => (typeof it === 'string' ? { pattern: it } : it));
-  if (all.length === 0 && hasOwnHost === false) found.push(fault('workers_dev', 'is false and there are no routes, so nobody can reach the shop'));
-  if (vars?.ORIGIN === 'zone') {
-    if (list(flags).includes(ASKS_ITSELF)) found.push(fault('compatibility_flags', `${JSON.stringify(ASKS_ITSELF)} makes the Worker ask itself in place of the server behind the zone: take it out`));
-    if (all.length === 0) found.push(fault('routes', 'are needed for ORIGIN = "zone": routes = [{ pattern = "example.com/*", zone_name = "example.com" }]'));
-    for (const { pattern, custom_domain: isCustom } of all) {
-      if (isCustom) found.push(fault('routes', `${JSON.stringify(pattern)} is a custom domain, behind which there is no server: ORIGIN = "zone" needs a route with zone_name`));
-    }
-    if (hasOwnHost !== false) found.push(warning('workers_dev', `should be false: behind ${name}.workers.dev there is no zone`));
-  }
-  for (const { pattern } of all) {
-    if (typeof pattern === 'string' && !pattern.endsWith('*') && pattern.includes('/')) found.push(warning('routes', `${JSON.stringify(pattern)} covers this one URL; every other one passes by the Worker. To cover all: "${pattern.split('/')[0]}/*"`));
-  }
-  return [...found, ...passingBy(all, vars)];
-}
-
-/** Requests for what is sold that Cloudflare doesn't send to the Worker, because its routes have paths of their own. */
-function passingBy(all, vars) {
-  const covered = all.map(({ pattern }) => String(pattern)).map((pattern) => ({ pattern, path: pattern.slice(`${pattern}/`.indexOf('/')) }));
-  if (covered.length === 0 || covered.some(({ path }) => ['', '/*'].includes(path))) return [];
-  const reaches = (sold) => covered.some(({ path }) => (path.endsWith('*') ? sold.startsWith(path.slice(0, -1)) : sold === path));
-  const missed = list(vars?.ROUTES).map((it) => it?.pattern).filter((it) => typeof it === 'string' && !reaches(it));
-  const whole = `"${covered[0].pattern.split('/')[0]}/*"`;
-  if (missed.length > 0) return [fault('routes', `${missed.map((it) => JSON.stringify(it)).join(', ')} ${missed.length > 1 ? 'are' : 'is'} sold, and requests for that pass by the Worker: take ${whole}`)];
-  return [warning('routes', `${covered.map(({ pattern }) => JSON.stringify(pattern)).join(', ')} let other spellings of what is sold (/Premium/, /premium.html, //premium) pass by the Worker, and your server may know them: take ${whole}`)];
-}
-
 const LOCAL = /^(localhost|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|0\.0\.0\.0|\[::1\])/;
 
 /** Whether a host is one of this machine or of a network that only its owner reaches. */
 export const isLocalHost = (host) => LOCAL.test(host);
 
-function origin({ vars, name, route, routes: several, services }) {
+function origin(config) {
+  const { vars, name, services } = config;
   const value = vars?.ORIGIN;
   if (value === 'service') {
     const bound = list(services).find(({ binding }) => binding === 'ORIGIN_SERVICE');
@@ -165,8 +134,7 @@ function origin({ vars, name, route, routes: several, services }) {
   if (typeof value !== 'string' || !URL.canParse(value)) return [];
   const { host, protocol } = new URL(value);
   if (isLocalHost(host)) return [fault('ORIGIN', `${host} can't be reached from Cloudflare: put the public URL of your site`)];
-  const hosts = [...list(route), ...list(several)].map((it) => (it.pattern ?? it).split('/')[0]);
-  if (hosts.includes(host)) return [fault('ORIGIN', `${host} is the Worker's own host, see routes: it would ask itself. For the server behind it: ORIGIN = "zone"`)];
+  if (hostsOf(config).includes(host)) return [fault('ORIGIN', `${host} is the Worker's own host, see routes: it would ask itself. For the server behind it: ORIGIN = "zone"`)];
   return protocol === 'http:' ? [warning('ORIGIN', 'begins with http://, so what is sold can be read on its way; take https://')] : [];
 }
 
