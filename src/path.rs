@@ -11,7 +11,7 @@ mod spelled;
 use crate::plain_error;
 
 pub use key::{Fold, PathKeys};
-pub use spelled::Spelled;
+pub use spelled::{READ_MAX, Spelled};
 
 /// A path in its one spelling: it begins with `/`, has no empty, `.` or `..`
 /// segment, escapes nothing that need not be escaped, and keeps a trailing
@@ -38,6 +38,8 @@ pub enum BadPath {
     AboveRoot,
     /// A segment that ends in a dot or a space, which some origins drop.
     TrailingDot,
+    /// It may be read in so many ways that all of them together are too long.
+    TooManyReadings,
 }
 
 plain_error!(BadPath, |it| it.message());
@@ -53,6 +55,9 @@ impl BadPath {
             Self::BadCharacter => "the path holds a control character or a bad byte",
             Self::AboveRoot => "the path leaves the root",
             Self::TrailingDot => "a segment of the path ends in a dot or a space",
+            Self::TooManyReadings => {
+                "the path is too long for the many ways in which it can be read"
+            }
         }
     }
 }

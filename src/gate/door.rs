@@ -3,7 +3,7 @@
 use super::Head;
 use super::named_method::{self, NotRead, names_method};
 use crate::config::{Found, Loaded, Method, Origin, Route};
-use crate::path::{BadPath, CanonicalPath};
+use crate::path::{BadPath, CanonicalPath, READ_MAX};
 
 /// What a request asks for.
 pub(super) struct Asked {
@@ -29,6 +29,17 @@ const AGAIN: [&str; 3] = ["%25", "%3F", "%23"];
 
 /// Looks for what sells a path; `None` if the patterns are not known.
 pub(super) fn find(loaded: &Loaded, raw: &str, method: &Method) -> Result<Option<Asked>, BadPath> {
+    find_within(loaded, raw, method, READ_MAX)
+}
+
+/// The same, where the ways in which a path can be read may have `most` bytes together. One
+/// with more is refused, or found in its one spelling.
+pub(super) fn find_within(
+    loaded: &Loaded,
+    raw: &str,
+    method: &Method,
+    most: usize,
+) -> Result<Option<Asked>, BadPath> {
     let canonical = CanonicalPath::parse(raw);
     let Some(patterns) = &loaded.patterns else { return canonical.map(|_| None) };
     let is_free =
@@ -39,7 +50,7 @@ pub(super) fn find(loaded: &Loaded, raw: &str, method: &Method) -> Result<Option
         // Free paths may hold what origins read in more ways than one, where
         // no way leads to anything that is sold.
         Err(bad @ (BadPath::HiddenSeparator | BadPath::TrailingDot)) => {
-            let spelled = CanonicalPath::as_spelled(raw).map_err(|_| bad)?;
+            let spelled = CanonicalPath::as_spelled(raw, most).map_err(|_| bad)?;
             return if is_free(&spelled.readings) { free(spelled.path) } else { Err(bad) };
         }
         Err(bad) => return Err(bad),
@@ -55,10 +66,10 @@ pub(super) fn find(loaded: &Loaded, raw: &str, method: &Method) -> Result<Option
         Ok(other) => other.route == found.route,
         Err(_) => false,
     };
-    let readings = path.decoded_again()?;
+    let readings = path.decoded_again(most)?;
     let is_plain = if is_priced { readings.iter().all(is_same) } else { is_free(&readings) };
     if !is_plain {
-        let decoded = path.as_str().replace("%25", "%");
+        let decoded = path.as_str().to_ascii_uppercase().replace("%25", "%");
         let has_end = ["%3F", "%23"].iter().any(|it| decoded.contains(it));
         return Err(if has_end { BadPath::HiddenEnd } else { BadPath::HiddenSeparator });
     }
@@ -66,7 +77,7 @@ pub(super) fn find(loaded: &Loaded, raw: &str, method: &Method) -> Result<Option
         return Ok(Some(Asked { path, found }));
     }
     if raw.contains("//")
-        && let Ok(spelled) = CanonicalPath::as_spelled(raw)
+        && let Ok(spelled) = CanonicalPath::as_spelled(raw, most)
         && is_free(&spelled.readings)
     {
         return free(spelled.path);

@@ -24,6 +24,10 @@ const KEPT: [&str; 4] = ["X-PAYMENT", "PAYMENT-SIGNATURE", GRANT_HEADER, "Expect
 /// one itself gets a 508 for its trouble, and nobody else anything.
 pub const MARKS: &str = "X-Edge402-Via";
 
+/// How many bytes the ways in which a path can be read may have together here. What has more
+/// is read once, where it is decided.
+const READ_MAX: usize = 2 * 1024;
+
 /// The names of the headers that no client may send to the origin: its own messages
 /// to the gate, and what only the gate may say. They count in every spelling that
 /// CGI takes for them (RFC 3875, section 4.1.18).
@@ -56,7 +60,8 @@ pub fn free_from(loaded: &Loaded, method: &str, url: &str) -> Option<(usize, Can
         return None;
     }
     let Ok(method) = method.parse::<Method>();
-    let Asked { path, found } = door::find(loaded, parts.path, &method).ok()??;
+    let asked = door::find_within(loaded, parts.path, &method, READ_MAX);
+    let Asked { path, found } = asked.ok()??;
     let is_free = found.route.is_none()
         && path.as_str() == parts.path
         && !(found.by_method && names_method(parts.query));

@@ -14,6 +14,10 @@ const DECODINGS: usize = 3;
 /// more readings of the whole path, and a URL may have thousands.
 const EMPTY_MAX: usize = 8;
 
+/// How many bytes the readings of one path may have together: the longest path that
+/// Cloudflare takes (16 KB) four times, and one of 300 bytes in all of them.
+pub const READ_MAX: usize = 64 * 1024;
+
 /// A path as it was spelled, and all that an origin may read in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spelled {
@@ -25,86 +29,149 @@ pub struct Spelled {
 }
 
 impl CanonicalPath {
-    /// What an origin may read that decodes the path again: to it, an escaped `?` or `#`
-    /// is the path's end.
+    /// The path, and what an origin may read that decodes it again: to it, an escaped `?`
+    /// or `#` is the path's end. All of it has `most` bytes at most, see [`READ_MAX`].
     ///
     /// # Errors
-    /// Why such a reading would be refused.
-    pub fn decoded_again(&self) -> Result<Vec<Self>, BadPath> {
-        let mut readings = vec![];
-        let mut text = self.0.clone();
-        for round in 0..=DECODINGS {
-            if let Some(before) = ["%3F", "%23"].iter().filter_map(|end| text.find(end)).min() {
-                readings.push(plain_reading(text.get(..before).unwrap_or_default())?);
-            }
-            if round == DECODINGS || !text.contains("%25") {
-                break;
-            }
-            text = text.replace("%25", "%");
-            match plain_reading(&text) {
-                Ok(reading) => readings.push(reading),
-                // Nobody can decode it once more.
-                Err(BadPath::BadEscape) => break,
-                Err(bad) => return Err(bad),
+    /// Why such a reading would be refused, or that there is more to read.
+    pub fn decoded_again(&self, most: usize) -> Result<Vec<Self>, BadPath> {
+        let mut readings = Readings { found: vec![], left: most };
+        for text in decodings(&self.0)? {
+            for text in with_slashes(&text) {
+                readings.add(&text)?;
             }
         }
-        Ok(readings)
+        Ok(readings.found)
     }
 
-    /// The path as it was spelled.
+    /// The path as it was spelled. All that it may be read as has `most` bytes at most, see
+    /// [`READ_MAX`].
     ///
     /// # Errors
     /// Why it can't pass as it is.
-    pub fn as_spelled(raw: &str) -> Result<Spelled, BadPath> {
+    pub fn as_spelled(raw: &str, most: usize) -> Result<Spelled, BadPath> {
         let spelled = decode_once(raw, Separators::Keep)?;
         // To some, two slashes at the beginning are a host's.
         if !spelled.starts_with('/') || spelled.starts_with("//") {
             return Err(BadPath::NotAbsolute);
         }
-        let text = spelled.replace("%2F", "/").replace("%5C", "/");
-        if text.starts_with("//") {
-            return Err(BadPath::HiddenSeparator);
+        for text in with_slashes(&spelled) {
+            can_be_kept(&text)?;
         }
+        let mut readings = Readings { found: vec![], left: most };
+        for text in decodings(&spelled)? {
+            for text in with_slashes(&text) {
+                readings.add_with_parts(&text)?;
+            }
+        }
+        Ok(Spelled { path: Self(spelled), readings: readings.found })
+    }
+}
+
+/// Whether no reader finds dot segments in a path, or another host.
+fn can_be_kept(text: &str) -> Result<(), BadPath> {
+    let segments = || text.split('/');
+    let empty = segments().filter(|segment| segment.is_empty()).count();
+    if text.starts_with("//") || empty > EMPTY_MAX {
+        return Err(BadPath::HiddenSeparator);
+    }
+    let is_dots = |segment: &str| {
+        let name = name_of(segment);
+        !name.is_empty() && name.bytes().all(|byte| byte == b'.')
+    };
+    if segments().any(is_dots) { Err(BadPath::TrailingDot) } else { Ok(()) }
+}
+
+/// What a path may be read as.
+struct Readings {
+    found: Vec<CanonicalPath>,
+    /// How many bytes more may be read.
+    left: usize,
+}
+
+impl Readings {
+    /// Adds a path, and what stands behind its empty segments: there a reader may see a
+    /// path of its own, or the host of a URL and then its path.
+    fn add_with_parts(&mut self, text: &str) -> Result<(), BadPath> {
+        self.add(text)?;
         let segments: Vec<&str> = text.split('/').collect();
-        if segments.iter().filter(|segment| segment.is_empty()).count() > EMPTY_MAX {
-            return Err(BadPath::HiddenSeparator);
-        }
-        let is_dots = |segment: &&str| {
-            let name = name_of(segment);
-            !name.is_empty() && name.bytes().all(|byte| byte == b'.')
-        };
-        if segments.iter().any(is_dots) {
-            return Err(BadPath::TrailingDot);
-        }
-        let mut readings = vec![];
-        let whole = plain_reading(&text)?;
-        readings.extend(whole.decoded_again()?);
-        readings.push(whole);
-        // Behind an empty segment a reader may see a path of its own, or the
-        // host of a URL and then its path.
         let last = segments.len().saturating_sub(1);
         for at in (1..last).filter(|at| segments.get(*at).is_some_and(|segment| segment.is_empty()))
         {
             let after = |skipped: usize| segments.get(at + skipped..).unwrap_or_default().join("/");
             let before = segments.get(..at).unwrap_or_default().join("/");
-            for reading in [
-                format!("/{}", after(1)),
-                format!("/{}", after(2)),
-                format!("{before}/{}", after(2)),
-            ] {
-                let reading = plain_reading(&reading)?;
-                readings.extend(reading.decoded_again()?);
-                readings.push(reading);
-            }
+            self.add(&format!("/{}", after(1)))?;
+            self.add(&format!("/{}", after(2)))?;
+            self.add(&format!("{before}/{}", after(2)))?;
         }
-        Ok(Spelled { path: Self(spelled), readings })
+        Ok(())
     }
+
+    /// Adds a path, and what it is to a reader to whom an escaped `?` or `#` is its end.
+    fn add(&mut self, text: &str) -> Result<(), BadPath> {
+        self.read(text)?;
+        match ["%3F", "%23"].iter().filter_map(|end| text.find(end)).min() {
+            Some(before) => self.read(text.get(..before).unwrap_or_default()),
+            None => Ok(()),
+        }
+    }
+
+    fn read(&mut self, text: &str) -> Result<(), BadPath> {
+        self.left = self.left.checked_sub(text.len()).ok_or(BadPath::TooManyReadings)?;
+        self.found.push(plain_reading(text)?);
+        Ok(())
+    }
+}
+
+/// A decoded path, and what is left of it after each decoding more.
+fn decodings(path: &str) -> Result<Vec<String>, BadPath> {
+    let mut all = vec![path.to_owned()];
+    while let Some(last) = all.last().filter(|last| last.contains("%25"))
+        && all.len() <= DECODINGS
+    {
+        let next = decode_leniently(last)?;
+        if next == *last {
+            break;
+        }
+        all.push(next);
+    }
+    Ok(all)
+}
+
+/// What is left of a decoded path after one decoding more. A `%` without digits stays what
+/// it is, as it does in lenient decoders; strict ones refuse the path.
+fn decode_leniently(text: &str) -> Result<String, BadPath> {
+    let text = text.replace("%25", "%");
+    let mut parts = text.split('%');
+    let mut escaped = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.as_bytes().get(..2);
+        let is_escape = digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        escaped.push_str(if is_escape { "%" } else { "%25" });
+        escaped.push_str(part);
+    }
+    decode_once(&escaped, Separators::Keep)
+}
+
+/// A path whose escaped separators are slashes. One within a segment's parameters goes with
+/// them where an origin takes it for none.
+fn with_slashes(text: &str) -> Vec<String> {
+    let all = |text: &str| text.replace("%2F", "/").replace("%5C", "/");
+    let mut found = vec![all(text)];
+    let has = |one: &str, other: &str| text.contains(one) || text.contains(other);
+    if has("%2F", "%5C") && has(";", "%3B") {
+        for known in ["/", "%2F", "%5C"] {
+            let split = text.replace(known, "/");
+            found.push(all(&split.split('/').map(name_of).collect::<Vec<_>>().join("/")));
+        }
+    }
+    found
 }
 
 /// A reading of a path: no segment keeps the dots and spaces at its end.
 fn plain_reading(text: &str) -> Result<CanonicalPath, BadPath> {
-    let text = decode_once(text, Separators::Keep)?.replace("%2F", "/").replace("%5C", "/");
-    let segments = text.split('/').map(|segment| {
+    let mut segments = vec![];
+    for segment in text.split('/') {
         let mut name = name_of(segment);
         while let Some(shorter) = name.strip_suffix("%20").or_else(|| {
             // `.` and `..` are for the path to follow.
@@ -112,7 +179,11 @@ fn plain_reading(text: &str) -> Result<CanonicalPath, BadPath> {
         }) {
             name = shorter;
         }
-        name
-    });
-    CanonicalPath::parse(&segments.collect::<Vec<_>>().join("/"))
+        // To some, `..;` leads up, and to others it is a page.
+        if matches!(name, "." | "..") && name != segment {
+            return Err(BadPath::TrailingDot);
+        }
+        segments.push(name);
+    }
+    CanonicalPath::parse(&segments.join("/"))
 }

@@ -7,7 +7,7 @@ use crate::gate_support::{DEVNET, Request, assets, config, get, outcome, site, v
 use edge402::encoding::{decode_base64, encode_base64};
 use edge402::gate::challenge::BlockhashHint;
 use edge402::gate::{ChallengeTemplate, Decision, Hints, Language};
-use edge402::path::CanonicalPath;
+use edge402::path::{CanonicalPath, READ_MAX};
 use edge402::protocol::Reason;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -106,7 +106,7 @@ fn is_sound(request: &Request) -> Result<(), TestCaseError> {
             Decision::Forward(path) => {
                 // In its one spelling, or in one that leads nowhere else.
                 if CanonicalPath::parse(path.as_str()).as_ref() != Ok(&path) {
-                    let spelled = CanonicalPath::as_spelled(path.as_str());
+                    let spelled = CanonicalPath::as_spelled(path.as_str(), READ_MAX);
                     prop_assert_eq!(spelled.as_ref().map(|it| &it.path), Ok(&path));
                     let patterns = loaded.patterns.as_ref().unwrap();
                     let readings = spelled.into_iter().flat_map(|it| it.readings);

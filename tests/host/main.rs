@@ -41,6 +41,8 @@ mod gate_offers;
 mod gate_page;
 mod gate_paid;
 mod gate_paths;
+mod gate_paths_long;
+mod gate_paths_readers;
 mod gate_payments;
 mod gate_prices;
 mod gate_prices_readers;
