@@ -22,6 +22,10 @@ pub const CONNECTIONS: usize = 6;
 /// longer than [`READ_TIMEOUT`]. The rest is left to short questions.
 pub const LONG_CONNECTIONS: usize = 4;
 
+/// How many of those that are held for long may be repeats of requests of which
+/// nothing was heard: the rest is left to what is new.
+pub const AGAIN_CONNECTIONS: usize = 2;
+
 /// Lets a bounded number of requests through, the others in the order in which
 /// they came.
 #[derive(Default)]
@@ -31,6 +35,7 @@ pub struct Gate(RefCell<State>);
 struct State {
     open: usize,
     open_long: usize,
+    open_again: usize,
     is_telling: bool,
     waiting: VecDeque<(Kind, oneshot::Sender<Permit>)>,
 }
@@ -45,6 +50,8 @@ pub struct Permit {
 enum Kind {
     Short,
     Long,
+    /// A long one that was made before.
+    Again,
     /// Nobody waits for the answer.
     Telling,
 }
@@ -53,7 +60,15 @@ impl Gate {
     /// Waits for a connection. A caller that stops waiting loses its turn and
     /// nothing else.
     pub async fn enter(self: &Rc<Self>, timeout: Duration) -> Permit {
-        let kind = if timeout > READ_TIMEOUT { Kind::Long } else { Kind::Short };
+        self.enter_as(if timeout > READ_TIMEOUT { Kind::Long } else { Kind::Short }).await
+    }
+
+    /// The same for a request that is held for long and was made before.
+    pub async fn enter_again(self: &Rc<Self>) -> Permit {
+        self.enter_as(Kind::Again).await
+    }
+
+    async fn enter_as(self: &Rc<Self>, kind: Kind) -> Permit {
         loop {
             let turn = {
                 let mut state = self.0.borrow_mut();
@@ -111,6 +126,9 @@ impl State {
             && match kind {
                 Kind::Short => true,
                 Kind::Long => self.open_long < LONG_CONNECTIONS,
+                Kind::Again => {
+                    self.open_long < LONG_CONNECTIONS && self.open_again < AGAIN_CONNECTIONS
+                }
                 Kind::Telling => !self.is_telling,
             }
     }
@@ -120,6 +138,10 @@ impl State {
         match kind {
             Kind::Short => {}
             Kind::Long => self.open_long += 1,
+            Kind::Again => {
+                self.open_long += 1;
+                self.open_again += 1;
+            }
             Kind::Telling => self.is_telling = true,
         }
     }
@@ -133,6 +155,10 @@ impl Drop for Permit {
             match self.kind {
                 Kind::Short => {}
                 Kind::Long => state.open_long = state.open_long.saturating_sub(1),
+                Kind::Again => {
+                    state.open_long = state.open_long.saturating_sub(1);
+                    state.open_again = state.open_again.saturating_sub(1);
+                }
                 Kind::Telling => state.is_telling = false,
             }
         }
@@ -199,6 +225,23 @@ mod tests {
         assert!(gate.enter_to_tell().is_none(), "no connection is free");
         drop((open, sixth));
         assert!(gate.enter_to_tell().is_some());
+    }
+
+    #[test]
+    fn repeats_leave_room_for_what_is_new() {
+        let gate = Rc::new(Gate::default());
+        let mut again: Vec<_> =
+            (0..2).map(|_| gate.enter_again().now_or_never().unwrap()).collect();
+        let mut third = Box::pin(gate.enter_again());
+        assert!(third.as_mut().now_or_never().is_none());
+        let new: Vec<_> = (0..2).map(|_| gate.enter(LONG).now_or_never().unwrap()).collect();
+        assert!(gate.enter(LONG).now_or_never().is_none(), "they are long, too");
+        drop(new);
+        assert!(third.as_mut().now_or_never().is_none());
+        again.pop();
+        assert!(third.as_mut().now_or_never().is_some());
+        again.clear();
+        assert_eq!((gate.0.borrow().open_long, gate.0.borrow().open_again), (0, 0));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::desk::overrides::OVERRIDES_OBJECT;
 use crate::desk::refunds::REFUNDS_OBJECT;
 use crate::desk::webhooks::WEBHOOKS_OBJECT;
 use crate::json::{self, FromJson, ToJson};
+use crate::settlement::journal::AT_FACILITATOR;
 use crate::settlement::ledger::{OLD_SALES, sums_in};
 use crate::settlement::outbox::SalesAfter;
 use crate::settlement::standing::{Standing, waiting_in};
@@ -105,6 +106,9 @@ impl DurableObject for Settler {
 
 /// How soon an alarm rings again that found a faulty configuration, in seconds.
 const POSTPONE_SECONDS: u64 = 60;
+
+/// As far as what is open at a facilitator is counted for the log.
+const COUNTED_MAX: u32 = 1_000;
 
 impl Settler {
     /// Answers a message of the gate's, which says at its URL's end what it is.
@@ -274,11 +278,16 @@ impl Settler {
     /// it keeps, and so does the alarm. An error here would only have the
     /// runtime ring again at once, and fill the log.
     async fn postpone(&self, why: &str) {
-        let entries = SqlStore::new(&self.state.storage()).and_then(|store| store.open_entries());
-        if entries.as_ref().is_ok_and(Vec::is_empty) {
+        let count_open = || {
+            let store = SqlStore::new(&self.state.storage())?;
+            let at_facilitator = store.count_at_facilitator(AT_FACILITATOR, COUNTED_MAX)?;
+            Ok::<_, StoreError>(store.open_entries()?.len() + at_facilitator as usize)
+        };
+        let count = count_open();
+        if count == Ok(0) {
             return;
         }
-        let count = entries.map_or(0, |entries| entries.len());
+        let count = count.unwrap_or_default();
         console_error!("{} transaction(s) are looked after again later: {}", count, why);
         if let Err(error) = self.alarm.wake_in(POSTPONE_SECONDS).await {
             console_error!("alarm: {}", error.to_string());

@@ -12,6 +12,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::{SqlStorage, SqlStorageValue, Storage, console_error};
 
 use crate::json::{self, FromJson, to_text};
+use crate::settlement::journal::{names_at_facilitator, names_beginning_with};
 use crate::settlement::kept::Kept;
 use crate::settlement::outbox::SalesAfter;
 use crate::settlement::recent::Recent;
@@ -178,17 +179,19 @@ impl Store for SqlStore {
     }
 
     fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError> {
-        self.waiting(u32::MAX)
+        // What is under way without goods may be thousands: it isn't read here. In a
+        // text of JSON no other member can look like this one.
+        let query = "SELECT record FROM payments WHERE keep_until = ? \
+                     AND instr(record, '\"metered\":{') > 0";
+        let rows = self.texts(query, vec![seconds(record::FOREVER)])?;
+        let records = rows.iter().filter_map(|row| readable::<PaymentRecord>("payments", row));
+        Ok(records.filter(|record| record.unsettled().is_some()).collect())
     }
 
     fn waiting(&self, most: u32) -> Result<Vec<PaymentRecord>, StoreError> {
         let query = "SELECT record FROM payments WHERE keep_until = ? LIMIT ?";
-        let most = SqlStorageValue::Integer(most.into());
-        let rows = self.texts(query, vec![seconds(record::FOREVER), most])?;
-        let records = rows.iter().filter_map(|record| {
-            read(record).map_err(|error| console_error!("payments: {}", error.to_string())).ok()
-        });
-        Ok(records.collect())
+        let rows = self.texts(query, vec![seconds(record::FOREVER), integer(most)])?;
+        Ok(rows.iter().filter_map(|row| readable("payments", row)).collect())
     }
 
     fn delete_payment(&self, id: &str) -> Result<(), StoreError> {
@@ -206,13 +209,37 @@ impl Store for SqlStore {
     }
 
     fn open_entries(&self) -> Result<Vec<Entry>, StoreError> {
-        // An entry that can't be read must not keep the others from being
-        // followed; it stays on disk.
-        let rows = self.texts("SELECT entry FROM journal ORDER BY written_at", vec![])?;
-        let entries = rows.iter().filter_map(|entry| {
-            read(entry).map_err(|error| console_error!("journal: {}", error.to_string())).ok()
-        });
-        Ok(entries.collect())
+        let query = "SELECT entry FROM journal WHERE id < ? OR id >= ? ORDER BY written_at";
+        let (from, to) = names_at_facilitator();
+        let rows = self.texts(query, vec![from.into(), to.into()])?;
+        Ok(rows.iter().filter_map(|row| readable("journal", row)).collect())
+    }
+
+    fn at_facilitator(
+        &self,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<(String, Option<Entry>)>, StoreError> {
+        let query = "SELECT id || char(10) || entry FROM journal \
+                     WHERE id > ? AND id < ? ORDER BY id LIMIT ?";
+        let (from, to) = names_at_facilitator();
+        let after = from.as_str().max(after).into();
+        let rows = self.texts(query, vec![after, to.into(), integer(most)])?;
+        let rows = rows.iter().filter_map(|row| row.split_once('\n'));
+        Ok(rows.map(|(id, entry)| (id.to_owned(), readable("journal", entry))).collect())
+    }
+
+    fn count_at_facilitator(&self, names: &str, most: u32) -> Result<u32, StoreError> {
+        let query = "SELECT CAST(COUNT(*) AS TEXT) FROM \
+                     (SELECT 1 FROM journal WHERE id >= ? AND id < ? LIMIT ?)";
+        let (from, to) = names_beginning_with(names);
+        let count = self.amount(query, vec![from.into(), to.into(), integer(most)])?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    fn open_entry(&self, id: &str) -> Result<Option<Entry>, StoreError> {
+        let rows = self.texts("SELECT entry FROM journal WHERE id = ?", vec![id.into()])?;
+        Ok(rows.first().and_then(|row| readable("journal", row)))
     }
 
     fn close(&self, id: &str, records: &[PaymentRecord]) -> Result<(), StoreError> {
@@ -271,12 +298,7 @@ impl Store for SqlStore {
                      AND settled_at < ? ORDER BY settled_at, payment LIMIT ?";
         let SalesAfter { after, before, limit } = asked;
         let payment = after.payment.as_str().into();
-        let values = vec![
-            seconds(after.time),
-            payment,
-            seconds(*before),
-            SqlStorageValue::Integer((*limit).into()),
-        ];
+        let values = vec![seconds(after.time), payment, seconds(*before), integer(*limit)];
         self.texts(query, values)?.iter().map(|sale| read(sale)).collect()
     }
 
@@ -287,8 +309,7 @@ impl Store for SqlStore {
         }
         let query =
             "SELECT id || char(10) || record FROM payments WHERE id > ? ORDER BY id LIMIT ?";
-        let limit = SqlStorageValue::Integer(most.into());
-        let rows = self.texts(query, vec![place.into(), limit])?;
+        let rows = self.texts(query, vec![place.into(), integer(most)])?;
         let rows: Vec<_> = rows.iter().filter_map(|row| row.split_once('\n')).collect();
         for (id, record) in &rows {
             // One that can't be read keeps no other from its row.
@@ -325,6 +346,16 @@ impl Store for SqlStore {
         let first = seconds(UnixSeconds(now.day().saturating_sub(SUM_DAYS)));
         self.run("DELETE FROM account_spending WHERE day < ?", vec![first])
     }
+}
+
+/// What is in a row. One that can't be read must not keep the others from being
+/// followed; it stays on disk.
+fn readable<T: FromJson>(table: &str, row: &str) -> Option<T> {
+    read(row).map_err(|error| console_error!("{}: {}", table, error.to_string())).ok()
+}
+
+fn integer(number: u32) -> SqlStorageValue {
+    SqlStorageValue::Integer(number.into())
 }
 
 fn read<T: FromJson>(text: &str) -> Result<T, StoreError> {

@@ -1,5 +1,7 @@
 //! What a Settler writes down before it sends it, for the next life to take up.
 
+mod row;
+
 use crate::evm::Fees;
 use crate::json::{FromJson, ToJson};
 use crate::json_struct;
@@ -8,7 +10,7 @@ use crate::time::UnixSeconds;
 
 /// What the rows of what a facilitator was asked begin with: no transaction is
 /// known when such a row is written, and it needs a name all the same.
-const AT_FACILITATOR: &str = "remote/";
+pub const AT_FACILITATOR: &str = "remote/";
 
 /// How many hashes of transactions that did not make a payment are kept.
 const HASHES_MAX: usize = 32;
@@ -150,6 +152,13 @@ impl From<FacilitatorSent> for Sent {
 }
 
 impl Entry {
+    /// The same as a request to a facilitator, if it is one.
+    pub fn at_facilitator(self) -> Option<FacilitatorEntry> {
+        let Self { id, payments, written_at, sent } = self;
+        let Sent::Facilitator(sent) = sent else { return None };
+        Some(Entry { id, payments, written_at, sent })
+    }
+
     /// The transaction that it is now: the latest of its versions, or what a
     /// facilitator has said.
     pub fn transaction(self) -> Option<TxId> {
@@ -164,6 +173,17 @@ impl Entry {
 /// What the journal calls a request that a facilitator settle this payment.
 pub fn name_at_facilitator(payment: &str) -> String {
     format!("{AT_FACILITATOR}{payment}")
+}
+
+/// From which name on, and before which one, requests to facilitators are in the
+/// journal.
+pub fn names_at_facilitator() -> (String, String) {
+    names_beginning_with(AT_FACILITATOR)
+}
+
+/// The same of all names that begin so. In none of them is a tilde.
+pub fn names_beginning_with(names: &str) -> (String, String) {
+    (names.to_owned(), format!("{names}~"))
 }
 
 /// What a transaction is called on its chain: its hash or signature.
@@ -202,8 +222,16 @@ pub struct Entries {
     pub evm: Vec<EvmEntry>,
     /// To a Solana cluster.
     pub solana: Vec<SolanaEntry>,
-    /// To a facilitator.
-    pub facilitator: Vec<FacilitatorEntry>,
+    /// Whether there are any at a facilitator. Of those there may be thousands, and
+    /// whoever looks after them reads them by and by.
+    pub is_at_facilitator: bool,
+}
+
+impl Entries {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.evm.is_empty() && self.solana.is_empty() && !self.is_at_facilitator
+    }
 }
 
 impl From<Vec<Entry>> for Entries {
@@ -214,7 +242,7 @@ impl From<Vec<Entry>> for Entries {
             match sent {
                 Sent::Evm(sent) => sorted.evm.push(entry.with(sent)),
                 Sent::Solana(sent) => sorted.solana.push(entry.with(sent)),
-                Sent::Facilitator(sent) => sorted.facilitator.push(entry.with(sent)),
+                Sent::Facilitator(_) => sorted.is_at_facilitator = true,
             }
         }
         sorted
@@ -248,139 +276,5 @@ impl Attempts {
         let too_many = all.hashes.len().saturating_sub(HASHES_MAX);
         all.hashes.drain(..too_many);
         all
-    }
-}
-
-/// An entry on disk: one list of members for whatever is sent, as release 0.1.0
-/// wrote it.
-struct Row {
-    id: String,
-    transaction: String,
-    former: Vec<String>,
-    raw: String,
-    bound: u64,
-    payments: Vec<String>,
-    written_at: UnixSeconds,
-    /// On EVM, and nowhere else.
-    fees: Option<Fees>,
-    gas: u64,
-    /// If the latest version is not the one that may cost most.
-    most: Option<u128>,
-    seen_block: u64,
-    judged: bool,
-    empty: Vec<String>,
-    look_at: Option<UnixSeconds>,
-}
-
-json_struct!(Row {
-    id,
-    transaction,
-    former,
-    raw,
-    bound,
-    payments,
-    written_at,
-    fees,
-    gas,
-    most,
-    seen_block,
-    judged = default,
-    empty = default,
-    look_at,
-});
-
-impl From<Row> for Entry {
-    fn from(row: Row) -> Self {
-        let sent = if TxId::named(&row.id).is_none() {
-            Sent::Facilitator(FacilitatorSent {
-                body: row.raw,
-                told: TxId::named(&row.transaction),
-                expires_at: UnixSeconds(row.bound),
-                looked_from: Some(row.seen_block).filter(|block| *block > 0),
-            })
-        } else if let Some(fees) = row.fees {
-            Sent::Evm(EvmSent {
-                nonce: row.bound,
-                hash: row.transaction,
-                former: row.former,
-                empty: row.empty,
-                raw: row.raw,
-                fees,
-                gas: row.gas,
-                most: row.most.unwrap_or_else(|| fees.worst_cost(row.gas)),
-                seen_block: row.seen_block,
-                judged: row.judged,
-                look_at: row.look_at,
-            })
-        } else {
-            Sent::Solana(SolanaSent {
-                signature: row.transaction,
-                raw: row.raw,
-                last_valid_height: row.bound,
-            })
-        };
-        Self { id: row.id, payments: row.payments, written_at: row.written_at, sent }
-    }
-}
-
-impl From<Entry> for Row {
-    fn from(Entry { id, payments, written_at, sent }: Entry) -> Self {
-        let empty = Self {
-            transaction: id.clone(),
-            id,
-            former: vec![],
-            raw: String::new(),
-            bound: 0,
-            payments,
-            written_at,
-            fees: None,
-            gas: 0,
-            most: None,
-            seen_block: 0,
-            judged: false,
-            empty: vec![],
-            look_at: None,
-        };
-        match sent {
-            Sent::Evm(sent) => Self {
-                transaction: sent.hash,
-                former: sent.former,
-                raw: sent.raw,
-                bound: sent.nonce,
-                fees: Some(sent.fees),
-                gas: sent.gas,
-                most: Some(sent.most).filter(|it| *it != sent.fees.worst_cost(sent.gas)),
-                seen_block: sent.seen_block,
-                judged: sent.judged,
-                look_at: sent.look_at,
-                empty: sent.empty,
-                ..empty
-            },
-            Sent::Solana(sent) => Self {
-                transaction: sent.signature,
-                raw: sent.raw,
-                bound: sent.last_valid_height,
-                ..empty
-            },
-            Sent::Facilitator(sent) => Self {
-                transaction: sent.told.map_or_else(|| empty.id.clone(), TxId::into_string),
-                raw: sent.body,
-                bound: sent.expires_at.0,
-                seen_block: sent.looked_from.unwrap_or(0),
-                ..empty
-            },
-        }
-    }
-}
-
-impl ToJson for Entry {
-    fn write_json(&self, to: &mut String) {
-        Row::from(self.clone()).write_json(to);
-    }
-}
-
-impl FromJson for Entry {
-    fn from_json(value: &serde_json::Value) -> Option<Self> {
-        Row::from_json(value).map(Self::from)
     }
 }

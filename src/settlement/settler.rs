@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::journal::{Entries, TxId};
+use super::journal::{AT_FACILITATOR, Entries, TxId};
 use super::lane::{Attempt, Job, Lane, Load};
 use super::proving::Proving;
 use super::record::Claim;
@@ -273,25 +273,22 @@ impl<H: Host> Settler<H> {
         shared.will_wake.set(false);
         // A sale that it died with before anybody was told of it.
         shared.host.sold();
-        // All of the journal, each time: of a relayer it is the eight transactions that
+        // All that went to a chain, each time: of a relayer it is the eight transactions that
         // wait for a block and those that wait for a second node, of a fee payer at most
         // 1,024 of two kilobytes. More is there only of what somebody else has used in
         // its place and no node tells by whom, for a day, and that has cost its payer
         // the payment.
-        let entries = shared.store.open_entries()?;
-        if !entries.is_empty() {
+        let mut open = Entries::from(shared.store.open_entries()?);
+        open.is_at_facilitator = shared.store.count_at_facilitator(AT_FACILITATOR, 1)? > 0;
+        if !open.is_empty() {
             shared.host.wake_in(WAKE_SECONDS);
         }
         self.take_up_unsettled()?;
-        let mut open = Entries::from(entries);
         for lane in &self.lanes {
             Rc::clone(lane).resume(&mut open);
         }
-        if !open.facilitator.is_empty() {
-            shared.host.log(&format!(
-                "{} payment(s) are at a facilitator that is not configured any more",
-                open.facilitator.len()
-            ));
+        if open.is_at_facilitator {
+            shared.host.log("payments are at a facilitator that is not configured any more");
         }
         // Last: whatever comes of it, what is under way goes on.
         if let Err(error) = self.keep_ledger() {

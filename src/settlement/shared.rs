@@ -176,8 +176,7 @@ impl<H: Host> Shared<H> {
     /// The transaction that a journal entry of this name is now: the latest of
     /// its versions, or what a facilitator has said.
     pub(super) fn latest_of(&self, name: &str) -> Result<Option<TxId>, StoreError> {
-        let entries = self.store.open_entries()?;
-        let entry = entries.into_iter().find(|entry| entry.id == name);
+        let entry = self.store.open_entry(name)?;
         Ok(entry.map_or_else(|| TxId::named(name), Entry::transaction))
     }
 

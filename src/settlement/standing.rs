@@ -2,7 +2,7 @@
 //! what is stuck, and for how many sales its key's balance will do.
 
 use super::journal::TxId;
-use super::{Health, Host, PaymentRecord, Settler, State, Store, StoreError};
+use super::{Entry, Health, Host, PaymentRecord, Settler, State, Store, StoreError};
 use crate::json_struct;
 use crate::payment::Checked;
 use crate::time::UnixSeconds;
@@ -82,16 +82,16 @@ pub fn waiting_in<S: Store>(
     let is_cut = records.len() >= WAITING_READ as usize || records.len() > WAITING_MAX;
     records.sort_by_key(PaymentRecord::waits_since);
     records.truncate(WAITING_MAX);
-    let entries = store.open_entries()?;
-    let waiting = records.iter().filter_map(|record| {
-        let mut waiting = record.waiting(now)?;
-        let entry = waiting.transaction.take();
-        let entry = entry.and_then(|id| entries.iter().find(|entry| entry.id == id));
-        waiting.transaction =
-            entry.and_then(|entry| entry.clone().transaction()).map(TxId::into_string);
-        Some(waiting)
-    });
-    Ok((waiting.collect(), is_cut))
+    let mut all = vec![];
+    for record in &records {
+        let Some(mut waiting) = record.waiting(now) else { continue };
+        if let Some(id) = waiting.transaction.take() {
+            let transaction = store.open_entry(&id)?.and_then(Entry::transaction);
+            waiting.transaction = transaction.map(TxId::into_string);
+        }
+        all.push(waiting);
+    }
+    Ok((all, is_cut))
 }
 
 impl PaymentRecord {

@@ -55,8 +55,19 @@ pub trait Store {
     /// Writes a transaction, over any former version of it, and in the same
     /// breath the records of the payments that it carries.
     fn submit(&self, entry: &Entry, records: &[PaymentRecord]) -> Result<(), StoreError>;
-    /// The transactions whose end is not known.
+    /// The transactions to a chain whose end is not known.
     fn open_entries(&self) -> Result<Vec<Entry>, StoreError>;
+    /// Of what is open at a facilitator so many at most, in the order of their names:
+    /// those whose names come after this one. Without an entry where it can't be read.
+    fn at_facilitator(
+        &self,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<(String, Option<Entry>)>, StoreError>;
+    /// How many are open there whose names begin so, counted as far as this.
+    fn count_at_facilitator(&self, names: &str, most: u32) -> Result<u32, StoreError>;
+    /// The entry of this name, if it is open.
+    fn open_entry(&self, id: &str) -> Result<Option<Entry>, StoreError>;
     /// Writes what became of a transaction's payments and closes it.
     fn close(&self, id: &str, records: &[PaymentRecord]) -> Result<(), StoreError>;
     /// The payment that a client gave a name to.
@@ -75,11 +86,12 @@ pub trait Store {
     /// lamports.
     fn set_account_spent_on(&self, account: &str, day: u64, amount: u128)
     -> Result<(), StoreError>;
-    /// The payments that are never forgotten by themselves
-    /// ([`FOREVER`](super::record::FOREVER)): those under way, and those that
-    /// are owed.
+    /// The payments of what was, or is being, delivered before it is settled
+    /// ([`PaymentRecord::unsettled`]).
     fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError>;
-    /// Some of those, at most so many.
+    /// Some of those that are never forgotten by themselves
+    /// ([`FOREVER`](super::record::FOREVER)), at most so many: those under way, and
+    /// those that are owed.
     fn waiting(&self, most: u32) -> Result<Vec<PaymentRecord>, StoreError>;
     /// The sales that are asked for, the newest first.
     fn sales(&self, query: &SalesQuery) -> Result<Vec<Sale>, StoreError>;

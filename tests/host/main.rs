@@ -85,6 +85,7 @@ mod settlement_pace;
 mod settlement_permit2;
 mod settlement_queue;
 mod settlement_remote;
+mod settlement_remote_crowd;
 mod settlement_remote_doubt;
 mod settlement_remote_solana;
 mod settlement_scenarios;

@@ -8,7 +8,7 @@ use crate::payment::VerifiedPayment;
 use crate::protocol::{ChainId, Reason};
 use crate::settlement::journal::Entries;
 use crate::settlement::lane::{Attempt, Job, Lane, Load, Task};
-use crate::settlement::{Host, SettleRequest, StoreError, Verdict};
+use crate::settlement::{ClaimRequest, Host, SettleRequest, StoreError, Verdict};
 
 impl<H: Host> Lane for RemoteLane<H> {
     fn takes(&self, payment: &VerifiedPayment) -> bool {
@@ -50,8 +50,17 @@ impl<H: Host> Lane for RemoteLane<H> {
         })
     }
 
+    fn too_late_by(&self, request: &ClaimRequest) -> Option<u64> {
+        // Where the disk fails nothing is claimed, either.
+        self.why_not_claim(request).ok().flatten()
+    }
+
     fn resume(self: Rc<Self>, open: &mut Entries) {
-        self.take_up(std::mem::take(&mut open.facilitator));
+        if std::mem::take(&mut open.is_at_facilitator)
+            && let Err(error) = self.take_up()
+        {
+            self.log(&error.to_string());
+        }
     }
 
     fn look(self: Rc<Self>) -> Task<'static, ()> {

@@ -8,32 +8,35 @@
 //! first request may have settled what the second can't any more.
 
 mod doubt;
+mod follow;
 mod lane;
 mod look;
+mod open;
+mod pace;
 mod patience;
-mod turns;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use turns::Turns;
+use open::Open;
+use pace::{Line, Pace};
 
-use super::closing::Resolution;
 use super::host::within;
-use super::journal::{FacilitatorEntry, FacilitatorSent, TxId, name_at_facilitator};
+use super::journal::{FacilitatorEntry, FacilitatorSent, name_at_facilitator};
 use super::lane::Job;
 use super::per_token::PerToken;
-use super::shared::{JOIN_LIMIT, LaneParts, Shared, WAKE_SECONDS};
-use super::{Host, Outcome, State, Store, StoreError};
+use super::shared::{LaneParts, Shared, WAKE_SECONDS};
+use super::{ClaimRequest, Host, Outcome, Store, StoreError};
 use crate::amount::AtomicAmount;
 use crate::evm;
-use crate::facilitator_client::{Facilitator, Settled, Verdict, idempotency_key};
+use crate::facilitator_client::{Facilitator, Verdict};
 use crate::payment::VerifiedPayment;
-use crate::protocol::{ChainId, Reason};
+use crate::protocol::ChainId;
 use crate::rpc::Nodes;
-use crate::rpc::gate::{Gate, Permit};
+use crate::rpc::gate::{AGAIN_CONNECTIONS, Gate, LONG_CONNECTIONS};
 use crate::table::Table;
+use crate::time::UnixSeconds;
 
 /// How many payments may be followed at once, how many of one payer, and how many of
 /// those may be unclear.
@@ -41,16 +44,9 @@ const IN_AIR_MAX: usize = 256;
 const PAYER_MAX: usize = 64;
 const UNCLEAR_PER_PAYER: usize = 16;
 
-/// What holds a connection for long: see [`Gate`].
-const LONG: Duration = Duration::MAX;
-
-/// How long to wait before each repeat, in seconds; the last goes for all
-/// that follow.
-const PAUSES: [u64; 3] = [2, 5, 10];
-
-/// For how long a request is repeated without the alarm, in seconds: somebody
-/// may wait for it.
-const FOLLOW_SECONDS: u64 = 60;
+/// When it may be otherwise where too much is open, in seconds: some of that is asked
+/// after then.
+const FULL_SECONDS: u64 = WAKE_SECONDS;
 
 /// The lane of a facilitator.
 pub struct RemoteLane<H: Host> {
@@ -67,8 +63,12 @@ pub struct RemoteLane<H: Host> {
     verifies: bool,
     /// The journal entries that somebody follows.
     in_air: RefCell<Table<String, InAir>>,
-    /// Whose turn it is when the alarm rings.
-    turns: RefCell<Turns>,
+    /// What is open, followed or not.
+    open: RefCell<Open>,
+    pace: Pace,
+    /// How many requests that were made before are made again at this moment, or wait
+    /// for their turn.
+    again: Cell<usize>,
     /// Bounds how many requests are at the facilitator at once.
     gate: Rc<Gate>,
 }
@@ -78,8 +78,12 @@ pub struct RemoteLane<H: Host> {
 struct InAir {
     /// Who pays; nothing where that is not read yet.
     payer: Option<String>,
+    /// Whether it is made for the first time, and has no answer yet.
+    is_new: bool,
     /// Whether the facilitator was asked, and nobody knows what came of it.
     is_unclear: bool,
+    /// Whether it was taken up, and not begun, by whoever follows it.
+    is_resumed: bool,
 }
 
 impl<H: Host> RemoteLane<H> {
@@ -122,7 +126,9 @@ impl<H: Host> RemoteLane<H> {
             quorum_above: PerToken::default(),
             verifies: false,
             in_air: RefCell::default(),
-            turns: RefCell::default(),
+            open: RefCell::default(),
+            pace: Pace::default(),
+            again: Cell::default(),
             gate: Rc::default(),
         }
     }
@@ -136,18 +142,26 @@ impl<H: Host> RemoteLane<H> {
             return self.let_go(&job);
         };
         let payer = job.payment.payer();
-        if !self.has_room_for(&payer) {
-            self.log_refusal("too much in the air");
-            return self.let_go(&job);
-        }
         let Some(record) = self.shared.held_record(&job)? else {
             return self.shared.outcome_of(&id, job.until).await;
         };
+        let now = self.shared.host.now();
+        self.pace.note_asked(now.since(record.claimed_at));
+        if self.is_full_for(&id)? || !self.has_room_for(Some(&payer)) {
+            self.log_refusal("too much in the air");
+            return self.turn_away(&job, FULL_SECONDS);
+        }
+        // For what was delivered nobody waits: it is owed.
+        let late = self.pace.too_late_in(self.before(None), now);
+        if let Some(seconds) = late.filter(|_| job.request.metered.is_none()) {
+            self.log_refusal("so many are before one that its end couldn't be told in time");
+            return self.turn_away(&job, seconds);
+        }
         let name = name_at_facilitator(&id);
         let entry = FacilitatorEntry {
             id: name.clone(),
             payments: vec![id.clone()],
-            written_at: self.shared.host.now(),
+            written_at: now,
             sent: FacilitatorSent {
                 body: body.to_string(),
                 told: None,
@@ -157,6 +171,7 @@ impl<H: Host> RemoteLane<H> {
         };
         let record = self.shared.submitted(record, &job, &name);
         self.shared.store.submit(&entry.row(), &[record])?;
+        self.open.borrow_mut().begin();
         self.shared.host.wake_in(WAKE_SECONDS);
         // If the process dies from here on, the journal has the request: the
         // next life makes it again, and takes a refusal for no answer.
@@ -187,161 +202,49 @@ impl<H: Host> RemoteLane<H> {
         }
     }
 
-    /// Takes up what a crash, or the end of everybody's patience, left open.
-    fn take_up(self: &Rc<Self>, entries: Vec<FacilitatorEntry>) {
-        let now = self.shared.host.now();
-        let is_followed = |id: &str| self.in_air.borrow().contains_key(id);
-        let in_turn = self.turns.borrow_mut().take(entries, now, is_followed);
-        for entry in in_turn {
-            self.start(entry, None);
-        }
-    }
-
     /// Nothing was sent, so the claim is free again.
     fn let_go(&self, job: &Job) -> Result<Outcome, StoreError> {
         self.shared.release(&job.request.payment, job.request.ticket)?;
         Ok(Outcome::Unavailable)
     }
 
-    /// Whether one more payment of this payer may be followed. What a stranger
-    /// can have followed without having the money must be little.
-    fn has_room_for(&self, payer: &str) -> bool {
+    /// The same, with the time in which it is different, in seconds.
+    fn turn_away(&self, job: &Job, seconds: u64) -> Result<Outcome, StoreError> {
+        self.shared.release(&job.request.payment, job.request.ticket)?;
+        Ok(Outcome::Crowded { seconds })
+    }
+
+    /// For whoever claims a payment now, and couldn't be told in time what becomes of
+    /// it: in how many seconds that may be otherwise.
+    fn why_not_claim(&self, request: &ClaimRequest) -> Result<Option<u64>, StoreError> {
+        let payer = evm::payer_in(&request.payment).map(|payer| payer.to_string());
+        if self.is_full_for(&request.payment)? || !self.has_room_for(payer.as_deref()) {
+            self.log_refusal("too much in the air");
+            return Ok(Some(FULL_SECONDS));
+        }
+        let coming = self.shared.live.others_since(request.ticket, UnixSeconds(0));
+        let late = self.pace.too_late_in(self.before(Some(coming)), self.shared.host.now());
+        if late.is_none() {
+            self.pace.note_claim();
+        }
+        Ok(late)
+    }
+
+    /// Who is before one that comes now, besides so many that are claimed.
+    fn before(&self, coming: Option<usize>) -> Line {
+        let again = self.again.get().min(AGAIN_CONNECTIONS);
+        let before = self.in_air.borrow().values().filter(|it| it.is_new).count();
+        Line { before, coming, each: LONG_CONNECTIONS - again }
+    }
+
+    /// Whether one more payment of this payer may be followed, or of one who isn't
+    /// known. What a stranger can have followed without having the money must be little.
+    fn has_room_for(&self, payer: Option<&str>) -> bool {
         let in_air = self.in_air.borrow();
-        let own = || in_air.values().filter(|it| it.payer.as_deref() == Some(payer));
+        let own = || in_air.values().filter(|it| payer.is_some() && it.payer.as_deref() == payer);
         in_air.len() < IN_AIR_MAX
             && own().count() < PAYER_MAX
             && own().filter(|it| it.is_unclear).count() < UNCLEAR_PER_PAYER
-    }
-
-    /// Follows a request: one that is made for the first time for this payer, or one
-    /// that was made before.
-    fn start(self: &Rc<Self>, entry: FacilitatorEntry, payer: Option<String>) {
-        let is_first = payer.is_some();
-        let in_air = InAir { payer, is_unclear: !is_first };
-        self.in_air.borrow_mut().insert(entry.id.clone(), in_air);
-        let lane = Rc::clone(self);
-        self.shared.host.spawn(async move { lane.follow(entry, is_first).await });
-    }
-
-    /// Makes a request until something has become of its payment, or nobody
-    /// waits any more. Then the alarm makes it, once each time.
-    async fn follow(self: Rc<Self>, mut entry: FacilitatorEntry, mut is_first: bool) {
-        let last = entry.written_at.plus(FOLLOW_SECONDS);
-        let mut pauses = PAUSES.into_iter();
-        let mut pause = 0;
-        loop {
-            match self.attempt(&mut entry, is_first).await {
-                Ok(true) => break,
-                Ok(false) if self.shared.host.now() >= last => break,
-                Ok(false) => {}
-                // The journal keeps the entry: the alarm tries again.
-                Err(error) => {
-                    self.log(&error.to_string());
-                    break;
-                }
-            }
-            is_first = false;
-            pause = pauses.next().unwrap_or(pause);
-            self.shared.host.sleep(Duration::from_secs(pause)).await;
-        }
-        self.in_air.borrow_mut().remove(&entry.id);
-    }
-
-    /// Waits for a turn to ask the facilitator; `None` if nobody waits any more for
-    /// what was never sent. Nobody who was told to come back is charged later.
-    async fn turn(&self, entry: &FacilitatorEntry, is_first: bool) -> Option<Permit> {
-        let host = &self.shared.host;
-        let turn = self.gate.enter(LONG);
-        if !is_first {
-            return Some(turn.await);
-        }
-        // A little less than its buyer waits, who is told so.
-        let until = entry.written_at.plus(JOIN_LIMIT.as_secs() - 1);
-        within(host, Duration::from_secs(until.since(host.now())), turn).await
-    }
-
-    /// Makes the request once. Whether that was the end of it.
-    async fn attempt(
-        &self,
-        entry: &mut FacilitatorEntry,
-        is_first: bool,
-    ) -> Result<bool, StoreError> {
-        let mut orders = self.shared.orders_of(&entry.payments)?.into_iter();
-        let record = entry.payments.first().map(|id| self.shared.store.payment(id)).transpose()?;
-        let (Some((id, payment)), Some(Some(record))) = (orders.next(), record) else {
-            self.shared.store.close(&entry.id, &[])?;
-            return Ok(true);
-        };
-        let key = idempotency_key(&id, &record.resource);
-        let Some(turn) = self.turn(entry, is_first).await else {
-            self.log_refusal("nothing was sent while its buyer waited: too many are before it");
-            self.shared.withdraw(entry, &id)?;
-            return Ok(true);
-        };
-        // If the process dies here, the facilitator may have settled: the next
-        // life asks again.
-        let said = if is_first {
-            self.first_request(entry, &payment, &key).await
-        } else {
-            self.facilitator.settle(&self.http, self.network, &entry.sent.body, &key).await
-        };
-        drop(turn);
-        let says_no = said.says_no();
-        let why = match said {
-            Settled::Paid { transaction } => {
-                self.close(entry, id, paid(&payment, transaction))?;
-                return Ok(true);
-            }
-            Settled::Refused { reason, code } if is_first => {
-                self.log(&format!("{id}: settle: {code}"));
-                // A facilitator looks at each payment by itself. A stranger can show
-                // what was used, and nobody else what there is no money for.
-                if matches!(reason, Reason::InsufficientFunds | Reason::Permit2InsufficientBalance)
-                {
-                    let now = self.shared.host.now();
-                    self.shared.throttle.note_unfunded(&payment.payer(), now);
-                }
-                self.close(entry, id, Resolution::NotPaid(reason))?;
-                return Ok(true);
-            }
-            Settled::NotTaken(status) if is_first => {
-                self.log(&format!("{id} of {}: settle: status {status}", payment.payer()));
-                self.shared.withdraw(entry, &id)?;
-                return Ok(true);
-            }
-            Settled::Refused { code, .. } => code,
-            Settled::NotTaken(status) => format!("status {status}"),
-            Settled::Pending { transaction } => {
-                // Whoever asks meanwhile is told this one.
-                let told = TxId::named(&transaction);
-                if entry.sent.told != told {
-                    entry.sent.told = told;
-                    self.shared.store.submit(&entry.row(), &[])?;
-                }
-                format!("{transaction} is pending")
-            }
-            Settled::Doubted(why) | Settled::Unclear(why) => why,
-        };
-        self.log(&format!("{id}: settle is unclear: {why}"));
-        let in_air = InAir { payer: Some(payment.payer()), is_unclear: true };
-        self.in_air.borrow_mut().insert(entry.id.clone(), in_air);
-        let Some(resolution) = self.look_for_end(entry, &id, &payment, says_no).await? else {
-            return Ok(false);
-        };
-        if let Resolution::NotPaid(reason) = &resolution {
-            self.log(&format!("{id} of {}: {reason}", payment.payer()));
-        }
-        self.close(entry, id, resolution)?;
-        Ok(true)
-    }
-
-    fn close(
-        &self,
-        entry: &FacilitatorEntry,
-        id: String,
-        resolution: Resolution,
-    ) -> Result<(), StoreError> {
-        self.shared.close(&entry.row(), &[(id, resolution)], None)
     }
 
     /// The nodes that know of a payment, if there are any.
@@ -364,31 +267,5 @@ impl<H: Host> RemoteLane<H> {
 
     fn line(&self, line: &str) -> String {
         format!("{} by {}: {line}", self.network, self.facilitator.host())
-    }
-}
-
-fn paid(payment: &VerifiedPayment, transaction: String) -> Resolution {
-    Resolution::Paid { payer: payment.payer(), amount: payment.amount(), transaction }
-}
-
-impl<H: Host> Shared<H> {
-    /// Takes a payment back that nobody has taken: who waits for it may claim it, and
-    /// nothing of it is left, unless it was shown to everybody before.
-    fn withdraw(&self, entry: &FacilitatorEntry, payment: &str) -> Result<(), StoreError> {
-        // Without an await in between, this is one transaction to the disk.
-        self.store.close(&entry.id, &[])?;
-        if let Some(mut record) = self.store.payment(payment)?
-            && matches!(&record.state, State::Submitted { transaction, .. } if *transaction == entry.id)
-        {
-            if record.was_sent {
-                // Whose it is must not be forgotten.
-                record.give_up(self.host.now());
-                self.store.put_payment(&record)?;
-            } else {
-                self.store.delete_payment(payment)?;
-            }
-        }
-        self.tell(payment);
-        Ok(())
     }
 }

@@ -51,11 +51,16 @@ pub struct SimFacilitator {
     /// What it does with requests to settle; after them, what it should.
     pub settles: RefCell<VecDeque<Does>>,
     pub verifies: RefCell<VecDeque<Does>>,
+    /// How long each takes it, in milliseconds.
+    pub settle_ms: Cell<u64>,
+    pub verify_ms: Cell<u64>,
     /// Whether a repeat is answered with what became of the first.
     pub is_idempotent: Cell<bool>,
     done: RefCell<HashMap<String, Value>>,
     pub payments: RefCell<Vec<Payment>>,
     pub asked: RefCell<Vec<Asked>>,
+    /// A payment that it says nothing of.
+    pub silent_of: RefCell<Option<Payment>>,
 }
 
 impl Web for SimFacilitator {
@@ -71,6 +76,15 @@ impl Web for SimFacilitator {
                 _ => panic!("{}", asked.url),
             };
             let does = queue.borrow_mut().pop_front().unwrap_or(Does::Well);
+            let takes_ms = if is_settle { &self.settle_ms } else { &self.verify_ms };
+            if takes_ms.get() > 0 {
+                self.world.clock.sleep(takes_ms.get()).await;
+            }
+            let is_silent = self.silent_of.borrow().as_ref().is_some_and(|it| {
+                let body: Value = serde_json::from_str(asked.body.as_deref().unwrap()).unwrap();
+                it.is_signed_in(&body["paymentPayload"]["payload"]["authorization"])
+            });
+            let does = if is_silent && is_settle { Does::Nothing } else { does };
             let timed_out = || async {
                 self.world.clock.sleep(asked.timeout_ms).await;
                 Err(TransportError::TimedOut)
@@ -102,10 +116,13 @@ impl SimFacilitator {
             world: Rc::clone(world),
             settles: RefCell::default(),
             verifies: RefCell::default(),
+            settle_ms: Cell::default(),
+            verify_ms: Cell::default(),
             is_idempotent: Cell::new(false),
             done: RefCell::default(),
             payments: RefCell::default(),
             asked: RefCell::default(),
+            silent_of: RefCell::default(),
         });
         *world.web.borrow_mut() = Some(Rc::<Self>::clone(&facilitator));
         facilitator
@@ -117,7 +134,7 @@ impl SimFacilitator {
 
     fn act(&self, asked: &Asked, is_settle: bool) -> Value {
         let body: Value = serde_json::from_str(asked.body.as_deref().unwrap()).unwrap();
-        let nonce = &body["paymentPayload"]["payload"]["authorization"]["nonce"];
+        let authorization = &body["paymentPayload"]["payload"]["authorization"];
         let key = asked.headers.iter().find(|(name, _)| name == "Idempotency-Key");
         assert_eq!(is_settle, key.is_some());
         if is_settle
@@ -129,9 +146,7 @@ impl SimFacilitator {
         let payments = self.payments.borrow();
         let payment = payments
             .iter()
-            .find(|it| {
-                encode_hex(&it.authorization.as_ref().unwrap().nonce) == nonce.as_str().unwrap()
-            })
+            .find(|it| it.is_signed_in(authorization))
             .expect("a payment that was presented");
         let now = self.world.clock.now_ms();
         let is_over = self.world.clock.now() >= payment.expires_at;

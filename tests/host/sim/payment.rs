@@ -298,6 +298,12 @@ impl Payment {
         edge402::payment::verify(&self.payload, &self.terms, start).unwrap()
     }
 
+    /// Whether an authorization is this payment's, as a client sends it.
+    pub fn is_signed_in(&self, authorization: &serde_json::Value) -> bool {
+        let own = &self.payload["authorization"];
+        ["from", "nonce"].iter().all(|name| own[name] == authorization[name])
+    }
+
     /// Its claim, with what has to be proved, if anything has.
     pub fn to_prove(&self, mut claim: ClaimRequest) -> ClaimRequest {
         let needs_proof = self.verified().signature_to_prove().is_some();

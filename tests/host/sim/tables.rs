@@ -44,6 +44,8 @@ pub struct Tables {
     pub folds: Cell<u32>,
     /// For how much longer than [`KEEP`] sales are kept, in seconds.
     pub kept_longer: Cell<u64>,
+    /// How many rows of what is open were read, of the journal and of the payments.
+    pub rows_read: Cell<usize>,
 }
 
 impl Tables {
@@ -77,6 +79,17 @@ impl Tables {
         self.on_disk.take();
         *self.payments.borrow_mut() = payments;
         *self.journal.borrow_mut() = journal;
+    }
+
+    /// Has as many payments more open as there are names, each as this one is.
+    pub fn open_more(&self, payment: &str, names: impl Iterator<Item = String>) {
+        let (mut payments, mut journal) = (self.payments.borrow_mut(), self.journal.borrow_mut());
+        let entry = format!("remote/{payment}");
+        let (record, row) = (payments[payment].clone(), journal[&entry].clone());
+        for name in names {
+            journal.insert(format!("remote/{name}"), row.replace(payment, &name));
+            payments.insert(name.clone(), record.replace(payment, &name));
+        }
     }
 
     /// Takes all rows off the disk.
@@ -119,6 +132,11 @@ impl Tables {
     /// Whether more counts than what is on disk.
     pub fn is_ahead(&self) -> bool {
         self.on_disk.borrow().is_some()
+    }
+
+    /// Rows of what is open were read.
+    fn note_read(&self, rows: usize) {
+        self.rows_read.set(self.rows_read.get() + rows);
     }
 
     pub fn payments(&self) -> usize {

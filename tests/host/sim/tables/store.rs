@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use edge402::amount::AtomicAmount;
+use edge402::settlement::journal::{AT_FACILITATOR, names_at_facilitator, names_beginning_with};
 use edge402::settlement::outbox::SalesAfter;
 use edge402::settlement::record::FOREVER;
 use edge402::settlement::sales::lookup_key;
@@ -36,6 +37,14 @@ impl SimStore {
             self.0.on_disk.take();
         }
         Ok(())
+    }
+
+    /// The records in which this text is.
+    fn records(&self, with: &str) -> Result<Vec<PaymentRecord>, StoreError> {
+        self.check()?;
+        let payments = self.0.payments.borrow();
+        let found = payments.values().filter(|text| text.contains(with));
+        Ok(found.map(|text| edge402::json::from_text(text).unwrap()).collect())
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -115,7 +124,42 @@ impl Store for SimStore {
 
     fn open_entries(&self) -> Result<Vec<Entry>, StoreError> {
         self.check()?;
-        Ok(self.0.entries())
+        let mut entries = self.0.entries();
+        entries.retain(|entry| !entry.id.starts_with(AT_FACILITATOR));
+        self.0.note_read(entries.len());
+        Ok(entries)
+    }
+
+    fn at_facilitator(
+        &self,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<(String, Option<Entry>)>, StoreError> {
+        self.check()?;
+        let (from, to) = names_at_facilitator();
+        let journal = self.0.journal.borrow();
+        let rows = journal.range(from..to).filter(|(id, _)| id.as_str() > after);
+        let entry = |(id, text): (&String, &String)| {
+            (id.clone(), Some(edge402::json::from_text(text).unwrap()))
+        };
+        let rows: Vec<_> = rows.take(most as usize).map(entry).collect();
+        self.0.note_read(rows.len());
+        Ok(rows)
+    }
+
+    fn count_at_facilitator(&self, names: &str, most: u32) -> Result<u32, StoreError> {
+        self.check()?;
+        let (from, to) = names_beginning_with(names);
+        let count = self.0.journal.borrow().range(from..to).take(most as usize).count();
+        Ok(u32::try_from(count).unwrap())
+    }
+
+    fn open_entry(&self, id: &str) -> Result<Option<Entry>, StoreError> {
+        self.check()?;
+        let journal = self.0.journal.borrow();
+        let entry = journal.get(id).map(|text| edge402::json::from_text(text).unwrap());
+        self.0.note_read(usize::from(entry.is_some()));
+        Ok(entry)
     }
 
     fn close(&self, id: &str, records: &[PaymentRecord]) -> Result<(), StoreError> {
@@ -163,17 +207,17 @@ impl Store for SimStore {
     }
 
     fn waiting(&self, most: u32) -> Result<Vec<PaymentRecord>, StoreError> {
-        let mut records = self.unsettled()?;
+        let mut records = self.records("")?;
+        records.retain(|record| record.keep_until() == FOREVER);
         records.truncate(most as usize);
         Ok(records)
     }
 
     fn unsettled(&self) -> Result<Vec<PaymentRecord>, StoreError> {
-        self.check()?;
-        let payments = self.0.payments.borrow();
-        let records =
-            payments.values().map(|text| edge402::json::from_text::<PaymentRecord>(text).unwrap());
-        Ok(records.filter(|record| record.keep_until() == FOREVER).collect())
+        let mut records = self.records("\"metered\":{")?;
+        self.0.note_read(records.len());
+        records.retain(|record| record.unsettled().is_some());
+        Ok(records)
     }
 
     fn sales(&self, query: &SalesQuery) -> Result<Vec<Sale>, StoreError> {
