@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::coin::{UNKNOWN_DAILY_SPEND, coin_of};
 use super::fields::{Fields, Report, is_http_url};
-use super::remote::{Headers, read_facilitators};
+use super::remote::{Facilitators, Headers};
 use super::signers::Signers;
 use super::smart_wallets::SmartWallets;
 use super::token::{Token, read_pay_to, read_tokens};
@@ -34,6 +34,9 @@ pub struct Network {
     pub facilitator: Option<Facilitator>,
     /// Who settles here while the nodes can't be reached.
     pub fallback: Option<Facilitator>,
+    /// Who settled here before this Worker: what is open there comes to its end, and
+    /// what was bought is still to be had.
+    pub former_facilitator: Option<Facilitator>,
     /// Seconds that a payment may take.
     pub max_timeout_seconds: u64,
     /// How many payments go into one EVM transaction at most.
@@ -86,6 +89,7 @@ const KNOWN: &[&str] = &[
     "quorum_above",
     "facilitator",
     "fallback_facilitator",
+    "former_facilitator",
     "facilitator_auth",
 ];
 
@@ -171,7 +175,8 @@ impl Network {
         let faults_before = faults.len();
         let Elsewhere { rpc, headers, cdp_key, facts, signers, sells } = elsewhere;
         let secrets = (headers, cdp_key.as_ref());
-        let (facilitator, fallback) = read_facilitators(&fields, id, secrets, facts);
+        let Facilitators { facilitator, fallback, former } =
+            Facilitators::read(&fields, id, secrets, facts);
         let rpc = match rpc {
             Some(urls) => urls,
             None if fields.has("facilitator") && !fields.has("rpc") => vec![],
@@ -204,6 +209,7 @@ impl Network {
             rpc,
             facilitator,
             fallback,
+            former_facilitator: former,
             max_timeout_seconds: max_timeout_seconds.unwrap_or(DEFAULT_MAX_TIMEOUT_SECONDS),
             batch_max,
             crowd_max,

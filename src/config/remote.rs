@@ -32,47 +32,66 @@ const OWN_LANE: [&str; 9] = [
 const OURS: [&str; 5] =
     ["content-type", "content-length", "host", "idempotency-key", "transfer-encoding"];
 
-/// Reads a network's `facilitator` and `fallback_facilitator`.
-pub(super) fn read_facilitators(
-    fields: &Fields<'_>,
-    id: ChainId,
-    (headers, cdp_key): (Option<Headers>, Option<&Result<CdpKey, &'static str>>),
-    facts: RemoteFacts,
-) -> (Option<Facilitator>, Option<Facilitator>) {
-    let (own, fallback) = ("facilitator", "fallback_facilitator");
-    if headers.is_some() && !fields.has(own) && !fields.has(fallback) {
-        let problem = format!("names {id}, which has no facilitator in NETWORKS");
-        fields.faults().add(SECRET, problem);
-    }
-    let headers = headers.unwrap_or_default();
-    let auth = read_auth(fields, &headers, cdp_key);
-    let read = |name: &str| {
-        let url = fields.text(name)?;
-        if !is_safe_url(url) || url.contains('?') {
-            let problem =
-                "must be an https:// URL, or http:// on localhost, without query and user name";
-            fields.fault(name, problem);
-            return None;
+/// The facilitators of a network.
+pub(super) struct Facilitators {
+    /// Who settles there.
+    pub facilitator: Option<Facilitator>,
+    /// Who does while no node can be reached.
+    pub fallback: Option<Facilitator>,
+    /// Who did before.
+    pub former: Option<Facilitator>,
+}
+
+const NAMES: [&str; 3] = ["facilitator", "fallback_facilitator", "former_facilitator"];
+
+impl Facilitators {
+    /// Reads a network's `facilitator`, `fallback_facilitator` and `former_facilitator`.
+    pub(super) fn read(
+        fields: &Fields<'_>,
+        id: ChainId,
+        (headers, cdp_key): (Option<Headers>, Option<&Result<CdpKey, &'static str>>),
+        facts: RemoteFacts,
+    ) -> Self {
+        let [own, fallback, former] = NAMES;
+        if headers.is_some() && !NAMES.into_iter().any(|name| fields.has(name)) {
+            let problem = format!("names {id}, which has no facilitator in NETWORKS");
+            fields.faults().add(SECRET, problem);
         }
-        let url = url.trim_end_matches('/').to_owned();
-        Some(Facilitator { url, headers: headers.clone(), auth: auth.clone(), facts })
-    };
-    let both = (read(own), read(fallback));
-    if fields.has(own) {
-        for name in OWN_LANE.into_iter().filter(|name| fields.has(name)) {
-            fields.fault(name, "has no effect with facilitator");
-        }
-        if fields.has(fallback) {
-            let problem = "is for a network with its own rpc; facilitator has no other to fall back \
-                           from";
+        let headers = headers.unwrap_or_default();
+        let auth = read_auth(fields, &headers, cdp_key);
+        let read = |name: &str| {
+            let url = fields.text(name)?;
+            if !is_safe_url(url) || url.contains('?') {
+                let problem =
+                    "must be an https:// URL, or http:// on localhost, without query and user name";
+                fields.fault(name, problem);
+                return None;
+            }
+            let url = url.trim_end_matches('/').to_owned();
+            Some(Facilitator { url, headers: headers.clone(), auth: auth.clone(), facts })
+        };
+        let all = Self { facilitator: read(own), fallback: read(fallback), former: read(former) };
+        if fields.has(own) {
+            for name in OWN_LANE.into_iter().filter(|name| fields.has(name)) {
+                fields.fault(name, "has no effect with facilitator");
+            }
+            if fields.has(fallback) {
+                let problem = "is for a network with its own rpc; facilitator has no other to \
+                               fall back from";
+                fields.fault(fallback, problem);
+            }
+            if fields.has(former) {
+                let problem = "is for a network that keys of your own settle now: what is open \
+                               at another facilitator is asked of this one";
+                fields.fault(former, problem);
+            }
+        } else if fields.has(fallback) && id.names_fee_payer() {
+            let problem = "is for EVM chains only: a Solana payment names its fee payer, so no \
+                           other facilitator can settle it";
             fields.fault(fallback, problem);
         }
-    } else if fields.has(fallback) && id.names_fee_payer() {
-        let problem = "is for EVM chains only: a Solana payment names its fee payer, so no other \
-                       facilitator can settle it";
-        fields.fault(fallback, problem);
+        all
     }
-    both
 }
 
 /// Reads a network's `facilitator_auth`.
@@ -87,7 +106,7 @@ fn read_auth(
         fields.fault(name, "must be \"cdp\": each request is signed with CDP_API_KEY");
         return None;
     }
-    if !fields.has("facilitator") && !fields.has("fallback_facilitator") {
+    if !NAMES.into_iter().any(|name| fields.has(name)) {
         fields.fault(name, "has no effect without facilitator");
     }
     if headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(AUTHORIZATION)) {

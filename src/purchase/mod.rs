@@ -10,6 +10,7 @@ mod claim;
 mod collect;
 mod holder;
 pub mod order;
+pub mod settlers;
 mod tariff;
 
 use crate::amount::AtomicAmount;

@@ -35,7 +35,8 @@ pub(super) fn lanes_of<'a>(
         return Err(format!("NETWORKS has no entry for {name} any more"));
     };
     if is_facilitator_name(network.id, name) {
-        let Some(facilitator) = &network.facilitator else {
+        let known = network.facilitator.as_ref().or(network.former_facilitator.as_ref());
+        let Some(facilitator) = known else {
             return Err(format!("NETWORKS.\"{}\" has no facilitator any more", network.id));
         };
         return Ok(Box::new(move |parts| {
@@ -58,7 +59,8 @@ pub(super) fn lanes_of<'a>(
             Ok(Box::new(move |parts| {
                 let nodes = App::nodes_over(transport, network);
                 let lane = EvmLane::new(parts, nodes, domain.chain_id, signer, relayers, limits);
-                let fallback = network.fallback.as_ref();
+                // After a move to a facilitator, that one knows what is open at it.
+                let fallback = network.fallback.as_ref().or(network.facilitator.as_ref());
                 let fallback = fallback.map(|it| lane.fallback_to(it.clone()) as Rc<dyn Lane>);
                 let mut lanes: Vec<Rc<dyn Lane>> = vec![lane];
                 lanes.extend(fallback);

@@ -13,13 +13,12 @@ use super::js;
 use crate::config::{Config, Network};
 use crate::desk::overrides::Board;
 use crate::desk::session::Session;
-use crate::evm;
 use crate::json::{self, FromJson, ToJson, json};
 use crate::payment::VerifiedPayment;
+use crate::purchase::settlers::settlers_of;
 use crate::settlement::others::{Said, Settlers};
 use crate::settlement::outbox::SalesAfter;
 use crate::settlement::quota::{QuotaReply, QuotaRequest, QuotaReturn};
-use crate::settlement::relayer::{facilitator_name, others_for, relayer_for, settler_name};
 use crate::settlement::{
     ClaimReply, ClaimRequest, DeliveryReport, Health, HoldReply, Outcome, ReleaseRequest,
     RenewRequest, Sale, SettleRequest, UseReport, Verdict,
@@ -190,9 +189,11 @@ impl SettlerClients {
         network: &Network,
         payment: &VerifiedPayment,
     ) -> worker::Result<Self> {
-        let own = settler_of(network, payment).ok_or("no Settler")?;
-        let names = [own].into_iter().chain(others_of(config, network, payment));
-        let all = names.map(|name| named(env, name)).collect::<Result<_, _>>()?;
+        let names = settlers_of(config, network, payment).into_iter();
+        let all: Vec<_> = names.map(|name| named(env, name)).collect::<Result<_, _>>()?;
+        if all.is_empty() {
+            return Err("no Settler".into());
+        }
         Ok(Self { all, at: Cell::new(0) })
     }
 
@@ -240,36 +241,6 @@ impl Settlers for SettlerClients {
     async fn ask_other(&self, number: usize, request: &ClaimRequest) -> Said {
         self.other(number)?.claim(request).await.map_err(|error| error.to_string())
     }
-}
-
-/// The name of the Settler that a payment on a network goes to.
-fn settler_of(network: &Network, payment: &VerifiedPayment) -> Option<String> {
-    if network.facilitator.is_some() {
-        return Some(facilitator_name(network.id, &payment.payer()));
-    }
-    let relayer = payment.as_evm().and_then(evm::VerifiedPayment::relayer);
-    let key = if let Some(fee_payer) = payment.fee_payer() {
-        fee_payer.to_string()
-    } else if let Some(relayer) = relayer {
-        relayer.to_string()
-    } else {
-        relayer_for(&payment.as_evm()?.from(), &network.signers.relayers)?.to_string()
-    };
-    Some(settler_name(network.id, &key))
-}
-
-/// The names of the other Settlers that a payment may have belonged to before
-/// the signers were changed: those of all signers, while the seller names former
-/// ones. A Solana transaction names its fee payer, and where a facilitator
-/// settles no signer counts.
-fn others_of(config: &Config, network: &Network, payment: &VerifiedPayment) -> Vec<String> {
-    let former = &config.former_signers.relayers;
-    let Some(payment) = payment.as_evm() else { return vec![] };
-    if former.is_empty() || network.facilitator.is_some() || payment.relayer().is_some() {
-        return vec![];
-    }
-    let others = others_for(&payment.from(), &network.signers.relayers, former);
-    others.iter().map(|relayer| settler_name(network.id, &relayer.to_string())).collect()
 }
 
 /// A number that nobody can guess: names a claim.

@@ -110,7 +110,9 @@ async fn send(state: &State, env: &Env, config: &Config) -> Option<u64> {
 /// settled once, nothing new is sold.
 fn names(config: &Config) -> Vec<String> {
     let all = settlers(config, None).into_iter().filter(|(id, name)| {
-        let has_facilitator = config.network(*id).is_some_and(|it| it.facilitator.is_some());
+        let has_facilitator = config
+            .network(*id)
+            .is_some_and(|it| it.facilitator.is_some() || it.former_facilitator.is_some());
         has_facilitator || !is_facilitator_name(*id, name)
     });
     all.map(|(_, name)| name).collect()

@@ -87,6 +87,7 @@ mod settlement_queue;
 mod settlement_remote;
 mod settlement_remote_crowd;
 mod settlement_remote_doubt;
+mod settlement_remote_moves;
 mod settlement_remote_solana;
 mod settlement_scenarios;
 mod settlement_solana;

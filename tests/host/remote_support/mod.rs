@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 
 use crate::sim::chain::Chain;
 use crate::sim::{
-    AMOUNT, Answer, Asked, Buyer, CHAIN, Handle, Payment, Setup, SimHost, Web, World, domain,
-    pay_to, relayer, time,
+    AMOUNT, Answer, Asked, Buyer, CHAIN, Handle, LaneOf, Payment, Setup, SimHost, Web, World,
+    domain, pay_to, relayer, time,
 };
 
 pub const KEY: (&str, &str) = ("X-Api-Key", "s3cr3t");
@@ -199,16 +199,18 @@ fn nodes(host: &SimHost, urls: usize) -> Nodes<<SimHost as Host>::Transport> {
     Nodes::new(host.transport(), urls, check)
 }
 
+/// The lane of a facilitator, with nodes to ask or without.
+pub fn lane(with_nodes: bool) -> LaneOf {
+    Box::new(move |host, parts| {
+        let nodes = with_nodes.then(|| nodes(host, 1));
+        vec![RemoteLane::new(parts, ChainId::Evm(CHAIN), facilitator(), nodes)]
+    })
+}
+
 /// A network that a facilitator settles, with nodes to ask or without.
 pub fn world(with_nodes: bool) -> (Rc<World>, Rc<SimFacilitator>) {
     let chain = Chain::new(true, false, relayer().address());
-    let world = World::with_lane(
-        chain,
-        Box::new(move |host, parts| {
-            let nodes = with_nodes.then(|| nodes(host, 1));
-            vec![RemoteLane::new(parts, ChainId::Evm(CHAIN), facilitator(), nodes)]
-        }),
-    );
+    let world = World::with_lane(chain, lane(with_nodes));
     let facilitator = SimFacilitator::new(&world);
     (world, facilitator)
 }

@@ -28,6 +28,11 @@ impl World {
     /// other one alone is a version of the Worker that still has the former
     /// signer, if `has_key`.
     pub fn replace_signer(self: &Rc<Self>, has_key: bool) -> Rc<Self> {
+        self.move_from(lane(has_key))
+    }
+
+    /// The same for a move from what this lane is made of.
+    pub fn move_from(self: &Rc<Self>, lane: LaneOf) -> Rc<Self> {
         self.crash();
         let other = Rc::new(Self {
             clock: Rc::clone(&self.clock),
@@ -46,7 +51,7 @@ impl World {
             asked: Cell::default(),
             alarm: super::host::SimAlarm::default(),
             settler: RefCell::default(),
-            lane: lane(has_key),
+            lane,
             others: RefCell::default(),
             name: RefCell::new("the former one".into()),
             // Tickets are random.
