@@ -169,18 +169,18 @@ pub(super) async fn use_in<T: Transport>(
     Ok(UsedBy { by, time, sender, resolution })
 }
 
-/// Whether a payment's authorization is used or canceled; `None` if the token
-/// does not say.
+/// Whether a payment's authorization is used or canceled, as of a block; `None` if the
+/// token does not say. A node that has no such block is left out.
 ///
 /// That it is unused ends a payment as unpaid, so every node is asked, and one
 /// that says otherwise is believed.
 pub(super) async fn authorization_state<T: Transport>(
     nodes: &Nodes<T>,
-    from: Address,
+    (from, block): (Address, BlockTag),
     payment: &evm::VerifiedPayment,
     quorum_above: &PerToken<AtomicAmount>,
 ) -> Option<bool> {
-    let answers = nodes.ask_each(&authorization_call(from, payment)).await;
+    let answers = nodes.ask_each(&authorization_call(from, payment, block)).await;
     let read = answers
         .iter()
         .filter_map(|reply| payment.read_used(&json_rpc::parse_data(reply.as_ref().ok()?, 32)?));
@@ -189,10 +189,13 @@ pub(super) async fn authorization_state<T: Transport>(
     if states.len() < enough { None } else { Some(states.contains(&true)) }
 }
 
-/// Asks whether a payment's authorization is used or canceled.
-pub(super) fn authorization_call(from: Address, payment: &evm::VerifiedPayment) -> Call {
-    let params = json_rpc::call_params(from, &payment.used_question(), BlockTag::Latest);
-    Call::new("eth_call", params)
+/// Asks whether a payment's authorization is used or canceled, as of a block.
+pub(super) fn authorization_call(
+    from: Address,
+    payment: &evm::VerifiedPayment,
+    block: BlockTag,
+) -> Call {
+    Call::new("eth_call", json_rpc::call_params(from, &payment.used_question(), block))
 }
 
 /// What one node says, or what two say where there must be a quorum.

@@ -1,12 +1,14 @@
 //! What nobody says for certain of a payment that a facilitator settles.
 
+use std::rc::Rc;
+
 use edge402::encoding::encode_hex;
 use edge402::protocol::Reason;
 use edge402::settlement::State;
 use serde_json::json;
 
 use crate::remote_support::{
-    Does, facilitator as configured, payment, run_with_blocks, settle_request, world,
+    Does, facilitator as configured, payment, run_with_blocks, settle_request, world, world_with,
 };
 use crate::settlement_remote::assert_bought_once;
 use crate::sim::{Answer, Buyer, Payment};
@@ -83,6 +85,39 @@ fn a_node_that_stands_still_ends_no_payment() {
     world.run_for(LONG_AFTER);
     let state = world.tables.record(&payment.id).unwrap().state;
     assert!(matches!(state, State::Submitted { .. }), "{state:?}");
+    facilitator.settles.borrow_mut().clear();
+    world.run_for(HOUR);
+    assert_bought_once(&world, &payment);
+}
+
+/// One node says that the payment's time is over, and nothing else. The other one stands
+/// still, and knows no block of that time.
+#[test]
+fn what_two_nodes_say_of_different_blocks_ends_no_payment() {
+    let (world, facilitator) = world_with(2);
+    let payment = payment(1);
+    facilitator.is_idempotent.set(true);
+    facilitator.settles.borrow_mut().extend(settled_before_an_outage(60));
+    let (unused, clock) = (encode_hex(&[0; 32]), Rc::clone(&world.clock));
+    *world.hook.borrow_mut() = Some(Box::new(move |url, method, params| {
+        let is_first = url.starts_with("https://node0.");
+        let silent = Some(Err((-32_005, "limit exceeded")));
+        let time = format!("{:#x}", clock.now_ms() / 1_000);
+        match method {
+            "eth_blockNumber" if is_first => Some(Ok(json!("0xfff"))),
+            "eth_getBlockByNumber" if is_first => {
+                Some(Ok(json!({ "number": "0xfff", "timestamp": time })))
+            }
+            "eth_getLogs" if !is_first => Some(Ok(json!([]))),
+            "eth_call" if !is_first && params[1] == "latest" => Some(Ok(json!(unused))),
+            "eth_call" if !is_first => Some(Err((-32_000, "header not found"))),
+            "eth_chainId" => None,
+            _ => silent,
+        }
+    }));
+    assert!(matches!(facilitator.buy_now(&payment, "a"), Answer::Pending(None)));
+    world.run_for(LONG_AFTER);
+    assert_eq!(world.tables.entries().len(), 1, "no node has seen it unused after its end");
     facilitator.settles.borrow_mut().clear();
     world.run_for(HOUR);
     assert_bought_once(&world, &payment);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::queue::done;
 use super::{EvmLane, Waiting};
 use crate::encoding::encode_hex;
-use crate::evm::{self, Receipt};
+use crate::evm::{self, BlockTag, Receipt};
 use crate::protocol::Reason;
 use crate::settlement::closing::Resolution;
 use crate::settlement::evidence::{Confirmed, authorization_state};
@@ -298,7 +298,8 @@ impl<H: Host> EvmLane<H> {
         let mut found = find_use(nodes, payment, &mut search, start, quorum).await;
         let mut state = None;
         if !matches!(found, Ok(Some(_))) {
-            state = authorization_state(nodes, self.key.address(), payment, quorum).await;
+            let asked = (self.key.address(), BlockTag::Latest);
+            state = authorization_state(nodes, asked, payment, quorum).await;
         }
         // The number of the block that the preview saw was a node's word.
         if matches!(found, Ok(None)) && state == Some(true) {

@@ -37,10 +37,8 @@ impl<H: Host> RemoteLane<H> {
             Observation::Paid(resolution) => return Ok(Some(resolution)),
             Observation::Elsewhere => Some(payment.used()),
             // It can't land any more, and didn't.
-            Observation::Unused { until }
-                if is_over(END_MARGIN)
-                    && end == entry.sent.expires_at
-                    && until >= entry.sent.expires_at =>
+            Observation::Unused { for_good: true }
+                if is_over(END_MARGIN) && end == entry.sent.expires_at =>
             {
                 Some(payment.too_late())
             }

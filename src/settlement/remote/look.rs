@@ -6,7 +6,8 @@ use std::pin::pin;
 use futures_util::future::{Either, select};
 
 use super::RemoteLane;
-use crate::evm::json_rpc;
+use crate::amount::AtomicAmount;
+use crate::evm::{self, BlockTag, json_rpc};
 use crate::facilitator_client::Settled;
 use crate::json::json;
 use crate::payment::VerifiedPayment;
@@ -14,6 +15,7 @@ use crate::rpc::{Call, Nodes, READ_TIMEOUT, Transport};
 use crate::settlement::closing::Resolution;
 use crate::settlement::evidence::{UsedBy, authorization_call, authorization_state};
 use crate::settlement::journal::FacilitatorEntry;
+use crate::settlement::per_token::PerToken;
 use crate::settlement::search::{Search, find_use};
 use crate::settlement::{Host, Store, StoreError};
 use crate::time::UnixSeconds;
@@ -27,10 +29,11 @@ const LOOK_BACK_STEPS: u32 = 8;
 pub(super) enum Observation {
     /// It was paid, after our request was written down.
     Paid(Resolution),
-    /// Nobody has used it, as of a block of this time or a later one.
+    /// Nobody has used it.
     Unused {
-        /// That time.
-        until: UnixSeconds,
+        /// Whether nobody can any more: that is so as of a block of its end, or of a
+        /// later time.
+        for_good: bool,
     },
     /// It is used, and it is not known yet by whom.
     Used,
@@ -64,7 +67,8 @@ impl<H: Host> RemoteLane<H> {
         let (nodes, payment) = self.nodes_of(payment)?;
         let latest = Call::new("eth_blockNumber", json!([]));
         // The block first: what is unused after it was unused in it.
-        let replies = nodes.ask(&[latest, authorization_call(payment.to(), payment)]).await.ok()?;
+        let state = authorization_call(payment.to(), payment, BlockTag::Latest);
+        let replies = nodes.ask(&[latest, state]).await.ok()?;
         let [Ok(latest), Ok(state)] = replies.as_slice() else { return None };
         let is_used = payment.read_used(&json_rpc::parse_data(state, 32)?)?;
         json_rpc::parse_u64(latest).filter(|_| !is_used)
@@ -101,12 +105,10 @@ impl<H: Host> RemoteLane<H> {
         if let Ok(Some(found)) = found {
             return Ok(observed(found));
         }
-        // Before the state: a node may stand still, or be behind.
-        let mut until = UnixSeconds(0);
         let state = match found {
             Ok(_) => {
-                until = time_of_latest(nodes).await.unwrap_or_default();
-                authorization_state(nodes, payment.to(), payment, quorum).await
+                let asked = (payment.to(), BlockTag::Latest);
+                authorization_state(nodes, asked, payment, quorum).await
             }
             Err(problem) => {
                 self.log(&problem.to_string());
@@ -119,20 +121,43 @@ impl<H: Host> RemoteLane<H> {
                 Ok(Some(found)) => observed(found),
                 Ok(None) | Err(_) => Observation::Used,
             },
-            Some(false) => Observation::Unused { until },
+            Some(false) => {
+                let end = entry.sent.expires_at;
+                let is_over = self.shared.host.now() >= end;
+                let for_good = is_over && is_unused_for_good(nodes, payment, end, quorum).await;
+                Observation::Unused { for_good }
+            }
             None => Observation::Silent,
         })
     }
 }
 
-/// The time of the oldest block that one of the nodes calls its latest.
-async fn time_of_latest<T: Transport>(nodes: &Nodes<T>) -> Option<UnixSeconds> {
+/// Whether nobody has used a payment as of a block in which it can't be used any more.
+/// One node may tell the time of its latest block, and another one, which stands still,
+/// that the payment is unused: so it is asked as of that very block, and a node that
+/// doesn't have it says nothing.
+async fn is_unused_for_good<T: Transport>(
+    nodes: &Nodes<T>,
+    payment: &evm::VerifiedPayment,
+    end: UnixSeconds,
+    quorum_above: &PerToken<AtomicAmount>,
+) -> bool {
+    let Some((_, block)) = oldest_latest(nodes).await.filter(|(time, _)| *time >= end) else {
+        return false;
+    };
+    let asked = (payment.to(), BlockTag::Number(block));
+    authorization_state(nodes, asked, payment, quorum_above).await == Some(false)
+}
+
+/// The time and the number of the oldest block that one of the nodes calls its latest.
+async fn oldest_latest<T: Transport>(nodes: &Nodes<T>) -> Option<(UnixSeconds, u64)> {
     let call = Call::new("eth_getBlockByNumber", json!(["latest", false]));
-    let times =
-        nodes.ask_each(&call).await.into_iter().filter_map(|block| {
-            json_rpc::parse_u64(block.ok()?.get("timestamp")?).map(UnixSeconds)
-        });
-    times.min()
+    let blocks = nodes.ask_each(&call).await.into_iter().filter_map(|block| {
+        let block = block.ok()?;
+        let time = json_rpc::parse_u64(block.get("timestamp")?)?;
+        Some((UnixSeconds(time), json_rpc::parse_u64(block.get("number")?)?))
+    });
+    blocks.min()
 }
 
 /// A block that is older than a time, and not much older. The nodes may have

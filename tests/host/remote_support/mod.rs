@@ -201,16 +201,26 @@ fn nodes(host: &SimHost, urls: usize) -> Nodes<<SimHost as Host>::Transport> {
 
 /// The lane of a facilitator, with nodes to ask or without.
 pub fn lane(with_nodes: bool) -> LaneOf {
+    lane_with(usize::from(with_nodes))
+}
+
+/// The same with so many nodes.
+fn lane_with(urls: usize) -> LaneOf {
     Box::new(move |host, parts| {
-        let nodes = with_nodes.then(|| nodes(host, 1));
+        let nodes = (urls > 0).then(|| nodes(host, urls));
         vec![RemoteLane::new(parts, ChainId::Evm(CHAIN), facilitator(), nodes)]
     })
 }
 
 /// A network that a facilitator settles, with nodes to ask or without.
 pub fn world(with_nodes: bool) -> (Rc<World>, Rc<SimFacilitator>) {
+    world_with(usize::from(with_nodes))
+}
+
+/// The same with so many nodes.
+pub fn world_with(urls: usize) -> (Rc<World>, Rc<SimFacilitator>) {
     let chain = Chain::new(true, false, relayer().address());
-    let world = World::with_lane(chain, lane(with_nodes));
+    let world = World::with_lane(chain, lane_with(urls));
     let facilitator = SimFacilitator::new(&world);
     (world, facilitator)
 }

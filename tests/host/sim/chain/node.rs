@@ -35,6 +35,9 @@ impl Chain {
             });
             let mut state = chain.state.clone();
             if params[1].as_str().is_some_and(|block| block.starts_with("0x")) {
+                if number(&params[1]) > u128::from(chain.height()) {
+                    return Err((-32_000, "header not found".to_owned()));
+                }
                 state.bits.retain(|_, block| u128::from(*block) <= number(&params[1]));
             }
             let run = chain.run(&mut state, to, &data, time, false);
