@@ -198,3 +198,20 @@ fn what_was_shown_stays_its_buyers_though_nobody_takes_it_again() {
         assert!(buyer.now().is_delivery(), "{is_withdrawn}");
     }
 }
+
+/// A record whose entry is gone would stay for ever, and nobody would look after it.
+#[test]
+fn what_the_disk_does_not_let_go_is_made_again() {
+    let (world, facilitator) = world(false);
+    let payment = payment(1);
+    let not_taken = Does::Says(403, json!({ "error": "no" }));
+    facilitator.settles.borrow_mut().push_back(not_taken);
+    facilitator.settle_ms.set(1_000);
+    let buyer = facilitator.start_buy(&payment, "a");
+    world.run_for(500);
+    world.tables.keeps_payments.set(true);
+    assert!(matches!(world.take(&buyer), Answer::Pending(None)));
+    world.tables.keeps_payments.set(false);
+    world.run_for(60_000);
+    assert_bought_once(&world, &payment);
+}

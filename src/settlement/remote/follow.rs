@@ -179,18 +179,22 @@ impl<H: Host> Shared<H> {
     /// Takes a payment back that nobody has taken: who waits for it may claim it, and
     /// nothing of it is left, unless it was shown to everybody before.
     fn withdraw(&self, entry: &FacilitatorEntry, payment: &str) -> Result<(), StoreError> {
-        // Without an await in between, this is one transaction to the disk.
-        self.store.close(&entry.id, &[])?;
-        if let Some(mut record) = self.store.payment(payment)?
-            && matches!(&record.state, State::Submitted { transaction, .. } if *transaction == entry.id)
-        {
-            if record.was_sent {
+        let record = self.store.payment(payment)?.filter(|record| {
+            matches!(&record.state, State::Submitted { transaction, .. } if *transaction == entry.id)
+        });
+        match record {
+            Some(mut record) if record.was_sent => {
                 // Whose it is must not be forgotten.
                 record.give_up(self.host.now());
-                self.store.put_payment(&record)?;
-            } else {
-                self.store.delete_payment(payment)?;
+                self.store.close(&entry.id, &[record])?;
             }
+            // The record first: without its entry nobody would ever look after it. An
+            // entry without a record is closed by whoever takes it up.
+            Some(_) => {
+                self.store.delete_payment(payment)?;
+                self.store.close(&entry.id, &[])?;
+            }
+            None => self.store.close(&entry.id, &[])?,
         }
         self.tell(payment);
         Ok(())

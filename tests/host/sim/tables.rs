@@ -34,6 +34,8 @@ pub struct Tables {
     account_spent: RefCell<BTreeMap<(String, u64), u128>>,
     /// Whether the disk fails.
     pub is_broken: Cell<bool>,
+    /// Whether it takes everything but that a payment is deleted.
+    pub keeps_payments: Cell<bool>,
     /// Whether something was written that no message has waited for yet.
     pub is_written: Cell<bool>,
     /// How long a message to a node waits for what was written before it, and how

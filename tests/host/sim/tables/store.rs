@@ -111,6 +111,9 @@ impl Store for SimStore {
 
     fn delete_payment(&self, id: &str) -> Result<(), StoreError> {
         self.write()?;
+        if self.0.keeps_payments.get() {
+            return Err(StoreError("kept".into()));
+        }
         self.0.unwritten.borrow_mut().remove(id);
         self.0.payments.borrow_mut().remove(id);
         Ok(())
