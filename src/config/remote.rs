@@ -71,6 +71,15 @@ impl Facilitators {
             Some(Facilitator { url, headers: headers.clone(), auth: auth.clone(), facts })
         };
         let all = Self { facilitator: read(own), fallback: read(fallback), former: read(former) };
+        if let (Some(one), Some(other)) = (&all.fallback, &all.former)
+            && one.url != other.url
+            && (one.auth.is_some() || !one.headers.is_empty())
+        {
+            let problem = "is another one than fallback_facilitator, which would be sent its \
+                           FACILITATOR_HEADERS and what facilitator_auth signs: leave the fallback \
+                           out until this one is";
+            fields.fault(former, problem);
+        }
         if fields.has(own) {
             for name in OWN_LANE.into_iter().filter(|name| fields.has(name)) {
                 fields.fault(name, "has no effect with facilitator");

@@ -40,7 +40,7 @@ pub(super) fn lanes_of<'a>(
             return Err(format!("NETWORKS.\"{}\" has no facilitator any more", network.id));
         };
         return Ok(Box::new(move |parts| {
-            vec![facilitator_lane(parts, transport, network, facilitator)]
+            vec![facilitator_lane(parts, transport, (config, network), facilitator)]
         }));
     }
     if network.rpc.is_empty() {
@@ -101,11 +101,12 @@ fn sellers_on(network: &Network) -> impl Iterator<Item = Seller> {
 fn facilitator_lane(
     parts: LaneParts<WorkerHost>,
     transport: GatedTransport,
-    network: &Network,
+    (config, network): (&Config, &Network),
     facilitator: &facilitator_client::Facilitator,
 ) -> Rc<RemoteLane<WorkerHost>> {
     let is_evm = !network.id.names_fee_payer();
-    let nodes = (is_evm && !network.rpc.is_empty()).then(|| App::nodes_over(transport, network));
+    let nodes = (is_evm && !network.rpc.is_empty())
+        .then(|| (App::nodes_over(transport, network), limits(config, network).quorum_above));
     RemoteLane::new(parts, network.id, facilitator.clone(), nodes)
 }
 

@@ -10,7 +10,7 @@ use edge402::settlement::{ClaimReply, Outcome, SettleRequest, State, Store, Verd
 use futures_util::future::select;
 use serde_json::{Value, json};
 
-use crate::remote_support::{self, Does, world_with_fallback_of};
+use crate::remote_support::{self, Does, SimFacilitator, world_with_fallback_of};
 use crate::sim::chain::Chain;
 use crate::sim::tables::SimStore;
 use crate::sim::{Answer, Fault, Payment, Setup, World, relayer};
@@ -200,6 +200,23 @@ fn the_fallback_asks_for_the_quorum_as_well() {
         let outcome = world.take(&waiting);
         world.run_for(60_000);
         assert_eq!(transfers(&world, &payment), 0);
+        let is_settled = matches!(state(&world, &payment), State::Settled(_));
+        assert_eq!(is_settled, is_believed, "{outcome:?}");
+    }
+}
+
+/// Such a network has no quorum while the facilitator settles, but may have one later.
+#[test]
+fn a_former_facilitators_lane_asks_for_the_quorum_as_well() {
+    for (quorum_above, is_believed) in [(1, false), (1_000_000, true)] {
+        let chain = Chain::new(true, false, relayer().address());
+        let world = World::with_lane(chain, remote_support::lane_with(2, Some(quorum_above)));
+        let facilitator = SimFacilitator::new(&world);
+        let payment = remote_support::payment(1);
+        facilitator.settles.borrow_mut().extend(vec![Does::Nothing; 100]);
+        dreaming(&world, &payment);
+        let outcome = world.take(&facilitator.settle_directly(&payment, "a"));
+        world.run_for(60_000);
         let is_settled = matches!(state(&world, &payment), State::Settled(_));
         assert_eq!(is_settled, is_believed, "{outcome:?}");
     }

@@ -88,14 +88,16 @@ struct InAir {
 
 impl<H: Host> RemoteLane<H> {
     /// The lane of this facilitator. With `nodes` of an EVM chain, they are
-    /// asked where its answers are unclear.
+    /// asked where its answers are unclear, and above an amount two of them.
     pub fn new(
         parts: LaneParts<H>,
         network: ChainId,
         facilitator: Facilitator,
-        nodes: Option<Nodes<H::Transport>>,
+        nodes: Option<(Nodes<H::Transport>, PerToken<AtomicAmount>)>,
     ) -> Rc<Self> {
-        Rc::new(Self::over(parts.0, network, facilitator, nodes.map(Rc::new)))
+        let (nodes, quorum_above) = nodes.unzip();
+        let lane = Self::over(parts.0, network, facilitator, nodes.map(Rc::new));
+        Rc::new(Self { quorum_above: quorum_above.unwrap_or_default(), ..lane })
     }
 
     /// The lane of a facilitator that is tried after a lane with these nodes.

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
+use edge402::amount::AtomicAmount;
 use edge402::encoding::encode_hex;
 use edge402::evm::Address;
 use edge402::facilitator_client::{
@@ -201,13 +202,14 @@ fn nodes(host: &SimHost, urls: usize) -> Nodes<<SimHost as Host>::Transport> {
 
 /// The lane of a facilitator, with nodes to ask or without.
 pub fn lane(with_nodes: bool) -> LaneOf {
-    lane_with(usize::from(with_nodes))
+    lane_with(usize::from(with_nodes), None)
 }
 
-/// The same with so many nodes.
-fn lane_with(urls: usize) -> LaneOf {
+/// The same with so many nodes, of which two must agree above an amount.
+pub fn lane_with(urls: usize, quorum_above: Option<u128>) -> LaneOf {
     Box::new(move |host, parts| {
-        let nodes = (urls > 0).then(|| nodes(host, urls));
+        let above = quorum_above.map(AtomicAmount);
+        let nodes = (urls > 0).then(|| (nodes(host, urls), above.into()));
         vec![RemoteLane::new(parts, ChainId::Evm(CHAIN), facilitator(), nodes)]
     })
 }
@@ -220,7 +222,7 @@ pub fn world(with_nodes: bool) -> (Rc<World>, Rc<SimFacilitator>) {
 /// The same with so many nodes.
 pub fn world_with(urls: usize) -> (Rc<World>, Rc<SimFacilitator>) {
     let chain = Chain::new(true, false, relayer().address());
-    let world = World::with_lane(chain, lane_with(urls));
+    let world = World::with_lane(chain, lane_with(urls, None));
     let facilitator = SimFacilitator::new(&world);
     (world, facilitator)
 }

@@ -133,9 +133,32 @@ fn a_fallback_stands_beside_an_own_lane() {
 }
 
 #[test]
+fn no_facilitator_is_sent_what_another_one_is_to_see() {
+    let other = "https://other.example";
+    let path = |name: &str| format!("/NETWORKS/{BASE}/{name}_facilitator");
+    for (former, has_headers, is_fault) in
+        [(other, true, true), (other, false, false), (URL, true, false)]
+    {
+        let both = with(&[
+            ("/ROUTES/1/networks", json!(null)),
+            (&path("fallback"), json!(URL)),
+            (&path("former"), json!(former)),
+        ]);
+        let headers = json!({ BASE: { "X-Key": "k" } }).to_string();
+        let headers = if has_headers { json!(headers) } else { json!(null) };
+        let config = changed(both, &[("/FACILITATOR_HEADERS", headers)]);
+        if is_fault {
+            assert_eq!(keys(&config), [format!("NETWORKS.\"{BASE}\".former_facilitator")]);
+        } else {
+            assert_eq!(load(&config).config.err(), None);
+        }
+    }
+}
+
+#[test]
 fn faults_of_facilitators_have_their_keys() {
     let all = ("/ROUTES/1/networks", json!(null));
-    for name in ["facilitator", "fallback_facilitator"] {
+    for name in ["facilitator", "fallback_facilitator", "former_facilitator"] {
         for wrong in [
             "",
             "facilitator.example",
