@@ -1,6 +1,9 @@
 //! No seller pays a refund twice without having been told, and nothing that has come
 //! back is hidden.
 
+use std::pin::pin;
+use std::task::{Context, Waker};
+
 use edge402::amount::AtomicAmount;
 use edge402::config;
 use edge402::desk::refunds::{
@@ -165,6 +168,53 @@ fn what_was_replaced_is_forgotten_where_the_sale_was_paid_back_by_another() {
     pages.tell(told("a payment", 'c'));
     pages.wait(600);
     assert_eq!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Forgotten);
+}
+
+#[test]
+fn a_part_that_was_paid_back_before_is_not_what_took_the_place_of_another() {
+    let pages = Pages::new();
+    pages.say('a', received(6_000));
+    pages.tell(told("a payment", 'a'));
+    pages.wait(600);
+    pages.tell(told("a payment", 'b'));
+    for look in [seen(), Look::Dead { block: 1_000 }, Look::Dead { block: 1_300 }] {
+        pages.say('b', look);
+        pages.wait(600);
+    }
+    assert_eq!(pages.states(), [('a', State::Noted), ('b', State::Replaced)]);
+    assert_eq!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Warned);
+    let rest = block_on(reserve(&pages, &wanted("1", 4_000), &[])).unwrap();
+    assert!(matches!(rest, Reserved::Refused(why) if why.contains("if that was this refund")));
+    // What is told after it has ended took its place, or the seller has looked.
+    let after = Refund { told_at: UnixSeconds(pages.now.get() + 1), ..told("a payment", 'c') };
+    pages.say('c', received(1_000));
+    pages.tell(after);
+    assert_eq!(take_off(&pages, evm(), &hash('b')).unwrap(), TakenOff::Forgotten);
+}
+
+#[test]
+fn what_somebody_else_has_found_replaced_meanwhile_stays_so() {
+    let late = [Look::Absent, Look::NoAnswer, Look::Dead { block: 1_200 }, Look::Failing, seen()];
+    for look in late {
+        let pages = Pages::new();
+        pages.tell(told("a payment", 'b'));
+        for look in [seen(), Look::Dead { block: 1_000 }] {
+            pages.say('b', look);
+            pages.wait(600);
+        }
+        take_off(&pages, evm(), &hash('b')).unwrap();
+        // Two ask at once, and the first to hear is told more than the other.
+        let wanted = wanted("1", 10_000);
+        let mut second = pin!(reserve(&pages, &wanted, &[]));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(second.as_mut().poll(&mut context).is_pending());
+        pages.say('b', Look::Dead { block: 1_300 });
+        pages.wait(DAY / 4);
+        assert_eq!(pages.states(), [('b', State::Replaced)]);
+        pages.say('b', look.clone());
+        let said = block_on(second).unwrap();
+        assert!(matches!(said, Reserved::Refused(_)), "{look:?}: {said:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What becomes of a transaction, from when it is told to when the chain has shown it.
 
-use super::{Book, CLOCKS, DAY, LOOKS, Look, MAX_OF_SALE, MAX_OPEN, Refund, Reservation, State};
+use super::{
+    Book, CLOCKS, DAY, LOOKS, Look, MAX_OF_SALE, MAX_OPEN, Refund, Reservation, State, sum,
+};
 use crate::amount::AtomicAmount;
 use crate::protocol::ChainId;
 use crate::settlement::StoreError;
@@ -165,11 +167,13 @@ pub fn take_off<B: Book>(book: &B, network: ChainId, name: &str) -> Result<Taken
     Ok(TakenOff::Stays(why.into()))
 }
 
-/// Whether another transaction has paid the same sale back: then that is what took the
-/// place of this one, or the seller has looked.
-fn has_another<B: Book>(book: &B, it: &Refund) -> Result<bool, StoreError> {
-    let known = book.of_payments(std::slice::from_ref(&it.payment))?;
-    Ok(known.iter().any(|it| it.amount.is_some()))
+/// Whether nobody needs to be warned of one that was replaced: all has come back, or
+/// a part of it that was told after this one had ended, and so is what took its place,
+/// or the seller has looked.
+fn has_another<B: Book>(book: &B, replaced: &Refund) -> Result<bool, StoreError> {
+    let known = book.of_payments(std::slice::from_ref(&replaced.payment))?;
+    let is_later = |it: &Refund| it.amount.is_some() && it.told_at > replaced.looked_at;
+    Ok(sum(&known) >= replaced.paid.0 || known.iter().any(is_later))
 }
 
 /// Asks the chain for a transaction that is kept. What is none is forgotten if
@@ -193,6 +197,13 @@ pub(super) async fn look_for<B: Book>(
     let was_noted = known.amount.is_some();
     if was_noted && asked.amount.is_none() {
         return Ok(Told::Noted(known));
+    }
+    // Whoever asked beside this one has heard its end, and this look is no newer.
+    let is_late = known.problem.is_some() && asked.problem.is_none();
+    if let Some(why) = known.problem.clone().filter(|_| is_late)
+        && !matches!(look, Look::Received { .. })
+    {
+        return Ok(Told::Refused(why));
     }
     let before = known.clone();
     let had_failed = before.has_ended_in_failure();
