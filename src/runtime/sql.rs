@@ -170,6 +170,16 @@ impl Store for SqlStore {
         self.kept.during(write)
     }
 
+    fn as_one<T>(&self, write: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.flush()?;
+        let done = self.atomically(write);
+        if done.is_err() {
+            // Records are known as they were to be.
+            self.recent.clear();
+        }
+        done
+    }
+
     fn write_kept(&self) -> Result<(), StoreError> {
         self.flush().and(self.recent.write_unwritten(|claim| self.put_payment(claim)))
     }

@@ -38,7 +38,12 @@ impl<H: Host> Shared<H> {
     ) -> Result<(), StoreError> {
         let write = || self.write_end(entry, resolutions, cost);
         let is_told_first = self.may_be_told_first(entry, resolutions)?;
-        let ended = if is_told_first { self.store.keep(write)? } else { write()? };
+        // All of it or nothing: what fails is done again, and is to count once.
+        let ended =
+            if is_told_first { self.store.keep(write)? } else { self.store.as_one(write)? };
+        if resolutions.iter().all(|(_, resolution)| !matches!(resolution, Resolution::Unclear(_))) {
+            self.sent_here.borrow_mut().remove(&entry.id);
+        }
         let is_judged = matches!(&entry.sent, Sent::Evm(sent) if sent.judged);
         for (payment, resolution) in resolutions {
             let is_clear = !matches!(resolution, Resolution::Unclear(_));
@@ -130,7 +135,6 @@ impl<H: Host> Shared<H> {
         }
         if unclear.is_empty() {
             self.store.close(&entry.id, &records)?;
-            self.sent_here.borrow_mut().remove(&entry.id);
         } else {
             let left = Entry { payments: unclear, ..entry.clone() };
             self.store.submit(&left, &records)?;

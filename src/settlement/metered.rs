@@ -222,8 +222,7 @@ impl<H: Host> Settler<H> {
                     request.at_stake()
                 ));
                 // Whoever is to blame, it was had for nothing.
-                shared.note_unpaid(&request)?;
-                shared.write_off(payment, &payer)?;
+                shared.write_off_unpaid(&request, &payer)?;
                 return Ok(());
             }
         };

@@ -43,6 +43,14 @@ pub trait Store {
     fn keep<T>(&self, write: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError>
     where
         Self: Sized;
+    /// Writes what this writes, at once, and all of it or nothing. A [kept
+    /// claim](Self::keep_claim) that it was about is gone if it fails.
+    ///
+    /// # Errors
+    /// Those of `write`, or the disk failed: then nothing is written.
+    fn as_one<T>(&self, write: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError>
+    where
+        Self: Sized;
     /// Writes the claims, and what else is kept.
     ///
     /// # Errors

@@ -9,7 +9,7 @@
 
 use super::shared::Shared;
 use super::store::SUM_DAYS;
-use super::{Host, SalesQuery, SettleRequest, Store, StoreError, Unpaid};
+use super::{Host, Outcome, SalesQuery, SettleRequest, Store, StoreError, Unpaid};
 use crate::time::UnixSeconds;
 
 impl Unpaid {
@@ -60,6 +60,19 @@ impl<H: Host> Shared<H> {
             self.store.set_account_spent_on(&all, today, of_all)?;
         }
         Ok(is_given)
+    }
+
+    /// Charges nothing for what an order's payer has used, and counts that as unpaid: both
+    /// or neither.
+    pub(super) fn write_off_unpaid(
+        &self,
+        request: &SettleRequest,
+        payer: &str,
+    ) -> Result<Outcome, StoreError> {
+        self.store.as_one(|| {
+            self.note_unpaid(request)?;
+            self.write_off(&request.payment, payer)
+        })
     }
 
     /// Whether a payer has paid for what is had for nothing: for so much of today's,

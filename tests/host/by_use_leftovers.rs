@@ -58,6 +58,18 @@ fn small(world: &Rc<World>, payer: u8, number: u8) -> (Answer, bool) {
     (answer, world.asked.get() > before)
 }
 
+/// What was given for nothing counts if its end is written, too, and not without.
+#[test]
+fn what_could_not_be_given_for_nothing_counts_for_nobody() {
+    let world = world_where_a_transfer_costs(4_000);
+    world.tables.refuses_sales.set(true);
+    for number in 1..=14 {
+        assert!(!small(&world, 1, number).0.is_delivery());
+    }
+    world.tables.refuses_sales.set(false);
+    assert!(small(&world, 1, 15).0.is_delivery());
+}
+
 #[test]
 fn no_more_is_given_for_nothing_in_a_day_than_the_seller_risks() {
     let world = world_where_a_transfer_costs(4_000);

@@ -2,9 +2,12 @@
 
 use std::rc::Rc;
 
+use crate::sim::tables::SimStore;
 use crate::sim::{Fault, Handle, Payment, Setup, World};
 use edge402::protocol::Reason;
-use edge402::settlement::{Outcome, SettleRequest, State, StoreError, Verdict};
+use edge402::settlement::{
+    Outcome, SalesQuery, SettleRequest, State, Store as _, StoreError, Verdict,
+};
 use serde_json::json;
 
 const FACILITATOR: &str = "facilitator";
@@ -220,6 +223,28 @@ fn what_is_in_the_air_counts_against_the_limit() {
         let spent = world.tables.account_spent("acme");
         assert!(spent > 0 && spent <= limit, "{spent}");
     }
+}
+
+/// What a transaction has cost is written with its end, or not at all: else it counts
+/// again each time that this is tried.
+#[test]
+fn what_was_spent_counts_once_however_often_its_end_can_not_be_written() {
+    let spent = |refuses: bool| {
+        let world = World::new(&with_limit(u128::MAX));
+        world.tables.refuses_sales.set(refuses);
+        let handle = start_charge(&world, &payment(1), FACILITATOR, true);
+        world.run_for(if refuses { 200_000 } else { 10_000 });
+        world.tables.refuses_sales.set(false);
+        world.run_for(100_000);
+        drop(handle);
+        let state = world.tables.record(&payment(1).id).map(|record| record.state);
+        assert!(matches!(state, Some(State::Settled(_))), "{state:?}");
+        let store = SimStore(Rc::clone(&world.tables));
+        let fee = store.sales(&SalesQuery { limit: 1, ..SalesQuery::default() }).unwrap();
+        let today = store.spent_on(world.clock.now().day()).unwrap();
+        (today, world.tables.account_spent("acme"), fee[0].fee.clone())
+    };
+    assert_eq!(spent(true), spent(false));
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! How rows are written: those that belong together all or none.
 
-use std::cell::RefCell;
-
 use worker::SqlStorageValue;
 
 use super::super::js;
@@ -44,19 +42,24 @@ impl SqlStore {
         }
         // What a statement has done stays done where a later one fails: a payment would
         // be settled, and never be in the ledger.
-        let error = RefCell::new(None);
-        let mut work = || match writes.iter().try_for_each(exec) {
-            Ok(()) => true,
-            Err(why) => {
-                error.replace(Some(why));
-                false
-            }
+        self.atomically(|| writes.iter().try_for_each(exec))
+    }
+
+    /// Does this; if it fails, what it has written is not written.
+    pub(super) fn atomically<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let (mut work, mut said) = (Some(work), None);
+        let mut once = || {
+            said = work.take().map(|work| work());
+            matches!(said, Some(Ok(_)))
         };
-        let done = js::atomically(&self.storage, &mut work);
-        match (error.into_inner(), done) {
-            (Some(why), _) => Err(why),
-            (None, Ok(true)) => Ok(()),
-            (None, why) => Err(StoreError(format!("{why:?}"))),
+        let done = js::atomically(&self.storage, &mut once);
+        match (said, done) {
+            (Some(Err(why)), _) => Err(why),
+            (Some(Ok(value)), Ok(true)) => Ok(value),
+            (_, why) => Err(StoreError(format!("{why:?}"))),
         }
     }
 

@@ -29,8 +29,7 @@ impl<H: Host> EvmLane<H> {
                 let payer = waiting.payment.payer();
                 let ended = if request.metered.is_some() {
                     self.log_refusal(&format!("{}: nothing is charged", request.payment));
-                    let noted = self.shared.note_unpaid(request);
-                    noted.and_then(|_| self.shared.write_off(&request.payment, &payer))
+                    self.shared.write_off_unpaid(request, &payer)
                 } else if request.is_told()
                     && !self.is_worth_less(cost, &waiting.payment, request.most())
                 {
@@ -53,9 +52,14 @@ impl<H: Host> EvmLane<H> {
         request: &SettleRequest,
         payer: String,
     ) -> Result<Outcome, StoreError> {
-        if self.shared.note_unpaid(request)? {
+        let shared = &self.shared;
+        let given = shared.store.as_one(|| {
+            let is_given = shared.note_unpaid(request)?;
+            is_given.then(|| shared.settle_nothing(request, payer)).transpose()
+        })?;
+        if let Some(outcome) = given {
             self.log_refusal(&format!("{}: nothing is charged", request.payment));
-            return self.shared.settle_nothing(request, payer);
+            return Ok(outcome);
         }
         self.log_refusal(&format!(
             "{}: not given for nothing: too much went so today (unsettled_max)",

@@ -36,6 +36,8 @@ pub struct Tables {
     pub is_broken: Cell<bool>,
     /// Whether it takes everything but that a payment is deleted.
     pub keeps_payments: Cell<bool>,
+    /// Whether it takes no rows of sales.
+    pub refuses_sales: Cell<bool>,
     /// Whether something was written that no message has waited for yet.
     pub is_written: Cell<bool>,
     /// How long a message to a node waits for what was written before it, and how
@@ -122,13 +124,19 @@ impl Tables {
     /// Forgets what counts beyond what is on disk.
     pub fn die(&self) {
         self.unwritten.take();
-        let Some(on_disk) = self.on_disk.take() else { return };
-        self.payments.swap(&on_disk.payments);
-        self.journal.swap(&on_disk.journal);
-        self.names.swap(&on_disk.names);
-        self.sales.swap(&on_disk.sales);
-        self.spent.swap(&on_disk.spent);
-        self.account_spent.swap(&on_disk.account_spent);
+        if let Some(on_disk) = self.on_disk.take() {
+            self.go_back_to(&on_disk);
+        }
+    }
+
+    /// Has the rows that there were.
+    fn go_back_to(&self, former: &Self) {
+        self.payments.swap(&former.payments);
+        self.journal.swap(&former.journal);
+        self.names.swap(&former.names);
+        self.sales.swap(&former.sales);
+        self.spent.swap(&former.spent);
+        self.account_spent.swap(&former.account_spent);
     }
 
     /// Whether more counts than what is on disk.

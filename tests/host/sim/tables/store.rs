@@ -50,6 +50,12 @@ impl SimStore {
     fn check(&self) -> Result<(), StoreError> {
         if self.0.is_broken.get() { Err(StoreError("broken".into())) } else { Ok(()) }
     }
+
+    /// What fails writes nothing.
+    fn check_sales(&self, records: &[PaymentRecord]) -> Result<(), StoreError> {
+        let fails = self.0.refuses_sales.get() && records.iter().any(|it| it.sale().is_some());
+        if fails { Err(StoreError("full".into())) } else { Ok(()) }
+    }
 }
 
 fn text(value: &dyn edge402::json::ToJson) -> String {
@@ -76,8 +82,17 @@ impl Store for SimStore {
         written
     }
 
+    fn as_one<T>(&self, write: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let former = self.0.copy();
+        let written = write();
+        if written.is_err() {
+            self.0.go_back_to(&former);
+        }
+        written
+    }
+
     fn write_kept(&self) -> Result<(), StoreError> {
-        let flushed = self.flush();
+        let flushed = if self.has_kept() { self.flush() } else { Ok(()) };
         let claims = self.0.unwritten.take();
         let written = claims.into_iter().map(|(id, text)| {
             let written = self.put_payment(&edge402::json::from_text(&text).unwrap());
@@ -95,6 +110,7 @@ impl Store for SimStore {
 
     fn put_payment(&self, record: &PaymentRecord) -> Result<(), StoreError> {
         self.write()?;
+        self.check_sales(std::slice::from_ref(record))?;
         self.0.unwritten.borrow_mut().remove(&record.payment);
         self.0.payments.borrow_mut().insert(record.payment.clone(), text(record));
         if let Some(sale) = record.sale() {
@@ -121,6 +137,7 @@ impl Store for SimStore {
 
     fn submit(&self, entry: &Entry, records: &[PaymentRecord]) -> Result<(), StoreError> {
         self.write()?;
+        self.check_sales(records)?;
         self.0.journal.borrow_mut().insert(entry.id.clone(), text(entry));
         records.iter().try_for_each(|record| self.put_payment(record))
     }
@@ -167,6 +184,7 @@ impl Store for SimStore {
 
     fn close(&self, id: &str, records: &[PaymentRecord]) -> Result<(), StoreError> {
         self.write()?;
+        self.check_sales(records)?;
         self.0.journal.borrow_mut().remove(id);
         records.iter().try_for_each(|record| self.put_payment(record))
     }
