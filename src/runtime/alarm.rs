@@ -51,7 +51,7 @@ impl ObjectAlarm {
 
     /// It has rung.
     pub(super) fn has_rung(&self) {
-        self.alarm.has_rung();
+        self.alarm.has_rung(clock::now_ms());
     }
 }
 

@@ -71,46 +71,52 @@ impl DurableObject for Settler {
 
     async fn alarm(&self) -> worker::Result<Response> {
         self.alarm.has_rung();
-        if let Some(quota) = self.quota() {
-            quota.alarm().await?;
-            return Response::empty();
-        }
-        match self.note_name()?.as_deref() {
-            Some(OVERRIDES_OBJECT) => {
-                let (state, since) = (&self.state, &self.publishing_since);
-                overrides::object::ring(state, &self.env, since).await;
-                return Response::empty();
-            }
-            Some(REFUNDS_OBJECT) => {
-                refunds::object::ring(&self.state, &self.alarm, &self.env).await?;
-                return Response::empty();
-            }
-            Some(WEBHOOKS_OBJECT) => {
-                webhooks::ring(&self.state, &self.alarm, &self.env).await?;
-                return Response::empty();
-            }
-            _ => {}
-        }
-        match self.settler() {
-            Ok(settler) => {
-                if let Err(error) = settler.wake() {
-                    console_error!("{}", error.to_string());
-                    return Err(error.to_string().into());
-                }
-            }
-            Err(why) => self.postpone(&why).await,
+        if let Err(error) = self.ring().await {
+            console_error!("{}", error.to_string());
+            // The runtime tries again what fails six times in two minutes, and no more.
+            self.alarm.wake_in(POSTPONE_SECONDS).await?;
         }
         Response::empty()
     }
 }
 
-/// How soon an alarm rings again that found a faulty configuration, in seconds.
+/// How soon an alarm rings again that has failed, or found a faulty configuration, in
+/// seconds.
 const POSTPONE_SECONDS: u64 = 60;
 
 /// As far as what is open at a facilitator is counted for the log.
 const COUNTED_MAX: u32 = 1_000;
 
 impl Settler {
+    /// What the alarm does.
+    async fn ring(&self) -> worker::Result<()> {
+        if let Some(quota) = self.quota() {
+            quota.alarm().await?;
+            return Ok(());
+        }
+        match self.note_name()?.as_deref() {
+            Some(OVERRIDES_OBJECT) => {
+                let (state, since) = (&self.state, &self.publishing_since);
+                overrides::object::ring(state, &self.env, since).await;
+                return Ok(());
+            }
+            Some(REFUNDS_OBJECT) => {
+                refunds::object::ring(&self.state, &self.alarm, &self.env).await?;
+                return Ok(());
+            }
+            Some(WEBHOOKS_OBJECT) => {
+                webhooks::ring(&self.state, &self.alarm, &self.env).await?;
+                return Ok(());
+            }
+            _ => {}
+        }
+        match self.settler() {
+            Ok(settler) => settler.wake().map_err(|error| error.to_string())?,
+            Err(why) => self.postpone(&why).await,
+        }
+        Ok(())
+    }
+
     /// Answers a message of the gate's, which says at its URL's end what it is.
     async fn answer(&self, url: String, body: String) -> worker::Result<Response> {
         let verb = url.rsplit('/').next().unwrap_or_default();

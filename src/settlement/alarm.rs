@@ -13,6 +13,8 @@ pub struct Alarm {
     set: Cell<u64>,
     /// How many are setting it.
     setting: Cell<usize>,
+    /// When it rang last, in milliseconds since 1970.
+    rung: Cell<u64>,
 }
 
 impl Alarm {
@@ -24,7 +26,8 @@ impl Alarm {
     }
 
     /// Sets it for this time, in milliseconds, unless it rings before that. `look` says
-    /// for when it is set, and `write` sets it. When this returns, it is set.
+    /// for when it is set, and `write` sets it. When this returns, it is set. What rings
+    /// before that asks again for what is still to be done.
     ///
     /// # Errors
     /// It could not be looked at, or not be set. The next that asks sets it for this
@@ -41,7 +44,11 @@ impl Alarm {
         let _done = Done(&self.setting);
         if self.set.get() <= now() {
             // An earlier life may have set it.
-            if let Some(found) = look().await?.filter(|found| *found > now()) {
+            if let Some(found) = look().await?.filter(|found| *found > self.rung.get()) {
+                if found <= now() {
+                    // It is about to ring, and must not be put off.
+                    return write(now()).await;
+                }
                 self.want(found, now());
                 self.set.set(found);
             }
@@ -59,9 +66,11 @@ impl Alarm {
         Ok(())
     }
 
-    /// It has rung, and is set no more. What is being set at this moment still counts.
-    pub fn has_rung(&self) {
+    /// It has rung at this time, in milliseconds, and is set no more. What is being set
+    /// at this moment still counts.
+    pub fn has_rung(&self, now: u64) {
         self.set.set(0);
+        self.rung.set(now);
     }
 
     /// Notes a time that was asked for; the earliest one. It rings at its time, so
@@ -105,6 +114,7 @@ mod tests {
         at: Cell<Option<u64>>,
         writes: RefCell<Vec<u64>>,
         is_broken: Cell<bool>,
+        now: Cell<u64>,
     }
 
     async fn ask(alarm: &Alarm, disk: &Disk, at: u64) -> Result<(), ()> {
@@ -122,7 +132,7 @@ mod tests {
             give_way().await;
             Ok(())
         };
-        let asked = alarm.set(at, || NOW, look, write).await;
+        let asked = alarm.set(at, || disk.now.get().max(NOW), look, write).await;
         if asked.is_ok() {
             assert!(disk.at.get().is_some_and(|set| set <= at), "told as set for {at}");
         }
@@ -166,7 +176,10 @@ mod tests {
                     &mut [Box::pin(asked(87)), Box::pin(asked(31)), Box::pin(asked(41))],
                     order,
                 );
-                let earliest = earlier_life.filter(|at| *at == 20_000).unwrap_or(31_000);
+                // What is due rings now, and what it finds is seen to.
+                let due = earlier_life.filter(|at| *at <= NOW).map(|_| NOW);
+                let early = earlier_life.filter(|at| *at == 20_000);
+                let earliest = due.or(early).unwrap_or(31_000);
                 assert_eq!(disk.at.get(), Some(earliest), "{earlier_life:?}, order {order}");
             }
         }
@@ -186,8 +199,24 @@ mod tests {
         assert_eq!(*disk.writes.borrow(), [4_000]);
         assert!(!alarm.is_asked(86_000, 4_000), "its time has come");
         // It may ring a moment before the clock says so.
-        alarm.has_rung();
+        alarm.has_rung(3_999);
         assert!(!alarm.is_asked(86_000, 3_999));
+    }
+
+    #[test]
+    fn one_that_is_due_and_has_not_rung_yet_is_not_put_off() {
+        let (alarm, disk) = (Alarm::default(), Disk::default());
+        assert!(alone(&alarm, &disk, 5_000));
+        for (at, now) in [(86_000, 5_000), (86_000, 5_001), (6_000, 5_900)] {
+            disk.now.set(now);
+            assert!(alone(&alarm, &disk, at));
+            assert!(disk.at.get().is_some_and(|set| set <= now), "{at} at {now}");
+        }
+        // One that has failed may still be there.
+        alarm.has_rung(5_900);
+        disk.now.set(6_000);
+        assert!(alone(&alarm, &disk, 86_000));
+        assert_eq!(disk.at.get(), Some(86_000));
     }
 
     #[test]

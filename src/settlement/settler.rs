@@ -267,10 +267,14 @@ impl<H: Host> Settler<H> {
     /// Takes up what a crash left in the journal, and forgets what is old.
     /// Called when the object comes to life and by its alarm.
     pub fn wake(&self) -> Result<(), StoreError> {
+        // An alarm that fails is tried again, and not for ever.
+        self.take_up().inspect_err(|_| self.shared.host.wake_in(WAKE_SECONDS))
+    }
+
+    fn take_up(&self) -> Result<(), StoreError> {
         let shared = &self.shared;
         shared.try_to_write_kept();
         shared.store.forget_until(shared.host.now())?;
-        shared.will_wake.set(false);
         // A sale that it died with before anybody was told of it.
         shared.host.sold();
         // All that went to a chain, each time: of a relayer it is the eight transactions that

@@ -45,8 +45,6 @@ pub(super) struct Shared<H: Host> {
     pub(super) unlogged: RefCell<Vec<PaymentRecord>>,
     /// Since when it is planned to write the claims that are kept.
     pub(super) will_write_since: Cell<Option<UnixSeconds>>,
-    /// Whether the alarm was set since it last rang.
-    pub will_wake: Cell<bool>,
     /// The payments that are on their way on an account with a limit: which
     /// account, and what they may cost, in wei or lamports.
     pub(super) held: RefCell<Table<String, (String, u128)>>,
@@ -76,7 +74,6 @@ impl<H: Host> Shared<H> {
             holders: RefCell::default(),
             unlogged: RefCell::default(),
             will_write_since: Cell::default(),
-            will_wake: Cell::new(false),
             held: RefCell::default(),
             fees: Fees::default(),
             lines: Lines::default(),
@@ -209,9 +206,7 @@ impl<H: Host> Shared<H> {
     /// Sees to it that this object wakes: to finish what is in the journal by
     /// then, if it dies, and to forget old records.
     pub(super) fn plan_to_wake(&self) {
-        if !self.will_wake.replace(true) {
-            self.host.wake_in(WAKE_SECONDS);
-        }
+        self.host.wake_in(WAKE_SECONDS);
     }
 
     /// The orders of a journal entry's payments, verified again as they were

@@ -68,6 +68,7 @@ mod refunds_book;
 mod refunds_chain;
 mod refunds_twice;
 mod remote_support;
+mod settlement_alarm;
 mod settlement_charge;
 mod settlement_checks;
 mod settlement_crowd;
