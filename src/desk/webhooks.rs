@@ -167,6 +167,15 @@ pub async fn run<S: Sender>(
     Ok(sooner(next, tell(sender, hooks, settlers, &RefCell::new(outbox), false).await?))
 }
 
+/// In how many seconds to go on at the latest where the sender has rung, with a clock of
+/// `now` milliseconds, and was last let know of something at `told`, for so many seconds
+/// later: it may have rung before that, and what happens in a second is told when that is
+/// over.
+pub fn next_after(next: Option<u64>, (told, seconds): (u64, u64), now: u64) -> Option<u64> {
+    let is_early = told.saturating_add(seconds.saturating_mul(1_000)) > now;
+    sooner(next, is_early.then_some(seconds))
+}
+
 /// The smaller of two pauses.
 fn sooner(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     a.into_iter().chain(b).min()

@@ -44,6 +44,8 @@ pub struct Settler {
     quota: OnceCell<Option<QuotaObject>>,
     /// Since when it writes to KV what the desk has changed, in milliseconds.
     publishing_since: Cell<u64>,
+    /// When it was last let know that there is something to tell, in milliseconds.
+    told: Cell<u64>,
 }
 
 impl DurableObject for Settler {
@@ -56,6 +58,7 @@ impl DurableObject for Settler {
             inner: OnceCell::new(),
             quota: OnceCell::new(),
             publishing_since: Cell::default(),
+            told: Cell::default(),
         }
     }
 
@@ -105,7 +108,7 @@ impl Settler {
                 return Ok(());
             }
             Some(WEBHOOKS_OBJECT) => {
-                webhooks::ring(&self.state, &self.alarm, &self.env).await?;
+                webhooks::ring(&self.state, &self.alarm, &self.env, &self.told).await?;
                 return Ok(());
             }
             _ => {}
@@ -136,7 +139,8 @@ impl Settler {
         }
         if webhooks::is_asked_for(verb) {
             self.note_name()?;
-            let said = webhooks::object_answer(&self.state, &self.alarm, &self.env, verb);
+            let asked = (verb, &self.told);
+            let said = webhooks::object_answer(&self.state, &self.alarm, &self.env, asked);
             return Response::ok(Box::pin(said).await?);
         }
         if refunds::object::is_asked_for(verb) {

@@ -1,5 +1,6 @@
 //! The Durable Object that sends webhooks, and who wakes it.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use worker::web_sys::{Headers, Response};
@@ -14,7 +15,9 @@ use super::transport::FetchTransport;
 use super::{clock, refused, respond};
 use crate::config::{Config, Webhook};
 use crate::desk::settlers;
-use crate::desk::webhooks::{Count, Look, Message, Outbox, Sender, WEBHOOKS_OBJECT, run, view};
+use crate::desk::webhooks::{
+    Count, Look, Message, Outbox, Sender, WEBHOOKS_OBJECT, next_after, run, view,
+};
 use crate::facilitator_client::{Http as _, HttpRequest};
 use crate::json;
 use crate::settlement::outbox::SalesAfter;
@@ -61,14 +64,16 @@ pub(super) fn is_asked_for(verb: &str) -> bool {
     matches!(verb, "nudge" | "webhooks")
 }
 
-/// What it answers, as JSON.
+/// What it answers, as JSON. `told`: when it was last let know of something, in
+/// milliseconds.
 pub(super) async fn object_answer(
     state: &State,
     alarm: &ObjectAlarm,
     env: &Env,
-    verb: &str,
+    (verb, told): (&str, &Cell<u64>),
 ) -> worker::Result<String> {
     if verb == "nudge" {
+        told.set(clock::now_ms());
         alarm.wake_in(SOON_SECONDS).await?;
         return Ok("null".into());
     }
@@ -81,15 +86,20 @@ pub(super) async fn object_answer(
 
 /// Sends what there is to send. The runtime rings one alarm at a time, so nobody
 /// else sends meanwhile.
-pub(super) async fn ring(state: &State, alarm: &ObjectAlarm, env: &Env) -> worker::Result<()> {
-    let app = App::get(env);
+pub(super) async fn ring(
+    state: &State,
+    alarm: &ObjectAlarm,
+    env: &Env,
+    told: &Cell<u64>,
+) -> worker::Result<()> {
+    let (app, told, rung) = (App::get(env), told.get(), clock::now_ms());
     let next = if let Ok(config) = &app.loaded.config {
         send(state, env, config).await
     } else {
         app.report_faults();
         Some(AGAIN_SECONDS)
     };
-    match next {
+    match next_after(next, (told, SOON_SECONDS), rung) {
         Some(seconds) => alarm.wake_in(seconds).await,
         None => Ok(()),
     }

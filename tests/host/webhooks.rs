@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use edge402::config::Webhook;
-use edge402::desk::webhooks::{Count, Look, Message, Outbox, Sender, run, view};
+use edge402::desk::webhooks::{Count, Look, Message, Outbox, Sender, next_after, run, view};
 use edge402::encoding::{decode_base64, encode_base64};
 use edge402::settlement::outbox::SalesAfter;
 use edge402::settlement::{Sale, Store as _, StoreError};
@@ -255,6 +255,27 @@ fn a_settlement_wakes_who_sends_and_a_crash_before_that_is_made_up_for() {
     assert_eq!(ids.len(), 3);
     assert_eq!(ids[1], ids[2]);
     assert_ne!(ids[0], ids[1]);
+}
+
+/// It was let know in the last two seconds, and rang for what it was let know of before.
+#[test]
+fn what_is_sold_in_the_second_in_which_the_alarm_rings_is_told_when_that_is_over() {
+    let (office, hooks) = (Office::new(None), hook(&["sale"]));
+    let now = office.now.get();
+    office.sales.borrow_mut().push(("one".into(), vec![]));
+    office.run(&hooks).unwrap();
+    office.sales.borrow_mut()[0].1.push(sale(now + 10, "a"));
+    office.now.set(now + 10);
+    let next = office.run(&hooks).unwrap();
+    assert_eq!((office.got.borrow().len(), next), (0, None));
+    let rung = 1_000 * (now + 10) + 900;
+    let Some(pause) = next_after(next, (rung - 300, 2), rung) else { panic!("never told") };
+    office.now.set(now + 10 + pause);
+    office.run(&hooks).unwrap();
+    assert_eq!(office.got.borrow().len(), 1);
+    // What rings for what it was let know of last, does so for all.
+    assert_eq!(next_after(None, (rung - 2_000, 2), rung), None);
+    assert_eq!(next_after(Some(1), (rung - 300, 2), rung), Some(1));
 }
 
 #[test]
