@@ -97,3 +97,57 @@ fn what_gave_way_to_an_empty_transaction_counts_until_one_of_them_has_landed() {
     mine(&world);
     assert!(world.take(&buyer).is_delivery());
 }
+
+/// What gave way to an empty transaction, because every node refused it, lands all the
+/// same: it pays once, and nothing goes out again.
+#[test]
+fn what_gave_way_to_an_empty_transaction_pays_once_if_it_lands_instead() {
+    for (crashes, empty_lands) in [(false, false), (true, false), (false, true), (true, true)] {
+        let world = world(None);
+        let shared = Rc::new(RefCell::new(None));
+        let seen = Rc::clone(&shared);
+        *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+            if method != "eth_sendRawTransaction" {
+                return None;
+            }
+            let raw = params[0].as_str().unwrap();
+            let bytes = decode_hex_bytes(raw, raw.len()).unwrap();
+            let transaction = read_transaction(&bytes).1;
+            if transaction.gas_limit < 100_000 {
+                return None;
+            }
+            let hash = encode_hex(&keccak256(&bytes));
+            let is_first = seen.borrow().is_none();
+            if is_first {
+                *seen.borrow_mut() = Some(Pooled { hash, transaction });
+                return Some(Err((-32_603, "internal error")));
+            }
+            seen.borrow().as_ref().filter(|it: &&Pooled| it.hash == hash)?;
+            Some(Err((-32_000, "exceeds block gas limit")))
+        }));
+        let payments: Vec<_> = (1..=12).map(|n| Payment::new(n, n, 3_000)).collect();
+        let buyers: Vec<_> = payments.iter().map(|it| world.start_buy(it, "a")).collect();
+        world.run_for(12_000);
+        assert!(world.log.borrow().iter().any(|it| it.contains("replaces")), "{:?}", world.log);
+        if crashes {
+            world.crash();
+        }
+        if !empty_lands {
+            let first = shared.borrow_mut().take().unwrap();
+            let nonce = first.transaction.nonce;
+            world.chain.borrow_mut().pool.insert(nonce, first);
+        }
+        for _ in 0..30 {
+            mine(&world);
+        }
+        for (payment, buyer) in payments.iter().zip(&buyers) {
+            let delivered = if crashes {
+                world.buy_now(payment, "a").is_delivery()
+            } else {
+                world.take(buyer).is_delivery() || world.buy_now(payment, "a").is_delivery()
+            };
+            assert!(delivered, "{crashes} {empty_lands}");
+            assert_eq!(world.chain.borrow().transfers_of(payment).len(), 1);
+        }
+    }
+}
