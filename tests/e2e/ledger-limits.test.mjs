@@ -9,6 +9,7 @@ import { runSql, sale, writeSales } from '../../dev/ledger.mjs';
 import { DEV_DIR, listen, waitFor } from '../../dev/util.mjs';
 import { watchedWorker } from '../../dev/watched.mjs';
 import { EVM_NETWORK, SOLANA_NETWORK, startWorld } from '../../dev/world.mjs';
+import { order, PATH, ask as settle, tokenHashes } from './facilitator-support.mjs';
 import { assertPaid, assertRefused, PAGE, payment, send } from './support.mjs';
 
 const TOKEN = 'a token';
@@ -192,6 +193,29 @@ test('a sale of which the disk does not take the row is in the ledger once it do
     const { sales } = await ask(next, 'sales');
     return sales.length === 1 && sales[0].transaction === paid.transaction;
   }, { what: 'the sale', timeout: 60_000 });
+});
+
+test('what a transaction has cost is not written without the end of its payment', async () => {
+  const persist = newFolder('spent');
+  const names = world.accounts.evm.relayers.map(({ address }) => `${EVM_NETWORK}/${address}`);
+  for (const name of names) {
+    await writeSales(persist, name, []);
+    await runSql(persist, name, `CREATE TRIGGER full BEFORE INSERT ON sales BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
+  }
+  const clients = [{ name: 'acme', pay_to: [world.accounts.evm.seller.address] }];
+  const secrets = { DESK_TOKENS, FACILITATOR_TOKENS: tokenHashes(['acme', TOKEN]) };
+  const facilitator = () => start({ persist, secrets, vars: { FACILITATOR: { path: PATH, clients } } });
+  const worker = await facilitator();
+  const body = await order(world);
+  const answer = settle(worker.url, '/settle', body, { token: TOKEN }).catch(() => undefined);
+  await waitFor(() => worker.log().includes('the disk is full'), { what: 'the failure in the log' });
+  await worker.stop();
+  await answer;
+  for (const name of names) {
+    await runSql(persist, name, 'CREATE TABLE spent (count INTEGER CHECK (count = 0)); INSERT INTO spent SELECT COUNT(*) FROM spending; DROP TRIGGER full');
+  }
+  const next = await facilitator();
+  await waitFor(async () => (await ask(next, 'sales')).sales.length === 1, { what: 'the sale', timeout: 60_000 });
 });
 
 test('where refusals can not be counted, payments are refused and made as ever', async () => {
