@@ -153,17 +153,13 @@ fn decode_leniently(text: &str) -> Result<String, BadPath> {
     decode_once(&escaped, Separators::Keep)
 }
 
-/// A path whose escaped separators are slashes. One within a segment's parameters goes with
-/// them where an origin takes it for none.
+/// A path whose escaped separators are slashes, or characters like others: origins that
+/// don't take one for a separator leave it in its segment, or drop it with parameters.
 fn with_slashes(text: &str) -> Vec<String> {
-    let all = |text: &str| text.replace("%2F", "/").replace("%5C", "/");
-    let mut found = vec![all(text)];
-    let has = |one: &str, other: &str| text.contains(one) || text.contains(other);
-    if has("%2F", "%5C") && has(";", "%3B") {
-        for known in ["/", "%2F", "%5C"] {
-            let split = text.replace(known, "/");
-            found.push(all(&split.split('/').map(name_of).collect::<Vec<_>>().join("/")));
-        }
+    let mut found = vec![text.to_owned()];
+    for escaped in ["%2F", "%5C"].into_iter().filter(|escaped| text.contains(escaped)) {
+        let known = |text: &String| ["/", "_"].map(|read_as| text.replace(escaped, read_as));
+        found = found.iter().flat_map(known).collect();
     }
     found
 }

@@ -285,6 +285,7 @@ fn free_paths_keep_what_means_something_to_the_origin() {
         ("/free/a;url=https:%2F%2Fe.example", "forward /free/a;url=https:%2F%2Fe.example"),
         ("/guide%253B%255Cx", SEPARATOR),
         ("/%253B%5Cx/premium/page", SEPARATOR),
+        ("/p%5C%3F%252F../premium/page", SEPARATOR),
         ("/premium%252F..%3B", DOT),
         ("/premium%252F..%2520", DOT),
         ("/free/%25zz/..%252F..%252Fguide", SEPARATOR),
