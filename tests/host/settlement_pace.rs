@@ -70,6 +70,34 @@ fn of_a_crowd_each_is_settled_or_hears_at_once_when_to_come_again() {
 }
 
 #[test]
+fn where_blocks_have_little_gas_no_more_is_promised_than_fits() {
+    // How long blocks take, in milliseconds, how much gas they have, and how much of that
+    // others use: as on Gnosis, and on Ethereum once half as large.
+    for (block_ms, gas, others) in [(5_000, 17_000_000, 9_000_000), (12_000, 22_000_000, 9_000_000)]
+    {
+        let world = world(block_ms);
+        (world.chain.borrow_mut().block_gas, world.chain.borrow_mut().others_gas) = (gas, others);
+        warm_up(&world);
+        // What a payment uses is known once some have shared a transaction.
+        let few: Vec<_> = (0..80).map(|it| settle(&world, payment(8_000 + it))).collect();
+        for it in &few {
+            assert!(matches!(world.take(it).0, Outcome::Settled(_)));
+        }
+        let crowd: Vec<_> = (0..1_400).map(|it| settle(&world, payment(it))).collect();
+        world.run_for(WAIT_MS + 5_000);
+        let told: Vec<_> = crowd.iter().map(|it| world.take(it)).collect();
+        let count = |is: fn(&Told) -> bool| told.iter().filter(|it| is(it)).count();
+        let settled = count(|(outcome, _)| matches!(outcome, Outcome::Settled(_)));
+        let at_once =
+            count(|(outcome, ms)| matches!(outcome, Outcome::Crowded { .. }) && *ms < 1_000);
+        assert_eq!(settled + at_once, 1_400, "of blocks with {gas} gas: {settled} {at_once}");
+        // What is left of a block has no room for another whole transaction.
+        let blocks = WAIT_MS / block_ms;
+        assert!(settled as u64 >= blocks * (gas - others) / 80_000, "{settled} in {blocks}");
+    }
+}
+
+#[test]
 fn whoever_comes_again_when_told_is_sold_to() {
     let world = world(12_000);
     warm_up(&world);

@@ -249,6 +249,9 @@ impl<H: Host> EvmLane<H> {
         is_new: bool,
     ) -> Result<bool, StoreError> {
         self.pace.note_block(receipt.block_number, self.shared.host.now());
+        let is_empty = entry.sent.empty.contains(&encode_hex(&receipt.transaction_hash));
+        let payments = if is_empty || entry.sent.judged { 0 } else { entry.payments.len() };
+        self.gas_room.note_own(receipt, entry.sent.gas, payments);
         let orders = self.shared.orders_of(&entry.payments)?;
         let payments: Vec<_> = orders.iter().filter_map(|(_, order)| order.as_evm()).collect();
         let confirmed = confirm(&self.nodes, receipt, &payments, &self.limits.quorum_above).await;

@@ -17,6 +17,7 @@ mod commit;
 mod ending;
 mod fallback;
 mod follow;
+mod gas_room;
 mod line;
 mod nonces;
 mod pace;
@@ -35,6 +36,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
+use gas_room::GasRoom;
 use pace::Pace;
 use prepare::Asked;
 use pump::Pump;
@@ -114,6 +116,7 @@ pub struct EvmLane<H: Host> {
     no_wallets: RefCell<Table<Address, UnixSeconds>>,
     /// Until when no node is asked to run [`evm::code_sizes_code`].
     no_sizes_until: Cell<UnixSeconds>,
+    gas_room: GasRoom,
     /// The most gas that a payment was given that was previewed here.
     gas_each: Cell<u64>,
     /// How many nodes hold a transaction until its receipt.
@@ -130,6 +133,9 @@ struct InAir {
     is_waiting: bool,
     /// The most that it can cost, in wei, whichever of its versions lands.
     worst_cost: u128,
+    /// Its gas limit, and how many payments it carries.
+    gas: u64,
+    payments: usize,
     /// The gas limit of one that goes alone because of its payer; else 0.
     lone_gas: u64,
     /// When the log last had a line about sending it.
@@ -144,6 +150,8 @@ impl InAir {
             nonce: entry.sent.nonce,
             is_waiting: is_open,
             worst_cost,
+            gas: entry.sent.gas,
+            payments: entry.payments.len(),
             lone_gas: 0,
             logged_at: UnixSeconds(0),
         }
@@ -187,6 +195,7 @@ impl<H: Host> EvmLane<H> {
             signed: Cell::new(None),
             no_crowd_until: Cell::new(UnixSeconds(0)),
             no_multicall_until: Cell::new(UnixSeconds(0)),
+            gas_room: GasRoom::default(),
             gas_each: Cell::new(GAS_PER_PAYMENT),
             sync_sends: Cell::new(0),
             no_time_until: Cell::new(UnixSeconds(0)),

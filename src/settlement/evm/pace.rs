@@ -91,6 +91,13 @@ impl Pace {
         share.note(good, refused, most);
     }
 
+    /// Whether it is known how fast blocks come.
+    pub(super) fn is_known(&self) -> bool {
+        let blocks = self.blocks.borrow();
+        let ends = blocks.front().zip(blocks.back());
+        ends.is_some_and(|((first, _), (latest, _))| latest.saturating_sub(*first) >= BLOCKS_LEAST)
+    }
+
     /// In how many seconds the payment in this line has landed. `None` if that isn't
     /// known, or it goes out at once.
     fn until_landed(&self, lines: &[Line], now: UnixSeconds) -> Option<u64> {
@@ -120,6 +127,9 @@ struct Line {
 }
 
 impl Line {
+    /// Before all.
+    const NONE: Self = Self { before: 0, free: 1, each: 1 };
+
     /// How many blocks come before it goes out itself.
     fn rounds(&self) -> u64 {
         // It is behind those that go out at once: what comes after them waits for it.
@@ -162,9 +172,26 @@ impl<H: Host> EvmLane<H> {
         let under_way = self.shared.commitments.under_way(&payer.to_string());
         let own_free = own_max.saturating_sub(under_way);
         let of_payer = Line { before: own, free: own_free, each: own_max };
-        let landed = self.pace.until_landed(&[of_all, of_payer], self.shared.host.now())?;
+        let of_gas =
+            self.line_by_gas(of_all.before, if goes_alone { 1 } else { self.batch_most() });
+        let lines = [of_all, of_payer, of_gas];
+        let landed = self.pace.until_landed(&lines, self.shared.host.now())?;
         let late = landed.saturating_add(TELLING_SECONDS).saturating_sub(JOIN_LIMIT.as_secs());
         (late > 0).then_some(late)
+    }
+
+    /// The place behind so many payments, by gas, where so many share a transaction: what
+    /// is in the air and doesn't fit into the next block is before all that goes out later.
+    fn line_by_gas(&self, before: usize, most: usize) -> Line {
+        let Some((room, each)) = self.gas_room.free() else { return Line::NONE };
+        // As many as fit as a whole, the last of them with the gas that it is given: a
+        // quarter more than it is likely to use.
+        let size = each.saturating_mul(most as u64).max(1);
+        let room = (room.saturating_sub(size / 4) / size).max(1).saturating_mul(size);
+        let before = each.saturating_mul(before as u64).saturating_add(self.gas_in_air(each));
+        let gas = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
+        let before = gas(before.saturating_add(each).saturating_sub(1));
+        Line { before, free: gas(room), each: gas(room) }
     }
 
     /// How many payments are in so many of the groups that go out again.

@@ -119,11 +119,14 @@ impl<H: Host> EvmLane<H> {
         } else {
             calls.extend(payments.iter().flat_map(|payment| self.facts_calls(payment, time)));
         }
-        if is_new {
+        let now = self.shared.host.now();
+        let asks_block = is_new || self.pace.is_known() && self.gas_room.is_to_ask(now);
+        if asks_block {
             calls.push(Call::new("eth_getBlockByNumber", json!(["latest", false])));
         }
         let mut replies = self.nodes.ask(&calls).await?;
-        let latest_time = if is_new { replies.pop().as_ref().and_then(block_time) } else { None };
+        let block = if asks_block { replies.pop() } else { None };
+        let latest_time = block.as_ref().filter(|_| is_new).and_then(block_time);
         let [pending, latest, history, balance, estimate, rest @ ..] = replies.as_slice() else {
             return Err("the node left questions open".into());
         };
@@ -131,6 +134,10 @@ impl<H: Host> EvmLane<H> {
         if let Some(balance) = amount(balance) {
             self.shared.note_balance(balance, self.limits.low_balance);
         }
+        if let Some(block) = &block {
+            self.gas_room.note_block(block, now);
+        }
+        self.gas_room.note_history(history);
         let has_code = self.read_codes(codes, payments, by_sizes).await;
         let nonces =
             nonce(latest).zip(nonce(pending)).ok_or_else(|| Problem::without("nonce", pending))?;

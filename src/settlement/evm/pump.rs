@@ -307,6 +307,17 @@ impl<H: Host> EvmLane<H> {
         self.in_air.borrow().values().filter(|flight| flight.is_waiting).count()
     }
 
+    /// How much gas those use, where a payment that shares one uses so much.
+    pub(super) fn gas_in_air(&self, each: u64) -> u64 {
+        let in_air = self.in_air.borrow();
+        let waiting = in_air.values().filter(|flight| flight.is_waiting);
+        let gas = waiting.map(|flight| match flight.payments {
+            0 | 1 => flight.gas,
+            several => each.saturating_mul(several as u64).min(flight.gas),
+        });
+        gas.fold(0, u64::saturating_add)
+    }
+
     /// Writes a transaction of these payments down and sends it, as far as the
     /// limits allow. Until the journal is written there is no await.
     fn send_off(self: &Rc<Self>, good: Vec<Waiting>, preview: &Preview, is_loner: bool) {

@@ -133,8 +133,9 @@ pub struct Chain {
     pub token_balance: u128,
     /// Transactions that offer less stay in the pool.
     pub min_fee: u128,
-    /// How much gas of a block is there for the relayer's transactions.
+    /// How much gas a block has, and how much of it others use.
     pub block_gas: u64,
+    pub others_gas: u64,
     /// How long after its block a receipt is seen, in milliseconds.
     pub receipt_delay: u64,
     /// How many transactions the node takes and then forgets.
@@ -184,6 +185,7 @@ impl Chain {
             token_balance: 1_000 * super::AMOUNT,
             min_fee: 0,
             block_gas: u64::MAX,
+            others_gas: 0,
             receipt_delay: 0,
             forgets: 0,
             balances: HashMap::new(),
@@ -249,7 +251,7 @@ impl Chain {
     /// Takes what is in the pool into a block, as far as nonces go on.
     pub fn mine(&mut self, now_ms: u64) {
         self.blocks.push(now_ms / 1_000 - self.clock_lag);
-        let mut left = self.block_gas;
+        let mut left = self.block_gas - self.others_gas;
         while let Some(pooled) = self.pool.get(&self.count()) {
             let gas = gas_of(pooled.transaction.to, &pooled.transaction.data);
             if pooled.transaction.max_fee_per_gas < self.min_fee || gas > left {

@@ -17,6 +17,27 @@ impl Chain {
         }
     }
 
+    fn fee_history(&self, count: u128) -> Value {
+        let count = count.min(self.blocks.len() as u128) as usize;
+        let oldest = self.height() + 1 - count as u64;
+        let ratios: Vec<_> = (oldest..).take(count).map(|it| self.fullness(it)).collect();
+        json!({
+            "oldestBlock": quantity(oldest.into()),
+            "gasUsedRatio": ratios,
+            "baseFeePerGas": vec![quantity(BASE_FEE); count + 1],
+            "reward": vec![["0x1"]; count],
+        })
+    }
+
+    /// How much of a block's gas is used.
+    fn fullness(&self, block: u64) -> f64 {
+        let receipts = self.mined.iter().map(|it| &self.receipts[&it.hash].receipt);
+        let here = receipts.filter(|it| number(&it["blockNumber"]) == u128::from(block));
+        let own: u128 = here.map(|it| number(&it["gasUsed"])).sum();
+        let thousandths = 1_000 * (u128::from(self.others_gas) + own) / u128::from(self.block_gas);
+        f64::from(u32::try_from(thousandths).unwrap()) / 1_000.0
+    }
+
     pub fn answer(
         &mut self,
         method: &str,
@@ -65,14 +86,7 @@ impl Chain {
             }
             "eth_blockNumber" => quantity(self.height().into()).into(),
             "eth_getBalance" => quantity(self.relayer_balance).into(),
-            "eth_feeHistory" => {
-                let count = number(&params[0]).min(self.blocks.len() as u128) as usize;
-                json!({
-                    "oldestBlock": quantity(u128::from(self.height()) + 1 - count as u128),
-                    "baseFeePerGas": vec![quantity(BASE_FEE); count + 1],
-                    "reward": vec![["0x1"]; count],
-                })
-            }
+            "eth_feeHistory" => self.fee_history(number(&params[0])),
             "eth_call" if params[0].get("to").is_none() => {
                 if !self.runs_creation {
                     return Err((-32_602, "missing field `to`".into()));
@@ -122,7 +136,9 @@ impl Chain {
                 let index = asked.checked_sub(u128::from(FIRST_BLOCK));
                 // Older blocks are of long ago.
                 let time = index.map_or(1, |it| self.blocks[usize::try_from(it).unwrap()]);
-                json!({ "number": quantity(asked), "timestamp": quantity(time.into()) })
+                let limit = Some(self.block_gas).filter(|gas| *gas < u64::MAX);
+                let limit = limit.map(|gas| quantity(gas.into()));
+                json!({ "number": quantity(asked), "timestamp": quantity(time.into()), "gasLimit": limit })
             }
             _ => return Err((-32_601, format!("the method {method} does not exist"))),
         })
