@@ -25,6 +25,9 @@ pub enum ErrorKind {
     /// The transaction is in no pool of this node, and can't be: the key's
     /// fault or ours, such as no money for gas.
     Rejected,
+    /// The same, because it is larger than the node or the chain lets one be: by its
+    /// gas, its bytes, or what it may cost.
+    TooLarge,
     /// The node's own: the caller asked too often, or may not ask.
     Limit,
     /// The node's own: it takes no batches, or smaller ones.
@@ -53,13 +56,19 @@ impl ErrorKind {
                 | Self::NonceTooLow
                 | Self::Underpriced
                 | Self::Rejected
+                | Self::TooLarge
         )
+    }
+
+    /// Whether a transaction that was sent is in no pool of this node, and can't be.
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::Rejected | Self::TooLarge)
     }
 }
 
 use ErrorKind::{
     AlreadyKnown, Batch, Execution, Internal, Limit, NoMethod, NonceTooLow, Rejected, Taken,
-    Underpriced, Unknown,
+    TooLarge, Underpriced, Unknown,
 };
 
 /// How an error's text begins if it is a contract's: what follows is the
@@ -68,7 +77,7 @@ const REVERTS: [&str; 4] =
     ["execution reverted", "vm execution error", "vm exception", "transaction reverted"];
 
 /// The first text that is part of the message, in small letters, decides.
-const TEXTS: [(&str, ErrorKind); 96] = [
+const TEXTS: [(&str, ErrorKind); 97] = [
     ("already known", AlreadyKnown),
     ("alreadyknown", AlreadyKnown),
     ("known transaction", AlreadyKnown),
@@ -100,20 +109,22 @@ const TEXTS: [(&str, ErrorKind); 96] = [
     ("could not replace existing", Underpriced),
     ("insufficient funds", Rejected),
     ("insufficientfunds", Rejected),
+    // Reth's for more gas than a block has.
+    ("intrinsic gas too high", TooLarge),
     ("intrinsic gas", Rejected),
-    ("exceeds block gas limit", Rejected),
+    ("exceeds block gas limit", TooLarge),
     // The cap of one transaction's gas (EIP-7825) in geth's, reth's, Besu's, Erigon's and
     // Base's words, and in Nethermind's, with those for the block's limit.
-    ("transaction gas limit", Rejected),
-    ("gas limit too high", Rejected),
-    ("gas limit is too high", Rejected),
-    ("gas limit reached", Rejected),
-    ("gaslimitexceeded", Rejected),
-    ("gaslimitcapexceeded", Rejected),
+    ("transaction gas limit", TooLarge),
+    ("gas limit too high", TooLarge),
+    ("gas limit is too high", TooLarge),
+    ("gas limit reached", TooLarge),
+    ("gaslimitexceeded", TooLarge),
+    ("gaslimitcapexceeded", TooLarge),
     // The cap of its fee that a node's operator sets, and the most bytes.
-    ("exceeds the configured cap", Rejected),
-    ("fee cap exceeded", Rejected),
-    ("oversized data", Rejected),
+    ("exceeds the configured cap", TooLarge),
+    ("fee cap exceeded", TooLarge),
+    ("oversized data", TooLarge),
     // Besu's for no money.
     ("upfront cost exceeds", Rejected),
     ("invalid sender", Rejected),

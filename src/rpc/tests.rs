@@ -262,6 +262,7 @@ fn errors_of_transactions_are_told_from_a_nodes_own() {
         (-32_004, "Upfront cost exceeds account balance", Rejected),
         (-32_010, "InsufficientFunds, Account balance: 0", Rejected),
         (-32_003, "Insufficient funds for gas * price + value", Rejected),
+        (-32_000, "intrinsic gas too low: gas 20000, minimum needed 21000", Rejected),
         (4, "The transaction was added to the mempool but wasn't processed in 2s", Taken),
         (5, "The transaction is not ready", Taken),
         (-32_600, "Unsupported method: eth_sendRawTransactionSync", NoMethod),
@@ -331,6 +332,6 @@ fn what_is_too_large_is_told_from_a_rate_limit() {
         let error = RpcError { code, message: message.into(), data: None };
         let kinds = ["eth_sendRawTransaction", "eth_sendRawTransactionSync"];
         let kinds = kinds.map(|method| error.kind(method));
-        assert_eq!(kinds, [ErrorKind::Rejected; 2], "{code} {message}");
+        assert_eq!(kinds, [ErrorKind::TooLarge; 2], "{code} {message}");
     }
 }

@@ -115,3 +115,37 @@ fn what_is_refused_when_it_is_sent_again_goes_in_parts() {
         assert!(payments.iter().all(|it| chain.transfers_of(it).len() == 1));
     }
 }
+
+/// A key without enough money for a large transaction is no reason to send smaller ones
+/// for an hour; that a transaction was too large is.
+#[test]
+fn fewer_share_after_what_was_too_large_and_not_for_lack_of_money() {
+    for (words, fewer) in [
+        ("insufficient funds for gas * price + value", false),
+        ("exceeds block gas limit", true),
+        ("tx fee (1.31 ether) exceeds the configured cap (1.00 ether)", true),
+    ] {
+        let mut setup = Setup::default();
+        setup.limits.batch_max = 40;
+        let world = World::new(&setup);
+        let mut refused = 0;
+        *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+            let is_send = method.starts_with("eth_sendRawTransaction");
+            (is_send && refused == 0 && fee_of(params) > CAP).then(|| {
+                refused += 1;
+                Err((-32_000, words))
+            })
+        }));
+        let crowd = |numbers: std::ops::RangeInclusive<u8>| {
+            let payments = numbers.map(|it| Payment::new(it, it, 3_000));
+            let buyers: Vec<_> = payments.map(|it| world.start_buy(&it, "a")).collect();
+            let answers: Vec<_> = buyers.iter().map(|it| world.take(it)).collect();
+            assert!(answers.iter().all(Answer::is_delivery), "{words}: {answers:?}");
+        };
+        crowd(1..=30);
+        let before = world.chain.borrow().shares().len();
+        crowd(101..=140);
+        let most = world.chain.borrow().shares()[before..].iter().copied().max().unwrap();
+        assert_eq!(most <= 20, fewer, "{words}: {most} share one");
+    }
+}

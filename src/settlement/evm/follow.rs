@@ -65,7 +65,7 @@ impl<H: Host> EvmLane<H> {
             Some(SendResult::Mined(receipt)) => own(&entry, *receipt),
             Some(SendResult::Refused(error)) => {
                 self.log(&format!("{} was refused: {}", entry.sent.hash, error.message));
-                self.share_less(&entry);
+                self.note_refused(&entry, &error);
                 if self.take_back(&mut entry) {
                     sent_at = UnixSeconds(0);
                     None

@@ -206,7 +206,7 @@ impl<H: Host> EvmLane<H> {
         if entry.payments.len() < 2 || is_dear || is_empty {
             return false;
         }
-        self.share_less(entry);
+        self.note_refused(entry, why);
         self.replace_by(entry, None, fees.bumped().at_least(market))
     }
 

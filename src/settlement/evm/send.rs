@@ -117,10 +117,18 @@ impl<H: Host> EvmLane<H> {
         self.log(line);
     }
 
+    /// A transaction was refused: if for its size, fewer payments share one from now on. For
+    /// lack of money as many do as before.
+    pub(super) fn note_refused(&self, entry: &EvmEntry, why: &RpcError) {
+        if why.kind(PLAIN) == ErrorKind::TooLarge {
+            self.share_less(entry);
+        }
+    }
+
     /// What one node refuses, another may have taken: only what all of them
     /// refuse is certainly in no pool.
     async fn refused_by_all(&self, entry: &EvmEntry, error: RpcError, plain: &Call) -> SendResult {
-        let is_certain = |error: &RpcError| error.kind(PLAIN) == ErrorKind::Rejected;
+        let is_certain = |error: &RpcError| error.kind(PLAIN).is_refusal();
         if !is_certain(&error) {
             if !error.kind(PLAIN).is_of_transaction() {
                 self.log_sending(entry, &format!("{PLAIN}: {error}"));
