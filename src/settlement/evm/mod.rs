@@ -119,6 +119,8 @@ pub struct EvmLane<H: Host> {
     gas_room: GasRoom,
     /// The most gas that a payment was given that was previewed here.
     gas_each: Cell<u64>,
+    /// The least that one was given which was previewed by itself, for each token.
+    gas_alone: RefCell<Table<Address, u64>>,
     /// How many nodes hold a transaction until its receipt.
     sync_sends: Cell<usize>,
     /// The payments that were looked for because somebody asked again, and since
@@ -197,6 +199,7 @@ impl<H: Host> EvmLane<H> {
             no_multicall_until: Cell::new(UnixSeconds(0)),
             gas_room: GasRoom::default(),
             gas_each: Cell::new(GAS_PER_PAYMENT),
+            gas_alone: RefCell::default(),
             sync_sends: Cell::new(0),
             no_time_until: Cell::new(UnixSeconds(0)),
             no_wallets: RefCell::default(),
@@ -251,20 +254,26 @@ impl<H: Host> EvmLane<H> {
         })
     }
 
-    /// Whether a transaction that may cost this much, in wei, is more than may
-    /// be spent today, besides what is set aside.
-    fn is_over_budget(&self, cost: u128, set_aside: u128) -> bool {
-        let Some(limit) = self.limits.daily_spend else { return false };
+    /// Where a transaction that may cost this much, in wei, is more than may be spent
+    /// today, besides what is set aside: how much is spent, in the air, or set aside.
+    fn over_budget(&self, cost: u128, set_aside: u128) -> Option<u128> {
+        let limit = self.limits.daily_spend?;
         let in_air: u128 = self.in_air.borrow().values().map(|flight| flight.worst_cost).sum();
         let spent = self.shared.spent_today().saturating_add(in_air).saturating_add(set_aside);
-        let over = spent.saturating_add(cost) > limit;
-        if over {
+        (spent.saturating_add(cost) > limit).then_some(spent)
+    }
+
+    /// Whether it is more than may be spent today, for what is refused then: the log says
+    /// why.
+    fn is_over_budget(&self, cost: u128, set_aside: u128) -> bool {
+        let over = self.over_budget(cost, set_aside);
+        if let Some((spent, limit)) = over.zip(self.limits.daily_spend) {
             self.log_refusal(&format!(
                 "the daily limit of {limit} wei is reached ({spent} spent, in the air, or set \
                  aside)"
             ));
         }
-        over
+        over.is_some()
     }
 
     /// What is set aside, in wei, for what goes out, or went out, before it is

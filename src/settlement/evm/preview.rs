@@ -32,7 +32,7 @@ const LEAST_GAS_PER_PAYMENT: u64 = 60_000;
 
 /// The least gas that a transaction with this many payments is given, however
 /// little a node calls enough: what is not used is not paid.
-fn least_gas(payments: usize) -> u64 {
+pub(super) fn least_gas(payments: usize) -> u64 {
     let payments = u64::try_from(payments).unwrap_or(u64::MAX);
     payments.saturating_mul(LEAST_GAS_PER_PAYMENT).saturating_add(LEAST_GAS)
 }
@@ -177,6 +177,9 @@ impl<H: Host> EvmLane<H> {
         let gas = quantity(estimate).filter(|_| all_good);
         let least = least_gas(payments.len());
         let gas = gas.map(|gas| gas.saturating_add(gas / 4).max(least));
+        if let ([only], Some(gas)) = (payments, gas) {
+            self.note_alone(only, gas);
+        }
         Ok(Preview { fees, facts, gas, block, time: latest_time, nonces, has_code })
     }
 

@@ -8,7 +8,7 @@ use super::preview::Preview;
 use super::queue::{done, told_apart};
 use super::spoiled::LONE_IN_AIR_MAX;
 use super::{EvmLane, IN_AIR_MAX, Waiting, cost_of_each, share_of};
-use crate::evm::{self, Address, GAS_PER_TRANSACTION};
+use crate::evm::{self, Address};
 use crate::settlement::evidence::needs_quorum;
 use crate::settlement::{Host, Outcome};
 use crate::time::UnixSeconds;
@@ -340,11 +340,15 @@ impl<H: Host> EvmLane<H> {
         let set_aside = if is_held { 0 } else { self.set_aside("") };
         // Where strangers have burnt the gas, its payer is not to blame for it.
         let is_own_doing = burns && good.first().is_some_and(|only| self.has_failed(&only.payment));
-        let over_budget = burns || self.is_over_budget(fee, set_aside);
-        let least = preview.fees.worst_cost(GAS_PER_TRANSACTION).max(share);
-        if over_budget && good.len() > 1 && !self.is_over_budget(least, set_aside) {
+        let is_too_much = |cost| self.over_budget(cost, set_aside).is_some();
+        if !burns
+            && good.len() > 1
+            && is_too_much(fee)
+            && !is_too_much(self.least_cost(&good, preview.fees).max(share))
+        {
             return self.put_back_in_halves(good);
         }
+        let over_budget = burns || self.is_over_budget(fee, set_aside);
         let written = if over_budget { Ok(None) } else { self.write_down(&good, preview, gas) };
         match written {
             Ok(Some(entry)) => self.take_off(entry, good, is_loner),

@@ -9,8 +9,9 @@
 
 use std::rc::Rc;
 
-use super::preview::{Preview, Problem};
+use super::preview::{Preview, Problem, least_gas};
 use super::{EvmLane, IN_AIR_MAX, Waiting};
+use crate::evm::{self, Fees};
 use crate::settlement::Host;
 
 /// For how long no crowd shares larger transactions after a node has not previewed
@@ -84,13 +85,32 @@ impl<H: Host> EvmLane<H> {
     }
 
     /// Puts back what is more than may be spent today, where some of it is not: the
-    /// limit refuses as few as it can.
+    /// limit refuses as few as it can. It goes out next, so that what is refused at last
+    /// tells of the others.
     pub(super) fn put_back_in_halves(&self, mut batch: Vec<Waiting>) {
         for waiting in &batch {
             self.shared.release_hold(&waiting.job.request.payment);
         }
         let rest = batch.split_off(batch.len().div_ceil(2));
-        self.again.borrow_mut().extend([batch, rest]);
+        let mut again = self.again.borrow_mut();
+        again.push_front(rest);
+        again.push_front(batch);
+    }
+
+    /// Takes note of how much gas a payment is given that was previewed by itself.
+    pub(super) fn note_alone(&self, payment: &evm::VerifiedPayment, gas: u64) {
+        let mut known = self.gas_alone.borrow_mut();
+        let least = known.get_or_insert_with(payment.asset(), || gas);
+        *least = gas.min(*least);
+    }
+
+    /// What the cheapest of these payments may cost if it goes out by itself, in wei, as
+    /// far as that is known.
+    pub(super) fn least_cost(&self, batch: &[Waiting], fees: Fees) -> u128 {
+        let known = self.gas_alone.borrow();
+        let each = batch.iter().map(|it| known.get(&it.payment.asset()).copied());
+        let least = each.map(|gas| gas.unwrap_or_else(|| least_gas(1))).min();
+        fees.worst_cost(least.unwrap_or_default())
     }
 
     fn put_back_in_parts(&self, mut batch: Vec<Waiting>) {
