@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::sim::chain::Code;
-use crate::sim::{Answer, Handle, Payment, Setup, World, payer};
+use crate::sim::{Answer, Handle, Payment, Setup, World, pay_to, payer};
 use edge402::settlement::{ClaimReply, Outcome};
 
 /// Who attacks, and who buys.
@@ -162,4 +162,52 @@ fn whoever_was_refused_alone_comes_after_those_who_were_not() {
     // By itself each is looked at as ever.
     let (outcome, _) = world.take(&settle(&world, Payment::new(1, 9, 9_000)));
     assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
+}
+
+/// One account with code has a few places in the line, whether or not anybody knew of its
+/// code when it came.
+#[test]
+fn one_account_with_code_has_few_places() {
+    let world = world_with(&Setup { block_ms: 1_000_000_000, ..Setup::default() });
+    enrich(&world);
+    let start = |number| settle(&world, Payment::new(1, number, 9_000));
+    let many: Vec<_> = (1..=60).map(start).collect();
+    world.run_for(3_000);
+    let told = many.iter().filter(|it| it.borrow().is_some());
+    let told: Vec<_> = told.map(|it| world.take(it).0).collect();
+    assert!(told.iter().all(|it| matches!(it, Outcome::Crowded { .. })), "{told:?}");
+    assert_eq!(told.len(), 60 - 16);
+    // One of the others is in the air, and has left a place.
+    let _more = start(61);
+    let (outcome, ms) = world.take(&start(62));
+    assert!(matches!(outcome, Outcome::Crowded { seconds: 1..=30 }), "{outcome:?}");
+    assert!(ms < 1_000, "it hears so at once");
+    world.run_for(1_000);
+    let now = world.clock.now_ms();
+    world.chain.borrow_mut().mine(now);
+    assert_sold_among(&world, &many);
+}
+
+/// Asserts that one of these is sold to next.
+fn assert_sold_among(world: &Rc<World>, told: &[Handle<Told>]) {
+    world.run_for(2_000);
+    let sold = |it: &&Handle<Told>| {
+        it.borrow().as_ref().is_some_and(|(outcome, _)| matches!(outcome, Outcome::Settled(_)))
+    };
+    assert_eq!(told.iter().filter(sold).count(), 1);
+}
+
+/// What has to wait for a later block, and comes back when the line is full, finds no place.
+#[test]
+fn what_is_put_back_into_a_full_line_is_told_so() {
+    let world = world_with(&Setup { block_ms: 1_000_000_000, ..Setup::default() });
+    enrich(&world);
+    world.run_for(1_500);
+    let now = world.clock.now().0;
+    let new = settle(&world, Payment::within(pay_to(), CUSTOMER, 1, (now + 1, now + 9_000)));
+    world.run_for(100);
+    let _crowd: Vec<_> = (1..=4).flat_map(|number| attack(&world, number)).collect();
+    world.run_for(8_000);
+    let outcome = new.borrow().as_ref().map(|(outcome, _)| outcome.clone());
+    assert!(matches!(outcome, Some(Outcome::Crowded { seconds: 1..=30 })), "{outcome:?}");
 }

@@ -25,6 +25,10 @@ const QUEUE_MAX: usize = 2_048;
 /// buyers wait, and few enough to leave room for all others.
 const LONE_QUEUE_MAX: usize = QUEUE_MAX / 4;
 
+/// How many of those one payer with code may have: as many as leave in time where blocks
+/// come soon, one after the other.
+const LONE_PAYER_MAX: usize = 16;
+
 /// When those are asked to come again who find no place, in seconds: by then all that
 /// wait now have left.
 pub(super) const NO_PLACE_PAUSE: u64 = JOIN_LIMIT.as_secs();
@@ -51,16 +55,23 @@ impl<H: Host> EvmLane<H> {
         of_payer >= PAYER_MAX
     }
 
-    /// Where there is no place for one more payment, one that goes alone or not: in how
-    /// many seconds there may be.
-    pub(super) fn until_there_is_a_place(&self, goes_alone: bool) -> Option<u64> {
-        let is_full = self.waiting() >= QUEUE_MAX || goes_alone && self.is_full_of_loners();
+    /// Where there is no place for one more payment of this payer, one that goes alone or
+    /// not, and has code or not: in how many seconds there may be.
+    pub(super) fn until_there_is_a_place(
+        &self,
+        payer: Address,
+        goes_alone: bool,
+        has_code: bool,
+    ) -> Option<u64> {
+        let is_full =
+            self.waiting() >= QUEUE_MAX || goes_alone && self.is_full_of_loners(payer, has_code);
         is_full.then_some(NO_PLACE_PAUSE)
     }
 
-    /// Whether there is no place for one more payment that goes alone.
-    pub(super) fn is_full_of_loners(&self) -> bool {
-        self.alone.borrow().len() >= LONE_QUEUE_MAX
+    /// Whether there is no place for one more payment of this payer that goes alone.
+    pub(super) fn is_full_of_loners(&self, payer: Address, has_code: bool) -> bool {
+        let alone = self.alone.borrow();
+        alone.len() >= LONE_QUEUE_MAX || has_code && alone.len_of(payer) >= LONE_PAYER_MAX
     }
 
     /// How many payments of a payer are to go out again.
@@ -94,10 +105,10 @@ impl<H: Host> EvmLane<H> {
             return Ok(ControlFlow::Break(Attempt::Done(Outcome::Unavailable)));
         }
         // For what was delivered nobody waits: it is owed. All it needs is a place.
-        let goes_alone = self.goes_alone(&payment);
+        let (goes_alone, has_code) = (self.goes_alone(&payment), self.may_have_code(&payment));
         let late = match &job.request.metered {
-            Some(_) => self.until_there_is_a_place(goes_alone),
-            None => self.too_late_in_line(payer, goes_alone),
+            Some(_) => self.until_there_is_a_place(payer, goes_alone, has_code),
+            None => self.too_late_in_line(payer, goes_alone, has_code),
         };
         if let Some(seconds) = late {
             self.log_refusal(&format!(

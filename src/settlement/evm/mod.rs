@@ -329,8 +329,8 @@ impl<H: Host> Lane for EvmLane<H> {
 
     fn too_late_by(&self, request: &ClaimRequest) -> Option<u64> {
         let payer = evm::payer_in(&request.payment)?;
-        let is_of_wallet = request.to_prove.is_some();
-        self.too_late_in_line(payer, is_of_wallet || self.is_loner(payer))
+        let has_code = request.to_prove.is_some() || self.is_loner(payer);
+        self.too_late_in_line(payer, has_code, has_code)
     }
 
     fn resume(self: Rc<Self>, open: &mut Entries) {

@@ -139,13 +139,19 @@ impl Line {
 }
 
 impl<H: Host> EvmLane<H> {
-    /// For whoever comes now with a payment, one that goes alone or not, and can't be
-    /// told in time what becomes of it: in how many seconds that may be otherwise.
-    pub(super) fn too_late_in_line(&self, payer: Address, goes_alone: bool) -> Option<u64> {
+    /// For whoever comes now with a payment, one that goes alone or not, and has code or
+    /// not, and can't be told in time what becomes of it: in how many seconds that may be
+    /// otherwise.
+    pub(super) fn too_late_in_line(
+        &self,
+        payer: Address,
+        goes_alone: bool,
+        has_code: bool,
+    ) -> Option<u64> {
         if let Some(seconds) = self.comes_after_others(payer).filter(|_| goes_alone) {
             return Some(seconds);
         }
-        if let Some(seconds) = self.until_there_is_a_place(goes_alone) {
+        if let Some(seconds) = self.until_there_is_a_place(payer, goes_alone, has_code) {
             return Some(seconds);
         }
         let (queue, loners) = (self.queue.borrow(), self.alone.borrow());

@@ -74,7 +74,7 @@ impl<H: Host> EvmLane<H> {
         self.shared.host.spawn(async move {
             lane.shared.host.sleep(BLOCK_PAUSE).await;
             if lane.goes_alone(&waiting.payment) {
-                lane.alone.borrow_mut().push(waiting);
+                lane.push_alone(waiting);
             } else {
                 lane.queue.borrow_mut().push(waiting);
             }
@@ -87,7 +87,7 @@ impl<H: Host> EvmLane<H> {
         let payer = waiting.payment.from();
         self.short.borrow_mut().insert(payer);
         if self.goes_alone(&waiting.payment) {
-            self.alone.borrow_mut().push(waiting);
+            self.push_alone(waiting);
             self.start_alone_pump();
         } else {
             self.queue.borrow_mut().push(waiting);

@@ -138,12 +138,17 @@ impl<H: Host> EvmLane<H> {
         self.start_alone_pump();
     }
 
-    /// If too many wait there, a buyer is asked to come again later; what was used
-    /// already is owed, and waits.
     fn line_up_alone(&self, waiting: Waiting) {
         self.note_loner(waiting.payment.from());
-        let request = &waiting.job.request;
-        if request.metered.is_none() && self.is_full_of_loners() {
+        self.push_alone(waiting);
+    }
+
+    /// Has a payment wait for its turn alone, be it again. If too many wait there, a buyer
+    /// is asked to come again later; what was used already is owed, and waits.
+    pub(super) fn push_alone(&self, waiting: Waiting) {
+        let (request, payment) = (&waiting.job.request, &waiting.payment);
+        let is_full = self.is_full_of_loners(payment.from(), self.may_have_code(payment));
+        if request.metered.is_none() && is_full {
             let freed = self.shared.release(&request.payment, request.ticket);
             let later = freed.map(|()| Outcome::Crowded { seconds: NO_PLACE_PAUSE });
             let _ = waiting.done.send(done(later));
@@ -302,7 +307,7 @@ impl<H: Host> EvmLane<H> {
         let most = used.saturating_add(gas);
         // Accounts cost nothing: those with code that have never paid have the first
         // half alone, however many they are, so that they shut out no customer.
-        let has_code = payment.wallet_signature().is_some() || self.is_loner(payment.from());
+        let has_code = self.may_have_code(payment);
         let is_beyond_half = used > 0 && most > limit / 2;
         let is_too_much = most > limit || is_beyond_half && has_code && !self.has_paid(&payer);
         if is_too_much {

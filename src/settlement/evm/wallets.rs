@@ -18,9 +18,13 @@ impl<H: Host> EvmLane<H> {
     /// a contract to judge, one relayer alone may settle it, so that no contract
     /// of anybody's may stand between, or its payer is known to go alone.
     pub(super) fn goes_alone(&self, payment: &evm::VerifiedPayment) -> bool {
-        payment.wallet_signature().is_some()
-            || payment.relayer().is_some()
-            || self.is_loner(payment.from())
+        payment.relayer().is_some() || self.may_have_code(payment)
+    }
+
+    /// Whether a payment's payer has code, or is treated as if it had: no key has signed,
+    /// or it is known to go alone.
+    pub(super) fn may_have_code(&self, payment: &evm::VerifiedPayment) -> bool {
+        payment.wallet_signature().is_some() || self.is_loner(payment.from())
     }
 
     /// The most gas that a transaction with these payments is given.
