@@ -5,10 +5,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use edge402::encoding::encode_hex;
 use edge402::evm::Call;
 use edge402::protocol::Reason;
 use edge402::settlement::State;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::sim::payment::permit2_of;
 use crate::sim::{Answer, Handle, Payment, Setup, World};
@@ -414,4 +415,59 @@ fn a_search_that_refuses_a_claim_is_remembered_as_well() {
         firsts.push(asked.borrow()[0]);
     }
     assert!(firsts[1] > firsts[0] + 2_000, "{firsts:?}");
+}
+
+/// What a node says whose latest block is one of long ago: nothing is used in it.
+fn of_long_ago(method: &str, params: &Value) -> Result<Value, (i64, &'static str)> {
+    match method {
+        "eth_blockNumber" => Ok(json!("0x1")),
+        "eth_getLogs" => Ok(json!([])),
+        "eth_call" if params[1] == "latest" => Ok(json!(encode_hex(&[0; 32]))),
+        "eth_call" => Err((-32_000, "header not found")),
+        _ => Ok(Value::Null),
+    }
+}
+
+#[test]
+fn what_a_node_says_that_stands_still_ends_no_payment() {
+    for payment in [Payment::new(1, 1, 600), Payment::by_permit2(1, 1, 600)] {
+        let world = World::new(&Setup { urls: 2, ..Setup::default() });
+        let buyer = start_until_sent(&world, &payment);
+        let hash = front_run(&world, &payment);
+        // One tells that our transaction has failed, and nothing else.
+        *world.hook.borrow_mut() = Some(Box::new(|url, method, params| match method {
+            "eth_blockNumber" | "eth_getLogs" | "eth_call" if url.contains("node0.") => {
+                Some(Err((-32_005, "limit exceeded")))
+            }
+            "eth_chainId" => None,
+            _ => (!url.contains("node0.")).then(|| of_long_ago(method, params)),
+        }));
+        world.run_for(MINUTE);
+        assert!(is_open(&world, &payment));
+        *world.hook.borrow_mut() = None;
+        world.run_for(10 * MINUTE);
+        assert_eq!(settled_by(&world, &payment), hash);
+        assert!(!matches!(*buyer.borrow(), Some(Answer::Refused(_))));
+        assert!(world.buy_now(&payment, "a").is_delivery());
+    }
+}
+
+#[test]
+fn what_was_seen_used_is_not_refused_because_a_node_stands_still() {
+    let world = world();
+    let (payment, _) = failed_and_used(&world);
+    let hash = front_run(&world, &payment);
+    // It answers once what became of the payment is looked for.
+    let looks = Cell::new(false);
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+        looks.set(looks.get() || method == "eth_getLogs");
+        looks.get().then(|| of_long_ago(method, params))
+    }));
+    world.run_for(10_000);
+    let answer = world.buy_now(&payment, "a");
+    assert!(!answer.is_delivery() && !matches!(answer, Answer::Refused(_)), "{answer:?}");
+    *world.hook.borrow_mut() = None;
+    world.run_for(30_000);
+    let Answer::Delivered(settlement) = world.buy_now(&payment, "a") else { panic!("not sold") };
+    assert_eq!(settlement.transaction, hash);
 }

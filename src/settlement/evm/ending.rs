@@ -8,7 +8,7 @@ use crate::encoding::encode_hex;
 use crate::evm::{self, BlockTag, Receipt};
 use crate::protocol::Reason;
 use crate::settlement::closing::Resolution;
-use crate::settlement::evidence::{Confirmed, authorization_state};
+use crate::settlement::evidence::{Confirmed, authorization_state, is_unused_since};
 use crate::settlement::journal::{Attempts, EvmEntry};
 use crate::settlement::search::find_use;
 use crate::settlement::{Host, Outcome, Store, StoreError};
@@ -137,7 +137,8 @@ impl<H: Host> EvmLane<H> {
         let is_empty = |it: &Receipt| entry.sent.empty.contains(&encode_hex(&it.transaction_hash));
         let failed = landed.filter(|it| !is_empty(it));
         let is_known = landed.is_some() || entry.sent.judged;
-        let resolution = self.paid_by_another(&mut attempts, payment, is_known).await;
+        let seen = landed.map_or(attempts.seen_block, |it| it.block_number);
+        let resolution = self.paid_by_another(&mut attempts, payment, (seen, is_known)).await;
         if matches!(resolution, Resolution::Unclear(_)) {
             self.note_search(id, &attempts)?;
         }
@@ -220,8 +221,14 @@ impl<H: Host> EvmLane<H> {
 
     /// What becomes of a payment whose authorization is used before anything is
     /// sent for this claim, but not before something was sent for this purchase.
-    /// Its request waits for that, and nobody else.
-    pub(super) fn look_for_use(self: &Rc<Self>, waiting: Waiting, mut attempts: Attempts) {
+    /// Its request waits for that, and nobody else. `seen`: the number of the block in
+    /// which it is used.
+    pub(super) fn look_for_use(
+        self: &Rc<Self>,
+        waiting: Waiting,
+        mut attempts: Attempts,
+        seen: u64,
+    ) {
         let lane = Rc::clone(self);
         if !lane.may_search(&waiting.job.request.payment) {
             let freed = lane.free(&waiting);
@@ -232,7 +239,8 @@ impl<H: Host> EvmLane<H> {
             let request = &waiting.job.request;
             // Nothing is written or sent: if the process dies here, the claim is
             // free again after its lease, and whoever asks again comes here again.
-            let resolution = lane.paid_by_another(&mut attempts, &waiting.payment, true).await;
+            let payment = &waiting.payment;
+            let resolution = lane.paid_by_another(&mut attempts, payment, (seen, true)).await;
             // Whatever it comes to, and whoever holds the claim by now, the next
             // search goes on from here.
             let noted = lane.note_search(&request.payment, &attempts);
@@ -282,13 +290,14 @@ impl<H: Host> EvmLane<H> {
     ///
     /// It is unclear where a node did not answer, where there is more to look
     /// through than one search does, or where the authorization is used and no
-    /// node tells by whom. A node that is behind may know later. `is_known`: whether
-    /// a block shows what became of our own transactions.
+    /// node tells by whom. A node that is behind may know later: what it calls unused in
+    /// a block before `seen` counts for nothing. `is_known`: whether a block shows what
+    /// became of our own transactions.
     async fn paid_by_another(
         &self,
         attempts: &mut Attempts,
         payment: &evm::VerifiedPayment,
-        is_known: bool,
+        (seen, is_known): (u64, bool),
     ) -> Resolution {
         let (nodes, quorum) = (&self.nodes, &self.limits.quorum_above);
         let (now, used) = (self.shared.host.now(), payment.reasons().used);
@@ -298,8 +307,12 @@ impl<H: Host> EvmLane<H> {
         let mut found = find_use(nodes, payment, &mut search, start, quorum).await;
         let mut state = None;
         if !matches!(found, Ok(Some(_))) {
-            let asked = (self.key.address(), BlockTag::Latest);
-            state = authorization_state(nodes, asked, payment, quorum).await;
+            let from = self.key.address();
+            state = authorization_state(nodes, (from, BlockTag::Latest), payment, quorum).await;
+            if state == Some(false) && !is_unused_since(nodes, (from, seen), payment, quorum).await
+            {
+                state = None;
+            }
         }
         // The number of the block that the preview saw was a node's word.
         if matches!(found, Ok(None)) && state == Some(true) {
@@ -334,9 +347,7 @@ impl<H: Host> EvmLane<H> {
             (Err(error), _) => error.to_string(),
             // It is not unpaid for that.
             (Ok(None), Some(true)) => NOT_TOLD.to_owned(),
-            (Ok(None), None) => {
-                "the token does not say whether the authorization is used".to_owned()
-            }
+            (Ok(None), None) => "no node says whether the authorization is used by now".to_owned(),
         };
         Resolution::Unclear(why)
     }

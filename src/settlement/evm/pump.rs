@@ -288,7 +288,7 @@ impl<H: Host> EvmLane<H> {
                 && let Some(attempts) = self.attempts_of(&waiting)
             {
                 // Whoever has used it since we sent it has paid for this.
-                self.look_for_use(waiting, attempts);
+                self.look_for_use(waiting, attempts, preview.block);
                 continue;
             }
             refused += 1;
