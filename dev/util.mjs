@@ -2,6 +2,7 @@
  * What every part of the local world uses: paths, ports, waiting, processes.
  */
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -29,12 +30,25 @@ export function isMain(moduleUrl) {
   return process.argv[1] !== undefined && moduleUrl === pathToFileURL(process.argv[1]).href;
 }
 
-/** A TCP port of 127.0.0.1 that nobody listens on at this moment. */
+/** What systems give to connections that go out begins above these: at 32,768 on Linux, and higher elsewhere. */
+const PORTS = [20_000, 32_768];
+const PORTS_TRIED = 50;
+
+/**
+ * A TCP port of 127.0.0.1 that nobody listens on at this moment, and that no connection gets by chance before the
+ * caller listens there.
+ */
 export async function freePort() {
-  const server = createServer();
-  const port = await listen(server, 0);
-  await new Promise((done) => server.close(done));
-  return port;
+  for (let i = 0; ; i += 1) {
+    const server = createServer();
+    try {
+      const port = await listen(server, randomInt(...PORTS));
+      await new Promise((done) => server.close(done));
+      return port;
+    } catch (error) {
+      if (i >= PORTS_TRIED) throw error;
+    }
+  }
 }
 
 /** Listens on 127.0.0.1 and answers the port in use. */

@@ -34,7 +34,10 @@ const HEADERS = {
 export async function startSolana({ port = 0, slotMs = 400, blockTime } = {}) {
   const chain = new LocalChain({ slotMs, blockTime });
   const calls = [];
-  const server = createServer((request, response) => handle(chain, calls, request, response));
+  const server = createServer((request, response) => {
+    // Whoever asked may be gone.
+    handle(chain, calls, request, response).catch(() => response.destroy());
+  });
   const listening = await listen(server, port).catch(() => listen(server));
   return {
     url: `http://127.0.0.1:${listening}`,

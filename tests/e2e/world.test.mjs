@@ -1,6 +1,7 @@
 /** The local chains themselves: what the other tests take for granted about them. */
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import {
   appendTransactionMessageInstructions, createSolanaRpc, createTransactionMessage, getBase64EncodedWireTransaction,
@@ -11,7 +12,7 @@ import { startAnvil, USDC_ADDRESS } from '../../dev/evm/anvil.mjs';
 import { ataOf, fundSol, tokenBalanceOf, TOKEN_2022_MINT, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, USDC_MINT } from '../../dev/solana/setup.mjs';
 import { startRpcProxy } from '../../dev/rpc-proxy.mjs';
 import { startSolana } from '../../dev/solana/server.mjs';
-import { listen, waitFor } from '../../dev/util.mjs';
+import { freePort, listen, waitFor } from '../../dev/util.mjs';
 import { startWorld } from '../../dev/world.mjs';
 
 let world;
@@ -270,3 +271,18 @@ for (const [what, start] of [['anvil', startAnvil], ['the Solana node', startSol
     }
   });
 }
+
+test('a free port is none that a connection gets by chance', { skip: process.platform !== 'linux' }, async () => {
+  const [first] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split('\t').map(Number);
+  const ports = await Promise.all(Array.from({ length: 20 }, freePort));
+  assert.deepEqual(ports.filter((port) => port >= first), []);
+});
+
+test('the Solana node outlives who goes away while asking', async (t) => {
+  const solana = await startSolana();
+  t.after(solana.stop);
+  const client = connect(solana.port, '127.0.0.1');
+  client.end('POST / HTTP/1.1\r\nHost: node\r\nContent-Length: 100\r\n\r\n{');
+  await new Promise((done) => client.resume().once('close', done));
+  assert.equal(await (await fetch(`${solana.url}/health`)).text(), 'ok');
+});
