@@ -447,20 +447,27 @@ fn a_payer_who_cancels_what_is_owed_is_to_blame() {
 
 #[test]
 fn what_nobody_else_could_have_settled_is_unpaid_when_its_time_is_over() {
-    let world = world();
-    let first = payment(1, 1);
-    assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
-    while world.chain.borrow().pool.is_empty() {
-        world.run_for(100);
+    for forgets in [false, true] {
+        let world = world();
+        let first = payment(1, 1);
+        assert_eq!(buyer(&world, &first, &[ALL]).now(), Answer::Counted);
+        while world.chain.borrow().pool.is_empty() {
+            world.run_for(100);
+        }
+        // What was sent fails, and no log says by whom the nonce was used.
+        world.chain.borrow_mut().uses_bit(&permit2_of(1, 1, 0));
+        world.run_for(60_000);
+        assert!(matches!(state(&world, &first), State::Submitted { .. }));
+        // What a block has shown once counts, whatever nodes still know of it.
+        *world.hook.borrow_mut() = Some(Box::new(move |_, method, _| {
+            (forgets && method == "eth_getTransactionReceipt").then_some(Ok(Value::Null))
+        }));
+        world.run_for(7_200_000);
+        assert!(world.tables.entries().is_empty());
+        let record = world.tables.record(&first.id);
+        let is_open = |it: &State| matches!(it, State::Submitted { .. } | State::Settled(_));
+        assert!(record.is_none_or(|it| !is_open(&it.state)) && moved(&world, &first).is_empty());
     }
-    // What was sent fails, and no log says by whom the nonce was used.
-    world.chain.borrow_mut().uses_bit(&permit2_of(1, 1, 0));
-    world.run_for(60_000);
-    assert!(matches!(state(&world, &first), State::Submitted { .. }));
-    world.run_for(7_200_000);
-    assert!(world.tables.entries().is_empty());
-    let is_open = matches!(state(&world, &first), State::Submitted { .. } | State::Settled(_));
-    assert!(!is_open && moved(&world, &first).is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::sim::tables::SimStore;
-use crate::sim::{Fault, Handle, Payment, Setup, World};
+use crate::sim::{Fault, Handle, Payment, Setup, World, foreign_raw};
 use edge402::protocol::Reason;
 use edge402::settlement::{
     Outcome, SalesQuery, SettleRequest, State, Store as _, StoreError, Verdict,
@@ -411,4 +411,40 @@ fn an_order_of_an_earlier_version_has_no_account() {
     let text = written.to_string();
     let read: SettleRequest = edge402::json::from_text(&text).unwrap();
     assert_eq!(read.account, None);
+}
+
+#[test]
+fn what_another_has_used_since_our_own_try_is_no_success_of_ours() {
+    for is_ours in [false, true] {
+        let world = World::new(&Setup::default());
+        let payment = payment(1);
+        let first = start_charge(&world, &payment, FACILITATOR, true);
+        world.run_for(500);
+        let sent = world.chain.borrow().pool[&0].clone();
+        // Its nonce is lost to another transaction of the relayer's.
+        let now = world.clock.now_ms();
+        let foreign = json!([foreign_raw(0)]);
+        world.chain.borrow_mut().answer("eth_sendRawTransaction", &foreign, now).unwrap();
+        assert!(!matches!(world.take(&first), Some(Ok(Outcome::Settled(_)))));
+        world.run_for(60_000);
+        assert!(world.tables.entries().is_empty());
+        assert!(world.chain.borrow().transfers_of(&payment).is_empty());
+        if is_ours {
+            // A chain that goes back: what we have sent has landed after all.
+            let mut chain = world.chain.borrow_mut();
+            let nonce = chain.count();
+            chain.pool.insert(nonce, sent);
+            drop(chain);
+            world.run_for(2_000);
+        } else {
+            world.chain.borrow_mut().stranger_sends(&payment, world.clock.now_ms());
+        }
+        let again = charge(&world, &payment, true);
+        assert_eq!(matches!(again, Outcome::Settled(_)), is_ours, "{again:?}");
+        if !is_ours {
+            let reason = Reason::DuplicateSettlement;
+            assert_eq!(again, Outcome::Failed { reason, transaction: None });
+        }
+        assert_eq!(world.chain.borrow().transfers_of(&payment).len(), 1);
+    }
 }

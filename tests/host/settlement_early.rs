@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::sim::{Answer, Buyer, Origin, Payment, Setup, World};
+use edge402::protocol::Reason;
+
+use crate::sim::{Answer, Buyer, Origin, Payment, Setup, World, payer};
 
 /// A world, and the methods that its node is asked from now on.
 fn world() -> (Rc<World>, Rc<RefCell<Vec<String>>>) {
@@ -274,4 +276,27 @@ fn who_has_no_money_is_asked_about_once() {
     let answer = world.take(&slow(&world, &Payment::new(1, 1, 600), 10).start());
     assert!(matches!(answer, Answer::Refused(_)), "{answer:?}");
     assert_eq!((count(&asked, PREVIEW), world.chain.borrow().count()), (1, 0));
+}
+
+/// Somebody may wait for the moment between the question and the transaction.
+#[test]
+fn after_a_failure_on_the_chain_nothing_is_sent_by_what_it_said_before() {
+    for has_failed in [false, true] {
+        let (world, asked) = world();
+        if has_failed {
+            world.chain.borrow_mut().poisoned.insert([9; 32]);
+            let failed = Answer::Refused(Reason::InvalidTransactionState);
+            assert_eq!(world.buy_now(&Payment::new(9, 9, 600), "a"), failed);
+            asked.borrow_mut().clear();
+        }
+        let sent = world.chain.borrow().count();
+        let buyer = slow(&world, &Payment::new(1, 1, 600), 900).start();
+        world.run_for(800);
+        assert_eq!((count(&asked, PREVIEW), count(&asked, SEND)), (1, 0));
+        world.chain.borrow_mut().balances.insert(payer(1).address(), 0);
+        let answer = world.take(&buyer);
+        assert!(matches!(answer, Answer::Refused(_)), "{answer:?}");
+        let failed = world.chain.borrow().count() - sent;
+        assert_eq!(failed, u64::from(!has_failed), "on the chain, at our cost");
+    }
 }

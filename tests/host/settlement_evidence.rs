@@ -314,6 +314,39 @@ fn what_is_open_is_looked_at_in_turns() {
 }
 
 #[test]
+fn of_what_is_open_the_latest_for_its_age_comes_first() {
+    let mut setup = Setup::default();
+    setup.limits.batch_max = 1;
+    let world = World::new(&setup);
+    let asked: Rc<RefCell<BTreeSet<String>>> = Rc::default();
+    let noted = Rc::clone(&asked);
+    *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+        if method != "eth_getLogs" {
+            return None;
+        }
+        noted.borrow_mut().insert(params[0]["topics"][2].as_str().unwrap().to_owned());
+        Some(Err((-32_603, "internal error")))
+    }));
+    let open = |number: u8| {
+        world.chain.borrow_mut().poisoned.insert([number; 32]);
+        world.start_buy(&Payment::new(number, number, 100_000), "a");
+        world.run_for(1_000);
+    };
+    // More of them are due each time than are looked at.
+    (1..=20).for_each(open);
+    world.run_for(2 * MINUTE + 8_000);
+    // Just before one turn, to be looked at in the next.
+    open(99);
+    world.run_for(25_000);
+    for _ in 0..2 {
+        asked.borrow_mut().clear();
+        world.run_for(30_000);
+        assert_eq!(asked.borrow().len(), 16);
+        assert!(asked.borrow().contains(&format!("0x{}", "63".repeat(32))), "the new one waits");
+    }
+}
+
+#[test]
 fn a_node_without_old_logs_leaves_what_was_paid_open() {
     for payment in [Payment::new(1, 1, 600), Payment::by_permit2(1, 1, 600)] {
         let world = world();

@@ -327,12 +327,16 @@ fn whoever_is_to_share_with_those_who_wait_asks_nothing_ahead() {
     start_all(&world, &of_payers(1..=5));
     world.run_for(5_000);
     let simulations = world.chain.borrow().simulations.get();
-    let buyer = world.start_buy(&Payment::new(10, 1, 900), "a");
-    world.run_for(500);
-    assert_eq!(world.chain.borrow().simulations.get(), simulations);
+    // Nor does one more, who comes when somebody has just come.
+    let buyers = [10, 11].map(|number| {
+        let buyer = world.start_buy(&Payment::new(number, 1, 900), "a");
+        world.run_for(500);
+        assert_eq!(world.chain.borrow().simulations.get(), simulations, "{number}");
+        buyer
+    });
     mine_for(&world, 2);
-    assert!(world.take(&buyer).is_delivery());
-    assert_eq!(world.chain.borrow().shares().last(), Some(&6));
+    assert!(buyers.iter().all(|buyer| world.take(buyer).is_delivery()));
+    assert_eq!(world.chain.borrow().shares().last(), Some(&7));
 }
 
 #[test]
