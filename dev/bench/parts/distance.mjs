@@ -13,7 +13,11 @@ const ORIGIN_MS = 120;
 const BAR_MS = 215;
 const BUYERS = 4;
 
-/** @returns {Promise<import('../table.mjs').Group[]>} */
+/**
+ * Without Miniflare's own proxy, which is no part of what people deploy.
+ *
+ * @returns {Promise<import('../table.mjs').Group[]>}
+ */
 export async function distance({ quick, note }) {
   return withStops(async (keep) => {
     const world = keep(await startWorld({ worker: false, relayers: 2, feePayers: 2, buyers: BUYERS, solana: { slotMs: 400 } }));
@@ -28,9 +32,9 @@ export async function distance({ quick, note }) {
       // The first payment is the cold one.
       for (let i = 0; i <= (quick ? 4 : 12); i += 1) {
         note(`${chain} payment ${i}`);
-        for (const { name, url } of systems) {
-          const headers = await preparePayment(url + PAID_PATH, world.buyer(i % BUYERS), network);
-          const result = await payFor(url + PAID_PATH, headers);
+        for (const { name, directUrl } of systems) {
+          const headers = await preparePayment(directUrl + PAID_PATH, world.buyer(i % BUYERS), network);
+          const result = await payFor(directUrl + PAID_PATH, headers);
           if (!result.paid) throw new Error(`${name} on ${network}: ${result.status} ${result.reason}`);
           if (i > 0) waits[name].push(result.ms);
         }
