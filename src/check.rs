@@ -174,6 +174,7 @@ fn network(network: &Network) -> Value {
         "lowBalance": network.low_balance.map(|it| it.to_string()),
         "facilitator": network.facilitator.as_ref().map(|it| it.url.clone()),
         "fallback": network.fallback.as_ref().map(|it| it.url.clone()),
+        "formerFacilitator": network.former_facilitator.as_ref().map(|it| it.url.clone()),
     })
 }
 

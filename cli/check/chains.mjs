@@ -28,7 +28,9 @@ const routesOn = (routes, id) => routes.map((route, number) => ({ ...route, numb
 async function checkNetwork(network, { contracts, names, routes }) {
   const { id, title, rpc, chainCheck, namespace } = network;
   const key = (name) => `NETWORKS.${JSON.stringify(id)}.${name}`;
-  const findings = (await Promise.all([network.facilitator, network.fallback].map((url, index) => checkFacilitator(url, names, key(index === 0 ? 'facilitator' : 'fallback_facilitator'))))).flat();
+  const facilitators = { facilitator: [network.facilitator, fault], fallback_facilitator: [network.fallback, fault], former_facilitator: [network.formerFacilitator, ofFormer] };
+  const checked = Object.entries(facilitators).map(([name, [url, finding]]) => checkFacilitator(url, names, (problem) => finding(key(name), problem)));
+  const findings = (await Promise.all(checked)).flat();
   if (rpc.length === 0) return { findings, lines: [`${title} (${id}): ${network.facilitator === null ? 'its nodes are not known here' : `settled by ${new URL(network.facilitator).host}`}`] };
   const { questions, check } = KINDS[namespace];
   const asked = questions(network, contracts);
@@ -39,8 +41,8 @@ async function checkNetwork(network, { contracts, names, routes }) {
   const known = Object.fromEntries(asked.map(([name], index) => [name, { result: good.results[index], error: good.errors[index] }]));
   // The first token is the network's own; the others have tables of their own.
   const keyOfToken = (index) => (name) => key(index === 0 ? name : `tokens[${index - 1}].${name}`);
-  const checked = check(network, known, { key, keyOfToken, routes });
-  return { findings: [...findings, ...checked.findings], lines: [`${title} (${id}), by ${good.host}`, ...checked.lines.map((line) => `  ${line}`)] };
+  const onChain = check(network, known, { key, keyOfToken, routes });
+  return { findings: [...findings, ...onChain.findings], lines: [`${title} (${id}), by ${good.host}`, ...onChain.lines.map((line) => `  ${line}`)] };
 }
 
 function checkNode({ host, failure, otherChain, takesBatches }, { chainCheck, title }, key, others) {
@@ -49,7 +51,10 @@ function checkNode({ host, failure, otherChain, takesBatches }, { chainCheck, ti
   return takesBatches ? [] : [warning(key, `${host} takes no batches, so that each sale takes some tenths of a second longer; another node may`)];
 }
 
-async function checkFacilitator(url, names, key) {
+/** Nothing new is sold through it. */
+const ofFormer = (key, problem) => warning(key, `${problem}: what is open there can't end, and nobody collects what was bought through it`);
+
+async function checkFacilitator(url, names, finding) {
   if (url === null) return [];
   const { host } = new URL(url);
   try {
@@ -58,8 +63,8 @@ async function checkFacilitator(url, names, key) {
     if (!Array.isArray(kinds)) throw new Error(`answers ${response.status} without a list of kinds`);
     if (kinds.some(({ network }) => names.includes(network))) return [];
     const others = [...new Set(kinds.map(({ network }) => network))].join(', ');
-    return [fault(key, `${host} does not settle on ${names[0]}; it names ${others || 'no network'}`)];
+    return [finding(`${host} does not settle on ${names[0]}; it names ${others || 'no network'}`)];
   } catch (error) {
-    return [fault(key, `${host} can't be asked what it supports: ${error.cause?.message ?? error.message}`)];
+    return [finding(`${host} can't be asked what it supports: ${error.cause?.message ?? error.message}`)];
   }
 }

@@ -173,6 +173,15 @@ describe('each fault is found', () => {
     assert.match(found.problem, /does not settle on eip155:84532; it names polygon/);
   });
 
+  test('a former facilitator that can’t be asked any more', async () => {
+    const withFormer = (url) => findingsOf(({ evm }) => (evm.former_facilitator = url));
+    const kinds = (network) => () => JSON.stringify({ kinds: [{ x402Version: 2, scheme: 'exact', network }] });
+    assert.deepEqual(await serving(kinds(BASE), withFormer), []);
+    const [found, ...others] = await withFormer(`http://127.0.0.1:${await freePort()}`);
+    assert.deepEqual([found.kind, found.key, others], ['warning', `NETWORKS."${BASE}".former_facilitator`, []]);
+    assert.match(found.problem, /ECONNREFUSED.*: what is open there can't end/);
+  });
+
   test('an origin that gives to anybody what is sold', async () => {
     const findings = await serving(() => 'goods', (url) => findingsOf((it) => {
       asUrl(it);
