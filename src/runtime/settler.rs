@@ -284,21 +284,27 @@ impl Settler {
         name.map_err(|error| error.to_string().into())
     }
 
-    /// Without a configuration nothing can be done for what is in the journal;
-    /// it keeps, and so does the alarm. An error here would only have the
+    /// Without a configuration nothing can be done for what is in the journal, or is
+    /// owed; it keeps, and so does the alarm. An error here would only have the
     /// runtime ring again at once, and fill the log.
     async fn postpone(&self, why: &str) {
         let count_open = || {
             let store = SqlStore::new(&self.state.storage())?;
             let at_facilitator = store.count_at_facilitator(AT_FACILITATOR, COUNTED_MAX)?;
-            Ok::<_, StoreError>(store.open_entries()?.len() + at_facilitator as usize)
+            let sent = store.open_entries()?.len() + at_facilitator as usize;
+            Ok::<_, StoreError>((sent, store.unsettled()?.len()))
         };
-        let count = count_open();
-        if count == Ok(0) {
+        let counts = count_open();
+        if counts == Ok((0, 0)) {
             return;
         }
-        let count = count.unwrap_or_default();
-        console_error!("{} transaction(s) are looked after again later: {}", count, why);
+        let (sent, owed) = counts.unwrap_or_default();
+        console_error!(
+            "{} transaction(s) and {} debt(s) are looked after again later: {}",
+            sent,
+            owed,
+            why
+        );
         if let Err(error) = self.alarm.wake_in(POSTPONE_SECONDS).await {
             console_error!("alarm: {}", error.to_string());
         }

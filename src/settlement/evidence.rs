@@ -189,20 +189,24 @@ pub(super) async fn authorization_state<T: Transport>(
     if states.len() < enough { None } else { Some(states.contains(&true)) }
 }
 
-/// Whether nobody has used a payment's authorization as of a block that is no older than
-/// this one. A node that stands still says what isn't so any more: it is asked as of a
-/// block that a node calls its latest, and one that doesn't have it says nothing.
-pub(super) async fn is_unused_since<T: Transport>(
+/// How many blocks behind the latest one a node may be that is asked as of a block: one
+/// of several behind one URL, or one of a chain with several blocks a second.
+const BEHIND_MAX: u64 = 16;
+
+/// The same as of a block that is no older than this one. A node that stands still says
+/// what isn't so any more: it is asked as of a block, and if it doesn't have that, it says
+/// nothing. Nodes don't keep what was so long ago, so of later blocks it is a late one.
+pub(super) async fn authorization_state_since<T: Transport>(
     nodes: &Nodes<T>,
     (from, least): (Address, u64),
     payment: &evm::VerifiedPayment,
     quorum_above: &PerToken<AtomicAmount>,
-) -> bool {
+) -> Option<bool> {
     let latest = nodes.ask_each(&Call::new("eth_blockNumber", json!([]))).await;
     let latest = latest.iter().filter_map(|it| json_rpc::parse_u64(it.as_ref().ok()?));
-    let Some(block) = latest.filter(|number| *number >= least).min() else { return false };
-    let asked = (from, BlockTag::Number(block));
-    authorization_state(nodes, asked, payment, quorum_above).await == Some(false)
+    let latest = latest.filter(|number| *number >= least).min()?;
+    let block = BlockTag::Number(latest.saturating_sub(BEHIND_MAX).max(least));
+    authorization_state(nodes, (from, block), payment, quorum_above).await
 }
 
 /// Asks whether a payment's authorization is used or canceled, as of a block.

@@ -47,7 +47,7 @@ test('what a key has sent comes to its end after faults and without the key', as
   const broken = { vars: { NETWORKS: { [EVM_NETWORK]: { pay_to: 'nobody' } } } };
   await restart(broken);
   await lost;
-  await logged('1 transaction(s) are looked after again later: the configuration has faults');
+  await logged('1 transaction(s) and 0 debt(s) are looked after again later: the configuration has faults');
   assert.doesNotMatch(worker.log(), /\n\s+at |Uncaught|panicked/);
 
   // Another key: the old one's Settler follows what was sent, and the node has lost it.

@@ -504,3 +504,31 @@ fn what_was_seen_used_is_not_refused_because_a_node_stands_still() {
     let Answer::Delivered(settlement) = world.buy_now(&payment, "a") else { panic!("not sold") };
     assert_eq!(settlement.transaction, hash);
 }
+
+#[test]
+fn what_failed_ends_at_once_behind_nodes_of_which_one_is_a_block_behind() {
+    for turn in [1, 2] {
+        let world = world();
+        world.chain.borrow_mut().poisoned.insert([1; 32]);
+        let (chain, asked) = (Rc::clone(&world.chain), Cell::new(0));
+        // Each message goes to this one, or to each in turn.
+        *world.hook.borrow_mut() = Some(Box::new(move |_, method, params| {
+            let is_by_number = params[1].as_str().is_some_and(|block| block.starts_with("0x"));
+            if method != "eth_blockNumber" && !(method == "eth_call" && is_by_number) {
+                return None;
+            }
+            asked.set(asked.get() + 1);
+            if asked.get() % turn != 0 {
+                return None;
+            }
+            let height = chain.borrow().height() - 1;
+            Some(match method {
+                "eth_blockNumber" => Ok(json!(format!("{height:#x}"))),
+                _ if number(&params[1]).unwrap() > height => Err((-32_000, "header not found")),
+                _ => return None,
+            })
+        }));
+        let answer = world.buy_now(&Payment::new(1, 1, 600), "a");
+        assert!(matches!(answer, Answer::Refused(_)), "in turn of {turn}: {answer:?}");
+    }
+}

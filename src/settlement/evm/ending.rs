@@ -1,6 +1,7 @@
 //! What became of the payments in a transaction that has ended.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::queue::done;
 use super::{EvmLane, Waiting};
@@ -8,7 +9,7 @@ use crate::encoding::encode_hex;
 use crate::evm::{self, BlockTag, Receipt};
 use crate::protocol::Reason;
 use crate::settlement::closing::Resolution;
-use crate::settlement::evidence::{Confirmed, authorization_state, is_unused_since};
+use crate::settlement::evidence::{Confirmed, authorization_state, authorization_state_since};
 use crate::settlement::journal::{Attempts, EvmEntry};
 use crate::settlement::search::find_use;
 use crate::settlement::{Host, Outcome, Store, StoreError};
@@ -40,6 +41,11 @@ const PAUSE_PART: u64 = 8;
 /// the nodes some hundred questions, and a header that is public begins one.
 const SEARCHES_MAX: usize = 16;
 const SEARCHES_SECONDS: u64 = 30;
+
+/// How often it is asked again whether an authorization is used where no node has the
+/// block that counts yet, and how long is waited before that.
+const LATER_LOOKS: usize = 3;
+const LATER_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is said where all blocks were looked through.
 const NOT_TOLD: &str = "the authorization is used, and by whom is not known yet";
@@ -309,9 +315,8 @@ impl<H: Host> EvmLane<H> {
         if !matches!(found, Ok(Some(_))) {
             let from = self.key.address();
             state = authorization_state(nodes, (from, BlockTag::Latest), payment, quorum).await;
-            if state == Some(false) && !is_unused_since(nodes, (from, seen), payment, quorum).await
-            {
-                state = None;
+            if state == Some(false) {
+                state = self.state_since(payment, seen).await;
             }
         }
         // The number of the block that the preview saw was a node's word.
@@ -350,6 +355,24 @@ impl<H: Host> EvmLane<H> {
             (Ok(None), None) => "no node says whether the authorization is used by now".to_owned(),
         };
         Resolution::Unclear(why)
+    }
+}
+
+impl<H: Host> EvmLane<H> {
+    /// Whether a payment's authorization is used, as of a block no older than `seen`. Of
+    /// several nodes behind one URL one may be a block behind, and a receipt may be told
+    /// before its block: so it is asked again before that is left to the alarm.
+    async fn state_since(&self, payment: &evm::VerifiedPayment, seen: u64) -> Option<bool> {
+        let asked = (self.key.address(), seen);
+        for _ in 0..LATER_LOOKS {
+            let quorum = &self.limits.quorum_above;
+            let state = authorization_state_since(&self.nodes, asked, payment, quorum).await;
+            if state.is_some() {
+                return state;
+            }
+            self.shared.host.sleep(LATER_PAUSE).await;
+        }
+        authorization_state_since(&self.nodes, asked, payment, &self.limits.quorum_above).await
     }
 }
 
