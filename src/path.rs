@@ -11,7 +11,7 @@ mod spelled;
 use crate::plain_error;
 
 pub use key::{Fold, PathKeys};
-pub use spelled::{READ_MAX, Spelled};
+pub use spelled::{READ_MAX, Spelled, without_end};
 
 /// A path in its one spelling: it begins with `/`, has no empty, `.` or `..`
 /// segment, escapes nothing that need not be escaped, and keeps a trailing

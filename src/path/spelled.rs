@@ -168,13 +168,7 @@ fn with_slashes(text: &str) -> Vec<String> {
 fn plain_reading(text: &str) -> Result<CanonicalPath, BadPath> {
     let mut segments = vec![];
     for segment in text.split('/') {
-        let mut name = name_of(segment);
-        while let Some(shorter) = name.strip_suffix("%20").or_else(|| {
-            // `.` and `..` are for the path to follow.
-            name.strip_suffix('.').filter(|shorter| !shorter.trim_matches('.').is_empty())
-        }) {
-            name = shorter;
-        }
+        let name = without_end(name_of(segment), |c| c == '.');
         // To some, `..;` leads up, and to others it is a page.
         if matches!(name, "." | "..") && name != segment {
             return Err(BadPath::TrailingDot);
@@ -182,4 +176,21 @@ fn plain_reading(text: &str) -> Result<CanonicalPath, BadPath> {
         segments.push(name);
     }
     CanonicalPath::parse(&segments.join("/"))
+}
+
+/// A segment's name without the dots and spaces at its end. What is nothing but dots
+/// then keeps them: `.` and `..` are for the path to follow. `is_dot` is asked for each
+/// character that is looked at.
+pub fn without_end(name: &str, is_dot: impl Fn(char) -> bool) -> &str {
+    // Other dots can go, since something else stands before them. These are counted once,
+    // not for each dot at the end: there may be thousands.
+    let dots_before = name.len() - name.trim_start_matches(&is_dot).len();
+    let mut name = name;
+    while let Some(shorter) = name
+        .strip_suffix("%20")
+        .or_else(|| name.strip_suffix(&is_dot).filter(|shorter| shorter.len() > dots_before))
+    {
+        name = shorter;
+    }
+    name
 }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use edge402::config::{self, Loaded};
 use edge402::gate::straight::free_from;
-use edge402::path::{CanonicalPath, Fold, READ_MAX};
+use edge402::path::{CanonicalPath, Fold, READ_MAX, without_end};
 
 use crate::gate_support::{Request, SHOP, routes, settings};
 
@@ -86,7 +86,35 @@ fn a_path_of_thousands_of_slashes_has_no_more_readings_than_another() {
     }
 }
 
+#[test]
+fn each_character_of_a_long_end_is_looked_at_once_or_twice() {
+    let long = [".", "%20", ".%20", "..%20"].map(|end| end.repeat(15_900 / end.len()));
+    for name in
+        long.iter().flat_map(|end| ["", "a", "..", "..a", "a%20b"].map(|it| it.to_owned() + end))
+    {
+        let looks = Cell::new(0);
+        without_end(&name, |character| {
+            looks.set(looks.get() + 1);
+            character == '.'
+        });
+        assert!(looks.get() <= 2 * name.len(), "{} looks at {}", looks.get(), &name[..10]);
+    }
+}
+
+/// Takes one dot or space at a time, as long as more than dots is left.
+fn without_end_by_steps(name: &str) -> &str {
+    let is_more = |text: &&str| !text.trim_matches('.').is_empty();
+    let shorter = name.strip_suffix("%20").or(name.strip_suffix('.').filter(is_more));
+    shorter.map_or(name, without_end_by_steps)
+}
+
 proptest::proptest! {
+    #[test]
+    fn names_lose_the_dots_and_spaces_at_their_end(name in "(\\.|%20|a|é|%|2|0){0,9}") {
+        let short = without_end(&name, |character| character == '.');
+        proptest::prop_assert_eq!(short, without_end_by_steps(&name));
+    }
+
     #[test]
     fn no_readings_take_more_than_they_may(path in "(/|%2F|%25|25|3F|[a-z]{1,9}){0,40}", most in 0..2_000_usize) {
         let length = |readings: &[CanonicalPath]| -> usize {
