@@ -135,27 +135,27 @@ impl<H: Host> RemoteLane<H> {
 /// Whether nobody has used a payment as of a block in which it can't be used any more.
 /// One node may tell the time of its latest block, and another one, which stands still,
 /// that the payment is unused: so it is asked as of that very block, and a node that
-/// doesn't have it says nothing.
+/// doesn't have it says nothing. It is one that all have who have come so far.
 async fn is_unused_for_good<T: Transport>(
     nodes: &Nodes<T>,
     payment: &evm::VerifiedPayment,
     end: UnixSeconds,
     quorum_above: &PerToken<AtomicAmount>,
 ) -> bool {
-    let Some((_, block)) = oldest_latest(nodes).await.filter(|(time, _)| *time >= end) else {
-        return false;
-    };
+    let Some(block) = first_latest_since(nodes, end).await else { return false };
     let asked = (payment.to(), BlockTag::Number(block));
     authorization_state(nodes, asked, payment, quorum_above).await == Some(false)
 }
 
-/// The time and the number of the oldest block that one of the nodes calls its latest.
-async fn oldest_latest<T: Transport>(nodes: &Nodes<T>) -> Option<(UnixSeconds, u64)> {
+/// The number of the first block that one of the nodes calls its latest, of those that
+/// are of this time or later: a node that stands still is in nobody's way.
+async fn first_latest_since<T: Transport>(nodes: &Nodes<T>, time: UnixSeconds) -> Option<u64> {
     let call = Call::new("eth_getBlockByNumber", json!(["latest", false]));
     let blocks = nodes.ask_each(&call).await.into_iter().filter_map(|block| {
         let block = block.ok()?;
-        let time = json_rpc::parse_u64(block.get("timestamp")?)?;
-        Some((UnixSeconds(time), json_rpc::parse_u64(block.get("number")?)?))
+        let made_at = json_rpc::parse_u64(block.get("timestamp")?)?;
+        let number = json_rpc::parse_u64(block.get("number")?)?;
+        (made_at >= time.0).then_some(number)
     });
     blocks.min()
 }
