@@ -215,3 +215,49 @@ fn what_the_disk_does_not_let_go_is_made_again() {
     world.run_for(60_000);
     assert_bought_once(&world, &payment);
 }
+
+#[test]
+fn what_was_said_to_be_settled_is_kept_where_the_disk_fails() {
+    // For a moment, and for longer than one task tries to write it.
+    for fails_ms in [2_000, 150_000] {
+        let (world, facilitator) = world(false);
+        facilitator.settle_ms.set(1_000);
+        let payment = payment(1);
+        let buyer = facilitator.start_buy(&payment, "a");
+        world.run_for(600);
+        world.tables.refuses_sales.set(true);
+        world.run_for(fails_ms);
+        world.tables.refuses_sales.set(false);
+        world.run_for(60_000);
+        drop(buyer);
+        // Asked again, it would call the payment used, which may be by anybody.
+        assert_eq!(facilitator.count("/settle"), 1, "{fails_ms}");
+        assert!(facilitator.buy_now(&payment, "a").is_delivery(), "{fails_ms}");
+        assert_bought_once(&world, &payment);
+    }
+}
+
+#[test]
+fn a_node_that_stands_still_keeps_no_payment_open() {
+    let (world, facilitator) = world_with(2);
+    let start = world.clock.now_ms() / 1_000;
+    *world.hook.borrow_mut() = Some(Box::new(move |url, method, params| {
+        if !url.contains("node1.") {
+            return None;
+        }
+        match method {
+            "eth_blockNumber" => Some(Ok(json!("0x1"))),
+            "eth_getBlockByNumber" => {
+                Some(Ok(json!({ "number": "0x1", "timestamp": format!("{start:#x}") })))
+            }
+            "eth_getLogs" => Some(Ok(json!([]))),
+            "eth_call" if params[1] != "latest" => Some(Err((-32_000, "header not found"))),
+            _ => None,
+        }
+    }));
+    let said = json!({ "success": false, "errorReason": "internal trouble", "transaction": "" });
+    facilitator.settles.borrow_mut().extend(vec![Does::Says(200, said); 1_000]);
+    assert!(matches!(facilitator.buy_now(&payment(1), "a"), Answer::Pending(None)));
+    run_with_blocks(&world, LONG_AFTER);
+    assert!(world.tables.entries().is_empty());
+}

@@ -26,6 +26,11 @@ const PAUSES: [u64; 3] = [2, 5, 10];
 /// may wait for it.
 const FOLLOW_SECONDS: u64 = 60;
 
+/// How soon it is written again that a payment was made, where the disk fails, and how
+/// often before that is left to the alarm.
+const WRITE_PAUSE: Duration = Duration::from_secs(1);
+const WRITES_MAX: u32 = 60;
+
 impl<H: Host> RemoteLane<H> {
     /// Follows a request: one that is made for the first time for this payer, or one
     /// that was made before.
@@ -43,19 +48,28 @@ impl<H: Host> RemoteLane<H> {
     async fn follow(self: Rc<Self>, mut entry: FacilitatorEntry, mut is_first: bool) {
         let last = entry.written_at.plus(FOLLOW_SECONDS);
         let mut pauses = PAUSES.into_iter();
-        let mut pause = 0;
+        let (mut pause, mut failed_writes) = (0, 0);
         loop {
             match self.attempt(&mut entry, is_first).await {
                 Ok(true) => {
                     self.open.borrow_mut().end(&entry.id);
+                    self.said_paid.borrow_mut().remove(&entry.id);
                     break;
                 }
                 Ok(false) if self.shared.host.now() >= last => break,
                 Ok(false) => {}
                 // The journal keeps the entry: the alarm tries again.
                 Err(error) => {
-                    self.log(&error.to_string());
-                    break;
+                    if failed_writes == 0 {
+                        self.log(&error.to_string());
+                    }
+                    failed_writes += 1;
+                    let is_paid = self.said_paid.borrow().contains_key(&entry.id);
+                    if !is_paid || failed_writes >= WRITES_MAX {
+                        break;
+                    }
+                    self.shared.host.sleep(WRITE_PAUSE).await;
+                    continue;
                 }
             }
             is_first = false;
@@ -88,8 +102,14 @@ impl<H: Host> RemoteLane<H> {
         let record = entry.payments.first().map(|id| self.shared.store.payment(id)).transpose()?;
         let (Some((id, payment)), Some(Some(record))) = (orders.next(), record) else {
             self.shared.store.close(&entry.id, &[])?;
+            self.shared.sent_here.borrow_mut().remove(&entry.id);
             return Ok(true);
         };
+        let said_paid = self.said_paid.borrow().get(&entry.id).cloned();
+        if let Some(resolution) = said_paid {
+            self.close_paid(entry, id, resolution)?;
+            return Ok(true);
+        }
         let key = idempotency_key(&id, &record.resource);
         let again = (!is_first).then(|| Place::of(&self.again));
         let Some(turn) = self.turn(entry, is_first).await else {
@@ -112,7 +132,7 @@ impl<H: Host> RemoteLane<H> {
         let says_no = said.says_no();
         let why = match said {
             Settled::Paid { transaction } => {
-                self.close(entry, id, paid(&payment, transaction))?;
+                self.close_paid(entry, id, paid(&payment, transaction))?;
                 return Ok(true);
             }
             Settled::Refused { reason, code } if is_first => {
@@ -161,6 +181,19 @@ impl<H: Host> RemoteLane<H> {
         Ok(true)
     }
 
+    /// The same for what the facilitator calls paid. Asked again, it may call the payment
+    /// used, and that may be by anybody: so what it has said is kept until it is written,
+    /// and nothing else ends this entry as long as this object lives.
+    fn close_paid(
+        &self,
+        entry: &FacilitatorEntry,
+        id: String,
+        resolution: Resolution,
+    ) -> Result<(), StoreError> {
+        self.said_paid.borrow_mut().insert(entry.id.clone(), resolution.clone());
+        self.close(entry, id, resolution)
+    }
+
     fn close(
         &self,
         entry: &FacilitatorEntry,
@@ -196,6 +229,7 @@ impl<H: Host> Shared<H> {
             }
             None => self.store.close(&entry.id, &[])?,
         }
+        self.sent_here.borrow_mut().remove(&entry.id);
         self.tell(payment);
         Ok(())
     }

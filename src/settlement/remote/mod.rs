@@ -22,6 +22,7 @@ use std::time::Duration;
 use open::Open;
 use pace::{Line, Pace};
 
+use super::closing::Resolution;
 use super::host::within;
 use super::journal::{FacilitatorEntry, FacilitatorSent, name_at_facilitator};
 use super::lane::Job;
@@ -63,6 +64,8 @@ pub struct RemoteLane<H: Host> {
     verifies: bool,
     /// The journal entries that somebody follows.
     in_air: RefCell<Table<String, InAir>>,
+    /// Which entries the facilitator has called paid, and how, until that is on disk.
+    said_paid: RefCell<Table<String, Resolution>>,
     /// What is open, followed or not.
     open: RefCell<Open>,
     pace: Pace,
@@ -128,6 +131,7 @@ impl<H: Host> RemoteLane<H> {
             quorum_above: PerToken::default(),
             verifies: false,
             in_air: RefCell::default(),
+            said_paid: RefCell::default(),
             open: RefCell::default(),
             pace: Pace::default(),
             again: Cell::default(),
