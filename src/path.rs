@@ -29,8 +29,8 @@ pub enum BadPath {
     /// A slash or backslash that some origins read as a separator and some
     /// do not: `%2F`, `%5C`, `\`.
     HiddenSeparator,
-    /// A `?` or `#`, encoded, where the path would end at something else to who decodes
-    /// it again.
+    /// An encoded `?` or `#`. An origin that decodes it again would end the path there,
+    /// and serve something else.
     HiddenEnd,
     /// A control character, a bare space, or a byte that is never UTF-8.
     BadCharacter,

@@ -42,8 +42,8 @@ impl Fold {
 pub struct PathKeys {
     key: String,
     page: usize,
-    /// What the path stands for besides: `/index.php/a` is `/a` to who sends everything
-    /// through one script, and `/_next/data/build/a.json` is its data.
+    /// What the path stands for besides: `/index.php/a` is `/a` to an origin that sends
+    /// everything through one script, and `/_next/data/build/a.json` is its data.
     stands_for: Vec<String>,
 }
 

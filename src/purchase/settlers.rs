@@ -1,8 +1,8 @@
 //! By which names the Settlers of a payment are found.
 //!
 //! A payment belongs to one Settler: that of its payer's relayer, of the fee payer in
-//! its transaction, or of a facilitator. After a change of the signers, or of who
-//! settles, one that was claimed before belongs to another.
+//! its transaction, or of a facilitator. After a change of the signers, or a
+//! move to a facilitator or from one, what was claimed before belongs to another.
 
 use crate::config::{Config, Network};
 use crate::evm;

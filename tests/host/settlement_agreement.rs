@@ -9,37 +9,19 @@ use edge402::settlement::journal::Sent;
 use edge402::settlement::{Outcome, State};
 use serde_json::{Value, json};
 
-use crate::sim::{Handle, Payment, Setup, World, permit2_of};
+use crate::settlement_queue::{Told, is_settled, mine, start};
+use crate::sim::{Payment, Setup, World, permit2_of};
 
 /// For how long one node alone does not make a payment fail, in milliseconds.
 const DOUBT: u64 = 30_000;
-
-type Told = Handle<Option<Outcome>>;
 
 /// A chain behind so many nodes on which no block comes before the test says so.
 fn world(urls: usize) -> Rc<World> {
     World::new(&Setup { urls, block_ms: 1_000_000_000, ..Setup::default() })
 }
 
-fn start(world: &Rc<World>, payment: &Payment) -> Told {
-    let claim = world.claim_request(payment, "a");
-    let (settler, claimed) = (world.settler(), claim.clone());
-    world.start(async move { settler.claim(&claimed).await.unwrap() });
-    world.run_for(1);
-    world.start_settle(payment, &claim)
-}
-
 fn payment(number: u8) -> Payment {
     Payment::new(number, 1, 3_000)
-}
-
-fn mine(world: &World) {
-    let now = world.clock.now_ms();
-    world.chain.borrow_mut().mine(now);
-}
-
-fn is_settled(told: &Told) -> bool {
-    matches!(&*told.borrow(), Some(Some(Outcome::Settled(_))))
 }
 
 fn state(world: &World, payment: &Payment) -> State {
@@ -275,8 +257,7 @@ fn what_is_unclear_is_looked_at_more_and_more_seldom_and_when_its_search_is_over
     let (written_at, looks) = looks(&world, 12 * 3_600);
     let over = written_at + 3_600 + 600 + 1;
     assert!(looks.contains(&over), "{over}: {looks:?}");
-    for pair in looks.windows(2) {
-        let &[at, next] = pair else { unreachable!() };
+    for (&at, &next) in looks.iter().zip(&looks[1..]) {
         // The alarm comes when it has to, or up to half a minute later.
         let pause = |looked: u64| ((looked - written_at) / 8).clamp(15, 3_600);
         let is_right = (at..=at + 30).any(|looked| next == looked + pause(looked));

@@ -415,6 +415,18 @@ fn who_asks_all_the_time_has_one_search_after_the_other() {
     assert_eq!(settlement.transaction, hash);
 }
 
+/// Asserts that a payment is neither sold nor refused while the nodes are as they are, and
+/// sold once they tell which transaction has used it.
+fn assert_sold_once_told(world: &Rc<World>, payment: &Payment, hash: &str) {
+    world.run_for(10_000);
+    let answer = world.buy_now(payment, "a");
+    assert!(!answer.is_delivery() && !matches!(answer, Answer::Refused(_)), "{answer:?}");
+    *world.hook.borrow_mut() = None;
+    world.run_for(30_000);
+    let Answer::Delivered(settlement) = world.buy_now(payment, "a") else { panic!("not sold") };
+    assert_eq!(settlement.transaction, hash);
+}
+
 #[test]
 fn what_is_used_and_no_log_tells_by_whom_is_not_refused_yet() {
     let world = world();
@@ -422,13 +434,7 @@ fn what_is_used_and_no_log_tells_by_whom_is_not_refused_yet() {
     let hash = front_run(&world, &payment);
     *world.hook.borrow_mut() =
         Some(Box::new(|_, method, _| (method == "eth_getLogs").then(|| Ok(Value::Array(vec![])))));
-    world.run_for(10_000);
-    let answer = world.buy_now(&payment, "a");
-    assert!(!answer.is_delivery() && !matches!(answer, Answer::Refused(_)), "{answer:?}");
-    *world.hook.borrow_mut() = None;
-    world.run_for(30_000);
-    let Answer::Delivered(settlement) = world.buy_now(&payment, "a") else { panic!("not sold") };
-    assert_eq!(settlement.transaction, hash);
+    assert_sold_once_told(&world, &payment, &hash);
 }
 
 #[test]
@@ -496,13 +502,7 @@ fn what_was_seen_used_is_not_refused_because_a_node_stands_still() {
         looks.set(looks.get() || method == "eth_getLogs");
         looks.get().then(|| of_long_ago(method, params))
     }));
-    world.run_for(10_000);
-    let answer = world.buy_now(&payment, "a");
-    assert!(!answer.is_delivery() && !matches!(answer, Answer::Refused(_)), "{answer:?}");
-    *world.hook.borrow_mut() = None;
-    world.run_for(30_000);
-    let Answer::Delivered(settlement) = world.buy_now(&payment, "a") else { panic!("not sold") };
-    assert_eq!(settlement.transaction, hash);
+    assert_sold_once_told(&world, &payment, &hash);
 }
 
 #[test]

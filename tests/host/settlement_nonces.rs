@@ -9,13 +9,12 @@ use edge402::protocol::Reason;
 use edge402::settlement::Outcome;
 use serde_json::json;
 
+use crate::settlement_queue::{Told, is_settled, mine, start};
 use crate::sim::chain::read_transaction;
-use crate::sim::{Handle, Payment, Setup, World};
+use crate::sim::{Payment, Setup, World};
 
 /// How far ahead of what is mined a nonce is that nothing waits for.
 const PARKED: u64 = 32;
-
-type Told = Handle<Option<Outcome>>;
 
 fn world() -> Rc<World> {
     World::new(&Setup::default())
@@ -26,25 +25,8 @@ fn standing_still() -> Rc<World> {
     World::new(&Setup { block_ms: 1_000_000_000, ..Setup::default() })
 }
 
-fn start(world: &Rc<World>, payment: &Payment) -> Told {
-    let claim = world.claim_request(payment, "a");
-    let (settler, claimed) = (world.settler(), claim.clone());
-    world.start(async move { settler.claim(&claimed).await.unwrap() });
-    world.run_for(1);
-    world.start_settle(payment, &claim)
-}
-
 fn payment(number: u8) -> Payment {
     Payment::new(number, 1, 3_000)
-}
-
-fn mine(world: &World) {
-    let now = world.clock.now_ms();
-    world.chain.borrow_mut().mine(now);
-}
-
-fn is_settled(told: &Told) -> bool {
-    matches!(&*told.borrow(), Some(Some(Outcome::Settled(_))))
 }
 
 /// The nonces that wait for a block.

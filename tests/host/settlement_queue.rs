@@ -21,14 +21,15 @@ const PAYER_MAX: u8 = 64;
 /// For how long buyers wait for what becomes of a payment, in milliseconds.
 const PATIENCE: u64 = 25_000;
 
-type Told = Handle<Option<Outcome>>;
+pub type Told = Handle<Option<Outcome>>;
 
 /// A chain without blocks, on which payments share transactions or do not.
 fn world(has_multicall: bool) -> Rc<World> {
     World::new(&Setup { block_ms: 1_000_000_000, has_multicall, ..Setup::default() })
 }
 
-fn start(world: &Rc<World>, payment: &Payment) -> Told {
+/// Claims a payment, and asks for its settlement.
+pub fn start(world: &Rc<World>, payment: &Payment) -> Told {
     let claim = world.claim_request(payment, "a");
     let (settler, claimed) = (world.settler(), claim.clone());
     world.start(async move { settler.claim(&claimed).await.unwrap() });
@@ -44,7 +45,7 @@ fn of_payers(payers: std::ops::RangeInclusive<u8>) -> Vec<Payment> {
     payers.map(|number| Payment::new(number, 1, 900)).collect()
 }
 
-fn mine(world: &World) {
+pub fn mine(world: &World) {
     let now = world.clock.now_ms();
     world.chain.borrow_mut().mine(now);
 }
@@ -65,7 +66,7 @@ fn is_waiting(told: &Told) -> bool {
     told.borrow().is_none()
 }
 
-fn is_settled(told: &Told) -> bool {
+pub fn is_settled(told: &Told) -> bool {
     matches!(&*told.borrow(), Some(Some(Outcome::Settled(_))))
 }
 
